@@ -1,0 +1,42 @@
+"""mdnbench: benchmarks image denoisers and tells what is true.
+
+A plugin imports what it needs from here; a notebook calls `mdnbench.run(...)`. Everything is imported on first use, so
+that `import mdnbench` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "hookimpl": "mdnbench.hookspecs",
+    "Option": "mdnbench.names",
+    "DataFile": "mdnbench.specs",
+    "DatasetSpec": "mdnbench.specs",
+    "DenoiserSpec": "mdnbench.specs",
+    "MetricSpec": "mdnbench.specs",
+    "NoiseSpec": "mdnbench.specs",
+    "ReporterSpec": "mdnbench.specs",
+    "Trainable": "mdnbench.specs",
+    "NoiseInfo": "mdnbench.records",
+    "Unavailable": "mdnbench.errors",
+    "MdnbenchError": "mdnbench.errors",
+    "numpy_denoiser": "mdnbench.adapters",
+}
+
+__all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604 (the names are strings)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mdnbench' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,92 @@
+"""Every error that mdnbench raises on purpose, and the exit code that each one ends the command line with.
+
+    MdnbenchError                 3   something broke here
+    ├── UsageError                2   what was asked cannot be done as asked
+    │   ├── UnknownName           2   no such method, noise, data set, option, …
+    │   ├── BadOption             2   a known option with a value that it does not take
+    │   ├── BadFile               2   a plan, recipe, card or baseline that cannot be read
+    │   ├── BadImage              2   an image that cannot be read, or that is not one we score
+    │   ├── BadPlugin             2   a plugin that breaks the hooks' rules, or two that claim one name
+    │   └── DataMissing           2   data that is neither here nor to be downloaded
+    ├── WeightsError              2   weights that are damaged, unsafe, or of another network
+    ├── Unavailable               -   this part cannot work here; its cells are skipped with this reason
+    ├── StoreError                3   the results store cannot be read or written
+    ├── NothingToDo               5   nothing matched, nothing compared
+    └── Interrupted             130   the person pressed Ctrl-C
+
+A message says what was given, what is allowed, and what to do next. Only the command line catches these.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MdnbenchError(Exception):
+    """The root of all errors that mdnbench raises on purpose."""
+
+    exit_code = 3
+
+
+class UsageError(MdnbenchError):
+    """What was asked for cannot be done as asked."""
+
+    exit_code = 2
+
+
+class UnknownName(UsageError):
+    """A name that nothing here bears; the message lists what exists and the likeliest meaning."""
+
+    def __init__(self, kind: str, given: str, known: Iterable[str], *, hint: str = "") -> None:
+        known = sorted(known)
+        close = difflib.get_close_matches(given, known, n=1, cutoff=0.5)
+        meant = f" Did you mean {close[0]!r}?" if close else ""
+        listed = f" Known: {', '.join(known)}." if known else " There are none."
+        super().__init__(f"no {kind} is named {given!r}.{meant}{listed}{' ' + hint if hint else ''}")
+
+
+class BadOption(UsageError):
+    """A known option with a value that it does not take."""
+
+
+class BadFile(UsageError):
+    """A plan, recipe, card, protocol or baseline file that cannot be read as one."""
+
+
+class BadImage(UsageError):
+    """An image that cannot be read, or that is not of a kind that we score."""
+
+
+class BadPlugin(UsageError):
+    """A plugin that breaks the rules of the hooks, or two plugins that claim one name."""
+
+
+class DataMissing(UsageError):
+    """Data that is neither at hand nor to be downloaded."""
+
+
+class WeightsError(MdnbenchError):
+    """A weights file that is damaged, unsafe to load, or made for another network."""
+
+    exit_code = 2
+
+
+class Unavailable(MdnbenchError):
+    """A method or metric that cannot work here; its cells are skipped with this reason."""
+
+
+class StoreError(MdnbenchError):
+    """The results store cannot be read or written."""
+
+
+class NothingToDo(MdnbenchError):
+    """Nothing matched, or nothing was compared: never mistaken for a pass."""
+
+    exit_code = 5
+
+
+class Interrupted(MdnbenchError):
+    """The person pressed Ctrl-C; what was finished is stored."""
+
+    exit_code = 130

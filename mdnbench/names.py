@@ -1,0 +1,183 @@
+"""Names with options: `gaussian:sigma=50`, `gaussian:50`, `bm3d[profile=lc]`.
+
+One grammar for the command line, plan files, tables and keys. A noise writes its parameters after a colon, a method
+in square brackets; both are parsed against the options that the plugin declares. The canonical text holds every
+option in declared order, leaves defaults out, and writes numbers in their shortest form, so that equal meanings are
+equal texts.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mdnbench.errors import BadOption, UnknownName
+
+Value = bool | int | float | str
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of a method or one parameter of a noise.
+
+    `type` is bool, int, float or str. An option without a default (None) must be given. `minimum` and `maximum`
+    are inclusive. `unit` and `help` are for people.
+    """
+
+    name: str
+    type: type[Any]
+    default: Value | None = None
+    help: str = ""
+    unit: str = ""
+    choices: tuple[Value, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+
+    def parse(self, given: object, owner: str) -> Value:
+        """The value that `given` (text from a person, or a value from a file) stands for; BadOption if none."""
+        value = self._convert(given)
+        if value is None or not self._allows(value):
+            raise BadOption(f"{owner}: {self.name}={given} is not allowed; {self.name} takes {self.takes()}.")
+        return value
+
+    def takes(self) -> str:
+        """What the option takes, in words: `one of np, lc`, `a number from 0 to 255`."""
+        if self.choices:
+            return "one of " + ", ".join(show(choice) for choice in self.choices)
+        noun = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[self.type]
+        low = None if self.minimum is None else show(float(self.minimum))
+        high = None if self.maximum is None else show(float(self.maximum))
+        match low, high:
+            case None, None:
+                span = ""
+            case _, None:
+                span = f" of at least {low}"
+            case None, _:
+                span = f" of at most {high}"
+            case _:
+                span = f" from {low} to {high}"
+        return noun + span + (f" ({self.unit})" if self.unit else "")
+
+    def _convert(self, given: object) -> Value | None:
+        text = str(given).strip()
+        if self.type is bool:
+            return text.lower() in _TRUE if text.lower() in _TRUE | _FALSE else None
+        if self.type is str:
+            return text
+        try:
+            number = float(text)
+        except ValueError:
+            return None
+        if not math.isfinite(number):
+            return None
+        if self.type is int:
+            return int(number) if number == int(number) else None
+        return number
+
+    def _allows(self, value: Value) -> bool:
+        if self.choices and value not in self.choices:
+            return False
+        if isinstance(value, str):
+            return bool(value) and not set(value) & set("[],=") and value.isprintable()
+        return (self.minimum is None or value >= self.minimum) and (self.maximum is None or value <= self.maximum)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A parsed name: every declared option with its value, and the canonical text."""
+
+    name: str
+    options: tuple[tuple[str, Value], ...]
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    def values(self) -> dict[str, Value]:
+        """The options as a dictionary, defaults included."""
+        return dict(self.options)
+
+    def numbers(self) -> dict[str, float]:
+        """The options that are numbers, as floats: what a noise takes."""
+        return {key: float(value) for key, value in self.options if not isinstance(value, str)}
+
+
+def show(value: Value) -> str:
+    """A value in its shortest form: 50.0 as `50`, True as `true`."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
+    return str(value)
+
+
+def split_noise(text: str) -> tuple[str, dict[str, str]]:
+    """Split `name:key=value,…` or `name:value`; a bare value has the key ''."""
+    name, colon, rest = text.strip().partition(":")
+    return _checked(name, text), _pairs(rest, text) if colon else {}
+
+
+def split_method(text: str) -> tuple[str, dict[str, str]]:
+    """Split `name[key=value,…]`."""
+    name, bracket, rest = text.strip().partition("[")
+    if bracket and not rest.endswith("]"):
+        raise BadOption(f"{text!r} lacks its closing bracket; write name[option=value,option=value].")
+    return _checked(name, text), _pairs(rest[:-1], text) if bracket else {}
+
+
+def split_list(text: str) -> list[str]:
+    """Split at the commas that are outside brackets: `bm3d[a=1,b=2],nlm` is two names."""
+    return [part.strip() for part in re.split(r",(?![^\[]*\])", text) if part.strip()]
+
+
+def resolve(kind: str, name: str, given: dict[str, Any], declared: Sequence[Option]) -> Named:
+    """Match what was given with what is declared; `kind` is 'noise' or 'method' and chooses the canonical form."""
+    given = dict(given)
+    if "" in given and len(declared) == 1:
+        given[declared[0].name] = given.pop("")
+    known = [option.name for option in declared]
+    for key in given:
+        if key == "":
+            keys = ", ".join(f"{option.name}=…" for option in declared)
+            wanted = f"write them by name: {keys}" if declared else "it takes none"
+            raise BadOption(f"{kind} {name!r} has {len(declared)} options, and a bare value names none; {wanted}.")
+        if key not in known:
+            raise UnknownName(f"option of {kind} {name!r}", key, known)
+    values, parts = [], []
+    for option in declared:
+        if option.name in given:
+            value = option.parse(given[option.name], f"{kind} {name!r}")
+        elif option.default is None:
+            raise BadOption(f"{kind} {name!r} needs {option.name}: {option.takes()}.")
+        else:
+            value = option.default
+        values.append((option.name, value))
+        if option.default is None or value != option.default:
+            parts.append(f"{option.name}={show(value)}")
+    body = ",".join(parts)
+    text = f"{name}[{body}]" if kind == "method" else f"{name}:{body}"
+    return Named(name, tuple(values), text if parts else name)
+
+
+def _checked(name: str, text: str) -> str:
+    name = name.strip()
+    if not _NAME.fullmatch(name):
+        raise BadOption(f"{text!r} is not a name; names are lower-case letters, digits, '-', '_' and '.'.")
+    return name
+
+
+def _pairs(text: str, whole: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        key, equals, value = part.partition("=")
+        key, value = (key.strip(), value.strip()) if equals else ("", key.strip())
+        if key in pairs:
+            raise BadOption(f"{whole!r} gives {key or 'a bare value'} twice.")
+        pairs[key] = value
+    return pairs

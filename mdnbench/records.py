@@ -1,0 +1,80 @@
+"""The frozen records that cross module borders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from mdnbench.specs import Image
+
+Status = Literal["ok", "failed", "timeout", "crashed", "oom", "invalid", "skipped"]
+Source = Literal["known", "estimated", "withheld"]
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseInfo:
+    """What a method is told about the noise.
+
+    `family` is the noise's name and `params` its parameters, empty where withheld; `std` is the standard deviation on
+    the [0, 1] scale, None where unknown or dependent on the image; `source` says where the knowledge comes from.
+    """
+
+    family: str = ""
+    params: Mapping[str, float] = field(default_factory=dict)
+    std: float | None = None
+    source: Source = "withheld"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One square of the matrix: a method on a noisy image. All fields are text or numbers; nothing is loaded.
+
+    `case` is the digest of image, noise, revision and seed; `output` and the score keys are built on it.
+    """
+
+    dataset: str
+    image: str
+    image_digest: str
+    noise: str
+    seed: int
+    method: str
+    noise_info: Source
+    case: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A clean image and its noisy version: float32 (H, W) or (H, W, 3); the same bits whoever makes them."""
+
+    clean: Image
+    noisy: Image
+    noisy_digest: str
+    info: NoiseInfo
+
+
+@dataclass(frozen=True, slots=True)
+class MetricScore:
+    """One metric's verdict on one output; `value` is None unless status is ok."""
+
+    metric: str
+    status: Status
+    value: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one cell: a status with its reason, the denoised image if there is one, and its scores."""
+
+    output: str
+    status: Status
+    reason: str = ""
+    traceback: str = ""
+    seconds: float | None = None
+    image: Image | None = None
+    noisy_digest: str = ""
+    output_digest: str = ""
+    scores: tuple[MetricScore, ...] = ()
