@@ -1,0 +1,209 @@
+"""Finding the files of data sets and metrics, and downloading those that are missing.
+
+A file is looked for as FOLDER/datasets/NAME/FILE in each folder of MDNBENCH_DATA_PATH, then under MDNBENCH_HOME, and
+is then downloaded to MDNBENCH_HOME. Wherever it comes from, it is used only if its SHA-256 is the pinned one. The
+folders of the data path are never written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from mdnbench import digests, paths
+from mdnbench.errors import BadFile, DataMissing, MdnbenchError
+from mdnbench.specs import DataFile, DatasetSpec
+
+CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10, 60
+PARALLEL_DOWNLOADS = 4
+CHUNK_BYTES = 1 << 16
+RETRY_HOST_AFTER_S = 60.0
+
+_digests: dict[tuple[str, int, int], str] = {}  # (path, bytes, mtime_ns) -> SHA-256, for this process
+_unreachable: dict[str, tuple[float, str]] = {}  # host -> (when, why): one failed connection speaks for all its files
+
+
+def locate(folder: str, file: DataFile, download: bool = True) -> Path:
+    """The path of `file`, verified; `folder` is e.g. `datasets/set12` or `weights/lpips`.
+
+    With `download`, a file that is nowhere is fetched from its pinned addresses. DataMissing says where it was looked
+    for and how to get it, or that what was found is not the expected file.
+    """
+    _check_names(folder, file)
+    found = _find(folder, file)
+    if found is None:
+        found = _download(folder, file, download)
+    return _verified(found, folder, file)
+
+
+def fetch(spec: DatasetSpec, progress: Callable[[int, int], None] | None = None) -> int:
+    """Make all files of a data set available; returns how many were downloaded.
+
+    `progress(done, total)` is called after each download. The first file that cannot be had ends it with DataMissing;
+    what was downloaded until then stays.
+    """
+    folder = folder_of(spec)
+    absent = [file for file in spec.files if _find(folder, file) is None]
+    for file in spec.files:
+        if file not in absent:
+            locate(folder, file, download=False)
+    with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
+        for done, _ in enumerate(pool.map(lambda file: locate(folder, file), absent), start=1):
+            if progress:
+                progress(done, len(absent))
+    return len(absent)
+
+
+def at_hand(spec: DatasetSpec) -> bool:
+    """Whether every file of a data set is on this machine, judged by name and size alone: cheap enough for a list."""
+    return all(_has_size(_find(folder_of(spec), file), file) for file in spec.files)
+
+
+def verify(spec: DatasetSpec) -> list[str]:
+    """What is wrong with a data set's files, one line each; every file is read anew, nothing is downloaded."""
+    problems = []
+    _digests.clear()
+    for file in spec.files:
+        try:
+            locate(folder_of(spec), file, download=False)
+        except (DataMissing, BadFile) as error:
+            problems.append(str(error))
+    return problems
+
+
+def folder_of(spec: DatasetSpec) -> str:
+    """Where a data set's files lie below a data folder."""
+    return f"datasets/{spec.name}"
+
+
+def _check_names(folder: str, file: DataFile) -> None:
+    """Refuse names that could leave their folder, and files that nothing pins."""
+    for part in (*folder.split("/"), file.name):
+        plain = part.isprintable() and not set(part) & set("/\\:") and part not in ("", ".", "..")
+        if not plain or len(os.fsencode(part)) > 255:
+            raise BadFile(
+                f"the data file name {f'{folder}/{file.name}'!r} is refused: each part must be one plain name, "
+                "without '..', drive letters, or leading slashes."
+            )
+    if not re.fullmatch("[0-9a-f]{64}", file.sha256):
+        raise BadFile(f"the data file {folder}/{file.name} has no SHA-256 of 64 lower-case hexadecimal digits.")
+
+
+def _roots() -> list[Path]:
+    return [*paths.data_folders(), paths.home()]
+
+
+def _find(folder: str, file: DataFile) -> Path | None:
+    candidates = (root / folder / file.name for root in _roots())
+    # os.path.isfile, unlike Path.is_file, takes a folder that may not be read for one that lacks the file.
+    return next((path for path in candidates if os.path.isfile(path)), None)  # noqa: PTH113
+
+
+def _has_size(path: Path | None, file: DataFile) -> bool:
+    return path is not None and (not file.bytes or path.stat().st_size == file.bytes)
+
+
+def _verified(path: Path, folder: str, file: DataFile) -> Path:
+    try:
+        actual = _digest(path)
+    except OSError as error:
+        raise DataMissing(f"{path} cannot be read: {error.strerror}.") from None
+    if actual == file.sha256:
+        return path
+    raise DataMissing(
+        f"{path} is not the expected file: its SHA-256 is {actual}, expected is {file.sha256}. Delete or replace it; "
+        f"{_how_to_fetch(folder)}."
+    )
+
+
+def _digest(path: Path) -> str:
+    state = path.stat()
+    key = (str(path), state.st_size, state.st_mtime_ns)
+    if key not in _digests:
+        _digests[key] = digests.of_file(path)
+    return _digests[key]
+
+
+def _download(folder: str, file: DataFile, allowed: bool) -> Path:
+    """Download to MDNBENCH_HOME from the first address that gives the expected file."""
+    if not file.urls:
+        raise DataMissing(_missing(folder, file, "it has no address to download it from"))
+    if paths.offline():
+        raise DataMissing(_missing(folder, file, "MDNBENCH_OFFLINE is set"))
+    if not allowed:
+        raise DataMissing(_missing(folder, file, "it was not downloaded yet"))
+    target, failures = paths.home() / folder / file.name, []
+    for url in file.urls:
+        failure = _try(url, target, file)
+        if failure is None:
+            return target
+        failures.append(failure)
+    raise DataMissing(_missing(folder, file, "; ".join(failures)))
+
+
+def _try(url: str, target: Path, file: DataFile) -> str | None:
+    """Download one address to a temporary file, verify it and move it into place; else say what went wrong."""
+    host = urlsplit(url).netloc
+    failed_at, why = _unreachable.get(host, (-RETRY_HOST_AFTER_S, ""))
+    if time.monotonic() - failed_at < RETRY_HOST_AFTER_S:
+        return why
+    part = target.with_name(f".part-{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return _transfer(url, part) or _accept(url, part, target, file)
+    except OSError as error:
+        advice = "set MDNBENCH_HOME to a folder that can be written"
+        raise MdnbenchError(f"cannot write {target.parent}: {error.strerror or error}; {advice}.") from None
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def _accept(url: str, part: Path, target: Path, file: DataFile) -> str | None:
+    """Move a download into place if it is the expected file."""
+    actual = digests.of_file(part)
+    if actual != file.sha256:
+        size = part.stat().st_size
+        return f"{url} gave {size} bytes with SHA-256 {actual}, expected is {file.sha256}; they were discarded"
+    part.replace(target)
+    return None
+
+
+def _transfer(url: str, part: Path) -> str | None:
+    """Stream one address into a file; says in words what went wrong, and remembers hosts that do not answer."""
+    import pooch
+    import requests
+
+    timeout = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
+    get = pooch.HTTPDownloader(progressbar=False, chunk_size=CHUNK_BYTES, timeout=timeout)
+    try:
+        get(url, str(part), None)
+    except (requests.ConnectionError, requests.Timeout):
+        host = urlsplit(url).netloc
+        why = f"{host} cannot be reached"
+        _unreachable[host] = (time.monotonic(), why)
+        return why
+    except requests.HTTPError as error:
+        return f"{url} answered {error.response.status_code}" if error.response is not None else f"{url} failed"
+    except requests.RequestException as error:
+        return f"{url} broke off ({type(error).__name__})"
+    return None
+
+
+def _missing(folder: str, file: DataFile, why: str) -> str:
+    looked = ", ".join(str(root / folder) for root in _roots())
+    return (
+        f"{folder}/{file.name} is missing: {why}. Looked in {looked}. Put it at {folder}/{file.name} below a folder "
+        f"that MDNBENCH_DATA_PATH names; {_how_to_fetch(folder)}."
+    )
+
+
+def _how_to_fetch(folder: str) -> str:
+    return f"or run `mdnbench data fetch {folder.rpartition('/')[2]}` with a network"
