@@ -7,7 +7,22 @@ that `import mdnbench` costs nothing.
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # so that plugins are checked against the real types
+    from mdnbench.adapters import numpy_denoiser as numpy_denoiser
+    from mdnbench.errors import MdnbenchError as MdnbenchError
+    from mdnbench.errors import Unavailable as Unavailable
+    from mdnbench.hookspecs import hookimpl as hookimpl
+    from mdnbench.names import Option as Option
+    from mdnbench.records import NoiseInfo as NoiseInfo
+    from mdnbench.specs import DataFile as DataFile
+    from mdnbench.specs import DatasetSpec as DatasetSpec
+    from mdnbench.specs import DenoiserSpec as DenoiserSpec
+    from mdnbench.specs import MetricSpec as MetricSpec
+    from mdnbench.specs import NoiseSpec as NoiseSpec
+    from mdnbench.specs import ReporterSpec as ReporterSpec
+    from mdnbench.specs import Trainable as Trainable
 
 __version__ = "0.1.0"
 
