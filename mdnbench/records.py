@@ -78,3 +78,19 @@ class Outcome:
     noisy_digest: str = ""
     output_digest: str = ""
     scores: tuple[MetricScore, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many cells of a run the store answered, were computed, were skipped, or went wrong."""
+
+    cached: int = 0
+    computed: int = 0
+    skipped: int = 0
+    failed: int = 0
+    peak_worker_bytes: int = 0
+
+    @property
+    def done(self) -> int:
+        """The cells that are accounted for."""
+        return self.cached + self.computed + self.skipped + self.failed

@@ -1,0 +1,35 @@
+"""The command line: each command parses, calls the Python API, and prints."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; every error that is meant for a person is one line and an exit code."""
+    from mdnbench.errors import Interrupted, MdnbenchError
+
+    try:
+        from mdnbench.cli.app import app
+
+        app(prog_name="mdnbench")
+    except MdnbenchError as error:
+        _complain(str(error))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        _complain("stopped at once; what was finished is saved.")
+        sys.exit(Interrupted.exit_code)
+    except BrokenPipeError:  # the reader of our output went away, as `| head` does
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+        _complain("this is an error in mdnbench or in a plugin, not in what you asked; please report it.")
+        sys.exit(MdnbenchError.exit_code)
+
+
+def _complain(text: str) -> None:
+    safe = text.encode(sys.stderr.encoding or "utf-8", "backslashreplace").decode(sys.stderr.encoding or "utf-8")
+    sys.stderr.write(f"mdnbench: {safe}\n")

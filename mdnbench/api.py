@@ -1,0 +1,149 @@
+"""The public Python API: what a notebook imports, and what each command of the command line calls."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mdnbench import paths, planning, registry, request, results, workspace
+from mdnbench.errors import Interrupted, MdnbenchError, Unavailable
+from mdnbench.listener import Listener
+from mdnbench.planning import Plan
+from mdnbench.registry import Registry
+from mdnbench.request import Request
+from mdnbench.results import Results
+from mdnbench.store import open_store
+
+if TYPE_CHECKING:
+    from mdnbench.regression import Verdict
+
+Names = str | Sequence[str]
+RUN_FILES = ("md", "csv", "json")
+
+
+def plan(asked: Request | None = None, *, plugins: Iterable[str | Path] = (), **keys: Any) -> Plan:
+    """What a run would do: names looked up, data at hand, nothing computed. Takes the keys of `run`."""
+    wanted = asked or request.from_values(keys, "the request")
+    loaded = registry.load((*wanted.plugins, *plugins))
+    return planning.make(wanted, loaded)
+
+
+def outlook(planned: Plan, *, workspace_folder: Path | None = None) -> dict[str, Any]:
+    """What a run of this plan would find stored, compute, train and keep, and how long it would take."""
+    from mdnbench import outlook as outlooks
+
+    return outlooks.of_plan(planned, workspace.locate(workspace_folder), _prepare_metrics(planned, download=False))
+
+
+def run(
+    asked: Request | None = None, *, workspace_folder: Path | None = None, listener: Listener | None = None, **keys: Any
+) -> Results:
+    """Run a matrix of methods over images and noises, and return its results.
+
+    Takes a Request, or its fields as keywords: `run(methods=["bm3d", "nlm"], noise="gaussian:50", dataset="set12")`.
+    What the store holds already is not computed again. Raises UsageError before anything is computed where the request
+    cannot be met, and Interrupted after Ctrl-C, with what was finished saved.
+    """
+    from mdnbench import weights_phase
+    from mdnbench.engine.coordinator import Coordinator
+    from mdnbench.engine.stopping import on_interrupt
+
+    listener = listener or Listener()
+    planned = plan(asked, **keys)
+    for note in planned.notes:
+        listener.note(note)
+    base = workspace.locate(workspace_folder)
+    planned, folder = _with_folder(planned, base)
+    store = open_store(base / "results.sqlite")
+    unavailable = _prepare_metrics(planned, download=not paths.offline())
+    stopping = "Stopping: what is running is finished and saved. Ctrl-C again stops at once."
+    with on_interrupt(lambda: listener.note(stopping)) as stop:
+        planned = weights_phase.train_missing(planned, listener, stop)
+        coordinator = Coordinator(planned, store, unavailable, listener)
+        tally = coordinator.compute(stop)
+        found = Results(store, planned.name, folder)
+        found.tally = tally
+        record = _timing(planned, found, listener) if planned.request.timing and not stop.requested else None
+        _write(found, planned.registry, record, listener)
+    if stop.requested:
+        raise Interrupted(f"stopped after {tally.done} of {planned.size} cells; the same command goes on from there.")
+    return found
+
+
+def open_run(name: str, *, workspace_folder: Path | None = None) -> Results:
+    """The results of an earlier run, by name or by its folder's path."""
+    return results.find(workspace.locate(workspace_folder), name)
+
+
+def report(found: Results, formats: Iterable[str], *, folder: Path | None = None) -> list[Path]:
+    """Write a run's results down in the named formats; the paths of what was written."""
+    known = registry.load().reporters
+    target = folder or found.folder
+    target.mkdir(parents=True, exist_ok=True)
+    return [known[name].write(found, target) for name in formats]
+
+
+def check(
+    found: Results, baseline: Path, *, tolerances: Mapping[str, float] | None = None, partial: bool = False
+) -> Verdict:
+    """Hold a run against a baseline; with `partial`, methods of the baseline that the run lacks are no regression."""
+    from mdnbench import baselines, regression
+
+    return regression.compare(found, baselines.read(baseline), tolerances or {}, partial=partial)
+
+
+def write_baseline(found: Results, baseline: Path) -> Path:
+    """Write a run as a baseline: BASELINE.csv and BASELINE.toml."""
+    from mdnbench import baselines
+
+    return baselines.write(found, baseline)
+
+
+def _with_folder(planned: Plan, base: Path) -> tuple[Plan, Path]:
+    """The plan under its run's name, and the run's folder: `--out` is a name, or a path where it has a separator."""
+    out = planned.request.out
+    if out and (Path(out).name != out or out in (".", "..")):
+        folder = Path(out).expanduser()
+        return dataclasses.replace(planned, name=planning.slug(folder.resolve().name)), folder
+    return planned, base / "runs" / planning.slug(planned.name)
+
+
+def _prepare_metrics(planned: Plan, *, download: bool) -> dict[str, str]:
+    """The metrics that cannot be computed here, and why; with `download`, what can be fetched is fetched."""
+    unavailable = {}
+    for name, spec in planned.metrics.items():
+        try:
+            reason = spec.prepare(download) if spec.prepare else None
+        except Unavailable as error:
+            reason = str(error)
+        if reason:
+            unavailable[name] = reason
+    return unavailable
+
+
+def _timing(planned: Plan, found: Results, listener: Listener) -> dict[str, Any] | None:
+    from mdnbench.timing import session
+
+    return session.record_for(planned, found, listener)
+
+
+def _write(found: Results, known: Registry, record: Mapping[str, Any] | None, listener: Listener) -> None:
+    """Write the run's files: timing first, because the tables show it."""
+    import json
+
+    try:
+        found.folder.mkdir(parents=True, exist_ok=True)
+        timing = found.folder / "timing.json"
+        if record is not None:
+            timing.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        else:
+            timing.unlink(missing_ok=True)
+        for name in RUN_FILES:
+            if name in known.reporters:
+                known.reporters[name].write(found, found.folder)
+            else:
+                listener.note(f"the reporter {name!r} is not installed; its file is left out.")
+    except OSError as error:
+        raise MdnbenchError(f"the files of the run cannot be written to {found.folder}: {error}.") from error

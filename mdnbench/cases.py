@@ -1,0 +1,55 @@
+"""Cases: a clean image and its noisy version, the same bits whatever the order, the worker or the method."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mdnbench.digests import of_parts, of_pixels
+from mdnbench.errors import BadPlugin
+from mdnbench.records import Case, NoiseInfo, Source
+from mdnbench.rng import NumpyRng
+
+if TYPE_CHECKING:
+    from mdnbench.names import Named
+    from mdnbench.protocols import Rule
+    from mdnbench.specs import Image, NoiseSpec
+
+
+def key(image_digest: str, noise: Named, revision: str, seed: int) -> str:
+    """The digest that seeds a case's noise: image pixels, noise, its revision, seed index; never the method."""
+    return of_parts("case", image_digest, noise.name, list(noise.options), revision, seed)
+
+
+def make(clean: Image, case_key: str, noise: Named, spec: NoiseSpec, rule: Rule, source: Source) -> Case:
+    """Make the noisy version of a clean image under a protocol's input rule, and what is known of its noise."""
+    noisy = rule.apply(_noisy(clean, case_key, noise, spec))
+    return Case(clean, noisy, of_pixels(noisy), _info(noisy, noise, spec, source))
+
+
+def _noisy(clean: Image, case_key: str, noise: Named, spec: NoiseSpec) -> Image:
+    import numpy as np
+
+    planes = clean[None] if clean.ndim == 2 else np.ascontiguousarray(clean.transpose(2, 0, 1))
+    noisy = spec.apply(planes.copy(), NumpyRng(bytes.fromhex(case_key)), **noise.numbers())
+    if noisy.shape != planes.shape or noisy.dtype != np.float32:
+        raise BadPlugin(
+            f"noise {noise.name!r} must give float32 {planes.shape}; it gave {noisy.dtype} {noisy.shape}."
+        )
+    return np.ascontiguousarray(noisy[0] if clean.ndim == 2 else noisy.transpose(1, 2, 0))
+
+
+def _info(noisy: Image, noise: Named, spec: NoiseSpec, source: Source) -> NoiseInfo:
+    if source == "withheld":
+        return NoiseInfo()
+    if source == "estimated":
+        return NoiseInfo(std=estimate_std(noisy), source="estimated")
+    params = noise.numbers()
+    return NoiseInfo(noise.name, params, spec.std(**params), "known")
+
+
+def estimate_std(noisy: Image) -> float:
+    """The noise's standard deviation from the noisy image alone (scikit-image's wavelet estimator), on [0, 1]."""
+    from skimage.restoration import estimate_sigma
+
+    axis = None if noisy.ndim == 2 else -1
+    return float(estimate_sigma(noisy, channel_axis=axis, average_sigmas=True))

@@ -1,0 +1,116 @@
+"""The catalogue: everything that is installed, as plain tables for `list` and `describe`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mdnbench import protocols, registry, workspace
+from mdnbench.errors import UnknownName
+from mdnbench.names import Option, show
+from mdnbench.registry import Registry, Shelf, options_of
+from mdnbench.store import open_store
+
+KINDS = ("methods", "noises", "datasets", "metrics", "protocols", "reporters", "runs")
+_FIELDS = (
+    "revision", "wants", "channels", "split", "direction", "unit", "digits", "tolerance", "formula", "packages",
+    "published_as", "licence", "citation",
+)  # fmt: skip
+
+
+def listing(kind: str, plugins: Iterable[Path]) -> dict[str, list[dict[str, Any]]]:
+    """Names with their summaries, by kind ('all' for every kind but runs); broken plugins with their reasons."""
+    if kind not in (*KINDS, "all"):
+        raise UnknownName("kind", kind, (*KINDS, "all"))
+    known = registry.load(plugins)
+    found = {name: _names(name, known) for name in KINDS if kind == name or (kind == "all" and name != "runs")}
+    if known.broken:
+        found["broken"] = [{"name": each.door.address, "summary": each.reason} for each in known.broken]
+    return found
+
+
+def describe(name: str, plugins: Iterable[Path]) -> dict[str, Any]:
+    """Everything that is known of a name, of whatever kind."""
+    known = registry.load(plugins)
+    everything: list[str] = []
+    for kind, shelf in _shelves(known).items():
+        everything += shelf
+        if name in shelf:
+            return _described(kind, shelf, name)
+    if name in protocols.known():
+        return _protocol(name)
+    known_names = (*everything, *protocols.known())
+    if any(name == each.door.name for each in known.broken):
+        known.denoisers.entry(name)
+    raise UnknownName("method, noise, data set, metric, reporter or protocol", name, known_names)
+
+
+def _shelves(known: Registry) -> dict[str, Shelf[Any]]:
+    return {
+        "methods": known.denoisers,
+        "noises": known.noises,
+        "datasets": known.datasets,
+        "metrics": known.metrics,
+        "reporters": known.reporters,
+    }
+
+
+def _names(kind: str, known: Registry) -> list[dict[str, Any]]:
+    if kind == "protocols":
+        return [{"name": each.label, "summary": each.summary} for each in protocols.known().values()]
+    if kind == "runs":
+        return _runs()
+    return [{"name": name, "summary": spec.summary} for name, spec in _shelves(known)[kind].items()]
+
+
+def _runs() -> list[dict[str, Any]]:
+    path = workspace.locate() / "results.sqlite"
+    if not path.is_file():
+        return []
+    store = open_store(path)
+    runs = filter(None, map(store.run, store.run_names()))
+    return [{"name": run.name, "summary": f"{run.planned} cells, {run.created[:16].replace('T', ' ')}"} for run in runs]
+
+
+def _described(kind: str, shelf: Shelf[Any], name: str) -> dict[str, Any]:
+    entry = shelf.entry(name)
+    spec = entry.spec
+    found: dict[str, Any] = {"name": name, "kind": kind.removesuffix("s"), "summary": spec.summary}
+    found |= {field: value for field in _FIELDS if (value := getattr(spec, field, None)) not in (None, "", ())}
+    if kind == "datasets":
+        found["images"] = len(spec.images)
+    if kind == "methods" and spec.trainable:
+        found["recipes"] = sorted(path.stem for path in spec.trainable.recipes.glob("*.toml"))
+    found["from"] = entry.door.address
+    options = options_of(spec) if kind == "methods" else getattr(spec, "parameters", getattr(spec, "options", ()))
+    found["options"] = [_option(option) for option in options]
+    return found
+
+
+def _option(option: Option) -> dict[str, Any]:
+    default = "must be given" if option.default is None else show(option.default)
+    return {"name": option.name, "takes": option.takes(), "default": default, "help": option.help}
+
+
+def _protocol(name: str) -> dict[str, Any]:
+    protocol = protocols.load(name)
+
+    def words(rule: protocols.Rule) -> str:
+        parts: Sequence[str] = (
+            "clamped to [0, 1]" if rule.clamp else "unclipped",
+            f"rounded to {rule.bits} bit" if rule.bits else "not rounded",
+            *([f"{rule.border} pixels of border left out"] if rule.border else []),
+        )
+        return ", ".join(parts)
+
+    return {
+        "name": name,
+        "kind": "protocol",
+        "summary": protocol.summary,
+        "hash": protocol.hash,
+        "noisy image": words(protocol.input),
+        "output": words(protocol.scoring),
+        "used by": protocol.used_by,
+        "options": [],
+    }

@@ -1,0 +1,38 @@
+"""The commands and groups, put together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mdnbench import __version__
+from mdnbench.cli import checking, listing, running
+
+HELP = "Benchmark image denoisers: PSNR, SSIM and LPIPS tables, timings, and regression checks that can be trusted."
+
+app = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mdnbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Benchmark image denoisers."""
+
+
+root.__doc__ = HELP
+app.command()(running.run)
+app.command()(running.plan)
+app.command("list")(listing.list_names)
+app.command()(listing.describe)
+app.command()(checking.check)
+app.command()(running.report)

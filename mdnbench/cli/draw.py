@@ -1,0 +1,175 @@
+"""Drawing on stdout: tables with rich, data as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mdnbench import tables
+from mdnbench.timing import summary
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    from mdnbench.results import Results
+
+
+def data(content: Any) -> None:
+    """Print JSON; infinite numbers are null, because JSON has none."""
+    json.dump(_finite(content), sys.stdout, indent=2, ensure_ascii=False, default=str)
+    sys.stdout.write("\n")
+
+
+def facts_of(results: Results) -> dict[str, Any]:
+    """A run as JSON: its facts and means, its cells, its timing."""
+    return {
+        "name": results.name,
+        "folder": str(results.folder),
+        "counts": dict(results.counts),
+        "facts": dict(results.run.facts),
+        "tables": [_table_facts(table) for table in results.tables],
+        "cells": list(results.records()),
+        "timing": results.timing,
+    }
+
+
+def run(results: Results) -> None:
+    """Print a run's tables, its timing, its notes, and where its files are."""
+    console = _console()
+    for line in tables.heading(results.run):
+        console.print(line, style="dim", markup=False, highlight=False)
+    for table in results.tables:
+        _draw_table(console, table)
+    if record := results.timing:
+        _draw_timing(console, record)
+    for note in tables.footnotes(results.run):
+        console.print(note, style="dim", markup=False, highlight=False)
+    console.print(_ending(results), markup=False, highlight=False, soft_wrap=True)
+
+
+def outlook(found: Mapping[str, Any]) -> None:
+    """Print what a run would do."""
+    console = _console()
+    for key, value in found.items():
+        if key == "methods":
+            grid = _grid(["Method", "Noise", "Cells", "Stored", "Weights", "Seconds (est.)"])
+            for row in value:
+                seconds = "?" if row["seconds"] is None else f"{row['seconds']:.0f}"
+                grid.add_row(
+                    *map(_plain, (row["method"], row["noise"], row["cells"], row["stored"], row["weights"], seconds))
+                )
+            console.print(grid)
+        else:
+            shown = "; ".join(map(str, value)) if isinstance(value, list) else value
+            console.print(f"{key.replace('_', ' ')}: {shown}", markup=False, highlight=False, soft_wrap=True)
+
+
+def listing(found: Mapping[str, Any]) -> None:
+    """Print names with their summaries, by kind."""
+    console = _console()
+    titles = {"datasets": "data sets", "broken": "broken plugins"}
+    for kind, rows in found.items():
+        grid = _grid([titles.get(kind, kind), ""], header=True, left=2)
+        for row in rows:
+            grid.add_row(_plain(row["name"]), _plain(row["summary"]))
+        console.print(grid)
+
+
+def description(found: Mapping[str, Any]) -> None:
+    """Print everything about one name."""
+    console = _console()
+    grid = _grid(["", ""], header=False, left=2)
+    for key, value in found.items():
+        if key != "options":
+            shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+            grid.add_row(_plain(key.replace("_", " ")), _plain(shown))
+    console.print(grid)
+    if found["options"]:
+        options = _grid(["Option", "Takes", "Default", "What it does"], left=4)
+        for option in found["options"]:
+            options.add_row(*map(_plain, (option["name"], option["takes"], option["default"], option["help"])))
+        console.print(options)
+
+
+def _draw_table(console: Console, table: tables.Table) -> None:
+    grid = _grid(["Method", *(column.title for column in table.columns), "s / image", "Cells"], title=table.noise)
+    for line in table.lines:
+        marked = [_mark(line, column) for column in table.columns]
+        seconds = "–" if line.seconds is None else f"{line.seconds:.2f}"
+        grid.add_row(_plain(line.method), *marked, seconds, line.cells)
+    console.print(grid)
+    for note in table.notes:
+        console.print(note, style="yellow", markup=False, highlight=False)
+
+
+def _mark(line: tables.Line, column: tables.Column) -> Any:
+    from rich.text import Text
+
+    style = "bold" if column.metric in line.best else "underline" if column.metric in line.second else ""
+    return Text(column.show(line.means[column.metric]), style=style)
+
+
+def _draw_timing(console: Console, record: Mapping[str, Any]) -> None:
+    grid = _grid(summary.TITLES, title=f"timing · {summary.heading(record)}")
+    for row in summary.cells(record):
+        grid.add_row(*map(_plain, row))
+    console.print(grid)
+    for note in summary.notes(record):
+        console.print(note, style="yellow", markup=False, highlight=False)
+
+
+def _ending(results: Results) -> str:
+    counts = ", ".join(f"{count} {status}" for status, count in results.counts.items())
+    tally = results.tally
+    source = f"; {tally.cached} from the store, {tally.computed} computed" if tally else ""
+    return f"{counts}{source}. Files: {results.folder}"
+
+
+def _table_facts(table: tables.Table) -> dict[str, Any]:
+    return {
+        "noise": table.noise,
+        "lines": [
+            {"method": line.method, **line.means, "seconds": line.seconds, "ok": line.ok, "total": line.total}
+            for line in table.lines
+        ],
+        "notes": table.notes,
+    }
+
+
+def _grid(titles: Any, *, title: str = "", header: bool = True, left: int = 1) -> RichTable:
+    from rich import box
+    from rich.table import Table
+
+    grid = Table(
+        title=_plain(title) if title else None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD,
+        show_header=header, pad_edge=False,
+    )  # fmt: skip
+    for index, name in enumerate(titles):
+        grid.add_column(_plain(name), justify="left" if index < left else "right", overflow="fold")
+    return grid
+
+
+def _plain(text: object) -> Any:
+    """A text that rich must not read markup in: names may hold square brackets."""
+    from rich.text import Text
+
+    return Text(str(text))
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    if isinstance(content, float) and content in (float("inf"), float("-inf")):
+        return None
+    return content

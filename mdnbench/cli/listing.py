@@ -1,0 +1,41 @@
+"""`mdnbench list` and `describe`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mdnbench.cli import options as o
+
+
+def list_names(
+    kind: Annotated[str, typer.Argument(help="methods, noises, datasets, metrics, protocols, reporters, runs.")] = "all",
+    plugin: o.Plugin = None,
+    json: o.Json = False,
+) -> None:
+    """List what is installed: methods, noises, data sets, metrics, protocols, reporters, and plugins that are broken."""
+    from mdnbench import catalogue
+    from mdnbench.cli import draw
+
+    found = catalogue.listing(kind, plugin or [])
+    if json:
+        draw.data(found)
+    else:
+        draw.listing(found)
+
+
+def describe(
+    name: Annotated[str, typer.Argument(help="The name of anything that `mdnbench list` shows.")],
+    plugin: o.Plugin = None,
+    json: o.Json = False,
+) -> None:
+    """Describe one thing: its options with units and ranges, licence, citation, and where it comes from."""
+    from mdnbench import catalogue
+    from mdnbench.cli import draw
+
+    found = catalogue.describe(name, plugin or [])
+    if json:
+        draw.data(found)
+    else:
+        draw.description(found)

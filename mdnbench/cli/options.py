@@ -1,0 +1,68 @@
+"""The options that several commands share, and how they become a request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mdnbench.errors import BadOption
+from mdnbench.names import split_list
+
+PlanFile = Annotated[Path | None, typer.Argument(help="A plan file (TOML) with the same keys; what is said here wins.")]
+Methods = Annotated[
+    str | None, typer.Option(help="Denoisers, by comma: all, or bm3d,dncnn, or bm3d[profile=lc]. [default: all]")
+]
+Noise = Annotated[list[str] | None, typer.Option(help="A noise, as gaussian:25 or mixed:sigma=25,peak=60; repeatable.")]
+Sigma = Annotated[str | None, typer.Option(help="Short for Gaussian noises, 0 to 255, by comma: 15,25,50.")]
+Dataset = Annotated[
+    str | None, typer.Option(help="A data set or a folder of images. [default: set12, or sk12 where it cannot be had]")
+]
+Images = Annotated[str | None, typer.Option(help="Only these images of it, by comma. [default: all]")]
+Metrics = Annotated[str | None, typer.Option(help="Metrics, by comma. [default: all]")]
+Seeds = Annotated[int | None, typer.Option(help="Noise realisations per image. [default: 1]")]
+Protocol = Annotated[
+    str | None, typer.Option(help="standard, float, clipped, masked-paper, or FILE.toml. [default: standard]")
+]
+NoiseInfo = Annotated[
+    str | None, typer.Option(help="What methods are told of the noise: known, estimated, withheld. [default: known]")
+]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda or auto. [default: auto]")]
+Jobs = Annotated[int | None, typer.Option(help="Workers. [default: one per core]")]
+Out = Annotated[str | None, typer.Option(help="The run's name, or a folder for its files.")]
+Fresh = Annotated[bool | None, typer.Option("--fresh", help="Compute everything again.")]
+NoTiming = Annotated[bool | None, typer.Option("--no-timing", help="Leave the timing phase out.")]
+Timeout = Annotated[float | None, typer.Option(help="Seconds that a cell may take. [default: 600]")]
+Memory = Annotated[float | None, typer.Option(help="GiB that a worker may hold; 0 is no limit. [default: 0]")]
+KeepImages = Annotated[
+    str | None, typer.Option(help="Which outputs to keep: first-seed, all, none. [default: first-seed]")
+]
+TrainBudget = Annotated[float | None, typer.Option(help="Minutes for each training that a run needs. [default: 10]")]
+Plugin = Annotated[list[Path] | None, typer.Option(help="A plugin in a Python file; repeatable.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+LISTS = ("methods", "images", "metrics")
+
+
+def overrides(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a request that were said on the command line."""
+    said = {key: value for key, value in given.items() if value is not None}
+    for key in LISTS:
+        if key in said:
+            said[key] = split_list(said[key])
+    if "sigma" in said:
+        said["sigma"] = [_number(part) for part in split_list(said["sigma"])]
+    if "no_timing" in said:
+        said["timing"] = not said.pop("no_timing")
+    if "plugins" in said:
+        said["plugins"] = [str(path) for path in said["plugins"]]
+    return said
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise BadOption(f"--sigma {text!r} is not a number; write levels from 0 to 255 by comma: 15,25,50.") from None

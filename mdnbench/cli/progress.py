@@ -1,0 +1,92 @@
+"""Progress bars for long calls, on stderr: what is done, how long it will take, what is running."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mdnbench.listener import Listener
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+QUIET_S = 30.0
+
+
+@contextmanager
+def listener() -> Iterator[Listener]:
+    """A listener that draws bars on a terminal, and writes a line now and then elsewhere."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _Lines(console)
+        return
+    bars = _Bars(console)
+    try:
+        yield bars
+    finally:
+        bars.close()
+
+
+class _Bars(Listener):
+    """Live bars, one per phase; nothing is drawn, nor imported, before the first phase begins."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def note(self, text: str) -> None:
+        self._console.print(text, style="dim", markup=False, highlight=False)
+
+    def begin(self, phase: str, total: float) -> None:
+        bars = self._bars()
+        self._tasks[phase] = bars.add_task(phase, total=total, doing="")
+
+    def progress(self, phase: str, done: float, doing: Sequence[str] = (), detail: str = "") -> None:
+        from rich.markup import escape
+
+        said = escape(" · ".join([*doing, *([detail] if detail else [])]))
+        self._bars().update(self._tasks[phase], completed=done, doing=said)
+
+    def end(self, phase: str) -> None:
+        self._bars().update(self._tasks[phase], doing="", visible=False)
+
+    def close(self) -> None:
+        if self._progress:
+            self._progress.stop()
+
+    def _bars(self) -> Progress:
+        if self._progress is None:
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self._progress = Progress(
+                TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TimeRemainingColumn(),
+                TextColumn("{task.fields[doing]}", style="dim"), console=self._console, transient=True,
+            )  # fmt: skip
+            self._progress.start()
+        return self._progress
+
+
+class _Lines(Listener):
+    """A plain line per note, and one every half minute while a phase runs: for logs."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._totals: dict[str, float] = {}
+        self._last = time.monotonic()
+
+    def note(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def begin(self, phase: str, total: float) -> None:
+        self._totals[phase] = total
+
+    def progress(self, phase: str, done: float, doing: Sequence[str] = (), detail: str = "") -> None:
+        if time.monotonic() - self._last >= QUIET_S:
+            self._last = time.monotonic()
+            self.note(" · ".join([f"{phase}: {done:.0f} of {self._totals[phase]:.0f}", *doing, *filter(None, [detail])]))

@@ -1,0 +1,75 @@
+"""`mdnbench run`, `plan` and `report`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mdnbench.cli import options as o
+
+
+def run(
+    plan_file: o.PlanFile = None, methods: o.Methods = None, noise: o.Noise = None, sigma: o.Sigma = None,
+    dataset: o.Dataset = None, images: o.Images = None, metrics: o.Metrics = None, seeds: o.Seeds = None,
+    protocol: o.Protocol = None, noise_info: o.NoiseInfo = None, device: o.Device = None, jobs: o.Jobs = None,
+    out: o.Out = None, fresh: o.Fresh = None, no_timing: o.NoTiming = None, timeout: o.Timeout = None,
+    memory: o.Memory = None, keep_images: o.KeepImages = None, train_budget: o.TrainBudget = None,
+    plugin: o.Plugin = None, json: o.Json = False,
+) -> None:  # fmt: skip
+    """Run methods over images and noises, and print the tables.
+
+    Example: mdnbench run --methods all --sigma 50
+    """
+    said = o.overrides({key: value for key, value in locals().items() if key not in ("plan_file", "plugin", "json")})
+    from mdnbench import api, request
+    from mdnbench.cli import draw, progress
+
+    asked = request.read(plan_file, said | ({"plugins": [str(path) for path in plugin]} if plugin else {}))
+    with progress.listener() as listener:
+        results = api.run(asked, listener=listener)
+    if json:
+        draw.data(draw.facts_of(results))
+    else:
+        draw.run(results)
+    raise typer.Exit(results.exit_code)
+
+
+def plan(
+    plan_file: o.PlanFile = None, methods: o.Methods = None, noise: o.Noise = None, sigma: o.Sigma = None,
+    dataset: o.Dataset = None, images: o.Images = None, metrics: o.Metrics = None, seeds: o.Seeds = None,
+    protocol: o.Protocol = None, noise_info: o.NoiseInfo = None, device: o.Device = None, jobs: o.Jobs = None,
+    out: o.Out = None, fresh: o.Fresh = None, keep_images: o.KeepImages = None, plugin: o.Plugin = None,
+    json: o.Json = False,
+) -> None:  # fmt: skip
+    """Show what a run would do: cells, which of them are stored already, trainings, estimated time. Computes nothing.
+
+    Example: mdnbench plan --methods all --sigma 15,25,50
+    """
+    said = o.overrides({key: value for key, value in locals().items() if key not in ("plan_file", "plugin", "json")})
+    from mdnbench import api, request
+    from mdnbench.cli import draw
+
+    asked = request.read(plan_file, said | ({"plugins": [str(path) for path in plugin]} if plugin else {}))
+    outlook = api.outlook(api.plan(asked))
+    if json:
+        draw.data(outlook)
+    else:
+        draw.outlook(outlook)
+
+
+def report(
+    name: Annotated[str, typer.Argument(help="A run's name, or its folder.")],
+    to: Annotated[str, typer.Option(help="Formats, by comma; `mdnbench list` shows them.")] = "md",
+    out: Annotated[str | None, typer.Option(help="The folder to write to. [default: the run's own]")] = None,
+) -> None:
+    """Write a run's results down in other formats.
+
+    Example: mdnbench report set12-gaussian-50 --to md,csv
+    """
+    from pathlib import Path
+
+    from mdnbench import api, names
+
+    for path in api.report(api.open_run(name), names.split_list(to), folder=Path(out) if out else None):
+        typer.echo(path)

@@ -1,0 +1,190 @@
+"""The coordinator: the one process that knows the plan and writes the store. Cells are committed as they finish."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mdnbench import environment, planning
+from mdnbench.engine import pending
+from mdnbench.engine.local import Batch, LocalEngine
+from mdnbench.engine.schedule import JobQueue, Schedule
+from mdnbench.engine.stopping import Stop
+from mdnbench.engine.tasks import Job, Setup, Task
+from mdnbench.listener import Listener
+from mdnbench.planning import Plan, Work
+from mdnbench.records import Cell, MetricScore, Outcome, Tally
+from mdnbench.specs import MetricSpec
+from mdnbench.store import Store, kept
+
+
+@dataclass
+class Coordinator:
+    """Runs the cells of a plan and commits what comes of them."""
+
+    plan: Plan
+    store: Store
+    unavailable: Mapping[str, str]
+    listener: Listener = field(default_factory=Listener)
+
+    def __post_init__(self) -> None:
+        self.tally = Tally()
+        self._rule = self.plan.protocol.scoring.digest
+        self._metrics = tuple(name for name in self.plan.metrics if name not in self.unavailable)
+        self._run = self.store.start_run(self.plan.name, self.plan.size, facts(self.plan, self.unavailable))
+
+    def compute(self, stop: Stop) -> Tally:
+        """Run every cell that the store does not answer; committed batch by batch."""
+        self.listener.begin("cells", self.plan.size)
+        for work in self.plan.works:
+            if work.skip:
+                self._skip(work)
+        schedule = Schedule(self._queue(work) for work in self.plan.works if not work.skip)
+        engine = self._engine()
+        for batch in engine.run(schedule, stop):
+            self._save(batch)
+            self._tell([task.cell for task in engine.running()])
+        self.tally = dataclasses.replace(self.tally, peak_worker_bytes=engine.peak_bytes())
+        if not stop.requested:
+            self.store.finish_run(self._run)
+        self.listener.end("cells")
+        return self.tally
+
+    def _engine(self) -> LocalEngine:
+        request = self.plan.request
+        setup = Setup(
+            self.plan.registry.files,
+            str(Path(request.dataset).expanduser().resolve()) if self._is_folder() else self.plan.dataset.name,
+            self.plan.protocol,
+            self.plan.device,
+            tuple(Job(work.noise.named, work.named, work.weights) for work in self.plan.works),
+        )
+        jobs = request.jobs or environment.cores()
+        return LocalEngine(setup, jobs, request.timeout, int(request.memory * 2**30))
+
+    def _is_folder(self) -> bool:
+        return self.plan.dataset.name not in self.plan.registry.datasets or (
+            bool(self.plan.request.dataset) and self.plan.request.dataset not in self.plan.registry.datasets
+        )
+
+    def _queue(self, work: Work) -> JobQueue:
+        pixels = sum(image.pixels for image in self.plan.images) * self.plan.request.seeds
+        return JobQueue(work.index, pending.tasks(self.plan, work, self.store, self._metrics, self._found), pixels)
+
+    def _found(self, cells: list[tuple[int, int, Cell]]) -> None:
+        with self.store.transaction():
+            self.store.add_cells(self._run, cells)
+        self._count("cached", len(cells))
+        self._tell([])
+
+    def _skip(self, work: Work) -> None:
+        self.listener.note(f"{work.named} is skipped: {work.skip}")
+        provenance = provenance_of(self.plan, work)
+        with self.store.transaction():
+            for position, cell in self.plan.cells(work):
+                outcome = Outcome(cell.output, "skipped", work.skip)
+                identity = self.store.save(cell, outcome, self._rule, self.plan.revisions, provenance)
+                self.store.add_cells(self._run, [(position, identity, cell)])
+            self._count("skipped", self.plan.cells_per_work)
+
+    def _save(self, batch: Batch) -> None:
+        for _, outcome in batch:
+            if outcome.image is not None:
+                kept.keep(self.store.images, outcome.output_digest, outcome.image)
+        with self.store.transaction():
+            cells = [(task.position, self._save_one(task, outcome), task.cell) for task, outcome in batch]
+            self.store.add_cells(self._run, cells)
+
+    def _save_one(self, task: Task, outcome: Outcome) -> int:
+        outcome = dataclasses.replace(outcome, image=None, scores=outcome.scores + self._unscored(outcome))
+        self._count({"ok": "computed", "skipped": "skipped"}.get(outcome.status, "failed"))
+        if task.kept is not None and outcome.status == "ok":
+            identity = self.store.outputs([task.cell.output])[task.cell.output].id
+            self.store.save_scores(identity, outcome, self._rule, self.plan.revisions)
+            return identity
+        provenance = provenance_of(self.plan, self.plan.works[task.job])
+        return self.store.save(task.cell, outcome, self._rule, self.plan.revisions, provenance)
+
+    def _unscored(self, outcome: Outcome) -> tuple[MetricScore, ...]:
+        if outcome.status != "ok":
+            return ()
+        return tuple(MetricScore(name, "skipped", reason=reason) for name, reason in self.unavailable.items())
+
+    def _count(self, kind: str, number: int = 1) -> None:
+        self.tally = dataclasses.replace(self.tally, **{kind: getattr(self.tally, kind) + number})
+
+    def _tell(self, running: list[Cell]) -> None:
+        failed = f"{self.tally.failed} failed" if self.tally.failed else ""
+        doing = [f"{cell.method} {cell.image}" for cell in running]
+        self.listener.progress("cells", self.tally.done, doing, failed)
+
+
+def provenance_of(plan: Plan, work: Work) -> dict[str, Any]:
+    """What stands behind a work's outputs: revisions, versions, weights, machine."""
+    spec = work.spec
+    return {
+        "revision": spec.revision,
+        "noise_revision": work.noise.spec.revision,
+        "input_rule": plan.protocol.input.digest,
+        "packages": {name: planning.version_of(name) for name in ("numpy", "torch", *spec.packages)},
+        "weights": work.weights.name if work.weights else "",
+        "weights_digest": work.weights.sha256 if work.weights else "",
+        "plugin": plan.registry.denoisers.entry(spec.name).door.address,
+        "device": plan.device,
+        "machine": environment.machine_id(),
+        "mdnbench": environment.revision(),
+    }
+
+
+def facts(plan: Plan, unavailable: Mapping[str, str]) -> dict[str, Any]:
+    """What defines a run: everything that stands above its tables, and what `check` holds against a baseline."""
+    return {
+        "dataset": plan.dataset.name,
+        "dataset_digest": plan.dataset_digest,
+        "images": {image.id: image.digest for image in plan.images},
+        "protocol": plan.protocol.name,
+        "protocol_hash": plan.protocol.hash,
+        "scoring_rule": plan.protocol.scoring.digest,
+        "metrics": plan.revisions,
+        "metric_facts": {name: _metric_facts(spec) for name, spec in plan.metrics.items()},
+        "unavailable": dict(unavailable),
+        "seeds": plan.request.seeds,
+        "noise_info": plan.request.noise_info,
+        "noises": {noise.named.text: noise.spec.revision for noise in plan.noises},
+        "methods": {work.named.text: _method_facts(work) for work in plan.works},
+        "device": plan.device,
+        "notes": [*plan.notes, *weights_notes(plan)],
+        "environment": environment.facts(plan.device),
+    }
+
+
+def _method_facts(work: Work) -> dict[str, Any]:
+    return {
+        "revision": work.spec.revision,
+        "packages": {name: planning.version_of(name) for name in work.spec.packages},
+    }
+
+
+def _metric_facts(spec: MetricSpec) -> dict[str, Any]:
+    return {
+        "direction": spec.direction,
+        "unit": spec.unit,
+        "digits": spec.digits,
+        "tolerance": spec.tolerance,
+        "packages": {name: planning.version_of(name) for name in spec.packages},
+    }
+
+
+def weights_notes(plan: Plan) -> list[str]:
+    """One line for each learned method: which weights it used, for which noises."""
+    used: dict[str, list[str]] = {}
+    for work in plan.works:
+        if work.weights:
+            note = f", {work.note}" if work.note else ""
+            text = f"{work.named}: weights {work.weights.name} ({work.weights.sha256[:12]}{note})"
+            used.setdefault(text, []).append(work.noise.named.text)
+    several = len(plan.noises) > 1
+    return [f"{text} for {', '.join(noises)}" if several else text for text, noises in used.items()]

@@ -1,0 +1,56 @@
+"""What is still to be done: a plan's cells, drawn lazily, less those that the store answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from mdnbench.engine.tasks import Task
+from mdnbench.planning import Plan, Work
+from mdnbench.records import Cell
+from mdnbench.store import Store
+from mdnbench.store.kept import path_of
+from mdnbench.store.rows import StoredOutput
+
+CHUNK = 256
+
+Found = Callable[[list[tuple[int, int, Cell]]], None]
+
+
+def tasks(plan: Plan, work: Work, store: Store, metrics: Collection[str], found: Found) -> Iterator[Task]:
+    """The tasks that a work still needs; `found` is given (position, output id, cell) of those that are done.
+
+    An output that is here but lacks a score is only scored again where its image was kept; what is not ok is tried
+    again; with `fresh` everything is.
+    """
+    for chunk in _chunks(plan.cells(work)):
+        known = {} if plan.request.fresh else store.outputs([cell.output for _, cell in chunk])
+        scored = store.scored([row.id for row in known.values()], plan.protocol.scoring.digest, plan.revisions)
+        done = []
+        for position, cell in chunk:
+            row = known.get(cell.output)
+            missing = set(metrics) - scored.get(row.id, set()) if row and row.status == "ok" else set(metrics)
+            if row and row.status == "ok" and not missing:
+                done.append((position, row.id, cell))
+            else:
+                yield _task(plan, work, position, cell, row, tuple(m for m in metrics if m in missing), store.images)
+        if done:
+            found(done)
+
+
+def _task(
+    plan: Plan, work: Work, position: int, cell: Cell, row: StoredOutput | None, metrics: tuple[str, ...], images: Path
+) -> Task:
+    keep = {"all": True, "none": False}.get(plan.request.keep_images, cell.seed == 0)
+    pixels = next(image.pixels for image in plan.images if image.id == cell.image)
+    path = path_of(images, row.output_digest) if row and row.status == "ok" else None
+    kept = path if path and path.is_file() else None
+    everything = metrics if kept else tuple(name for name in plan.metrics if name in metrics or row)
+    return Task(position, cell, work.index, pixels, everything, keep, kept)
+
+
+def _chunks(cells: Iterable[tuple[int, Cell]]) -> Iterator[list[tuple[int, Cell]]]:
+    iterator = iter(cells)
+    while chunk := list(islice(iterator, CHUNK)):
+        yield chunk

@@ -1,0 +1,47 @@
+"""What travels to a worker: the set-up, once per worker, and the tasks, one per cell. Plain values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mdnbench.names import Named
+from mdnbench.protocols import Protocol
+from mdnbench.records import Cell
+from mdnbench.weights import Weights
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A method under a noise, with the weights that it uses: what many tasks share."""
+
+    noise: Named
+    method: Named
+    weights: Weights | None
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What all tasks of a run share. A worker rebuilds plugins from their files and names."""
+
+    plugins: tuple[Path, ...]
+    dataset: str
+    protocol: Protocol
+    device: str
+    jobs: tuple[Job, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One cell to compute: denoise and score it, or, where the output is kept already, only score it.
+
+    `job` is an index into the set-up's jobs; `pixels` the image's number of pixels, the measure of the work.
+    """
+
+    position: int
+    cell: Cell
+    job: int
+    pixels: int
+    metrics: tuple[str, ...]
+    keep: bool
+    kept: Path | None = None

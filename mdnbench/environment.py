@@ -1,0 +1,81 @@
+"""The machine and the versions that results were made with."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from mdnbench import __version__
+from mdnbench.digests import of_parts
+
+PACKAGES = ("numpy", "torch", "bm3d", "scikit-image", "lpips", "pandas", "pluggy", "scipy", "PyWavelets", "torchvision")
+
+
+def facts(device: str = "cpu") -> dict[str, Any]:
+    """CPU, cores, memory, system, versions: what `run.json` holds."""
+    from mdnbench.planning import version_of
+
+    return {
+        "mdnbench": __version__,
+        "revision": revision(),
+        "python": platform.python_version(),
+        "os": f"{platform.system()} {platform.release()}",
+        "machine": platform.machine(),
+        "machine_id": machine_id(),
+        "cpu": cpu(),
+        "cores": cores(),
+        "memory_bytes": memory_bytes(),
+        "threads_per_cell": 1,
+        "device": device,
+        "packages": {name: version_of(name) for name in PACKAGES},
+    }
+
+
+@cache
+def cpu() -> str:
+    """The processor's name, without the second that a full inquiry takes."""
+    path = Path("/proc/cpuinfo")
+    if path.exists():
+        for line in path.read_text(errors="replace").splitlines():
+            if line.startswith(("model name", "Hardware")):
+                return " ".join(line.partition(":")[2].split())
+    if platform.system() == "Darwin":
+        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return platform.processor() or "unknown"
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory_bytes() -> int:
+    """The machine's memory."""
+    import psutil
+
+    return int(psutil.virtual_memory().total)
+
+
+def machine_id() -> str:
+    """A short digest of what makes timings comparable: processor, cores, memory in GiB, system."""
+    parts = (cpu(), cores(), round(memory_bytes() / 2**30), platform.system(), platform.machine())
+    return of_parts("machine", *parts)[:12]
+
+
+@cache
+def revision() -> str:
+    """The source revision when this runs from a checkout, else the version."""
+    root = Path(__file__).parent.parent
+    if not (root / ".git").exists():
+        return __version__
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return __version__
+    return done.stdout.strip() or __version__

@@ -1,0 +1,68 @@
+"""The outlook of a plan: what a run would find stored, what it would compute, train and keep, and how long it takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mdnbench import environment
+from mdnbench.engine import pending
+from mdnbench.planning import Plan, Work
+from mdnbench.store import Store, open_store
+
+
+def of_plan(plan: Plan, workspace: Path, unavailable: dict[str, str]) -> dict[str, Any]:
+    """Cells by method and noise, stored and new; trainings; the size of kept images; the estimated wall time."""
+    path = workspace / "results.sqlite"
+    store = open_store(path) if path.is_file() else None
+    metrics = [name for name in plan.metrics if name not in unavailable]
+    rows = [_row(plan, work, store, metrics) for work in plan.works]
+    known = [row["seconds"] for row in rows if row["seconds"] is not None]
+    total = sum(known) / (plan.request.jobs or environment.cores())
+    return {
+        "run": plan.name,
+        "data": f"{plan.dataset.name} ({plan.dataset_digest}), {len(plan.images)} images",
+        "protocol": plan.protocol.label,
+        "metrics": [*metrics, *(f"{name} (skipped: {why})" for name, why in unavailable.items())],
+        "methods": rows,
+        "cells": plan.size,
+        "new_cells": sum(row["cells"] - row["stored"] for row in rows if not row["skip"]),
+        "trainings": sorted({work.named.text for work in plan.works if work.training}),
+        "kept_images": f"up to {_kept_bytes(plan) / 2**20:.0f} MiB in {workspace / 'images'}",
+        "estimated_time": f"{total:.0f} s" + ("" if len(known) == len(rows) else ", and what has never been run here"),
+        "notes": list(plan.notes),
+    }
+
+
+def _row(plan: Plan, work: Work, store: Store | None, metrics: list[str]) -> dict[str, Any]:
+    cells = plan.cells_per_work
+    new = cells if store is None else sum(1 for _ in pending.tasks(plan, work, store, metrics, lambda found: None))
+    weights = work.weights.name if work.weights else "to be trained" if work.training else "–"
+    seconds = _seconds(store, plan, work, new)
+    return {
+        "method": work.named.text,
+        "noise": work.noise.named.text,
+        "cells": cells,
+        "stored": 0 if work.skip else cells - new,
+        "weights": f"skipped: {work.skip}" if work.skip else weights,
+        "seconds": seconds,
+        "skip": work.skip,
+        "note": work.note,
+    }
+
+
+def _seconds(store: Store | None, plan: Plan, work: Work, new: int) -> float | None:
+    """What the new cells are likely to take, from the same method's earlier cells; None where there are none."""
+    if work.skip or not new:
+        return 0.0
+    if store is None:
+        return None
+    query = "SELECT avg(seconds) FROM outputs WHERE method = ? AND status = 'ok'"
+    mean = store.connection.execute(query, (work.named.text,)).fetchone()[0]
+    return None if mean is None else float(mean) * new
+
+
+def _kept_bytes(plan: Plan) -> int:
+    kept = {"none": 0, "first-seed": 1, "all": plan.request.seeds}[plan.request.keep_images]
+    values = sum(image.pixels * (3 if len(image.shape) == 3 else 1) for image in plan.images)
+    return 4 * values * kept * len(plan.works)

@@ -1,0 +1,292 @@
+"""Planning: names, options and files become cells, lazily. Nothing is computed here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mdnbench import cases, data, folders, names, protocols, weights
+from mdnbench.digests import of_parts, of_pixels
+from mdnbench.errors import BadImage, BadOption, DataMissing, NothingToDo, UnknownName
+from mdnbench.names import Named
+from mdnbench.protocols import Protocol
+from mdnbench.records import Cell
+from mdnbench.registry import Registry
+from mdnbench.request import Request
+from mdnbench.specs import DatasetSpec, DenoiserSpec, MetricSpec, NoiseSpec
+from mdnbench.weights import Weights
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FIRST_CHOICE, SECOND_CHOICE = "set12", "sk12"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedImage:
+    """An image of the plan: its id, its pixel digest, and its shape (H, W) or (H, W, 3)."""
+
+    id: str
+    digest: str
+    shape: tuple[int, ...]
+
+    @property
+    def pixels(self) -> int:
+        """How many pixels it has: the measure of the work."""
+        return self.shape[0] * self.shape[1]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedNoise:
+    """A noise of the plan and its spec."""
+
+    named: Named
+    spec: NoiseSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A method under a noise: with which weights, or why it is skipped, or that it must be trained first."""
+
+    index: int
+    named: Named
+    spec: DenoiserSpec
+    noise: PlannedNoise
+    weights: Weights | None
+    note: str
+    skip: str
+    training: bool
+    identity: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run, looked up and checked: what to compute, on what, under which rules."""
+
+    request: Request
+    registry: Registry
+    dataset: DatasetSpec
+    images: tuple[PlannedImage, ...]
+    noises: tuple[PlannedNoise, ...]
+    methods: tuple[Named, ...]
+    protocol: Protocol
+    metrics: Mapping[str, MetricSpec]
+    device: str
+    name: str
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def dataset_digest(self) -> str:
+        """The digest of all images: twelve characters that stand beside the data set's name."""
+        return of_parts("dataset", [image.digest for image in self.images])[:12]
+
+    @cached_property
+    def works(self) -> tuple[Work, ...]:
+        """Every method under every noise, in the plan's order."""
+        pairs = [(method, noise) for noise in self.noises for method in self.methods]
+        return tuple(self._work(index, method, noise) for index, (method, noise) in enumerate(pairs))
+
+    @property
+    def size(self) -> int:
+        """The number of cells."""
+        return len(self.works) * self.cells_per_work
+
+    @property
+    def cells_per_work(self) -> int:
+        """The number of cells of one method under one noise."""
+        return len(self.images) * self.request.seeds
+
+    @property
+    def revisions(self) -> dict[str, str]:
+        """The metrics' revisions, by name."""
+        return {name: spec.revision for name, spec in self.metrics.items()}
+
+    def cells(self, work: Work) -> Iterator[tuple[int, Cell]]:
+        """A work's cells with their positions in the plan, big images first."""
+        start = work.index * self.cells_per_work
+        order = sorted(enumerate(self.images), key=lambda pair: -pair[1].pixels)
+        for index, image in order:
+            for seed in range(self.request.seeds):
+                yield start + index * self.request.seeds + seed, self.cell(work, image, seed)
+
+    def cell(self, work: Work, image: PlannedImage, seed: int) -> Cell:
+        """One cell, with its keys."""
+        noise = work.noise
+        case = cases.key(image.digest, noise.named, noise.spec.revision, seed)
+        info = self.request.noise_info
+        return Cell(
+            dataset=self.dataset.name,
+            image=image.id,
+            image_digest=image.digest,
+            noise=noise.named.text,
+            seed=seed,
+            method=work.named.text,
+            noise_info=info,
+            case=case,
+            output=of_parts("output", case, self.protocol.input.digest, work.identity),
+        )
+
+    def _work(self, index: int, named: Named, noise: PlannedNoise) -> Work:
+        spec = self.registry.denoisers[named.name]
+        skip = _channels_reason(spec, self.dataset, self.images)
+        found, note, training = None, "", False
+        if spec.trainable:
+            resolved = weights.resolve(spec, named, noise.named)
+            found, note = (resolved.weights, resolved.note) if resolved else (None, "")
+            training = resolved is None and not skip
+        return Work(index, named, spec, noise, found, note, skip, training, self._identity(named, spec, found))
+
+    def _identity(self, named: Named, spec: DenoiserSpec, found: Weights | None) -> str:
+        """What a method's output depends on, beside the case: see the page on names and identity."""
+        told = self.request.noise_info if spec.wants != "nothing" else "none"
+        door = self.registry.denoisers.entry(named.name).door.digest
+        options = [list(pair) for pair in named.options if pair[0] != "weights"]
+        packages = [[name, version_of(name)] for name in spec.packages]
+        digest = found.sha256 if found else ""
+        return of_parts(named.name, options, spec.revision, packages, digest, told, self.device, door)
+
+
+def version_of(package: str) -> str:
+    """The installed version of a distribution, or 'missing'."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "missing"
+
+
+def make(request: Request, registry: Registry) -> Plan:
+    """Look everything up and check it; every mistake is reported before anything is computed."""
+    noises = _noises(request, registry)
+    methods, notes = _methods(request, registry)
+    protocol = protocols.load(request.protocol)
+    metrics = _metrics(request, registry)
+    dataset, more = _dataset(request, registry)
+    images = _images(request, dataset)
+    _check_sizes(images, metrics, protocol)
+    name = request.out or default_name(dataset.name, [noise.named.text for noise in noises], request)
+    return Plan(
+        request, registry, dataset, images, noises, methods, protocol, metrics, _device(request.device), name,
+        (*more, *notes),
+    )  # fmt: skip
+
+
+def default_name(dataset: str, noises: Sequence[str], request: Request) -> str:
+    """A run's name: data set, noises, and what else was chosen, so that the same command means the same run."""
+    noise = "-".join(noises[:3]) + (f"-and-{len(noises) - 3}-more" if len(noises) > 3 else "")
+    extras = [request.protocol] if request.protocol != "standard" else []
+    extras += [request.noise_info] if request.noise_info != "known" else []
+    return slug("-".join([dataset, noise, *extras]))
+
+
+def slug(text: str) -> str:
+    """A text as a file name: letters, digits, dots and dashes, at most 80 long."""
+    plain = re.sub(r"[^a-zA-Z0-9.]+", "-", text.replace("sigma=", "")).strip("-.")[:80]
+    return plain or "run"
+
+
+def _noises(request: Request, registry: Registry) -> tuple[PlannedNoise, ...]:
+    asked = request.noises()
+    if not asked:
+        raise BadOption("no noise was given; say --sigma 50, or --noise NAME (`mdnbench list` shows the noises).")
+    parsed = {named.text: named for named in map(registry.noise, asked)}
+    return tuple(PlannedNoise(named, registry.noises[named.name]) for named in parsed.values())
+
+
+def _methods(request: Request, registry: Registry) -> tuple[tuple[Named, ...], tuple[str, ...]]:
+    texts: list[str] = []
+    for text in request.methods:
+        for part in names.split_list(text):
+            texts += registry.denoisers if part == "all" else [part]
+    if not texts:
+        raise NothingToDo("no method was selected: no plugin brings one. `mdnbench doctor` shows broken plugins.")
+    notes = ()
+    if "all" in ",".join(request.methods).split(","):
+        notes = tuple(f"plugin {each.door.address} is broken and left out: {each.reason}" for each in registry.broken)
+    return tuple({named.text: named for named in map(registry.method, texts)}.values()), notes
+
+
+def _metrics(request: Request, registry: Registry) -> dict[str, MetricSpec]:
+    texts: list[str] = []
+    for text in request.metrics:
+        for part in names.split_list(text):
+            texts += registry.metrics if part == "all" else [part]
+    return {name: registry.metrics[name] for name in texts}
+
+
+def _dataset(request: Request, registry: Registry) -> tuple[DatasetSpec, tuple[str, ...]]:
+    """The data set asked for; with none named, Set12 where it can be had, else the one made from scikit-image."""
+    if request.dataset:
+        return find_dataset(request.dataset, registry), ()
+    first = registry.datasets[FIRST_CHOICE]
+    try:
+        data.fetch(first)
+    except DataMissing:
+        note = f"{FIRST_CHOICE} is neither at hand nor to be downloaded; this run uses {SECOND_CHOICE} instead."
+        return registry.datasets[SECOND_CHOICE], (note,)
+    return first, ()
+
+
+def find_dataset(name: str, registry: Registry) -> DatasetSpec:
+    """A data set by name, or a folder of images; its files are at hand afterwards."""
+    if name in registry.datasets:
+        spec = registry.datasets[name]
+        data.fetch(spec)
+        return spec
+    if Path(name).expanduser().is_dir():
+        return folders.folder_dataset(Path(name).expanduser())
+    raise UnknownName("data set or folder", name, registry.datasets)
+
+
+def _images(request: Request, dataset: DatasetSpec) -> tuple[PlannedImage, ...]:
+    chosen = request.images or dataset.images
+    for image in chosen:
+        if image not in dataset.images:
+            raise UnknownName(f"image of data set {dataset.name!r}", image, dataset.images)
+    if not chosen:
+        raise NothingToDo(f"the data set {dataset.name!r} has no images.")
+    return tuple(_planned(image, dataset) for image in chosen)
+
+
+def _planned(identity: str, dataset: DatasetSpec) -> PlannedImage:
+    pixels = dataset.load(identity)
+    return PlannedImage(identity, of_pixels(pixels), tuple(pixels.shape))
+
+
+def _check_sizes(images: tuple[PlannedImage, ...], metrics: Mapping[str, MetricSpec], protocol: Protocol) -> None:
+    """Refuse, by name and before the run, images that are too small for a metric."""
+    for image in images:
+        side = min(image.shape[:2]) - 2 * protocol.scoring.border
+        for spec in metrics.values():
+            if side < spec.min_size:
+                raise BadImage(
+                    f"image {image.id!r} is {image.shape[1]}x{image.shape[0]}; {spec.name} needs at least "
+                    f"{spec.min_size} pixels a side. Leave it out, or choose other metrics."
+                )
+
+
+def _channels_reason(spec: DenoiserSpec, dataset: DatasetSpec, images: tuple[PlannedImage, ...]) -> str:
+    channels = {3 if len(image.shape) == 3 else 1 for image in images}
+    if channels <= set(spec.channels):
+        return ""
+    takes = {1: "gray", 3: "colour"}[spec.channels[0]]
+    return f"{spec.name} takes {takes} images only; {dataset.name} is not all {takes}."
+
+
+def _device(asked: str) -> str:
+    """The device class: cpu or cuda; auto looks for a GPU without importing torch where there is none."""
+    if asked not in ("auto", "cpu", "cuda"):
+        raise BadOption(f"device {asked!r} is not allowed; it takes cpu, cuda or auto.")
+    if asked == "cpu" or (asked == "auto" and not Path("/dev/nvidiactl").exists()):
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if asked == "cuda":
+        raise BadOption("device cuda was asked for, but torch sees no GPU here; use --device cpu.")
+    return "cpu"

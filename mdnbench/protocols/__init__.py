@@ -1,0 +1,93 @@
+"""Protocols: what a noisy image is, and what is scored. Small TOML files, named, versioned and hashed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mdnbench import tomlfile
+from mdnbench.digests import of_parts
+from mdnbench.errors import BadFile, UnknownName
+
+if TYPE_CHECKING:
+    from mdnbench.specs import Image
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How an image is made ready: clamped to [0, 1], then rounded to `bits` (0: not rounded), `border` pixels cut."""
+
+    clamp: bool
+    bits: int = 0
+    border: int = 0
+
+    @property
+    def digest(self) -> str:
+        """The digest that stands for this rule in keys."""
+        return of_parts("rule", asdict(self))
+
+    def apply(self, image: Image) -> Image:
+        """The image under this rule; float32 in and out, a new array."""
+        import numpy as np
+
+        result = np.clip(image, 0, 1) if self.clamp else image.copy()
+        if self.bits:
+            levels = np.float32(2**self.bits - 1)
+            result = np.round(result * levels) / levels
+        return result
+
+    def crop(self, image: Image) -> Image:
+        """The image without its border."""
+        edge = self.border
+        return image[edge:-edge, edge:-edge] if edge else image
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """An input rule, which is part of a case, and a scoring rule."""
+
+    name: str
+    version: int
+    summary: str
+    input: Rule
+    scoring: Rule
+    used_by: str = ""
+
+    @property
+    def hash(self) -> str:
+        """Eight characters that stand beside the name in every table."""
+        return of_parts(self.name, self.version, self.input.digest, self.scoring.digest)[:8]
+
+    @property
+    def label(self) -> str:
+        """Name and hash, as tables show them."""
+        return f"{self.name} ({self.hash})"
+
+
+def known() -> dict[str, Protocol]:
+    """The protocols that come with mdnbench, by name."""
+    return {path.stem: read(path) for path in sorted(FOLDER.glob("*.toml"))}
+
+
+def load(name: str) -> Protocol:
+    """A protocol by name, or from a person's own file when the name ends in `.toml`."""
+    if name.endswith(".toml"):
+        return read(Path(name))
+    path = FOLDER / f"{name}.toml"
+    if name not in {each.stem for each in FOLDER.glob("*.toml")}:
+        raise UnknownName("protocol", name, known(), hint="Or give a file of your own that ends in .toml.")
+    return read(path)
+
+
+def read(path: Path) -> Protocol:
+    """Read and check a protocol file."""
+    protocol = tomlfile.build(Protocol, tomlfile.read(path, "protocol"), f"protocol {path}")
+    for rule in (protocol.input, protocol.scoring):
+        if not 0 <= rule.bits <= 16 or not 0 <= rule.border <= 64 or (rule.bits and not rule.clamp):
+            raise BadFile(f"protocol {path}: bits must be 0 to 16 (with clamp = true), and border 0 to 64.")
+    if protocol.input.border:
+        raise BadFile(f"protocol {path}: an input rule has no border; only the scoring rule has.")
+    return protocol

@@ -1,0 +1,222 @@
+"""The registry: finds plugins behind three doors, and holds what they bring by name.
+
+The doors are the entry points of installed packages, files given with `--plugin`, and the folder MDNBENCH_PLUGINS.
+A plugin that cannot be loaded is kept as broken, with its reason; two plugins that claim one name are an error.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Generic, Protocol, TypeVar
+
+import pluggy
+
+from mdnbench import hookspecs, names
+from mdnbench.digests import of_file
+from mdnbench.errors import BadPlugin, UnknownName
+from mdnbench.names import Named, Option
+from mdnbench.specs import DatasetSpec, DenoiserSpec, MetricSpec, NoiseSpec, ReporterSpec
+
+HOOKS = {
+    "mdnbench_denoisers": ("method", DenoiserSpec),
+    "mdnbench_noises": ("noise", NoiseSpec),
+    "mdnbench_datasets": ("data set", DatasetSpec),
+    "mdnbench_metrics": ("metric", MetricSpec),
+    "mdnbench_reporters": ("reporter", ReporterSpec),
+}
+
+WEIGHTS = Option("weights", str, default="auto", help="name of the weights to use; auto takes those that fit the noise")
+
+
+class _HasName(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+Spec = TypeVar("Spec", bound=_HasName)
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where a plugin came in: its name, an address to show, and for a file its path and digest."""
+
+    name: str
+    address: str
+    path: Path | None = None
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A plugin that could not be loaded, and why, in one line."""
+
+    door: Door
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Generic[Spec]):
+    """A spec and the door that it came through."""
+
+    spec: Spec
+    door: Door
+
+
+class Shelf(Generic[Spec], Mapping[str, Spec]):
+    """The specs of one kind, by name; asking for an unknown name is an error that helps."""
+
+    def __init__(self, kind: str, broken: tuple[Broken, ...] = ()) -> None:
+        self.kind = kind
+        self._entries: dict[str, Entry[Spec]] = {}
+        self._broken = broken
+
+    def add(self, entry: Entry[Spec]) -> None:
+        """Put a spec on the shelf; BadPlugin if its name is taken."""
+        name = entry.spec.name
+        if name in self._entries:
+            first, second = self._entries[name].door.address, entry.door.address
+            raise BadPlugin(f"two plugins claim the {self.kind} {name!r}: {first} and {second}; remove or rename one.")
+        self._entries[name] = entry
+
+    def __getitem__(self, name: str) -> Spec:
+        return self.entry(name).spec
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def entry(self, name: str) -> Entry[Spec]:
+        """The spec and its door; UnknownName with the likeliest meaning if there is none."""
+        if name in self._entries:
+            return self._entries[name]
+        broken = [each for each in self._broken if name in (each.door.name, each.door.name.removeprefix("mdnbench_"))]
+        if broken:
+            raise BadPlugin(f"the plugin {broken[0].door.address} is broken: {broken[0].reason}")
+        raise UnknownName(self.kind, name, self._entries, hint="`mdnbench list` shows all.")
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Everything that the plugins bring, by kind and name."""
+
+    denoisers: Shelf[DenoiserSpec]
+    noises: Shelf[NoiseSpec]
+    datasets: Shelf[DatasetSpec]
+    metrics: Shelf[MetricSpec]
+    reporters: Shelf[ReporterSpec]
+    broken: tuple[Broken, ...] = ()
+    files: tuple[Path, ...] = field(default=())
+
+    def method(self, text: str) -> Named:
+        """Parse `bm3d[profile=lc]` against the method's declared options."""
+        name, given = names.split_method(text)
+        return names.resolve("method", name, given, options_of(self.denoisers[name]))
+
+    def noise(self, text: str) -> Named:
+        """Parse `gaussian:50` against the noise's declared parameters."""
+        name, given = names.split_noise(text)
+        return names.resolve("noise", name, given, self.noises[name].parameters)
+
+
+def options_of(spec: DenoiserSpec) -> tuple[Option, ...]:
+    """A method's options; a learned method also has `weights`."""
+    return (*spec.options, WEIGHTS) if spec.trainable else spec.options
+
+
+def load(files: Iterable[Path | str] = ()) -> Registry:
+    """Load all plugins: installed ones, those in the folder MDNBENCH_PLUGINS, and the given files.
+
+    A given file that is broken raises BadPlugin; any other broken plugin is only listed as such.
+    """
+    files = tuple(Path(file).resolve() for file in files)
+    manager = pluggy.PluginManager(hookspecs.GROUP)
+    manager.add_hookspecs(hookspecs)
+    broken: list[Broken] = []
+    brought: list[tuple[Door, str, list[Any]]] = []
+    for door, importer in [*_installed(), *map(_file, _folder_files()), *map(_file, files)]:
+        try:
+            brought += _bring(manager, door, importer())
+        except (Exception, SystemExit) as error:
+            if door.path in files:
+                raise BadPlugin(f"the plugin {door.address} is broken: {_one_line(error)}") from error
+            broken.append(Broken(door, _one_line(error)))
+    shelves: dict[str, Shelf[Any]] = {hook: Shelf(kind, tuple(broken)) for hook, (kind, _) in HOOKS.items()}
+    for door, hook, specs in brought:
+        for spec in specs:
+            shelves[hook].add(Entry(spec, door))
+    return Registry(*shelves.values(), broken=tuple(broken), files=files)
+
+
+def _bring(manager: pluggy.PluginManager, door: Door, module: ModuleType) -> list[tuple[Door, str, list[Any]]]:
+    """Register one plugin with pluggy, which checks its arguments, and call each of its hooks once."""
+    marked = [name for name in dir(module) if hasattr(getattr(module, name), f"{hookspecs.GROUP}_impl")]
+    for name in marked:
+        if name not in HOOKS:
+            raise UnknownName("hook", name, HOOKS)
+    manager.register(module, name=door.address)
+    results = []
+    for hook in marked:
+        specs = getattr(module, hook)()
+        kind, record = HOOKS[hook]
+        wrong = [spec for spec in specs if not isinstance(spec, record)]
+        if wrong:
+            raise BadPlugin(f"{hook} must return a list of {record.__name__}; it gave a {type(wrong[0]).__name__}.")
+        results.append((door, hook, list(specs)))
+    return results
+
+
+def _installed() -> Iterator[tuple[Door, Callable[[], ModuleType]]]:
+    """The entry points, walked one by one: pluggy's own loader skips a second one of the same name."""
+    seen = set()
+    for point in sorted(metadata.entry_points(group=hookspecs.GROUP), key=lambda point: (point.name, point.value)):
+        package = point.dist.name if point.dist else "?"
+        if (point.name, point.value, package) not in seen:
+            seen.add((point.name, point.value, package))
+            version = point.dist.version if point.dist else "?"
+            yield Door(point.name, f"{point.value} ({package} {version})"), point.load
+
+
+def _folder_files() -> list[Path]:
+    folder = os.environ.get("MDNBENCH_PLUGINS")
+    return sorted(Path(folder).expanduser().resolve().glob("*.py")) if folder else []
+
+
+def _file(path: Path) -> tuple[Door, Callable[[], ModuleType]]:
+    digest = of_file(path) if path.is_file() else ""
+    return Door(path.stem, str(path), path, digest), lambda: _import_file(path, digest)
+
+
+def _import_file(path: Path, digest: str) -> ModuleType:
+    if not digest:
+        raise FileNotFoundError(f"there is no file {path}")
+    name = f"mdnbench_file_{digest[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError("not a Python file; its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or "no message"
+    return text if isinstance(error, BadPlugin) else f"{type(error).__name__}: {text}"

@@ -1,0 +1,98 @@
+"""What a person asks for: the keys that the command line, a plan file and the Python API share."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mdnbench import tomlfile
+from mdnbench.errors import BadOption
+from mdnbench.records import Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A run as it was asked for, nothing looked up yet. Every field is a key of a plan file.
+
+    `sigma` is on the 0-255 scale, `timeout` in seconds, `memory` in GiB per worker (0: no limit), `jobs` the number of
+    workers (0: one per core), `train_budget` in minutes per training.
+    """
+
+    methods: tuple[str, ...] = ("all",)
+    noise: tuple[str, ...] = ()
+    sigma: tuple[float, ...] = ()
+    dataset: str = ""
+    images: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ("all",)
+    seeds: int = 1
+    protocol: str = "standard"
+    noise_info: Source = "known"
+    device: str = "auto"
+    jobs: int = 0
+    out: str = ""
+    fresh: bool = False
+    timing: bool = True
+    timeout: float = 600.0
+    memory: float = 0.0
+    keep_images: Literal["first-seed", "all", "none"] = "first-seed"
+    train_budget: float = 10.0
+    plugins: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        limits = {"seeds": (1, 10_000), "jobs": (0, 1024), "timeout": (0.001, 1e7), "memory": (0, 1e6)}
+        limits["train_budget"] = (0, 1e6)
+        for name, (low, high) in limits.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise BadOption(f"{name} = {value} is not allowed; it takes a number from {low:g} to {high:g}.")
+        if self.sigma and self.noise:
+            wrong = [each for each in self.noise if each.partition(":")[0] != "gaussian"]
+            if wrong:
+                raise BadOption(
+                    f"sigma is short for Gaussian noise and cannot stand beside {wrong[0]!r}; "
+                    f"write every level as a noise of its own: --noise gaussian:25 --noise {wrong[0]}."
+                )
+
+    def noises(self) -> tuple[str, ...]:
+        """All noises asked for, as text; `sigma` is short for Gaussian ones."""
+        return (*self.noise, *(f"gaussian:sigma={level!r}" for level in self.sigma))
+
+
+def from_values(values: Mapping[str, Any], where: str) -> Request:
+    """A request from a table of keys; unknown keys and wrong types are refused. A lone value stands for a list."""
+    hints = typing.get_type_hints(Request)
+    table = {
+        key: [value] if _is_list(hints.get(key)) and not isinstance(value, (list, tuple)) else value
+        for key, value in values.items()
+    }
+    table = {key: list(value) if isinstance(value, tuple) else value for key, value in table.items()}
+    return tomlfile.build(Request, table, where)
+
+
+def read(path: Path | None, overrides: Mapping[str, Any]) -> Request:
+    """A request from a plan file, if there is one, and what was said beside it, which wins.
+
+    Noises said beside the file replace the file's noises and levels altogether.
+    """
+    table = tomlfile.read(path, "plan") if path else {}
+    if {"noise", "sigma"} & overrides.keys():
+        table = {key: value for key, value in table.items() if key not in ("noise", "sigma")}
+    return from_values({**table, **overrides}, f"plan {path}" if path else "the request")
+
+
+def changed(request: Request) -> dict[str, Any]:
+    """The keys that differ from their defaults: what a person said."""
+    return {
+        field.name: getattr(request, field.name)
+        for field in dataclasses.fields(request)
+        if getattr(request, field.name) != field.default
+    }
+
+
+def _is_list(hint: Any) -> bool:
+    return typing.get_origin(hint) is tuple or isinstance(hint, types.GenericAlias)

@@ -1,0 +1,118 @@
+"""Results: a run read back from the store. What the Python API returns and reporters write down."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mdnbench import tables
+from mdnbench.errors import NothingToDo, UnknownName
+from mdnbench.records import Tally
+from mdnbench.store import CellRow, MeanRow, RunRow, Store, open_store, queries
+
+if TYPE_CHECKING:
+    import pandas
+
+COLUMNS = ("dataset", "image", "noise", "seed", "method", "status", "reason", "psnr", "ssim", "lpips", "seconds")
+
+
+class Results:
+    """The results of one run. Everything is read from the store when it is asked for."""
+
+    def __init__(self, store: Store, name: str, folder: Path) -> None:
+        """`folder` is the run's folder, for its files."""
+        self.store = store
+        self.name = name
+        self.folder = folder
+        self.tally: Tally | None = None  # what `run` computed; None for a run that was only opened
+
+    @cached_property
+    def run(self) -> RunRow:
+        """The run's facts; UnknownName if the store has no such run."""
+        found = self.store.run(self.name)
+        if found is None:
+            raise UnknownName("run", self.name, self.store.run_names(), hint="`mdnbench list runs` shows all.")
+        return found
+
+    def rows(self) -> Iterator[CellRow]:
+        """The cells one by one, in the plan's order."""
+        return queries.cells(self.store, self.run)
+
+    @cached_property
+    def means(self) -> list[MeanRow]:
+        """One row per noise and method."""
+        return queries.means(self.store, self.run)
+
+    @cached_property
+    def tables(self) -> tuple[tables.Table, ...]:
+        """One table per noise."""
+        return tables.of_run(self.run, self.means)
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """How many cells have which status."""
+        counts: Counter[str] = Counter()
+        for row in self.means:
+            counts["ok"] += row.ok
+            counts.update(row.problems)
+        return counts
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that were asked for, in their order."""
+        return tuple(self.run.facts["metric_facts"])
+
+    @property
+    def cells(self) -> pandas.DataFrame:
+        """The cells as a pandas table, with the columns of `cells.csv`."""
+        import pandas
+
+        records = list(self.records())
+        return pandas.DataFrame.from_records(records, columns=self.columns if not records else None)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of `cells.csv`: the fixed ones first, then other metrics and provenance."""
+        more = tuple(name for name in self.metrics if name not in COLUMNS)
+        return (*COLUMNS, *more, "noise_info", "weights", "image_digest", "noisy_digest", "output_digest", "output")
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """The cells as plain records: the lines of `cells.csv`."""
+        for row in self.rows():
+            plain = {name: getattr(row, name, None) for name in self.columns}
+            plain |= {name: row.value(name) for name in {*self.metrics, "psnr", "ssim", "lpips"}}
+            plain["weights"] = row.provenance["weights_digest"][:12]
+            yield plain
+
+    @property
+    def timing(self) -> dict[str, Any] | None:
+        """The timing record in pytest-benchmark's format, or None where there is none."""
+        path = self.folder / "timing.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+    @property
+    def exit_code(self) -> int:
+        """0 when all cells are ok or skipped, 4 when some went wrong, 5 when there is not one."""
+        if not sum(self.counts.values()):
+            return 5
+        return 4 if any(count for status, count in self.counts.items() if status not in ("ok", "skipped")) else 0
+
+
+def find(workspace: Path, name: str) -> Results:
+    """The results of a run by name or by its folder's path."""
+    folder = Path(name) if Path(name).is_dir() else workspace / "runs" / name
+    if (folder / "run.json").is_file():
+        facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        name, store = facts["name"], Path(facts["store"])
+        path = store if store.is_absolute() else folder / store
+    else:
+        path = workspace / "results.sqlite"
+    if not path.is_file():
+        raise NothingToDo(f"there is no run {name!r}: no results are stored in {path.parent}. Run something first.")
+    results = Results(open_store(path), name, folder)
+    _ = results.run
+    return results

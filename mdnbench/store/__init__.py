@@ -1,0 +1,8 @@
+"""The store: one SQLite file per workspace, written by the coordinating process alone, read by everyone."""
+
+from __future__ import annotations
+
+from mdnbench.store.database import Store, open_store
+from mdnbench.store.rows import CellRow, MeanRow, RunRow, TimingRow
+
+__all__ = ["CellRow", "MeanRow", "RunRow", "Store", "TimingRow", "open_store"]

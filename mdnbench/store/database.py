@@ -1,0 +1,183 @@
+"""The store's SQLite file: opening it, committing outcomes as cells finish, and finding what is already there."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mdnbench.errors import StoreError
+from mdnbench.records import Cell, Outcome
+from mdnbench.store import schema
+from mdnbench.store.rows import RunRow, StoredOutput, TimingRow
+
+BUSY_S = 60.0
+
+
+def open_store(path: Path) -> Store:
+    """Open the store at `path`, creating it if there is none; StoreError if it cannot be used."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+        connection.execute("PRAGMA foreign_keys = ON")
+        schema.prepare(connection, str(path))
+        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        connection.execute("PRAGMA synchronous = NORMAL")
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(
+            f"the store {path} cannot be used ({error}); it was not changed. Move it away or choose another folder."
+        ) from error
+    return Store(path, connection, wal=mode == "wal")
+
+
+class Store:
+    """An open store. Only the coordinating process writes to one."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, *, wal: bool) -> None:
+        self.path = path
+        self.wal = wal
+        self.connection = connection
+        self._provenances: dict[str, int] = {}
+
+    @property
+    def images(self) -> Path:
+        """The folder of kept images, beside the file."""
+        return self.path.parent / "images"
+
+    def close(self) -> None:
+        """Close the file; nothing is lost."""
+        self.connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside is committed together, or not at all; StoreError when the disk says no."""
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+            yield
+            self.connection.execute("COMMIT")
+        except BaseException as error:
+            self._roll_back()
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(f"the store {self.path} cannot be written: {error}.") from error
+            raise
+
+    def _roll_back(self) -> None:
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
+
+    # -- outputs and scores ------------------------------------------------------------------------------------
+
+    def outputs(self, keys: Sequence[str]) -> dict[str, StoredOutput]:
+        """Those of the outputs that are here, by key."""
+        marks = ",".join("?" * len(keys))
+        query = f"SELECT key, id, status, output_digest FROM outputs WHERE key IN ({marks})"
+        return {key: StoredOutput(*rest) for key, *rest in self.connection.execute(query, keys)}
+
+    def scored(self, ids: Sequence[int], rule: str, revisions: Mapping[str, str]) -> dict[int, set[str]]:
+        """For each output, the metrics that have a value under the scoring rule at these revisions."""
+        marks = ",".join("?" * len(ids))
+        query = f"SELECT output, metric, revision, status FROM scores WHERE rule = ? AND output IN ({marks})"
+        found: dict[int, set[str]] = {}
+        for output, metric, revision, status in self.connection.execute(query, [rule, *ids]):
+            if revisions.get(metric) == revision and status == "ok":
+                found.setdefault(output, set()).add(metric)
+        return found
+
+    def save(
+        self, cell: Cell, outcome: Outcome, rule: str, revisions: Mapping[str, str], provenance: Mapping[str, Any]
+    ) -> int:
+        """Write what came of a cell; an earlier output of the same key is replaced. Call inside a transaction."""
+        row = self.connection.execute(
+            """INSERT INTO outputs (key, case_key, method, status, reason, traceback, seconds, noisy_digest,
+                                    output_digest, provenance, created)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+               ON CONFLICT (key) DO UPDATE SET status = excluded.status, reason = excluded.reason,
+                   traceback = excluded.traceback, seconds = excluded.seconds, noisy_digest = excluded.noisy_digest,
+                   output_digest = excluded.output_digest, provenance = excluded.provenance, created = excluded.created
+               RETURNING id""",
+            (cell.output, cell.case, cell.method, outcome.status, outcome.reason, outcome.traceback, outcome.seconds,
+             outcome.noisy_digest, outcome.output_digest, self._provenance(provenance), now()),
+        ).fetchone()  # fmt: skip
+        identity = int(row[0])
+        self.save_scores(identity, outcome, rule, revisions)
+        return identity
+
+    def save_scores(self, output: int, outcome: Outcome, rule: str, revisions: Mapping[str, str]) -> None:
+        """Write the scores of an output under a scoring rule. Call inside a transaction."""
+        self.connection.executemany(
+            "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (output, rule, each.metric, revisions[each.metric], each.status, each.reason, each.value)
+                for each in outcome.scores
+            ],
+        )
+
+    def _provenance(self, content: Mapping[str, Any]) -> int:
+        text = json.dumps(content, sort_keys=True)
+        if text not in self._provenances:
+            self.connection.execute("INSERT OR IGNORE INTO provenances (content) VALUES (?)", (text,))
+            found = self.connection.execute("SELECT id FROM provenances WHERE content = ?", (text,)).fetchone()
+            self._provenances[text] = int(found[0])
+        return self._provenances[text]
+
+    # -- runs --------------------------------------------------------------------------------------------------
+
+    def start_run(self, name: str, planned: int, facts: Mapping[str, Any]) -> int:
+        """Begin (or begin again) a run of this name; it has no cells yet. Outputs are not touched."""
+        with self.transaction():
+            row = self.connection.execute(
+                """INSERT INTO runs (name, created, planned, facts) VALUES (?, ?, ?, ?)
+                   ON CONFLICT (name) DO UPDATE SET created = excluded.created, finished = '',
+                       planned = excluded.planned, facts = excluded.facts
+                   RETURNING id""",
+                (name, now(), planned, json.dumps(facts, sort_keys=True)),
+            ).fetchone()
+            self.connection.execute("DELETE FROM run_cells WHERE run = ?", (row[0],))
+        return int(row[0])
+
+    def add_cells(self, run: int, cells: Iterable[tuple[int, int, Cell]]) -> None:
+        """Note that cells (position, output id, cell) belong to a run. Call inside a transaction."""
+        self.connection.executemany(
+            "INSERT OR REPLACE INTO run_cells VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (run, position, output, c.dataset, c.image, c.image_digest, c.noise, c.seed, c.noise_info)
+                for position, output, c in cells
+            ],
+        )
+
+    def finish_run(self, run: int) -> None:
+        """Note that a run went through to its end."""
+        with self.transaction():
+            self.connection.execute("UPDATE runs SET finished = ? WHERE id = ?", (now(), run))
+
+    def run(self, name: str) -> RunRow | None:
+        """The run of this name, if there is one."""
+        query = "SELECT id, name, created, finished, planned, facts FROM runs WHERE name = ?"
+        row = self.connection.execute(query, (name,)).fetchone()
+        return RunRow(*row[:5], facts=json.loads(row[5])) if row else None
+
+    def run_names(self) -> list[str]:
+        """The names of all runs, newest first."""
+        return [row[0] for row in self.connection.execute("SELECT name FROM runs ORDER BY created DESC, id DESC")]
+
+    # -- timings -----------------------------------------------------------------------------------------------
+
+    def timing(self, key: str) -> TimingRow | None:
+        """The timing record under this key, if there is one."""
+        row = self.connection.execute("SELECT key, created, content FROM timings WHERE key = ?", (key,)).fetchone()
+        return TimingRow(row[0], row[1], json.loads(row[2])) if row else None
+
+    def save_timing(self, key: str, content: Mapping[str, Any]) -> None:
+        """Write a timing record; an earlier one of the same key is replaced."""
+        with self.transaction():
+            values = (key, now(), json.dumps(content))
+            self.connection.execute("INSERT OR REPLACE INTO timings VALUES (?, ?, ?)", values)
+
+
+def now() -> str:
+    """The time of day in UTC, to the millisecond, as ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

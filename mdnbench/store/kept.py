@@ -1,0 +1,49 @@
+"""Kept images: denoised outputs as float32 NumPy files, named by their content, beside the store."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mdnbench.digests import of_pixels
+from mdnbench.errors import StoreError
+
+if TYPE_CHECKING:
+    from mdnbench.specs import Image
+
+
+def path_of(folder: Path, digest: str) -> Path:
+    """Where the image of this pixel digest is kept."""
+    return folder / digest[:2] / f"{digest}.npy"
+
+
+def keep(folder: Path, digest: str, image: Image) -> Path:
+    """Write an image under its pixel digest, whole or not at all; StoreError when the disk says no."""
+    import numpy as np
+
+    path = path_of(folder, digest)
+    if path.exists():
+        return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        with os.fdopen(handle, "wb") as file:
+            np.save(file, image, allow_pickle=False)
+        Path(name).replace(path)
+    except OSError as error:
+        raise StoreError(f"an image cannot be kept in {folder}: {error}.") from error
+    return path
+
+
+def load(folder: Path, digest: str) -> Image | None:
+    """The kept image of this digest, or None where there is none or it is not what its name says."""
+    import numpy as np
+
+    path = path_of(folder, digest)
+    try:
+        image: Image = np.load(path, allow_pickle=False)
+    except (OSError, ValueError):
+        return None
+    return image if of_pixels(image) == digest else None

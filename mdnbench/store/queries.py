@@ -1,0 +1,104 @@
+"""Reading a run out of the store: its cells one by one, and its means, computed by SQLite."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from mdnbench.records import MetricScore
+from mdnbench.store.database import Store
+from mdnbench.store.rows import CellRow, MeanRow, RunRow
+
+_CELLS = """
+    SELECT c.position, c.dataset, c.image, c.noise, c.seed, o.method, o.status, o.reason, o.seconds, c.noise_info,
+           c.image_digest, o.case_key, o.key, o.noisy_digest, o.output_digest, o.traceback, o.provenance, o.id
+    FROM run_cells c JOIN outputs o ON o.id = c.output WHERE c.run = ? ORDER BY c.position
+"""
+_SCORES = """
+    SELECT c.position, s.metric, s.revision, s.status, s.value, s.reason
+    FROM run_cells c JOIN scores s ON s.output = c.output WHERE c.run = ? AND s.rule = ? ORDER BY c.position
+"""
+_STATES = """
+    SELECT c.noise, o.method, c.noise_info, o.status, count(*), avg(o.seconds), min(c.position)
+    FROM run_cells c JOIN outputs o ON o.id = c.output WHERE c.run = ?
+    GROUP BY c.noise, o.method, c.noise_info, o.status ORDER BY min(c.position)
+"""
+_MEANS = """
+    SELECT c.noise, o.method, c.noise_info, s.metric, s.revision,
+           avg(CASE WHEN abs(s.value) < 9e999 THEN s.value END), count(s.value), sum(abs(s.value) >= 9e999)
+    FROM run_cells c JOIN outputs o ON o.id = c.output JOIN scores s ON s.output = o.id
+    WHERE c.run = ? AND s.rule = ? AND o.status = 'ok' AND s.status = 'ok'
+    GROUP BY c.noise, o.method, c.noise_info, s.metric, s.revision
+"""
+
+
+def cells(store: Store, run: RunRow) -> Iterator[CellRow]:
+    """The cells of a run in their order, streamed: a million of them do not fill the memory."""
+    provenances = _Provenances(store)
+    revisions = run.facts["metrics"]
+    scores = _grouped(store.connection.execute(_SCORES, (run.id, run.facts["scoring_rule"])), revisions)
+    position, found = next(scores, (-1, {}))
+    for row in store.connection.execute(_CELLS, (run.id,)):
+        while 0 <= position < row[0]:
+            position, found = next(scores, (-1, {}))
+        mine = found if position == row[0] else {}
+        yield CellRow(*row[1:16], provenance=provenances[row[16]], scores=mine)
+
+
+def means(store: Store, run: RunRow) -> list[MeanRow]:
+    """One row per noise, method and noise information: means over the cells that are ok, and what the others are."""
+    found: dict[tuple[str, str, str], dict[str, tuple[float | None, int, int]]] = {}
+    for *group, metric, revision, mean, count, infinite in store.connection.execute(
+        _MEANS, (run.id, run.facts["scoring_rule"])
+    ):
+        if run.facts["metrics"].get(metric) == revision:
+            found.setdefault(tuple(group), {})[metric] = (mean, count, infinite)  # type: ignore[arg-type]
+    states: dict[tuple[str, str, str], dict[str, tuple[int, float | None]]] = {}
+    for noise, method, info, status, count, seconds, _ in store.connection.execute(_STATES, (run.id,)):
+        states.setdefault((noise, method, info), {})[status] = (count, seconds)
+    return [_mean_row(group, state, found.get(group, {})) for group, state in states.items()]
+
+
+def _mean_row(
+    group: tuple[str, str, str],
+    state: dict[str, tuple[int, float | None]],
+    scores: dict[str, tuple[float | None, int, int]],
+) -> MeanRow:
+    ok, seconds = state.get("ok", (0, None))
+    return MeanRow(
+        *group,
+        means={name: mean for name, (mean, _, _) in scores.items()},
+        counts={name: count for name, (_, count, _) in scores.items()},
+        infinite={name: infinite for name, (_, _, infinite) in scores.items() if infinite},
+        seconds=seconds,
+        ok=ok,
+        total=sum(count for count, _ in state.values()),
+        problems={status: count for status, (count, _) in state.items() if status != "ok"},
+    )
+
+
+def _grouped(rows: Any, revisions: dict[str, str]) -> Iterator[tuple[int, dict[str, MetricScore]]]:
+    current, found = -1, dict[str, MetricScore]()
+    for position, metric, revision, status, value, reason in rows:
+        if position != current:
+            if current >= 0:
+                yield current, found
+            current, found = position, {}
+        if revisions.get(metric) == revision:
+            found[metric] = MetricScore(metric, status, value, reason)
+    if current >= 0:
+        yield current, found
+
+
+class _Provenances(dict[int, Any]):
+    """Provenances by id, read once each: thousands of cells share one."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__()
+        self._store = store
+
+    def __missing__(self, key: int) -> Any:
+        query = "SELECT content FROM provenances WHERE id = ?"
+        self[key] = json.loads(self._store.connection.execute(query, (key,)).fetchone()[0])
+        return self[key]

@@ -1,0 +1,83 @@
+"""The frozen rows that the store gives out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mdnbench.records import MetricScore, Status
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run: its name, when it began and ended, how many cells it planned, and the facts that define it."""
+
+    id: int
+    name: str
+    created: str
+    finished: str
+    planned: int
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOutput:
+    """What the store knows of an output, without its scores."""
+
+    id: int
+    status: Status
+    output_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class CellRow:
+    """One cell of a run with its scores: a line of `cells.csv`."""
+
+    dataset: str
+    image: str
+    noise: str
+    seed: int
+    method: str
+    status: Status
+    reason: str
+    seconds: float | None
+    noise_info: str
+    image_digest: str
+    case: str
+    output: str
+    noisy_digest: str
+    output_digest: str
+    traceback: str
+    provenance: Mapping[str, Any]
+    scores: Mapping[str, MetricScore]
+
+    def value(self, metric: str) -> float | None:
+        """The metric's value, or None where it has none."""
+        score = self.scores.get(metric)
+        return score.value if score else None
+
+
+@dataclass(frozen=True, slots=True)
+class MeanRow:
+    """One line of a table: a method under a noise, its means over the cells that are ok, and the cells that are not."""
+
+    noise: str
+    method: str
+    noise_info: str
+    means: Mapping[str, float | None]
+    counts: Mapping[str, int]
+    infinite: Mapping[str, int]
+    seconds: float | None
+    ok: int
+    total: int
+    problems: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class TimingRow:
+    """A timing record as it was stored: its key, when, and the record itself."""
+
+    key: str
+    created: str
+    content: Mapping[str, Any]

@@ -1,0 +1,158 @@
+"""Tables: one per noise, a line per method, best first. Made from a run's means; drawn by reporters and the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mdnbench.store.rows import MeanRow, RunRow
+
+ARROWS = {"higher": "↑", "lower": "↓"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A metric as a column: its name, direction, unit and the digits that it is shown with."""
+
+    metric: str
+    direction: str
+    unit: str
+    digits: int
+    absent: str = ""
+
+    @property
+    def title(self) -> str:
+        """The heading: `PSNR ↑`, with the unit where it has one."""
+        unit = f" {self.unit}" if self.unit else ""
+        return f"{self.metric.upper()}{unit} {ARROWS[self.direction]}"
+
+    def show(self, value: float | None) -> str:
+        """A value with the column's digits; ∞ for infinite, a dash for none."""
+        if value is None:
+            return "–"
+        if math.isinf(value):
+            return "∞" if value > 0 else "-∞"
+        return f"{value:.{self.digits}f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A method's line: its means by metric, the metrics it is best and second in, seconds per image, its cells."""
+
+    method: str
+    means: Mapping[str, float | None]
+    best: frozenset[str]
+    second: frozenset[str]
+    seconds: float | None
+    ok: int
+    total: int
+    problems: Mapping[str, int]
+
+    @property
+    def cells(self) -> str:
+        """The number of cells, and of how many where some are missing."""
+        return str(self.ok) if self.ok == self.total else f"{self.ok} of {self.total}"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The table of one noise."""
+
+    noise: str
+    columns: tuple[Column, ...]
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...]
+
+
+def columns_of(run: RunRow) -> tuple[Column, ...]:
+    """A run's metrics as columns."""
+    return tuple(
+        Column(name, each["direction"], each["unit"], each["digits"], run.facts["unavailable"].get(name, ""))
+        for name, each in run.facts["metric_facts"].items()
+    )
+
+
+def of_run(run: RunRow, means: Sequence[MeanRow]) -> tuple[Table, ...]:
+    """The tables of a run, in the order of its noises."""
+    columns = columns_of(run)
+    noises = list(dict.fromkeys(row.noise for row in means))
+    return tuple(_table(noise, columns, [row for row in means if row.noise == noise]) for noise in noises)
+
+
+def heading(run: RunRow) -> tuple[str, ...]:
+    """What stands above every table: data set, protocol, seeds, versions."""
+    facts = run.facts
+    packages = facts["environment"]["packages"]
+    used = {name for method in facts["methods"].values() for name in method["packages"]}
+    used |= {name for metric in facts["metric_facts"].values() for name in metric["packages"]}
+    versions = " · ".join(f"{name} {packages.get(name, '?')}" for name in packages if name in used | {"numpy"})
+    seeds = "1 seed" if facts["seeds"] == 1 else f"{facts['seeds']} seeds"
+    info = "" if facts["noise_info"] == "known" else f" · noise information {facts['noise_info']}"
+    return (
+        f"data {facts['dataset']} ({facts['dataset_digest']}), {len(facts['images'])} images · "
+        f"protocol {facts['protocol']} ({facts['protocol_hash']}) · {seeds}{info}",
+        f"mdnbench {facts['environment']['mdnbench']} · {versions}",
+    )
+
+
+def footnotes(run: RunRow) -> tuple[str, ...]:
+    """What a reader must know of a run as a whole: what was left out, which weights were used."""
+    absent = [f"{name.upper()} is empty: {reason}" for name, reason in run.facts["unavailable"].items()]
+    return (*run.facts["notes"], *absent)
+
+
+def _table(noise: str, columns: tuple[Column, ...], rows: Sequence[MeanRow]) -> Table:
+    values = {row.method: {column.metric: _mean(row, column.metric) for column in columns} for row in rows}
+    ranked = {column.metric: _ranks(column, values) for column in columns}
+    lines = [_line(row, values[row.method], ranked) for row in _best_first(rows, columns, values)]
+    return Table(noise, columns, tuple(lines), tuple(_notes(rows)))
+
+
+def _mean(row: MeanRow, metric: str) -> float | None:
+    """The mean over finite values; infinite only where every cell is, so that one perfect cell does not hide others."""
+    mean = row.means.get(metric)
+    return math.inf if mean is None and row.infinite.get(metric) else mean
+
+
+def _ranks(column: Column, values: Mapping[str, Mapping[str, float | None]]) -> tuple[frozenset[str], frozenset[str]]:
+    """The methods that are best and second by a metric, as far as the shown digits tell them apart."""
+    shown = {method: round(mean, column.digits) for method, each in values.items()
+             if (mean := each[column.metric]) is not None}  # fmt: skip
+    order = sorted(set(shown.values()), reverse=column.direction == "higher")
+
+    def at(place: int) -> frozenset[str]:
+        return frozenset(m for m, value in shown.items() if place < len(order) and value == order[place])
+
+    return (at(0), at(1)) if len(shown) > 1 else (frozenset(), frozenset())
+
+
+def _best_first(rows: Sequence[MeanRow], columns: Sequence[Column], values: Mapping[str, Any]) -> list[MeanRow]:
+    if not columns:
+        return list(rows)
+    sign = -1 if columns[0].direction == "higher" else 1
+
+    def place(row: MeanRow) -> tuple[bool, float]:
+        value = values[row.method][columns[0].metric]
+        return (value is None, sign * value if value is not None else 0.0)
+
+    return sorted(rows, key=place)
+
+
+def _line(row: MeanRow, values: Mapping[str, float | None], ranked: Mapping[str, Any]) -> Line:
+    best = frozenset(metric for metric, (first, _) in ranked.items() if row.method in first)
+    second = frozenset(metric for metric, (_, after) in ranked.items() if row.method in after)
+    return Line(row.method, values, best, second, row.seconds, row.ok, row.total, row.problems)
+
+
+def _notes(rows: Sequence[MeanRow]) -> list[str]:
+    notes = []
+    for row in rows:
+        if row.problems:
+            listed = ", ".join(f"{count} {status}" for status, count in row.problems.items())
+            notes.append(f"{row.method}: {row.total - row.ok} of {row.total} cells are missing ({listed}).")
+        for metric, count in row.infinite.items():
+            notes.append(f"{row.method}: {metric.upper()} is infinite (output equals the clean image) in {count} cells, "
+                         "which the mean leaves out.")  # fmt: skip
+    return notes

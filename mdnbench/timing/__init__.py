@@ -1,0 +1,1 @@
+"""Timing: how long a method takes, measured alone, in fresh processes, in rounds interleaved over the methods."""

@@ -1,0 +1,31 @@
+"""`cells.csv`: one line per cell, numbers in full, names kept from being taken for formulas."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mdnbench.results import Results
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write(results: Results, folder: Path) -> Path:
+    """Write `cells.csv` and return its path."""
+    path = folder / "cells.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(results.columns)
+        for record in results.records():
+            writer.writerow([_plain(record[column]) for column in results.columns])
+    return path
+
+
+def _plain(value: Any) -> Any:
+    """A value as text; a name that a spreadsheet would run as a formula gets a quote in front."""
+    if isinstance(value, str):
+        safe = value.encode("utf-8", "backslashreplace").decode()
+        return f"'{safe}" if safe.startswith(_FORMULA) else safe
+    return repr(value) if isinstance(value, float) else value

@@ -1,0 +1,45 @@
+"""`run.json`: what the run was asked, what it used, and the machine that it ran on."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mdnbench.results import Results
+
+
+def write(results: Results, folder: Path) -> Path:
+    """Write `run.json` and return its path."""
+    path = folder / "run.json"
+    path.write_text(json.dumps(content(results, folder), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
+
+
+def content(results: Results, folder: Path) -> dict[str, Any]:
+    """The facts of a run, and its means; infinite means are null with a flag."""
+    run = results.run
+    return {
+        "name": run.name,
+        "store": os.path.relpath(results.store.path, folder),
+        "created": run.created,
+        "finished": run.finished,
+        "planned": run.planned,
+        "counts": dict(results.counts),
+        **run.facts,
+        "means": [
+            {
+                "noise": row.noise,
+                "method": row.method,
+                "noise_info": row.noise_info,
+                **dict(row.means),
+                "infinite": dict(row.infinite),
+                "seconds": row.seconds,
+                "ok": row.ok,
+                "total": row.total,
+            }
+            for row in results.means
+        ],
+    }

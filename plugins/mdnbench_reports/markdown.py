@@ -1,0 +1,68 @@
+"""Markdown tables: one per noise, best in bold, second underlined, then the timing table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mdnbench import tables
+from mdnbench.timing import summary
+
+if TYPE_CHECKING:
+    from mdnbench.results import Results
+    from mdnbench.tables import Column, Line, Table
+
+
+def write(results: Results, folder: Path) -> Path:
+    """Write `table.md` and return its path."""
+    path = folder / "table.md"
+    path.write_text(text_of(results), encoding="utf-8")
+    return path
+
+
+def text_of(results: Results) -> str:
+    """All tables of a run as one Markdown text."""
+    parts = [f"# {escape(results.name)}", *map(escape, tables.heading(results.run))]
+    for table in results.tables:
+        parts += [f"## {escape(table.noise)}", _table(table), *(f"*{escape(note)}*" for note in table.notes)]
+    if record := results.timing:
+        parts += ["## Timing", escape(summary.heading(record)), _grid(summary.TITLES, summary.cells(record))]
+        parts += [f"*{escape(note)}*" for note in summary.notes(record)]
+    parts += [f"*{escape(note)}*" for note in tables.footnotes(results.run)]
+    return "\n\n".join(parts) + "\n"
+
+
+def escape(text: str) -> str:
+    """A text with everything that Markdown or HTML would take for markup made plain."""
+    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", " ".join(text.split()))
+
+
+def _table(table: Table) -> str:
+    titles = ["Method", *(column.title for column in table.columns), "s / image", "Cells"]
+    return _grid(titles, [_line(line, table.columns) for line in table.lines])
+
+
+def _line(line: Line, columns: Sequence[Column]) -> list[str]:
+    seconds = "–" if line.seconds is None else f"{line.seconds:.2f}"
+    return [line.method, *(_mark(line, column) for column in columns), seconds, line.cells]
+
+
+def _mark(line: Line, column: Column) -> str:
+    text = column.show(line.means[column.metric])
+    if column.metric in line.best:
+        return f"**{text}**"
+    return f"<u>{text}</u>" if column.metric in line.second else text
+
+
+def _grid(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table whose columns line up in plain text too; the first is set left, the others right."""
+    rows = [[escape(row[0]), *row[1:]] for row in rows]
+    widths = [max(3, *(len(row[index]) for row in [titles, *rows])) for index in range(len(titles))]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    return "\n".join("| " + " | ".join(_pad(row, widths)) + " |" for row in [titles, rule, *rows])
+
+
+def _pad(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    return [row[0].ljust(widths[0]), *(text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True))]
