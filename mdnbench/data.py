@@ -13,7 +13,6 @@ import re
 import secrets
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -49,6 +48,8 @@ def fetch(spec: DatasetSpec, progress: Callable[[int, int], None] | None = None)
     `progress(done, total)` is called after each download. The first file that cannot be had ends it with DataMissing;
     what was downloaded until then stays.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     folder = folder_of(spec)
     absent = [file for file in spec.files if _find(folder, file) is None]
     for file in spec.files:

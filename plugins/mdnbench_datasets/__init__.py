@@ -1,1 +1,13 @@
-"""placeholder"""
+"""Data sets: the usual test sets, one training set, and twelve images that need no download."""
+
+from __future__ import annotations
+
+from mdnbench import DatasetSpec, hookimpl
+
+
+@hookimpl
+def mdnbench_datasets() -> list[DatasetSpec]:
+    """One data set for each manifest."""
+    from mdnbench_datasets.manifest import read_all
+
+    return read_all()

@@ -1,0 +1,52 @@
+"""Twelve gray images cut from the photographs that scikit-image installs with itself: no download, on any machine."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from mdnbench import digests, images
+from mdnbench.errors import BadImage, DataMissing
+from mdnbench.specs import Image
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """A square of `size` pixels cut from one of scikit-image's files, its licence, and the digest of the result."""
+
+    id: str
+    file: str
+    left: int
+    top: int
+    size: int
+    licence: str
+    digest: str
+
+
+def load(crop: Crop) -> Image:
+    """The image (H, W), checked against its digest; BadImage where another scikit-image holds other pixels."""
+    image = pixels(crop)
+    if digests.of_pixels(image) != crop.digest:
+        raise BadImage(
+            f"image {crop.id} of sk12, made from scikit-image's {crop.file}, has other pixels here than it was defined "
+            "with; this scikit-image version ships another picture. Install the version that constraints.txt names."
+        )
+    return image
+
+
+def pixels(crop: Crop) -> Image:
+    """The cut in gray, rounded to 8 bits as a file on disk would hold it."""
+    import numpy as np
+
+    photograph = images.read_image(_folder() / crop.file)
+    cut = photograph[crop.top : crop.top + crop.size, crop.left : crop.left + crop.size]
+    return np.rint(images.to_gray(cut) * 255).astype(np.float32) / np.float32(255)
+
+
+def _folder() -> Path:
+    """scikit-image's data folder, found without importing scikit-image."""
+    spec = importlib.util.find_spec("skimage")
+    if spec is None or not spec.submodule_search_locations:
+        raise DataMissing("sk12 is made from scikit-image's photographs, and scikit-image is not installed.")
+    return Path(spec.submodule_search_locations[0]) / "data"
