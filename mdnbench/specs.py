@@ -45,17 +45,24 @@ class Rng(Protocol):
 class Trainable:
     """How a learned denoiser is trained; the loop itself is the harness's.
 
-    `network(**options)` makes an untrained `nn.Module` from the denoiser's options.
-    `loss(network, clean, noisy, std, rng, progress)` gives a scalar: clean and noisy are float32 (B, C, H, W), std is
-    the noise's standard deviation on the [0, 1] scale as float32 (B, 1, 1, 1), or None where training is blind;
-    `rng` draws on the device; `progress` runs from 0 to 1 over the training.
+    `network(blind=…, **options)` makes an untrained `nn.Module` from the denoiser's options; `blind` says that no noise
+    level will be given. The module is called as `module(noisy, std)` and returns its estimate of the clean image: noisy
+    is float32 (B, C, H, W), std the noise's standard deviation on the [0, 1] scale as float32 (B, 1, 1, 1), or None
+    where the network is blind.
+    `loss(network, clean, noisy, std, rng, progress, recipe)` gives a scalar; `rng` draws on the device, `progress` runs
+    from 0 to 1 over the training, and `recipe` is the `mdnbench.training.recipe.Recipe` that is being followed.
     `recipes` is a folder of NAME.toml files, `weights` the folder of the weights that are shipped.
+    `export(network)` gives the tensors to keep once training ends (default: the module's state).
+    `convert(state)` takes published weights to the pair (tensors as `export` gives them, the options that the tensors
+    speak of); it raises WeightsError where it does not know the layout.
     """
 
     network: Callable[..., torch.nn.Module]
     loss: Callable[..., torch.Tensor]
     recipes: Path
     weights: Path
+    export: Callable[[Any], dict[str, torch.Tensor]] | None = None
+    convert: Callable[[Mapping[str, Any]], tuple[dict[str, torch.Tensor], dict[str, Value]]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

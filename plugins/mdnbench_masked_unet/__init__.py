@@ -1,1 +1,80 @@
-"""placeholder"""
+"""A residual U-Net trained with and without hidden pixels: `masked-unet` and its control `unet`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mdnbench import DenoiserSpec, Option, Trainable, Unavailable, hookimpl
+
+if TYPE_CHECKING:
+    import torch
+
+    from mdnbench.names import Value
+    from mdnbench.specs import Denoise
+    from mdnbench.weights import Weights
+
+HERE = Path(__file__).parent
+OPTIONS = (
+    Option(
+        "size",
+        str,
+        "default",
+        "default is quick on one CPU thread; large is better and slower",
+        "",
+        ("default", "large"),
+    ),
+    Option("colour", bool, False, "a network for three channels; a gray one takes colour images channel by channel"),
+)
+
+
+def _network(masked: bool, **options: Any) -> torch.nn.Module:
+    from mdnbench_masked_unet.network import make
+
+    return make(masked, **options)
+
+
+def _loss(*arguments: Any) -> torch.Tensor:
+    from mdnbench_masked_unet.loss import loss
+
+    return loss(*arguments)
+
+
+def _build(masked: bool, options: Mapping[str, Value], device: str, weights: Weights | None) -> Denoise:
+    from mdnbench_masked_unet.denoise import build
+
+    if weights is None:
+        raise Unavailable(f"{'masked-unet' if masked else 'unet'} has no weights for this noise; train it first.")
+    return build(masked, device, weights)
+
+
+def _spec(name: str, masked: bool, summary: str) -> DenoiserSpec:
+    trainable = Trainable(
+        network=functools.partial(_network, masked),
+        loss=_loss,
+        recipes=HERE / "recipes" / name,
+        weights=HERE / "weights" / name,
+    )
+    return DenoiserSpec(
+        name=name,
+        revision="1",
+        summary=summary,
+        build=functools.partial(_build, masked),
+        options=OPTIONS,
+        wants="std",
+        channels=(1, 3),
+        packages=("torch",),
+        licence="MIT",
+        trainable=trainable,
+    )
+
+
+@hookimpl
+def mdnbench_denoisers() -> list[DenoiserSpec]:
+    """The masked network and its unmasked control."""
+    return [
+        _spec("masked-unet", True, "Residual U-Net trained with a share of its input pixels hidden"),
+        _spec("unet", False, "The same residual U-Net trained on whole images: the control of masked-unet"),
+    ]

@@ -1,0 +1,35 @@
+"""Checkpoints: everything that a training needs to go on exactly where it stopped, in one file, written atomically."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mdnbench.errors import WeightsError
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
+    """Write `state` to `path`; a reader sees the old file or the new one, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with fresh.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def load(path: Path, device: str) -> dict[str, Any] | None:
+    """What `save` wrote, or None where there is no file; WeightsError where it is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        message = f"the checkpoint {path} cannot be read ({error}); delete it to train from the start."
+        raise WeightsError(message) from None
+    return state

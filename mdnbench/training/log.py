@@ -1,0 +1,76 @@
+"""What a training says while it runs: a CSV file, progress for a person, and a learning curve afterwards."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How a training stands.
+
+    `progress` runs from 0 to 1, `elapsed_s` is the training time so far, `remaining_s` what is left by present speed,
+    `loss` the mean since the last report, `psnr` the latest validation in dB (None before the first),
+    `pixels_per_s` the speed since the last report and `outside` the share of time spent outside the network.
+    """
+
+    step: int
+    progress: float
+    elapsed_s: float
+    remaining_s: float
+    lr: float
+    loss: float
+    psnr: float | None
+    pixels_per_s: float
+    outside: float
+
+
+class CsvLog:
+    """Appends one line per report; a resumed training drops the lines beyond its checkpoint."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kept = [line for line in read(path) if int(line["step"]) <= step] if path.is_file() and step else []
+        names = [field.name for field in dataclasses.fields(Progress)]
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, names, extrasaction="ignore", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(kept)
+
+    def add(self, progress: Progress) -> None:
+        """Write one line down."""
+        values = ("" if value is None else f"{value:.6g}" for value in dataclasses.astuple(progress))
+        with self._path.open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerow(values)
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """The lines of a training's CSV file."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return [line for line in csv.DictReader(file) if line.get("outside")]
+
+
+def draw(path: Path, picture: Path) -> bool:
+    """Draw loss and validation PSNR over the minutes into a picture; False where Matplotlib is not installed."""
+    try:
+        import matplotlib
+    except ImportError:
+        return False
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    lines = read(path)
+    minutes = [float(line["elapsed_s"]) / 60 for line in lines]
+    figure, (above, below) = pyplot.subplots(2, sharex=True, figsize=(7, 6), layout="constrained")
+    above.plot(minutes, [float(line["loss"]) for line in lines])
+    above.set(ylabel="loss", yscale="log")
+    scored = [(minute, float(line["psnr"])) for minute, line in zip(minutes, lines, strict=True) if line["psnr"]]
+    below.plot([minute for minute, _ in scored], [psnr for _, psnr in scored])
+    below.set(xlabel="minutes", ylabel="validation PSNR (dB)")
+    figure.savefig(picture)
+    pyplot.close(figure)
+    return True

@@ -1,0 +1,178 @@
+"""The one training loop: it serves every method that has a Trainable, and it reads straight down."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from mdnbench import digests, paths
+from mdnbench import weights as store
+from mdnbench.errors import UsageError
+from mdnbench.training import log, optimisers
+from mdnbench.training.material import Material, gather
+from mdnbench.training.meter import Meter
+from mdnbench.training.state import State
+
+if TYPE_CHECKING:
+    from mdnbench.names import Named
+    from mdnbench.specs import DatasetSpec, DenoiserSpec, NoiseSpec, Trainable
+    from mdnbench.training.recipe import Recipe
+
+REPORT_EVERY_S = 5.0
+SAVE_EVERY_S = 60.0
+
+
+def train(
+    spec: DenoiserSpec,
+    method: Named,
+    recipe: Recipe,
+    *,
+    data: DatasetSpec,
+    noises: Mapping[str, NoiseSpec],
+    exclude: Iterable[str] = (),
+    device: str = "cpu",
+    threads: int | None = None,
+    resume: bool = True,
+    name: str | None = None,
+    report: Callable[[log.Progress], None] | None = None,
+) -> store.Weights:
+    """Train a learned method and keep its weights under the home folder.
+
+    `method` carries the network's options, `exclude` the ids of images to leave out (those that overlap test data).
+    A training that was stopped goes on from its checkpoint unless `resume` is False. `report` is told how it stands.
+    """
+    trainable = trainable_of(spec)
+    folder = folder_of(method, recipe)
+    torch.set_num_threads(threads or torch.get_num_threads())
+    material = gather(recipe, data, noises, exclude, bool(method.values().get("colour")), device)
+
+    torch.manual_seed(recipe.seed)
+    network = trainable.network(blind=recipe.blind, **network_options(method))
+    state = State(network, recipe, len(material.images), device)
+    if resume:
+        state.resume(folder)
+    _loop(trainable, state, material, folder, report)
+
+    state.average.copy_to(network)
+    state.psnr = material.validator.psnr(network, recipe.blind, _autocast(state))
+    log.draw(folder / "log.csv", folder / "curve.png")
+    tensors = trainable.export(network) if trainable.export else network.state_dict()
+    card = _card(spec, method, data, state, material)
+    return store.save(paths.home() / "weights" / spec.name, name or folder.name, tensors, card)
+
+
+def _loop(
+    trainable: Trainable,
+    state: State,
+    material: Material,
+    folder: Path,
+    report: Callable[[log.Progress], None] | None,
+) -> None:
+    """Train until the budget is used up."""
+    network, recipe, clock, optimiser = state.network, state.recipe, state.clock, state.optimiser
+    autocast = _autocast(state)
+    record = log.CsvLog(folder / "log.csv", clock.step)
+    meter = Meter(recipe.batch * recipe.crop**2, clock, state.device)
+    falling = 1 - recipe.schedule.cooldown if recipe.schedule.kind == "wsd" else 1.0  # where a longer budget can go on
+    saved_at = time.perf_counter()
+    clock.start()
+
+    while (progress := clock.progress()) < 1:
+        lr = optimisers.rate(recipe.optimiser, recipe.schedule, clock.step, progress)
+        for group in optimiser.param_groups:
+            group["lr"] = lr
+
+        with meter.outside():
+            clean, noisy, std = material.draw(state.generator)
+        with autocast:
+            loss = trainable.loss(network, clean, noisy, std, state.rng, progress, recipe)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if recipe.optimiser.clip:
+            torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.optimiser.clip)
+        optimiser.step()
+        optimiser.zero_grad()
+        with meter.outside():
+            state.average.update(clock.step)
+
+        clock.step += 1
+        state.masked_steps += recipe.mask is not None and recipe.mask.ratio(progress) >= 0.2
+        meter.add(loss.detach())
+
+        validate = clock.step % recipe.validation.every == 0
+        if validate:
+            with state.average.in_place():
+                state.psnr = material.validator.psnr(network, recipe.blind, autocast)
+        if validate or meter.due(REPORT_EVERY_S):
+            standing = meter.read(lr, state.psnr)
+            record.add(standing)
+            if report:
+                report(standing)
+        if time.perf_counter() - saved_at > SAVE_EVERY_S:
+            state.save(folder / "checkpoint.pt")
+            saved_at = time.perf_counter()
+        if progress < falling <= clock.progress():
+            state.save(folder / "plateau.pt")
+
+    state.save(folder / "checkpoint.pt")
+
+
+def trainable_of(spec: DenoiserSpec) -> Trainable:
+    """What a learned method says about its training; UsageError for a method that is not learned."""
+    if spec.trainable is None:
+        raise UsageError(f"{spec.name} is not a learned method; there is nothing to train.")
+    return spec.trainable
+
+
+def folder_of(method: Named, recipe: Recipe) -> Path:
+    """Where a training's checkpoints lie; one that can be continued to a longer budget keeps its folder."""
+    kept = recipe if recipe.schedule.kind != "wsd" else dataclasses.replace(recipe, budget=type(recipe.budget)(steps=1))
+    identity = digests.of_parts(method.name, network_options(method), kept.digest())
+    return paths.home() / "training" / f"{method.name}-{identity[:12]}"
+
+
+def network_options(method: Named) -> dict[str, Any]:
+    """The options that the network itself is made from: all but the harness's own `weights`."""
+    return {key: value for key, value in method.values().items() if key != "weights"}
+
+
+def _autocast(state: State) -> torch.autocast:
+    enabled = state.recipe.precision == "bf16"
+    return torch.autocast(torch.device(state.device).type, torch.bfloat16, enabled=enabled)
+
+
+def _card(spec: DenoiserSpec, method: Named, data: DatasetSpec, state: State, material: Material) -> store.Card:
+    recipe = state.recipe
+    return store.Card(
+        method=spec.name,
+        options=network_options(method),
+        blind=recipe.blind,
+        noise=store.covers(recipe),
+        mask=_mask_text(state),
+        revision=spec.revision,
+        recipe=dataclasses.asdict(recipe),
+        recipe_digest=recipe.digest(),
+        data={file.name: file.sha256 for file in data.files},
+        left_out=material.left_out,
+        packages={package: metadata.version(package) for package in ("torch", "numpy", "mdnbench")},
+        device=state.device,
+        minutes=round(state.clock.elapsed() / 60, 2),
+        steps=state.clock.step,
+        validation_psnr=state.psnr,
+    )
+
+
+def _mask_text(state: State) -> str:
+    if (mask := state.recipe.mask) is None:
+        return ""
+    share = state.masked_steps / max(1, state.clock.step)
+    return (
+        f"{mask.start:.0%} of the pixels hidden at first, {mask.end:.0%} in the end, in squares of {mask.patch} "
+        f"pixels; at least 20 % hidden in {share:.1%} of the steps, nothing in the last {1 - mask.until:.0%} of the "
+        f"budget; loss {mask.kept} × kept + {mask.hidden} × hidden"
+    )

@@ -1,0 +1,108 @@
+"""The training's clock, and the meter that says how fast it goes."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+
+from mdnbench.training.log import Progress
+
+if TYPE_CHECKING:
+    from mdnbench.training.recipe import Recipe
+
+PROBE_EVERY = 20  # every so many steps the share of time outside the network is measured
+
+
+class Clock:
+    """The step, the training time, and how far the budget is used up."""
+
+    def __init__(self, recipe: Recipe, images: int) -> None:
+        budget = recipe.budget
+        per_epoch = (recipe.patches_per_epoch or images) / recipe.batch
+        self.step, self.before = 0, 0.0
+        self._steps = budget.steps or max(1, round(budget.epochs * per_epoch))
+        self._limit_s = budget.minutes * 60
+        self._started: float | None = None
+
+    def start(self) -> None:
+        """Training time runs from here on."""
+        self._started = time.perf_counter()
+
+    def elapsed(self) -> float:
+        """Seconds of training, those before an interruption included."""
+        return self.before + (0.0 if self._started is None else time.perf_counter() - self._started)
+
+    def progress(self) -> float:
+        """The share of the budget that is used up: 0 to 1."""
+        return min(1.0, self.elapsed() / self._limit_s if self._limit_s else self.step / self._steps)
+
+
+class Meter:
+    """Loss, speed and the share of time outside the network, since the last report.
+
+    The share is sampled on one step in twenty, since looking at the clock makes a GPU wait.
+    """
+
+    def __init__(self, pixels: int, clock: Clock, device: str) -> None:
+        self._pixels, self._clock, self._device = pixels, clock, torch.device(device)
+        self._outside = self._whole = 0.0
+        self._probe = 0.0
+        self._loss = torch.zeros((), device=self._device)
+        self.steps, self._since = 0, time.perf_counter()
+
+    @property
+    def _probing(self) -> bool:
+        return self._clock.step % PROBE_EVERY == PROBE_EVERY - 1
+
+    @contextlib.contextmanager
+    def outside(self) -> Iterator[None]:
+        """Time spent in here is not the network's."""
+        if not self._probing:
+            yield
+            return
+        start = self._now()
+        self._probe = self._probe or start
+        yield
+        self._outside += self._now() - start
+
+    def add(self, loss: torch.Tensor) -> None:
+        """A step is done; its loss stays on the device."""
+        self._loss = self._loss + loss
+        self.steps += 1
+        if self._probe:
+            self._whole += self._now() - self._probe
+            self._probe = 0.0
+
+    def due(self, seconds: float) -> bool:
+        """Whether the last report is that long ago."""
+        return time.perf_counter() - self._since >= seconds
+
+    def read(self, lr: float, psnr: float | None) -> Progress:
+        """The standing since the last call."""
+        clock, progress, elapsed = self._clock, self._clock.progress(), self._clock.elapsed()
+        standing = Progress(
+            step=clock.step,
+            progress=progress,
+            elapsed_s=elapsed,
+            remaining_s=elapsed * (1 - progress) / max(progress, 1e-9),
+            lr=lr,
+            loss=float(self._loss) / max(1, self.steps),
+            psnr=psnr,
+            pixels_per_s=self._pixels * self.steps / (time.perf_counter() - self._since),
+            outside=self._outside / self._whole if self._whole else 0.0,
+        )
+        self._restart()
+        return standing
+
+    def _restart(self) -> None:
+        self._loss = torch.zeros((), device=self._device)
+        self.steps, self._since = 0, time.perf_counter()
+
+    def _now(self) -> float:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()

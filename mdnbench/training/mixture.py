@@ -1,0 +1,76 @@
+"""The training noise: a family and its parameters drawn for every crop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from mdnbench.errors import BadFile, UnknownName
+from mdnbench.rng import TorchRng
+
+if TYPE_CHECKING:
+    from mdnbench.specs import NoiseSpec
+    from mdnbench.training.recipe import NoiseRange
+
+
+class Mixture:
+    """Draws noise as a recipe's [[noise]] tables say, through the registered noises."""
+
+    def __init__(self, ranges: Sequence[NoiseRange], noises: Mapping[str, NoiseSpec], blind: bool) -> None:
+        for item in ranges:
+            _check(item, noises, blind)
+        self._ranges, self._blind = tuple(ranges), blind
+        self._specs = [noises[item.family] for item in ranges]
+        self._weights = torch.tensor([item.weight for item in ranges])
+
+    def draw(self, clean: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """A noisy version of clean (B, C, H, W), and its std on the [0, 1] scale (B, 1, 1, 1) or None when blind."""
+        if len(self._ranges) == 1:
+            return self._apply(0, clean, generator)
+        weights = self._weights.to(clean.device)
+        chosen = torch.multinomial(weights, len(clean), replacement=True, generator=generator)
+        noisy, std = torch.empty_like(clean), None if self._blind else clean.new_empty(len(clean), 1, 1, 1)
+        for index in range(len(self._ranges)):
+            rows = (chosen == index).nonzero().flatten()
+            if len(rows):
+                noisy[rows], part = self._apply(index, clean[rows], generator)
+                if std is not None and part is not None:
+                    std[rows] = part
+        return noisy, std
+
+    def _apply(
+        self, index: int, clean: torch.Tensor, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """One family applied to (B, C, H, W) with parameters of its own for every image."""
+        params: dict[str, Any] = {}
+        for name, (low, high) in self._ranges[index].ranges.items():
+            if low == high:
+                params[name] = low
+                continue
+            chance = torch.rand(len(clean), 1, 1, 1, generator=generator, device=clean.device)
+            params[name] = low + (high - low) * chance
+        noisy = self._specs[index].apply(clean, TorchRng(generator), **params)
+        if self._blind:
+            return noisy, None
+        std = torch.as_tensor(self._specs[index].std(**params), dtype=clean.dtype, device=clean.device)
+        return noisy, std.expand(len(clean), 1, 1, 1)
+
+
+def _check(item: NoiseRange, noises: Mapping[str, NoiseSpec], blind: bool) -> None:
+    """Refuse a family or a parameter that does not exist, one that lacks, and an unknown std where it is wanted."""
+    if item.family not in noises:
+        raise UnknownName("noise", item.family, noises)
+    spec = noises[item.family]
+    known = [option.name for option in spec.parameters]
+    for name in item.ranges:
+        if name not in known:
+            raise UnknownName(f"parameter of noise {item.family!r}", name, known)
+    for option in spec.parameters:
+        if option.name not in item.ranges and option.default is None:
+            raise BadFile(f"the recipe's noise {item.family!r} lacks a range for {option.name}.")
+    if not blind and spec.std(**{name: high for name, (_, high) in item.ranges.items()}) is None:
+        raise BadFile(
+            f"the noise {item.family!r} has no level that could be told to the network; set blind = true in the recipe."
+        )

@@ -1,0 +1,193 @@
+"""A recipe: everything that decides how a network is trained, read from a TOML file."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from mdnbench import digests, tomlfile
+from mdnbench.errors import BadFile, UnknownName
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseRange:
+    """One family of the training noise: each parameter is drawn uniformly from [low, high] for every crop."""
+
+    family: str
+    ranges: dict[str, tuple[float, float]]
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """Which share of the pixels is hidden in training: `start` at first, `end` later, none from `until` (progress) on.
+
+    Squares of `patch`×`patch` pixels are hidden together. `kept` and `hidden` weigh the two parts of the loss.
+    """
+
+    start: float = 0.3
+    end: float = 0.3
+    until: float = 1.0
+    patch: int = 1
+    kept: float = 0.7
+    hidden: float = 0.3
+
+    def ratio(self, progress: float) -> float:
+        """The share of hidden pixels at `progress` (0 to 1)."""
+        return 0.0 if progress >= self.until else self.start + (self.end - self.start) * progress / self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """The penalty: 'l1', 'l2' or 'charbonnier'; `stages` > 0 adds that many coarser scales, which fade out."""
+
+    kind: Literal["l1", "l2", "charbonnier"] = "l1"
+    stages: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Optimiser:
+    """The optimiser and its settings; `clip` is the largest gradient norm (0: no clipping)."""
+
+    kind: Literal["adamw", "muon"] = "adamw"
+    lr: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    clip: float = 1.0
+    warmup: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How the learning rate falls to `final` (an absolute rate).
+
+    'cosine' and 'exponential' fall over the whole budget; 'wsd' stays constant and falls over the last `cooldown`
+    share of it, which suits trainings that are continued.
+    """
+
+    kind: Literal["cosine", "exponential", "wsd"] = "cosine"
+    final: float = 1e-6
+    cooldown: float = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """`count` images are held out of the training data; crops of them are denoised every `every` steps.
+
+    `noise` names what they are denoised from, such as `gaussian:50`; the mean PSNR over all of it is logged.
+    """
+
+    count: int = 12
+    crop: int = 192
+    every: int = 1000
+    noise: tuple[str, ...] = ("gaussian:25", "gaussian:50")
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """When training ends; exactly one of the three is above zero."""
+
+    minutes: float = 0.0
+    steps: int = 0
+    epochs: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that decides how a network is trained, but for data, device and network options.
+
+    `crop` is the side of the square training crops in pixels, `batch` how many make a step; an epoch is
+    `patches_per_epoch` crops (0: as many as there are images). `scales` adds downscaled copies of the images. `blind`
+    withholds the noise level. `jitter` is the strength of the colour jitter (colour only).
+    """
+
+    data: str = "bsd400"
+    summary: str = ""
+    crop: int = 96
+    batch: int = 16
+    patches_per_epoch: int = 0
+    scales: tuple[float, ...] = (1.0,)
+    flips: Literal["all", "horizontal", "none"] = "all"
+    jitter: float = 0.0
+    noise: tuple[NoiseRange, ...] = ()
+    blind: bool = False
+    loss: Loss = field(default_factory=Loss)
+    mask: Mask | None = None
+    optimiser: Optimiser = field(default_factory=Optimiser)
+    schedule: Schedule = field(default_factory=Schedule)
+    validation: Validation = field(default_factory=Validation)
+    budget: Budget = field(default_factory=Budget)
+    ema: float = 0.999
+    precision: Literal["bf16", "fp32"] = "bf16"
+    channels_last: bool = True
+    seed: int = 1
+
+    def digest(self) -> str:
+        """The SHA-256 over everything that decides the result; the summary is only for people."""
+        table = dataclasses.asdict(self)
+        del table["summary"]
+        return digests.of_parts("recipe", table)
+
+    def within(self, *, minutes: float | None = None, steps: int | None = None, epochs: float | None = None) -> Recipe:
+        """The same recipe with another budget; with nothing given, the recipe itself."""
+        given = {"minutes": minutes, "steps": steps, "epochs": epochs}
+        chosen = {key: value for key, value in given.items() if value is not None}
+        return override(self, {"budget": chosen}) if chosen else self
+
+
+def read(path: Path) -> Recipe:
+    """The recipe in a TOML file; BadFile or UnknownName where it is none."""
+    return checked(tomlfile.build(Recipe, tomlfile.read(path, "recipe"), f"the recipe {path.name}"), path.name)
+
+
+def named(folder: Path, name: str) -> Recipe:
+    """The recipe `name` among the TOML files of a folder, or at the path `name` where it ends in .toml."""
+    if name.endswith(".toml"):
+        return read(Path(name))
+    if not (path := folder / f"{name}.toml").is_file():
+        raise UnknownName("recipe", name, (file.stem for file in folder.glob("*.toml")))
+    return read(path)
+
+
+def override(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
+    """A recipe with some keys changed; a table changes key by key, but a budget is replaced as a whole."""
+    table = _plain(recipe)
+    for key, value in changes.items():
+        whole = key == "budget" or not isinstance(value, dict)
+        table[key] = value if whole else {**(table.get(key) or {}), **value}
+    return checked(tomlfile.build(Recipe, _listed(table), "the recipe"), "with these changes")
+
+
+def checked(recipe: Recipe, name: str) -> Recipe:
+    """The recipe itself if it makes sense; BadFile says what does not."""
+    budget = [value for value in dataclasses.astuple(recipe.budget) if value]
+    problems = {
+        "its budget must give one of minutes, steps and epochs, above 0": len(budget) == 1 and budget[0] > 0,
+        "it needs at least one [[noise]] table": bool(recipe.noise),
+        "a noise range must run from its low to its high end": all(
+            low <= high for noise in recipe.noise for low, high in noise.ranges.values()
+        ),
+        "crop and batch must be at least 1": min(recipe.crop, recipe.batch) >= 1,
+        "scales must lie above 0 and at most 1": bool(recipe.scales) and all(0 < s <= 1 for s in recipe.scales),
+        "the mask's ratios must lie from 0 to below 1": recipe.mask is None
+        or all(0 <= ratio < 1 for ratio in (recipe.mask.start, recipe.mask.end)),
+        "ema must lie from 0 to below 1": 0 <= recipe.ema < 1,
+    }
+    for problem, fine in problems.items():
+        if not fine:
+            raise BadFile(f"the recipe {name} cannot be followed: {problem}.")
+    return recipe
+
+
+def _plain(recipe: Recipe) -> dict[str, Any]:
+    table: dict[str, Any] = _listed(dataclasses.asdict(recipe))
+    return table
+
+
+def _listed(value: Any) -> Any:
+    """Tuples as lists and without None, the form that a TOML file has."""
+    if isinstance(value, dict):
+        return {key: _listed(item) for key, item in value.items() if item is not None}
+    return [_listed(item) for item in value] if isinstance(value, list | tuple) else value

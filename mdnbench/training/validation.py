@@ -1,0 +1,65 @@
+"""Validation during training: the same held-out crops with the same noise, every time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from mdnbench import names
+from mdnbench.errors import UnknownName
+from mdnbench.rng import TorchRng
+
+if TYPE_CHECKING:
+    from mdnbench.specs import NoiseSpec
+    from mdnbench.training.recipe import Validation
+
+
+def held_out(images: Sequence[str], count: int) -> list[str]:
+    """`count` ids spread evenly over a data set, always the same."""
+    count = min(count, len(images) - 1)
+    return [images[(2 * index + 1) * len(images) // (2 * count)] for index in range(count)]
+
+
+class Validator:
+    """Mean PSNR (dB, unrounded, clamped) of a network over fixed noisy crops; never over a test image."""
+
+    def __init__(
+        self, images: Sequence[np.ndarray], settings: Validation, noises: Mapping[str, NoiseSpec], device: str
+    ) -> None:
+        """`images` are uint8 (H, W, C), held out of the training; their centres are used."""
+        crop = min([settings.crop, *(side for image in images for side in image.shape[:2])])
+        centres = [_centre(image, crop) for image in images]
+        self._clean = torch.from_numpy(np.stack(centres)).permute(0, 3, 1, 2).float().div_(255).to(device)
+        self._noisy = [self._make(text, noises) for text in settings.noise]
+
+    def _make(self, text: str, noises: Mapping[str, NoiseSpec]) -> tuple[torch.Tensor, torch.Tensor | None]:
+        name, given = names.split_noise(text)
+        if name not in noises:
+            raise UnknownName("noise", name, noises)
+        params: dict[str, Any] = dict(names.resolve("noise", name, given, noises[name].parameters).numbers())
+        generator = torch.Generator().manual_seed(0)  # on the CPU, so that every device validates on the same pixels
+        noisy = noises[name].apply(self._clean.cpu(), TorchRng(generator), **params).to(self._clean.device)
+        std = noises[name].std(**params)
+        return noisy, None if std is None else torch.full((1, 1, 1, 1), std, device=noisy.device)
+
+    @torch.no_grad()
+    def psnr(self, network: torch.nn.Module, blind: bool, autocast: torch.autocast) -> float:
+        """The mean PSNR over all noises and crops; the network is put into evaluation mode and back."""
+        network.eval()
+        values = []
+        for noisy, std in self._noisy:
+            for clean, image in zip(self._clean[:, None], noisy[:, None], strict=True):
+                with autocast:
+                    estimate = network(image, None if blind else std)
+                error = (estimate.float().clamp(0, 1) - clean).square().mean()
+                values.append(-10 * torch.log10(error).item())
+        network.train()
+        return float(np.mean(values)) if values else float("nan")
+
+
+def _centre(image: np.ndarray, crop: int) -> np.ndarray:
+    top, left = (image.shape[0] - crop) // 2, (image.shape[1] - crop) // 2
+    return image[top : top + crop, left : left + crop]

@@ -1,0 +1,222 @@
+"""Weights of learned methods: a safetensors file each, beside the card that says where it comes from."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mdnbench import digests, paths, tomlfile
+from mdnbench.errors import UnknownName, WeightsError
+from mdnbench.names import Named
+
+if TYPE_CHECKING:
+    import torch
+
+    from mdnbench.specs import DenoiserSpec, Trainable
+    from mdnbench.training.recipe import Recipe
+
+AUTO = "auto"  # the value of the option `weights` that lets the harness choose
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """A noise that weights were trained for: a family, and from where to where each parameter ran."""
+
+    family: str
+    ranges: dict[str, tuple[float, float]]
+
+    def holds(self, noise: Named) -> bool:
+        """Whether the noise is of this family with every parameter within the ranges."""
+        inside = (low <= noise.numbers().get(name, low) <= high for name, (low, high) in self.ranges.items())
+        return noise.name == self.family and all(inside)
+
+    def width(self) -> float:
+        """How wide the ranges are, summed: 0 for a single level."""
+        return sum(high - low for low, high in self.ranges.values())
+
+    def __str__(self) -> str:
+        spans = (f"{name} {low:g}" + (f"–{high:g}" if high > low else "") for name, (low, high) in self.ranges.items())
+        return " ".join([self.family, ", ".join(spans)]).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Where weights come from and what they are for.
+
+    `options` are those the network was made from; `blind` says that it takes no noise level; `noise` is what it was
+    trained for; `mask` says in words what was hidden in training; `recipe` is followed to train it again (a table, as
+    in a recipe file); `data` maps each training file to its SHA-256, `left_out` are the images not used although the
+    data set has them; `minutes`, `steps` and `device` say what training took; `validation_psnr` is in dB, over images
+    held out of the training data; `source` and `source_sha256` are of imported weights; `sha256` and `bytes` are the
+    safetensors file's own.
+    """
+
+    method: str
+    options: dict[str, Any] = field(default_factory=dict)
+    blind: bool = False
+    noise: tuple[Cover, ...] = ()
+    mask: str = ""
+    revision: str = ""
+    recipe: dict[str, Any] = field(default_factory=dict)
+    recipe_digest: str = ""
+    data: dict[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+    packages: dict[str, str] = field(default_factory=dict)
+    device: str = ""
+    minutes: float = 0.0
+    steps: int = 0
+    validation_psnr: float | None = None
+    source: str = ""
+    source_sha256: str = ""
+    sha256: str = ""
+    bytes: int = 0
+    notes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A weights file, ready to be read: the name a person gives, the path, its SHA-256 and its card."""
+
+    name: str
+    path: Path
+    sha256: str
+    card: Card
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The weights that a method uses for a noise, and a note where they were trained for another one."""
+
+    weights: Weights
+    note: str = ""
+
+
+def load_state(weights: Weights) -> dict[str, torch.Tensor]:
+    """The tensors in a weights file as float32 on the CPU; WeightsError where the file is not the one of its card."""
+    path, card = weights.path, weights.card
+    advice = "fetch or train it again."
+    if not path.is_file():
+        raise WeightsError(f"the weights file {path} is missing; {advice}")
+    if (size := path.stat().st_size) != card.bytes:
+        raise WeightsError(f"the weights file {path} has {size} bytes where its card says {card.bytes}; {advice}")
+    if (digest := digests.of_file(path)) != weights.sha256:
+        raise WeightsError(
+            f"the weights file {path} has SHA-256 {digest} where its card says {weights.sha256}; {advice}"
+        )
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return {key: tensor.float() for key, tensor in load_file(path).items()}
+    except SafetensorError as error:
+        raise WeightsError(f"the weights file {path} is no safetensors file ({error}); {advice}") from None
+
+
+def save(folder: Path, name: str, state: Mapping[str, torch.Tensor], card: Card, half: bool = False) -> Weights:
+    """Write NAME.safetensors and NAME.toml, each atomically, the tensors in half precision if asked."""
+    import tomli_w
+    import torch
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.safetensors"
+    kind = torch.float16 if half else torch.float32
+    fresh = folder / f"{name}.{os.getpid()}.part"
+    save_file({key: tensor.detach().cpu().to(kind).contiguous() for key, tensor in state.items()}, fresh)
+    card = dataclasses.replace(card, sha256=digests.of_file(fresh), bytes=fresh.stat().st_size)
+    fresh.replace(path)
+    fresh.write_text(tomli_w.dumps(_table(dataclasses.asdict(card))), encoding="utf-8")
+    fresh.replace(path.with_suffix(".toml"))
+    return Weights(name, path, card.sha256, card)
+
+
+def export(weights: Weights, folder: Path, name: str, half: bool = True) -> Weights:
+    """A copy of checked weights with their card under another name, by default in half precision: for shipping."""
+    return save(folder, name, load_state(weights), weights.card, half)
+
+
+def read(card_path: Path) -> Weights:
+    """The weights that a card (NAME.toml) stands beside; the tensors stay on disk."""
+    card = tomlfile.build(Card, tomlfile.read(card_path, "card"), f"the card {card_path}")
+    return Weights(card_path.stem, card_path.with_suffix(".safetensors"), card.sha256, card)
+
+
+def shipped(trainable: Trainable) -> list[Weights]:
+    """The weights inside a method's plugin package."""
+    return _in(trainable.weights)
+
+
+def trained(method: str) -> list[Weights]:
+    """The weights of a method that were trained or imported on this machine."""
+    return _in(paths.home() / "weights" / method)
+
+
+def covers(recipe: Recipe) -> tuple[Cover, ...]:
+    """The noises that a recipe trains for."""
+    return tuple(Cover(item.family, dict(item.ranges)) for item in recipe.noise)
+
+
+def resolve(spec: DenoiserSpec, method: Named, noise: Named, *, fallback: bool = True) -> Resolved | None:
+    """The weights that a method uses for a noise; None where it must be trained first.
+
+    In order: those named by the method's option `weights`, a shipped set that covers the noise (the narrowest cover
+    wins), one trained earlier on this machine. With `fallback`, shipped or trained weights for another noise are better
+    than none, the widest cover first, and the note says so.
+    """
+    assert spec.trainable is not None
+    groups = [shipped(spec.trainable), trained(spec.name)]
+    wanted = method.values().get("weights", AUTO)
+    if wanted != AUTO:
+        return Resolved(_called(str(wanted), groups[0] + groups[1], method))
+    for group in groups:
+        fitting = [item for item in group if _fits(item.card, method)]
+        covering = [(cover.width(), item) for item in fitting for cover in item.card.noise if cover.holds(noise)]
+        if covering:
+            return Resolved(min(covering, key=lambda pair: (pair[0], len(pair[1].card.noise), pair[1].name))[1])
+    if fallback:
+        for group in groups:
+            if fitting := [item for item in group if _fits(item.card, method)]:
+                widest = max(fitting, key=lambda item: (_width(item.card), item.name))
+                learnt = "; ".join(map(str, widest.card.noise)) or "an unknown noise"
+                return Resolved(widest, f"trained for {learnt}, not for {noise}")
+    return None
+
+
+def _in(folder: Path) -> list[Weights]:
+    return [read(path) for path in sorted(folder.glob("*.toml"))]
+
+
+def _called(name: str, known: list[Weights], method: Named) -> Weights:
+    found = [item for item in known if item.name == name]
+    if not found:
+        raise UnknownName(f"weights file of {method.name}", name, (item.name for item in known))
+    if not _fits(found[0].card, method, only_given=True):
+        made = ", ".join(f"{key}={value}" for key, value in found[0].card.options.items())
+        raise WeightsError(f"the weights {name} are of another network ({made}) than {method} asks for.")
+    return found[0]
+
+
+def _fits(card: Card, method: Named, only_given: bool = False) -> bool:
+    """Whether a card's network is the one that the method's options describe."""
+    given = method.text if only_given else ""
+    for key, value in method.values().items():
+        if key == "weights" or (only_given and f"{key}=" not in given):
+            continue
+        if key in card.options and card.options[key] != value:
+            return False
+    return True
+
+
+def _width(card: Card) -> float:
+    return max((cover.width() for cover in card.noise), default=0.0)
+
+
+def _table(value: Any) -> Any:
+    """Plain TOML values: tuples as lists, None left out."""
+    if isinstance(value, dict):
+        return {key: _table(item) for key, item in value.items() if item is not None}
+    return [_table(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,64 @@
+"""The training loss: plain for `unet`; over kept and hidden pixels apart, where a mask hides some."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from mdnbench.rng import TorchRng
+    from mdnbench.training.recipe import Mask, Recipe
+
+
+def loss(
+    network: torch.nn.Module,
+    clean: torch.Tensor,
+    noisy: torch.Tensor,
+    std: torch.Tensor | None,
+    rng: TorchRng,
+    progress: float,
+    recipe: Recipe,
+) -> torch.Tensor:
+    """The loss of one batch; clean and noisy are (B, C, H, W), std (B, 1, 1, 1) or None."""
+    settings = recipe.mask
+    mask = None if settings is None else draw(settings, settings.ratio(progress), clean, rng)
+    estimate = network(noisy, std) if mask is None else network(noisy, std, mask)
+    total = parted(penalty(estimate.float(), clean, recipe.loss.kind), mask, settings)
+    for stage in range(1, recipe.loss.stages + 1):
+        coarse = F.avg_pool2d(estimate.float(), 2**stage)
+        error = penalty(coarse, F.avg_pool2d(clean, 2**stage), recipe.loss.kind)
+        hidden = None if mask is None else F.avg_pool2d(mask, 2**stage)
+        total = total + (1 - progress) / 2**stage * parted(error, hidden, settings)
+    return total
+
+
+def draw(settings: Mask, ratio: float, clean: torch.Tensor, rng: TorchRng) -> torch.Tensor | None:
+    """A random mask (B, 1, H, W), 1 where hidden, in squares of `patch` pixels; None where nothing is hidden."""
+    if ratio <= 0:
+        return None
+    batch, _, height, width = clean.shape
+    size = batch, 1, -(-height // settings.patch), -(-width // settings.patch)
+    mask = (rng.uniform(size) < ratio).float()
+    if settings.patch > 1:
+        mask = mask.repeat_interleave(settings.patch, 2).repeat_interleave(settings.patch, 3)
+    return mask[..., :height, :width]
+
+
+def penalty(estimate: torch.Tensor, clean: torch.Tensor, kind: str) -> torch.Tensor:
+    """The error of every pixel, (B, C, H, W)."""
+    error = estimate - clean
+    if kind == "l1":
+        return error.abs()
+    return error.square() if kind == "l2" else (error.square() + 1e-6).sqrt()
+
+
+def parted(error: torch.Tensor, mask: torch.Tensor | None, settings: Mask | None) -> torch.Tensor:
+    """The mean error; with a mask, the means over kept and over hidden pixels, weighted as the recipe says."""
+    if mask is None or settings is None:
+        return error.mean()
+    channels, tiny = error.shape[1], 1e-8
+    hidden = (error * mask).sum() / (mask.sum() * channels + tiny)
+    kept = (error * (1 - mask)).sum() / ((1 - mask).sum() * channels + tiny)
+    return settings.kept * kept + settings.hidden * hidden
