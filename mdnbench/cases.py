@@ -32,9 +32,7 @@ def _noisy(clean: Image, case_key: str, noise: Named, spec: NoiseSpec) -> Image:
     planes = clean[None] if clean.ndim == 2 else np.ascontiguousarray(clean.transpose(2, 0, 1))
     noisy = spec.apply(planes.copy(), NumpyRng(bytes.fromhex(case_key)), **noise.numbers())
     if noisy.shape != planes.shape or noisy.dtype != np.float32:
-        raise BadPlugin(
-            f"noise {noise.name!r} must give float32 {planes.shape}; it gave {noisy.dtype} {noisy.shape}."
-        )
+        raise BadPlugin(f"noise {noise.name!r} must give float32 {planes.shape}; it gave {noisy.dtype} {noisy.shape}.")
     return np.ascontiguousarray(noisy[0] if clean.ndim == 2 else noisy.transpose(1, 2, 0))
 
 

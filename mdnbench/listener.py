@@ -1,4 +1,4 @@
-"""What a long call tells whoever watches it. The library never prints; the command line draws these as progress bars."""
+"""What a long call tells whoever watches it: the library never prints, the command line draws progress bars."""
 
 from __future__ import annotations
 

@@ -204,7 +204,7 @@ def _methods(request: Request, registry: Registry) -> tuple[tuple[Named, ...], t
             texts += registry.denoisers if part == "all" else [part]
     if not texts:
         raise NothingToDo("no method was selected: no plugin brings one. `mdnbench doctor` shows broken plugins.")
-    notes = ()
+    notes: tuple[str, ...] = ()
     if "all" in ",".join(request.methods).split(","):
         notes = tuple(f"plugin {each.door.address} is broken and left out: {each.reason}" for each in registry.broken)
     return tuple({named.text: named for named in map(registry.method, texts)}.values()), notes

@@ -140,23 +140,26 @@ def load(files: Iterable[Path | str] = ()) -> Registry:
 
     A given file that is broken raises BadPlugin; any other broken plugin is only listed as such.
     """
-    files = tuple(Path(file).resolve() for file in files)
+    given = tuple(Path(file).resolve() for file in files)
     manager = pluggy.PluginManager(hookspecs.GROUP)
     manager.add_hookspecs(hookspecs)
     broken: list[Broken] = []
     brought: list[tuple[Door, str, list[Any]]] = []
-    for door, importer in [*_installed(), *map(_file, _folder_files()), *map(_file, files)]:
+    for door, importer in [*_installed(), *map(_file, _folder_files()), *map(_file, given)]:
         try:
             brought += _bring(manager, door, importer())
         except (Exception, SystemExit) as error:
-            if door.path in files:
+            if door.path in given:
                 raise BadPlugin(f"the plugin {door.address} is broken: {_one_line(error)}") from error
             broken.append(Broken(door, _one_line(error)))
     shelves: dict[str, Shelf[Any]] = {hook: Shelf(kind, tuple(broken)) for hook, (kind, _) in HOOKS.items()}
     for door, hook, specs in brought:
         for spec in specs:
             shelves[hook].add(Entry(spec, door))
-    return Registry(*shelves.values(), broken=tuple(broken), files=files)
+    return Registry(
+        shelves["mdnbench_denoisers"], shelves["mdnbench_noises"], shelves["mdnbench_datasets"],
+        shelves["mdnbench_metrics"], shelves["mdnbench_reporters"], tuple(broken), given,
+    )  # fmt: skip
 
 
 def _bring(manager: pluggy.PluginManager, door: Door, module: ModuleType) -> list[tuple[Door, str, list[Any]]]:
@@ -169,7 +172,7 @@ def _bring(manager: pluggy.PluginManager, door: Door, module: ModuleType) -> lis
     results = []
     for hook in marked:
         specs = getattr(module, hook)()
-        kind, record = HOOKS[hook]
+        record = HOOKS[hook][1]
         wrong = [spec for spec in specs if not isinstance(spec, record)]
         if wrong:
             raise BadPlugin(f"{hook} must return a list of {record.__name__}; it gave a {type(wrong[0]).__name__}.")

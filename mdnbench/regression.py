@@ -58,9 +58,7 @@ class Verdict:
         return 1 if self.regressions or self.missing else 0
 
 
-def compare(
-    results: Results, baseline: Baseline, tolerances: Mapping[str, float], *, partial: bool = False
-) -> Verdict:
+def compare(results: Results, baseline: Baseline, tolerances: Mapping[str, float], *, partial: bool = False) -> Verdict:
     """Hold a run against a baseline: for each noise of the run, every cell of the baseline is expected.
 
     With `partial`, only the methods that the run has are. UsageError where the two are unlike; NothingToDo where no

@@ -1,4 +1,4 @@
-"""Tables: one per noise, a line per method, best first. Made from a run's means; drawn by reporters and the terminal."""
+"""Tables: one per noise, a line per method, best first; made from a run's means, drawn by reporters and terminal."""
 
 from __future__ import annotations
 
@@ -153,6 +153,5 @@ def _notes(rows: Sequence[MeanRow]) -> list[str]:
             listed = ", ".join(f"{count} {status}" for status, count in row.problems.items())
             notes.append(f"{row.method}: {row.total - row.ok} of {row.total} cells are missing ({listed}).")
         for metric, count in row.infinite.items():
-            notes.append(f"{row.method}: {metric.upper()} is infinite (output equals the clean image) in {count} cells, "
-                         "which the mean leaves out.")  # fmt: skip
+            notes.append(f"{row.method}: {metric.upper()} is infinite in {count} cells; the mean leaves them out.")
     return notes

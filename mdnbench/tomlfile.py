@@ -54,18 +54,25 @@ def _value(hint: Any, given: Any, where: str) -> Any:
         if given in arguments:
             return given
         raise BadFile(f"{where} = {given!r} must be one of {', '.join(map(repr, arguments))}.")
-    if origin is tuple and isinstance(given, list):
-        if arguments[-1] is ...:
-            return tuple(_value(arguments[0], item, where) for item in given)
-        if len(given) == len(arguments):
-            return tuple(_value(argument, item, where) for argument, item in zip(arguments, given, strict=True))
-    if origin is dict and isinstance(given, dict):
-        return {key: _value(arguments[1], item, f"{where}.{key}") for key, item in given.items()}
-    if hint is float and isinstance(given, int) and not isinstance(given, bool):
+    if origin is not None:
+        return _collection(origin, arguments, given, where)
+    if hint is float and type(given) is int:
         return float(given)
-    if hint is Any or (isinstance(hint, type) and type(given) is hint):
+    if hint is Any or type(given) is hint:
         return given
     raise BadFile(f"{where} = {given!r} must be {_words(hint)}.")
+
+
+def _collection(origin: Any, arguments: tuple[Any, ...], given: Any, where: str) -> Any:
+    """A tuple from an array, a dictionary from a table."""
+    if origin is dict and isinstance(given, dict):
+        return {key: _value(arguments[1], item, f"{where}.{key}") for key, item in given.items()}
+    if origin is tuple and isinstance(given, list):
+        hints = [arguments[0]] * len(given) if arguments[-1] is ... else arguments
+        if len(given) == len(hints):
+            return tuple(_value(hint, item, where) for hint, item in zip(hints, given, strict=True))
+        raise BadFile(f"{where} = {given!r} must be an array of {len(hints)}.")
+    raise BadFile(f"{where} = {given!r} must be {'a table' if origin is dict else 'an array'}.")
 
 
 def _union(arguments: tuple[Any, ...], given: Any, where: str) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from mdnbench.engine.stopping import Stop
 from mdnbench.listener import Listener
 from mdnbench.planning import Plan

@@ -18,9 +18,7 @@ def check(
     tolerance: Annotated[
         list[str] | None, typer.Option(help="A metric's tolerance, as psnr=0.02; repeatable. [default: the baseline's]")
     ] = None,
-    partial: Annotated[
-        bool, typer.Option("--partial", help="Methods that the run lacks are no regression.")
-    ] = False,
+    partial: Annotated[bool, typer.Option("--partial", help="Methods that the run lacks are no regression.")] = False,
     update: Annotated[bool, typer.Option("--update", help="Write the baseline anew from this run.")] = False,
     json: o.Json = False,
 ) -> None:

@@ -10,11 +10,13 @@ from mdnbench.cli import options as o
 
 
 def list_names(
-    kind: Annotated[str, typer.Argument(help="methods, noises, datasets, metrics, protocols, reporters, runs.")] = "all",
+    kind: Annotated[
+        str, typer.Argument(help="methods, noises, datasets, metrics, protocols, reporters, runs.")
+    ] = "all",
     plugin: o.Plugin = None,
     json: o.Json = False,
 ) -> None:
-    """List what is installed: methods, noises, data sets, metrics, protocols, reporters, and plugins that are broken."""
+    """List what is installed: methods, noises, data sets, metrics, protocols, reporters, and broken plugins."""
     from mdnbench import catalogue
     from mdnbench.cli import draw
 

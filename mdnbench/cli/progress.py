@@ -89,4 +89,6 @@ class _Lines(Listener):
     def progress(self, phase: str, done: float, doing: Sequence[str] = (), detail: str = "") -> None:
         if time.monotonic() - self._last >= QUIET_S:
             self._last = time.monotonic()
-            self.note(" · ".join([f"{phase}: {done:.0f} of {self._totals[phase]:.0f}", *doing, *filter(None, [detail])]))
+            self.note(
+                " · ".join([f"{phase}: {done:.0f} of {self._totals[phase]:.0f}", *doing, *filter(None, [detail])])
+            )

@@ -15,7 +15,6 @@ from mdnbench.engine.tasks import Setup, Task
 from mdnbench.records import Outcome
 
 if TYPE_CHECKING:
-    import torch
 
     from mdnbench.records import Case, NoiseInfo
     from mdnbench.specs import Denoise, Image
@@ -39,7 +38,7 @@ def start(setup: Setup, pid: Any = None) -> None:
         os.setsid()
     if pid is not None:
         pid.value = os.getpid()
-    _setup, _folder = setup, os.getcwd()
+    _setup, _folder = setup, str(Path.cwd())
 
 
 def run(task: Task) -> Outcome:
@@ -200,7 +199,7 @@ def _clean_slate(case: str) -> None:
     torch.set_default_dtype(torch.float32)
     if torch.get_num_threads() != 1:
         torch.set_num_threads(1)
-    if os.getcwd() != _folder:
+    if str(Path.cwd()) != _folder:
         os.chdir(_folder)
 
 

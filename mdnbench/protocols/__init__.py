@@ -33,10 +33,10 @@ class Rule:
         """The image under this rule; float32 in and out, a new array."""
         import numpy as np
 
-        result = np.clip(image, 0, 1) if self.clamp else image.copy()
+        result: Image = np.clip(image, 0, 1) if self.clamp else image.copy()
         if self.bits:
             levels = np.float32(2**self.bits - 1)
-            result = np.round(result * levels) / levels
+            result = (np.round(result * levels) / levels).astype(np.float32, copy=False)
         return result
 
     def crop(self, image: Image) -> Image:

@@ -158,7 +158,7 @@ class Store:
         """The run of this name, if there is one."""
         query = "SELECT id, name, created, finished, planned, facts FROM runs WHERE name = ?"
         row = self.connection.execute(query, (name,)).fetchone()
-        return RunRow(*row[:5], facts=json.loads(row[5])) if row else None
+        return RunRow(*row[:5], json.loads(row[5])) if row else None  # type: ignore[call-arg]
 
     def run_names(self) -> list[str]:
         """The names of all runs, newest first."""

@@ -43,7 +43,7 @@ def cells(store: Store, run: RunRow) -> Iterator[CellRow]:
         while 0 <= position < row[0]:
             position, found = next(scores, (-1, {}))
         mine = found if position == row[0] else {}
-        yield CellRow(*row[1:16], provenance=provenances[row[16]], scores=mine)
+        yield CellRow(*row[1:16], provenances[row[16]], mine)  # type: ignore[call-arg]
 
 
 def means(store: Store, run: RunRow) -> list[MeanRow]:
@@ -53,7 +53,7 @@ def means(store: Store, run: RunRow) -> list[MeanRow]:
         _MEANS, (run.id, run.facts["scoring_rule"])
     ):
         if run.facts["metrics"].get(metric) == revision:
-            found.setdefault(tuple(group), {})[metric] = (mean, count, infinite)  # type: ignore[arg-type]
+            found.setdefault(tuple(group), {})[metric] = (mean, count, infinite)
     states: dict[tuple[str, str, str], dict[str, tuple[int, float | None]]] = {}
     for noise, method, info, status, count, seconds, _ in store.connection.execute(_STATES, (run.id,)):
         states.setdefault((noise, method, info), {})[status] = (count, seconds)

@@ -123,7 +123,9 @@ def _rounds(processes: list[_Process], start: float, end: float, listener: Liste
         for each in order.sample(alive, len(alive)):
             if _fits(each.timed, end):
                 listener.progress("timing", time.monotonic() - start, [each.timed.method])
-                count = max(1, min(MAX_ROUNDS - len(each.timed.seconds), int(TURN_S / max(each.timed.expected_s, 1e-4))))
+                count = max(
+                    1, min(MAX_ROUNDS - len(each.timed.seconds), int(TURN_S / max(each.timed.expected_s, 1e-4)))
+                )
                 each.timed.seconds += each.ask("call", count, within_s=end - time.monotonic()) or []
     for each in processes:
         if not each.timed.seconds and each.timed.loaded:

@@ -108,4 +108,4 @@ def _parameters(weights: Any) -> int | None:
     from safetensors import safe_open
 
     with safe_open(weights.path, "pt") as file:
-        return sum(prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118 (not a dict)
+        return int(sum(prod(file.get_slice(key).get_shape()) for key in file.keys()))  # noqa: SIM118 (not a dict)

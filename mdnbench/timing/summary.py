@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-TITLES = ("Method", "Median ms", "IQR ms", "Rounds", "MP/s", "Load s", "First call s", "Peak MiB", "Parameters")
+TITLES = ("Method", "ms", "IQR", "Rounds", "MP/s", "Load s", "First s", "MiB", "Weights")
 NOISY = 0.10
 
 
