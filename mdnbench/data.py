@@ -35,11 +35,18 @@ def locate(folder: str, file: DataFile, download: bool = True) -> Path:
     With `download`, a file that is nowhere is fetched from its pinned addresses. DataMissing says where it was looked
     for and how to get it, or that what was found is not the expected file.
     """
-    _check_names(folder, file)
-    found = _find(folder, file)
+    found = find(folder, file)
     if found is None:
         found = _download(folder, file, download)
     return _verified(found, folder, file)
+
+
+def find(folder: str, file: DataFile) -> Path | None:
+    """Where a file lies on this machine, judged by its name alone; None if it is nowhere."""
+    _check_names(folder, file)
+    candidates = (root / folder / file.name for root in _roots())
+    # os.path.isfile, unlike Path.is_file, takes a folder that may not be read for one that lacks the file.
+    return next((path for path in candidates if os.path.isfile(path)), None)  # noqa: PTH113
 
 
 def fetch(spec: DatasetSpec, progress: Callable[[int, int], None] | None = None) -> int:
@@ -51,10 +58,9 @@ def fetch(spec: DatasetSpec, progress: Callable[[int, int], None] | None = None)
     from concurrent.futures import ThreadPoolExecutor
 
     folder = folder_of(spec)
-    absent = [file for file in spec.files if _find(folder, file) is None]
-    for file in spec.files:
-        if file not in absent:
-            locate(folder, file, download=False)
+    absent = [file for file in spec.files if find(folder, file) is None]
+    for file in set(spec.files) - set(absent):
+        locate(folder, file, download=False)
     with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
         for done, _ in enumerate(pool.map(lambda file: locate(folder, file), absent), start=1):
             if progress:
@@ -64,7 +70,7 @@ def fetch(spec: DatasetSpec, progress: Callable[[int, int], None] | None = None)
 
 def at_hand(spec: DatasetSpec) -> bool:
     """Whether every file of a data set is on this machine, judged by name and size alone: cheap enough for a list."""
-    return all(_has_size(_find(folder_of(spec), file), file) for file in spec.files)
+    return all(_has_size(find(folder_of(spec), file), file) for file in spec.files)
 
 
 def verify(spec: DatasetSpec) -> list[str]:
@@ -99,12 +105,6 @@ def _check_names(folder: str, file: DataFile) -> None:
 
 def _roots() -> list[Path]:
     return [*paths.data_folders(), paths.home()]
-
-
-def _find(folder: str, file: DataFile) -> Path | None:
-    candidates = (root / folder / file.name for root in _roots())
-    # os.path.isfile, unlike Path.is_file, takes a folder that may not be read for one that lacks the file.
-    return next((path for path in candidates if os.path.isfile(path)), None)  # noqa: PTH113
 
 
 def _has_size(path: Path | None, file: DataFile) -> bool:

@@ -1,0 +1,138 @@
+"""LPIPS, the learned perceptual distance, version 0.1."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from mdnbench import MetricSpec, Unavailable
+from mdnbench.errors import DataMissing, MdnbenchError
+from mdnbench.specs import Image, Score
+from mdnbench_metrics import backbone
+
+if TYPE_CHECKING:
+    import torch
+
+REMEMBERED_BYTES = 128 * 2**20
+_kept_libraries: list[Any] = []  # torch forgets a declared operator with the library object that declared it
+
+
+def lpips_score(net: str, device: str = "cpu") -> Score:
+    """The distance over `alex` or `squeeze`: images in [0, 1] are brought to [-1, 1], gray is repeated to RGB."""
+    import torch
+
+    model = _model(net).to(device)
+
+    def features(image: Image) -> list[torch.Tensor]:
+        return _features(model, image, device)
+
+    remembered = _Remembered(features)
+
+    def score(denoised: Image, clean: Image) -> float:
+        with torch.no_grad(), torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False):
+            pairs = zip(model.lins, features(denoised), remembered(clean), strict=True)
+            return sum(float(linear((ours - theirs) ** 2).mean()) for linear, ours, theirs in pairs)
+
+    return score
+
+
+class _Remembered:
+    """The features of clean images seen lately: many outputs are scored against one clean image."""
+
+    def __init__(self, compute: Callable[[Image], list[torch.Tensor]]) -> None:
+        self._compute = compute
+        self._kept: OrderedDict[str, list[torch.Tensor]] = OrderedDict()
+
+    def __call__(self, image: Image) -> list[torch.Tensor]:
+        from mdnbench.digests import of_pixels
+
+        key = of_pixels(image)
+        if key not in self._kept:
+            self._kept[key] = self._compute(image)
+        self._kept.move_to_end(key)
+        while len(self._kept) > 1 and self._bytes() > REMEMBERED_BYTES:
+            self._kept.popitem(last=False)
+        return self._kept[key]
+
+    def _bytes(self) -> int:
+        return sum(layer.nbytes for layers in self._kept.values() for layer in layers)
+
+
+def _features(model: Any, image: Image, device: str) -> list[torch.Tensor]:
+    """Each layer's activations (1, C, H, W), scaled to unit length along the channels, as LPIPS compares them."""
+    import lpips
+
+    from mdnbench.adapters import to_tensor
+
+    pixels = to_tensor(image).to(device).expand(1, 3, -1, -1) * 2 - 1  # (1, 3, H, W) in [-1, 1]
+    return [lpips.normalize_tensor(layer) for layer in model.net(model.scaling_layer(pixels))]
+
+
+def _model(net: str) -> Any:
+    """The LPIPS network with its backbone's layers, in evaluation mode."""
+    import torch
+
+    tensors = backbone.layers(net)
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.simplefilter("ignore")  # lpips calls torchvision by names that torchvision calls deprecated
+        _import_torchvision()
+        import lpips
+
+        # pnet_rand skips the package's own download; the random layers are replaced in the next lines.
+        model = lpips.LPIPS(net=net, version="0.1", pnet_rand=True, verbose=False)
+    names = {name: "features." + name.partition(".")[2] for name in model.net.state_dict()}
+    model.net.load_state_dict({name: tensors[source] for name, source in names.items()})
+    return model.eval().requires_grad_(False)
+
+
+def _import_torchvision() -> None:
+    """Import torchvision even where its compiled operators do not load, as beside a CPU-only torch.
+
+    It then stumbles over two operators that nobody declared. LPIPS uses neither, so declaring them is enough.
+    """
+    import torch
+
+    try:
+        importlib.import_module("torchvision")
+    except RuntimeError as error:
+        if "torchvision::nms" not in str(error):
+            raise
+        operators: Any = torch.library  # untyped
+        library = operators.Library("torchvision", "FRAGMENT")
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _kept_libraries.append(library)
+        importlib.import_module("torchvision")
+
+
+def _prepare(download: bool) -> str | None:
+    try:
+        backbone.find("alex", download)
+    except MdnbenchError as error:
+        return str(error)
+    return None
+
+
+def _build(device: str) -> Score:
+    try:
+        return lpips_score("alex", device)
+    except DataMissing as error:
+        raise Unavailable(str(error)) from None
+
+
+SPEC = MetricSpec(
+    name="lpips",
+    revision="1",
+    summary="Learned perceptual distance, v0.1, AlexNet",
+    direction="lower",
+    build=_build,
+    digits=3,
+    tolerance=0.005,
+    min_size=31,  # AlexNet's last layer that LPIPS reads has no pixel below this
+    packages=("lpips", "torch"),
+    prepare=_prepare,
+    citation="Zhang, Isola, Efros, Shechtman, Wang: The Unreasonable Effectiveness of Deep Features. CVPR 2018",
+)

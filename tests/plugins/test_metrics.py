@@ -1,0 +1,320 @@
+"""The metrics against their published definitions, and LPIPS against its published example."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import math
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.signal import convolve2d
+
+from mdnbench import data, images, paths
+from mdnbench.errors import DataMissing, Unavailable
+from mdnbench.specs import Image, MetricSpec
+from mdnbench_datasets import mdnbench_datasets
+from mdnbench_metrics import backbone, mdnbench_metrics, perceptual
+
+SPECS = {spec.name: spec for spec in mdnbench_metrics()}
+SK12 = next(spec for spec in mdnbench_datasets() if spec.name == "sk12")
+RNG = np.random.default_rng(3)
+
+
+def gray() -> Image:
+    """A real gray photograph, 256×256."""
+    return SK12.load("01")
+
+
+def colour() -> Image:
+    """A colour image, 256×256×3, of three real photographs."""
+    return np.stack([SK12.load(image) for image in ("01", "02", "04")], axis=-1)
+
+
+def noisy(image: Image, sigma: float = 25) -> Image:
+    """The image with white noise, clamped as scoring clamps it."""
+    noise = np.random.default_rng(5).standard_normal(image.shape, dtype=np.float32) * (sigma / 255)
+    return np.clip(image + noise, 0, 1).astype(np.float32)
+
+
+def has_backbone(net: str = "alex") -> bool:
+    """Whether the LPIPS backbone is on this machine."""
+    return any(data.find(backbone.FOLDER, file) for file in backbone.FILES[net])
+
+
+def require(net: str) -> None:
+    """Skip where the LPIPS backbone is not on this machine."""
+    if not has_backbone(net):
+        pytest.skip(f"the {net} backbone of LPIPS is not at hand; MDNBENCH_DATA_PATH names folders that hold it")
+
+
+def example(name: str) -> Image:
+    """One of LPIPS's own example images; skips where they are absent."""
+    for folder in paths.data_folders():
+        if (folder / "lpips-example" / name).is_file():
+            return images.read_image(folder / "lpips-example" / name)
+    pytest.skip("the example images of LPIPS are not at hand; MDNBENCH_DATA_PATH names folders that hold them")
+
+
+built = functools.cache(lambda name: SPECS[name].build("cpu"))  # LPIPS takes about half a second to build
+
+
+def score(name: str, denoised: Image, clean: Image) -> float:
+    """A metric's value on the CPU."""
+    if name == "lpips":
+        require("alex")
+    value: float = built(name)(denoised, clean)
+    return value
+
+
+def wang(first: Image, second: Image) -> float:
+    """SSIM as Wang et al. print it, one window position at a time by convolution over the valid region."""
+    axis = np.arange(-5, 6)
+    window = np.exp(-(axis[:, None] ** 2 + axis[None] ** 2) / (2 * 1.5**2))
+    window /= window.sum()
+    x, y = first.astype(np.float64), second.astype(np.float64)
+
+    def local(values: np.ndarray) -> np.ndarray:
+        return convolve2d(values, window, mode="valid")
+
+    mean_x, mean_y = local(x), local(y)
+    var_x, var_y = local(x * x) - mean_x**2, local(y * y) - mean_y**2
+    covariance = local(x * y) - mean_x * mean_y
+    c1, c2 = 0.01**2, 0.03**2
+    top = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    return float((top / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))).mean())
+
+
+def test_the_three_metrics_say_what_they_are() -> None:
+    """Names, directions, units, digits and tolerances are those of the design."""
+    facts = {name: (spec.direction, spec.unit, spec.digits, spec.tolerance) for name, spec in SPECS.items()}
+    assert facts == {
+        "psnr": ("higher", "dB", 2, 0.05),
+        "ssim": ("higher", "", 4, 0.002),
+        "lpips": ("lower", "", 3, 0.005),
+    }
+    assert [spec.min_size for spec in SPECS.values()] == [1, 11, 31]
+
+
+def test_psnr_by_hand() -> None:
+    """A constant error of a tenth is 20 dB, whatever the shape; one channel of three wrong is 10 log10(3) more."""
+    clean = np.full((8, 9, 3), 0.5, dtype=np.float32)
+    assert score("psnr", clean + np.float32(0.1), clean) == pytest.approx(20, abs=1e-5)
+    assert score("psnr", clean[..., 0] - np.float32(0.1), clean[..., 0]) == pytest.approx(20, abs=1e-5)
+    one = clean.copy()
+    one[..., 1] += np.float32(0.1)
+    assert score("psnr", one, clean) == pytest.approx(20 + 10 * math.log10(3), abs=1e-5)
+
+
+def test_psnr_on_255_levels_is_the_same() -> None:
+    """Peak 255 over 8-bit levels and peak 1 over [0, 1] agree, as published tables assume."""
+    clean, other = (np.rint(image * 255) for image in (gray(), noisy(gray())))
+    by_levels = 10 * math.log10(255**2 / np.mean((clean - other) ** 2))
+    found = score("psnr", (other / 255).astype(np.float32), (clean / 255).astype(np.float32))
+    assert found == pytest.approx(by_levels, abs=1e-5)
+
+
+def test_fault_12_an_output_equal_to_the_clean_image_is_infinite() -> None:
+    """PSNR is infinite without a warning, SSIM is 1 and LPIPS is 0."""
+    for image in (gray(), colour()):
+        assert score("psnr", image.copy(), image) == math.inf
+        assert score("ssim", image.copy(), image) == pytest.approx(1, abs=1e-12)
+        if has_backbone():
+            assert score("lpips", image.copy(), image) == 0
+
+
+@pytest.mark.parametrize("sigma", [5, 50])
+def test_ssim_is_that_of_wang_et_al(sigma: float) -> None:
+    """A direct implementation over the valid region agrees to a millionth, down to the smallest image."""
+    for image in (SK12.load("05"), gray()[:11, :11], gray()[:40, :13]):
+        other = noisy(image, sigma)
+        assert score("ssim", other, image) == pytest.approx(wang(image, other), abs=1e-6)
+
+
+def test_ssim_in_colour_is_the_mean_over_channels() -> None:
+    """Each channel is measured by itself."""
+    image, other = colour(), noisy(colour())
+    expected = np.mean([wang(image[..., channel], other[..., channel]) for channel in range(3)])
+    assert score("ssim", other, image) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("image", [gray(), colour()], ids=["gray", "colour"])
+def test_more_noise_is_worse_in_the_stated_direction(name: str, image: Image) -> None:
+    """A metric that says higher falls with more noise, and one that says lower rises."""
+    little, much = (score(name, noisy(image, sigma), image) for sigma in (10, 40))
+    assert math.isfinite(little)
+    assert (little > much) == (SPECS[name].direction == "higher")
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_the_smallest_image_is_measured(name: str) -> None:
+    """An image of the stated smallest size, and a long thin one, give finite numbers."""
+    side = SPECS[name].min_size
+    for shape in ((side, side), (side, 100), (side, side, 3)):
+        clean = RNG.random(shape, dtype=np.float32)
+        assert math.isfinite(score(name, np.clip(clean + np.float32(0.1), 0, 1), clean))
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_scoring_changes_neither_image(name: str) -> None:
+    """Both arrays are the same bits afterwards, and may be read-only."""
+    clean, other = gray(), noisy(gray())
+    before = clean.copy(), other.copy()
+    for array in (clean, other):
+        array.setflags(write=False)
+    score(name, other, clean)
+    assert np.array_equal(clean, before[0])
+    assert np.array_equal(other, before[1])
+
+
+@pytest.mark.parametrize(
+    ("net", "first", "second"), [("alex", 0.722, 0.138), ("squeeze", 0.711, 0.148)], ids=["alex", "squeeze"]
+)
+def test_lpips_gives_its_published_distances(net: str, first: float, second: float) -> None:
+    """The example of LPIPS's own repository, to the digits that it prints."""
+    require(net)
+    distance = perceptual.lpips_score(net)
+    reference = example("ex_ref.png")
+    assert distance(example("ex_p0.png"), reference) == pytest.approx(first, abs=0.001)
+    assert distance(example("ex_p1.png"), reference) == pytest.approx(second, abs=0.001)
+
+
+def test_lpips_is_the_packages_own_distance() -> None:
+    """Remembering the clean image's features changes nothing against calling the network on both images."""
+    require("alex")
+    import torch
+
+    from mdnbench.adapters import to_tensor
+
+    model, distance = perceptual._model("alex"), perceptual.lpips_score("alex")
+    for image in (colour(), gray()):
+        other = noisy(image)
+        pair = [to_tensor(each).expand(1, 3, -1, -1) * 2 - 1 for each in (other, image)]
+        with torch.no_grad():
+            expected = float(model(*pair))
+        assert distance(other, image) == pytest.approx(expected, abs=1e-6)
+        assert distance(other, image) == distance(other, image)
+
+
+def test_lpips_repeats_to_the_last_digit_on_one_thread() -> None:
+    """A freshly built metric gives the same number, and building it leaves torch's random numbers alone."""
+    require("alex")
+    import torch
+
+    threads, state = torch.get_num_threads(), torch.random.get_rng_state()
+    torch.set_num_threads(1)
+    try:
+        clean, other = SK12.load("05"), noisy(SK12.load("05"))
+        first, second = (SPECS["lpips"].build("cpu")(other, clean) for _ in range(2))
+    finally:
+        torch.set_num_threads(threads)
+    assert first == second
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_lpips_forgets_what_was_seen_longest_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The features that are kept stay within their budget, and the last image is always among them."""
+    require("alex")
+    import torch
+
+    monkeypatch.setattr(perceptual, "REMEMBERED_BYTES", 5_000)
+    calls = []
+
+    def compute(image: Image) -> list[torch.Tensor]:
+        calls.append(image[0, 0])
+        return [torch.zeros(500)]  # 2,000 bytes
+
+    remembered = perceptual._Remembered(compute)
+    first, second, third = (np.full((2, 2), value, dtype=np.float32) for value in (0, 1, 2))
+    for image in (first, second, first, third, first, second):
+        remembered(image)
+    assert calls == [0, 1, 2, 1]
+
+
+@pytest.fixture
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A machine without data: an empty home, no data path, no network."""
+    monkeypatch.setenv("MDNBENCH_HOME", str(tmp_path))
+    monkeypatch.delenv("MDNBENCH_DATA_PATH", raising=False)
+    monkeypatch.setenv("MDNBENCH_OFFLINE", "1")
+    return tmp_path
+
+
+def lpips_spec() -> MetricSpec:
+    """The spec of LPIPS."""
+    return SPECS["lpips"]
+
+
+@pytest.mark.parametrize("download", [False, True])
+def test_fault_19_lpips_without_its_backbone_says_how_to_get_it(nowhere: Path, download: bool) -> None:
+    """One line names the command and the files that would do; building raises Unavailable with it."""
+    reason = lpips_spec().prepare(download)  # type: ignore[misc]
+    assert reason is not None
+    assert "\n" not in reason
+    for part in ("mdnbench data fetch lpips", "alexnet_features.pth", "alexnet-owt-7be5be79.pth", "weights/lpips"):
+        assert part in reason
+    with pytest.raises(Unavailable, match="mdnbench data fetch lpips"):
+        lpips_spec().build("cpu")
+    assert list(nowhere.iterdir()) == []
+
+
+def test_lpips_is_ready_with_the_backbone_at_hand() -> None:
+    """With a verified file there is no reason against it."""
+    require("alex")
+    assert lpips_spec().prepare(False) is None  # type: ignore[misc]
+
+
+def test_fault_17_a_backbone_with_one_bit_flipped_is_refused(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The digest is compared before torch opens the file."""
+    monkeypatch.undo()
+    require("alex")
+    whole = next(filter(None, (data.find(backbone.FOLDER, file) for file in backbone.FILES["alex"])))
+    place = nowhere / "weights" / "lpips" / whole.name
+    place.parent.mkdir(parents=True)
+    shutil.copyfile(whole, place)
+    monkeypatch.setenv("MDNBENCH_DATA_PATH", str(nowhere))
+    assert lpips_spec().prepare(False) is None  # type: ignore[misc]
+    with place.open("r+b") as file:
+        file.seek(4_000_000)
+        byte = file.read(1)[0]
+        file.seek(4_000_000)
+        file.write(bytes([byte ^ 1]))
+    assert "not the expected file" in str(lpips_spec().prepare(False))  # type: ignore[misc]
+    with pytest.raises(Unavailable, match="not the expected file"):
+        lpips_spec().build("cpu")
+
+
+def test_fault_21_a_backbone_that_runs_code_is_never_opened(nowhere: Path) -> None:
+    """A pickle in the backbone's place is refused by its digest; its code does not run."""
+    place = nowhere / "weights" / "lpips" / "alexnet_features.pth"
+    place.parent.mkdir(parents=True)
+    mark = nowhere / "ran"
+    place.write_bytes(b"cposix\nsystem\n(S'touch " + str(mark).encode() + b"'\ntR.")
+    with pytest.raises(DataMissing, match=hashlib.sha256(place.read_bytes()).hexdigest()):
+        backbone.layers("alex")
+    assert not mark.exists()
+
+
+def test_torchvisions_own_names_are_its_digests() -> None:
+    """The pinned digests begin with the digits that torchvision puts into its file names."""
+    for small, large in backbone.FILES.values():
+        assert large.sha256.startswith(large.name.removesuffix(".pth").rpartition("-")[2])
+        assert large.urls[0].endswith("/" + large.name)
+        assert not small.urls
+
+
+def test_the_hook_is_light() -> None:
+    """Listing the metrics imports none of torch, lpips, scikit-image or NumPy."""
+    code = """
+import sys
+from mdnbench_metrics import mdnbench_metrics
+[spec.prepare(False) for spec in mdnbench_metrics() if spec.prepare]
+print(sorted({"torch", "torchvision", "lpips", "skimage", "scipy", "numpy", "pooch"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
