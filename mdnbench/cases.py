@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mdnbench.digests import of_parts, of_pixels
 from mdnbench.errors import BadPlugin
+from mdnbench.estimation import estimate_std
 from mdnbench.records import Case, NoiseInfo, Source
 from mdnbench.rng import NumpyRng
 
@@ -43,11 +44,3 @@ def _info(noisy: Image, noise: Named, spec: NoiseSpec, source: Source) -> NoiseI
         return NoiseInfo(std=estimate_std(noisy), source="estimated")
     params = noise.numbers()
     return NoiseInfo(noise.name, params, spec.std(**params), "known")
-
-
-def estimate_std(noisy: Image) -> float:
-    """The noise's standard deviation from the noisy image alone (scikit-image's wavelet estimator), on [0, 1]."""
-    from skimage.restoration import estimate_sigma
-
-    axis = None if noisy.ndim == 2 else -1
-    return float(estimate_sigma(noisy, channel_axis=axis, average_sigmas=True))
