@@ -42,7 +42,7 @@ _HOMES = {
     "numpy_denoiser": "mdnbench.adapters",
 }
 
-__all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604 (the names are strings)
+__all__ = ["__version__", *sorted(_HOMES)]
 
 
 def __getattr__(name: str) -> Any:

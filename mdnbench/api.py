@@ -17,7 +17,9 @@ from mdnbench.results import Results
 from mdnbench.store import open_store
 
 if TYPE_CHECKING:
+    from mdnbench.leaks import Leak
     from mdnbench.regression import Verdict
+    from mdnbench.weights import Weights
 
 Names = str | Sequence[str]
 RUN_FILES = ("md", "csv", "json")
@@ -46,9 +48,8 @@ def run(
     What the store holds already is not computed again. Raises UsageError before anything is computed where the request
     cannot be met, and Interrupted after Ctrl-C, with what was finished saved.
     """
-    from mdnbench import weights_phase
     from mdnbench.engine.coordinator import Coordinator
-    from mdnbench.engine.stopping import on_interrupt
+    from mdnbench.stopping import on_interrupt
 
     listener = listener or Listener()
     planned = plan(asked, **keys)
@@ -60,7 +61,8 @@ def run(
     unavailable = _prepare_metrics(planned, download=not paths.offline())
     stopping = "Stopping: what is running is finished and saved. Ctrl-C again stops at once."
     with on_interrupt(lambda: listener.note(stopping)) as stop:
-        planned = weights_phase.train_missing(planned, listener, stop)
+        if any(work.training for work in planned.works):
+            planned = _train_missing(planned, listener)
         coordinator = Coordinator(planned, store, unavailable, listener)
         tally = coordinator.compute(stop)
         found = Results(store, planned.name, folder)
@@ -69,6 +71,67 @@ def run(
         _write(found, planned.registry, record, listener)
     if stop.requested:
         raise Interrupted(f"stopped after {tally.done} of {planned.size} cells; the same command goes on from there.")
+    return found
+
+
+def train(
+    method: str, *, plugins: Iterable[str | Path] = (), listener: Listener | None = None, **order: Any
+) -> Weights:
+    """Train a learned method, or continue its training, and return its weights.
+
+    `order` takes recipe, minutes, steps or epochs, changes (keys of the recipe), device, threads, resume and name.
+    """
+    from mdnbench.training import session
+
+    known = registry.load(plugins)
+    return session.run(session.Order(known.method(method), **order), known, listener or Listener())
+
+
+def import_weights(method: str, path: Path, name: str) -> Weights:
+    """Take published PyTorch weights in under a name; WeightsError where they are unsafe or of another network."""
+    from mdnbench import weights
+
+    return weights.import_weights(registry.load().denoisers[method], path, name)
+
+
+def export_weights(method: str, name: str, folder: Path) -> Path:
+    """Copy a method's weights and their card to a folder; the path of the copy."""
+    from mdnbench import weights
+
+    found = weights.find(registry.load().denoisers[method], name)
+    return weights.export(found, folder, name, half=False).path
+
+
+def fetch_data(name: str, *, listener: Listener | None = None) -> int:
+    """Download what is missing of a data set; the number of files that were fetched."""
+    from mdnbench import data
+
+    spec, heard = registry.load().datasets[name], listener or Listener()
+    heard.begin(f"fetching {name}", len(spec.files))
+    fetched = data.fetch(spec, lambda done, total: heard.progress(f"fetching {name}", done))
+    heard.end(f"fetching {name}")
+    return fetched
+
+
+def verify_data(name: str) -> list[str]:
+    """What is missing or altered among a data set's files, one line each."""
+    from mdnbench import data
+
+    return data.verify(registry.load().datasets[name])
+
+
+def find_leaks(train_set: str, test_set: str, *, pictures: Path | None = None) -> tuple[Leak, ...]:
+    """The images of a training set that overlap images of a test set; remembered under MDNBENCH_HOME."""
+    from mdnbench import leaks
+
+    known = registry.load()
+    material, test = planning.find_dataset(train_set, known), planning.find_dataset(test_set, known)
+    found = leaks.cached_leaks(material, test)
+    for leak in found if pictures else ():
+        assert pictures is not None
+        pictures.mkdir(parents=True, exist_ok=True)
+        name = planning.slug(f"{leak.train_id}-{leak.test_id}")
+        leaks.picture_of(leak, material, test, pictures / f"{name}.png")
     return found
 
 
@@ -99,6 +162,12 @@ def write_baseline(found: Results, baseline: Path) -> Path:
     from mdnbench import baselines
 
     return baselines.write(found, baseline)
+
+
+def _train_missing(planned: Plan, listener: Listener) -> Plan:
+    from mdnbench.training import phase
+
+    return phase.train_missing(planned, listener)
 
 
 def _with_folder(planned: Plan, base: Path) -> tuple[Plan, Path]:

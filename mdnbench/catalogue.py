@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mdnbench import protocols, registry, workspace
+from mdnbench import weights as stored
 from mdnbench.errors import UnknownName
 from mdnbench.names import Option, show
 from mdnbench.registry import Registry, Shelf, options_of
@@ -44,6 +45,31 @@ def describe(name: str, plugins: Iterable[Path]) -> dict[str, Any]:
     if any(name == each.door.name for each in known.broken):
         known.denoisers.entry(name)
     raise UnknownName("method, noise, data set, metric, reporter or protocol", name, known_names)
+
+
+def weights(method: str | None, plugins: Iterable[Path]) -> list[dict[str, str]]:
+    """The weights at hand, shipped, trained and imported: name, noise covered, validation PSNR, where from, digest."""
+    known = registry.load(plugins)
+    specs = [known.denoisers[method]] if method else list(known.denoisers.values())
+    return [
+        _weights_row(spec.name, each, place)
+        for spec in specs
+        if spec.trainable
+        for place, group in (("shipped", stored.shipped(spec.trainable)), ("here", stored.trained(spec.name)))
+        for each in group
+    ]
+
+
+def _weights_row(method: str, each: stored.Weights, place: str) -> dict[str, str]:
+    card = each.card
+    return {
+        "method": method,
+        "name": each.name,
+        "noise": "; ".join(map(str, card.noise)) + (" (blind)" if card.blind else ""),
+        "validation": "–" if card.validation_psnr is None else f"{card.validation_psnr:.2f} dB",
+        "trained": f"imported from {card.source}" if card.source else f"{place}, {card.minutes:.0f} min, {card.device}",
+        "sha256": each.sha256[:12],
+    }
 
 
 def _shelves(known: Registry) -> dict[str, Shelf[Any]]:

@@ -79,6 +79,7 @@ class Plan:
     device: str
     name: str
     notes: tuple[str, ...] = field(default=())
+    untrained: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def dataset_digest(self) -> str:
@@ -133,7 +134,7 @@ class Plan:
 
     def _work(self, index: int, named: Named, noise: PlannedNoise) -> Work:
         spec = self.registry.denoisers[named.name]
-        skip = _channels_reason(spec, self.dataset, self.images)
+        skip = _channels_reason(spec, self.dataset, self.images) or self.untrained.get(named.text, "")
         found, note, training = None, "", False
         if spec.trainable:
             resolved = weights.resolve(spec, named, noise.named)

@@ -155,6 +155,15 @@ def trained(method: str) -> list[Weights]:
     return _in(paths.home() / "weights" / method)
 
 
+def find(spec: DenoiserSpec, name: str) -> Weights:
+    """The weights of a method by name, shipped or on this machine; UnknownName if there are none."""
+    known = [*shipped(spec.trainable), *trained(spec.name)] if spec.trainable else []
+    for each in known:
+        if each.name == name:
+            return each
+    raise UnknownName(f"weights file of {spec.name}", name, (each.name for each in known))
+
+
 def covers(recipe: Recipe) -> tuple[Cover, ...]:
     """The noises that a recipe trains for."""
     return tuple(Cover(item.family, dict(item.ranges)) for item in recipe.noise)

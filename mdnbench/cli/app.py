@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mdnbench import __version__
-from mdnbench.cli import checking, listing, running
+from mdnbench.cli import checking, datasets, listing, running, training
 
 HELP = "Benchmark image denoisers: PSNR, SSIM and LPIPS tables, timings, and regression checks that can be trusted."
 
@@ -36,3 +36,6 @@ app.command("list")(listing.list_names)
 app.command()(listing.describe)
 app.command()(checking.check)
 app.command()(running.report)
+app.command()(training.train)
+app.add_typer(training.weights, name="weights")
+app.add_typer(datasets.data, name="data")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import tables
@@ -76,6 +76,14 @@ def listing(found: Mapping[str, Any]) -> None:
         for row in rows:
             grid.add_row(_plain(row["name"]), _plain(row["summary"]))
         console.print(grid)
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[object]], *, left: int = 2) -> None:
+    """Print a plain table; the first `left` columns are set left, the others right."""
+    grid = _grid(titles, left=left)
+    for row in rows:
+        grid.add_row(*map(_plain, row))
+    _console().print(grid)
 
 
 def description(found: Mapping[str, Any]) -> None:

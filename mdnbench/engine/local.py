@@ -10,7 +10,7 @@ from concurrent.futures import Future
 
 from mdnbench.engine.schedule import Schedule
 from mdnbench.engine.slots import Slot
-from mdnbench.engine.stopping import Stop
+from mdnbench.stopping import Stop
 from mdnbench.engine.tasks import Setup, Task
 from mdnbench.records import Outcome
 

@@ -1,0 +1,71 @@
+"""`mdnbench data`: fetching, verifying, and looking for leaks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mdnbench.cli import options as o
+
+data = typer.Typer(help="Data sets.", no_args_is_help=True)
+
+Names = Annotated[list[str], typer.Argument(help="Data sets by name.")]
+
+
+@data.command()
+def fetch(names: Names) -> None:
+    """Download what is missing of data sets, each file checked against its SHA-256."""
+    from mdnbench import api
+    from mdnbench.cli import progress
+
+    with progress.listener() as listener:
+        for name in names:
+            typer.echo(f"{name}: {api.fetch_data(name, listener=listener)} files fetched")
+
+
+@data.command()
+def verify(names: Names, json: o.Json = False) -> None:
+    """Check the files of data sets against their SHA-256; exit 4 where one is missing or altered."""
+    from mdnbench import api
+    from mdnbench.cli import draw
+
+    problems = {name: api.verify_data(name) for name in names}
+    if json:
+        draw.data(problems)
+    else:
+        for name, found in problems.items():
+            typer.echo("\n".join([f"{name}: {'all well' if not found else f'{len(found)} problems'}", *found]))
+    raise typer.Exit(4 if any(problems.values()) else 0)
+
+
+@data.command()
+def leaks(
+    train: Annotated[str, typer.Option(help="The training set.")] = "bsd400",
+    test: Annotated[str, typer.Option(help="The test set.")] = "set12",
+    pictures: Annotated[Path | None, typer.Option(help="A folder for pictures of the pairs.")] = None,
+    json: o.Json = False,
+) -> None:
+    """Find training images that overlap test images, also flipped, turned, rescaled or recompressed.
+
+    Example: mdnbench data leaks --train bsd400 --test set12
+    """
+    from dataclasses import asdict
+
+    from mdnbench import api
+    from mdnbench.cli import draw
+
+    found = api.find_leaks(train, test, pictures=pictures)
+    if json:
+        draw.data([asdict(leak) for leak in found])
+    elif found:
+        titles = ("Training image", "Test image", "Overlap", "Scale", "Turned", "Flipped", "Correlation")
+        rows = [
+            (leak.train_id, leak.test_id, f"{leak.overlap:.0%}", f"{leak.scale:.2f}", f"{leak.rotation_degrees}°",
+             "yes" if leak.flipped else "no", f"{leak.correlation:.2f}")
+            for leak in found
+        ]  # fmt: skip
+        draw.table(titles, rows)
+    else:
+        typer.echo(f"no image of {train} overlaps an image of {test}")

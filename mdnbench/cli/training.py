@@ -1,0 +1,111 @@
+"""`mdnbench train` and `mdnbench weights`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mdnbench.cli import options as o
+from mdnbench.errors import BadOption
+
+weights = typer.Typer(help="Weights of learned methods.", no_args_is_help=True)
+
+
+def train(
+    method: Annotated[str, typer.Argument(help="A learned method, as masked-unet or unet[size=large].")],
+    recipe: Annotated[str, typer.Option(help="A recipe's name, or FILE.toml.")] = "best",
+    minutes: Annotated[float | None, typer.Option(help="The budget in minutes. [default: the recipe's]")] = None,
+    steps: Annotated[int | None, typer.Option(help="The budget in steps.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="The budget in epochs.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="A key of the recipe, as optimiser.lr=1e-3; repeatable.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: Annotated[int | None, typer.Option(help="CPU threads. [default: all cores]")] = None,
+    name: Annotated[str | None, typer.Option(help="The weights' name. [default: method and recipe digest]")] = None,
+    from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Do not resume from a checkpoint.")] = False,
+    plugin: o.Plugin = None,
+) -> None:
+    """Train a learned method, or go on from where its training stopped.
+
+    Example: mdnbench train masked-unet --recipe best --minutes 30
+    """
+    from mdnbench import api
+    from mdnbench.cli import progress
+
+    with progress.listener() as listener:
+        made = api.train(
+            method, plugins=plugin or (), listener=listener, recipe=recipe, minutes=minutes, steps=steps, epochs=epochs,
+            changes=_changes(set_ or []), device=device, threads=threads, resume=not from_scratch, name=name,
+        )  # fmt: skip
+    typer.echo(f"{made.path}\n{made.card.steps} steps in {made.card.minutes:.1f} minutes, {_psnr(made.card)}")
+
+
+@weights.command("list")
+def list_weights(
+    method: Annotated[str | None, typer.Argument(help="Only this method's.")] = None,
+    plugin: o.Plugin = None,
+    json: o.Json = False,
+) -> None:
+    """List the weights that are shipped, trained or imported: what they are for and how good they are."""
+    from mdnbench import catalogue
+    from mdnbench.cli import draw
+
+    found = catalogue.weights(method, plugin or [])
+    if json:
+        draw.data(found)
+    else:
+        draw.table(
+            ("Method", "Weights", "For", "Validation", "Trained", "SHA-256"), [list(row.values()) for row in found]
+        )
+
+
+@weights.command("import")
+def import_weights(
+    method: Annotated[str, typer.Argument(help="The learned method that they are for.")],
+    file: Annotated[Path, typer.Argument(help="A PyTorch file (.pth); it is read without running its pickle.")],
+    name: Annotated[str, typer.Option(help="The name to use them by: METHOD[weights=NAME].")],
+) -> None:
+    """Take published weights in; the method is then METHOD[weights=NAME]."""
+    from mdnbench import api
+
+    made = api.import_weights(method, file, name)
+    typer.echo(f"{method}[weights={made.name}]: {made.path}")
+
+
+@weights.command("export")
+def export_weights(
+    method: Annotated[str, typer.Argument(help="A learned method.")],
+    name: Annotated[str, typer.Argument(help="The weights' name.")],
+    to: Annotated[Path, typer.Argument(help="A folder for the safetensors file and its card.")],
+) -> None:
+    """Copy weights and their card to a folder."""
+    from mdnbench import api
+
+    typer.echo(api.export_weights(method, name, to))
+
+
+def _psnr(card: Any) -> str:
+    return "no validation" if card.validation_psnr is None else f"validation {card.validation_psnr:.2f} dB"
+
+
+def _changes(given: list[str]) -> dict[str, Any]:
+    """`optimiser.lr=1e-3` as a nested table; values are read as TOML, and as text where that fails."""
+    import tomllib
+
+    changes: dict[str, Any] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise BadOption(f"--set {text!r} is not of the form key=value, as optimiser.lr=1e-3.")
+        *tables, last = key.strip().split(".")
+        target = changes
+        for table in tables:
+            target = target.setdefault(table, {})
+        try:
+            target[last] = tomllib.loads(f"x = {value}")["x"]
+        except tomllib.TOMLDecodeError:
+            target[last] = value
+    return changes

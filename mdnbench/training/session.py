@@ -1,0 +1,98 @@
+"""From a method's name to its trained weights: data at hand, leaks left out, recipe chosen, then the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mdnbench import data
+from mdnbench.errors import DataMissing, UnknownName
+from mdnbench.listener import Listener
+from mdnbench.names import Named
+from mdnbench.registry import Registry
+from mdnbench.specs import DatasetSpec, DenoiserSpec
+from mdnbench.training import recipe as recipes
+from mdnbench.weights import Weights
+
+if TYPE_CHECKING:
+    from mdnbench.training.log import Progress
+    from mdnbench.training.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A training as it was ordered: a method, a recipe by name or path, a budget, and keys of the recipe to change."""
+
+    method: Named
+    recipe: str = "best"
+    minutes: float | None = None
+    steps: int | None = None
+    epochs: float | None = None
+    changes: Mapping[str, Any] | None = None
+    device: str = "cpu"
+    threads: int | None = None
+    resume: bool = True
+    name: str | None = None
+
+
+def recipe_of(order: Order, spec: DenoiserSpec) -> Recipe:
+    """The recipe that an order means, with its changes and its budget."""
+    from mdnbench.training.loop import trainable_of
+
+    found = recipes.named(trainable_of(spec).recipes, order.recipe)
+    changed = recipes.override(found, dict(order.changes)) if order.changes else found
+    return changed.within(minutes=order.minutes, steps=order.steps, epochs=order.epochs)
+
+
+def run(order: Order, registry: Registry, listener: Listener) -> Weights:
+    """Train as ordered, images that overlap test data left out; DataMissing where the training data cannot be had."""
+    from mdnbench.training import loop
+
+    spec = registry.denoisers[order.method.name]
+    recipe = recipe_of(order, spec)
+    if recipe.data not in registry.datasets:
+        raise UnknownName("training data set", recipe.data, registry.datasets)
+    material = registry.datasets[recipe.data]
+    data.fetch(material)
+    exclude = leaking(material, registry, listener)
+    phase = f"training {order.method.text}"
+    listener.begin(phase, 100)
+    weights = loop.train(
+        spec, order.method, recipe, data=material, noises=registry.noises, exclude=exclude, device=order.device,
+        threads=order.threads, resume=order.resume, name=order.name, report=lambda each: _tell(listener, phase, each),
+    )  # fmt: skip
+    listener.end(phase)
+    return weights
+
+
+def leaking(material: DatasetSpec, registry: Registry, listener: Listener) -> frozenset[str]:
+    """The training images that overlap a test image of any test set at hand; found once, then remembered."""
+    from mdnbench import leaks
+
+    found: set[str] = set()
+    for test in registry.datasets.values():
+        if test.split == "test" and _ready(test):
+            overlaps = leaks.cached_leaks(material, test)
+            if overlaps:
+                names = ", ".join(sorted({leak.train_id for leak in overlaps}))
+                listener.note(f"left out of {material.name}, because they overlap {test.name}: {names}")
+            found |= {leak.train_id for leak in overlaps}
+    return frozenset(found)
+
+
+def _ready(test: DatasetSpec) -> bool:
+    """Whether a test set is at hand without a download."""
+    try:
+        return data.at_hand(test)
+    except DataMissing:
+        return False
+
+
+def _tell(listener: Listener, phase: str, standing: Progress) -> None:
+    psnr = "" if standing.psnr is None else f", validation {standing.psnr:.2f} dB"
+    detail = (
+        f"step {standing.step}, {standing.pixels_per_s / 1000:.0f} kpx/s, loss {standing.loss:.4f}{psnr}, "
+        f"{standing.remaining_s / 60:.1f} min left, {standing.outside:.0%} outside the network"
+    )
+    listener.progress(phase, 100 * standing.progress, detail=detail)
