@@ -152,8 +152,10 @@ def _check_header(image: Any) -> None:
 
 
 def _check_tiff(image: Any) -> None:
-    """Refuse the depths that Pillow would shift, cut or invert without a word."""
-    bits_tag, photometric_tag, white_is_zero = 258, 262, 0
+    """Refuse what Pillow would shift, cut or invert without a word, or what libtiff reports to stderr by itself."""
+    bits_tag, compression_tag, photometric_tag, white_is_zero, jpeg = 258, 259, 262, 0, {6, 7}
+    if image.tag_v2.get(compression_tag) in jpeg:
+        raise _RefusalError("is a TIFF with JPEG compression; write it as PNG")
     bits = set(image.tag_v2.get(bits_tag, (1,)))
     deep = bits != {8}
     if bits - {8, 16, 32} or (deep and image.mode == "RGB"):

@@ -144,6 +144,7 @@ BAD = {
     "nan": (tiff(NAN), "NaN"),
     "range": (tiff(np.full((4, 4), 200, dtype=np.float32)), "values from 200 to 200"),
     "integers": (tiff(np.ones((4, 4), dtype=np.int32)), "32-bit whole numbers"),
+    "jpeg-in-tiff": (pillow("RGB", "TIFF", compression="jpeg"), "JPEG compression"),
     "pages": (frames(), "2 pictures"),
     "no-width": (png(0, 5, 8, 0), "no pixels"),
     "no-height": (png(5, 0, 8, 0), "no pixels"),
