@@ -49,8 +49,8 @@ class Trainable:
     level will be given. The module is called as `module(noisy, std)` and returns its estimate of the clean image: noisy
     is float32 (B, C, H, W), std the noise's standard deviation on the [0, 1] scale as float32 (B, 1, 1, 1), or None
     where the network is blind.
-    `loss(network, clean, noisy, std, rng, progress, recipe)` gives a scalar; `rng` draws on the device, `progress` runs
-    from 0 to 1 over the training, and `recipe` is the `mdnbench.training.recipe.Recipe` that is being followed.
+    `loss(network, clean, noisy, std, rng, moment, recipe)` gives a scalar; `rng` draws on the device, `moment` has the
+    step and the progress (0 to 1), and `recipe` is the `mdnbench.training.recipe.Recipe` that is being followed.
     `recipes` is a folder of NAME.toml files, `weights` the folder of the weights that are shipped.
     `export(network)` gives the tensors to keep once training ends (default: the module's state).
     `convert(state)` takes published weights to the pair (tensors as `export` gives them, the options that the tensors

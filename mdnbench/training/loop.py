@@ -17,6 +17,7 @@ from mdnbench.errors import UsageError
 from mdnbench.training import log, optimisers
 from mdnbench.training.material import Material, gather
 from mdnbench.training.meter import Meter
+from mdnbench.training.recipe import Moment
 from mdnbench.training.state import State
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def _loop(
     clock.start()
 
     while (progress := clock.progress()) < 1:
+        moment = Moment(clock.step, progress)
         lr = optimisers.rate(recipe.optimiser, recipe.schedule, clock.step, progress)
         for group in optimiser.param_groups:
             group["lr"] = lr
@@ -91,7 +93,7 @@ def _loop(
         with meter.outside():
             clean, noisy, std = material.draw(state.generator)
         with autocast:
-            loss = trainable.loss(network, clean, noisy, std, state.rng, progress, recipe)
+            loss = trainable.loss(network, clean, noisy, std, state.rng, moment, recipe)
         loss.backward()  # type: ignore[no-untyped-call]
         if recipe.optimiser.clip:
             torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.optimiser.clip)
@@ -101,7 +103,7 @@ def _loop(
             state.average.update(clock.step)
 
         clock.step += 1
-        state.masked_steps += recipe.mask is not None and recipe.mask.ratio(progress) >= 0.2
+        state.masked_steps += recipe.mask is not None and recipe.mask.ratio(moment) >= 0.2
         meter.add(loss.detach())
 
         validate = clock.step % recipe.validation.every == 0
@@ -173,6 +175,6 @@ def _mask_text(state: State) -> str:
     share = state.masked_steps / max(1, state.clock.step)
     return (
         f"{mask.start:.0%} of the pixels hidden at first, {mask.end:.0%} in the end, in squares of {mask.patch} "
-        f"pixels; at least 20 % hidden in {share:.1%} of the steps, nothing in the last {1 - mask.until:.0%} of the "
-        f"budget; loss {mask.kept} × kept + {mask.hidden} × hidden"
+        f"pixels; at least 20 % hidden in {share:.1%} of the steps, nothing in the others and in the last "
+        f"{1 - mask.until:.0%} of the budget; loss {mask.kept} × kept + {mask.hidden} × hidden"
     )

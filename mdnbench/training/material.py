@@ -51,8 +51,9 @@ def gather(
     """
     channels = 3 if colour else 1
     left_out = set(exclude) & set(data.images)
-    held = held_out(data.images, recipe.validation.count)
-    used = tuple(image for image in data.images if image not in {*held, *left_out})
+    everything = sorted(data.images)  # so that a manifest in another order trains the same
+    held = held_out(everything, recipe.validation.count)
+    used = tuple(image for image in everything if image not in {*held, *left_out})
     images = patches.load(used, data.load, channels)
     copies = [patches.rescaled(image, scale) for scale in recipe.scales for image in images]
     checked = patches.load([image for image in held if image not in left_out], data.load, channels)

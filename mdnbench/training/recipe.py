@@ -21,22 +21,36 @@ class NoiseRange:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """How far a training is: the number of steps done, and the share of its budget used up (0 to 1)."""
+
+    step: int
+    progress: float
+
+
+@dataclass(frozen=True, slots=True)
 class Mask:
     """Which share of the pixels is hidden in training: `start` at first, `end` later, none from `until` (progress) on.
 
-    Squares of `patch`×`patch` pixels are hidden together. `kept` and `hidden` weigh the two parts of the loss.
+    Every `whole_every`-th step hides nothing (0: no such steps), so that the network keeps seeing what it will meet
+    when it is used. Squares of `patch`×`patch` pixels are hidden together. `kept` and `hidden` weigh the two parts of
+    the loss.
     """
 
     start: float = 0.3
     end: float = 0.3
     until: float = 1.0
+    whole_every: int = 0
     patch: int = 1
     kept: float = 0.7
     hidden: float = 0.3
 
-    def ratio(self, progress: float) -> float:
-        """The share of hidden pixels at `progress` (0 to 1)."""
-        return 0.0 if progress >= self.until else self.start + (self.end - self.start) * progress / self.until
+    def ratio(self, moment: Moment) -> float:
+        """The share of pixels to hide at a moment."""
+        whole = self.whole_every and moment.step % self.whole_every == 0
+        if whole or moment.progress >= self.until:
+            return 0.0
+        return self.start + (self.end - self.start) * moment.progress / self.until
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mdnbench.names import Value
     from mdnbench.rng import TorchRng
     from mdnbench.specs import Denoise
-    from mdnbench.training.recipe import Recipe
+    from mdnbench.training.recipe import Moment, Recipe
     from mdnbench.weights import Weights
 
 HERE = Path(__file__).parent
@@ -32,7 +32,7 @@ def _loss(
     noisy: torch.Tensor,
     std: torch.Tensor | None,
     rng: TorchRng,
-    progress: float,
+    moment: Moment,
     recipe: Recipe,
 ) -> torch.Tensor:
     """Mean squared (or absolute) error; clean and noisy are (B, C, H, W)."""

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 if TYPE_CHECKING:
     from mdnbench.rng import TorchRng
-    from mdnbench.training.recipe import Mask, Recipe
+    from mdnbench.training.recipe import Mask, Moment, Recipe
 
 
 def loss(
@@ -18,19 +18,19 @@ def loss(
     noisy: torch.Tensor,
     std: torch.Tensor | None,
     rng: TorchRng,
-    progress: float,
+    moment: Moment,
     recipe: Recipe,
 ) -> torch.Tensor:
     """The loss of one batch; clean and noisy are (B, C, H, W), std (B, 1, 1, 1) or None."""
     settings = recipe.mask
-    mask = None if settings is None else draw(settings, settings.ratio(progress), clean, rng)
+    mask = None if settings is None else draw(settings, settings.ratio(moment), clean, rng)
     estimate = network(noisy, std) if mask is None else network(noisy, std, mask)
     total = parted(penalty(estimate.float(), clean, recipe.loss.kind), mask, settings)
     for stage in range(1, recipe.loss.stages + 1):
         coarse = F.avg_pool2d(estimate.float(), 2**stage)
         error = penalty(coarse, F.avg_pool2d(clean, 2**stage), recipe.loss.kind)
         hidden = None if mask is None else F.avg_pool2d(mask, 2**stage)
-        total = total + (1 - progress) / 2**stage * parted(error, hidden, settings)
+        total = total + (1 - moment.progress) / 2**stage * parted(error, hidden, settings)
     return total
 
 
