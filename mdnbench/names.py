@@ -71,14 +71,16 @@ class Option:
         if self.type is str:
             return text
         try:
+            if self.type is int:
+                return _whole(text)
             number = float(text)
         except ValueError:
             return None
-        if not math.isfinite(number):
-            return None
-        if self.type is int:
-            return int(number) if number == int(number) else None
-        return number
+        return number + 0.0 if math.isfinite(number) else None  # minus zero is zero: equal texts, equal keys
+
+    def fallback(self) -> Value | None:
+        """The default, in the option's own type: a plugin may write 1 where it means 1.0."""
+        return None if self.default is None else self._convert(self.default)
 
     def _allows(self, value: Value) -> bool:
         if self.choices and value not in self.choices:
@@ -113,8 +115,17 @@ def show(value: Value) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
+        return str(int(value)) if value == int(value) and abs(value) < 1e16 else repr(value)
     return str(value)
+
+
+def _whole(text: str) -> int | None:
+    """The whole number that a text stands for, exactly: `7`, `7.0` and `1e3` do, `7.5` does not."""
+    try:
+        return int(text)
+    except ValueError:
+        number = float(text)
+        return int(number) if math.isfinite(number) and number == int(number) else None
 
 
 def split_noise(text: str) -> tuple[str, dict[str, str]]:
@@ -140,6 +151,8 @@ def resolve(kind: str, name: str, given: dict[str, Any], declared: Sequence[Opti
     """Match what was given with what is declared; `kind` is 'noise' or 'method' and chooses the canonical form."""
     given = dict(given)
     if "" in given and len(declared) == 1:
+        if declared[0].name in given:
+            raise BadOption(f"{kind} {name!r} is given {declared[0].name} twice.")
         given[declared[0].name] = given.pop("")
     known = [option.name for option in declared]
     for key in given:
@@ -151,14 +164,15 @@ def resolve(kind: str, name: str, given: dict[str, Any], declared: Sequence[Opti
             raise UnknownName(f"option of {kind} {name!r}", key, known)
     values, parts = [], []
     for option in declared:
+        default = option.fallback()
         if option.name in given:
             value = option.parse(given[option.name], f"{kind} {name!r}")
-        elif option.default is None:
+        elif default is None:
             raise BadOption(f"{kind} {name!r} needs {option.name}: {option.takes()}.")
         else:
-            value = option.default
+            value = default
         values.append((option.name, value))
-        if option.default is None or value != option.default:
+        if value != default:
             parts.append(f"{option.name}={show(value)}")
     body = ",".join(parts)
     text = f"{name}[{body}]" if kind == "method" else f"{name}:{body}"

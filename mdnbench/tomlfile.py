@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import tomllib
 import types
 import typing
@@ -56,7 +57,7 @@ def _value(hint: Any, given: Any, where: str) -> Any:
         raise BadFile(f"{where} = {given!r} must be one of {', '.join(map(repr, arguments))}.")
     if origin is not None:
         return _collection(origin, arguments, given, where)
-    if hint is float and type(given) is int:
+    if hint is float and type(given) is int and abs(given) <= sys.float_info.max:
         return float(given)
     if hint is Any or type(given) is hint:
         return given

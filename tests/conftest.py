@@ -1,0 +1,98 @@
+"""What all tests share: an empty workspace of their own, plugins from text, the real command line, a finished run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Whatever the person who runs the tests has set must not reach them.
+FOREIGN = ("MDNBENCH_PLUGINS", "GITHUB_STEP_SUMMARY", "FORCE_COLOR", "PYTHONWARNINGS")
+PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200", "PYTHONIOENCODING": "utf-8"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--full` runs the slow tests too."""
+    parser.addoption("--full", action="store_true", help="run the tests marked `full` as well")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip the slow tests unless they were asked for."""
+    if not config.getoption("--full"):
+        for item in items:
+            if item.get_closest_marker("full"):
+                item.add_marker(pytest.mark.skip(reason="slow; runs with --full"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No network, a home of the tests' own, and nothing of the surroundings but MDNBENCH_DATA_PATH."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in FOREIGN:
+            patch.delenv(name, raising=False)
+        for name, value in PLAIN.items():
+            patch.setenv(name, value)
+        patch.setenv("MDNBENCH_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("MDNBENCH_OFFLINE", "1")
+        yield
+
+
+@pytest.fixture(autouse=True)
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder as working directory, with an empty home inside: no test writes anywhere else."""
+    monkeypatch.setenv("MDNBENCH_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def no_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine that has no data files at all."""
+    monkeypatch.delenv("MDNBENCH_DATA_PATH", raising=False)
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Callable[..., Path]:
+    """`plugin(text, name="own")` writes a plugin file and gives its path."""
+
+    def write(text: str, name: str = "own") -> Path:
+        path = tmp_path / f"{name}.py"
+        path.write_text("import mdnbench\n" + textwrap.dedent(text), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def cli() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`cli("run", …)` runs the real command line by itself; `cwd`, `timeout` and variables as keywords."""
+
+    def run(
+        *arguments: object, cwd: Path | None = None, timeout: float = 120, **variables: str | None
+    ) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, **variables}
+        return subprocess.run(
+            [sys.executable, "-m", "mdnbench", *map(str, arguments)],
+            capture_output=True, text=True, encoding="utf-8", cwd=cwd, timeout=timeout, check=False,
+            env={name: value for name, value in environment.items() if value is not None},
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A finished run that tests read and never change: two methods on two images of sk12 under two noises."""
+    from mdnbench import api
+
+    folder = tmp_path_factory.mktemp("finished")
+    return api.run(
+        methods=["noisy", "median"], noise=["gaussian:50", "gaussian:25"], dataset="sk12", images=["01", "02"],
+        metrics=["psnr", "ssim"], timing=False, jobs=1, out="done", workspace_folder=folder / ".mdnbench",
+    )  # fmt: skip
