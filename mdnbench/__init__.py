@@ -40,6 +40,16 @@ _HOMES = {
     "Unavailable": "mdnbench.errors",
     "MdnbenchError": "mdnbench.errors",
     "numpy_denoiser": "mdnbench.adapters",
+    "Listener": "mdnbench.listener",
+    "Request": "mdnbench.request",
+    "Results": "mdnbench.results",
+    "check": "mdnbench.api",
+    "open_run": "mdnbench.api",
+    "plan": "mdnbench.api",
+    "report": "mdnbench.api",
+    "run": "mdnbench.api",
+    "train": "mdnbench.api",
+    "write_baseline": "mdnbench.api",
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import paths, planning, registry, request, results, workspace
-from mdnbench.errors import Interrupted, MdnbenchError, Unavailable
+from mdnbench.errors import DataMissing, Interrupted, MdnbenchError, Unavailable
 from mdnbench.listener import Listener
 from mdnbench.planning import Plan
 from mdnbench.registry import Registry
 from mdnbench.request import Request
 from mdnbench.results import Results
+from mdnbench.specs import MetricSpec
 from mdnbench.store import open_store
 
 if TYPE_CHECKING:
@@ -103,14 +104,25 @@ def export_weights(method: str, name: str, folder: Path) -> Path:
 
 
 def fetch_data(name: str, *, listener: Listener | None = None) -> int:
-    """Download what is missing of a data set; the number of files that were fetched."""
+    """Download what is missing of a data set, or what a metric needs; the number of files that were fetched."""
     from mdnbench import data
 
-    spec, heard = registry.load().datasets[name], listener or Listener()
+    known, heard = registry.load(), listener or Listener()
+    if name in known.metrics:
+        return _fetch_for_metric(known.metrics[name])
+    spec = known.datasets[name]
     heard.begin(f"fetching {name}", len(spec.files))
     fetched = data.fetch(spec, lambda done, total: heard.progress(f"fetching {name}", done))
     heard.end(f"fetching {name}")
     return fetched
+
+
+def _fetch_for_metric(spec: MetricSpec) -> int:
+    if spec.prepare is None or not spec.prepare(False):
+        return 0
+    if reason := spec.prepare(True):
+        raise DataMissing(reason)
+    return 1
 
 
 def verify_data(name: str) -> list[str]:

@@ -117,7 +117,7 @@ def _mark(line: tables.Line, column: tables.Column) -> Any:
     from rich.text import Text
 
     style = "bold" if column.metric in line.best else "underline" if column.metric in line.second else ""
-    return Text(column.show(line.means[column.metric]), style=style)
+    return Text.assemble((column.show(line.means[column.metric]), style))  # a span: the padding stays plain
 
 
 def _draw_timing(console: Console, record: Mapping[str, Any]) -> None:

@@ -134,7 +134,7 @@ class Store:
                    ON CONFLICT (name) DO UPDATE SET created = excluded.created, finished = '',
                        planned = excluded.planned, facts = excluded.facts
                    RETURNING id""",
-                (name, now(), planned, json.dumps(facts, sort_keys=True)),
+                (name, now(), planned, json.dumps(facts)),
             ).fetchone()
             self.connection.execute("DELETE FROM run_cells WHERE run = ?", (row[0],))
         return int(row[0])
