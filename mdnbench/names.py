@@ -14,9 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mdnbench.errors import BadOption, UnknownName
+from mdnbench.errors import BadOption, BadPlugin, UnknownName
 
 Value = bool | int | float | str
+
+ALL = "all"  # stands for every method, every metric
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
@@ -177,6 +179,14 @@ def resolve(kind: str, name: str, given: dict[str, Any], declared: Sequence[Opti
     body = ",".join(parts)
     text = f"{name}[{body}]" if kind == "method" else f"{name}:{body}"
     return Named(name, tuple(values), text if parts else name)
+
+
+def check_declared(name: object) -> None:
+    """Refuse a name that a plugin gives and that nobody could write: BadPlugin."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name == ALL:
+        raise BadPlugin(
+            f"{name!r} cannot be a name; names are lower-case letters, digits, '-', '_' and '.', and not {ALL!r}."
+        )
 
 
 def _checked(name: str, text: str) -> str:

@@ -6,6 +6,7 @@ A plugin that cannot be loaded is kept as broken, with its reason; two plugins t
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import sys
@@ -19,7 +20,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import pluggy
 
 from mdnbench import hookspecs, names
-from mdnbench.digests import of_file
+from mdnbench.digests import of_file, of_parts
 from mdnbench.errors import BadPlugin, UnknownName
 from mdnbench.names import Named, Option
 from mdnbench.specs import DatasetSpec, DenoiserSpec, MetricSpec, NoiseSpec, ReporterSpec
@@ -104,7 +105,8 @@ class Shelf(Generic[Spec], Mapping[str, Spec]):
         broken = [each for each in self._broken if name in (each.door.name, each.door.name.removeprefix("mdnbench_"))]
         if broken:
             raise BadPlugin(f"the plugin {broken[0].door.address} is broken: {broken[0].reason}")
-        raise UnknownName(self.kind, name, self._entries, hint="`mdnbench list` shows all.")
+        lost = f" Broken plugins: {', '.join(each.door.address for each in self._broken)}." if self._broken else ""
+        raise UnknownName(self.kind, name, self._entries, hint=f"`mdnbench list` shows all.{lost}")
 
 
 @dataclass(frozen=True)
@@ -145,9 +147,10 @@ def load(files: Iterable[Path | str] = ()) -> Registry:
     manager.add_hookspecs(hookspecs)
     broken: list[Broken] = []
     brought: list[tuple[Door, str, list[Any]]] = []
-    for door, importer in [*_installed(), *map(_file, _folder_files()), *map(_file, given)]:
+    for door, importer in [*_installed(), *map(_file, dict.fromkeys([*_folder_files(), *given]))]:
         try:
-            brought += _bring(manager, door, importer())
+            with contextlib.redirect_stdout(sys.stderr):  # stdout is for data, whatever a plugin prints
+                brought += _bring(manager, door, importer())
         except (Exception, SystemExit) as error:
             if door.path in given:
                 raise BadPlugin(f"the plugin {door.address} is broken: {_one_line(error)}") from error
@@ -176,6 +179,8 @@ def _bring(manager: pluggy.PluginManager, door: Door, module: ModuleType) -> lis
         wrong = [spec for spec in specs if not isinstance(spec, record)]
         if wrong:
             raise BadPlugin(f"{hook} must return a list of {record.__name__}; it gave a {type(wrong[0]).__name__}.")
+        for spec in specs:
+            names.check_declared(spec.name)
         results.append((door, hook, list(specs)))
     return results
 
@@ -204,7 +209,7 @@ def _file(path: Path) -> tuple[Door, Callable[[], ModuleType]]:
 def _import_file(path: Path, digest: str) -> ModuleType:
     if not digest:
         raise FileNotFoundError(f"there is no file {path}")
-    name = f"mdnbench_file_{digest[:12]}"
+    name = f"mdnbench_file_{of_parts(str(path), digest)[:12]}"  # a copy elsewhere is another plugin
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

@@ -86,9 +86,9 @@ def test_a_wrong_type_is_named(table: dict[str, Any], says: str) -> None:
 
 def test_an_unknown_key_is_guessed() -> None:
     """A misspelt key is refused with the likeliest meaning, nested ones too."""
-    with pytest.raises(UnknownName, match="no key in the file is named 'sizes'. Did you mean 'size'?"):
+    with pytest.raises(UnknownName, match=r"no key in the file is named 'sizes'\. Did you mean 'size'\?"):
         build(sizes=3)
-    with pytest.raises(UnknownName, match="key in the file: many is named 'hihg'. Did you mean 'high'?"):
+    with pytest.raises(UnknownName, match=r"key in the file: many is named 'hihg'\. Did you mean 'high'\?"):
         build(many=[{"low": 1, "hihg": 2}])
 
 

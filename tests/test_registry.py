@@ -1,0 +1,198 @@
+"""The registry: three doors, names that clash, and plugins that are broken."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mdnbench import registry
+from mdnbench.errors import BadPlugin, UnknownName
+
+Plugin = Callable[..., Path]
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+COPY = """
+@mdnbench.hookimpl
+def mdnbench_denoisers():
+    build = lambda options, device, weights: lambda noisy, noise: noisy.clone()
+    return [mdnbench.DenoiserSpec("{name}", "1", "returns its input", build)]
+"""
+BUILT_IN = {
+    "denoisers": {"noisy", "median", "wavelet", "tv", "nlm"},
+    "noises": {"gaussian", "poisson", "salt-pepper", "mixed", "speckle", "correlated"},
+    "datasets": {"set12", "bsd68", "cbsd68", "kodak24", "mcmaster", "bsd400", "sk12"},
+    "metrics": {"psnr", "ssim", "lpips"},
+    "reporters": {"md", "csv", "json"},
+}
+
+
+def install(folder: Path, package: str, text: str, entry: str, *, name: str = "acme-denoisers") -> None:
+    """Put a package with an entry point where an installer would: a module and its dist-info folder."""
+    folder.mkdir(exist_ok=True)
+    (folder / f"{package}.py").write_text("import mdnbench\n" + textwrap.dedent(text), encoding="utf-8")
+    info = folder / f"{name.replace('-', '_')}-2.5.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 2.5\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text(f"[mdnbench]\n{entry} = {package}\n", encoding="utf-8")
+
+
+def test_built_in_plugins_come_through_entry_points() -> None:
+    """What mdnbench ships is found like everyone else's, and nothing of it is broken."""
+    known = registry.load()
+    assert known.broken == ()
+    for shelf, names in BUILT_IN.items():
+        assert names <= set(getattr(known, shelf))
+    assert "mdnbench_noises (mdnbench " in known.noises.entry("gaussian").door.address
+
+
+def test_a_file_is_a_plugin(plugin: Plugin) -> None:
+    """The door `--plugin FILE.py`: its address is its path, and its digest is known."""
+    path = plugin(COPY.format(name="copy"))
+    entry = registry.load([path]).denoisers.entry("copy")
+    assert entry.door.address == str(path)
+    assert entry.door.path == path
+    assert len(entry.door.digest) == 64
+
+
+def test_a_folder_holds_plugins(plugin: Plugin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The door MDNBENCH_PLUGINS: every Python file in it is a plugin; naming one again does no harm."""
+    path = plugin(COPY.format(name="copy"))
+    monkeypatch.setenv("MDNBENCH_PLUGINS", str(path.parent))
+    assert registry.load().denoisers.entry("copy").door.address == str(path)
+    assert "copy" in registry.load([path, path]).denoisers
+
+
+def test_an_installed_package_is_a_plugin(tmp_path: Path, cli: Cli) -> None:
+    """A stranger's distribution with an entry point is listed and says where it comes from."""
+    install(tmp_path / "site", "acme_copy", COPY.format(name="acme"), "acme")
+    shown = cli("describe", "acme", "--json", PYTHONPATH=str(tmp_path / "site"))
+    assert shown.returncode == 0, shown.stderr
+    assert json.loads(shown.stdout)["from"] == "acme_copy (acme-denoisers 2.5)"
+
+
+def test_a_second_entry_point_of_one_name_is_not_skipped(tmp_path: Path, cli: Cli) -> None:
+    """A stranger's entry point called `noises` stands beside ours; neither replaces the other."""
+    install(tmp_path / "site", "acme_copy", COPY.format(name="acme"), "noises")
+    listed = json.loads(cli("list", "--json", PYTHONPATH=str(tmp_path / "site")).stdout)
+    assert "acme" in [each["name"] for each in listed["methods"]]
+    assert "gaussian" in [each["name"] for each in listed["noises"]]
+
+
+def test_fault_25_two_plugins_claim_one_name(plugin: Plugin, tmp_path: Path, cli: Cli) -> None:
+    """Two plugins with one method name are an error that names both, through whichever doors they came."""
+    first, second = (plugin(COPY.format(name="copy"), name) for name in ("first", "second"))
+    with pytest.raises(BadPlugin, match="two plugins claim the method 'copy'") as error:
+        registry.load([first, second])
+    assert str(first) in str(error.value)
+    assert str(second) in str(error.value)
+    install(tmp_path / "site", "acme_noisy", COPY.format(name="noisy"), "acme")
+    shown = cli("list", PYTHONPATH=str(tmp_path / "site"))
+    assert shown.returncode == 2
+    assert "acme_noisy (acme-denoisers 2.5)" in shown.stderr
+    assert "mdnbench_classical (mdnbench" in shown.stderr
+
+
+def test_fault_06_a_plugin_that_cannot_be_imported(tmp_path: Path, cli: Cli) -> None:
+    """A broken package is listed with its reason, left out of `all`, and fatal only when it is named."""
+    install(tmp_path / "site", "acme_broken", "import surely_not_installed", "acme")
+    site = {"PYTHONPATH": str(tmp_path / "site")}
+    listed = cli("list", "--json", **site)
+    assert listed.returncode == 0
+    (broken,) = json.loads(listed.stdout)["broken"]
+    assert broken["name"] == "acme_broken (acme-denoisers 2.5)"
+    assert "No module named 'surely_not_installed'" in broken["summary"]
+    common = ("--sigma", 50, "--dataset", "sk12", "--metrics", "psnr")
+    whole = cli("plan", "--methods", "all", *common, "--json", **site)
+    assert whole.returncode == 0, whole.stderr
+    assert "acme_broken" in whole.stdout
+    named = cli("plan", "--methods", "noisy,acme", *common, **site)
+    assert named.returncode == 2
+    assert "surely_not_installed" in named.stderr
+    assert len(named.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("failure", ["raise SystemExit(3)", "1 / 0", "def broken(:", "raise MemoryError"])
+def test_a_broken_file_in_the_folder_is_only_listed(
+    plugin: Plugin, monkeypatch: pytest.MonkeyPatch, failure: str
+) -> None:
+    """However a file in MDNBENCH_PLUGINS fails, the others load; the same file given by hand is an error."""
+    path = plugin(failure, "bad")
+    plugin(COPY.format(name="copy"), "good")
+    monkeypatch.setenv("MDNBENCH_PLUGINS", str(path.parent))
+    known = registry.load()
+    assert "copy" in known.denoisers
+    (broken,) = known.broken
+    assert broken.door.path == path
+    assert "\n" not in broken.reason
+    with pytest.raises(BadPlugin, match="is broken"):
+        known.denoisers.entry("bad")
+    with pytest.raises(BadPlugin, match="is broken"):
+        registry.load([path])
+
+
+def test_an_unknown_name_tells_of_broken_plugins(plugin: Plugin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A method that a broken plugin may have brought is unknown; the message says which plugins are broken."""
+    path = plugin("1 / 0", "bad")
+    monkeypatch.setenv("MDNBENCH_PLUGINS", str(path.parent))
+    with pytest.raises(UnknownName, match=f"Broken plugins: {path}"):
+        registry.load().method("theirs")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("@mdnbench.hookimpl\ndef mdnbench_denoiser(): return []", "Did you mean 'mdnbench_denoisers'?"),
+        ("@mdnbench.hookimpl\ndef mdnbench_noises(sigma): return []", "sigma"),
+        ("@mdnbench.hookimpl\ndef mdnbench_noises(): return None", "NoneType"),
+        ("@mdnbench.hookimpl\ndef mdnbench_noises(): return ['gaussian']", "a list of NoiseSpec; it gave a str"),
+        (COPY.format(name="Copy It"), "'Copy It' cannot be a name"),
+        (COPY.format(name="all"), "'all' cannot be a name"),
+        ("@mdnbench.hookimpl\ndef mdnbench_metrics(): raise OSError('gone')", "OSError: gone"),
+    ],
+)
+def test_a_plugin_that_breaks_the_rules_is_told_at_load(plugin: Plugin, text: str, says: str) -> None:
+    """A misspelt hook, a wrong argument, a wrong result and an impossible name are reported when it is loaded."""
+    with pytest.raises(BadPlugin) as error:
+        registry.load([plugin(text)])
+    assert says in str(error.value)
+
+
+def test_a_missing_file_is_an_error() -> None:
+    """`--plugin` with a path that is not there says so."""
+    with pytest.raises(BadPlugin, match="there is no file"):
+        registry.load(["nowhere.py"])
+
+
+def test_what_a_plugin_prints_stays_out_of_the_data(plugin: Plugin, cli: Cli) -> None:
+    """A plugin that prints when it is imported does not spoil the JSON on stdout."""
+    path = plugin("print('hello')\n" + COPY.format(name="copy"))
+    listed = cli("list", "methods", "--plugin", path, "--json")
+    assert "copy" in [each["name"] for each in json.loads(listed.stdout)["methods"]]
+    assert "hello" in listed.stderr
+
+
+def test_an_edited_file_is_loaded_anew(plugin: Plugin) -> None:
+    """A notebook that edits its plugin gets the new text, not the one from before."""
+    path = plugin(COPY.format(name="before"))
+    first = registry.load([path]).denoisers.entry("before").door
+    plugin(COPY.format(name="after"))
+    second = registry.load([path]).denoisers.entry("after").door
+    assert first.digest != second.digest
+    assert os.fspath(path) == first.address == second.address
+
+
+def test_unknown_names_are_guessed() -> None:
+    """Each shelf names the likeliest meaning and what there is."""
+    known = registry.load()
+    with pytest.raises(UnknownName, match=r"no method is named 'medain'\. Did you mean 'median'\?"):
+        known.method("medain")
+    with pytest.raises(UnknownName, match=r"no noise is named 'gausian'\. Did you mean 'gaussian'\?"):
+        known.noise("gausian:50")
+    with pytest.raises(UnknownName, match=r"no metric is named 'psrn'\. Did you mean 'psnr'\?"):
+        known.metrics["psrn"]
