@@ -169,6 +169,18 @@ def covers(recipe: Recipe) -> tuple[Cover, ...]:
     return tuple(Cover(item.family, dict(item.ranges)) for item in recipe.noise)
 
 
+def import_weights(spec: DenoiserSpec, path: Path, name: str) -> Weights:
+    """Take published PyTorch weights in, under a name, as `spec.name[weights=name]`; the file's digest is recorded.
+
+    Only tensors are ever unpickled. WeightsError where the file is unsafe, damaged, or of another network.
+    """
+    if spec.trainable is None or spec.trainable.convert is None:
+        raise WeightsError(f"{spec.name} takes no published weights.")
+    state, options = spec.trainable.convert(_tensors(path))
+    card = Card(spec.name, options, blind=True, source=path.name, source_sha256=digests.of_file(path))
+    return save(paths.home() / "weights" / spec.name, name, state, card)
+
+
 def resolve(spec: DenoiserSpec, method: Named, noise: Named, *, fallback: bool = True) -> Resolved | None:
     """The weights that a method uses for a noise; None where it must be trained first.
 
@@ -180,7 +192,7 @@ def resolve(spec: DenoiserSpec, method: Named, noise: Named, *, fallback: bool =
     groups = [shipped(spec.trainable), trained(spec.name)]
     wanted = method.values().get("weights", AUTO)
     if wanted != AUTO:
-        return Resolved(_called(str(wanted), groups[0] + groups[1], method))
+        return Resolved(_matching(find(spec, str(wanted)), method))
     for group in groups:
         fitting = [item for item in group if _fits(item.card, method)]
         covering = [(cover.width(), item) for item in fitting for cover in item.card.noise if cover.holds(noise)]
@@ -199,14 +211,32 @@ def _in(folder: Path) -> list[Weights]:
     return [read(path) for path in sorted(folder.glob("*.toml"))]
 
 
-def _called(name: str, known: list[Weights], method: Named) -> Weights:
-    found = [item for item in known if item.name == name]
-    if not found:
-        raise UnknownName(f"weights file of {method.name}", name, (item.name for item in known))
-    if not _fits(found[0].card, method, only_given=True):
-        made = ", ".join(f"{key}={value}" for key, value in found[0].card.options.items())
-        raise WeightsError(f"the weights {name} are of another network ({made}) than {method} asks for.")
-    return found[0]
+def _matching(weights: Weights, method: Named) -> Weights:
+    if not _fits(weights.card, method, only_given=True):
+        made = ", ".join(f"{key}={value}" for key, value in weights.card.options.items())
+        raise WeightsError(f"the weights {weights.name} are of another network ({made}) than {method} asks for.")
+    return weights
+
+
+def _tensors(path: Path) -> dict[str, Any]:
+    """The state in a PyTorch file, out of the wrapping that some trainers put around it."""
+    import pickle
+
+    import torch
+
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise WeightsError(f"there is no weights file {path}.") from None
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsError(f"the weights file {path} is damaged or holds more than tensors ({first}).") from None
+    for wrapping in ("state_dict", "params", "model_state_dict"):
+        if isinstance(content, Mapping) and isinstance(content.get(wrapping), Mapping):
+            content = content[wrapping]
+    if not isinstance(content, Mapping):
+        raise WeightsError(f"the weights file {path} holds {type(content).__name__}, not a table of tensors.")
+    return dict(content)
 
 
 def _fits(card: Card, method: Named, only_given: bool = False) -> bool:

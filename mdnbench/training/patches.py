@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from mdnbench.errors import UsageError
+from mdnbench.images import to_gray
 
 if TYPE_CHECKING:
     from mdnbench.specs import Image
@@ -75,11 +76,9 @@ def jitter(clean: torch.Tensor, strength: float, generator: torch.Generator) -> 
 
 def to_bytes(image: Image, channels: int) -> np.ndarray:
     """A float32 (H, W) or (H, W, 3) image in [0, 1] as uint8 (H, W, channels); gray is BT.601 luma."""
-    planes = image[..., None] if image.ndim == 2 else image
-    if channels == 1 and planes.shape[2] == 3:
-        planes = planes @ np.array(LUMA, dtype=np.float32)[:, None]
-    if channels == 3 and planes.shape[2] == 1:
-        planes = planes.repeat(3, axis=2)
+    planes = to_gray(image)[..., None] if channels == 1 else np.atleast_3d(image)
+    if planes.shape[2] < channels:
+        planes = planes.repeat(channels, axis=2)
     data: np.ndarray = np.rint(planes.clip(0, 1) * 255).astype(np.uint8)
     return data
 
