@@ -16,11 +16,16 @@ def numpy_denoiser(function: Callable[[Image, NoiseInfo], Any]) -> Denoise:
     """Wrap `function(noisy, noise) -> image` over NumPy arrays as a denoiser.
 
     The function takes float32 (H, W) for gray and (H, W, 3) for colour, nominally in [0, 1], and returns the same
-    shape.
+    shape in any floating type; anything else is an invalid output, as it is for a function over tensors.
     """
 
     def denoise(noisy: torch.Tensor, noise: NoiseInfo) -> torch.Tensor:
-        image = function(to_numpy(noisy), noise)
+        from mdnbench import outputs
+
+        given = to_numpy(noisy)
+        shape = given.shape
+        image = function(given, noise)
+        outputs.check_array(image, shape)
         return to_tensor(image).to(noisy.device)
 
     return denoise

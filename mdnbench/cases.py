@@ -34,6 +34,8 @@ def _noisy(clean: Image, case_key: str, noise: Named, spec: NoiseSpec) -> Image:
     noisy = spec.apply(planes.copy(), NumpyRng(bytes.fromhex(case_key)), **noise.numbers())
     if noisy.shape != planes.shape or noisy.dtype != np.float32:
         raise BadPlugin(f"noise {noise.name!r} must give float32 {planes.shape}; it gave {noisy.dtype} {noisy.shape}.")
+    if not np.isfinite(noisy).all():
+        raise BadPlugin(f"noise {noise.text!r} gave NaN or infinite pixels.")
     return np.ascontiguousarray(noisy[0] if clean.ndim == 2 else noisy.transpose(1, 2, 0))
 
 

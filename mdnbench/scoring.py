@@ -28,7 +28,7 @@ def _one(spec: MetricSpec, scorer: Score, denoised: Image, clean: Image) -> Metr
         reason = f"{spec.name} needs images of at least {spec.min_size} pixels a side; this one has {side}."
         return MetricScore(spec.name, "skipped", reason=reason)
     try:
-        value = float(scorer(denoised, clean))
+        value = float(scorer(denoised.copy(), clean.copy()))  # its own: no metric can spoil the next one
     except Unavailable as error:
         return MetricScore(spec.name, "skipped", reason=str(error))
     except Exception as error:
