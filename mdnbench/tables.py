@@ -10,6 +10,7 @@ from typing import Any
 from mdnbench.store.rows import MeanRow, RunRow
 
 ARROWS = {"higher": "↑", "lower": "↓"}
+LONGEST_REASON = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def _table(noise: str, columns: tuple[Column, ...], rows: Sequence[MeanRow]) -> 
     values = {row.method: {column.metric: _mean(row, column.metric) for column in columns} for row in rows}
     ranked = {column.metric: _ranks(column, values) for column in columns}
     lines = [_line(row, values[row.method], ranked) for row in _best_first(rows, columns, values)]
-    return Table(noise, columns, tuple(lines), tuple(_notes(rows)))
+    return Table(noise, columns, tuple(lines), tuple(_notes(rows, columns)))
 
 
 def _mean(row: MeanRow, metric: str) -> float | None:
@@ -146,12 +147,25 @@ def _line(row: MeanRow, values: Mapping[str, float | None], ranked: Mapping[str,
     return Line(row.method, values, best, second, row.seconds, row.ok, row.total, row.problems)
 
 
-def _notes(rows: Sequence[MeanRow]) -> list[str]:
+def _notes(rows: Sequence[MeanRow], columns: Sequence[Column]) -> list[str]:
+    """What a table lacks: cells that are not ok and metrics without a value, how many and why, and infinite ones."""
     notes = []
+    empty = {column.metric for column in columns if column.absent}  # these are explained once, below all tables
     for row in rows:
         if row.problems:
-            listed = ", ".join(f"{count} {status}" for status, count in row.problems.items())
+            listed = "; ".join(f"{n} {status}{_because(row.reasons.get(status))}" for status, n in row.problems.items())
             notes.append(f"{row.method}: {row.total - row.ok} of {row.total} cells are missing ({listed}).")
+        for metric, (count, reason) in row.unscored.items():
+            if metric not in empty:
+                notes.append(
+                    f"{row.method}: {metric.upper()} has no value in {count} of {row.ok} cells{_because(reason)}."
+                )
         for metric, count in row.infinite.items():
             notes.append(f"{row.method}: {metric.upper()} is infinite in {count} cells; the mean leaves them out.")
     return notes
+
+
+def _because(reason: str | None) -> str:
+    """A reason in one line of reasonable length, after a colon; nothing where there is none."""
+    text = " ".join((reason or "").split()).rstrip(".")
+    return f": {text if len(text) <= LONGEST_REASON else text[: LONGEST_REASON - 1] + '…'}" if text else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,17 +20,23 @@ BUSY_S = 60.0
 
 def open_store(path: Path) -> Store:
     """Open the store at `path`, creating it if there is none; StoreError if it cannot be used."""
+    refusal = "it was not changed. Move it away or choose another folder."
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"the store {path} cannot be used ({error}); {refusal}") from error
+    try:
         connection.execute("PRAGMA foreign_keys = ON")
         schema.prepare(connection, str(path))
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         connection.execute("PRAGMA synchronous = NORMAL")
-    except (sqlite3.Error, OSError) as error:
-        raise StoreError(
-            f"the store {path} cannot be used ({error}); it was not changed. Move it away or choose another folder."
-        ) from error
+    except sqlite3.Error as error:
+        connection.close()
+        raise StoreError(f"the store {path} cannot be used ({error}); {refusal}") from error
+    except StoreError:
+        connection.close()
+        raise
     return Store(path, connection, wal=mode == "wal")
 
 
@@ -66,8 +72,19 @@ class Store:
             raise
 
     def _roll_back(self) -> None:
+        self._provenances.clear()  # those that were new are gone again
         if self.connection.in_transaction:
-            self.connection.execute("ROLLBACK")
+            with suppress(sqlite3.Error):
+                self.connection.execute("ROLLBACK")
+
+    def select(self, query: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query, one by one; StoreError where the file turns out to be damaged."""
+        try:
+            yield from self.connection.execute(query, values)
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"the store {self.path} cannot be read: {error}. Move it away, or restore it from a copy."
+            ) from error
 
     # -- outputs and scores ------------------------------------------------------------------------------------
 
@@ -75,14 +92,14 @@ class Store:
         """Those of the outputs that are here, by key."""
         marks = ",".join("?" * len(keys))
         query = f"SELECT key, id, status, output_digest FROM outputs WHERE key IN ({marks})"
-        return {key: StoredOutput(*rest) for key, *rest in self.connection.execute(query, keys)}
+        return {key: StoredOutput(*rest) for key, *rest in self.select(query, keys)}
 
     def scored(self, ids: Sequence[int], rule: str, revisions: Mapping[str, str]) -> dict[int, set[str]]:
         """For each output, the metrics that have a value under the scoring rule at these revisions."""
         marks = ",".join("?" * len(ids))
         query = f"SELECT output, metric, revision, status FROM scores WHERE rule = ? AND output IN ({marks})"
         found: dict[int, set[str]] = {}
-        for output, metric, revision, status in self.connection.execute(query, [rule, *ids]):
+        for output, metric, revision, status in self.select(query, [rule, *ids]):
             if revisions.get(metric) == revision and status == "ok":
                 found.setdefault(output, set()).add(metric)
         return found
@@ -157,18 +174,18 @@ class Store:
     def run(self, name: str) -> RunRow | None:
         """The run of this name, if there is one."""
         query = "SELECT id, name, created, finished, planned, facts FROM runs WHERE name = ?"
-        row = self.connection.execute(query, (name,)).fetchone()
+        row = next(self.select(query, (name,)), None)
         return RunRow(*row[:5], json.loads(row[5])) if row else None  # type: ignore[call-arg]
 
     def run_names(self) -> list[str]:
         """The names of all runs, newest first."""
-        return [row[0] for row in self.connection.execute("SELECT name FROM runs ORDER BY created DESC, id DESC")]
+        return [row[0] for row in self.select("SELECT name FROM runs ORDER BY created DESC, id DESC")]
 
     # -- timings -----------------------------------------------------------------------------------------------
 
     def timing(self, key: str) -> TimingRow | None:
         """The timing record under this key, if there is one."""
-        row = self.connection.execute("SELECT key, created, content FROM timings WHERE key = ?", (key,)).fetchone()
+        row = next(self.select("SELECT key, created, content FROM timings WHERE key = ?", (key,)), None)
         return TimingRow(row[0], row[1], json.loads(row[2])) if row else None
 
     def save_timing(self, key: str, content: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mdnbench.records import MetricScore
@@ -20,7 +20,7 @@ _SCORES = """
     FROM run_cells c JOIN scores s ON s.output = c.output WHERE c.run = ? AND s.rule = ? ORDER BY c.position
 """
 _STATES = """
-    SELECT c.noise, o.method, c.noise_info, o.status, count(*), avg(o.seconds), min(c.position)
+    SELECT c.noise, o.method, c.noise_info, o.status, count(*), avg(o.seconds), min(o.reason)
     FROM run_cells c JOIN outputs o ON o.id = c.output WHERE c.run = ?
     GROUP BY c.noise, o.method, c.noise_info, o.status ORDER BY min(c.position)
 """
@@ -31,15 +31,28 @@ _MEANS = """
     WHERE c.run = ? AND s.rule = ? AND o.status = 'ok' AND s.status = 'ok'
     GROUP BY c.noise, o.method, c.noise_info, s.metric, s.revision
 """
+_PROVENANCES = """
+    SELECT c.noise, o.method, o.provenance
+    FROM run_cells c JOIN outputs o ON o.id = c.output WHERE c.run = ? AND o.status = 'ok'
+    GROUP BY c.noise, o.method, o.provenance ORDER BY min(c.position)
+"""
+_UNSCORED = """
+    SELECT c.noise, o.method, c.noise_info, s.metric, s.revision, count(*), min(s.reason)
+    FROM run_cells c JOIN outputs o ON o.id = c.output JOIN scores s ON s.output = o.id
+    WHERE c.run = ? AND s.rule = ? AND o.status = 'ok' AND s.status <> 'ok'
+    GROUP BY c.noise, o.method, c.noise_info, s.metric, s.revision
+"""
+
+Group = tuple[str, str, str]
 
 
 def cells(store: Store, run: RunRow) -> Iterator[CellRow]:
     """The cells of a run in their order, streamed: a million of them do not fill the memory."""
     provenances = _Provenances(store)
     revisions = run.facts["metrics"]
-    scores = _grouped(store.connection.execute(_SCORES, (run.id, run.facts["scoring_rule"])), revisions)
+    scores = _grouped(store.select(_SCORES, (run.id, run.facts["scoring_rule"])), revisions)
     position, found = next(scores, (-1, {}))
-    for row in store.connection.execute(_CELLS, (run.id,)):
+    for row in store.select(_CELLS, (run.id,)):
         while 0 <= position < row[0]:
             position, found = next(scores, (-1, {}))
         mine = found if position == row[0] else {}
@@ -48,24 +61,35 @@ def cells(store: Store, run: RunRow) -> Iterator[CellRow]:
 
 def means(store: Store, run: RunRow) -> list[MeanRow]:
     """One row per noise, method and noise information: means over the cells that are ok, and what the others are."""
-    found: dict[tuple[str, str, str], dict[str, tuple[float | None, int, int]]] = {}
-    for *group, metric, revision, mean, count, infinite in store.connection.execute(
-        _MEANS, (run.id, run.facts["scoring_rule"])
-    ):
-        if run.facts["metrics"].get(metric) == revision:
-            found.setdefault(tuple(group), {})[metric] = (mean, count, infinite)
-    states: dict[tuple[str, str, str], dict[str, tuple[int, float | None]]] = {}
-    for noise, method, info, status, count, seconds, _ in store.connection.execute(_STATES, (run.id,)):
-        states.setdefault((noise, method, info), {})[status] = (count, seconds)
-    return [_mean_row(group, state, found.get(group, {})) for group, state in states.items()]
+    known, asked = run.facts["metrics"], (run.id, run.facts["scoring_rule"])
+    scores: dict[Group, dict[str, tuple[float | None, int, int]]] = {}
+    for noise, method, info, metric, revision, *found in store.select(_MEANS, asked):
+        if known.get(metric) == revision:
+            scores.setdefault((noise, method, info), {})[metric] = (found[0], found[1], found[2])
+    unscored: dict[Group, dict[str, tuple[int, str]]] = {}
+    for noise, method, info, metric, revision, count, reason in store.select(_UNSCORED, asked):
+        if known.get(metric) == revision:
+            unscored.setdefault((noise, method, info), {})[metric] = (count, reason)
+    states: dict[Group, dict[str, tuple[int, float | None, str]]] = {}
+    for noise, method, info, status, count, seconds, reason in store.select(_STATES, (run.id,)):
+        states.setdefault((noise, method, info), {})[status] = (count, seconds, reason)
+    return [_mean_row(group, state, scores.get(group, {}), unscored.get(group, {})) for group, state in states.items()]
+
+
+def provenances(store: Store, run: RunRow) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """What stands behind the ok cells of a run: noise, method and provenance, each combination once."""
+    known = _Provenances(store)
+    for noise, method, identity in store.select(_PROVENANCES, (run.id,)):
+        yield noise, method, known[identity]
 
 
 def _mean_row(
-    group: tuple[str, str, str],
-    state: dict[str, tuple[int, float | None]],
+    group: Group,
+    state: dict[str, tuple[int, float | None, str]],
     scores: dict[str, tuple[float | None, int, int]],
+    unscored: dict[str, tuple[int, str]],
 ) -> MeanRow:
-    ok, seconds = state.get("ok", (0, None))
+    ok, seconds, _ = state.get("ok", (0, None, ""))
     return MeanRow(
         *group,
         means={name: mean for name, (mean, _, _) in scores.items()},
@@ -73,8 +97,10 @@ def _mean_row(
         infinite={name: infinite for name, (_, _, infinite) in scores.items() if infinite},
         seconds=seconds,
         ok=ok,
-        total=sum(count for count, _ in state.values()),
-        problems={status: count for status, (count, _) in state.items() if status != "ok"},
+        total=sum(count for count, _, _ in state.values()),
+        problems={status: count for status, (count, _, _) in state.items() if status != "ok"},
+        reasons={status: reason for status, (_, _, reason) in state.items() if status != "ok"},
+        unscored=unscored,
     )
 
 
@@ -100,5 +126,5 @@ class _Provenances(dict[int, Any]):
 
     def __missing__(self, key: int) -> Any:
         query = "SELECT content FROM provenances WHERE id = ?"
-        self[key] = json.loads(self._store.connection.execute(query, (key,)).fetchone()[0])
+        self[key] = json.loads(next(self._store.select(query, (key,)))[0])
         return self[key]

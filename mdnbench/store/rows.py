@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mdnbench.records import MetricScore, Status
@@ -60,7 +60,11 @@ class CellRow:
 
 @dataclass(frozen=True, slots=True)
 class MeanRow:
-    """One line of a table: a method under a noise, its means over the cells that are ok, and the cells that are not."""
+    """One line of a table: a method under a noise, its means over the cells that are ok, and the cells that are not.
+
+    `problems` counts the cells that are not ok by status, `reasons` has one reason for each such status, and
+    `unscored` says of each metric in how many ok cells it has no value, and one reason for it.
+    """
 
     noise: str
     method: str
@@ -72,6 +76,8 @@ class MeanRow:
     ok: int
     total: int
     problems: Mapping[str, int]
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    unscored: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,9 +71,7 @@ VERSION = len(MIGRATIONS)
 
 def prepare(connection: sqlite3.Connection, where: str) -> None:
     """Create the tables, or bring an older store up to this version; StoreError for what is not ours or is newer."""
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    version, application, tables = _state(connection)
     if version > VERSION:
         raise StoreError(
             f"the store {where} has schema {version}, newer than this mdnbench ({VERSION}); upgrade mdnbench."
@@ -82,6 +80,17 @@ def prepare(connection: sqlite3.Connection, where: str) -> None:
         raise StoreError(f"{where} is an SQLite file, but not one of mdnbench's; it is left alone. Choose another.")
     if version < VERSION:
         _migrate(connection, version)
+
+
+def _state(connection: sqlite3.Connection) -> tuple[int, int, int]:
+    """Schema version, application id and number of tables, read together: another process may be creating them."""
+    connection.execute("BEGIN")
+    try:
+        tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        return version, int(connection.execute("PRAGMA application_id").fetchone()[0]), tables
+    finally:
+        connection.execute("ROLLBACK")
 
 
 def _migrate(connection: sqlite3.Connection, version: int) -> None:
