@@ -19,7 +19,7 @@ from mdnbench.store import open_store
 
 if TYPE_CHECKING:
     from mdnbench.leaks import Leak
-    from mdnbench.regression import Verdict
+    from mdnbench.regression import Change, Verdict
     from mdnbench.weights import Weights
 
 Names = str | Sequence[str]
@@ -161,12 +161,27 @@ def report(found: Results, formats: Iterable[str], *, folder: Path | None = None
 
 
 def check(
-    found: Results, baseline: Path, *, tolerances: Mapping[str, float] | None = None, partial: bool = False
+    found: Results,
+    baseline: Path,
+    *,
+    tolerances: Mapping[str, float] | None = None,
+    partial: bool = False,
+    timing: bool = False,
 ) -> Verdict:
-    """Hold a run against a baseline; with `partial`, methods of the baseline that the run lacks are no regression."""
+    """Hold a run against a baseline; with `partial`, methods of the baseline that the run lacks are no regression.
+
+    With `timing`, seconds are compared too, where both were timed on one machine.
+    """
     from mdnbench import baselines, regression
 
-    return regression.compare(found, baselines.read(baseline), tolerances or {}, partial=partial)
+    return regression.compare(found, baselines.read(baseline), tolerances or {}, partial=partial, timing=timing)
+
+
+def baseline_change(found: Results, baseline: Path) -> Change | None:
+    """What `write_baseline` would change there; None where there is no baseline yet."""
+    from mdnbench import baselines, regression
+
+    return regression.changes(found, baselines.read(baseline)) if baselines.exists(baseline) else None
 
 
 def write_baseline(found: Results, baseline: Path) -> Path:

@@ -5,24 +5,31 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from statistics import stdev
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import tomlfile
-from mdnbench.errors import BadFile
+from mdnbench import names, tomlfile
+from mdnbench.errors import BadFile, UnknownName
+from mdnbench.store import queries
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
 
 SCHEMA = 1
+SECONDS = "seconds"  # in a table of tolerances: the share by which a median may grow
 
 CellKey = tuple[str, str, int, str]
 
 
+TIMING = ".timing.json"
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
 @dataclass(frozen=True, slots=True)
 class MetricFacts:
-    """A metric as the baseline knew it; `tolerance` may be edited by hand."""
+    """A metric as the baseline knew it; `tolerance` is what its spec lets a mean change between retrained weights."""
 
     revision: str
     direction: str
@@ -33,7 +40,13 @@ class MetricFacts:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the numbers of a baseline were made of."""
+    """What the numbers of a baseline were made of.
+
+    `methods` holds each method's revision, the versions of its packages, and the digest of its weights: under
+    `weights`, or under `weights NOISE` where each noise has its own. Two tables are for editing by hand and outlive
+    `check --update`: `tolerances` (by metric, and `seconds` as a share) and `spread` (by method, then metric: the
+    standard deviation of the mean over retrained copies).
+    """
 
     schema: int
     dataset: str
@@ -48,32 +61,48 @@ class Facts:
     packages: dict[str, str] = field(default_factory=dict)
     cpu: str = ""
     created: str = ""
+    tolerances: dict[str, float] = field(default_factory=dict)
+    spread: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def weights(self, method: str, noise: str) -> str:
+        """The digest of the weights that a method used under a noise; empty for a method without weights."""
+        each = self.methods.get(method, {})
+        return each.get(f"weights {noise}", each.get("weights", ""))
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A baseline as read: its facts, and each cell's status and values by image, noise, seed and method."""
+    """A baseline as read: its facts, each cell's status and values by image, noise, seed and method, its timing."""
 
     path: Path
     facts: Facts
     cells: Mapping[CellKey, Mapping[str, float | None]]
     statuses: Mapping[CellKey, str]
+    noisy: Mapping[CellKey, str] = field(default_factory=dict)
+    timing: Mapping[str, Any] | None = None
+
+
+def exists(path: Path) -> bool:
+    """Whether there is a baseline of this stem."""
+    return _beside(_stem(path), ".toml").is_file()
 
 
 def read(path: Path) -> Baseline:
     """Read a baseline by its stem or by either of its files; BadFile where one is missing or of a newer schema."""
     stem = _stem(path)
-    toml, table = stem.with_name(stem.name + ".toml"), stem.with_name(stem.name + ".csv")
+    toml, table = _beside(stem, ".toml"), _beside(stem, ".csv")
     raw = tomlfile.read(toml, "baseline")
     if raw.get("schema", SCHEMA) != SCHEMA:
         raise BadFile(f"the baseline {toml} has schema {raw.get('schema')}; this mdnbench reads {SCHEMA}. Upgrade it.")
     facts = tomlfile.build(Facts, raw, f"baseline {toml}")
-    cells, statuses = _read_cells(table, facts)
-    return Baseline(stem, facts, cells, statuses)
+    _check(facts, toml)
+    cells, statuses, noisy = _read_cells(table, facts)
+    return Baseline(stem, facts, cells, statuses, noisy, _read_timing(_beside(stem, TIMING)))
 
 
 def write(results: Results, path: Path) -> Path:
-    """Write a run as a baseline: the two files of `path`'s stem."""
+    """Write a run as a baseline: the files of `path`'s stem; what was edited by hand in an earlier one is kept."""
+    import json
     import shutil
 
     import tomli_w
@@ -81,11 +110,15 @@ def write(results: Results, path: Path) -> Path:
     from mdnbench import registry
 
     stem = _stem(path)
+    facts = _edited(facts_of(results), _beside(stem, ".toml"))
     stem.parent.mkdir(parents=True, exist_ok=True)
     written = registry.load().reporters["csv"].write(results, stem.parent)
-    shutil.move(written, stem.with_name(stem.name + ".csv"))
-    text = tomli_w.dumps(asdict(facts_of(results)))
-    stem.with_name(stem.name + ".toml").write_text(text, encoding="utf-8")
+    shutil.move(written, _beside(stem, ".csv"))
+    _beside(stem, ".toml").write_text(tomli_w.dumps(asdict(facts)), encoding="utf-8")
+    if record := results.timing:
+        _beside(stem, TIMING).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    else:
+        _beside(stem, TIMING).unlink(missing_ok=True)
     return stem
 
 
@@ -101,37 +134,112 @@ def facts_of(results: Results) -> Facts:
         SCHEMA, facts["dataset"], facts["dataset_digest"], facts["protocol"], facts["protocol_hash"],
         facts["noise_info"], facts["device"], dict(facts["noises"]), metrics, _methods(results),
         dict(facts["environment"]["packages"]), facts["environment"]["cpu"], results.run.created,
+        spread=_spread(results),
     )  # fmt: skip
 
 
 def _methods(results: Results) -> dict[str, dict[str, str]]:
     """Each method's revision, weights and package versions."""
     found: dict[str, dict[str, str]] = {}
-    for row in results.rows():
-        if row.method not in found:
-            versions = results.run.facts["methods"][row.method]["packages"]
-            weights = {"weights": row.provenance["weights_digest"]} if row.provenance["weights_digest"] else {}
-            found[row.method] = {"revision": row.provenance["revision"], **weights, **versions}
+    weights: dict[str, dict[str, str]] = {}
+    for noise, method, provenance in queries.provenances(results.store, results.run):
+        versions = results.run.facts["methods"][method]["packages"]
+        found.setdefault(method, {"revision": provenance["revision"], **versions})
+        if provenance["weights_digest"]:
+            weights.setdefault(method, {})[noise] = provenance["weights_digest"]
+    for method, each in weights.items():
+        one = len(set(each.values())) == 1
+        found[method] |= {"weights": next(iter(each.values()))} if one else {f"weights {n}": d for n, d in each.items()}
     return found
 
 
+def _spread(results: Results) -> dict[str, dict[str, float]]:
+    """For a method that the run holds with several weights: how far its means lie apart, the worst noise counting.
+
+    The standard deviation over the copies. It is filed under each of them and under the method by itself.
+    """
+    copies: dict[tuple[str, str], dict[str, list[float]]] = {}
+    texts: dict[str, set[str]] = {}
+    for row in results.means:
+        plain = without_weights(row.method)
+        texts.setdefault(plain, {plain}).add(row.method)
+        for metric, mean in row.means.items():
+            if mean is not None:
+                copies.setdefault((plain, metric), {}).setdefault(row.noise, []).append(mean)
+    found: dict[str, dict[str, float]] = {}
+    for (plain, metric), by_noise in copies.items():
+        several = [stdev(means) for means in by_noise.values() if len(means) > 1]
+        for text in texts[plain] if several else ():
+            found.setdefault(text, {})[metric] = max(several)
+    return found
+
+
+def without_weights(method: str) -> str:
+    """A method's text without its choice of weights: `unet[size=small]` of `unet[size=small,weights=mine]`."""
+    name, given = names.split_method(method)
+    body = ",".join(f"{key}={value}" for key, value in given.items() if key != "weights")
+    return f"{name}[{body}]" if body else name
+
+
+def _edited(facts: Facts, earlier: Path) -> Facts:
+    """The facts with the tolerances and spreads of an earlier baseline, where a person has written some."""
+    try:
+        raw = tomlfile.read(earlier, "baseline")
+        tolerances, spread = raw.get("tolerances", {}), raw.get("spread", {})
+        return replace(facts, tolerances=dict(tolerances), spread={**facts.spread, **spread})
+    except (BadFile, TypeError, ValueError):
+        return facts
+
+
+def _check(facts: Facts, where: Path) -> None:
+    for name, value in facts.tolerances.items():
+        if name not in facts.metrics and name != SECONDS:
+            raise UnknownName(f"metric in [tolerances] of {where}", name, (*facts.metrics, SECONDS))
+        if not 0 <= value < math.inf:
+            raise BadFile(f"baseline {where}: tolerances.{name} = {value} must be a number of at least 0.")
+
+
 def _stem(path: Path) -> Path:
-    return path.with_name(path.name.removesuffix(".toml").removesuffix(".csv"))
+    return path.with_name(path.name.removesuffix(TIMING).removesuffix(".toml").removesuffix(".csv"))
 
 
-def _read_cells(path: Path, facts: Facts) -> tuple[dict[CellKey, dict[str, float | None]], dict[CellKey, str]]:
-    cells, statuses = {}, {}
+def _beside(stem: Path, ending: str) -> Path:
+    return stem.with_name(stem.name + ending)
+
+
+def _read_cells(
+    path: Path, facts: Facts
+) -> tuple[dict[CellKey, dict[str, float | None]], dict[CellKey, str], dict[CellKey, str]]:
+    cells, statuses, noisy = {}, {}, {}
     try:
         with path.open(encoding="utf-8", newline="") as file:
             for line in csv.DictReader(file):
-                key = (line["image"], line["noise"], int(line["seed"]), line["method"])
+                key = (_named(line["image"]), line["noise"], int(line["seed"]), line["method"])
                 cells[key] = {name: _number(line.get(name)) for name in facts.metrics}
                 statuses[key] = line["status"]
+                noisy[key] = line.get("noisy_digest") or ""
     except FileNotFoundError:
         raise BadFile(f"the baseline {path} is missing beside its .toml.") from None
     except (OSError, UnicodeDecodeError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise BadFile(f"the baseline {path} cannot be read: {type(error).__name__}: {error}.") from None
-    return cells, statuses
+    return cells, statuses, noisy
+
+
+def _read_timing(path: Path) -> Mapping[str, Any] | None:
+    import json
+
+    try:
+        record: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise BadFile(f"the timing of the baseline, {path}, cannot be read: {error}.") from None
+    return record
+
+
+def _named(text: str) -> str:
+    """A name as it was before the CSV file put a quote in front, so that no spreadsheet takes it for a formula."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA) else text
 
 
 def _number(text: Any) -> float | None:

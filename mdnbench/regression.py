@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from mdnbench.baselines import Baseline, CellKey, Facts, facts_of
-from mdnbench.errors import NothingToDo, UnknownName, UsageError
+from mdnbench import likeness, slowdown
+from mdnbench.baselines import SECONDS, Baseline, CellKey, Facts, facts_of
+from mdnbench.errors import NothingToDo, UnknownName
+from mdnbench.likeness import Difference
+from mdnbench.slowdown import Pace
+from mdnbench.tolerances import Basis, Tolerances
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
+    from mdnbench.store import CellRow
 
-State = Literal["pass", "regression", "improvement", "missing"]
+State = Literal["pass", "regression", "improvement"]
+Group = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,7 @@ class Gate:
     cells: int
     state: State
     digits: int
+    basis: Basis = "given"
 
     @property
     def change(self) -> float:
@@ -39,91 +46,166 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a check found: the gates, cells of the baseline that the run lacks or failed at, and the exit code."""
+    """What a check found.
+
+    `gates` decide; `missing` are cells of the baseline that the run lacks or failed at, and count as regressions;
+    `worst` are single cells that fell, which only warn; `differences` are what makes the two tables unlike; `notes`
+    say what was left out. `paces` are the timing gates, where they were asked for, and `untimed` why there are none.
+    """
 
     baseline: str
     run: str
     gates: tuple[Gate, ...]
     missing: tuple[str, ...]
     worst: tuple[str, ...]
+    differences: tuple[Difference, ...] = ()
+    notes: tuple[str, ...] = ()
+    paces: tuple[Pace, ...] = ()
+    untimed: str = ""
 
     @property
     def regressions(self) -> tuple[Gate, ...]:
-        """The gates that fell."""
+        """The means that fell."""
         return tuple(gate for gate in self.gates if gate.state == "regression")
 
     @property
+    def improvements(self) -> tuple[Gate, ...]:
+        """The means that rose beyond the tolerance: the baseline is stale."""
+        return tuple(gate for gate in self.gates if gate.state == "improvement")
+
+    @property
+    def slower(self) -> tuple[Pace, ...]:
+        """The methods that became slower."""
+        return tuple(pace for pace in self.paces if pace.state == "slower")
+
+    @property
     def exit_code(self) -> int:
-        """1 when a gate fell or cells that were ok are not, else 0."""
-        return 1 if self.regressions or self.missing else 0
+        """1 where a mean fell, a method became slower or cells are gone; 5 where timing was asked for in vain; or 0."""
+        if self.regressions or self.missing or self.slower:
+            return 1
+        return NothingToDo.exit_code if self.untimed else 0
 
 
-def compare(results: Results, baseline: Baseline, tolerances: Mapping[str, float], *, partial: bool = False) -> Verdict:
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What writing a run over a baseline changes: means, cells that come and go, and what lies behind the numbers."""
+
+    gates: tuple[Gate, ...]
+    added: int
+    removed: int
+    differences: tuple[Difference, ...]
+
+
+@dataclass
+class _Pairs:
+    """The cells of a run beside those of a baseline."""
+
+    groups: dict[Group, list[tuple[CellKey, float, float]]] = field(default_factory=lambda: defaultdict(list))
+    failed: list[str] = field(default_factory=list)
+    unscored: Counter[tuple[str, str]] = field(default_factory=Counter)
+    other_noise: int = 0
+    seen: set[CellKey] = field(default_factory=set)
+
+
+def compare(
+    results: Results,
+    baseline: Baseline,
+    tolerances: Mapping[str, float],
+    *,
+    partial: bool = False,
+    timing: bool = False,
+) -> Verdict:
     """Hold a run against a baseline: for each noise of the run, every cell of the baseline is expected.
 
-    With `partial`, only the methods that the run has are. UsageError where the two are unlike; NothingToDo where no
-    cell is in both.
+    With `partial`, only the methods that the run has are. With `timing`, seconds are compared too. UsageError where
+    the two are unlike; NothingToDo where no cell is in both.
     """
-    _refuse_unlike(facts_of(results), baseline.facts)
+    run = facts_of(results)
+    likeness.require(run, baseline.facts)
+    _check_names(tolerances, baseline.facts)
+    pairs = _pair(results.rows(), baseline)
+    if not pairs.groups and not pairs.failed:
+        raise NothingToDo(
+            f"0 cells compared: run {results.name!r} and baseline {baseline.path} have no image, noise, seed and "
+            "method in common that is ok in the baseline. This is not a pass."
+        )
+    rules = Tolerances(run, baseline.facts, tolerances, same_noise=not pairs.other_noise)
+    gates = tuple(_gate(group, each, baseline.facts, rules) for group, each in pairs.groups.items())
+    paces, untimed = _timing(results, baseline, tolerances) if timing else ((), "")
+    return Verdict(
+        str(baseline.path),
+        results.name,
+        gates,
+        (*pairs.failed, *_lost(baseline, pairs.seen, partial)),
+        _worst(pairs, baseline.facts, rules),
+        _differences(run, baseline.facts, pairs),
+        _notes(results, baseline, pairs),
+        paces,
+        untimed,
+    )
+
+
+def changes(results: Results, baseline: Baseline) -> Change:
+    """What becomes different when this run is written over this baseline; nothing is refused."""
+    run = facts_of(results)
+    pairs = _pair(results.rows(), baseline)
+    exact = dict.fromkeys(baseline.facts.metrics, 0.0)
+    rules = Tolerances(run, baseline.facts, exact)
+    gates = tuple(_gate(group, each, baseline.facts, rules) for group, each in pairs.groups.items())
+    removed = sum(key not in pairs.seen for key in baseline.statuses)
+    added = sum(key not in baseline.statuses for key in pairs.seen)
+    unlike = (*likeness.refusals(run, baseline.facts), *_differences(run, baseline.facts, pairs))
+    return Change(tuple(gate for gate in gates if gate.state != "pass"), added, removed, unlike)
+
+
+def _check_names(tolerances: Mapping[str, float], facts: Facts) -> None:
     for name in tolerances:
-        if name not in baseline.facts.metrics:
-            raise UnknownName("metric in the baseline", name, baseline.facts.metrics)
-    paired: dict[tuple[str, str, str], list[tuple[CellKey, float, float]]] = defaultdict(list)
-    missing: list[str] = []
-    seen: set[CellKey] = set()
-    for row in results.rows():
+        if name not in facts.metrics and name != SECONDS:
+            raise UnknownName("metric in the baseline", name, (*facts.metrics, SECONDS))
+
+
+def _pair(rows: Iterable[CellRow], baseline: Baseline) -> _Pairs:
+    pairs = _Pairs()
+    for row in rows:
         key = (row.image, row.noise, row.seed, row.method)
-        seen.add(key)
+        pairs.seen.add(key)
         if baseline.statuses.get(key) != "ok":
             continue
         if row.status != "ok":
-            missing.append(f"{_words(key)} was ok and is {row.status} now: {row.reason}")
+            pairs.failed.append(f"{_words(key)} was ok and is {row.status} now: {row.reason}")
             continue
+        pairs.other_noise += bool(baseline.noisy.get(key)) and baseline.noisy[key] != row.noisy_digest
         for metric, before in baseline.cells[key].items():
-            after = row.value(metric)
-            if before is not None and after is not None:
-                paired[row.noise, row.method, metric].append((key, before, after))
-    missing += _lost(baseline, seen, partial)
-    if not paired:
-        raise NothingToDo(
-            f"0 cells compared: run {results.name!r} and baseline {baseline.path} have no image, noise, seed and "
-            "method in common that is ok in both. This is not a pass."
-        )
-    gates = tuple(_gate(group, pairs, baseline.facts, tolerances) for group, pairs in paired.items())
-    return Verdict(str(baseline.path), results.name, gates, tuple(missing), _worst(paired, baseline.facts, tolerances))
+            _pair_one(pairs, key, metric, before, row)
+    return pairs
 
 
-def _refuse_unlike(run: Facts, baseline: Facts) -> None:
-    """Refuse to set side by side what differs in protocol, data, noise or metric revision."""
-    unlike = [
-        f"{what}: {mine!r} here, {theirs!r} in the baseline"
-        for what, mine, theirs in (
-            ("protocol", f"{run.protocol} {run.protocol_hash}", f"{baseline.protocol} {baseline.protocol_hash}"),
-            ("data set digest", run.dataset_digest, baseline.dataset_digest),
-            ("noise information", run.noise_info, baseline.noise_info),
-            *((f"revision of noise {name}", run.noises[name], revision)
-              for name, revision in baseline.noises.items() if name in run.noises),
-            *((f"revision of metric {name}", run.metrics[name].revision, facts.revision)
-              for name, facts in baseline.metrics.items() if name in run.metrics),
-        )
-        if mine != theirs
-    ]  # fmt: skip
-    if unlike:
-        raise UsageError(f"these cannot be compared: {'; '.join(unlike)}. Run what the baseline was made of.")
+def _pair_one(pairs: _Pairs, key: CellKey, metric: str, before: float | None, row: CellRow) -> None:
+    """One score beside its baseline. A metric that cannot be had here is noted; one that went wrong is a regression."""
+    score = row.scores.get(metric)
+    if before is None:
+        return
+    if score is not None and score.value is not None:
+        pairs.groups[row.noise, row.method, metric].append((key, before, score.value))
+    elif score is None or score.status == "skipped":
+        pairs.unscored[metric, score.reason if score else "the run was made without it"] += 1
+    else:
+        pairs.failed.append(f"{_words(key)}: {metric} was {before:g} and is {score.status} now: {score.reason}")
 
 
-def _gate(
-    group: tuple[str, str, str],
-    pairs: list[tuple[CellKey, float, float]],
-    facts: Facts,
-    tolerances: Mapping[str, float],
-) -> Gate:
+def _gate(group: Group, pairs: list[tuple[CellKey, float, float]], facts: Facts, rules: Tolerances) -> Gate:
     metric = facts.metrics[group[2]]
-    before = math.fsum(pair[1] for pair in pairs) / len(pairs)
-    after = math.fsum(pair[2] for pair in pairs) / len(pairs)
-    tolerance = tolerances.get(group[2], metric.tolerance)
-    state = _state(before, after, metric.direction, tolerance)
-    return Gate(*group, before, after, tolerance, len(pairs), state, metric.digits)
+    before, after = _means(pairs)
+    tolerance = rules.of(*group)
+    state = _state(before, after, metric.direction, tolerance.value)
+    return Gate(*group, before, after, tolerance.value, len(pairs), state, metric.digits, tolerance.basis)
+
+
+def _means(pairs: list[tuple[CellKey, float, float]]) -> tuple[float, float]:
+    """The means over the cells that are finite on both sides, where there are any: one ∞ would hide the others."""
+    finite = [(before, after) for _, before, after in pairs if math.isfinite(before) and math.isfinite(after)]
+    chosen = finite or [(before, after) for _, before, after in pairs]
+    return math.fsum(pair[0] for pair in chosen) / len(chosen), math.fsum(pair[1] for pair in chosen) / len(chosen)
 
 
 def _state(before: float, after: float, direction: str, tolerance: float) -> State:
@@ -145,19 +227,39 @@ def _lost(baseline: Baseline, seen: set[CellKey], partial: bool) -> list[str]:
     ]
 
 
-def _worst(
-    paired: Mapping[tuple[str, str, str], list[tuple[CellKey, float, float]]],
-    facts: Facts,
-    tolerances: Mapping[str, float],
-) -> tuple[str, ...]:
+def _worst(pairs: _Pairs, facts: Facts, rules: Tolerances) -> tuple[str, ...]:
     """Single cells beyond the tolerance, in words: they warn, the means decide."""
     found = []
-    for (_, _, metric), pairs in paired.items():
-        each = facts.metrics[metric]
-        for key, before, after in pairs:
-            if _state(before, after, each.direction, tolerances.get(metric, each.tolerance)) == "regression":
-                found.append(f"{_words(key)}: {metric} {before:.{each.digits}f} → {after:.{each.digits}f}")
+    for (noise, method, metric), each in pairs.groups.items():
+        known, tolerance = facts.metrics[metric], rules.of(noise, method, metric).value
+        digits = known.digits + 1
+        for key, before, after in each:
+            if _state(before, after, known.direction, tolerance) == "regression":
+                found.append(f"{_words(key)}: {metric} {before:.{digits}f} → {after:.{digits}f}")
     return tuple(found)
+
+
+def _differences(run: Facts, baseline: Facts, pairs: _Pairs) -> tuple[Difference, ...]:
+    found = likeness.differences(run, baseline)
+    if pairs.other_noise:
+        found.append(Difference("noisy pixels", "as stored", f"others in {pairs.other_noise} cells"))
+    return tuple(found)
+
+
+def _notes(results: Results, baseline: Baseline, pairs: _Pairs) -> tuple[str, ...]:
+    known = {key[3] for key in baseline.statuses}
+    new = sorted({key[3] for key in pairs.seen} - known)
+    unscored = [
+        f"{metric} was not compared in {count} cells of the baseline: {reason}"
+        for (metric, reason), count in pairs.unscored.items()
+    ]
+    unfinished = [] if results.run.finished else ["the run was interrupted before its end"]
+    return (*unfinished, *unscored, *(f"{method} is not in the baseline" for method in new))
+
+
+def _timing(results: Results, baseline: Baseline, tolerances: Mapping[str, float]) -> tuple[tuple[Pace, ...], str]:
+    share = tolerances.get(SECONDS, baseline.facts.tolerances.get(SECONDS, slowdown.SHARE))
+    return slowdown.compare(results.timing, baseline.timing, share)
 
 
 def _words(key: CellKey) -> str:

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mdnbench.cli import options as o
-from mdnbench.errors import BadOption
+from mdnbench.errors import BadOption, MdnbenchError
+
+if TYPE_CHECKING:
+    from mdnbench.regression import Verdict
+    from mdnbench.results import Results
 
 
 def check(
     name: Annotated[str, typer.Argument(help="A run's name, or its folder.")],
     baseline: Annotated[Path, typer.Option(help="The baseline, as reports/baselines/set12-sigma50.")],
     tolerance: Annotated[
-        list[str] | None, typer.Option(help="A metric's tolerance, as psnr=0.02; repeatable. [default: the baseline's]")
+        list[str] | None,
+        typer.Option(help="A metric's tolerance, as psnr=0.02, or seconds=0.5 for half as much again; repeatable."),
     ] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Methods that the run lacks are no regression.")] = False,
+    timing: Annotated[bool, typer.Option("--timing", help="Compare seconds too: on the same machine only.")] = False,
     update: Annotated[bool, typer.Option("--update", help="Write the baseline anew from this run.")] = False,
+    junit: Annotated[Path | None, typer.Option(help="Write the verdict as JUnit XML to this file.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write the verdict as Markdown to this file.")] = None,
     json: o.Json = False,
 ) -> None:
     """Hold a run against a baseline: exit 0 when all is well, 1 at a regression, 5 when nothing was compared.
@@ -33,17 +41,47 @@ def check(
 
     results = api.open_run(name)
     if update:
-        typer.echo(f"wrote {api.write_baseline(results, baseline)}.toml and .csv")
+        _update(results, baseline, json=json)
         return
-    verdict = api.check(results, baseline, tolerances=_tolerances(tolerance or []), partial=partial)
+    verdict = api.check(results, baseline, tolerances=_tolerances(tolerance or []), partial=partial, timing=timing)
     if json:
         draw.data(asdict(verdict) | {"exit_code": verdict.exit_code})
     else:
         verdicts.draw(verdict)
-    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(verdicts.markdown(verdict))
+    _write(verdict, junit, markdown)
     raise typer.Exit(verdict.exit_code)
+
+
+def _update(results: Results, baseline: Path, *, json: bool) -> None:
+    """Show what the new baseline changes, then write it."""
+    from dataclasses import asdict
+
+    from mdnbench import api
+    from mdnbench.cli import draw, verdicts
+
+    change = api.baseline_change(results, baseline)
+    written = api.write_baseline(results, baseline)
+    if json:
+        draw.data({"baseline": str(written), "change": asdict(change) if change else None})
+    else:
+        verdicts.draw_change(change)
+        typer.echo(f"wrote {written}.toml and .csv")
+
+
+def _write(verdict: Verdict, junit: Path | None, markdown: Path | None) -> None:
+    from mdnbench import junit as xml
+    from mdnbench.cli import verdicts
+
+    try:
+        if junit:
+            junit.write_text(xml.text_of(verdict), encoding="utf-8")
+        if markdown:
+            markdown.write_text(verdicts.markdown(verdict), encoding="utf-8")
+        if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+            with Path(summary).open("a", encoding="utf-8") as file:
+                file.write(verdicts.markdown(verdict))
+    except OSError as error:
+        raise MdnbenchError(f"the verdict cannot be written: {error}.") from None
 
 
 def _tolerances(given: list[str]) -> dict[str, float]:

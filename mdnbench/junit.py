@@ -1,0 +1,87 @@
+"""A regression check's verdict as JUnit XML, which every CI service can show: one test case per gate."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from mdnbench.tolerances import WORDS
+
+if TYPE_CHECKING:
+    from mdnbench.regression import Gate, Verdict
+    from mdnbench.slowdown import Pace
+
+_ILLEGAL = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML 1.0 has no way to write
+
+
+def text_of(verdict: Verdict) -> str:
+    """The whole verdict as one XML document."""
+    suite = ElementTree.Element("testsuite", name=f"mdnbench check {_safe(verdict.run)}")
+    _properties(suite, verdict)
+    for gate in verdict.gates:
+        _gate(suite, gate)
+    for pace in verdict.paces:
+        _pace(suite, pace)
+    for index, line in enumerate(verdict.missing, start=1):
+        case = _case(suite, "missing", f"missing {index}")
+        _failure(case, line)
+    if verdict.untimed:
+        case = _case(suite, "timing", "timing")
+        ElementTree.SubElement(case, "error", message=_safe(verdict.untimed))
+    _warnings(suite, verdict)
+    _count(suite)
+    ElementTree.indent(suite)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suite, encoding="unicode") + "\n"
+
+
+def _properties(suite: ElementTree.Element, verdict: Verdict) -> None:
+    parent = ElementTree.SubElement(suite, "properties")
+    ElementTree.SubElement(parent, "property", name="baseline", value=_safe(verdict.baseline))
+    for each in verdict.differences:
+        value = f"{each.before} -> {each.after}"
+        ElementTree.SubElement(parent, "property", name=_safe(each.what), value=_safe(value))
+
+
+def _gate(suite: ElementTree.Element, gate: Gate) -> None:
+    case = _case(suite, f"{gate.noise} {gate.method}", gate.metric)
+    digits = gate.digits + 1
+    text = (
+        f"{gate.metric} of {gate.method} under {gate.noise}: {gate.baseline:.{digits}f} → {gate.measured:.{digits}f} "
+        f"({gate.change:+.{digits}f}; allowed {gate.tolerance:g}, {WORDS[gate.basis]}; {gate.cells} cells)"
+    )
+    if gate.state == "regression":
+        _failure(case, text)
+    elif gate.state == "improvement":
+        ElementTree.SubElement(case, "system-out").text = _safe(f"better than the baseline, which is stale: {text}")
+
+
+def _pace(suite: ElementTree.Element, pace: Pace) -> None:
+    case = _case(suite, f"timing {pace.method}", "seconds")
+    if pace.state == "slower":
+        _failure(case, f"{pace.method} takes {pace.ratio:.2f} times as long (p = {pace.p:.2g}); {pace.what}")
+    elif pace.state == "undecided":
+        ElementTree.SubElement(case, "skipped", message="too few calls to tell")
+
+
+def _warnings(suite: ElementTree.Element, verdict: Verdict) -> None:
+    lines = [*verdict.notes, *verdict.worst]
+    if lines:
+        ElementTree.SubElement(suite, "system-out").text = _safe("\n".join(f"warning: {line}" for line in lines))
+
+
+def _case(suite: ElementTree.Element, group: str, name: str) -> ElementTree.Element:
+    return ElementTree.SubElement(suite, "testcase", classname=_safe(group), name=_safe(name))
+
+
+def _failure(case: ElementTree.Element, text: str) -> None:
+    ElementTree.SubElement(case, "failure", message=_safe(text)).text = _safe(text)
+
+
+def _count(suite: ElementTree.Element) -> None:
+    for attribute, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(attribute, str(sum(1 for _ in suite.iter(tag))))
+
+
+def _safe(text: str) -> str:
+    return _ILLEGAL.sub("\N{REPLACEMENT CHARACTER}", text)
