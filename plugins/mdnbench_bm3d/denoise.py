@@ -1,0 +1,78 @@
+"""What BM3D does with an image follows from what it is told of the noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from mdnbench import numpy_denoiser
+from mdnbench_bm3d.anscombe import Anscombe
+from mdnbench_bm3d.engine import Bm3d, load
+from mdnbench_bm3d.impulses import detect, repair
+from mdnbench_bm3d.levels import Noise, known
+
+if TYPE_CHECKING:
+    from mdnbench import NoiseInfo
+    from mdnbench.names import Value
+    from mdnbench.specs import Denoise
+
+REPAIR_STD = 0.08  # of medians that fill impulses in, on photographs; 0.04 to 0.12 cost at most 0.7 dB
+
+
+@dataclass(frozen=True, slots=True)
+class Denoiser:
+    """BM3D with what goes before and after it: impulses filled in, photon noise made Gaussian."""
+
+    bm3d: Bm3d
+    transform: bool
+    impulses: bool
+
+    def __call__(self, noisy: Any, noise: NoiseInfo) -> Any:
+        """Denoise float32 (H, W) or (H, W, 3); noise of an unknown family is taken as white."""
+        import numpy as np
+
+        model = known(noise)
+        if model is None:
+            return self.bm3d(noisy, _level(noisy, noise))
+        if not self.impulses or model.density == 0:
+            return self._smooth(noisy, model)
+        hit, repaired = _fill_in(noisy, model.density)
+        rest = replace(model, density=0.0)
+        if rest == Noise():  # the samples that were not hit are clean
+            return np.where(hit, self.bm3d(repaired, REPAIR_STD), noisy)
+        return self._smooth(repaired, rest)
+
+    def _smooth(self, image: Any, model: Noise) -> Any:
+        if not (self.transform and model.peak):
+            return self.bm3d(image, model.average_std(image), model.width)
+        stabiliser = Anscombe(model.peak, model.std)
+        # BM3D's thresholds on patch distances are made for images in [0, 1]
+        low, high = (float(stabiliser.forward(intensity)) for intensity in (0.0, 1.0))
+        scaled = (stabiliser.forward(image) - low) / (high - low)
+        level = Noise(1 / (high - low), density=model.density).average_std(scaled)
+        return stabiliser.inverse(self.bm3d(scaled, level) * (high - low) + low)
+
+
+def build(options: Mapping[str, Value], device: str, weights: object) -> Denoise:
+    """The denoiser of a spec; Unavailable without the bm3d package."""
+    bm3d = load(str(options["profile"]))
+    return numpy_denoiser(Denoiser(bm3d, bool(options["transform"]), bool(options["impulses"])))
+
+
+def _level(noisy: Any, noise: NoiseInfo) -> float:
+    from mdnbench.estimation import estimate_std
+
+    return estimate_std(noisy) if noise.std is None else noise.std
+
+
+def _fill_in(noisy: Any, density: float) -> tuple[Any, Any]:
+    """Where impulses lie, and the image without them; channel by channel."""
+    import numpy as np
+
+    planes = [noisy] if noisy.ndim == 2 else list(np.moveaxis(noisy, -1, 0))
+    hits = [detect(plane, density) for plane in planes]
+    filled = [repair(plane, hit, density) for plane, hit in zip(planes, hits, strict=True)]
+    if noisy.ndim == 2:
+        return hits[0], filled[0]
+    return np.stack(hits, axis=-1), np.stack(filled, axis=-1)

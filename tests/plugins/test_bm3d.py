@@ -1,0 +1,377 @@
+"""BM3D: what it does follows from the noise, whatever the size; the transforms around it are without bias."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import skimage.data
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mdnbench_bm3d
+import mdnbench_noises
+from mdnbench.errors import BadOption
+from mdnbench.names import resolve
+from mdnbench.records import NoiseInfo
+from mdnbench.rng import NumpyRng
+from mdnbench_bm3d.anscombe import TABLE_TOP, Anscombe
+from mdnbench_bm3d.engine import PROFILES, box_spectrum, load
+from mdnbench_bm3d.impulses import detect, repair
+from mdnbench_bm3d.levels import known
+
+(SPEC,) = mdnbench_bm3d.mdnbench_denoisers()
+NOISES = {spec.name: spec for spec in mdnbench_noises.mdnbench_noises()}
+GRAY = skimage.data.camera()[180:276, 200:296].astype(np.float32)[None] / 255  # (1, 96, 96)
+COLOUR = skimage.data.astronaut()[60:124, 180:244].transpose(2, 0, 1).astype(np.float32) / 255  # (3, 64, 64)
+KEY = b"mdnbench bm3d tests"
+
+
+def build(**given: Any) -> Any:
+    """The denoiser as the harness builds it, of the fast profile unless another is given."""
+    text = {"profile": "lc"} | {key: str(value) for key, value in given.items()}
+    return SPEC.build(resolve("method", "bm3d", text, SPEC.options).values(), "cpu", None)
+
+
+def noisy(clean: Any, noise: str, **params: float) -> tuple[torch.Tensor, NoiseInfo]:
+    """A noisy image (1, C, H, W) by a real noise plugin, and what is known of it."""
+    spec = NOISES[noise]
+    image = spec.apply(clean, NumpyRng(KEY), **params)
+    return torch.from_numpy(image[None]), NoiseInfo(noise, params, spec.std(**params), "known")
+
+
+def psnr(image: torch.Tensor, clean: Any) -> float:
+    """PSNR in dB of an image (1, C, H, W), clamped."""
+    return float(-10 * np.log10(np.mean((image[0].numpy().clip(0, 1) - clean) ** 2)))
+
+
+SIZES = [(1, 17, 33), (3, 17, 33), (1, 8, 8), (3, 8, 8), (1, 5, 40), (3, 1, 1), (1, 12, 12)]
+
+
+@pytest.mark.parametrize("shape", SIZES)
+@pytest.mark.parametrize("profile", PROFILES)
+def test_shape_dtype_and_input(shape: tuple[int, int, int], profile: str) -> None:
+    """Any size, smaller than BM3D's blocks too, comes back as float32 of its shape; the input is not written to."""
+    channels, height, width = shape
+    source = GRAY if channels == 1 else COLOUR
+    image, info = noisy(np.ascontiguousarray(source[:, :height, :width]), "gaussian", sigma=25.0)
+    before = image.clone()
+    output = build(profile=profile)(image, info)
+    assert (output.shape, output.dtype) == (image.shape, torch.float32)
+    assert torch.isfinite(output).all()
+    assert torch.equal(image, before)
+
+
+def test_a_whole_image_of_odd_width() -> None:
+    """A gray image of 256x255 is denoised as a whole, to the PSNR that BM3D is known for."""
+    clean = skimage.data.camera()[128:384, 128:383].astype(np.float32)[None] / 255
+    image, info = noisy(clean, "gaussian", sigma=50.0)
+    output = build()(image, info)
+    assert output.shape == image.shape
+    assert psnr(output, clean) > 26.2
+
+
+@settings(derandomize=True, max_examples=12, deadline=None)
+@given(
+    height=st.integers(1, 30),
+    width=st.integers(1, 30),
+    source=st.sampled_from([GRAY, COLOUR]),
+    case=st.sampled_from(
+        [
+            ("gaussian", {"sigma": 0.0}),
+            ("gaussian", {"sigma": 255.0}),
+            ("poisson", {"peak": 0.1}),
+            ("poisson", {"peak": 10_000.0}),
+            ("salt-pepper", {"density": 0.0}),
+            ("salt-pepper", {"density": 1.0}),
+            ("mixed", {"sigma": 25.0, "peak": 60.0, "density": 0.05}),
+            ("speckle", {"sigma": 60.0}),
+            ("correlated", {"sigma": 25.0, "width": 31.0}),
+        ]
+    ),
+    told=st.booleans(),
+    on=st.booleans(),
+)
+def test_any_noise_at_any_size(
+    height: int, width: int, source: Any, case: tuple[str, dict[str, float]], told: bool, on: bool
+) -> None:
+    """Every noise at its extremes, told or withheld, with the steps before BM3D on or off, neither fails nor warns."""
+    clean = np.ascontiguousarray(source[:, :height, :width])
+    image, info = noisy(clean, case[0], **case[1])
+    output = build(transform=on, impulses=on)(image, info if told else NoiseInfo())
+    assert output.shape == image.shape
+    assert torch.isfinite(output).all()
+
+
+@pytest.mark.parametrize(
+    ("noise", "params", "gain"),
+    [
+        ("gaussian", {"sigma": 25.0}, 7.0),
+        ("poisson", {"peak": 30.0}, 7.0),
+        ("salt-pepper", {"density": 0.1}, 15.0),
+        ("mixed", {"sigma": 25.0, "peak": 60.0, "density": 0.05}, 9.0),
+        ("speckle", {"sigma": 60.0}, 5.0),
+        ("correlated", {"sigma": 25.0, "width": 3.0}, 3.0),
+    ],
+)
+def test_gain_in_psnr(noise: str, params: dict[str, float], gain: float) -> None:
+    """Each noise is reduced by what one expects of BM3D, in gray and in colour."""
+    for clean in (GRAY, COLOUR):
+        image, info = noisy(clean, noise, **params)
+        assert psnr(build()(image, info), clean) > psnr(image, clean) + gain
+
+
+def test_withheld_and_estimated_levels() -> None:
+    """White noise whose level is withheld, or estimated, is reduced almost as well as with the true level."""
+    image, info = noisy(GRAY, "gaussian", sigma=25.0)
+    told = psnr(build()(image, info), GRAY)
+    estimated = NoiseInfo(std=25 / 255, source="estimated")
+    assert psnr(build()(image, NoiseInfo()), GRAY) > told - 0.5
+    assert torch.equal(build()(image, estimated), build()(image, info))
+
+
+def test_the_transform_helps_against_photon_noise() -> None:
+    """With the Anscombe transform, photon noise is reduced by half a dB more than without."""
+    image, info = noisy(GRAY, "poisson", peak=15.0)
+    with_it, without = (psnr(build(transform=on)(image, info), GRAY) for on in (True, False))
+    assert with_it > without + 0.5
+
+
+def test_filling_in_helps_against_impulses() -> None:
+    """Impulses that are filled in first cost less than impulses that BM3D takes for structure."""
+    for noise, params in (
+        ("salt-pepper", {"density": 0.1}),
+        ("mixed", {"sigma": 25.0, "peak": 60.0, "density": 0.05}),
+    ):
+        image, info = noisy(GRAY, noise, **params)
+        with_it, without = (psnr(build(impulses=on)(image, info), GRAY) for on in (True, False))
+        assert with_it > without + 1
+
+
+def test_samples_that_no_impulse_hit_stay() -> None:
+    """Under impulses alone, what was not hit is clean, and is given back bit by bit."""
+    clean = GRAY * 0.8 + 0.1
+    image, info = noisy(clean, "salt-pepper", density=0.2)
+    kept = (image != 0) & (image != 1)
+    assert torch.equal(build()(image, info)[kept], image[kept])
+
+
+def test_the_spectrum_helps_against_correlated_noise() -> None:
+    """Told that the noise is correlated, BM3D gains more than 2 dB over taking it for white."""
+    image, info = noisy(GRAY, "correlated", sigma=25.0, width=3.0)
+    white = NoiseInfo("gaussian", {"sigma": 25.0}, 25 / 255, "known")
+    assert psnr(build()(image, info), GRAY) > psnr(build()(image, white), GRAY) + 2
+
+
+@pytest.mark.parametrize("width", [2, 3, 8])
+def test_the_spectrum_is_that_of_the_noise(width: int) -> None:
+    """The spectrum handed to BM3D is the mean periodogram of the noise itself."""
+    fields = NOISES["correlated"].apply(
+        np.zeros((4000, 1, 16, 20), np.float32), NumpyRng(KEY), sigma=51.0, width=float(width)
+    )
+    windowed = np.abs(np.fft.fft2(fields[:, 0])) ** 2
+    spectrum = box_spectrum((16, 20), 0.2, width)
+    assert spectrum.mean() == pytest.approx(0.04 * 16 * 20)
+    assert windowed.mean() == pytest.approx(spectrum.mean(), rel=0.05)
+    # low frequencies hold the power, in the noise as in the spectrum
+    assert np.corrcoef(windowed.mean(axis=0).ravel(), spectrum.ravel())[0, 1] > 0.95
+
+
+def test_gray_stored_as_colour() -> None:
+    """Three equal channels, over whose differences bm3d would divide by zero, come back equal and denoised."""
+    gray, info = noisy(GRAY, "gaussian", sigma=25.0)
+    output = build()(gray.expand(1, 3, 96, 96), info)
+    assert torch.equal(output[:, 0], output[:, 2])
+    torch.testing.assert_close(output[:, :1], build()(gray, info))
+
+
+def test_equal_inputs_give_equal_bits_quietly(capfd: pytest.CaptureFixture[str]) -> None:
+    """Repeating changes no bit, and nothing is printed, by the compiled library neither."""
+    for clean in (GRAY, COLOUR):
+        image, info = noisy(clean, "mixed", sigma=25.0, peak=60.0, density=0.05)
+        assert torch.equal(build(profile="np")(image, info), build(profile="np")(image, info))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("given", [{"profile": "refilter"}, {"transform": "maybe"}, {"peak": 3}])
+def test_impossible_options_are_refused(given: dict[str, Any]) -> None:
+    """A profile that does not work, or an option that there is not, is refused."""
+    with pytest.raises((BadOption, Exception), match=next(iter(given))):
+        build(**given)
+
+
+def test_without_the_package() -> None:
+    """Where bm3d is not installed the plugin still lists its method, and building it says what to do."""
+    script = (
+        "import sys; sys.modules['bm3d'] = None\n"
+        "from mdnbench import Unavailable\n"
+        "import mdnbench_bm3d\n"
+        "spec, = mdnbench_bm3d.mdnbench_denoisers()\n"
+        "try:\n"
+        "    spec.build({'profile': 'np', 'transform': True, 'impulses': True}, 'cpu', None)\n"
+        "except Unavailable as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "pip install bm3d" in done.stdout
+    assert "non-commercial" in done.stdout
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_importing_the_plugin_is_cheap() -> None:
+    """Listing the method loads neither NumPy nor bm3d."""
+    script = "import sys, mdnbench_bm3d; mdnbench_bm3d.mdnbench_denoisers(); print({'numpy', 'bm3d', 'torch'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_the_licence_is_said() -> None:
+    """Whoever lists the method reads that it is for non-commercial use only."""
+    assert "Non-commercial use only" in SPEC.licence
+    assert "Tampere University" in SPEC.licence
+    assert "non-commercial" in SPEC.summary
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_one_thread(profile: str) -> None:
+    """Every profile runs on one thread."""
+    assert load(profile)._profile(correlated=False).num_threads == 1
+
+
+# --- the Anscombe transform
+
+
+def transformed_means(peak: float, sigma: float, intensities: Any, draws: int) -> Any:
+    """What a perfect denoiser sees: the mean of the transformed observations of each intensity."""
+    rng = NumpyRng(KEY)
+    flat = np.repeat(np.float32(intensities)[:, None], draws, axis=1)
+    shot = NOISES["poisson"].apply(flat, rng, peak=peak)
+    return (
+        Anscombe(peak, sigma / 255).forward(NOISES["gaussian"].apply(shot, rng, sigma=sigma)).mean(axis=1, dtype=float)
+    )
+
+
+@pytest.mark.parametrize("peak", [1.0, 4.0, 15.0, 60.0])
+@pytest.mark.parametrize("sigma", [0.0, 5.0, 25.0])
+def test_the_inverse_is_unbiased(peak: float, sigma: float) -> None:
+    """By Monte Carlo, the inverse of the mean is the intensity, within 0.01 photons and five standard errors."""
+    draws, intensities = 300_000, np.array([0.02, 0.1, 0.3, 0.6, 1.0])
+    found = Anscombe(peak, sigma / 255).inverse(transformed_means(peak, sigma, intensities, draws))
+    deviation = np.sqrt(intensities * peak + (sigma / 255 * peak) ** 2 + 3 / 8)  # photons, of one observation
+    assert np.all(np.abs(found - intensities) * peak <= 0.01 + 5 * deviation / np.sqrt(draws))
+
+
+def test_the_algebraic_inverse_would_be_biased() -> None:
+    """At few photons undoing the formula alone is wrong by more than ten times that tolerance."""
+    (mean,) = transformed_means(4.0, 0.0, np.array([0.5]), 300_000)
+    assert 2.0 - (mean**2 / 4 - 3 / 8) > 0.1
+
+
+@pytest.mark.parametrize("sigma", [0.0, 25.0])
+def test_the_noise_becomes_of_unit_strength(sigma: float) -> None:
+    """From four photons on, the transformed noise has standard deviation one, within 5 %."""
+    peak, rng = 60.0, NumpyRng(KEY)
+    flat = np.repeat(np.float32([0.07, 0.3, 1.0])[:, None], 100_000, axis=1)
+    image = NOISES["gaussian"].apply(NOISES["poisson"].apply(flat, rng, peak=peak), rng, sigma=sigma)
+    deviations = Anscombe(peak, sigma / 255).forward(image).std(axis=1)
+    assert deviations == pytest.approx([1, 1, 1], abs=0.05)
+
+
+@settings(derandomize=True, max_examples=30, deadline=None)
+@given(peak=st.floats(0.01, 1e6), sigma=st.floats(0, 255))
+def test_the_inverse_rises_and_is_never_negative(peak: float, sigma: float) -> None:
+    """More in, more out, over all that a denoiser may give, finite and at least 0."""
+    transform = Anscombe(peak, sigma / 255)
+    top = float(transform.forward(np.float64(1.5)))
+    intensities = transform.inverse(np.linspace(-1, top, 2000))
+    assert np.isfinite(intensities).all()
+    assert intensities.min() == 0
+    assert np.diff(intensities).min() >= -0.01 / peak  # where the table meets the closed form
+
+
+@pytest.mark.parametrize("sigma", [0.0, 10.0])
+def test_table_and_closed_form_meet(sigma: float) -> None:
+    """Where the table ends, the closed form goes on within 0.01 photons."""
+    transform = Anscombe(1.0, sigma / 255)
+    ends = transform.forward(np.array([TABLE_TOP - 1, TABLE_TOP, TABLE_TOP + 1, TABLE_TOP + 2]))
+    assert np.diff(transform.inverse(ends)) == pytest.approx([1, 1, 1], abs=0.01)
+
+
+# --- impulses
+
+
+@pytest.mark.parametrize("density", [0.05, 0.3, 0.6])
+def test_impulses_are_found(density: float) -> None:
+    """On a photograph without pure black or white, exactly the impulses are found, but for one in ten thousand."""
+    clean = GRAY[0] * 0.8 + 0.1
+    image = NOISES["salt-pepper"].apply(clean[None], NumpyRng(KEY), density=density)[0]
+    wrong = detect(image, density) != (image != clean)
+    assert wrong.mean() <= 1e-4
+
+
+def test_black_and_white_places_are_left_alone() -> None:
+    """Where the photograph itself is black or white, its samples are not taken for impulses."""
+    clean = GRAY[0].copy() * 0.8 + 0.1
+    clean[20:50, 20:50], clean[60:90, 40:80] = 0, 1
+    image = NOISES["salt-pepper"].apply(clean[None], NumpyRng(KEY), density=0.2)[0]
+    hit = detect(image, 0.2)
+    assert not hit[23:47, 23:47][image[23:47, 23:47] == 0].any()
+    assert hit[23:47, 23:47][image[23:47, 23:47] == 1].all()
+    repaired = repair(image, hit, 0.2)
+    assert np.mean(repaired[23:47, 23:47] != 0) < 0.01
+    assert np.mean(repaired[63:87, 43:77] != 1) < 0.01
+
+
+def test_repair_takes_the_median_of_good_neighbours() -> None:
+    """A hole is filled with the median of its 3x3 neighbourhood's good samples; all else is untouched."""
+    image = np.arange(49, dtype=np.float32).reshape(7, 7) / 49
+    hit = np.zeros((7, 7), bool)
+    hit[3, 3] = hit[3, 4] = True
+    repaired = repair(image, hit, 0.05)
+    around = [image[r, c] for r in (2, 3, 4) for c in (2, 3, 4) if not hit[r, c]]
+    assert repaired[3, 3] == pytest.approx(np.median(around))
+    assert np.array_equal(repaired[~hit], image[~hit])
+
+
+def test_repair_looks_farther_where_it_must() -> None:
+    """At 90 % impulses, where most 3x3 windows hold no good sample, the picture still comes back."""
+    clean = GRAY[0] * 0.8 + 0.1
+    image = NOISES["salt-pepper"].apply(clean[None], NumpyRng(KEY), density=0.9)[0]
+    error = np.abs(repair(image, detect(image, 0.9), 0.9) - clean)
+    assert np.median(error) < 0.05
+
+
+# --- what is known of a noise
+
+
+@pytest.mark.parametrize(
+    ("noise", "params"),
+    [
+        ("gaussian", {"sigma": 50.0}),
+        ("poisson", {"peak": 20.0}),
+        ("salt-pepper", {"density": 0.1}),
+        ("mixed", {"sigma": 25.0, "peak": 60.0, "density": 0.05}),
+        ("speckle", {"sigma": 60.0}),
+        ("correlated", {"sigma": 25.0, "width": 3.0}),
+    ],
+)
+def test_the_average_level_is_that_of_the_error(noise: str, params: dict[str, float]) -> None:
+    """The level computed from parameters and noisy image is the root mean square of the noise, within 6 %."""
+    clean = skimage.data.camera().astype(np.float32)[None] / 255
+    image, info = noisy(clean, noise, **params)
+    model = known(info)
+    assert model is not None
+    truth = float(np.sqrt(np.mean((image[0].numpy() - clean) ** 2)))
+    assert model.average_std(image.numpy()) == pytest.approx(truth, rel=0.06)
+
+
+def test_an_unknown_family_with_a_level_is_taken_as_white() -> None:
+    """A stranger's noise that tells its standard deviation is treated as white noise of that strength."""
+    image, info = noisy(GRAY, "gaussian", sigma=25.0)
+    stranger = NoiseInfo("fog", {"thickness": 3.0}, 25 / 255, "known")
+    assert known(stranger) is None
+    assert torch.equal(build()(image, stranger), build()(image, info))
