@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +63,7 @@ def run(
     stopping = "Stopping: what is running is finished and saved. Ctrl-C again stops at once."
     with on_interrupt(lambda: listener.note(stopping)) as stop:
         if any(work.training for work in planned.works):
-            planned = _train_missing(planned, listener)
+            planned = _train_missing(planned, listener, lambda: stop.requested)
         coordinator = Coordinator(planned, store, unavailable, listener)
         tally = coordinator.compute(stop)
         found = Results(store, planned.name, folder)
@@ -81,11 +81,15 @@ def train(
     """Train a learned method, or continue its training, and return its weights.
 
     `order` takes recipe, minutes, steps or epochs, changes (keys of the recipe), device, threads, resume and name.
+    Interrupted after Ctrl-C, with a checkpoint saved.
     """
+    from mdnbench.stopping import on_interrupt
     from mdnbench.training import session
 
-    known = registry.load(plugins)
-    return session.run(session.Order(known.method(method), **order), known, listener or Listener())
+    known, heard = registry.load(plugins), listener or Listener()
+    stopping = "Stopping: a checkpoint is saved after this step. Ctrl-C again stops at once."
+    with on_interrupt(lambda: heard.note(stopping)) as stop:
+        return session.run(session.Order(known.method(method), **order), known, heard, lambda: stop.requested)
 
 
 def import_weights(method: str, path: Path, name: str) -> Weights:
@@ -191,10 +195,10 @@ def write_baseline(found: Results, baseline: Path) -> Path:
     return baselines.write(found, baseline)
 
 
-def _train_missing(planned: Plan, listener: Listener) -> Plan:
+def _train_missing(planned: Plan, listener: Listener, stop: Callable[[], bool]) -> Plan:
     from mdnbench.training import phase
 
-    return phase.train_missing(planned, listener)
+    return phase.train_missing(planned, listener, stop)
 
 
 def _with_folder(planned: Plan, base: Path) -> tuple[Plan, Path]:

@@ -171,7 +171,7 @@ def make(request: Request, registry: Registry) -> Plan:
     _check_sizes(images, metrics, protocol)
     name = request.out or default_name(dataset.name, [noise.named.text for noise in noises], request)
     return Plan(
-        request, registry, dataset, images, noises, methods, protocol, metrics, _device(request.device), name,
+        request, registry, dataset, images, noises, methods, protocol, metrics, device(request.device), name,
         (*more, *notes),
     )  # fmt: skip
 
@@ -278,7 +278,7 @@ def _channels_reason(spec: DenoiserSpec, dataset: DatasetSpec, images: tuple[Pla
     return f"{spec.name} takes {takes} images only; {dataset.name} is not all {takes}."
 
 
-def _device(asked: str) -> str:
+def device(asked: str) -> str:
     """The device class: cpu or cuda; auto looks for a GPU without importing torch where there is none."""
     if asked not in ("auto", "cpu", "cuda"):
         raise BadOption(f"device {asked!r} is not allowed; it takes cpu, cuda or auto.")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import digests, paths, tomlfile
-from mdnbench.errors import UnknownName, WeightsError
+from mdnbench.errors import BadOption, UnknownName, WeightsError
 from mdnbench.names import Named
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from mdnbench.training.recipe import Recipe
 
 AUTO = "auto"  # the value of the option `weights` that lets the harness choose
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +100,8 @@ class Resolved:
 
 
 def load_state(weights: Weights) -> dict[str, torch.Tensor]:
-    """The tensors in a weights file as float32 on the CPU; WeightsError where the file is not the one of its card."""
-    path, card = weights.path, weights.card
-    advice = "fetch or train it again."
+    """The tensors in a weights file, float32 on the CPU; WeightsError where the file is not the one of its card."""
+    path, card, advice = weights.path, weights.card, _advice(weights)
     if not path.is_file():
         raise WeightsError(f"the weights file {path} is missing; {advice}")
     if (size := path.stat().st_size) != card.bytes:
@@ -111,27 +114,53 @@ def load_state(weights: Weights) -> dict[str, torch.Tensor]:
     from safetensors.torch import load_file
 
     try:
-        return {key: tensor.float() for key, tensor in load_file(path).items()}
+        found = load_file(path)
     except SafetensorError as error:
         raise WeightsError(f"the weights file {path} is no safetensors file ({error}); {advice}") from None
+    return {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in found.items()}
+
+
+def _advice(weights: Weights) -> str:
+    """How to get sound weights where these are not."""
+    if weights.card.source:
+        return f"import {weights.card.source} again."
+    command = f"mdnbench train {weights.card.method}"
+    if weights.path.is_relative_to(paths.home()):
+        return f"train it again: `{command} --name {weights.name}`."
+    return f"install its plugin again, or train others: `{command} --name NAME`, to use as [weights=NAME]."
+
+
+def check_name(name: str) -> None:
+    """Refuse names that could not be written as METHOD[weights=NAME], or that are no plain file name: BadOption."""
+    if not _NAME.fullmatch(name) or name == AUTO:
+        raise BadOption(
+            f"{name!r} cannot be the name of weights; names are letters, digits, '-', '_' and '.', and not {AUTO!r}."
+        )
 
 
 def save(folder: Path, name: str, state: Mapping[str, torch.Tensor], card: Card, half: bool = False) -> Weights:
     """Write NAME.safetensors and NAME.toml, each atomically, the tensors in half precision if asked."""
     import tomli_w
-    import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save as packed
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.safetensors"
-    kind = torch.float16 if half else torch.float32
     fresh = folder / f"{name}.{os.getpid()}.part"
-    save_file({key: tensor.detach().cpu().to(kind).contiguous() for key, tensor in state.items()}, fresh)
+    # Not save_file: nobody but the owner could read what it writes.
+    fresh.write_bytes(packed({key: _to_disk(tensor, half) for key, tensor in state.items()}))
     card = dataclasses.replace(card, sha256=digests.of_file(fresh), bytes=fresh.stat().st_size)
     fresh.replace(path)
     fresh.write_text(tomli_w.dumps(_table(dataclasses.asdict(card))), encoding="utf-8")
     fresh.replace(path.with_suffix(".toml"))
     return Weights(name, path, card.sha256, card)
+
+
+def _to_disk(tensor: torch.Tensor, half: bool) -> torch.Tensor:
+    """A copy that shares no memory with other tensors, in the precision that goes to disk; counters stay whole."""
+    import torch
+
+    plain = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+    return plain.to(torch.float16 if half else torch.float32) if plain.is_floating_point() else plain
 
 
 def export(weights: Weights, folder: Path, name: str, half: bool = True) -> Weights:
@@ -174,8 +203,11 @@ def import_weights(spec: DenoiserSpec, path: Path, name: str) -> Weights:
 
     Only tensors are ever unpickled. WeightsError where the file is unsafe, damaged, or of another network.
     """
+    check_name(name)
     if spec.trainable is None or spec.trainable.convert is None:
         raise WeightsError(f"{spec.name} takes no published weights.")
+    if name in (each.name for each in shipped(spec.trainable)):
+        raise BadOption(f"{name!r} is the name of weights that are shipped with {spec.name}; choose another one.")
     state, options = spec.trainable.convert(_tensors(path))
     card = Card(spec.name, options, blind=True, source=path.name, source_sha256=digests.of_file(path))
     return save(paths.home() / "weights" / spec.name, name, state, card)
@@ -186,13 +218,14 @@ def resolve(spec: DenoiserSpec, method: Named, noise: Named, *, fallback: bool =
 
     In order: those named by the method's option `weights`, a shipped set that covers the noise (the narrowest cover
     wins), one trained earlier on this machine. With `fallback`, shipped or trained weights for another noise are better
-    than none, the widest cover first, and the note says so.
+    than none, the widest cover first, and the note says so. Imported weights are used by their name alone, since
+    nothing tells what they were trained for.
     """
     assert spec.trainable is not None
-    groups = [shipped(spec.trainable), trained(spec.name)]
     wanted = method.values().get("weights", AUTO)
     if wanted != AUTO:
         return Resolved(_matching(find(spec, str(wanted)), method))
+    groups = [shipped(spec.trainable), [each for each in trained(spec.name) if not each.card.source]]
     for group in groups:
         fitting = [item for item in group if _fits(item.card, method)]
         covering = [(cover.width(), item) for item in fitting for cover in item.card.noise if cover.holds(noise)]
@@ -202,7 +235,7 @@ def resolve(spec: DenoiserSpec, method: Named, noise: Named, *, fallback: bool =
         for group in groups:
             if fitting := [item for item in group if _fits(item.card, method)]:
                 widest = max(fitting, key=lambda item: (_width(item.card), item.name))
-                learnt = "; ".join(map(str, widest.card.noise)) or "an unknown noise"
+                learnt = "; ".join(map(str, widest.card.noise)) or "a noise that its card does not name"
                 return Resolved(widest, f"trained for {learnt}, not for {noise}")
     return None
 

@@ -104,6 +104,8 @@ def _changes(given: list[str]) -> dict[str, Any]:
         target = changes
         for table in tables:
             target = target.setdefault(table, {})
+            if not isinstance(target, dict):
+                raise BadOption(f"--set {text!r}: {table} was given a value before, and cannot have keys as well.")
         try:
             target[last] = tomllib.loads(f"x = {value}")["x"]
         except tomllib.TOMLDecodeError:

@@ -12,6 +12,12 @@ import torch
 from mdnbench.errors import WeightsError
 
 
+def tidy(folder: Path) -> None:
+    """Remove what writers left behind that were killed while they wrote."""
+    for part in folder.glob("*.part"):
+        part.unlink(missing_ok=True)
+
+
 def save(path: Path, state: dict[str, Any]) -> None:
     """Write `state` to `path`; a reader sees the old file or the new one, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,6 +36,6 @@ def load(path: Path, device: str) -> dict[str, Any] | None:
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        message = f"the checkpoint {path} cannot be read ({error}); delete it to train from the start."
+        message = f"the checkpoint {path} cannot be read ({error}); delete it, or train with --from-scratch."
         raise WeightsError(message) from None
     return state

@@ -57,20 +57,17 @@ def read(path: Path) -> list[dict[str, str]]:
 def draw(path: Path, picture: Path) -> bool:
     """Draw loss and validation PSNR over the minutes into a picture; False where Matplotlib is not installed."""
     try:
-        import matplotlib
+        from matplotlib.figure import Figure  # not pyplot, which would meddle with a notebook's own figures
     except ImportError:
         return False
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
     lines = read(path)
     minutes = [float(line["elapsed_s"]) / 60 for line in lines]
-    figure, (above, below) = pyplot.subplots(2, sharex=True, figsize=(7, 6), layout="constrained")
+    figure = Figure(figsize=(7, 6), layout="constrained")
+    above, below = figure.subplots(2, sharex=True)
     above.plot(minutes, [float(line["loss"]) for line in lines])
     above.set(ylabel="loss", yscale="log")
     scored = [(minute, float(line["psnr"])) for minute, line in zip(minutes, lines, strict=True) if line["psnr"]]
     below.plot([minute for minute, _ in scored], [psnr for _, psnr in scored])
     below.set(xlabel="minutes", ylabel="validation PSNR (dB)")
     figure.savefig(picture)
-    pyplot.close(figure)
     return True

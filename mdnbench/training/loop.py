@@ -13,12 +13,12 @@ import torch
 
 from mdnbench import digests, paths
 from mdnbench import weights as store
-from mdnbench.errors import UsageError
-from mdnbench.training import log, optimisers
+from mdnbench.errors import Interrupted, UsageError
+from mdnbench.training import checkpoint, lock, log, optimisers
 from mdnbench.training.material import Material, gather
 from mdnbench.training.meter import Meter
 from mdnbench.training.recipe import Moment
-from mdnbench.training.state import State
+from mdnbench.training.state import CHECKPOINT, PLATEAU, State
 
 if TYPE_CHECKING:
     from mdnbench.names import Named
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 REPORT_EVERY_S = 5.0
 SAVE_EVERY_S = 60.0
+
+
+def _never() -> bool:
+    return False
 
 
 def train(
@@ -42,49 +46,52 @@ def train(
     resume: bool = True,
     name: str | None = None,
     report: Callable[[log.Progress], None] | None = None,
+    stop: Callable[[], bool] = _never,
 ) -> store.Weights:
     """Train a learned method and keep its weights under the home folder.
 
     `method` carries the network's options, `exclude` the ids of images to leave out (those that overlap test data).
     A training that was stopped goes on from its checkpoint unless `resume` is False. `report` is told how it stands.
+    `stop` is asked before every step; once it says so, a checkpoint is saved and Interrupted raised.
     """
     trainable = trainable_of(spec)
     folder = folder_of(method, recipe)
     torch.set_num_threads(threads or torch.get_num_threads())
     material = gather(recipe, data, noises, exclude, bool(method.values().get("colour")), device)
 
-    torch.manual_seed(recipe.seed)
-    network = trainable.network(blind=recipe.blind, **network_options(method))
-    state = State(network, recipe, len(material.images), device)
-    if resume:
-        state.resume(folder)
-    _loop(trainable, state, material, folder, report)
-
-    state.average.copy_to(network)
-    state.psnr = material.validator.psnr(network, recipe.blind, _autocast(state))
-    log.draw(folder / "log.csv", folder / "curve.png")
-    tensors = trainable.export(network) if trainable.export else network.state_dict()
-    card = _card(spec, method, data, state, material)
-    return store.save(paths.home() / "weights" / spec.name, name or folder.name, tensors, card)
+    with lock.held(folder):
+        checkpoint.tidy(folder)
+        torch.manual_seed(recipe.seed)
+        network = trainable.network(blind=recipe.blind, **network_options(method))
+        state = State(network, recipe, len(material.images), device, material.crops.digest)
+        state.resume(folder) if resume else state.discard(folder)
+        follow(trainable, state, material, folder, report, stop)
+        log.draw(folder / "log.csv", folder / "curve.png")
+        tensors = trainable.export(network) if trainable.export else network.state_dict()
+        card = _card(spec, method, data, state, material)
+        return store.save(paths.home() / "weights" / spec.name, name or folder.name, tensors, card)
 
 
-def _loop(
+def follow(
     trainable: Trainable,
     state: State,
     material: Material,
     folder: Path,
-    report: Callable[[log.Progress], None] | None,
+    report: Callable[[log.Progress], None] | None = None,
+    stop: Callable[[], bool] = _never,
 ) -> None:
-    """Train until the budget is used up."""
+    """Follow the recipe until its budget is used up; the network then has its averaged weights, validated.
+
+    Interrupted, with a checkpoint saved, where `stop` says so before.
+    """
     network, recipe, clock, optimiser = state.network, state.recipe, state.clock, state.optimiser
     autocast = _autocast(state)
     record = log.CsvLog(folder / "log.csv", clock.step)
     meter = Meter(recipe.batch * recipe.crop**2, clock, state.device)
-    falling = 1 - recipe.schedule.cooldown if recipe.schedule.kind == "wsd" else 1.0  # where a longer budget can go on
     saved_at = time.perf_counter()
     clock.start()
 
-    while (progress := clock.progress()) < 1:
+    while (progress := clock.progress()) < 1 and not stop():
         moment = Moment(clock.step, progress)
         lr = optimisers.rate(recipe.optimiser, recipe.schedule, clock.step, progress)
         for group in optimiser.param_groups:
@@ -111,17 +118,29 @@ def _loop(
             with state.average.in_place():
                 state.psnr = material.validator.psnr(network, recipe.blind, autocast)
         if validate or meter.due(REPORT_EVERY_S):
-            standing = meter.read(lr, state.psnr)
-            record.add(standing)
-            if report:
-                report(standing)
+            _tell(meter.read(lr, state.psnr), record, report)
+        if progress < recipe.schedule.falling <= clock.progress():
+            state.save(folder / PLATEAU)
         if time.perf_counter() - saved_at > SAVE_EVERY_S:
-            state.save(folder / "checkpoint.pt")
+            state.save(folder / CHECKPOINT)
             saved_at = time.perf_counter()
-        if progress < falling <= clock.progress():
-            state.save(folder / "plateau.pt")
 
-    state.save(folder / "checkpoint.pt")
+    state.save(folder / CHECKPOINT)
+    if progress < 1:
+        raise Interrupted(
+            f"the training was stopped after {clock.step} steps, {progress:.0%} of its budget, and a checkpoint saved; "
+            "the same command goes on from there."
+        )
+    state.average.copy_to(network)
+    state.psnr = material.validator.psnr(network, recipe.blind, autocast)
+    if meter.steps:
+        _tell(meter.read(lr, state.psnr), record, report)
+
+
+def _tell(standing: log.Progress, record: log.CsvLog, report: Callable[[log.Progress], None] | None) -> None:
+    record.add(standing)
+    if report:
+        report(standing)
 
 
 def trainable_of(spec: DenoiserSpec) -> Trainable:

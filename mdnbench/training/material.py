@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mdnbench.errors import UsageError
 from mdnbench.training import patches
 from mdnbench.training.mixture import Mixture
 from mdnbench.training.validation import Validator, held_out
@@ -54,6 +55,11 @@ def gather(
     everything = sorted(data.images)  # so that a manifest in another order trains the same
     held = held_out(everything, recipe.validation.count)
     used = tuple(image for image in everything if image not in {*held, *left_out})
+    if not used:
+        raise UsageError(
+            f"none of the {len(everything)} images of {data.name} is left to train on: {len(held)} are held out for "
+            f"validation and {len(left_out)} left out because they overlap test data; train on other data."
+        )
     images = patches.load(used, data.load, channels)
     copies = [patches.rescaled(image, scale) for scale in recipe.scales for image in images]
     checked = patches.load([image for image in held if image not in left_out], data.load, channels)

@@ -68,7 +68,7 @@ def _check(item: NoiseRange, noises: Mapping[str, NoiseSpec], blind: bool) -> No
         if name not in known:
             raise UnknownName(f"parameter of noise {item.family!r}", name, known)
     for option in spec.parameters:
-        if option.name not in item.ranges and option.default is None:
+        if option.name not in item.ranges:  # even where it has a default: the ranges say what weights are good for
             raise BadFile(f"the recipe's noise {item.family!r} lacks a range for {option.name}.")
     if not blind and spec.std(**{name: high for name, (_, high) in item.ranges.items()}) is None:
         raise BadFile(

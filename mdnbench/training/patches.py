@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ LUMA = (0.299, 0.587, 0.114)  # BT.601, as MATLAB's rgb2gray
 class Patches:
     """All images as bytes in one flat buffer on the device; crops, flips and transposes are index arithmetic.
 
-    `images` are uint8 (H, W, C), of any sizes, none smaller than the crop.
+    `images` are uint8 (H, W, C), of any sizes; those smaller than the crop are left alone. `digest` is of all pixels.
     """
 
     def __init__(self, images: Sequence[np.ndarray], crop: int, device: str, flips: str = "all") -> None:
@@ -31,6 +32,7 @@ class Patches:
         starts = np.concatenate([[0], np.cumsum(sizes.prod(axis=1))[:-1]])
         flat = np.concatenate([image.reshape(-1, image.shape[2]) for image in fitting])
         self.count, self.crop, self.flips = len(fitting), crop, flips
+        self.digest = hashlib.sha256(flat.data).hexdigest()
         self._pixels = torch.from_numpy(flat).to(device)  # (all pixels, C)
         self._sizes = torch.from_numpy(sizes).to(device)
         self._starts = torch.from_numpy(starts).to(device)

@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
-from mdnbench.errors import DataMissing
+from mdnbench.errors import UsageError, WeightsError
 from mdnbench.listener import Listener
 from mdnbench.planning import Plan, Work
 from mdnbench.training import session
 
 
-def train_missing(plan: Plan, listener: Listener) -> Plan:
-    """The plan with weights for every method; one that cannot be trained for lack of data is marked as skipped."""
+def train_missing(plan: Plan, listener: Listener, stop: Callable[[], bool] = lambda: False) -> Plan:
+    """The plan with weights for every method; one that cannot be trained, as for lack of data, is marked as skipped.
+
+    Interrupted, with a checkpoint saved, where `stop` says so.
+    """
     pending = {work.named.text: work for work in plan.works if work.training}
     if not pending:
         return plan
     minutes = plan.request.train_budget
+    if not minutes:
+        return dataclasses.replace(
+            plan, untrained=dict.fromkeys(pending, "it has no weights, and the train budget is 0.")
+        )
     listener.note(f"no weights for {', '.join(pending)}: each is trained now, for {minutes:g} minutes at most.")
-    skipped = {text: reason for text, work in pending.items() if (reason := _train(plan, work, minutes, listener))}
-    return dataclasses.replace(plan, untrained=skipped)
+    reasons = {text: _train(plan, work, minutes, listener, stop) for text, work in pending.items()}
+    return dataclasses.replace(plan, untrained={text: reason for text, reason in reasons.items() if reason})
 
 
-def _train(plan: Plan, work: Work, minutes: float, listener: Listener) -> str:
-    """Train one method; the reason where its data is not to be had."""
+def _train(plan: Plan, work: Work, minutes: float, listener: Listener, stop: Callable[[], bool]) -> str:
+    """Train one method; the reason where that cannot be done, which is no reason to give up the others."""
     order = session.Order(work.named, minutes=minutes, device=plan.device)
     try:
-        session.run(order, plan.registry, listener)
-    except DataMissing as error:
+        session.run(order, plan.registry, listener, stop)
+    except (UsageError, WeightsError) as error:
         return f"it has no weights and cannot be trained here: {error}"
     return ""

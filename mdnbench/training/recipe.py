@@ -85,6 +85,11 @@ class Schedule:
     final: float = 1e-6
     cooldown: float = 0.25
 
+    @property
+    def falling(self) -> float:
+        """The progress at which the learning rate begins to fall, until which the budget may still be changed."""
+        return 1 - self.cooldown if self.kind == "wsd" else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Validation:
@@ -169,25 +174,32 @@ def override(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
     """A recipe with some keys changed; a table changes key by key, but a budget is replaced as a whole."""
     table = _plain(recipe)
     for key, value in changes.items():
-        whole = key == "budget" or not isinstance(value, dict)
-        table[key] = value if whole else {**(table.get(key) or {}), **value}
+        old = table.get(key) or {}
+        partly = key != "budget" and isinstance(value, dict) and isinstance(old, dict)
+        table[key] = {**old, **value} if partly else value
     return checked(tomlfile.build(Recipe, _listed(table), "the recipe"), "with these changes")
 
 
 def checked(recipe: Recipe, name: str) -> Recipe:
     """The recipe itself if it makes sense; BadFile says what does not."""
-    budget = [value for value in dataclasses.astuple(recipe.budget) if value]
+    budget, mask = [value for value in dataclasses.astuple(recipe.budget) if value], recipe.mask
     problems = {
         "its budget must give one of minutes, steps and epochs, above 0": len(budget) == 1 and budget[0] > 0,
         "it needs at least one [[noise]] table": bool(recipe.noise),
         "a noise range must run from its low to its high end": all(
             low <= high for noise in recipe.noise for low, high in noise.ranges.values()
         ),
+        "a noise's weight must be above 0": all(noise.weight > 0 for noise in recipe.noise),
         "crop and batch must be at least 1": min(recipe.crop, recipe.batch) >= 1,
         "scales must lie above 0 and at most 1": bool(recipe.scales) and all(0 < s <= 1 for s in recipe.scales),
-        "the mask's ratios must lie from 0 to below 1": recipe.mask is None
-        or all(0 <= ratio < 1 for ratio in (recipe.mask.start, recipe.mask.end)),
+        "the mask's ratios must lie from 0 to below 1": mask is None or all(0 <= r < 1 for r in (mask.start, mask.end)),
+        "the mask's patch must be at least 1": mask is None or mask.patch >= 1,
         "ema must lie from 0 to below 1": 0 <= recipe.ema < 1,
+        "the learning rate must be above 0": recipe.optimiser.lr > 0,
+        "the schedule's cooldown must lie above 0 and at most 1": 0 < recipe.schedule.cooldown <= 1,
+        "validation must be every 1 or more steps, on 0 or more images, of 1 or more pixels a side": (
+            min(recipe.validation.every, recipe.validation.crop) >= 1 and recipe.validation.count >= 0
+        ),
     }
     for problem, fine in problems.items():
         if not fine:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import data
+from mdnbench import data, planning
 from mdnbench.errors import DataMissing, UnknownName
 from mdnbench.listener import Listener
 from mdnbench.names import Named
 from mdnbench.registry import Registry
 from mdnbench.specs import DatasetSpec, DenoiserSpec
 from mdnbench.training import recipe as recipes
-from mdnbench.weights import Weights
+from mdnbench.weights import Weights, check_name
 
 if TYPE_CHECKING:
     from mdnbench.training.log import Progress
@@ -45,10 +45,16 @@ def recipe_of(order: Order, spec: DenoiserSpec) -> Recipe:
     return changed.within(minutes=order.minutes, steps=order.steps, epochs=order.epochs)
 
 
-def run(order: Order, registry: Registry, listener: Listener) -> Weights:
-    """Train as ordered, images that overlap test data left out; DataMissing where the training data cannot be had."""
+def run(order: Order, registry: Registry, listener: Listener, stop: Callable[[], bool] = lambda: False) -> Weights:
+    """Train as ordered, images that overlap test data left out; DataMissing where the training data cannot be had.
+
+    `stop` is asked before every step; once it says so, a checkpoint is saved and Interrupted raised.
+    """
     from mdnbench.training import loop
 
+    device = planning.device(order.device)
+    if order.name is not None:
+        check_name(order.name)
     spec = registry.denoisers[order.method.name]
     recipe = recipe_of(order, spec)
     if recipe.data not in registry.datasets:
@@ -59,8 +65,9 @@ def run(order: Order, registry: Registry, listener: Listener) -> Weights:
     phase = f"training {order.method.text}"
     listener.begin(phase, 100)
     weights = loop.train(
-        spec, order.method, recipe, data=material, noises=registry.noises, exclude=exclude, device=order.device,
+        spec, order.method, recipe, data=material, noises=registry.noises, exclude=exclude, device=device,
         threads=order.threads, resume=order.resume, name=order.name, report=lambda each: _tell(listener, phase, each),
+        stop=stop,
     )  # fmt: skip
     listener.end(phase)
     return weights

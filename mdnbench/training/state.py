@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from mdnbench.errors import UsageError, WeightsError
 from mdnbench.rng import TorchRng
 from mdnbench.training import checkpoint, optimisers
 from mdnbench.training.average import Average
 from mdnbench.training.meter import Clock
 from mdnbench.training.recipe import Recipe
 
+CHECKPOINT = "checkpoint.pt"  # the latest
+PLATEAU = "plateau.pt"  # the last before a 'wsd' schedule lets its learning rate fall: a longer budget can go on there
+
 
 class State:
-    """A network in training: its optimiser, moving average, random numbers, clock and latest validation (dB)."""
+    """A network in training: its optimiser, moving average, random numbers, clock and latest validation (dB).
 
-    def __init__(self, network: torch.nn.Module, recipe: Recipe, images: int, device: str) -> None:
+    `images` are how many it is trained on, and `pixels` is their digest: a checkpoint of others is not continued.
+    """
+
+    def __init__(
+        self, network: torch.nn.Module, recipe: Recipe, images: int, device: str = "cpu", pixels: str = ""
+    ) -> None:
         network = network.to(device)
         if recipe.channels_last:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.network, self.recipe, self.device = network.train(), recipe, device
+        self.network, self.recipe, self.device, self.pixels = network.train(), recipe, device, pixels
         self.average = Average(network, recipe.ema)
         self.optimiser = optimisers.make(network, recipe.optimiser)
         self.generator = torch.Generator(device).manual_seed(recipe.seed)
@@ -36,27 +47,70 @@ class State:
             "average": self.average.values,
             "optimiser": self.optimiser.state_dict(),
             "generator": self.generator.get_state(),
+            "global": _random_states(self.device),
+            "pixels": self.pixels,
             "step": self.clock.step,
             "elapsed": self.clock.elapsed(),
+            "progress": self.clock.progress(),
             "psnr": self.psnr,
             "masked_steps": self.masked_steps,
             "budget": str(self.recipe.budget),
         }
         checkpoint.save(path, state)
 
+    def discard(self, folder: Path) -> None:
+        """Remove the folder's checkpoints: this training begins anew."""
+        for name in (CHECKPOINT, PLATEAU):
+            (folder / name).unlink(missing_ok=True)
+
     def resume(self, folder: Path) -> None:
         """Go on from the folder's checkpoint, if there is one.
 
-        Where the budget has changed since, go on from the checkpoint before the learning rate fell, if there is one.
+        Where the budget has changed since, go on from where the learning rate had not begun to fall. UsageError where
+        the new budget is too short for that, or the images are others now; WeightsError where the checkpoint is damaged
+        or of another network.
         """
-        state = checkpoint.load(folder / "checkpoint.pt", self.device)
-        if state and state["budget"] != str(self.recipe.budget):
-            state = checkpoint.load(folder / "plateau.pt", self.device) or state
-        if state is None:
+        saved = checkpoint.load(folder / CHECKPOINT, self.device)
+        if saved is None:
             return
-        self.network.load_state_dict(state["network"])
-        self.average.load(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.generator.set_state(state["generator"].cpu())
-        self.clock.step, self.clock.before = state["step"], state["elapsed"]
-        self.psnr, self.masked_steps = state["psnr"], state["masked_steps"]
+        changed = saved["budget"] != str(self.recipe.budget)
+        if changed:
+            saved = checkpoint.load(folder / PLATEAU, self.device) or saved
+        if saved.get("pixels", self.pixels) != self.pixels:
+            raise UsageError(
+                f"the training in {folder} was begun on other images: the data, or what is left out of it for "
+                "overlapping test data, has changed since; train from scratch (--from-scratch)."
+            )
+        try:
+            self._take(saved)
+        except (RuntimeError, ValueError, KeyError) as error:
+            first = (str(error).splitlines() or [type(error).__name__])[0]
+            message = f"the checkpoint in {folder} is not of this network ({first}); train it with --from-scratch."
+            raise WeightsError(message) from None
+        if changed and max(saved.get("progress", 0.0), self.clock.progress()) >= self.recipe.schedule.falling:
+            raise UsageError(
+                f"the training in {folder} has gone on for {self.clock.step} steps, "
+                f"{self.clock.before / 60:.1f} minutes, with another budget ({saved['budget']}), and cannot go on with "
+                f"this one ({self.recipe.budget}); give a longer one, or --from-scratch."
+            )
+
+    def _take(self, saved: dict[str, Any]) -> None:
+        """Be what a checkpoint says."""
+        self.network.load_state_dict(saved["network"])
+        self.average.load(saved["average"])
+        self.optimiser.load_state_dict(saved["optimiser"])
+        self.generator.set_state(saved["generator"].cpu())
+        _set_random_states(saved.get("global", ()), self.device)
+        self.clock.step, self.clock.before = saved["step"], saved["elapsed"]
+        self.psnr, self.masked_steps = saved["psnr"], saved["masked_steps"]
+
+
+def _random_states(device: str) -> list[torch.Tensor]:
+    """The global generators' states, on which a stranger's dropout may depend."""
+    states = [torch.get_rng_state()]
+    return [*states, torch.cuda.get_rng_state(device)] if torch.device(device).type == "cuda" else states
+
+
+def _set_random_states(states: Sequence[torch.Tensor], device: str) -> None:
+    for index, state in enumerate(states):
+        torch.cuda.set_rng_state(state.cpu(), device) if index else torch.set_rng_state(state.cpu())

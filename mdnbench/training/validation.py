@@ -31,9 +31,9 @@ class Validator:
     ) -> None:
         """`images` are uint8 (H, W, C), held out of the training; their centres are used."""
         crop = min([settings.crop, *(side for image in images for side in image.shape[:2])])
-        centres = [_centre(image, crop) for image in images]
-        self._clean = torch.from_numpy(np.stack(centres)).permute(0, 3, 1, 2).float().div_(255).to(device)
-        self._noisy = [self._make(text, noises) for text in settings.noise]
+        centres = np.stack([_centre(image, crop) for image in images]) if images else np.empty((0, 1, 1, 1), np.uint8)
+        self._clean = torch.from_numpy(centres).permute(0, 3, 1, 2).float().div_(255).to(device)
+        self._noisy = [self._make(text, noises) for text in settings.noise] if images else []
 
     def _make(self, text: str, noises: Mapping[str, NoiseSpec]) -> tuple[torch.Tensor, torch.Tensor | None]:
         name, given = names.split_noise(text)
@@ -46,8 +46,8 @@ class Validator:
         return noisy, None if std is None else torch.full((1, 1, 1, 1), std, device=noisy.device)
 
     @torch.no_grad()
-    def psnr(self, network: torch.nn.Module, blind: bool, autocast: torch.autocast) -> float:
-        """The mean PSNR over all noises and crops; the network is put into evaluation mode and back."""
+    def psnr(self, network: torch.nn.Module, blind: bool, autocast: torch.autocast) -> float | None:
+        """The mean PSNR over all noises and crops, None if there are none; the network is left in training mode."""
         network.eval()
         values = []
         for noisy, std in self._noisy:
@@ -57,7 +57,7 @@ class Validator:
                 error = (estimate.float().clamp(0, 1) - clean).square().mean()
                 values.append(-10 * torch.log10(error).item())
         network.train()
-        return float(np.mean(values)) if values else float("nan")
+        return float(np.mean(values)) if values else None
 
 
 def _centre(image: np.ndarray, crop: int) -> np.ndarray:

@@ -59,7 +59,12 @@ def _convolution(tensors: dict[str, torch.Tensor], index: int) -> tuple[torch.Te
     weight = tensors.get("weight")
     if weight is None or weight.ndim != 4 or weight.shape[2:] != (3, 3):
         raise WeightsError(f"layer {index} is neither a 3×3 convolution nor a batch normalisation; this is no DnCNN.")
-    return weight, tensors.get("bias", torch.zeros(len(weight)))
+    bias = tensors.get("bias", torch.zeros(len(weight)))
+    if bias.shape != (len(weight),):
+        raise WeightsError(
+            f"layer {index} has a bias of {tuple(bias.shape)} for {len(weight)} outputs; this is no DnCNN."
+        )
+    return weight, bias
 
 
 def _folded(
