@@ -1,0 +1,250 @@
+"""The leak guard: what it finds, what it leaves alone, and what it remembers."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+import skimage
+
+from mdnbench import images, leaks, paths, registry
+from mdnbench.errors import DataMissing, StoreError
+from mdnbench.leaks import Leak
+from mdnbench.specs import DatasetSpec, Image
+
+PHOTOGRAPHS = ("camera.png", "astronaut.png", "chelsea.png", "coffee.png", "coins.png", "rocket.jpg", "brick.png",
+               "grass.png", "gravel.png", "moon.png", "ihc.png", "motorcycle_left.png")  # fmt: skip
+
+
+def photograph(name: str) -> Image:
+    """One of scikit-image's own photographs in gray, its longer side at most 512 pixels."""
+    image = images.to_gray(images.read_image(Path(skimage.__file__).parent / "data" / name))
+    return scaled(image, min(1.0, 512 / max(image.shape)))
+
+
+def scaled(image: Image, scale: float) -> Image:
+    """The image at another size, by Pillow's bicubic filter."""
+    height, width = (round(side * scale) for side in image.shape)
+    picture = PIL.Image.fromarray(image).resize((width, height), PIL.Image.Resampling.BICUBIC)
+    return np.asarray(picture).clip(0, 1)
+
+
+def recompressed(image: Image, quality: int) -> Image:
+    """The image after a JPEG file."""
+    file = io.BytesIO()
+    PIL.Image.fromarray((image * 255).round().astype(np.uint8)).save(file, "JPEG", quality=quality)
+    return np.asarray(PIL.Image.open(file), dtype=np.float32) / np.float32(255)
+
+
+def cut(image: Image, share: float, rng: np.random.Generator) -> Image:
+    """A part with this share of the area, of the same shape, from anywhere in the image."""
+    height, width = (round(side * share**0.5) for side in image.shape)
+    top, left = (int(rng.integers(whole - part + 1)) for whole, part in zip(image.shape, (height, width), strict=True))
+    return image[top : top + height, left : left + width]
+
+
+def laid_over(image: Image, part: Image, top: int, left: int) -> Image:
+    """The image with another upon it, whose corner may be outside."""
+    result = image.copy()
+    there = result[max(0, top) : max(0, top + part.shape[0]), max(0, left) : max(0, left + part.shape[1])]
+    there[...] = part[max(0, -top) :, max(0, -left) :][: there.shape[0], : there.shape[1]]
+    return result
+
+
+def dataset(pictures: dict[str, Image], name: str = "own") -> DatasetSpec:
+    """A data set of images in memory."""
+    return DatasetSpec(name, "made for a test", "train", 0, tuple(pictures), pictures.__getitem__)
+
+
+def found(train: dict[str, Image], test: Image) -> dict[str, Leak]:
+    """The leaks of one test image, by training image."""
+    return {leak.train_id: leak for leak in leaks.find_leaks(dataset(train), dataset({"it": test}))}
+
+
+def test_parts_in_every_orientation_are_found() -> None:
+    """A quarter, half and all of an image are found mirrored and turned, and it is said how."""
+    test, rng = photograph("chelsea.png"), np.random.default_rng(1)
+    train = {
+        f"{share} {turns} {flipped}": np.rot90(cut(test, share, rng)[:, :: -1 if flipped else 1], turns)
+        for share, turns, flipped in itertools.product((0.25, 0.5, 1.0), range(4), (False, True))
+    }
+    result = found(train, test)
+    assert set(result) == set(train)
+    for name, leak in result.items():
+        assert name.split()[1:] == [str(leak.rotation_degrees // 90), str(leak.flipped)]
+        assert leak.overlap == pytest.approx(float(name.split()[0]), rel=0.05)
+        assert leak.scale == pytest.approx(1, abs=0.02)
+        assert leak.inliers > 20
+        assert leak.correlation > 0.8
+
+
+def test_a_vertical_flip_is_half_a_turn_of_a_horizontal_one() -> None:
+    """An image upside down, not turned, is found as flipped and turned by 180 degrees."""
+    test = photograph("coffee.png")
+    leak = found({"upside down": test[::-1]}, test)["upside down"]
+    assert (leak.flipped, leak.rotation_degrees) == (True, 180)
+
+
+@pytest.mark.parametrize("name", ["astronaut.png", "gravel.png", "moon.png"])
+def test_rescaled_and_recompressed_quarters_are_found(name: str) -> None:
+    """A quarter of a 256×256 image is found at every scale and JPEG quality promised: faces, texture, smooth ground."""
+    test, rng = scaled(photograph(name), 0.5), np.random.default_rng(2)
+    train = {
+        f"{scale} {quality}": recompressed(scaled(cut(test, 0.25, rng), scale), quality)
+        for scale, quality in itertools.product((0.7, 0.85, 1.0, 1.2, 1.4), (30, 60, 90))
+    }
+    result = found(train, test)
+    assert set(result) == set(train)
+    for key, leak in result.items():
+        assert leak.scale == pytest.approx(float(key.split()[0]), rel=0.03)
+
+
+def test_all_at_once_is_found_in_other_photographs() -> None:
+    """Test images that hang over the edges of other photographs, turned, rescaled and recompressed, are found there."""
+    rng = np.random.default_rng(3)
+    ground = photograph("motorcycle_left.png")
+    train, tests, expected = {}, {}, {}
+    for name in PHOTOGRAPHS[:8]:
+        tests[name] = scaled(photograph(name), 0.5)
+        scale, turns, flipped = float(rng.uniform(0.7, 1.4)), int(rng.integers(4)), bool(rng.integers(2))
+        part = scaled(np.rot90(tests[name][:, :: -1 if flipped else 1], turns), scale)
+        top, left = -(part.shape[0] // 3), ground.shape[1] - 2 * part.shape[1] // 3
+        train[f"with {name}"] = recompressed(laid_over(ground, part, top, left), int(rng.integers(30, 91)))
+        expected[f"with {name}"] = (name, turns * 90, flipped, scale, top, left)
+    result = {leak.train_id: leak for leak in leaks.find_leaks(dataset(train), dataset(tests))}
+    assert set(result) == set(train)
+    for key, (name, degrees, flipped, scale, top, left) in expected.items():
+        leak = result[key]
+        assert (leak.test_id, leak.rotation_degrees, leak.flipped) == (name, degrees, flipped)
+        assert leak.scale == pytest.approx(scale, rel=0.03)
+        assert leak.overlap == pytest.approx(4 / 9, abs=0.03)
+        assert (leak.top, leak.left) == pytest.approx((top, left), abs=6)
+
+
+def test_a_test_image_inside_a_larger_colour_photograph_is_found() -> None:
+    """A gray test image cut from a colour photograph is found in the whole photograph, with an overlap of all of it."""
+    whole = images.read_image(Path(skimage.__file__).parent / "data" / "coffee.png")
+    test = images.to_gray(whole)[100:356, 40:296]
+    leak = found({"whole": whole}, test)["whole"]
+    assert (leak.overlap, leak.scale) == pytest.approx((1, 1), abs=0.01)
+    assert (leak.top, leak.left) == pytest.approx((100, 40), abs=2)
+
+
+def test_different_photographs_raise_no_alarm() -> None:
+    """No photograph is found in another one, however alike the textures."""
+    pictures = {name: scaled(photograph(name), 0.75) for name in PHOTOGRAPHS}
+    result = leaks.find_leaks(dataset(pictures), dataset({name: pictures[name] for name in PHOTOGRAPHS[4:10]}))
+    assert {(leak.train_id, leak.test_id) for leak in result} == {(name, name) for name in PHOTOGRAPHS[4:10]}
+
+
+@pytest.mark.parametrize("name", ["brick.png", "grass.png", "gravel.png", "moon.png"])
+def test_the_other_half_of_a_texture_raises_no_alarm(name: str) -> None:
+    """Two parts of one photograph that share nothing are not a leak, though they look alike."""
+    image = photograph(name)
+    middle = image.shape[1] // 2
+    assert not found({"right": image[:, middle:]}, image[:, :middle])
+
+
+def test_images_that_show_nothing_raise_no_alarm() -> None:
+    """Flat, tiny and narrow images, and pure noise, are compared without harm and never found."""
+    rng = np.random.default_rng(4)
+    pictures: dict[str, Image] = {
+        "flat": np.full((64, 64), 0.5, np.float32),
+        "dot": np.ones((1, 1), np.float32),
+        "line": rng.random((1, 300), dtype=np.float32),
+        "narrow": rng.random((300, 3), dtype=np.float32),
+        "tiny": rng.random((9, 9), dtype=np.float32),
+        "noise": rng.random((90, 120), dtype=np.float32),
+        "photograph": photograph("camera.png"),
+    }
+    result = leaks.find_leaks(dataset(pictures), dataset(pictures))
+    assert {(leak.train_id, leak.test_id) for leak in result} == {("noise", "noise"), ("photograph", "photograph")}
+
+
+def test_the_number_of_jobs_changes_nothing_and_progress_is_told() -> None:
+    """One thread and three find the same, and progress counts the training images to the last."""
+    test = scaled(photograph("coins.png"), 0.5)
+    train = dataset({"half": test[:80], "other": scaled(photograph("grass.png"), 0.5), "turned": np.rot90(test)})
+    told: list[tuple[int, int]] = []
+    alone = leaks.find_leaks(train, dataset({"it": test}), jobs=1)
+    together = leaks.find_leaks(train, dataset({"it": test}), jobs=3, progress=lambda *step: told.append(step))
+    assert alone == together
+    assert [leak.train_id for leak in alone] == ["half", "turned"]
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_an_image_that_cannot_be_loaded_ends_the_search() -> None:
+    """The error of a data set's own load reaches the caller."""
+    test = dataset({"it": scaled(photograph("coins.png"), 0.5)})
+    broken = DatasetSpec("broken", "", "train", 1, ("a", "b"), dict[str, Image]().__getitem__)
+    with pytest.raises(KeyError):
+        leaks.find_leaks(broken, test)
+
+
+def test_findings_are_remembered_until_a_pixel_changes() -> None:
+    """The second call reads the file, whatever it says; other pixels, or a damaged file, are looked at anew."""
+    test = scaled(photograph("coins.png"), 0.5)
+    train = {"part": test[:90].copy()}
+    first = leaks.cached_leaks(dataset(train), dataset({"it": test}))
+    (file,) = (paths.home() / "leaks").iterdir()
+    content = json.loads(file.read_text(encoding="utf-8"))
+    assert [Leak(**entry) for entry in content["leaks"]] == list(first)
+    assert json.loads(json.dumps([asdict(leak) for leak in first])) == content["leaks"]
+
+    file.write_text(json.dumps({**content, "leaks": []}), encoding="utf-8")
+    assert leaks.cached_leaks(dataset(train), dataset({"it": test})) == ()
+    file.write_text("{", encoding="utf-8")
+    assert leaks.cached_leaks(dataset(train), dataset({"it": test})) == first
+    train["part"][0, 0] += 0.1
+    assert len(leaks.cached_leaks(dataset(train), dataset({"it": test}))) == 1
+    assert len(list((paths.home() / "leaks").iterdir())) == 2
+
+
+def test_a_home_that_cannot_be_written_is_named(workspace: Path) -> None:
+    """Where MDNBENCH_HOME is a file, the message says that nothing can be remembered there."""
+    (workspace / "home").write_text("", encoding="utf-8")
+    test = dataset({"it": scaled(photograph("coins.png"), 0.25)})
+    with pytest.raises(StoreError, match="MDNBENCH_HOME"):
+        leaks.cached_leaks(test, test)
+
+
+def test_the_picture_shows_both_images_with_the_overlap_outlined(tmp_path: Path) -> None:
+    """The picture holds the training image, a gap and the scaled test image, and only its outlines are in colour."""
+    test = dataset({"it": scaled(photograph("camera.png"), 0.5)})
+    train = dataset({"part": np.rot90(test.load("it")[:128])})
+    (leak,) = leaks.find_leaks(train, test)
+    picture = images.read_image(leaks.picture_of(leak, train, test, tmp_path / "leak.png"))
+    height, width = picture.shape[:2]
+    assert height == pytest.approx(256, abs=2)
+    assert width == pytest.approx(128 + 12 + 256, abs=2)
+    coloured = (picture[..., 0] - picture[..., 2]) > 0.9
+    assert coloured[:2, :126].all()
+    assert coloured[3:250, 140:142].all()
+    assert not coloured[10:100, 10:100].any()
+
+
+def test_importing_the_guard_is_cheap() -> None:
+    """Neither SciPy nor torch is imported before there is anything to compare."""
+    code = "import sys, mdnbench.leaks; print([name for name in ('scipy', 'torch', 'skimage') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_set12_has_its_starfish_from_bsd400() -> None:
+    """The one overlap of the usual training and test sets is found: Starfish is a part of BSD400's 12003."""
+    known = registry.load().datasets
+    try:
+        train, test = {"12003": known["bsd400"].load("12003")}, known["set12"].load("04")
+    except DataMissing as error:
+        pytest.skip(f"needs bsd400 and set12: {error}")
+    leak = found(train, test)["12003"]
+    assert (leak.overlap, leak.scale, leak.correlation) == pytest.approx((1, 1, 1), abs=0.03)
+    assert (leak.rotation_degrees, leak.flipped) == (0, False)
