@@ -107,6 +107,15 @@ class Plan:
         """The metrics' revisions, by name."""
         return {name: spec.revision for name, spec in self.metrics.items()}
 
+    @cached_property
+    def _input_rule(self) -> str:
+        return self.protocol.input.digest
+
+    @cached_property
+    def pixels(self) -> Mapping[str, int]:
+        """How many pixels each image has, by id."""
+        return {image.id: image.pixels for image in self.images}
+
     def cells(self, work: Work) -> Iterator[tuple[int, Cell]]:
         """A work's cells with their positions in the plan, big images first."""
         start = work.index * self.cells_per_work
@@ -129,7 +138,7 @@ class Plan:
             method=work.named.text,
             noise_info=info,
             case=case,
-            output=of_parts("output", case, self.protocol.input.digest, work.identity),
+            output=of_parts("output", case, self._input_rule, work.identity),
         )
 
     def _work(self, index: int, named: Named, noise: PlannedNoise) -> Work:

@@ -33,6 +33,7 @@ class Coordinator:
     def __post_init__(self) -> None:
         self.tally = Tally()
         self._rule = self.plan.protocol.scoring.digest
+        self._provenances = [provenance_of(self.plan, work) for work in self.plan.works]
         self._metrics = tuple(name for name in self.plan.metrics if name not in self.unavailable)
         self._run = self.store.start_run(self.plan.name, self.plan.size, facts(self.plan, self.unavailable))
 
@@ -82,7 +83,7 @@ class Coordinator:
 
     def _skip(self, work: Work) -> None:
         self.listener.note(f"{work.named} is skipped: {work.skip}")
-        provenance = provenance_of(self.plan, work)
+        provenance = self._provenances[work.index]
         with self.store.transaction():
             for position, cell in self.plan.cells(work):
                 outcome = Outcome(cell.output, "skipped", work.skip)
@@ -105,7 +106,7 @@ class Coordinator:
             identity = self.store.outputs([task.cell.output])[task.cell.output].id
             self.store.save_scores(identity, outcome, self._rule, self.plan.revisions)
             return identity
-        provenance = provenance_of(self.plan, self.plan.works[task.job])
+        provenance = self._provenances[task.job]
         return self.store.save(task.cell, outcome, self._rule, self.plan.revisions, provenance)
 
     def _unscored(self, outcome: Outcome) -> tuple[MetricScore, ...]:

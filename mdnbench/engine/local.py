@@ -14,7 +14,7 @@ from mdnbench.stopping import Stop
 from mdnbench.engine.tasks import Setup, Task
 from mdnbench.records import Outcome
 
-WATCH_S = 0.25
+WATCH_S = 0.5
 RETRIES = 2
 
 Batch = list[tuple[Task, Outcome]]

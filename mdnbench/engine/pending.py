@@ -43,7 +43,7 @@ def _task(
     plan: Plan, work: Work, position: int, cell: Cell, row: StoredOutput | None, metrics: tuple[str, ...], images: Path
 ) -> Task:
     keep = {"all": True, "none": False}.get(plan.request.keep_images, cell.seed == 0)
-    pixels = next(image.pixels for image in plan.images if image.id == cell.image)
+    pixels = plan.pixels[cell.image]
     path = path_of(images, row.output_digest) if row and row.status == "ok" else None
     kept = path if path and path.is_file() else None
     everything = metrics if kept else tuple(name for name in plan.metrics if name in metrics or row)
