@@ -120,7 +120,7 @@ class LocalEngine:
 
     def _watch(self) -> None:
         now = time.monotonic()
-        if now - self._watched >= WATCH_S:
+        if now - self._watched >= WATCH_S / 2:  # half, or every other look would come a moment too early
             self._watched = now
             for slot in self._slots:
                 slot.watch()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -15,7 +16,6 @@ from mdnbench.engine.tasks import Setup, Task
 from mdnbench.records import Outcome
 
 if TYPE_CHECKING:
-
     from mdnbench.records import Case, NoiseInfo
     from mdnbench.specs import Denoise, Image
 
@@ -29,16 +29,22 @@ _folder = "."
 
 
 def start(setup: Setup, pid: Any = None) -> None:
-    """Begin a worker: one thread, deaf to Ctrl-C (the coordinator decides), a process group of its own."""
+    """Begin a worker: one thread, deaf to Ctrl-C (the coordinator decides), a process group of its own.
+
+    What plugins print goes to stderr: stdout is for the coordinator's data.
+    """
     global _setup, _folder
     for variable in THREAD_VARIABLES:  # before NumPy or torch are imported here
         os.environ[variable] = "1"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError):
+        os.dup2(2, 1)
     if hasattr(os, "setsid"):
         os.setsid()
     if pid is not None:
         pid.value = os.getpid()
     _setup, _folder = setup, str(Path.cwd())
+    import torch  # noqa: F401 (now, so that no cell's time limit has to pay for it)
 
 
 def run(task: Task) -> Outcome:
@@ -63,10 +69,12 @@ def run(task: Task) -> Outcome:
 def _compute(task: Task) -> Outcome:
     from mdnbench.digests import of_pixels
 
+    _clean_slate(0)
     case = _case(task)
     if task.kept is not None:
         return _rescore(task, case)
     image, seconds = _denoise(task, case)
+    _clean_slate(0)
     return Outcome(
         task.cell.output,
         "ok",
@@ -93,9 +101,9 @@ def _denoise(task: Task, case: Case) -> tuple[Image, float]:
     from mdnbench.adapters import to_numpy, to_tensor
 
     assert _setup is not None
-    _clean_slate(task.cell.case)
     denoise, wants = built(task.job)
     told = tell(case.info, wants)
+    _clean_slate(int(task.cell.case[:8], 16))  # after the building, which happens in some cells and not in others
     noisy = to_tensor(case.noisy).to(_setup.device)  # (1, C, H, W)
     original = noisy.clone()
     with torch.no_grad():
@@ -168,39 +176,36 @@ def built(index: int) -> tuple[Denoise, str]:
     job = _setup.jobs[index]
     spec = _registry().denoisers[job.method.name]
     options = {name: value for name, value in job.method.options if name != "weights"}
+    _clean_slate(0)
     return spec.build(options, _setup.device, job.weights), spec.wants
 
 
 @lru_cache(maxsize=8)
 def _scorer(name: str) -> Any:
-    """A metric, built; one that cannot be is a scorer that says why, so that the others still count."""
-    from mdnbench.errors import Unavailable
-
+    """A metric, built; one that cannot be is a scorer that says why each time, so that the others still count."""
     try:
         return _registry().metrics[name].build("cpu")
-    except Unavailable as error:
-        reason = str(error)
+    except Exception as error:
+        why = error
 
-        def unavailable(denoised: Image, clean: Image) -> float:
-            raise Unavailable(reason)
+        def broken(denoised: Image, clean: Image) -> float:
+            raise why
 
-        return unavailable
+        return broken
 
 
-def _clean_slate(case: str) -> None:
-    """Undo what an earlier cell may have left behind: seeds, default type, thread counts, working directory."""
+def _clean_slate(seed: int) -> None:
+    """Undo what a plugin may have left behind: seeds, default type, thread counts, working directory."""
     import numpy as np
     import torch
 
-    seed = int(case[:8], 16)
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
     torch.set_default_dtype(torch.float32)
     if torch.get_num_threads() != 1:
         torch.set_num_threads(1)
-    if str(Path.cwd()) != _folder:
-        os.chdir(_folder)
+    os.chdir(_folder)  # asking where we are fails where a plugin has removed the folder
 
 
 def synchronise(device: str) -> None:

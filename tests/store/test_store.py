@@ -1,0 +1,263 @@
+"""The store: what it creates, what it refuses and leaves alone, and what a transaction holds together."""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mdnbench.digests import of_pixels
+from mdnbench.errors import StoreError
+from mdnbench.records import Cell, MetricScore, Outcome
+from mdnbench.registry import load
+from mdnbench.store import Store, kept, open_store, schema
+
+CELL = Cell("sk12", "01", "d" * 64, "gaussian:sigma=50", 0, "noisy", "known", "case", "output")
+SCORES = (MetricScore("psnr", "ok", 14.5), MetricScore("lpips", "skipped", None, "no backbone"))
+OUTCOME = Outcome("output", "ok", seconds=0.5, noisy_digest="n", output_digest="o", scores=SCORES)
+REVISIONS = {"psnr": "1", "ssim": "1", "lpips": "1"}
+PROVENANCE = {"revision": "1", "weights_digest": ""}
+
+OPENER = """
+import sys, time
+from pathlib import Path
+from mdnbench.store import open_store
+time.sleep(max(0, float(sys.argv[1]) - time.time()))
+store = open_store(Path("shared/results.sqlite"))
+for name in range(5):
+    store.start_run(f"{sys.argv[2]}-{name}", 1, {})
+"""
+
+
+@pytest.fixture
+def store(workspace: Path) -> Iterator[Store]:
+    """An empty store."""
+    found = open_store(workspace / ".mdnbench" / "results.sqlite")
+    yield found
+    found.close()
+
+
+def save(store: Store, cell: Cell = CELL, outcome: Outcome = OUTCOME) -> int:
+    """One outcome, committed."""
+    with store.transaction():
+        return store.save(cell, outcome, "rule", REVISIONS, PROVENANCE)
+
+
+def test_a_store_is_made_from_nothing(store: Store) -> None:
+    """A new file has every table, our mark, this schema's version, and write-ahead logging."""
+    names = {row[0] for row in store.select("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert names == {"provenances", "outputs", "scores", "runs", "run_cells", "timings"}
+    assert next(store.select("PRAGMA user_version"))[0] == schema.VERSION
+    assert next(store.select("PRAGMA application_id"))[0] == schema.APPLICATION_ID
+    assert store.wal
+
+
+def test_a_store_is_opened_again_with_all_that_it_held(store: Store) -> None:
+    """Closed and opened, the outcome and its scores are there."""
+    identity = save(store)
+    store.close()
+    again = open_store(store.path)
+    assert again.outputs(["output", "other"])["output"].id == identity
+    assert again.scored([identity], "rule", REVISIONS) == {identity: {"psnr"}}
+    again.close()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"this is a text and no database, long enough to have a header of its own" * 9, b"SQLite format 3\0" * 40],
+)
+def test_fault_29_what_is_no_sqlite_file_is_refused_and_left_alone(workspace: Path, content: bytes) -> None:
+    """A text, or a damaged header: the message names the file, which keeps every byte."""
+    path = workspace / "results.sqlite"
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="Move it away or choose another folder") as error:
+        open_store(path)
+    assert str(path) in str(error.value)
+    assert path.read_bytes() == content
+    assert [each.name for each in workspace.iterdir()] == ["results.sqlite"]
+
+
+def test_fault_29_a_file_damaged_inside_is_refused_by_name(store: Store) -> None:
+    """A page that was overwritten is found when it is read: one message with the path, no traceback."""
+    for number in range(400):
+        save(store, dataclasses.replace(CELL, output=f"output-{number}"), OUTCOME)
+    store.close()
+    content = bytearray(store.path.read_bytes())
+    content[4096 * 2 :] = b"\xa5" * (len(content) - 4096 * 2)
+    store.path.write_bytes(content)
+    damaged = open_store(store.path)
+    with pytest.raises(StoreError, match=r"cannot be read: .*malformed.*restore it from a copy"):
+        list(damaged.outputs([f"output-{number}" for number in range(400)]))
+    damaged.close()
+    assert store.path.read_bytes() == content
+
+
+def test_a_foreign_database_is_refused_and_left_alone(workspace: Path) -> None:
+    """Another program's SQLite file is not ours to write to."""
+    path = workspace / "results.sqlite"
+    with sqlite3.connect(path) as foreign:
+        foreign.execute("CREATE TABLE photos (id INTEGER)")
+    foreign.close()
+    content = path.read_bytes()
+    with pytest.raises(StoreError, match="not one of mdnbench's; it is left alone"):
+        open_store(path)
+    assert path.read_bytes() == content
+
+
+def test_a_newer_store_is_refused_and_left_alone(store: Store) -> None:
+    """A store of a later version says what to do, and is not brought down to this one."""
+    store.connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+    store.close()
+    content = store.path.read_bytes()
+    with pytest.raises(StoreError, match=f"schema {schema.VERSION + 1}, newer than this mdnbench .* upgrade mdnbench"):
+        open_store(store.path)
+    assert store.path.read_bytes() == content
+
+
+def test_a_folder_in_the_way_is_refused(workspace: Path) -> None:
+    """What cannot be opened or made is an error with its path."""
+    with pytest.raises(StoreError, match="cannot be used"):
+        open_store(workspace)
+    (workspace / "file").write_text("a file where a folder should be")
+    with pytest.raises(StoreError, match="cannot be used"):
+        open_store(workspace / "file" / "results.sqlite")
+
+
+def test_many_processes_may_open_one_new_store(workspace: Path) -> None:
+    """Whoever comes first creates it; the others find it whole, and nobody is told that it is locked or foreign."""
+    for turn in range(3):
+        folder = workspace / str(turn)
+        folder.mkdir()
+        start = time.time() + 0.5
+        openers = [
+            subprocess.Popen(
+                [sys.executable, "-c", OPENER, str(start), str(number)], cwd=folder, stderr=subprocess.PIPE, text=True
+            )
+            for number in range(5)
+        ]
+        assert [opener.communicate(timeout=60)[1] for opener in openers] == [""] * 5
+        found = open_store(folder / "shared" / "results.sqlite")
+        assert len(found.run_names()) == 25
+        found.close()
+
+
+def test_a_transaction_is_all_or_nothing(store: Store) -> None:
+    """What fails half-way leaves nothing behind, and the store goes on working, provenance included."""
+
+    def half() -> None:
+        with store.transaction():
+            store.save(CELL, OUTCOME, "rule", REVISIONS, PROVENANCE)
+            raise RuntimeError("half-way")
+
+    with pytest.raises(RuntimeError, match="half-way"):
+        half()
+    assert store.outputs(["output"]) == {}
+    assert list(store.select("SELECT * FROM scores")) == []
+    identity = save(store)
+    assert store.outputs(["output"])["output"].id == identity
+
+
+def test_a_refused_write_is_a_store_error(store: Store) -> None:
+    """What SQLite refuses becomes our error, with the path."""
+    with pytest.raises(StoreError, match="cannot be written"), store.transaction():
+        store.connection.execute("INSERT INTO scores VALUES (99, 'rule', 'psnr', '1', 'ok', '', 1.0)")
+
+
+def test_a_full_disk_is_a_store_error_and_loses_nothing(store: Store) -> None:
+    """When the file may not grow any more, what was committed stays and the message says so."""
+    save(store)
+    pages = next(store.select("PRAGMA page_count"))[0]
+    store.connection.execute(f"PRAGMA max_page_count = {pages}")
+    long = dataclasses.replace(OUTCOME, traceback="x" * 100_000)
+    with pytest.raises(StoreError, match="database or disk is full"):
+        save(store, dataclasses.replace(CELL, output="other"), long)
+    assert set(store.outputs(["output", "other"])) == {"output"}
+
+
+def test_an_output_is_replaced_by_a_later_one(store: Store) -> None:
+    """The same key keeps its identity; status, reason and scores are the later ones."""
+    failed = Outcome("output", "failed", "RuntimeError: no luck", "Traceback …")
+    first = save(store, CELL, failed)
+    assert store.outputs(["output"])["output"].status == "failed"
+    second = save(store)
+    assert first == second
+    (row,) = store.select("SELECT status, reason, traceback FROM outputs")
+    assert row == ("ok", "", "")
+
+
+def test_scores_count_for_their_rule_and_revision_only(store: Store) -> None:
+    """A score under another rule, of another revision, or without a value does not answer."""
+    identity = save(store)
+    assert store.scored([identity], "rule", REVISIONS) == {identity: {"psnr"}}
+    assert store.scored([identity], "other rule", REVISIONS) == {}
+    assert store.scored([identity], "rule", {**REVISIONS, "psnr": "2"}) == {}
+
+
+def test_a_run_begins_anew_under_its_name(store: Store) -> None:
+    """The same name is the same run: its facts are the new ones, its cells those of the new beginning."""
+    identity = save(store)
+    run = store.start_run("a", 3, {"seeds": 1})
+    with store.transaction():
+        store.add_cells(run, [(0, identity, CELL)])
+    store.finish_run(run)
+    found = store.run("a")
+    assert found is not None
+    assert found.finished
+    assert store.start_run("a", 5, {"seeds": 2}) == run
+    found = store.run("a")
+    assert found is not None
+    assert (found.planned, found.finished, found.facts) == (5, "", {"seeds": 2})
+    assert list(store.select("SELECT * FROM run_cells")) == []
+    assert set(store.outputs(["output"])) == {"output"}
+    assert store.run("b") is None
+
+
+def test_runs_are_listed_newest_first(store: Store) -> None:
+    """The last one begun comes first, also when an old name begins again."""
+    for name in ("a", "b", "c"):
+        store.start_run(name, 1, {})
+        time.sleep(0.002)
+    store.start_run("a", 1, {})
+    assert store.run_names() == ["a", "c", "b"]
+
+
+def test_timings_are_kept_by_key(store: Store) -> None:
+    """A record comes back as it was written; the same key is replaced."""
+    store.save_timing("key", {"benchmarks": [1]})
+    store.save_timing("key", {"benchmarks": [2]})
+    found = store.timing("key")
+    assert found is not None
+    assert found.content == {"benchmarks": [2]}
+    assert store.timing("other") is None
+
+
+def test_kept_images_are_whole_or_absent(workspace: Path) -> None:
+    """An image is kept under its digest; a file that was altered or cut is not handed out."""
+    image = load().datasets["sk12"].load("01")
+    digest = of_pixels(image)
+    path = kept.keep(workspace / "images", digest, image)
+    found = kept.load(workspace / "images", digest)
+    assert found is not None
+    assert np.array_equal(found, image)
+    assert [each.name for each in path.parent.iterdir()] == [f"{digest}.npy"]
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert kept.load(workspace / "images", digest) is None
+    path.write_bytes(content[:1000])
+    assert kept.load(workspace / "images", digest) is None
+    assert kept.load(workspace / "images", "0" * 64) is None
+
+
+def test_an_image_that_cannot_be_kept_is_a_store_error(workspace: Path) -> None:
+    """A file where the folder should be is a message, not a crash."""
+    (workspace / "images").write_text("in the way")
+    with pytest.raises(StoreError, match="cannot be kept"):
+        kept.keep(workspace / "images", "ab", np.zeros((2, 2), np.float32))
