@@ -20,6 +20,7 @@ from mdnbench.store import open_store
 if TYPE_CHECKING:
     from mdnbench.leaks import Leak
     from mdnbench.regression import Change, Verdict
+    from mdnbench.statistics import Comparison
     from mdnbench.weights import Weights
 
 Names = str | Sequence[str]
@@ -193,6 +194,16 @@ def write_baseline(found: Results, baseline: Path) -> Path:
     from mdnbench import baselines
 
     return baselines.write(found, baseline)
+
+
+def compare(found: Results, *others: Results, metrics: Iterable[str] = (), against: str = "") -> Comparison:
+    """Compare the methods of a run, or of several runs, image by image: intervals, paired differences, tests.
+
+    With `against`, only the pairs with that method are made, and corrected as such.
+    """
+    from mdnbench import statistics
+
+    return statistics.compare((found, *others), metrics=tuple(metrics), against=against)
 
 
 def _train_missing(planned: Plan, listener: Listener, stop: Callable[[], bool]) -> Plan:

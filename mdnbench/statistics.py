@@ -1,0 +1,209 @@
+"""What a run's means can be trusted with: intervals over images, and methods compared on the same noisy images."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+from mdnbench import bootstrap, likeness, paired, tables
+from mdnbench.baselines import facts_of
+from mdnbench.errors import NothingToDo, UnknownName
+from mdnbench.paired import Pair
+from mdnbench.store import cube
+from mdnbench.store.cube import ScoreCube
+
+if TYPE_CHECKING:
+    from mdnbench.bootstrap import Array
+    from mdnbench.results import Results
+    from mdnbench.tables import Column
+
+FEW_IMAGES = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A method's mean over the cells that have a finite value, with its 95 % interval; None for one image alone."""
+
+    method: str
+    mean: float
+    low: float | None
+    high: float | None
+    images: int
+    cells: int
+    infinite: int
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """All methods under one noise by one metric, best first, and all their pairs, which are corrected together."""
+
+    noise: str
+    column: Column
+    images: int
+    seeds: int
+    means: tuple[Mean, ...]
+    pairs: tuple[Pair, ...]
+
+    @property
+    def detectable(self) -> float | None:
+        """The smallest difference that this data set could have shown: the median over the pairs."""
+        known = [pair.detectable for pair in self.pairs if pair.detectable is not None]
+        return median(known) if known else None
+
+    def record(self, first: str, second: str) -> str:
+        """How often `first` won, tied and lost against `second`, as `9/1/2`; empty where they were not compared."""
+        for pair in self.pairs:
+            if (pair.first, pair.second) == (first, second):
+                return pair.record
+            if (pair.second, pair.first) == (first, second):
+                return f"{pair.losses}/{pair.ties}/{pair.wins}"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The methods of one run, or of several that may be set side by side, compared."""
+
+    runs: tuple[str, ...]
+    dataset: str
+    protocol: str
+    families: tuple[Family, ...]
+
+
+def compare(found: Sequence[Results], *, metrics: Collection[str] = (), against: str = "") -> Comparison:
+    """Compare the methods of runs, pair by pair, or all of them with one method (`against`).
+
+    UsageError where runs differ in protocol, data, noise or metric revision; NothingToDo where nothing can be
+    compared.
+    """
+    first = found[0]
+    for other in found[1:]:
+        likeness.require(facts_of(other), facts_of(first), f"run {first.name!r}", noise_info=False)
+    columns = _columns(first, metrics)
+    whole = _joined([(each, cube.read(each.store, each.run, columns)) for each in found])
+    if against and against not in whole.methods:
+        raise UnknownName("method in the run", against, whole.methods)
+    families = tuple(
+        family
+        for index, noise in enumerate(whole.noises)
+        for name, column in columns.items()
+        if (family := _family(noise, column, whole, whole.values[name][index], against)) is not None
+    )
+    if not families:
+        raise NothingToDo("nothing was compared: no cell of these runs has a finite score.")
+    facts = first.run.facts
+    label = f"{facts['protocol']} ({facts['protocol_hash']})"
+    return Comparison(tuple(each.name for each in found), facts["dataset"], label, families)
+
+
+def intervals(found: Results, metrics: Collection[str] = ()) -> dict[tuple[str, str, str], Mean]:
+    """Each mean of a run with its interval, by noise, method and metric."""
+    columns = _columns(found, metrics)
+    scores = cube.read(found.store, found.run, columns)
+    return {
+        (noise, mean.method, name): mean
+        for index, noise in enumerate(scores.noises)
+        for name in columns
+        for mean in _means(scores.methods, scores.values[name][index])
+    }
+
+
+def sentences(family: Family) -> list[str]:
+    """What a reader must know before trusting a family's numbers, in plain words."""
+    if family.images < 2:
+        return ["One image says nothing of others: there are no intervals and no tests."]
+    seeds = "1 seed" if family.seeds == 1 else f"{family.seeds} seeds"
+    few = f"{family.images} images are few. " if family.images < FEW_IMAGES else ""
+    said = f"{few}The intervals (95 %) are over {family.images} images, each with {seeds}."
+    return [said, *_on_pairs(family)] if family.pairs else [said]
+
+
+def _on_pairs(family: Family) -> Iterator[str]:
+    many = len(family.pairs)
+    count = f"{family.images} images and {many} comparison{'s' if many > 1 else ''}"
+    least = paired.smallest_p(family.images, many)
+    if least > paired.ALPHA:
+        yield f"With {count} no difference, however large, can be significant: p is never below {least:.2g}."
+        return
+    if family.detectable is not None:
+        yield (
+            f"With {count}, a true difference of {_amount(family, family.detectable)} (median over the pairs) would be "
+            "significant four times out of five; smaller ones may well go unnoticed."
+        )
+    if open_ones := sum(not pair.significant for pair in family.pairs):
+        yield f"{open_ones} of {many} differences are not significant, which does not make them none."
+
+
+def _amount(family: Family, value: float) -> str:
+    unit = f" {family.column.unit}" if family.column.unit else ""
+    return f"{value:.{family.column.digits}f}{unit}"
+
+
+def _columns(found: Results, metrics: Collection[str]) -> dict[str, Column]:
+    known = {column.metric: column for column in tables.columns_of(found.run) if not column.absent}
+    for name in metrics:
+        if name not in known:
+            raise UnknownName("metric in the run", name, known)
+    return {name: column for name, column in known.items() if not metrics or name in metrics}
+
+
+def _joined(parts: Sequence[tuple[Results, ScoreCube]]) -> ScoreCube:
+    """The scores of several runs as of one: the noises that all have, every method, as many seeds as all have."""
+    import numpy as np
+
+    cubes = [part for _, part in parts]
+    if len(cubes) == 1:
+        return cubes[0]
+    noises = tuple(noise for noise in cubes[0].noises if all(noise in each.noises for each in cubes))
+    seeds = min(each.seeds for each in cubes)
+    values = {
+        name: np.concatenate([_chosen(each, name, noises, seeds) for each in cubes], axis=1) for name in cubes[0].values
+    }
+    methods = tuple(f"{method} @ {run.name}" for run, each in parts for method in each.methods)
+    return ScoreCube(noises, methods, cubes[0].images, seeds, values)
+
+
+def _chosen(part: ScoreCube, metric: str, noises: Sequence[str], seeds: int) -> Array:
+    return part.values[metric][[part.noises.index(noise) for noise in noises]][..., :seeds]
+
+
+def _family(noise: str, column: Column, scores: ScoreCube, values: Array, against: str) -> Family | None:
+    sign = 1 if column.direction == "higher" else -1
+    means = sorted(_means(scores.methods, values), key=lambda mean: -sign * mean.mean)
+    if not means:
+        return None
+    places = {method: index for index, method in enumerate(scores.methods)}
+    order = [mean.method for mean in means]
+    names = [pair for pair in itertools.combinations(order, 2) if not against or against in pair]
+    differences = (_difference(values[places[first]], values[places[second]]) for first, second in names)
+    pairs = paired.compare(names, differences, sign, 0.5 * 10.0**-column.digits)
+    images = max(mean.images for mean in means)
+    return Family(noise, column, images, scores.seeds, tuple(means), tuple(pairs))
+
+
+def _difference(first: Array, second: Array) -> Array:
+    import numpy as np
+
+    with np.errstate(invalid="ignore"):  # two infinite scores are neither's win: NaN
+        return np.subtract(first, second)
+
+
+def _means(methods: Sequence[str], values: Array) -> Iterator[Mean]:
+    """The means of all methods that have a finite value; `values` is (methods, images, seeds)."""
+    import numpy as np
+
+    finite = np.isfinite(values)
+    sums, counts = np.where(finite, values, 0).sum(axis=2), finite.sum(axis=2).astype(np.float64)
+    lows, highs = bootstrap.intervals(sums, counts)
+    for index, method in enumerate(methods):
+        cells = int(counts[index].sum())
+        if cells:
+            low, high = (None if math.isnan(end) else float(end) for end in (lows[index], highs[index]))
+            mean = float(sums[index].sum() / cells)
+            yield Mean(
+                method, mean, low, high, int((counts[index] > 0).sum()), cells, int(np.isinf(values[index]).sum())
+            )
