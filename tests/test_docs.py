@@ -1,0 +1,390 @@
+"""The README and the pages under docs/: what they print is run, and what they list is what there is."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+import mdnbench
+from mdnbench import api, errors, hookspecs, protocols, registry, request, specs
+from mdnbench.cli.app import app
+from mdnbench.store.rows import MeanRow
+from mdnbench.training import recipe
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *PAGES]}
+
+README_BLOCKS = (
+    "python3 -m venv .venv && .venv/bin/pip install -q -c constraints.txt -e . && "
+    ".venv/bin/mdnbench run --methods all --sigma 50",
+    "python3 -m venv .venv && .venv/bin/pip install -q -c constraints.txt -e '.[test]' && "
+    ".venv/bin/python -m pytest -q",
+)
+HOOKS = {name: getattr(hookspecs, name) for name in registry.HOOKS}
+PLACEHOLDERS = {"str": "TEXT", "path": "PATH", "int": "N", "float": "X"}
+
+# -- reading pages -------------------------------------------------------------------------------------------------
+
+
+def page(name: str) -> str:
+    """The text of docs/NAME.md."""
+    return TEXTS[f"docs/{name}.md"]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """The fenced blocks of a language, as they are printed."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def plugins(text: str) -> list[str]:
+    """The fenced Python blocks that are plugins."""
+    return [block for block in blocks(text, "python") if "hookimpl" in block]
+
+
+def prose(text: str) -> str:
+    """A page without its fenced blocks."""
+    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def headings(text: str) -> list[str]:
+    """The headings of a page, without their marks."""
+    return [line.lstrip("#").strip() for line in prose(text).splitlines() if re.match(r"#+ ", line)]
+
+
+def section(text: str, heading: str) -> str:
+    """What stands below a heading, up to the next heading of its level or a higher one."""
+    lines = text.splitlines()
+    start = next(n for n, line in enumerate(lines) if re.fullmatch(rf"#+ {re.escape(heading)}", line))
+    level = len(lines[start]) - len(lines[start].lstrip("#"))
+    ahead = range(start + 1, len(lines))
+    end = next((n for n in ahead if re.match(rf"#{{1,{level}}} ", lines[n])), len(lines))
+    return "\n".join(lines[start + 1 : end])
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of all table rows, backticks dropped."""
+    lines = [line for line in text.splitlines() if line.startswith("|") and not line.startswith("|---")]
+    return [[cell.strip().replace("`", "") for cell in line.strip("|").split("|")] for line in lines]
+
+
+def anchor(heading: str) -> str:
+    """The address of a heading inside its page."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def command(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The real command line, where the test is."""
+    return subprocess.run(
+        [sys.executable, "-m", "mdnbench", *map(str, arguments)],
+        capture_output=True, text=True, encoding="utf-8", timeout=120, check=False, env={**os.environ, **variables},
+    )  # fmt: skip
+
+
+# -- links, commands to copy, and what must not be said ------------------------------------------------------------
+
+
+def test_the_readme_sets_up_in_two_commands() -> None:
+    """The first two shell blocks are the two set-up commands, to the letter."""
+    found = re.findall(r"^```(?:sh|bash|shell|console)\n(.*?)^```", TEXTS["README.md"], re.MULTILINE | re.DOTALL)
+    assert tuple(block.strip() for block in found[:2]) == README_BLOCKS
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_links_lead_somewhere(name: str) -> None:
+    """Every relative link names a file that is there, and every fragment a heading of it."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(TEXTS[name])):
+        if target.startswith(("https://", "http://")):
+            continue
+        file, _, fragment = target.partition("#")
+        path = ((ROOT / name).parent / file).resolve() if file else ROOT / name
+        assert path.is_relative_to(ROOT), f"{name}: {target} leads out of the repository"
+        assert path.exists(), f"{name}: {target} leads nowhere"
+        if fragment:
+            known = [anchor(heading) for heading in headings(path.read_text(encoding="utf-8"))]
+            assert fragment in known, f"{name}: {target} names no heading"
+
+
+def test_every_page_is_in_the_index() -> None:
+    """The first page leads to all others."""
+    for path in PAGES:
+        assert path.stem == "index" or f"({path.name})" in page("index"), f"docs/index.md does not lead to {path.name}"
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_no_path_of_somebodys_machine_is_printed(name: str) -> None:
+    """No page names an absolute path."""
+    assert not re.findall(r"(?<![\w.~/>:)])/(?:[a-z]+/)+|[A-Z]:\\|~/", TEXTS[name]), f"{name} names an absolute path"
+
+
+# -- commands ------------------------------------------------------------------------------------------------------
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Every command and group with its full name."""
+
+    def walk(name: str, node: Any) -> Iterator[tuple[str, Any]]:
+        yield name, node
+        for key, child in getattr(node, "commands", {}).items():
+            yield from walk(f"{name} {key}", child)
+
+    return walk("mdnbench", typer.main.get_command(app))
+
+
+def reference(name: str, node: Any) -> str:
+    """What docs/commands.md must say of a command: its summary, its usage, its arguments and options."""
+    arguments = [_metavar(each) for each in node.params if each.param_type_name == "argument"]
+    usage = " ".join([name, *arguments, "[OPTIONS]" if len(node.params) > len(arguments) else ""]).strip()
+    if hasattr(node, "commands"):
+        usage = f"{name} COMMAND"
+    summary, *examples = node.help.split("\n\n")
+    shown = [f"Example: `{each.removeprefix('Example: ')}`" for each in examples]
+    return "\n\n".join([summary, f"    {usage}", *_table(node.params), *shown])
+
+
+def _table(params: list[Any]) -> list[str]:
+    lines = [f"| `{_flag(each)}` | {each.help} |" for each in params]
+    return ["\n".join(["| argument or option | meaning |", "|---|---|", *lines])] if lines else []
+
+
+def _metavar(argument: Any) -> str:
+    text = argument.name.upper() + ("…" if argument.nargs == -1 else "")
+    return text if argument.required else f"[{text}]"
+
+
+def _flag(param: Any) -> str:
+    if param.param_type_name == "argument":
+        return str(param.name.upper())
+    return param.opts[0] if param.is_flag else f"{param.opts[0]} {PLACEHOLDERS[param.type.name]}"
+
+
+@pytest.mark.parametrize(("name", "node"), list(commands()), ids=lambda each: each if isinstance(each, str) else "")
+def test_every_command_stands_in_the_reference(name: str, node: Any) -> None:
+    """Each command and group has its heading, and below it what its --help says, word by word."""
+    assert name in headings(page("commands")), f"docs/commands.md lacks the heading `## {name}`"
+    expected = reference(name, node)
+    assert expected in section(page("commands"), name), f"docs/commands.md, {name}: it must hold this:\n\n{expected}\n"
+
+
+def test_the_reference_has_no_command_that_is_not_there() -> None:
+    """A command that was removed has no heading left."""
+    assert set(headings(page("commands"))) - {name for name, _ in commands()} == {"Commands"}
+
+
+# -- plugins -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_every_hook_has_its_heading(name: str) -> None:
+    """The heading is the hook's exact signature, and every field of its spec stands below it."""
+    signature = str(inspect.signature(HOOKS[name])).replace("'", "")
+    heading = f"`{name}{signature}`"
+    assert heading in headings(page("plugins")), f"docs/plugins.md lacks the heading {heading}"
+    below = section(page("plugins"), heading)
+    for field in dataclasses.fields(registry.HOOKS[name][1]):
+        assert f"`{field.name}`" in below, f"docs/plugins.md says nothing of {name}'s {field.name}"
+
+
+@pytest.mark.parametrize("record", [specs.Trainable, mdnbench.Option, mdnbench.NoiseInfo])
+def test_every_field_of_what_plugins_handle_is_explained(record: Any) -> None:
+    """No field of Trainable, Option or NoiseInfo is left out."""
+    for field in dataclasses.fields(record):
+        assert f"`{field.name}`" in page("plugins") + page("learned"), (
+            f"{record.__name__}.{field.name} is not explained"
+        )
+
+
+def written(folder: Path, text: str) -> list[Path]:
+    """The plugins of a page as files, exactly as they are printed."""
+    paths = [folder / f"plugin_{number}.py" for number in range(len(plugins(text)))]
+    for path, block in zip(paths, plugins(text), strict=True):
+        path.write_text(block, encoding="utf-8")
+    return paths
+
+
+@pytest.mark.parametrize("name", ["plugins", "learned"])
+def test_every_plugin_on_the_pages_loads(name: str, tmp_path: Path) -> None:
+    """Each fenced plugin brings something through its file's door."""
+    for path in written(tmp_path, page(name)):
+        known = registry.load([path])
+        shelves = (known.denoisers, known.noises, known.datasets, known.metrics, known.reporters)
+        doors = [shelf.entry(each).door.path for shelf in shelves for each in shelf]
+        assert path in doors, f"docs/{name}.md: a plugin brings nothing:\n{path.read_text(encoding='utf-8')}"
+
+
+def test_the_fifteen_line_plugin_runs_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has fifteen lines, and the command below it puts it into the table."""
+    monkeypatch.chdir(tmp_path)
+    first = plugins(page("plugins"))[0]
+    assert len(first.splitlines()) == 15
+    Path("blur.py").write_text(first, encoding="utf-8")
+    line = blocks(page("plugins"), "sh")[0].splitlines()[0]
+    assert line.endswith("--dataset sk12 --images 01 --no-timing")
+    done = command(*(part.strip("'") for part in line.split()[1:]), "--json")
+    assert done.returncode == 0, done.stderr
+    assert "blur[strength=12]" in done.stdout
+
+
+def test_the_other_plugins_run_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noise, data set and metric in one run, and the reporter through the plugins' folder."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "own"
+    folder.mkdir()
+    written(folder, page("plugins"))
+    done = command(
+        "run", "--methods", "blur", "--noise", "uniform:100", "--dataset", "photos", "--images", "coins",
+        "--metrics", "psnr,mae", "--no-timing", "--out", "done", MDNBENCH_PLUGINS=str(folder),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "MAE levels" in done.stdout
+    done = command("report", "done", "--to", "means", MDNBENCH_PLUGINS=str(folder))
+    assert done.returncode == 0, done.stderr
+    assert "uniform:width=100\tblur\t" in Path(done.stdout.strip()).read_text(encoding="utf-8")
+
+
+def test_the_learned_plugin_trains(tmp_path: Path) -> None:
+    """Its network takes what the loop gives it, and its loss can be followed downhill."""
+    import torch
+
+    trainable = registry.load(written(tmp_path, page("learned"))).denoisers["small"].trainable
+    assert trainable is not None
+    network = trainable.network(blind=False, features=8)
+    clean, std = torch.full((2, 1, 12, 17), 0.5), torch.full((2, 1, 1, 1), 0.1)
+    loss = trainable.loss(network, clean, clean + std, std, None, recipe.Moment(0, 0.0), None)
+    loss.backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+    assert network(clean[:1], std[:1]).shape == (1, 1, 12, 17)
+
+
+# -- what is listed is what there is -------------------------------------------------------------------------------
+
+
+def test_the_plan_file_is_one() -> None:
+    """The plan that is printed is read, and every key of a request is in the table, with its default."""
+    text = page("main-job")
+    request.from_values(tomllib.loads(blocks(text, "toml")[0]), "the plan in docs/main-job.md")
+    listed = {row[0]: row[1] for row in rows(section(text, "Plan files"))[1:]}
+    assert set(listed) == {field.name for field in dataclasses.fields(request.Request)}
+    for field in dataclasses.fields(request.Request):
+        default = list(field.default) if isinstance(field.default, tuple) else field.default
+        assert tomllib.loads(f"x = {listed[field.name]}")["x"] == default, f"{field.name} has another default"
+
+
+def test_the_protocols_are_those_listed(tmp_path: Path) -> None:
+    """Names and hashes in the table are right, and the protocol that is printed is read."""
+    listed = {row[0].split()[0]: row[1] for row in rows(page("protocols")) if re.fullmatch("[0-9a-f]{8}", row[1])}
+    assert listed == {name: protocol.hash for name, protocol in protocols.known().items()}
+    path = tmp_path / "own.toml"
+    path.write_text(blocks(page("protocols"), "toml")[0], encoding="utf-8")
+    assert protocols.read(path).scoring.border == 8
+
+
+def test_the_recipe_is_one(tmp_path: Path) -> None:
+    """The recipe that is printed is read, and every key of a recipe is explained."""
+    path = tmp_path / "best.toml"
+    path.write_text(blocks(page("training"), "toml")[0], encoding="utf-8")
+    assert recipe.read(path).budget.minutes == 5
+    keys = " ".join(row[0].strip("[]") for row in rows(section(page("training"), "A recipe")))
+    for field in dataclasses.fields(recipe.Recipe):
+        assert field.name in keys.replace("[", " ").replace("]", " ").replace(",", " ").split()
+
+
+def test_the_noises_are_those_explained() -> None:
+    """Every noise that ships has its heading and its formula, and no other has."""
+    known, text = registry.load().noises, page("noises")
+    assert {each.strip("`") for each in headings(text) if each.startswith("`")} == set(known)
+    for name, spec in known.items():
+        assert f"    {spec.formula}\n" in section(text, f"`{name}`"), f"docs/noises.md has another formula of {name}"
+
+
+def test_the_metrics_are_those_explained() -> None:
+    """Unit, direction, digits, tolerance and smallest side of every metric that ships are as it declares them."""
+    known, text = registry.load().metrics, page("metrics")
+    listed = {row[0]: row[1:] for row in rows(text)[1:]}
+    assert listed == {
+        name: [spec.unit, spec.direction, str(spec.digits), f"{spec.tolerance:g}",
+               f"{spec.min_size} pixel{'s' if spec.min_size > 1 else ''}"]
+        for name, spec in known.items()
+    }  # fmt: skip
+    assert {f"`{name}`" for name in known} <= set(headings(text))
+
+
+def test_the_data_sets_are_those_listed() -> None:
+    """Every data set that ships stands in the tables of data sets and of licences."""
+    known, text = registry.load().datasets, page("data")
+    listed = {row[0].split()[0]: row[-1] for row in rows(section(text, "Data sets"))[1:]}
+    assert listed == {name: spec.split for name, spec in known.items()}
+    licences = " ".join(row[0] for row in rows(section(text, "Licences")))
+    assert set(known) <= set(re.split(r"[,\s]+", licences))
+
+
+def test_names_are_written_as_the_page_says() -> None:
+    """Each name in the table has the canonical text that stands beside it."""
+    known, pairs = registry.load(), rows(section(page("names"), "One grammar"))[1:]
+    assert len(pairs) >= 5
+    for text, canonical in pairs:
+        parse = known.noise if re.split(r"[:\[]", text)[0] in known.noises else known.method
+        assert parse(text).text == canonical
+        assert parse(canonical).text == canonical
+
+
+def _bare(function: Any) -> str:
+    """A function's arguments with their defaults, without annotations."""
+    signature = inspect.signature(function)
+    plain = [each.replace(annotation=inspect.Parameter.empty) for each in signature.parameters.values()]
+    return str(signature.replace(parameters=plain, return_annotation=inspect.Signature.empty))
+
+
+def test_the_python_functions_are_those_listed() -> None:
+    """Every public function of mdnbench.api stands on its page with its arguments."""
+    functions = {
+        name: each for name, each in vars(api).items()
+        if inspect.isfunction(each) and each.__module__ == api.__name__ and not name.startswith("_")
+    }  # fmt: skip
+    text = page("api")
+    for name, function in functions.items():
+        assert f"| `{name}{_bare(function)}` |" in text, f"docs/api.md lacks {name}{_bare(function)}"
+    listed = {row[0].partition("(")[0] for row in rows(section(text, "Functions of `mdnbench`"))[1:]} - {"function"}
+    assert listed == set(functions)
+    for name in rows(section(text, "Functions of `mdnbench`").partition("\nThese are")[0])[1:]:
+        assert name[0].partition("(")[0] in mdnbench.__all__
+
+
+def test_the_errors_are_those_listed() -> None:
+    """Every kind of error stands on the page of the Python API."""
+    for name, each in vars(errors).items():
+        if inspect.isclass(each) and issubclass(each, errors.MdnbenchError):
+            assert f"`{name}`" in page("api"), f"docs/api.md says nothing of {name}"
+
+
+def test_what_results_hold_is_listed() -> None:
+    """Every public attribute of Results stands on the page, and no other does."""
+    cells = [cell[0] for cell in rows(section(page("api"), "Results"))[1:]]
+    listed = {name.strip().removesuffix("()") for cell in cells for name in cell.split(",")}
+    public = {name for name in vars(mdnbench.Results) if not name.startswith("_")}
+    assert listed - {"name", "folder", "tally"} <= public
+    assert public - listed <= {"columns"}
+    assert {"noise", "method", "means", "seconds", "ok", "total", "problems", "infinite"} <= {
+        field.name for field in dataclasses.fields(MeanRow)
+    }
+
+
+def test_the_python_example_runs_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first example of the Python API gives a table of cells."""
+    monkeypatch.chdir(tmp_path)
+    code = blocks(page("api"), "python")[0]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"median\s+\d\d\.\d+\s+0\.\d+", done.stdout)
