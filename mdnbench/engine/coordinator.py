@@ -12,12 +12,12 @@ from mdnbench import environment, planning
 from mdnbench.engine import pending
 from mdnbench.engine.local import Batch, LocalEngine
 from mdnbench.engine.schedule import JobQueue, Schedule
-from mdnbench.stopping import Stop
 from mdnbench.engine.tasks import Job, Setup, Task
 from mdnbench.listener import Listener
 from mdnbench.planning import Plan, Work
 from mdnbench.records import Cell, MetricScore, Outcome, Tally
 from mdnbench.specs import MetricSpec
+from mdnbench.stopping import Stop
 from mdnbench.store import Store, kept
 
 

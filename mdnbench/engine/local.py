@@ -10,9 +10,9 @@ from concurrent.futures import Future
 
 from mdnbench.engine.schedule import Schedule
 from mdnbench.engine.slots import Slot
-from mdnbench.stopping import Stop
 from mdnbench.engine.tasks import Setup, Task
 from mdnbench.records import Outcome
+from mdnbench.stopping import Stop
 
 WATCH_S = 0.5
 RETRIES = 2
