@@ -83,7 +83,7 @@ def test_jobs_and_order_change_no_digit(dice: str) -> None:
 
 
 def test_the_same_command_again_computes_nothing(dice: str) -> None:
-    """Everything comes from the store; a cell more computes that cell alone; --fresh computes all, to the same digits."""
+    """All comes from the store; one cell more computes that cell alone; --fresh computes all, to the same digits."""
     keys: dict[str, Any] = {"sigma": 50, "images": ["01", "02"], "methods": ["dice", "noisy"]}
     first = run("w", dice, **keys)
     assert tally(first).computed == 4
@@ -134,8 +134,8 @@ def test_what_went_wrong_is_tried_again(workspace: Path) -> None:
 def test_fault_01_a_run_killed_at_random_moments(workspace: Path, dice: str, cli: Cli) -> None:
     """SIGKILL at three random moments: finished cells are kept, and the scores equal an uninterrupted run's."""
     command = [
-        "run", "--plugin", dice, "--methods", "dice,more-dice,noisy", "--sigma", "25,50", "--dataset", "sk12", "--images",
-        "01,02,04,05", "--metrics", "psnr,ssim", "--no-timing", "--jobs", "2", "--out", "killed",
+        "run", "--plugin", dice, "--methods", "dice,more-dice,noisy", "--sigma", "25,50", "--dataset", "sk12",
+        "--images", "01,02,04,05", "--metrics", "psnr,ssim", "--no-timing", "--jobs", "2", "--out", "killed",
     ]  # fmt: skip
     chance, finished = random.Random(20), 0
     for _ in range(3):
