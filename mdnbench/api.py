@@ -19,6 +19,7 @@ from mdnbench.store import open_store
 
 if TYPE_CHECKING:
     from mdnbench.leaks import Leak
+    from mdnbench.published import Claims
     from mdnbench.regression import Change, Verdict
     from mdnbench.statistics import Comparison
     from mdnbench.weights import Weights
@@ -204,6 +205,14 @@ def compare(found: Results, *others: Results, metrics: Iterable[str] = (), again
     from mdnbench import statistics
 
     return statistics.compare((found, *others), metrics=tuple(metrics), against=against)
+
+
+def claims(found: Results, *, references: Iterable[Path] = ()) -> Claims:
+    """Set a run's numbers beside published and claimed ones; `references` are CSV files of more of them."""
+    from mdnbench import published
+    from mdnbench.references import read
+
+    return published.compare(found, [each for path in references for each in read(Path(path))])
 
 
 def _train_missing(planned: Plan, listener: Listener, stop: Callable[[], bool]) -> Plan:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mdnbench import __version__
-from mdnbench.cli import checking, comparing, datasets, listing, running, training
+from mdnbench.cli import checking, claiming, comparing, datasets, listing, running, training
 
 HELP = "Benchmark image denoisers: PSNR, SSIM and LPIPS tables, timings, and regression checks that can be trusted."
 
@@ -36,6 +36,7 @@ app.command("list")(listing.list_names)
 app.command()(listing.describe)
 app.command()(checking.check)
 app.command()(comparing.compare)
+app.command()(claiming.claims)
 app.command()(running.report)
 app.command()(training.train)
 app.add_typer(training.weights, name="weights")

@@ -1,0 +1,138 @@
+"""`mdnbench claims`: published and claimed numbers beside the measured ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mdnbench.cli import options as o
+from mdnbench.references import MEAN
+
+if TYPE_CHECKING:
+    from mdnbench.published import Claim, Claims
+
+TITLES = ("Method", "Called", "Image", "Metric", "Printed", "Measured", "Change", "", "")
+
+
+def claims(
+    name: Annotated[str, typer.Argument(help="A run's name, or its folder.")],
+    references: Annotated[
+        list[Path] | None, typer.Option(help="A CSV file of more published numbers; repeatable.")
+    ] = None,
+    images: Annotated[bool, typer.Option("--images", help="Show every image, not the means alone.")] = False,
+    json: o.Json = False,
+) -> None:
+    """Set a run's numbers beside published ones, and beside the article's, claim by claim.
+
+    Example: mdnbench claims set12-gaussian-50
+    """
+    from mdnbench import api
+    from mdnbench.cli import draw
+
+    found = api.claims(api.open_run(name), references=references or [])
+    if json:
+        draw.data(facts_of(found))
+    else:
+        _draw(found, images=images)
+
+
+def facts_of(found: Claims) -> dict[str, Any]:
+    """The claims as plain values."""
+    return {
+        "run": found.run,
+        "published": [_claim_facts(claim) for claim in found.published],
+        "article": [_claim_facts(claim) for claim in found.article],
+        "orders": [
+            {"noise": each.noise, "metric": each.column.metric, "better": each.better, "worse": each.worse,
+             "claimed": each.claimed, "measured": each.measured, "finding": each.finding}
+            for each in found.orders
+        ],
+        "notes": list(found.notes),
+    }  # fmt: skip
+
+
+def _claim_facts(claim: Claim) -> dict[str, Any]:
+    reference = claim.reference
+    return {
+        "method": claim.method, "published_as": reference.method, "dataset": reference.dataset,
+        "noise": reference.noise, "image": reference.image, "metric": reference.metric, "published": reference.value,
+        "measured": claim.measured, "difference": claim.difference, "allowed": claim.allowed,
+        "finding": claim.finding, "verdict": claim.verdict, "source": reference.source,
+    }  # fmt: skip
+
+
+def _draw(found: Claims, *, images: bool) -> None:
+    _draw_published(found.published, images=images)
+    _draw_article(found)
+    for note in found.notes:
+        typer.echo(note)
+
+
+def _draw_published(claims: Sequence[Claim], *, images: bool) -> None:
+    from mdnbench.cli import draw
+
+    sources = list(dict.fromkeys(claim.reference.source for claim in claims))
+    shown = [claim for claim in claims if images or claim.reference.image == MEAN]
+    for noise in dict.fromkeys(claim.reference.noise for claim in shown):
+        typer.echo(f"\n{noise}")
+        rows = [
+            (*_texts(claim), f"[{sources.index(claim.reference.source) + 1}]")
+            for claim in shown
+            if claim.reference.noise == noise
+        ]
+        draw.table(TITLES, rows, left=4)
+    for line in _summaries(claims) if not images else ():
+        typer.echo(line)
+    for index, source in enumerate(sources, start=1):
+        typer.echo(f"[{index}] {source}")
+
+
+def _texts(claim: Claim) -> tuple[str, ...]:
+    digits, reference = claim.column.digits, claim.reference
+    difference = "–" if claim.difference is None else f"{claim.difference:+.{digits}f}"
+    return (
+        claim.method, reference.method, reference.image, reference.metric, f"{reference.value:.{digits}f}",
+        claim.column.show(claim.measured), difference, claim.finding,
+    )  # fmt: skip
+
+
+def _summaries(claims: Sequence[Claim]) -> list[str]:
+    """One line for the images of each method, noise, metric and source, of which the furthest is named."""
+    groups: dict[tuple[str, str, str, str], list[Claim]] = {}
+    for claim in claims:
+        if claim.reference.image != MEAN and claim.difference is not None:
+            key = (claim.method, claim.reference.noise, claim.reference.metric, claim.reference.method)
+            groups.setdefault(key, []).append(claim)
+    lines = []
+    for (method, noise, metric, name), group in groups.items():
+        furthest = max(group, key=lambda claim: abs(claim.difference or 0.0))
+        good = sum(claim.finding == "reproduced" for claim in group)
+        far = f"{furthest.difference:+.{furthest.column.digits}f} on image {furthest.reference.image}"
+        lines.append(
+            f"{method} ({noise}, {metric}) beside {name}, image by image: {good} of {len(group)} reproduced; "
+            f"furthest {far} (--images shows all)"
+        )
+    return lines
+
+
+def _draw_article(found: Claims) -> None:
+    from mdnbench.cli import draw
+
+    if not found.article:
+        return
+    typer.echo(f"\nThe article's claims ({found.article[0].reference.source})")
+    rows = [
+        (claim.method, claim.reference.metric, f"{claim.reference.value:.{claim.column.digits}f}",
+         claim.column.show(claim.measured), claim.verdict)
+        for claim in found.article
+    ]  # fmt: skip
+    draw.table(("Method", "Metric", "Claimed", "Measured", "Verdict"), rows)
+    orders = [
+        (f"{each.better} over {each.worse}", each.column.metric, f"{each.claimed:+.{each.column.digits}f}",
+         "–" if each.measured is None else f"{each.measured:+.{each.column.digits}f}", each.finding)
+        for each in found.orders
+    ]  # fmt: skip
+    draw.table(("Better by", "Metric", "Claimed", "Measured", "Verdict"), orders)
