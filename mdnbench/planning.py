@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FIRST_CHOICE, SECOND_CHOICE = "set12", "sk12"
+LONGEST_SLUG = 80
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +196,16 @@ def default_name(dataset: str, noises: Sequence[str], request: Request) -> str:
 
 
 def slug(text: str) -> str:
-    """A text as a file name: letters, digits, dots and dashes, at most 80 long."""
-    plain = re.sub(r"[^a-zA-Z0-9.]+", "-", text.replace("sigma=", "")).strip("-.")[:80]
-    return plain or "run"
+    """A text as a file name: letters, digits, dots and dashes, at most 80 long, and no device of Windows.
+
+    Where little of the text is left, a digest keeps it apart from others.
+    """
+    plain = re.sub(r"[^a-zA-Z0-9.]+", "-", text.replace("sigma=", "")).strip("-.")
+    if len(plain) > LONGEST_SLUG:
+        plain = f"{plain[: LONGEST_SLUG - 9].rstrip('-.')}-{of_parts(text)[:8]}"
+    if _DEVICE.fullmatch(plain.partition(".")[0]):
+        plain = f"run-{plain}"
+    return plain or f"run-{of_parts(text)[:8]}"
 
 
 def _noises(request: Request, registry: Registry) -> tuple[PlannedNoise, ...]:
@@ -209,13 +218,13 @@ def _noises(request: Request, registry: Registry) -> tuple[PlannedNoise, ...]:
 
 def _methods(request: Request, registry: Registry) -> tuple[tuple[Named, ...], tuple[str, ...]]:
     texts: list[str] = []
-    for text in request.methods:
-        for part in names.split_list(text):
-            texts += registry.denoisers if part == "all" else [part]
+    asked = [part for text in request.methods for part in names.split_list(text)]
+    for part in asked:
+        texts += registry.denoisers if part == names.ALL else [part]
     if not texts:
         raise NothingToDo("no method was selected: no plugin brings one. `mdnbench doctor` shows broken plugins.")
     notes: tuple[str, ...] = ()
-    if "all" in ",".join(request.methods).split(","):
+    if names.ALL in asked:
         notes = tuple(f"plugin {each.door.address} is broken and left out: {each.reason}" for each in registry.broken)
     return tuple({named.text: named for named in map(registry.method, texts)}.values()), notes
 
@@ -224,8 +233,8 @@ def _metrics(request: Request, registry: Registry) -> dict[str, MetricSpec]:
     texts: list[str] = []
     for text in request.metrics:
         for part in names.split_list(text):
-            texts += registry.metrics if part == "all" else [part]
-    return {name: registry.metrics[name] for name in texts}
+            texts += registry.metrics if part == names.ALL else [part]
+    return {name: registry.metric(name) for name in texts}
 
 
 def _dataset(request: Request, registry: Registry) -> tuple[DatasetSpec, tuple[str, ...]]:
@@ -253,7 +262,7 @@ def find_dataset(name: str, registry: Registry) -> DatasetSpec:
 
 
 def _images(request: Request, dataset: DatasetSpec) -> tuple[PlannedImage, ...]:
-    chosen = request.images or dataset.images
+    chosen = tuple(dict.fromkeys(request.images)) or dataset.images
     for image in chosen:
         if image not in dataset.images:
             raise UnknownName(f"image of data set {dataset.name!r}", image, dataset.images)
