@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # so that plugins are checked against the real types
     from mdnbench.specs import DataFile as DataFile
     from mdnbench.specs import DatasetSpec as DatasetSpec
     from mdnbench.specs import DenoiserSpec as DenoiserSpec
+    from mdnbench.specs import MetricSetting as MetricSetting
     from mdnbench.specs import MetricSpec as MetricSpec
     from mdnbench.specs import NoiseSpec as NoiseSpec
     from mdnbench.specs import ReporterSpec as ReporterSpec
@@ -32,6 +33,7 @@ _HOMES = {
     "DataFile": "mdnbench.specs",
     "DatasetSpec": "mdnbench.specs",
     "DenoiserSpec": "mdnbench.specs",
+    "MetricSetting": "mdnbench.specs",
     "MetricSpec": "mdnbench.specs",
     "NoiseSpec": "mdnbench.specs",
     "ReporterSpec": "mdnbench.specs",

@@ -106,6 +106,8 @@ def _described(kind: str, shelf: Shelf[Any], name: str) -> dict[str, Any]:
     found |= {field: value for field in _FIELDS if (value := getattr(spec, field, None)) not in (None, "", ())}
     if kind == "datasets":
         found["images"] = len(spec.images)
+    if kind == "metrics" and spec.settings:
+        found["settings"] = [f"{name}[{each.name}]: {each.summary}" for each in spec.settings]
     if kind == "methods" and spec.trainable:
         found["recipes"] = sorted(path.stem for path in spec.trainable.recipes.glob("*.toml"))
     found["from"] = entry.door.address

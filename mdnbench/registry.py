@@ -11,7 +11,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -130,6 +130,20 @@ class Registry:
         """Parse `gaussian:50` against the noise's declared parameters."""
         name, given = names.split_noise(text)
         return names.resolve("noise", name, given, self.noises[name].parameters)
+
+    def metric(self, text: str) -> MetricSpec:
+        """The metric of a name, or one of its settings, as `ssim[uniform]`."""
+        name, bracket, rest = text.partition("[")
+        spec = self.metrics[name]
+        if not bracket:
+            return spec
+        for setting in spec.settings:
+            if f"{setting.name}]" == rest:
+                prepare = setting.prepare or spec.prepare
+                return replace(
+                    spec, name=text, summary=setting.summary, build=setting.build, prepare=prepare, settings=()
+                )
+        raise UnknownName(f"setting of metric {name!r}", rest.removesuffix("]"), [each.name for each in spec.settings])
 
 
 def options_of(spec: DenoiserSpec) -> tuple[Option, ...]:

@@ -141,6 +141,19 @@ class DatasetSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricSetting:
+    """Another setting of a metric that papers use, as `ssim[uniform]`: for `rescore`, and wherever it is named.
+
+    `build` and `prepare` are as in MetricSpec; without a `prepare` the metric's own holds.
+    """
+
+    name: str
+    summary: str
+    build: Callable[[str], Score]
+    prepare: Callable[[bool], str | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MetricSpec:
     """A quality metric.
 
@@ -148,7 +161,7 @@ class MetricSpec:
     rounded and cropped by the protocol. `prepare(download)` says, without heavy imports, why the metric cannot be
     computed here, or None when it can; with download=True it may first fetch what is missing. `digits` are shown after
     the point; `tolerance` is the change of a mean that a regression check lets pass. `min_size` is the shortest side
-    that it takes.
+    that it takes. `settings` are other settings that papers use.
     """
 
     name: str
@@ -163,6 +176,7 @@ class MetricSpec:
     packages: tuple[str, ...] = ()
     prepare: Callable[[bool], str | None] | None = None
     citation: str = ""
+    settings: tuple[MetricSetting, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,7 @@ def _score(task: Task, case: Case, image: Image) -> Any:
     from mdnbench import scoring
 
     assert _setup is not None
-    specs = {name: _registry().metrics[name] for name in task.metrics}
+    specs = {name: _registry().metric(name) for name in task.metrics}
     scorers = {name: _scorer(name) for name in task.metrics}
     return scoring.score(image, case.clean, _setup.protocol.scoring, specs, scorers)
 
@@ -184,7 +184,7 @@ def built(index: int) -> tuple[Denoise, str]:
 def _scorer(name: str) -> Any:
     """A metric, built; one that cannot be is a scorer that says why each time, so that the others still count."""
     try:
-        return _registry().metrics[name].build("cpu")
+        return _registry().metric(name).build("cpu")
     except Exception as error:
         why = error
 

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import MetricSpec, Unavailable
+from mdnbench import MetricSetting, MetricSpec, Unavailable
 from mdnbench.errors import DataMissing, MdnbenchError
 from mdnbench.specs import Image, Score
 from mdnbench_metrics import backbone
@@ -22,14 +22,17 @@ EXACT: dict[str, Any] = {"enabled": True, "benchmark": False, "deterministic": T
 _kept_libraries: list[Any] = []  # torch forgets a declared operator with the library object that declared it
 
 
-def lpips_score(net: str, device: str = "cpu") -> Score:
-    """The distance over `alex` or `squeeze`: images in [0, 1] are brought to [-1, 1], gray is repeated to RGB."""
+def lpips_score(net: str, device: str = "cpu", *, stretched: bool = True) -> Score:
+    """The distance over `alex` or `squeeze`: images in [0, 1] are brought to [-1, 1], gray is repeated to RGB.
+
+    Not `stretched`, images stay in [0, 1]: a slip that is common enough to be worth measuring.
+    """
     import torch
 
     model = _model(net).to(device)
 
     def features(image: Image) -> list[torch.Tensor]:
-        return _features(model, image, device)
+        return _features(model, image, device, stretched)
 
     remembered = _Remembered(features)
 
@@ -63,13 +66,14 @@ class _Remembered:
         return sum(layer.nbytes for layers in self._kept.values() for layer in layers)
 
 
-def _features(model: Any, image: Image, device: str) -> list[torch.Tensor]:
+def _features(model: Any, image: Image, device: str, stretched: bool) -> list[torch.Tensor]:
     """Each layer's activations (1, C, H, W), scaled to unit length along the channels, as LPIPS compares them."""
     import lpips
 
     from mdnbench.adapters import to_tensor
 
-    pixels = to_tensor(image).to(device).expand(1, 3, -1, -1) * 2 - 1  # (1, 3, H, W) in [-1, 1]
+    pixels = to_tensor(image).to(device).expand(1, 3, -1, -1)  # (1, 3, H, W)
+    pixels = pixels * 2 - 1 if stretched else pixels
     return [lpips.normalize_tensor(layer) for layer in model.net(model.scaling_layer(pixels))]
 
 
@@ -110,19 +114,31 @@ def _import_torchvision() -> None:
         importlib.import_module("torchvision")
 
 
-def _prepare(download: bool) -> str | None:
+def _prepare(download: bool, net: str = "alex") -> str | None:
     try:
-        backbone.find("alex", download)
+        backbone.find(net, download)
     except MdnbenchError as error:
         return str(error)
     return None
 
 
-def _build(device: str) -> Score:
+def _prepare_squeeze(download: bool) -> str | None:
+    return _prepare(download, "squeeze")
+
+
+def _build(device: str, net: str = "alex", *, stretched: bool = True) -> Score:
     try:
-        return lpips_score("alex", device)
+        return lpips_score(net, device, stretched=stretched)
     except DataMissing as error:
         raise Unavailable(str(error)) from None
+
+
+def _build_squeeze(device: str) -> Score:
+    return _build(device, "squeeze")
+
+
+def _build_unstretched(device: str) -> Score:
+    return _build(device, stretched=False)
 
 
 SPEC = MetricSpec(
@@ -136,5 +152,9 @@ SPEC = MetricSpec(
     min_size=31,  # AlexNet's last layer that LPIPS reads has no pixel below this
     packages=("lpips", "torch"),
     prepare=_prepare,
+    settings=(
+        MetricSetting("squeeze", "over SqueezeNet instead of AlexNet", _build_squeeze, _prepare_squeeze),
+        MetricSetting("unstretched", "images fed in [0, 1], not brought to [-1, 1]", _build_unstretched),
+    ),
     citation="Zhang, Isola, Efros, Shechtman, Wang: The Unreasonable Effectiveness of Deep Features. CVPR 2018",
 )
