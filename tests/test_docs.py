@@ -17,7 +17,7 @@ import pytest
 import typer
 
 import mdnbench
-from mdnbench import api, errors, hookspecs, protocols, registry, request, specs
+from mdnbench import api, errors, hookspecs, protocols, references, registry, request, specs
 from mdnbench.cli.app import app
 from mdnbench.store.rows import MeanRow
 from mdnbench.training import recipe
@@ -263,7 +263,7 @@ def test_the_learned_plugin_trains(tmp_path: Path) -> None:
     network = trainable.network(blind=False, features=8)
     clean, std = torch.full((2, 1, 12, 17), 0.5), torch.full((2, 1, 1, 1), 0.1)
     loss = trainable.loss(network, clean, clean + std, std, None, recipe.Moment(0, 0.0), None)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     assert all(parameter.grad is not None for parameter in network.parameters())
     assert network(clean[:1], std[:1]).shape == (1, 1, 12, 17)
 
@@ -358,8 +358,17 @@ def test_the_python_functions_are_those_listed() -> None:
         assert f"| `{name}{_bare(function)}` |" in text, f"docs/api.md lacks {name}{_bare(function)}"
     listed = {row[0].partition("(")[0] for row in rows(section(text, "Functions of `mdnbench`"))[1:]} - {"function"}
     assert listed == set(functions)
-    for name in rows(section(text, "Functions of `mdnbench`").partition("\nThese are")[0])[1:]:
-        assert name[0].partition("(")[0] in mdnbench.__all__
+    for row in rows(section(text, "Functions of `mdnbench`").partition("\nThese are")[0])[1:]:
+        assert row[0].partition("(")[0] in mdnbench.__all__
+
+
+def test_the_numbers_of_ones_own_are_read(tmp_path: Path) -> None:
+    """The file of references that is printed is one, and its noises are written as names are."""
+    path = tmp_path / "more.csv"
+    path.write_text(blocks(page("claims"), "csv")[0], encoding="utf-8")
+    known = registry.load()
+    for each in references.read(path):
+        assert known.noise(each.noise).text == each.noise
 
 
 def test_the_errors_are_those_listed() -> None:
