@@ -253,17 +253,19 @@ def _matching(weights: Weights, method: Named) -> Weights:
 
 def _tensors(path: Path) -> dict[str, Any]:
     """The state in a PyTorch file, out of the wrapping that some trainers put around it."""
-    import pickle
-
     import torch
 
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise WeightsError(f"there is no weights file {path}.") from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(f"the weights file {path} is damaged or holds more than tensors ({first}).") from None
+    except OSError as error:
+        raise WeightsError(f"the weights file {path} cannot be read: {error.strerror}.") from None
+    except Exception:  # a damaged file makes torch raise nearly anything, in words that advise to load it unsafely
+        raise WeightsError(
+            f"the weights file {path} holds more than tensors, or is damaged; nothing in it was run. Ask its authors "
+            "for the tensors alone (a state_dict)."
+        ) from None
     for wrapping in ("state_dict", "params", "model_state_dict"):
         if isinstance(content, Mapping) and isinstance(content.get(wrapping), Mapping):
             content = content[wrapping]

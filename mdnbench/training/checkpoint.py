@@ -35,7 +35,8 @@ def load(path: Path, device: str) -> dict[str, Any] | None:
         return None
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        message = f"the checkpoint {path} cannot be read ({error}); delete it, or train with --from-scratch."
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        # Not torch's own words, which advise to load the file unsafely.
+        message = f"the checkpoint {path} is damaged ({type(error).__name__}); delete it, or train with --from-scratch."
         raise WeightsError(message) from None
     return state

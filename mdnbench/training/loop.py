@@ -17,7 +17,7 @@ from mdnbench.errors import Interrupted, UsageError
 from mdnbench.training import checkpoint, lock, log, optimisers
 from mdnbench.training.material import Material, gather
 from mdnbench.training.meter import Meter
-from mdnbench.training.recipe import Moment
+from mdnbench.training.recipe import Moment, plain
 from mdnbench.training.state import CHECKPOINT, PLATEAU, State
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def _card(spec: DenoiserSpec, method: Named, data: DatasetSpec, state: State, ma
         noise=store.covers(recipe),
         mask=_mask_text(state),
         revision=spec.revision,
-        recipe=dataclasses.asdict(recipe),
+        recipe=plain(recipe),
         recipe_digest=recipe.digest(),
         data={file.name: file.sha256 for file in data.files},
         left_out=material.left_out,

@@ -172,7 +172,7 @@ def named(folder: Path, name: str) -> Recipe:
 
 def override(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
     """A recipe with some keys changed; a table changes key by key, but a budget is replaced as a whole."""
-    table = _plain(recipe)
+    table = plain(recipe)
     for key, value in changes.items():
         old = table.get(key) or {}
         partly = key != "budget" and isinstance(value, dict) and isinstance(old, dict)
@@ -207,7 +207,8 @@ def checked(recipe: Recipe, name: str) -> Recipe:
     return recipe
 
 
-def _plain(recipe: Recipe) -> dict[str, Any]:
+def plain(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as the table that a recipe file holds."""
     table: dict[str, Any] = _listed(dataclasses.asdict(recipe))
     return table
 

@@ -73,9 +73,10 @@ class State:
         saved = checkpoint.load(folder / CHECKPOINT, self.device)
         if saved is None:
             return
-        changed = saved["budget"] != str(self.recipe.budget)
-        if changed:
-            saved = checkpoint.load(folder / PLATEAU, self.device) or saved
+        changed, falling = saved["budget"] != str(self.recipe.budget), self.recipe.schedule.falling
+        fell = changed and saved.get("progress", 0.0) >= falling
+        if changed and (plateau := checkpoint.load(folder / PLATEAU, self.device)):
+            saved, fell = plateau, False
         if saved.get("pixels", self.pixels) != self.pixels:
             raise UsageError(
                 f"the training in {folder} was begun on other images: the data, or what is left out of it for "
@@ -87,11 +88,11 @@ class State:
             first = (str(error).splitlines() or [type(error).__name__])[0]
             message = f"the checkpoint in {folder} is not of this network ({first}); train it with --from-scratch."
             raise WeightsError(message) from None
-        if changed and max(saved.get("progress", 0.0), self.clock.progress()) >= self.recipe.schedule.falling:
+        if fell or (changed and self.clock.progress() >= falling):
             raise UsageError(
-                f"the training in {folder} has gone on for {self.clock.step} steps, "
-                f"{self.clock.before / 60:.1f} minutes, with another budget ({saved['budget']}), and cannot go on with "
-                f"this one ({self.recipe.budget}); give a longer one, or --from-scratch."
+                f"the training in {folder} was begun with a longer budget: after its {self.clock.step} steps, "
+                f"{self.clock.before / 60:.1f} minutes, the learning rate would have to have fallen already; "
+                "give a longer budget, or --from-scratch."
             )
 
     def _take(self, saved: dict[str, Any]) -> None:

@@ -1,0 +1,210 @@
+"""The training loop: it learns, says how it goes, and writes down what it did."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import PIL.Image
+import pytest
+import torch
+
+from mdnbench import api, digests, tomlfile, weights
+from mdnbench.errors import BadOption, UnknownName, UsageError
+from mdnbench.listener import Listener
+from mdnbench.registry import Registry
+from mdnbench.training import log, loop, optimisers
+from mdnbench.training.average import Average
+from mdnbench.training.material import gather
+from mdnbench.training.recipe import Optimiser, Recipe, Schedule
+from mdnbench.weights import Cover, Weights
+
+Fit = Callable[..., Weights]
+
+
+class Heard(Listener):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.details: list[str] = []
+
+    def note(self, text: str) -> None:
+        """Keep a note."""
+        self.notes.append(text)
+
+    def progress(self, phase: str, done: float, doing: Any = (), detail: str = "") -> None:
+        """Keep what a training says."""
+        self.details.append(detail)
+
+
+def log_of(home: Path) -> list[dict[str, str]]:
+    """The lines of the one training below a home folder."""
+    (path,) = (home / "training").glob("*/log.csv")
+    return log.read(path)
+
+
+def test_a_tiny_training_learns(fit: Fit, home: Path) -> None:
+    """On a handful of cuts of photographs the loss falls, and validation ends above the noise's own 20.2 dB."""
+    reports: list[log.Progress] = []
+    made = fit(steps=120, changes={"batch": 4, "validation": {"every": 40}}, report=reports.append)
+    losses = [float(line["loss"]) for line in log_of(home)]
+    assert losses[-1] < 0.8 * losses[0]
+    assert made.card.validation_psnr is not None
+    assert made.card.validation_psnr > 22
+    assert [report.step for report in reports][-1] == 120
+    assert [report.progress for report in reports] == sorted(report.progress for report in reports)
+    assert all(report.pixels_per_s > 0 and 0 <= report.outside <= 1 for report in reports)
+
+
+def test_the_log_and_the_learning_curve(fit: Fit, home: Path) -> None:
+    """A line per validation and one for the end, every column filled; a picture that can be opened."""
+    fit(steps=10)
+    lines = log_of(home)
+    assert [line["step"] for line in lines] == ["4", "8", "10"]
+    assert list(lines[0]) == [field.name for field in dataclasses.fields(log.Progress)]
+    assert all(float(value) >= 0 for line in lines for value in line.values())
+    assert float(lines[-1]["progress"]) == 1
+    assert float(lines[-1]["lr"]) < float(lines[0]["lr"]) <= 1e-2
+    pytest.importorskip("matplotlib")
+    (picture,) = (home / "training").glob("*/curve.png")
+    with PIL.Image.open(picture) as opened:
+        assert opened.size[0] > 300
+
+
+def test_a_training_without_validation(fit: Fit, home: Path) -> None:
+    """With no image held out, all are trained on, and no validation is claimed."""
+    made = fit(steps=2, changes={"validation": {"count": 0}})
+    assert made.card.validation_psnr is None
+    assert [line["psnr"] for line in log_of(home)] == [""]
+
+
+def test_the_card_says_how_the_weights_came_about(fit: Fit, home: Path, recipe: Recipe) -> None:
+    """Noise, recipe, data, versions, device, minutes, validation and the file's own digest."""
+    made = fit(steps=5, name="mine", exclude=["cat", "of another data set"])
+    card = weights.read(made.path.with_suffix(".toml")).card
+    assert card == made.card
+    assert (made.name, made.path) == ("mine", home / "weights" / "tiny" / "mine.safetensors")
+    assert (card.method, card.blind, card.revision, card.steps, card.device) == ("tiny", True, "1", 5, "cpu")
+    assert card.noise == (Cover("gaussian", {"sigma": (20.0, 30.0)}),)
+    assert card.left_out == ("cat",)
+    assert card.mask == ""
+    assert card.packages["torch"] == torch.__version__
+    assert 0 < card.minutes + 0.01 < 1
+    assert (card.sha256, card.bytes) == (digests.of_file(made.path), made.path.stat().st_size)
+    again = tomlfile.build(Recipe, card.recipe, "the card's recipe")
+    assert again.digest() == card.recipe_digest == recipe.within(steps=5).digest()
+
+
+def test_images_that_overlap_test_data_are_left_out(home: Path, plugin_file: Path) -> None:
+    """The cut of sk12's first image is found, named, kept from training and validation, and listed in the card."""
+    heard = Heard()
+    made = api.train("tiny", plugins=[plugin_file], listener=heard, steps=2, threads=1)
+    assert heard.notes == ["left out of own, because they overlap sk12: cat"]
+    assert made.card.left_out == ("cat",)
+    assert "kpx/s" in heard.details[-1]
+
+
+def test_leaving_images_out_moves_none_from_validation_into_training(known: Registry, recipe: Recipe) -> None:
+    """Training, validation and what is left out share no image, whatever is left out."""
+    own = known.datasets["own"]
+    everything = gather(recipe, own, known.noises, (), False, "cpu")
+    assert len(everything.images) == len(own.images) - recipe.validation.count
+    held = set(own.images) - set(everything.images)
+    for name in own.images:
+        material = gather(recipe, own, known.noises, [name], False, "cpu")
+        assert set(material.images) == set(everything.images) - {name}
+        assert material.left_out == (name,)
+        assert not held & set(material.images)
+    with pytest.raises(UsageError, match="none of the 6 images of own is left to train on: 2 are held out"):
+        gather(recipe, own, known.noises, everything.images, False, "cpu")
+
+
+def test_a_finished_training_is_not_done_twice(fit: Fit, home: Path) -> None:
+    """The same order again takes no step and gives the same weights; from scratch it takes them all, and the same."""
+    reports: list[log.Progress] = []
+    first = fit(steps=6)
+    again = fit(steps=6, report=reports.append)
+    assert reports == []
+    assert again.sha256 == first.sha256
+    assert fit(steps=6, resume=False, report=reports.append).sha256 == first.sha256
+    assert reports[-1].step == 6
+
+
+def test_minutes_end_on_time_with_the_learning_rate_down(fit: Fit, home: Path) -> None:
+    """A budget in minutes is kept, and the schedule runs to its end within it."""
+    made = fit(minutes=0.02, changes={"validation": {"every": 10_000}})
+    (line,) = log_of(home)
+    assert 1.2 <= made.card.minutes * 60 + 0.4 < 10
+    assert made.card.steps > 5
+    assert float(line["lr"]) < 1e-3
+
+
+def test_epochs(fit: Fit, home: Path) -> None:
+    """An epoch is as many crops as there are images to train on, or as many as the recipe says."""
+    assert fit(epochs=3).card.steps == 6
+    assert fit(epochs=3, changes={"patches_per_epoch": 8}).card.steps == 12
+
+
+def test_every_optimiser_and_schedule_runs(fit: Fit, home: Path) -> None:
+    """Muon and AdamW, three schedules, three penalties' worth of settings, channels last or not: all of them train."""
+    for index, changes in enumerate((
+        {"optimiser": {"kind": "muon"}, "schedule": {"kind": "wsd"}, "precision": "bf16"},
+        {"optimiser": {"clip": 0.0, "weight_decay": 0.01}, "schedule": {"kind": "exponential", "final": 1e-4}},
+        {"flips": "none", "scales": [1.0, 0.5], "channels_last": False, "ema": 0.0},
+    )):  # fmt: skip
+        assert fit(steps=4, changes=changes, name=f"number{index}").card.steps == 4
+
+
+def test_what_cannot_be_trained_is_refused(known: Registry, recipe: Recipe, plugin_file: Path) -> None:
+    """A classical method, unknown data, an unknown recipe, a name that is none, a device that is not there."""
+    with pytest.raises(UsageError, match="median is not a learned method"):
+        loop.train(known.denoisers["median"], known.method("median"), recipe, data=known.datasets["own"], noises={})
+    with pytest.raises(UnknownName, match="no training data set is named 'bsd40'. Did you mean 'bsd400'"):
+        api.train("tiny", plugins=[plugin_file], changes={"data": "bsd40"})
+    with pytest.raises(UnknownName, match="Known: best"):
+        api.train("tiny", plugins=[plugin_file], recipe="finest")
+    for name in ("../up", "auto", "a,b", ""):
+        with pytest.raises(BadOption, match="cannot be the name of weights"):
+            api.train("tiny", plugins=[plugin_file], name=name)
+    with pytest.raises(BadOption, match="device tpu is not|device 'tpu' is not"):
+        api.train("tiny", plugins=[plugin_file], device="tpu")
+
+
+def test_learning_rates() -> None:
+    """Each schedule starts at the top after its warm-up and ends at the bottom; 'wsd' stays up until it falls."""
+    settings = Optimiser(lr=1e-2, warmup=10)
+    for kind in ("cosine", "exponential", "wsd"):
+        schedule = Schedule(kind=kind, final=1e-4, cooldown=0.25)
+        rates = [optimisers.rate(settings, schedule, step, step / 1000) for step in range(1001)]
+        assert rates[0] == pytest.approx(1e-3, rel=0.01)
+        assert rates[-1] == pytest.approx(1e-4)
+        assert rates[10:] == sorted(rates[10:], reverse=True)
+        assert (rates[740] == pytest.approx(1e-2)) == (kind == "wsd")
+
+
+def test_muon_steps_along_a_semi_orthogonal_matrix() -> None:
+    """All singular values come near 1, for wide matrices and tall ones."""
+    for shape in ((16, 40), (40, 16)):
+        values = torch.linalg.svdvals(
+            optimisers.orthogonal(torch.randn(shape, generator=torch.Generator().manual_seed(1)))
+        )
+        assert 0.5 < float(values.min()) <= float(values.max()) < 1.3
+
+
+def test_the_average_stands_in_and_steps_aside() -> None:
+    """Inside, the network has its averaged weights; afterwards its own; without decay they are the same."""
+    network = torch.nn.BatchNorm2d(2)
+    average, plain = Average(network, 0.9), Average(network, 0.0)
+    with torch.no_grad():
+        network.weight.fill_(3.0)
+        network.num_batches_tracked.fill_(7)
+    average.update(1000)
+    plain.update(0)
+    with average.in_place():
+        assert network.weight.tolist() == pytest.approx([1.2, 1.2])
+        assert int(network.num_batches_tracked or 0) == 7
+    assert network.weight.tolist() == [3.0, 3.0]
+    assert torch.equal(plain.values["weight"], network.weight)
