@@ -312,13 +312,15 @@ def test_the_noises_are_those_explained() -> None:
 def test_the_metrics_are_those_explained() -> None:
     """Unit, direction, digits, tolerance and smallest side of every metric that ships are as it declares them."""
     known, text = registry.load().metrics, page("metrics")
-    listed = {row[0]: row[1:] for row in rows(text)[1:]}
+    listed = {row[0]: row[1:] for row in rows(text.partition("\n## ")[0])[1:]}
     assert listed == {
         name: [spec.unit, spec.direction, str(spec.digits), f"{spec.tolerance:g}",
                f"{spec.min_size} pixel{'s' if spec.min_size > 1 else ''}"]
         for name, spec in known.items()
     }  # fmt: skip
     assert {f"`{name}`" for name in known} <= set(headings(text))
+    settings = {f"{name}[{each.name}]": each.summary for name, spec in known.items() for each in spec.settings}
+    assert {row[0]: row[1] for row in rows(section(text, "Other settings"))[1:]} == settings
 
 
 def test_the_data_sets_are_those_listed() -> None:
