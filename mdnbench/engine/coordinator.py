@@ -148,6 +148,7 @@ def facts(plan: Plan, unavailable: Mapping[str, str]) -> dict[str, Any]:
         "images": {image.id: image.digest for image in plan.images},
         "protocol": plan.protocol.name,
         "protocol_hash": plan.protocol.hash,
+        "rules": _rules(plan),
         "scoring_rule": plan.protocol.scoring.digest,
         "metrics": plan.revisions,
         "metric_facts": {name: _metric_facts(spec) for name, spec in plan.metrics.items()},
@@ -159,6 +160,16 @@ def facts(plan: Plan, unavailable: Mapping[str, str]) -> dict[str, Any]:
         "device": plan.device,
         "notes": [*plan.notes, *weights_notes(plan)],
         "environment": environment.facts(plan.device),
+    }
+
+
+def _rules(plan: Plan) -> dict[str, Any]:
+    """The protocol in full, so that kept outputs can be scored by it again when its file is gone."""
+    protocol = plan.protocol
+    return {
+        "version": protocol.version,
+        "input": dataclasses.asdict(protocol.input),
+        "scoring": dataclasses.asdict(protocol.scoring),
     }
 
 

@@ -93,7 +93,7 @@ class Slot:
         """End what lost workers left behind: each worker leads a process group, so its children go with it."""
         for group in list(self._groups):
             if not psutil.pid_exists(group) or group != self._pid.value:
-                _kill_group(group)
+                kill_group(group)
                 self._groups.discard(group)
 
     def stop(self, *, at_once: bool = False) -> None:
@@ -106,10 +106,11 @@ class Slot:
         with contextlib.suppress(FutureTimeout, TimeoutError, RuntimeError):
             self._pool.join(timeout=10)
         for group in self._groups:
-            _kill_group(group)
+            kill_group(group)
 
 
-def _kill_group(group: int) -> None:
+def kill_group(group: int) -> None:
+    """End a process group, where there are such: a worker leads one, so whatever it started goes with it."""
     if hasattr(os, "killpg"):
         with contextlib.suppress(OSError):
             os.killpg(group, signal.SIGKILL)

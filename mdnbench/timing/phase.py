@@ -64,7 +64,10 @@ class _Process:
         return None
 
     def end(self) -> None:
+        from mdnbench.engine.slots import kill_group
+
         self.process.kill()
+        kill_group(self.process.pid)
         self.process.join()
         self.connection.close()
 

@@ -38,10 +38,12 @@ def record_for(plan: Plan, results: Results, listener: Listener) -> dict[str, An
 
 
 def _key(plan: Plan, works: list[Work]) -> str:
-    """Timings are of methods on a machine: the image's content does not matter, its size and noise do."""
+    """Timings are of methods on a machine: the image's content does not matter, its size, channels and noise do."""
     identities = [work.identity for work in works]
-    noise = works[0].noise.named.text
-    return of_parts("timing", REVISION, identities, noise, SIDE, THREADS, environment.machine_id(), plan.device)
+    noise, channels = works[0].noise.named.text, list(plan.images[0].shape[2:])
+    return of_parts(
+        "timing", REVISION, identities, noise, SIDE, channels, THREADS, environment.machine_id(), plan.device
+    )
 
 
 def _measure(plan: Plan, works: list[Work], listener: Listener) -> dict[str, Any]:

@@ -1,0 +1,256 @@
+"""The timing phase: what is measured, that the budget wins, that it is cached, and who can read its record."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from mdnbench import api, cases, environment
+from mdnbench.engine.tasks import Job, Setup
+from mdnbench.listener import Listener
+from mdnbench.results import Results
+from mdnbench.timing import phase, session, summary
+from mdnbench.timing.phase import Timed
+from mdnbench.timing.probe import Loaded
+
+PLUGIN = '''
+import subprocess, time
+from pathlib import Path
+import mdnbench
+
+
+def naps(options, device, weights):
+    """Takes 0.3 s to build, 0.4 s and 64 MiB at its first call, and 20 ms after that."""
+    time.sleep(0.3)
+    held = []
+    def denoise(noisy, noise):
+        if not held:
+            held.append(bytearray(b"x") * 2**26)
+            time.sleep(0.38)
+        time.sleep(0.02)
+        return noisy.clone()
+    return denoise
+
+
+def sleeps(options, device, weights):
+    def denoise(noisy, noise):
+        time.sleep(0.4)
+        return noisy.clone()
+    return denoise
+
+
+def hangs(options, device, weights):
+    def denoise(noisy, noise):
+        Path("hangs.child").write_text(str(subprocess.Popen(["sleep", "600"]).pid))
+        time.sleep(600)
+    return denoise
+
+
+def raises(options, device, weights):
+    raise OSError("gone")
+
+
+@mdnbench.hookimpl
+def mdnbench_denoisers():
+    return [mdnbench.DenoiserSpec(each.__name__, "1", "timed", each) for each in (naps, sleeps, hangs, raises)]
+'''
+KEYS: dict[str, Any] = {
+    "methods": ["naps", "noisy", "raises"], "sigma": 50, "dataset": "sk12", "images": ["01"], "metrics": ["psnr"],
+    "jobs": 1, "plugins": ["timed.py"],
+}  # fmt: skip
+GOOD = {**KEYS, "methods": ["naps", "noisy"]}
+
+
+@dataclass
+class TimedRun:
+    """A run with its timing record, and the folder that it worked in."""
+
+    results: Results
+    record: dict[str, Any]
+    folder: Path
+
+    def of(self, method: str) -> dict[str, Any]:
+        """What was measured of a method."""
+        (found,) = [each for each in self.record["benchmarks"] if each["name"] == method]
+        return dict(found)
+
+
+@pytest.fixture(scope="module")
+def timed(tmp_path_factory: pytest.TempPathFactory) -> TimedRun:
+    """One run with its timing phase: two good methods and one that raises."""
+    folder = tmp_path_factory.mktemp("timing")
+    (folder / "timed.py").write_text(PLUGIN, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        results = api.run(**KEYS)
+    record = results.timing
+    assert record is not None
+    return TimedRun(results, record, folder)
+
+
+def test_load_first_call_and_steady_state_are_apart(timed: TimedRun) -> None:
+    """What a method needs once is not in its median; rounds, quartiles and throughput follow from the calls."""
+    found = timed.of("naps")
+    stats, extra = found["stats"], found["extra_info"]
+    assert extra["load_s"] >= 0.3
+    assert extra["first_call_s"] >= 0.4
+    assert 0.02 <= stats["min"] <= stats["median"] < 0.3
+    assert stats["rounds"] == len(stats["data"]) == phase.MAX_ROUNDS
+    assert stats["iqr"] >= 0
+    assert extra["megapixels_per_s"] == pytest.approx(256 * 256 / 1e6 / stats["median"])
+    assert timed.of("noisy")["stats"]["median"] < stats["median"]
+
+
+def test_memory_is_what_the_method_added(timed: TimedRun) -> None:
+    """64 MiB held by the method are in its peak, and torch is not."""
+    assert 64 <= timed.of("naps")["extra_info"]["peak_memory_bytes"] / 2**20 < 150
+    assert timed.of("noisy")["extra_info"]["peak_memory_bytes"] / 2**20 < 64
+    assert timed.of("naps")["extra_info"]["parameters"] is None
+
+
+def test_a_method_without_a_good_cell_is_not_timed(timed: TimedRun) -> None:
+    """What failed in every cell has no seconds, and no process is started for it."""
+    assert {each["name"] for each in timed.record["benchmarks"]} == {"naps", "noisy"}
+    assert timed.record["problems"] == {}
+
+
+def test_the_record_says_where_it_was_made(timed: TimedRun) -> None:
+    """Machine, size, threads, device and noise stand in the record."""
+    machine = timed.record["machine_info"]
+    assert machine["node"] == environment.machine_id()
+    assert machine["cpu"]["count"] == environment.cores()
+    assert {each["group"] for each in timed.record["benchmarks"]} == {"256×256, 1 thread, cpu, gaussian:sigma=50"}
+
+
+def test_pytest_benchmark_compares_the_record(timed: TimedRun) -> None:
+    """The real `pytest-benchmark compare` reads the file and shows both methods."""
+    path = timed.results.folder / "timing.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest_benchmark", "compare", str(path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "naps" in done.stdout
+    assert "noisy" in done.stdout
+    assert "256×256, 1 thread, cpu, gaussian:sigma=50" in done.stdout
+
+
+def test_a_machine_times_the_same_methods_once(timed: TimedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second run has the very record of the first; another set of methods would be timed anew."""
+    monkeypatch.chdir(timed.folder)
+    again = api.run(**GOOD)
+    assert again.timing == timed.record
+    plan = api.plan(**GOOD)
+    assert session.record_for(plan, again, Listener()) == timed.record
+    keys = {session._key(plan, list(plan.works[:number])) for number in (1, 2)}
+    assert len(keys) == 2
+
+
+def test_colour_is_timed_by_itself(timed: TimedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three channels take longer than one: a colour image has a key of its own, another gray image has not."""
+    monkeypatch.chdir(timed.folder)
+    plans = [api.plan(**KEYS | {"images": [image]}) for image in ("01", "02")]
+    first, second = (session._key(plan, list(plan.works)) for plan in plans)
+    assert first == second
+    (image,) = plans[0].images
+    colour = type(image)(image.id, image.digest, (*image.shape, 3))
+    object.__setattr__(plans[0], "images", (colour,))
+    assert session._key(plans[0], list(plans[0].works)) != first
+
+
+def test_without_timing_there_is_no_record(timed: TimedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--no-timing` leaves no record of an earlier run of the name behind."""
+    monkeypatch.chdir(timed.folder)
+    assert api.run(**GOOD, out="quiet").timing == timed.record
+    assert api.run(**GOOD, out="quiet", timing=False).timing is None
+
+
+def test_the_budget_wins(timed: TimedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slow and hanging methods do not make it longer; what could not be timed says so, and its child is gone."""
+    monkeypatch.chdir(timed.folder)
+    plan = api.plan(**KEYS | {"methods": ["sleeps", "hangs"]})
+    noise, budget = plan.noises[0], 9.0
+    clean = plan.dataset.load("01")
+    case = cases.make(clean, "00" * 32, noise.named, noise.spec, plan.protocol.input, "known")
+    jobs = tuple(Job(noise.named, method, None) for method in plan.methods)
+    setup = Setup(plan.registry.files, "sk12", plan.protocol, "cpu", jobs)
+    start = time.monotonic()
+    sleeps, hangs = phase.measure(setup, case.noisy, case.info, budget_s=budget)
+    assert time.monotonic() - start < budget + 3
+    assert len(sleeps.seconds) <= (budget - 2) / 0.4
+    assert bool(sleeps.seconds) != bool(sleeps.problem)
+    assert hangs.seconds == []
+    assert hangs.problem in ("no time was left in the budget", "its process did not start in time")
+    child = Path("hangs.child")
+    if child.exists():
+        number = int(child.read_text())
+        assert not psutil.pid_exists(number) or psutil.Process(number).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_very_slow_method_has_one_round() -> None:
+    """Where a call takes over 30 s, the first is the only one."""
+    slow = Timed("m", Loaded(0.0, 31.0, 0, None))
+    process = phase._Process(0, slow, None, None)  # type: ignore[arg-type]
+    now = time.monotonic()
+    phase._rounds([process], now, now + 60, Listener())
+    assert slow.seconds == [31.0]
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((256, 256), (256, 256)), ((512, 300, 3), (256, 256, 3)), ((40, 90), (256, 256))],
+)
+def test_every_image_is_timed_at_one_size(shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    """The top left square of a larger image; a smaller one is reflected, without a flat part."""
+    import numpy as np
+
+    image = np.random.default_rng(0).random(shape, dtype=np.float32)
+    square = session._square(image, 256)
+    assert square.shape == expected
+    height, width = min(256, shape[0]), min(256, shape[1])
+    assert np.array_equal(square[:height, :width], image[:height, :width])
+    assert square[-40:, -40:].std() > 0.2
+
+
+def benchmark(name: str, median: float, iqr: float, rounds: int, **extra: Any) -> dict[str, Any]:
+    """One benchmark of a record."""
+    known = {"load_s": 0.5, "first_call_s": 1.25, "peak_memory_bytes": 3 * 2**20, "parameters": None}
+    return {
+        "name": name,
+        "group": "g",
+        "stats": {"median": median, "iqr": iqr, "rounds": rounds},
+        "extra_info": {**known, "megapixels_per_s": 0.065536 / median, **extra},
+    }
+
+
+def test_the_timing_table_is_fastest_first_with_three_figures() -> None:
+    """Milliseconds, no IQR for a single round, parameters in millions."""
+    record = {"benchmarks": [benchmark("b", 3.3, 0.1, 9), benchmark("a", 0.0123, 0, 1, parameters=560_000)]}
+    assert summary.cells(record) == [
+        ["a", "12.3", "–", "1", "5.33", "0.50", "1.25", "3", "0.56 M"],
+        ["b", "3300", "100", "9", "0.0199", "0.50", "1.25", "3", "–"],
+    ]
+
+
+def test_a_noisy_measurement_and_a_missing_one_have_their_notes() -> None:
+    """An IQR over a tenth of the median is told, and so is why a method was not timed."""
+    record = {
+        "benchmarks": [benchmark("calm", 1, 0.05, 9), benchmark("wild", 1, 0.2, 9), benchmark("once", 1, 0.9, 1)],
+        "problems": {"lost": "its process died"},
+    }
+    notes = summary.notes(record)
+    assert notes[0] == "lost was not timed: its process died"
+    assert notes[1].endswith("of the median): wild.")
+
+
+def test_timing_is_written_for_people_too(timed: TimedRun) -> None:
+    """The run's files: the record as JSON, and its table in Markdown."""
+    assert json.loads((timed.results.folder / "timing.json").read_text(encoding="utf-8")) == timed.record
+    assert "## Timing" in (timed.results.folder / "table.md").read_text(encoding="utf-8")
