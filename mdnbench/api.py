@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mdnbench.leaks import Leak
     from mdnbench.published import Claims
     from mdnbench.regression import Change, Verdict
+    from mdnbench.rescoring import Rescored
     from mdnbench.statistics import Comparison
     from mdnbench.weights import Weights
 
@@ -159,11 +160,12 @@ def open_run(name: str, *, workspace_folder: Path | None = None) -> Results:
 
 
 def report(found: Results, formats: Iterable[str], *, folder: Path | None = None) -> list[Path]:
-    """Write a run's results down in the named formats; the paths of what was written."""
-    known = registry.load().reporters
+    """Write a run's results down in the named formats, as `md` or `html[limit=6]`; the paths of what was written."""
+    known = registry.load()
+    wanted = [known.reporter(text) for text in formats]
     target = folder or found.folder
     target.mkdir(parents=True, exist_ok=True)
-    return [known[name].write(found, target) for name in formats]
+    return [known.reporters[named.name].write(found, target, **named.values()) for named in wanted]
 
 
 def check(
@@ -213,6 +215,32 @@ def claims(found: Results, *, references: Iterable[Path] = ()) -> Claims:
     from mdnbench.references import read
 
     return published.compare(found, [each for path in references for each in read(Path(path))])
+
+
+def rescore(
+    found: Results,
+    scoring: Iterable[str] = ("all",),
+    *,
+    dataset: str = "",
+    jobs: int = 0,
+    plugins: Iterable[str | Path] = (),
+    listener: Listener | None = None,
+) -> Rescored:
+    """Score a run's kept outputs under other rules and metric settings, and tell the shifts; no method runs again.
+
+    `scoring` names protocols, files of protocols, metric settings (`ssim[uniform]`), or 'all' that are known. Raises
+    Interrupted after Ctrl-C, with what was scored saved.
+    """
+    from mdnbench.rescoring import Rescoring
+    from mdnbench.stopping import on_interrupt
+
+    heard = listener or Listener()
+    work = Rescoring(found, registry.load(plugins), dataset, jobs)
+    with on_interrupt(lambda: heard.note("Stopping: what is running is finished and saved.")) as stop:
+        scored = work.run(list(scoring), heard, stop)
+    if stop.requested:
+        raise Interrupted("stopped; the same command goes on from there.")
+    return scored
 
 
 def _train_missing(planned: Plan, listener: Listener, stop: Callable[[], bool]) -> Plan:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mdnbench import __version__
-from mdnbench.cli import checking, claiming, comparing, datasets, listing, running, training
+from mdnbench.cli import checking, claiming, comparing, datasets, listing, rescoring, running, training
 
 HELP = "Benchmark image denoisers: PSNR, SSIM and LPIPS tables, timings, and regression checks that can be trusted."
 
@@ -37,6 +37,7 @@ app.command()(listing.describe)
 app.command()(checking.check)
 app.command()(comparing.compare)
 app.command()(claiming.claims)
+app.command()(rescoring.rescore)
 app.command()(running.report)
 app.command()(training.train)
 app.add_typer(training.weights, name="weights")

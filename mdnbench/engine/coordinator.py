@@ -58,18 +58,13 @@ class Coordinator:
         request = self.plan.request
         setup = Setup(
             self.plan.registry.files,
-            str(Path(request.dataset).expanduser().resolve()) if self._is_folder() else self.plan.dataset.name,
+            dataset_folder(self.plan) or self.plan.dataset.name,
             self.plan.protocol,
             self.plan.device,
             tuple(Job(work.noise.named, work.named, work.weights) for work in self.plan.works),
         )
         jobs = request.jobs or environment.cores()
         return LocalEngine(setup, jobs, request.timeout, int(request.memory * 2**30))
-
-    def _is_folder(self) -> bool:
-        return self.plan.dataset.name not in self.plan.registry.datasets or (
-            bool(self.plan.request.dataset) and self.plan.request.dataset not in self.plan.registry.datasets
-        )
 
     def _queue(self, work: Work) -> JobQueue:
         pixels = sum(image.pixels for image in self.plan.images) * self.plan.request.seeds
@@ -140,11 +135,19 @@ def provenance_of(plan: Plan, work: Work) -> dict[str, Any]:
     }
 
 
+def dataset_folder(plan: Plan) -> str:
+    """The folder that the images come from; empty for a plugin's data set."""
+    asked, known = plan.request.dataset, plan.registry.datasets
+    is_folder = plan.dataset.name not in known or (bool(asked) and asked not in known)
+    return str(Path(asked).expanduser().resolve()) if is_folder else ""
+
+
 def facts(plan: Plan, unavailable: Mapping[str, str]) -> dict[str, Any]:
     """What defines a run: everything that stands above its tables, and what `check` holds against a baseline."""
     return {
         "dataset": plan.dataset.name,
         "dataset_digest": plan.dataset_digest,
+        "dataset_folder": dataset_folder(plan),
         "images": {image.id: image.digest for image in plan.images},
         "protocol": plan.protocol.name,
         "protocol_hash": plan.protocol.hash,
