@@ -148,7 +148,8 @@ class Rescoring:
         identities = {task.position: identity for identity, task in batch.tasks}
         noises = [self.known.noise(text) for text in self.found.run.facts["noises"]]
         jobs = tuple(Job(noise, Named("", (), ""), None) for noise in noises)
-        name = str(Path(self.dataset).expanduser().resolve()) if self.dataset else spec.name
+        folder = self.dataset or self.found.run.facts.get("dataset_folder", "")
+        name = str(Path(folder).expanduser().resolve()) if folder else spec.name
         setup = Setup(self.known.files, name, batch.protocol, "cpu", jobs)
         engine = LocalEngine(setup, self.jobs or environment.cores(), TIMEOUT_S)
         for ended in engine.run(Schedule(_queues([task for _, task in batch.tasks])), stop):
@@ -250,6 +251,7 @@ def _words(rule: Rule) -> str:
 def _dataset(found: Results, folder: str, known: Registry) -> DatasetSpec:
     """The run's data set; DataMissing where its images are not those that the run was made on."""
     facts: Any = found.run.facts
+    folder = folder or facts.get("dataset_folder", "")
     if not folder and facts["dataset"] not in known.datasets:
         raise DataMissing(
             f"run {found.name!r} was made on a folder of images ({facts['dataset']}); name it with --dataset FOLDER."

@@ -31,18 +31,25 @@ def facts_of(results: Results) -> dict[str, Any]:
         "counts": dict(results.counts),
         "facts": dict(results.run.facts),
         "tables": [_table_facts(table) for table in results.tables],
-        "cells": list(results.records()),
+        "cells": [record | _infinite(record) for record in results.records()],
         "timing": results.timing,
     }
 
 
 def run(results: Results) -> None:
-    """Print a run's tables, its timing, its notes, and where its files are."""
+    """Print a run's tables, or grids where there are many, its timing, its notes, and where its files are."""
+    from mdnbench import grids
+    from mdnbench.cli import gridding
+
     console = _console()
     for line in tables.heading(results.run):
         console.print(line, style="dim", markup=False, highlight=False)
-    for table in results.tables:
-        _draw_table(console, table)
+    if len(results.tables) > grids.MANY:
+        gridding.draw_grids(console, results)
+    else:
+        for table in results.tables:
+            _draw_table(console, table)
+    gridding.draw_knowledge(console, results)
     if record := results.timing:
         _draw_timing(console, record)
     for note in tables.footnotes(results.run):
@@ -140,11 +147,18 @@ def _table_facts(table: tables.Table) -> dict[str, Any]:
     return {
         "noise": table.noise,
         "lines": [
-            {"method": line.method, **line.means, "seconds": line.seconds, "ok": line.ok, "total": line.total}
+            {"method": line.method, **line.means, **_infinite(line.means), "seconds": line.seconds, "ok": line.ok,
+             "total": line.total}
             for line in table.lines
         ],
         "notes": table.notes,
     }
+
+
+def _infinite(values: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The flag beside values that JSON has no number for: which of them are infinite."""
+    found = [name for name, value in values.items() if isinstance(value, float) and abs(value) == float("inf")]
+    return {"infinite": found} if found else {}
 
 
 def _grid(titles: Any, *, title: str = "", header: bool = True, left: int = 1) -> RichTable:

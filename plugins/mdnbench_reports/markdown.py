@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdnbench import tables
+from mdnbench import grids, tables
 from mdnbench.timing import summary
 
 if TYPE_CHECKING:
+    from mdnbench.grids import Knowledge, Told
     from mdnbench.results import Results
     from mdnbench.tables import Column, Line, Table
 
@@ -25,6 +26,7 @@ def write(results: Results, folder: Path) -> Path:
 def text_of(results: Results) -> str:
     """All tables of a run as one Markdown text."""
     parts = [f"# {escape(results.name)}", *map(escape, tables.heading(results.run))]
+    parts += _grids(results)
     for table in results.tables:
         parts += [f"## {escape(table.noise)}", _table(table), *(f"*{escape(note)}*" for note in table.notes)]
     if record := results.timing:
@@ -32,6 +34,30 @@ def text_of(results: Results) -> str:
         parts += [f"*{escape(note)}*" for note in summary.notes(record)]
     parts += [f"*{escape(note)}*" for note in tables.footnotes(results.run)]
     return "\n\n".join(parts) + "\n"
+
+
+def _grids(results: Results) -> list[str]:
+    """Every method under every noise, where there are many, and what methods gain from being told about the noise."""
+    parts = []
+    for grid in grids.of_run(results.run, results.means) if len(results.tables) > grids.MANY else ():
+        titles, rows = grids.texts(grid)
+        parts += [f"## {escape(grid.column.title)}", _grid(titles, [[row[0], *map(_bold, row[1:])] for row in rows])]
+    if known := grids.by_noise_info(results):
+        rows = [
+            [f"{row.method}, {row.noise}", row.column.title, *_means(row, known)] for row in known.rows if row.matters
+        ]
+        runs = ", ".join(f"{name} ({source})" for source, name in known.runs.items())
+        titles = ["Method, noise", "Metric", *known.runs]
+        parts += ["## Noise information", escape(f"runs {runs}"), _grid(titles, rows)] if rows else []
+    return parts
+
+
+def _bold(text: str) -> str:
+    return f"**{text[1:]}**" if text.startswith("*") else text
+
+
+def _means(row: Told, known: Knowledge) -> list[str]:
+    return [row.column.show(row.means.get(source)) for source in known.runs]
 
 
 def escape(text: str) -> str:

@@ -1,0 +1,142 @@
+"""Grids: every method under every noise at a glance, and what a method gains from being told about the noise."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, get_args
+
+from mdnbench import tables
+from mdnbench.records import Source
+from mdnbench.results import Results
+
+if TYPE_CHECKING:
+    from mdnbench.store import MeanRow, RunRow
+    from mdnbench.tables import Column
+
+MANY = 3  # a run with more noises than this is shown as grids
+WIDE = 8  # columns; beyond, the longer axis runs down
+
+Values = Mapping[tuple[str, str], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The means of one metric: `values` by (method, noise), None where there is none, and the best of each noise."""
+
+    column: Column
+    methods: tuple[str, ...]
+    noises: tuple[str, ...]
+    values: Values
+    best: frozenset[tuple[str, str]]
+
+    def show(self, method: str, noise: str) -> str:
+        """One value as text, after a star where it is the best under its noise."""
+        mark = "*" if (method, noise) in self.best else ""
+        return mark + self.column.show(self.values.get((method, noise)))
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a method reached under a noise by what it was told of it: means by source, over the same noisy images."""
+
+    noise: str
+    method: str
+    column: Column
+    means: Mapping[str, float]
+
+    @property
+    def matters(self) -> bool:
+        """Whether the sources differ in a digit that is shown."""
+        return len({self.column.show(mean) for mean in self.means.values()}) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """Runs that differ in the noise information alone, side by side: the runs by source, and the means."""
+
+    runs: Mapping[str, str]
+    rows: tuple[Told, ...]
+
+
+def of_run(run: RunRow, means: Sequence[MeanRow]) -> tuple[Grid, ...]:
+    """One grid per metric; methods and noises in the run's order."""
+    return tuple(_grid(column, means) for column in tables.columns_of(run) if not column.absent)
+
+
+def texts(grid: Grid) -> tuple[list[str], list[list[str]]]:
+    """The titles and rows of a grid, the longer axis running down where there are many columns."""
+    labels = short(grid.noises)
+    if len(grid.noises) > WIDE and len(grid.noises) > len(grid.methods):
+        rows = [[labels[noise], *(grid.show(method, noise) for method in grid.methods)] for noise in grid.noises]
+        return ["Noise", *grid.methods], rows
+    rows = [[method, *(grid.show(method, noise) for noise in grid.noises)] for method in grid.methods]
+    return ["Method", *labels.values()], rows
+
+
+def short(noises: Sequence[str]) -> dict[str, str]:
+    """Noises without the names of their parameters, `mixed:25,60`, wherever that leaves no two alike."""
+    plain = {noise: re.sub(r"[^:,=]+=", "", noise) for noise in noises}
+    return plain if len(set(plain.values())) == len(plain) else {noise: noise for noise in noises}
+
+
+def by_noise_info(found: Results) -> Knowledge | None:
+    """A run beside the newest ones that differ from it in the noise information alone; None where there are none."""
+    runs = {found.run.facts["noise_info"]: found, **_siblings(found)}
+    if len(runs) < 2:
+        return None
+    ordered = {source: runs[source] for source in get_args(Source) if source in runs}
+    means = {source: _grids_of(each) for source, each in ordered.items()}
+    rows = tuple(_told(means))
+    return Knowledge({source: each.name for source, each in ordered.items()}, rows) if rows else None
+
+
+def _grid(column: Column, means: Sequence[MeanRow]) -> Grid:
+    values = {(row.method, row.noise): mean for row in means if (mean := row.means.get(column.metric)) is not None}
+    noises = tuple(dict.fromkeys(row.noise for row in means))
+    methods = tuple(dict.fromkeys(row.method for row in means))
+    best = frozenset(place for noise in noises for place in _best(column, noise, values))
+    return Grid(column, methods, noises, values, best)
+
+
+def _best(column: Column, noise: str, values: Values) -> Iterator[tuple[str, str]]:
+    shown = {place: round(mean, column.digits) for place, mean in values.items() if place[1] == noise}
+    if len(shown) > 1:
+        top = max(shown.values()) if column.direction == "higher" else min(shown.values())
+        yield from (place for place, mean in shown.items() if mean == top)
+
+
+def _siblings(found: Results) -> dict[str, Results]:
+    """The newest finished run of each other noise information, of the same data, protocol, metrics and seeds."""
+    mine = found.run.facts
+    siblings: dict[str, Results] = {}
+    for name in found.store.run_names():
+        run = found.store.run(name)
+        if run is None or not run.finished or run.facts["noise_info"] in (mine["noise_info"], *siblings):
+            continue
+        same = ("dataset_digest", "protocol_hash", "seeds", "device")
+        alike = all(run.facts[key] == mine[key] for key in same)
+        revisions = run.facts["metrics"].items() & mine["metrics"].items()
+        if alike and revisions and run.facts["noises"].items() & mine["noises"].items():
+            siblings[run.facts["noise_info"]] = Results(found.store, name, found.folder.parent / name)
+    return siblings
+
+
+def _grids_of(found: Results) -> dict[str, Grid]:
+    return {grid.column.metric: grid for grid in of_run(found.run, [row for row in found.means if row.ok == row.total])}
+
+
+def _told(means: Mapping[str, Mapping[str, Grid]]) -> Iterator[Told]:
+    """The rows that at least two sources have: by metric, noise and method in the first run's order."""
+    first = next(iter(means.values()))
+    for metric, grid in first.items():
+        for noise in grid.noises:
+            for method in grid.methods:
+                found = {
+                    source: mean
+                    for source, grids in means.items()
+                    if metric in grids and (mean := grids[metric].values.get((method, noise))) is not None
+                }
+                if len(found) > 1:
+                    yield Told(noise, method, grid.column, found)
