@@ -7,6 +7,7 @@ A plugin that cannot be loaded is kept as broken, with its reason; two plugins t
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib.util
 import os
 import sys
@@ -126,6 +127,11 @@ class Registry:
         name, given = names.split_method(text)
         return names.resolve("method", name, given, options_of(self.denoisers[name]))
 
+    def reporter(self, text: str) -> Named:
+        """Parse `html[limit=6]` against the reporter's declared options."""
+        name, given = names.split_method(text)
+        return names.resolve("method", name, given, self.reporters[name].options)
+
     def noise(self, text: str) -> Named:
         """Parse `gaussian:50` against the noise's declared parameters."""
         name, given = names.split_noise(text)
@@ -172,7 +178,7 @@ def load(files: Iterable[Path | str] = ()) -> Registry:
     shelves: dict[str, Shelf[Any]] = {hook: Shelf(kind, tuple(broken)) for hook, (kind, _) in HOOKS.items()}
     for door, hook, specs in brought:
         for spec in specs:
-            shelves[hook].add(Entry(spec, door))
+            shelves[hook].add(Entry(_pinned(spec, door), door))
     return Registry(
         shelves["mdnbench_denoisers"], shelves["mdnbench_noises"], shelves["mdnbench_datasets"],
         shelves["mdnbench_metrics"], shelves["mdnbench_reporters"], tuple(broken), given,
@@ -197,6 +203,13 @@ def _bring(manager: pluggy.PluginManager, door: Door, module: ModuleType) -> lis
             names.check_declared(spec.name)
         results.append((door, hook, list(specs)))
     return results
+
+
+def _pinned(spec: Any, door: Door) -> Any:
+    """The spec with its file's digest in the revision: an edited plugin file is another plugin, whatever it says."""
+    if not door.digest or not hasattr(spec, "revision"):
+        return spec
+    return dataclasses.replace(spec, revision=f"{spec.revision}+{door.digest[:12]}")
 
 
 def _installed() -> Iterator[tuple[Door, Callable[[], ModuleType]]]:

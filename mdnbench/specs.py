@@ -181,9 +181,9 @@ class MetricSpec:
 
 @dataclass(frozen=True, slots=True)
 class ReporterSpec:
-    """A way to write results down: `write(results, folder)` returns the path of what it wrote."""
+    """A way to write results down: `write(results, folder, **options)` returns the path of what it wrote."""
 
     name: str
     summary: str
-    write: Callable[[Any, Path], Path]
+    write: Callable[..., Path]
     options: tuple[Option, ...] = field(default=())

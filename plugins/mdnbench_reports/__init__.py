@@ -1,39 +1,39 @@
-"""Reporters that come with mdnbench: Markdown tables, CSV cells, JSON facts."""
+"""Reporters that come with mdnbench: a page, Markdown and LaTeX tables, cells as CSV and Parquet, facts, figures."""
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mdnbench import ReporterSpec, hookimpl
+from mdnbench import Option, ReporterSpec, hookimpl
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
 
+LIMIT = Option("limit", float, 15.0, "the size that the page stays below", "MiB", minimum=1, maximum=100)
+
 
 @hookimpl
 def mdnbench_reporters() -> list[ReporterSpec]:
-    """The reporters `md`, `csv` and `json`."""
+    """The reporters `html`, `md`, `latex`, `csv`, `parquet`, `json` and `figures`."""
     return [
-        ReporterSpec("md", "The tables as Markdown: table.md", _markdown),
-        ReporterSpec("csv", "One line per cell: cells.csv", _csv),
-        ReporterSpec("json", "What the run was and where it ran: run.json", _json),
+        ReporterSpec("html", "One page to open offline, with charts and pictures: report.html", _of("page"), (LIMIT,)),
+        ReporterSpec("md", "The tables as Markdown: table.md", _of("markdown")),
+        ReporterSpec("latex", "The tables for a paper, with booktabs: tables.tex", _of("latex")),
+        ReporterSpec("csv", "One line per cell: cells.csv", _of("csv_cells")),
+        ReporterSpec("parquet", "One row per cell, needs pyarrow: cells.parquet", _of("parquet")),
+        ReporterSpec("json", "What the run was and where it ran: run.json", _of("json_facts")),
+        ReporterSpec("figures", "Every chart as SVG, PDF and PNG: figures/", _of("figures")),
     ]
 
 
-def _markdown(results: Results, folder: Path) -> Path:
-    from mdnbench_reports import markdown
+def _of(module: str) -> Callable[..., Path]:
+    """The `write` of one of our modules, which is imported when it is first called."""
 
-    return markdown.write(results, folder)
+    def write(results: Results, folder: Path, **options: Any) -> Path:
+        path: Path = importlib.import_module(f"mdnbench_reports.{module}").write(results, folder, **options)
+        return path
 
-
-def _csv(results: Results, folder: Path) -> Path:
-    from mdnbench_reports import csv_cells
-
-    return csv_cells.write(results, folder)
-
-
-def _json(results: Results, folder: Path) -> Path:
-    from mdnbench_reports import json_facts
-
-    return json_facts.write(results, folder)
+    return write

@@ -1,0 +1,83 @@
+"""The data of a page: the scores of a run and its scenes, as plain values for the browser."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from mdnbench_reports.scores import SECONDS
+
+if TYPE_CHECKING:
+    from mdnbench.tables import Column, Table
+    from mdnbench_reports.gallery import Gallery, Shown
+    from mdnbench_reports.scores import Floats, Scores
+
+LONGEST_REASON = 300
+
+
+def rows_shown(scores: Scores, most_cells: int) -> int:
+    """How many shots of each noise a page of at most this many cells shows."""
+    per_shot = max(1, len(scores.noises) * len(scores.methods))
+    return min(len(scores.shots), max(1, most_cells // per_shot))
+
+
+def of(scores: Scores, tables: Sequence[Table], gallery: Gallery, rows: int) -> dict[str, Any]:
+    """What the page's script reads; of each noise the `rows` hardest shots, values at the digits of their metric."""
+    columns = (*scores.columns, SECONDS)
+    places = [scores.worst_first(noise)[:rows] for noise in range(len(scores.noises))]
+    shots = sorted({shot for each in places for shot in each} | {shown.shot for shown in gallery.shown})
+    at = {shot: index for index, shot in enumerate(shots)}
+    return {
+        "metrics": [_metric(column) for column in columns],
+        "noises": scores.noises,
+        "methods": scores.methods,
+        "seeds": 1 + max((shot.seed for shot in scores.shots), default=0),
+        "shots": [[scores.shots[shot].image, scores.shots[shot].seed] for shot in shots],
+        "places": [[at[shot] for shot in each] for each in places],
+        "ranks": [_ranks(scores, tables, noise) for noise in scores.noises],
+        "values": [
+            [_values(scores.values[column.metric][noise, each], column) for noise, each in enumerate(places)]
+            for column in columns
+        ],
+        "problems": {
+            f"{noise}:{at[shot]}:{method}": [status, reason[:LONGEST_REASON]]
+            for (noise, shot, method), (status, reason) in scores.problems.items()
+            if shot in at
+        },
+        "scenes": [_scene(shown, at) for shown in gallery.shown],
+    }
+
+
+def _metric(column: Column) -> dict[str, Any]:
+    title = "seconds" if column is SECONDS else column.title
+    higher = column.direction == "higher"
+    return {"name": column.metric, "title": title, "unit": column.unit, "digits": column.digits, "higher": higher}
+
+
+def _ranks(scores: Scores, tables: Sequence[Table], noise: str) -> list[int]:
+    """The methods, best first under this noise; those without a line in its table last."""
+    lines = [line.method for table in tables if table.noise == noise for line in table.lines]
+    order = [*lines, *(method for method in scores.methods if method not in lines)]
+    return [scores.methods.index(method) for method in order]
+
+
+def _values(values: Floats, column: Column) -> list[float | str | None]:
+    return [_plain(value, column.digits) for value in values.ravel().tolist()]
+
+
+def _plain(value: float, digits: int) -> float | str | None:
+    """A value as JSON can hold it: infinity as a text, no value as null."""
+    if math.isnan(value):
+        return None
+    return round(value, digits) if math.isfinite(value) else ("inf" if value > 0 else "-inf")
+
+
+def _scene(shown: Shown, at: dict[int, int]) -> dict[str, Any]:
+    return {
+        "noise": shown.noise,
+        "shot": at[shown.shot],
+        "size": shown.size,
+        "box": shown.box,
+        "pictures": dict(shown.pictures),
+    }

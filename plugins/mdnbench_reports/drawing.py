@@ -1,0 +1,59 @@
+"""Drawing charts without a browser: SVG, PDF and PNG through vl-convert, and SVG that is safe inside a page."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+from xml.etree import ElementTree
+
+from mdnbench_reports import style
+
+PIXELS_PER_INCH = 220
+_SVG = "{http://www.w3.org/2000/svg}"
+_ELEMENTS = {"svg", "g", "path", "rect", "line", "circle", "text", "tspan", "defs", "clipPath"}
+_ATTRIBUTES = {
+    "viewBox", "transform", "d", "x", "y", "x1", "x2", "y1", "y2", "dx", "dy", "cx", "cy", "r", "rx", "width", "height",
+    "fill", "stroke", "opacity", "fill-opacity", "stroke-opacity", "stroke-width", "stroke-dasharray", "text-anchor",
+    "font-size", "font-weight", "aria-label", "aria-hidden",
+}  # fmt: skip
+
+
+def draw(drawing: Any, kind: str) -> bytes:
+    """An Altair chart as `svg`, `pdf` or `png`."""
+    if kind == "svg":
+        text = io.StringIO()
+        drawing.save(text, format="svg")
+        return text.getvalue().encode()
+    buffer = io.BytesIO()
+    drawing.save(buffer, format=kind, **({"ppi": PIXELS_PER_INCH} if kind == "png" else {}))
+    return buffer.getvalue()
+
+
+def for_page(svg: bytes, title: str) -> str:
+    """An SVG to stand inside an HTML page: known elements and attributes alone, its colours the page's own."""
+    root = ElementTree.fromstring(svg)
+    _clean(root)
+    root.set("role", "img")
+    root.set("aria-label", title)
+    width, height = root.get("viewBox", "0 0 0 0").split()[2:]
+    root.set("width", width)
+    root.set("height", height)
+    return _themed(ElementTree.tostring(root, encoding="unicode"))
+
+
+def _clean(element: ElementTree.Element) -> None:
+    element.tag = element.tag.removeprefix(_SVG)
+    for name in [name for name in element.attrib if name not in _ATTRIBUTES]:
+        del element.attrib[name]
+    for child in list(element):
+        if child.tag.removeprefix(_SVG) in _ELEMENTS:
+            _clean(child)
+        else:
+            element.remove(child)
+
+
+def _themed(svg: str) -> str:
+    for colour, variable in style.VARIABLES.items():
+        svg = re.sub(rf'(fill|stroke)="{colour}"', rf'\1="var({variable})"', svg)
+    return svg

@@ -1,0 +1,27 @@
+"""`figures/`: every chart of a run as SVG, PDF and PNG."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mdnbench.digests import of_parts
+from mdnbench_reports import charts, drawing, scores
+
+if TYPE_CHECKING:
+    from mdnbench.results import Results
+
+KINDS = ("svg", "pdf", "png")
+
+
+def write(results: Results, folder: Path) -> Path:
+    """Write every chart into the folder `figures` and return its path."""
+    target = folder / "figures"
+    target.mkdir(exist_ok=True)
+    written: set[str] = set()
+    for chart in charts.of_run(results, scores.of(results)):
+        name = chart.name if chart.name not in written else f"{chart.name}-{of_parts(chart.title)[:8]}"
+        written.add(name)
+        for kind in KINDS:
+            (target / f"{name}.{kind}").write_bytes(drawing.draw(chart.titled, kind))
+    return target

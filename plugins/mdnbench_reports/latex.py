@@ -1,0 +1,107 @@
+"""`tables.tex`: the tables for a paper, with booktabs; best in bold, second underlined."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mdnbench import tables
+from mdnbench.timing import summary
+
+if TYPE_CHECKING:
+    from mdnbench.results import Results
+    from mdnbench.tables import Column, Line, Table
+
+SIDE_BY_SIDE = 3  # noises in one table
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
+    ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}",
+    "–": "--", "∞": r"$\infty$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "·": r"$\cdot$", "×": r"$\times$",
+    **{letter: f"\\{letter}" for letter in "{}$&#%_"},
+}  # fmt: skip
+
+
+def write(results: Results, folder: Path) -> Path:
+    """Write `tables.tex` and return its path."""
+    path = folder / "tables.tex"
+    path.write_text(text_of(results), encoding="utf-8", errors="backslashreplace", newline="\n")
+    return path
+
+
+def text_of(results: Results) -> str:
+    """All tables of a run as LaTeX that needs the package booktabs."""
+    parts = ["% Needs \\usepackage{booktabs} (and \\usepackage[T1]{fontenc} with pdfLaTeX)."]
+    for first in range(0, len(results.tables), SIDE_BY_SIDE):
+        parts.append(_float(results, results.tables[first : first + SIDE_BY_SIDE], first // SIDE_BY_SIDE))
+    if record := results.timing:
+        rows = [[escape(text) for text in row] for row in summary.cells(record)]
+        titles = [escape(title) for title in summary.TITLES]
+        body = _tabular([titles], rows, "l" + "r" * (len(titles) - 1))
+        parts.append(_wrapped(body, summary.heading(record), f"{results.name}-timing", summary.notes(record)))
+    return "\n\n".join(parts) + "\n"
+
+
+def escape(text: str) -> str:
+    """A text with everything that LaTeX would take for a command made plain, in one line."""
+    plain = "".join(letter if letter.isprintable() else " " for letter in unicodedata.normalize("NFC", text))
+    return "".join(_SPECIAL.get(letter, letter) for letter in " ".join(plain.split()))
+
+
+def _float(results: Results, group: Sequence[Table], number: int) -> str:
+    """Tables of several noises side by side: a line per method, in the order of the first."""
+    methods = list(dict.fromkeys(line.method for table in group for line in table.lines))
+    rows = [[escape(method), *(text for table in group for text in _cells(table, method))] for method in methods]
+    columns = group[0].columns
+    titles = ["Method", *(escape(column.title) for _ in group for column in columns)]
+    heads = [titles] if len(group) == 1 else [_spanning(group), titles]
+    noises = ", ".join(table.noise for table in group)
+    caption = f"{noises}. {' '.join(f'{line}.' for line in tables.heading(results.run))}"
+    notes = [*(note for table in group for note in table.notes), *tables.footnotes(results.run)]
+    body = _tabular(heads, rows, "l" + "r" * (len(titles) - 1), _rules(group))
+    return _wrapped(body, caption, f"{results.name}-{number + 1}", notes)
+
+
+def _spanning(group: Sequence[Table]) -> list[str]:
+    return ["", *(rf"\multicolumn{{{len(table.columns)}}}{{c}}{{{escape(table.noise)}}}" for table in group)]
+
+
+def _rules(group: Sequence[Table]) -> str:
+    width = len(group[0].columns)
+    spans = (f"{2 + width * index}-{1 + width * (index + 1)}" for index in range(len(group)))
+    return " ".join(rf"\cmidrule(lr){{{span}}}" for span in spans)
+
+
+def _cells(table: Table, method: str) -> Iterator[str]:
+    line = next((line for line in table.lines if line.method == method), None)
+    for column in table.columns:
+        yield _mark(line, column) if line else "--"
+
+
+def _mark(line: Line, column: Column) -> str:
+    text = escape(column.show(line.means[column.metric]))
+    if column.metric in line.best:
+        return rf"\textbf{{{text}}}"
+    return rf"\underline{{{text}}}" if column.metric in line.second else text
+
+
+def _tabular(heads: Sequence[Sequence[str]], rows: Sequence[Sequence[str]], columns: str, rules: str = "") -> str:
+    lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", _row(heads[0])]
+    for head in heads[1:]:
+        lines += [rules, _row(head)]
+    lines += [r"\midrule", *map(_row, rows), r"\bottomrule", r"\end{tabular}"]
+    return "\n".join(lines)
+
+
+def _row(texts: Sequence[str]) -> str:
+    return " & ".join(texts) + r" \\"
+
+
+def _wrapped(body: str, caption: str, label: str, notes: Sequence[str]) -> str:
+    safe = re.sub(r"[^a-zA-Z0-9.-]+", "-", label)
+    below = [rf"\par\smallskip\footnotesize {escape(note)}" for note in notes]
+    lines = [r"\begin{table}", r"\centering", rf"\caption{{{escape(caption)}}}", rf"\label{{tab:{safe}}}", body, *below]
+    return "\n".join([*lines, r"\end{table}"])

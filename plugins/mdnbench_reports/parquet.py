@@ -1,0 +1,21 @@
+"""`cells.parquet`: one row per cell, typed, for pandas, Polars, DuckDB and the like."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mdnbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from mdnbench.results import Results
+
+
+def write(results: Results, folder: Path) -> Path:
+    """Write `cells.parquet` and return its path; UsageError where pyarrow is not installed."""
+    if importlib.util.find_spec("pyarrow") is None:
+        raise UsageError("Parquet files need pyarrow, which is not installed; run `pip install 'mdnbench[parquet]'`.")
+    path = folder / "cells.parquet"
+    results.cells.to_parquet(path, index=False)
+    return path

@@ -1,0 +1,150 @@
+"""Provenance: what was run, on what, with which versions, as lists and tables of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mdnbench import names, protocols, registry
+from mdnbench.errors import MdnbenchError
+from mdnbench.store import queries
+from mdnbench_reports.claims import Grid
+
+if TYPE_CHECKING:
+    from mdnbench.registry import Registry, Shelf
+    from mdnbench.results import Results
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """A list of terms with what is said of each."""
+
+    title: str
+    entries: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Everything that stands behind a run's numbers."""
+
+    lists: Sequence[Entries]
+    grids: Sequence[Grid]
+
+
+def of(results: Results) -> Provenance:
+    """The provenance of a run; licences and citations come from the plugins, where they are installed here."""
+    known = registry.load()
+    lists = (_run(results, known), _machine(results.run.facts["environment"]))
+    grids = (_methods(results, known), _noises(results, known), _metrics(results, known), _images(results))
+    return Provenance(lists, grids)
+
+
+def _run(results: Results, known: Registry) -> Entries:
+    run, facts = results.run, results.run.facts
+    data = _spec(known.datasets, facts["dataset"])
+    protocol = protocols.known().get(facts["protocol"])
+    counts = ", ".join(f"{count} {status}" for status, count in results.counts.items())
+    entries = [
+        ("Run", run.name),
+        ("Begun", _time(run.created)),
+        ("Ended", _time(run.finished) or "not yet: it was interrupted, or still runs"),
+        ("Cells", f"{run.planned} planned; {counts}"),
+        ("Data", f"{facts['dataset']} ({facts['dataset_digest']}), {len(facts['images'])} images"),
+        ("Data licence", getattr(data, "licence", "")),
+        ("Data citation", getattr(data, "citation", "")),
+        ("Protocol", f"{facts['protocol']} ({facts['protocol_hash']})"),
+        ("", protocol.summary if protocol and protocol.hash == facts["protocol_hash"] else ""),
+        ("Noise seeds", str(facts["seeds"])),
+        (
+            "Methods are told",
+            {"known": "the noise"}.get(facts["noise_info"], f"noise information {facts['noise_info']}"),
+        ),
+    ]
+    return Entries("Run", [entry for entry in entries if entry[1]])
+
+
+def _machine(environment: Mapping[str, Any]) -> Entries:
+    packages = (f"{name} {version}" for name, version in environment["packages"].items())
+    entries = [
+        ("mdnbench", f"{environment['mdnbench']} ({environment['revision']})"),
+        ("Python", environment["python"]),
+        ("Packages", ", ".join(packages)),
+        ("Processor", f"{environment['cpu']}, {environment['cores']} cores, {environment['machine']}"),
+        ("Memory", f"{environment['memory_bytes'] / 2**30:.0f} GiB"),
+        ("System", environment["os"]),
+        ("Device", f"{environment['device']}, {environment['threads_per_cell']} thread per cell"),
+        ("Machine id", environment["machine_id"]),
+    ]
+    return Entries("Machine", [(term, str(text)) for term, text in entries])
+
+
+def _methods(results: Results, known: Registry) -> Grid:
+    weights = _weights(results)
+    rows = [_method(text, facts, weights.get(text, {}), known) for text, facts in results.run.facts["methods"].items()]
+    titles = ("Method", "Revision", "Packages", "Weights", "Licence", "Citation")
+    return Grid("Methods", titles, rows)
+
+
+def _method(text: str, facts: Mapping[str, Any], weights: Mapping[str, str], known: Registry) -> tuple[str, ...]:
+    spec = _spec(known.denoisers, text)
+    used = "; ".join(f"{name} ({digest[:12]})" for digest, name in weights.items())
+    return (
+        text, facts["revision"], _versions(facts["packages"]), used or "–", getattr(spec, "licence", "") or "–",
+        getattr(spec, "citation", "") or "–",
+    )  # fmt: skip
+
+
+def _weights(results: Results) -> dict[str, dict[str, str]]:
+    """The weights that each method used: names by digest."""
+    found: dict[str, dict[str, str]] = {}
+    for _, method, provenance in queries.provenances(results.store, results.run):
+        if provenance["weights_digest"]:
+            found.setdefault(method, {})[provenance["weights_digest"]] = provenance["weights"]
+    return found
+
+
+def _noises(results: Results, known: Registry) -> Grid:
+    rows = [
+        (text, revision, getattr(spec, "formula", "") or "–", getattr(spec, "summary", "") or "–")
+        for text, revision in results.run.facts["noises"].items()
+        for spec in [_spec(known.noises, text)]
+    ]
+    return Grid("Noises", ("Noise", "Revision", "Formula", "What it is"), rows)
+
+
+def _metrics(results: Results, known: Registry) -> Grid:
+    rows = [
+        (
+            name.upper(), results.run.facts["metrics"][name], f"{facts['direction']} is better", facts["unit"] or "–",
+            _versions(facts["packages"]), getattr(_spec(known.metrics, name), "citation", "") or "–",
+        )
+        for name, facts in results.run.facts["metric_facts"].items()
+    ]  # fmt: skip
+    return Grid("Metrics", ("Metric", "Revision", "Direction", "Unit", "Packages", "Citation"), rows)
+
+
+def _images(results: Results) -> Grid:
+    rows = [(image, digest[:16]) for image, digest in list(results.run.facts["images"].items())[:500]]
+    return Grid("Images", ("Image", "SHA-256 of its pixels"), rows)
+
+
+def _spec(shelf: Shelf[Any], text: str) -> Any:
+    """The spec that a name with options belongs to; None where its plugin is not installed here."""
+    try:
+        name = names.split_noise(text)[0] if shelf.kind == "noise" else names.split_method(text)[0]
+        return shelf[name]
+    except MdnbenchError:
+        return None
+
+
+def _versions(packages: Mapping[str, str]) -> str:
+    return ", ".join(_pairs(packages.items())) or "–"
+
+
+def _pairs(items: Iterable[tuple[str, str]]) -> list[str]:
+    return [f"{name} {version}" for name, version in items]
+
+
+def _time(text: str) -> str:
+    return f"{text[:16].replace('T', ' ')} UTC" if text else ""

@@ -1,0 +1,110 @@
+"""Scores: every value of a run as arrays over noise, case and method, and its cases in order, worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from mdnbench import tables
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mdnbench.results import Results
+    from mdnbench.store import CellRow
+    from mdnbench.tables import Column
+
+    Floats: TypeAlias = "np.ndarray[Any, np.dtype[np.float64]]"
+
+SECONDS = tables.Column("seconds", "lower", "", 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A case of the report: an image and the index of its noise seed."""
+
+    image: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The values of a run.
+
+    `values` has for each metric, and for `seconds`, a float64 array (noises, shots, methods), NaN where there is no
+    value. `problems` says of the cells that are not ok, by the same indices, their status and reason.
+    """
+
+    columns: tuple[Column, ...]
+    noises: tuple[str, ...]
+    methods: tuple[str, ...]
+    shots: tuple[Shot, ...]
+    values: Mapping[str, Floats]
+    problems: Mapping[tuple[int, int, int], tuple[str, str]]
+
+    def worst_first(self, noise: int) -> list[int]:
+        """The shots under a noise, the hardest first: by the mean over methods of the first metric that has values."""
+        import numpy as np
+
+        column = next((each for each in self.columns if np.isfinite(self.values[each.metric][noise]).any()), None)
+        if column is None:
+            return list(range(len(self.shots)))
+        badness = _row_means(self.values[column.metric][noise]) * (1 if column.direction == "lower" else -1)
+        return [int(index) for index in np.argsort(-badness, kind="stable")]  # NaN goes last
+
+    def line(self, metric: str, noise: int, method: int) -> Floats:
+        """The finite values of a method under a noise, one per shot that has one."""
+        import numpy as np
+
+        values: Floats = self.values[metric][noise, :, method]
+        return values[np.isfinite(values)]
+
+
+def of(results: Results) -> Scores:
+    """Read the scores of a run; one pass over its cells."""
+    import numpy as np
+
+    facts = results.run.facts
+    shots = tuple(Shot(image, seed) for image in facts["images"] for seed in range(facts["seeds"]))
+    noises, methods = tuple(facts["noises"]), tuple(facts["methods"])
+    columns = tables.columns_of(results.run)
+    shape = (len(noises), len(shots), len(methods))
+    values = {name: np.full(shape, np.nan) for name in (*(column.metric for column in columns), SECONDS.metric)}
+    problems = {}
+    for place, row in placed(results, noises, shots, methods):
+        for column in columns:
+            values[column.metric][place] = _number(row.value(column.metric))
+        values[SECONDS.metric][place] = _number(row.seconds)
+        if row.status != "ok":
+            problems[place] = (row.status, row.reason)
+    return Scores(columns, noises, methods, shots, values, problems)
+
+
+def placed(
+    results: Results, noises: Sequence[str], shots: Sequence[Shot], methods: Sequence[str]
+) -> Iterator[tuple[tuple[int, int, int], CellRow]]:
+    """The cells of a run with their indices (noise, shot, method)."""
+    at_noise, at_method = _index(noises), _index(methods)
+    at_shot = {(shot.image, shot.seed): index for index, shot in enumerate(shots)}
+    for row in results.rows():
+        yield (at_noise[row.noise], at_shot[row.image, row.seed], at_method[row.method]), row
+
+
+def _index(names: Sequence[str]) -> dict[str, int]:
+    return {name: index for index, name in enumerate(names)}
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _row_means(values: Floats) -> Floats:
+    """The mean of each row over what is finite; NaN, without a warning, where nothing is."""
+    import numpy as np
+
+    finite = np.isfinite(values)
+    counts = finite.sum(axis=1)
+    sums = np.where(finite, values, 0.0).sum(axis=1)
+    means: Floats = np.divide(sums, counts, out=np.full(len(values), np.nan), where=counts > 0)
+    return means

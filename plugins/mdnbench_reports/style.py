@@ -1,0 +1,38 @@
+"""The colours and type of every chart; the HTML page swaps the colours for its own variables, light and dark."""
+
+from __future__ import annotations
+
+from typing import Any
+
+INK = "#1c1d1f"
+MUTED = "#66696e"
+RULE = "#dddcd7"
+ACCENT = "#0b6b66"
+SOFT = "#a9bfbc"
+PAPER = "#fffffe"
+
+# What the page calls each colour; a chart drawn for a paper keeps the colour itself.
+VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", ACCENT: "--accent", SOFT: "--soft", PAPER: "--paper"}
+
+FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"
+WIDTH = 340  # pixels of the plotting area: readable on a phone, and two or three stand side by side on a desk
+LABEL_WIDTH = 150
+
+_AXIS = {
+    "domainColor": MUTED, "tickColor": MUTED, "gridColor": RULE, "labelColor": MUTED, "titleColor": MUTED,
+    "labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal", "labelLimit": LABEL_WIDTH, "tickSize": 4,
+}  # fmt: skip
+
+
+def config() -> dict[str, Any]:
+    """The Vega-Lite configuration of every chart."""
+    return {
+        "font": FONT,
+        "background": PAPER,
+        "padding": 6,
+        "view": {"stroke": None},
+        "axis": _AXIS,
+        "axisY": {"labelColor": INK},
+        "title": {"color": INK, "fontSize": 12, "fontWeight": 600, "anchor": "start", "offset": 10, "limit": 480},
+        "text": {"color": INK, "fontSize": 11},
+    }

@@ -1,0 +1,96 @@
+// The stage: panes on which the pictures of a scene are drawn, all through the one view.
+const stage = (() => {
+  const root = byId("stage");
+  let panes = [];
+  let divider = 0.5;
+  let waiting = false;
+
+  // A pane shows one picture, or two with a divider between them; `layers` are what is drawn, the last on top.
+  function pane(layers, title, text) {
+    const canvas = make("canvas", { role: "img", "aria-label": [title, text].filter(Boolean).join(", ") });
+    const frame = make("div", { class: "frame" }, canvas);
+    const caption = make("figcaption", {}, make("b", {}, title), make("span", {}, text));
+    return { canvas, frame, layers, root: make("figure", { class: "pane" }, frame, caption) };
+  }
+
+  function handle(frame) {
+    const knob = make("div", {
+      class: "handle", role: "slider", tabindex: "0", "aria-label": "Divider between A and B", "aria-valuemin": "0", "aria-valuemax": "100",
+    });
+    const place = (share) => {
+      divider = Math.max(0, Math.min(1, share));
+      knob.style.left = `${divider * 100}%`;
+      knob.setAttribute("aria-valuenow", String(Math.round(divider * 100)));
+      redraw();
+    };
+    const follow = (event) => {
+      const box = frame.getBoundingClientRect();
+      place((event.clientX - box.left) / box.width);
+    };
+    knob.addEventListener("pointerdown", (event) => {
+      knob.setPointerCapture(event.pointerId);
+      event.stopPropagation();
+    });
+    knob.addEventListener("pointermove", (event) => { if (knob.hasPointerCapture(event.pointerId)) follow(event); });
+    knob.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: -0.02, ArrowRight: 0.02, PageUp: 0.1, PageDown: -0.1, Home: -1, End: 1 }[event.key];
+      if (step === undefined) return;
+      event.preventDefault();
+      event.stopPropagation();
+      place(divider + step);
+    });
+    frame.append(knob);
+    place(divider);
+  }
+
+  function paint({ canvas, layers }) {
+    const ratio = devicePixelRatio || 1;
+    const [width, height] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
+    if (!width || !height) return;
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    const context = canvas.getContext("2d");
+    layers.forEach((layer, index) => {
+      const scale = (width / layer.width) * view.seen.zoom;
+      context.setTransform(1, 0, 0, 1, 0, 0);
+      context.save();
+      if (index) {
+        context.beginPath();
+        context.rect(0, 0, width * divider, height);
+        context.clip();
+      }
+      context.imageSmoothingEnabled = scale < 2;
+      context.imageSmoothingQuality = "high";
+      context.setTransform(scale, 0, 0, scale, width / 2 - view.seen.x * layer.width * scale, height / 2 - view.seen.y * layer.height * scale);
+      context.drawImage(layer, 0, 0);
+      context.restore();
+    });
+  }
+
+  function redraw() {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = false;
+      root.classList.toggle("zoomed", view.seen.zoom > 1);
+      panes.forEach(paint);
+    });
+  }
+
+  // Put panes on the stage; the old ones stay until these are ready, so that nothing blinks.
+  function set(mode, aspect, list) {
+    panes = list;
+    root.dataset.mode = mode;
+    byId("viewer").style.setProperty("--aspect", String(aspect));
+    root.replaceChildren(...list.map((each) => each.root));
+    redraw();
+  }
+
+  // How many screen pixels one pixel of the picture takes.
+  function scale() {
+    const first = panes[0];
+    return first ? (first.canvas.clientWidth / first.layers[0].width) * view.seen.zoom : 1;
+  }
+
+  if (root) new ResizeObserver(redraw).observe(root);
+  return { root, pane, handle, set, redraw, scale };
+})();

@@ -1,0 +1,36 @@
+// Tables that stand in the page: sorted by their headings, their methods filtered by name.
+{
+  const valueOf = (row, column) => {
+    const cell = row.children[column];
+    const text = cell.dataset.value ?? cell.textContent.trim();
+    if (text === "" || text === "–") return null;
+    const value = Number(text === "inf" ? Infinity : text);
+    return Number.isNaN(value) ? text : value;
+  };
+
+  function sort(table, heading) {
+    const column = [...heading.parentNode.children].indexOf(heading);
+    const now = heading.getAttribute("aria-sort");
+    const first = heading.dataset.first ?? "ascending";
+    const other = first === "ascending" ? "descending" : "ascending";
+    const next = now === first ? other : first;
+    for (const each of table.querySelectorAll("thead th[aria-sort]")) each.setAttribute("aria-sort", "none");
+    heading.setAttribute("aria-sort", next);
+    const sign = next === "ascending" ? 1 : -1;
+    const rows = [...table.tBodies[0].rows];
+    rows.sort((one, another) => order(valueOf(one, column), valueOf(another, column), sign));
+    table.tBodies[0].append(...rows);
+  }
+
+  for (const table of document.querySelectorAll("table.sortable")) {
+    for (const heading of table.querySelectorAll("thead th[aria-sort]")) {
+      heading.firstElementChild.addEventListener("click", () => sort(table, heading));
+    }
+  }
+
+  byId("filter-methods").addEventListener("input", (event) => {
+    for (const row of document.querySelectorAll("table.results tbody tr")) {
+      row.hidden = !said(event.target.value, row.dataset.name);
+    }
+  });
+}
