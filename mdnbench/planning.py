@@ -156,11 +156,10 @@ class Plan:
     def _identity(self, named: Named, spec: DenoiserSpec, found: Weights | None) -> str:
         """What a method's output depends on, beside the case: see the page on names and identity."""
         told = self.request.noise_info if spec.wants != "nothing" else "none"
-        door = self.registry.denoisers.entry(named.name).door.digest
         options = [list(pair) for pair in named.options if pair[0] != "weights"]
         packages = [[name, version_of(name)] for name in spec.packages]
         digest = found.sha256 if found else ""
-        return of_parts(named.name, options, spec.revision, packages, digest, told, self.device, door)
+        return of_parts(named.name, options, spec.revision, packages, digest, told, self.device)
 
 
 def version_of(package: str) -> str:

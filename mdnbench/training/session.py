@@ -16,6 +16,7 @@ from mdnbench.training import recipe as recipes
 from mdnbench.weights import Weights, check_name
 
 if TYPE_CHECKING:
+    from mdnbench.leaks import Leak
     from mdnbench.training.log import Progress
     from mdnbench.training.recipe import Recipe
 
@@ -75,17 +76,25 @@ def run(order: Order, registry: Registry, listener: Listener, stop: Callable[[],
 
 def leaking(material: DatasetSpec, registry: Registry, listener: Listener) -> frozenset[str]:
     """The training images that overlap a test image of any test set at hand; found once, then remembered."""
-    from mdnbench import leaks
-
     found: set[str] = set()
     for test in registry.datasets.values():
         if test.split == "test" and _ready(test):
-            overlaps = leaks.cached_leaks(material, test)
+            overlaps = _overlaps(material, test, listener)
             if overlaps:
                 names = ", ".join(sorted({leak.train_id for leak in overlaps}))
                 listener.note(f"left out of {material.name}, because they overlap {test.name}: {names}")
             found |= {leak.train_id for leak in overlaps}
     return frozenset(found)
+
+
+def _overlaps(material: DatasetSpec, test: DatasetSpec, listener: Listener) -> tuple[Leak, ...]:
+    from mdnbench import leaks
+
+    phase = f"leaks between {material.name} and {test.name}"
+    listener.begin(phase, len(material.images))
+    found = leaks.cached_leaks(material, test, progress=lambda done, total: listener.progress(phase, done))
+    listener.end(phase)
+    return found
 
 
 def _ready(test: DatasetSpec) -> bool:
