@@ -67,7 +67,7 @@ class Claim:
             return "reproduced"
         sign = 1 if self.column.direction == "higher" else -1
         quality = "better" if sign * self.difference > 0 else "worse"
-        text = f"not reproduced: measured {abs(self.difference):.{self.column.digits}f}{unit} {quality}"
+        text = f"not reproduced: measured {abs(self.difference):.{self.column.digits}f}{unit} {quality} than claimed"
         if self.best is not None and sign * (self.reference.value - self.best.value) > 0:
             text += (
                 f"; the claim is beyond every published figure (best: {self.best.value:g}{unit}, {self.best.method})"

@@ -6,7 +6,6 @@ import itertools
 import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import TYPE_CHECKING
 
 from mdnbench import bootstrap, likeness, paired, tables
@@ -49,10 +48,10 @@ class Family:
     pairs: tuple[Pair, ...]
 
     @property
-    def detectable(self) -> float | None:
-        """The smallest difference that this data set could have shown: the median over the pairs."""
+    def detectable(self) -> tuple[float, float] | None:
+        """The smallest difference that this data set could have shown: for the pair that it is least for, and most."""
         known = [pair.detectable for pair in self.pairs if pair.detectable is not None]
-        return median(known) if known else None
+        return (min(known), max(known)) if known else None
 
     def record(self, first: str, second: str) -> str:
         """How often `first` won, tied and lost against `second`, as `9/1/2`; empty where they were not compared."""
@@ -131,16 +130,17 @@ def _on_pairs(family: Family) -> Iterator[str]:
         return
     if family.detectable is not None:
         yield (
-            f"With {count}, a true difference of {_amount(family, family.detectable)} (median over the pairs) would be "
-            "significant four times out of five; smaller ones may well go unnoticed."
+            f"With {count}, a true difference of {_span(family, family.detectable)} would be significant four times "
+            "out of five; smaller ones may well go unnoticed."
         )
     if open_ones := sum(not pair.significant for pair in family.pairs):
         yield f"{open_ones} of {many} differences are not significant, which does not make them none."
 
 
-def _amount(family: Family, value: float) -> str:
+def _span(family: Family, ends: tuple[float, float]) -> str:
+    low, high = (f"{end:.{family.column.digits}f}" for end in ends)
     unit = f" {family.column.unit}" if family.column.unit else ""
-    return f"{value:.{family.column.digits}f}{unit}"
+    return f"{low}{unit}" if low == high else f"{low} to {high}{unit}, depending on the pair,"
 
 
 def _columns(found: Results, metrics: Collection[str]) -> dict[str, Column]:

@@ -14,7 +14,7 @@ from mdnbench.references import MEAN
 if TYPE_CHECKING:
     from mdnbench.published import Claim, Claims
 
-TITLES = ("Method", "Called", "Image", "Metric", "Printed", "Measured", "Change", "", "")
+TITLES = ("Method", "Called", "Metric", "Image", "Printed", "Measured", "Change", "Finding", "")
 
 
 def claims(
@@ -83,7 +83,8 @@ def _draw_published(claims: Sequence[Claim], *, images: bool) -> None:
             for claim in shown
             if claim.reference.noise == noise
         ]
-        draw.table(TITLES, rows, left=4)
+        whole = [TITLES, *rows] if images else [(*row[:3], *row[4:]) for row in (TITLES, *rows)]
+        draw.table(whole[0], whole[1:], left=4 if images else 3, words=("Finding",))
     for line in _summaries(claims) if not images else ():
         typer.echo(line)
     for index, source in enumerate(sources, start=1):
@@ -94,7 +95,7 @@ def _texts(claim: Claim) -> tuple[str, ...]:
     digits, reference = claim.column.digits, claim.reference
     difference = "–" if claim.difference is None else f"{claim.difference:+.{digits}f}"
     return (
-        claim.method, reference.method, reference.image, reference.metric, f"{reference.value:.{digits}f}",
+        claim.method, reference.method, reference.metric, reference.image, f"{reference.value:.{digits}f}",
         claim.column.show(claim.measured), difference, claim.finding,
     )  # fmt: skip
 
@@ -129,10 +130,10 @@ def _draw_article(found: Claims) -> None:
          claim.column.show(claim.measured), claim.verdict)
         for claim in found.article
     ]  # fmt: skip
-    draw.table(("Method", "Metric", "Claimed", "Measured", "Verdict"), rows)
+    draw.table(("Method", "Metric", "Claimed", "Measured", "Verdict"), rows, words=("Verdict",))
     orders = [
         (f"{each.better} over {each.worse}", each.column.metric, f"{each.claimed:+.{each.column.digits}f}",
          "–" if each.measured is None else f"{each.measured:+.{each.column.digits}f}", each.finding)
         for each in found.orders
     ]  # fmt: skip
-    draw.table(("Better by", "Metric", "Claimed", "Measured", "Verdict"), orders)
+    draw.table(("Better by", "Metric", "Claimed", "Measured", "Verdict"), orders, words=("Verdict",))

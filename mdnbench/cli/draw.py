@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import tables
@@ -85,9 +85,14 @@ def listing(found: Mapping[str, Any]) -> None:
         console.print(grid)
 
 
-def table(titles: Sequence[str], rows: Iterable[Sequence[object]], *, left: int = 2) -> None:
-    """Print a plain table; the first `left` columns are set left, the others right."""
+def table(
+    titles: Sequence[str], rows: Iterable[Sequence[object]], *, left: int = 2, words: Collection[str] = ()
+) -> None:
+    """Print a plain table; the first `left` columns and those titled as `words` says are set left, the others right."""
     grid = _grid(titles, left=left)
+    for column in grid.columns:
+        if str(column.header) in words:
+            column.justify = "left"
     for row in rows:
         grid.add_row(*map(_plain, row))
     _console().print(grid)
@@ -147,8 +152,14 @@ def _table_facts(table: tables.Table) -> dict[str, Any]:
     return {
         "noise": table.noise,
         "lines": [
-            {"method": line.method, **line.means, **_infinite(line.means), "seconds": line.seconds, "ok": line.ok,
-             "total": line.total}
+            {
+                "method": line.method,
+                **line.means,
+                **_infinite(line.means),
+                "seconds": line.seconds,
+                "ok": line.ok,
+                "total": line.total,
+            }
             for line in table.lines
         ],
         "notes": table.notes,
