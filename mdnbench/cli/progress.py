@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
 from mdnbench.listener import Listener
@@ -18,18 +19,22 @@ QUIET_S = 30.0
 
 @contextmanager
 def listener() -> Iterator[Listener]:
-    """A listener that draws bars on a terminal, and writes a line now and then elsewhere."""
+    """A listener that draws bars on a terminal, and writes a line now and then elsewhere.
+
+    Meanwhile, what plugins print in this process goes to stderr: stdout is for data.
+    """
     from rich.console import Console
 
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _Lines(console)
-        return
-    bars = _Bars(console)
-    try:
-        yield bars
-    finally:
-        bars.close()
+    with redirect_stdout(sys.stderr):
+        console = Console(stderr=True)
+        if not console.is_terminal:
+            yield _Lines(console)
+            return
+        bars = _Bars(console)
+        try:
+            yield bars
+        finally:
+            bars.close()
 
 
 class _Bars(Listener):
