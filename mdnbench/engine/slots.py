@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import Literal
 
 import psutil
 from pebble import ProcessExpired, ProcessPool
 
-from mdnbench.engine import worker
+from mdnbench.engine import family, worker
+from mdnbench.engine.pulse import Pulse
 from mdnbench.engine.tasks import Setup, Task
 from mdnbench.records import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What the watcher found of a worker: its process, the position of its cell, and what that cell comes to."""
+
+    pid: int
+    position: int
+    status: Literal["timeout", "oom", "crashed"]
+    reason: str
 
 
 class Slot:
@@ -30,14 +42,15 @@ class Slot:
         self.job = -1
         self.held: dict[Future[Outcome], Task] = {}
         self.peak_bytes = 0
-        self._over = 0
+        self._verdict: _Verdict | None = None
+        self._expired = 0
         self._context = multiprocessing.get_context("spawn")
-        self._pid = self._context.Value("i", 0)
-        self._groups: set[int] = set()
+        self._pulse = Pulse(self._context)
+        self._workers: set[int] = set()
         self._pool = self._new_pool()
 
     def _new_pool(self) -> ProcessPool:
-        arguments = (self.setup, self._pid)
+        arguments = (self.setup, self._pulse)
         return ProcessPool(max_workers=1, context=self._context, initializer=worker.start, initargs=arguments)
 
     def submit(self, task: Task, done: Callable[[Future[Outcome]], None]) -> None:
@@ -45,7 +58,7 @@ class Slot:
         self.job = task.job
         if not self._pool.active:
             self._pool = self._new_pool()
-        future = self._pool.schedule(worker.run, args=[task], timeout=self.timeout)
+        future = self._pool.schedule(worker.run, args=[task])  # no timeout: Pebble's follows the time of day
         self.held[future] = task
         future.add_done_callback(done)
 
@@ -61,40 +74,58 @@ class Slot:
         key = task.cell.output
         try:
             return future.result()
-        except FutureTimeout:
-            return Outcome(key, "timeout", f"no answer within {self.timeout:g} s (--timeout); its process was ended.")
         except ProcessExpired as error:
-            if self._over:
-                used, self._over = self._over, 0
-                return Outcome(key, "oom", f"the worker held {used / 2**30:.2f} GiB, over --memory; it was ended.")
-            return Outcome(key, "crashed", _death(error.exitcode))
+            self._expired = error.pid
+            if self._verdict is None or self._verdict.pid != error.pid:
+                return Outcome(key, "crashed", _death(error.exitcode))
+            return self._judged(task)
         except (BrokenProcessPool, CancelledError):  # the worker died between two tasks; this one had not begun
-            return None
+            return self._judged(task)
         except Exception as error:
             return Outcome(key, "failed", f"{type(error).__name__}: {error}")
 
+    def _judged(self, task: Task) -> Outcome | None:
+        """What the watcher found of a task; None for a bystander, which did nothing wrong and begins again."""
+        found = self._verdict
+        if found is None or found.position != task.position:
+            return None
+        return Outcome(task.cell.output, found.status, found.reason)
+
     def watch(self) -> None:
-        """Note the worker's memory; end it when it and its children hold more than their bound."""
-        if not self._pid.value:
+        """Note the worker's memory; end it when its cell takes too long, or when it and its children hold too much."""
+        self._find_lost()
+        pid, position = self._pulse.pid, self._pulse.position
+        if not pid:
             return
-        self._groups.add(self._pid.value)
-        try:
-            process = psutil.Process(self._pid.value)
-            used = sum(each.memory_info().rss for each in [process, *process.children(recursive=True)])
-        except psutil.Error:
-            return
+        self._workers.add(pid)
+        used = family.held_bytes(pid)
         self.peak_bytes = max(self.peak_bytes, used)
-        if self.memory_bytes and used > self.memory_bytes and self.held:
-            self._over = used
-            with contextlib.suppress(psutil.Error):
-                process.kill()
+        if position is None or pid == self._expired or (self._verdict and pid == self._verdict.pid):
+            return
+        if self._pulse.seconds > self.timeout:
+            reason = f"no answer within {self.timeout:g} s (--timeout); its process was ended."
+            self._verdict = _Verdict(pid, position, "timeout", reason)
+        elif self.memory_bytes and used > self.memory_bytes:
+            reason = f"the worker held {used / 2**30:.2f} GiB, over --memory; it was ended."
+            self._verdict = _Verdict(pid, position, "oom", reason)
+        else:
+            return
+        family.end(pid)
+
+    def _find_lost(self) -> None:
+        """Give up the cell of a worker that ended itself with exit code 0, which Pebble takes for a good end."""
+        pid, position = self._pulse.dead
+        for future, task in list(self.held.items()):
+            if task.position == position and pid != self._expired and not future.done():
+                self._expired, self._verdict = pid, _Verdict(pid, position, "crashed", _death(0))
+                future.cancel()
 
     def _bury(self) -> None:
-        """End what lost workers left behind: each worker leads a process group, so its children go with it."""
-        for group in list(self._groups):
-            if not psutil.pid_exists(group) or group != self._pid.value:
-                kill_group(group)
-                self._groups.discard(group)
+        """End what lost workers left behind."""
+        for pid in list(self._workers):
+            if pid != self._pulse.pid or not psutil.pid_exists(pid):
+                family.end_group(pid)
+                self._workers.discard(pid)
 
     def stop(self, *, at_once: bool = False) -> None:
         """End the worker, at once or after what it holds, and everything that it started."""
@@ -105,15 +136,8 @@ class Slot:
             self._pool.close()
         with contextlib.suppress(FutureTimeout, TimeoutError, RuntimeError):
             self._pool.join(timeout=10)
-        for group in self._groups:
-            kill_group(group)
-
-
-def kill_group(group: int) -> None:
-    """End a process group, where there are such: a worker leads one, so whatever it started goes with it."""
-    if hasattr(os, "killpg"):
-        with contextlib.suppress(OSError):
-            os.killpg(group, signal.SIGKILL)
+        for pid in self._workers:
+            family.end_group(pid)
 
 
 def _death(exitcode: int | None) -> str:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import random
 import signal
+import threading
 import time
 import traceback
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mdnbench.engine import family, threads
+from mdnbench.engine.pulse import Pulse
 from mdnbench.engine.tasks import Setup, Task
 from mdnbench.records import Outcome
 
@@ -19,36 +23,51 @@ if TYPE_CHECKING:
     from mdnbench.records import Case, NoiseInfo
     from mdnbench.specs import Denoise, Image
 
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
-    "BLIS_NUM_THREADS",
-)  # fmt: skip
-
 _setup: Setup | None = None
+_pulse: Pulse | None = None
 _folder = "."
 
 
-def start(setup: Setup, pid: Any = None) -> None:
+def start(setup: Setup, pulse: Pulse | None = None) -> None:
     """Begin a worker: one thread, deaf to Ctrl-C (the coordinator decides), a process group of its own.
 
     What plugins print goes to stderr: stdout is for the coordinator's data.
     """
-    global _setup, _folder
-    for variable in THREAD_VARIABLES:  # before NumPy or torch are imported here
-        os.environ[variable] = "1"
+    global _setup, _pulse, _folder
+    threads.prepare()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError):
         os.dup2(2, 1)
     if hasattr(os, "setsid"):
         os.setsid()
-    if pid is not None:
-        pid.value = os.getpid()
-    _setup, _folder = setup, str(Path.cwd())
+    if pulse is not None:
+        pulse.born()
+    _setup, _pulse, _folder = setup, pulse, str(Path.cwd())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     import torch  # noqa: F401 (now, so that no cell's time limit has to pay for it)
 
 
+def _end_with_parent() -> None:
+    """Wait for the coordinator's death, however it dies; then end this worker and whatever its plugin started."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        family.end(os.getpid())
+
+
 def run(task: Task) -> Outcome:
-    """Compute one cell. Whatever a plugin raises becomes an outcome; nothing escapes but the death of the process."""
+    """Compute one cell, and show when it begins and ends."""
+    if _pulse is None:
+        return _survive(task)
+    _pulse.begin(task.position)
+    try:
+        return _survive(task)
+    finally:
+        _pulse.end()
+
+
+def _survive(task: Task) -> Outcome:
+    """Whatever a plugin raises becomes an outcome; nothing escapes but the death of the process."""
     from mdnbench.errors import Unavailable
     from mdnbench.outputs import InvalidOutput
 
@@ -61,7 +80,7 @@ def run(task: Task) -> Outcome:
         return Outcome(key, "invalid", str(error))
     except MemoryError as error:
         return Outcome(key, "oom", f"out of memory: {error}", traceback.format_exc())
-    except Exception as error:
+    except BaseException as error:  # sys.exit() in a plugin ends its cell, not the run
         status = "oom" if type(error).__name__ == "OutOfMemoryError" else "failed"
         return Outcome(key, status, f"{type(error).__name__}: {error}", traceback.format_exc())  # type: ignore[arg-type]
 
@@ -201,10 +220,12 @@ def _clean_slate(seed: int) -> None:
 
     random.seed(seed)
     np.random.seed(seed)
-    torch.manual_seed(seed)
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.manual_seed(seed)
+    else:  # where no device is in use, that writes a stack trace for each one to be seeded later: half a small cell
+        torch.default_generator.manual_seed(seed)
     torch.set_default_dtype(torch.float32)
-    if torch.get_num_threads() != 1:
-        torch.set_num_threads(1)
+    threads.hold()
     os.chdir(_folder)  # asking where we are fails where a plugin has removed the folder
 
 

@@ -64,10 +64,9 @@ class _Process:
         return None
 
     def end(self) -> None:
-        from mdnbench.engine.slots import kill_group
+        from mdnbench.engine import family
 
-        self.process.kill()
-        kill_group(self.process.pid)
+        family.end(self.process.pid)
         self.process.join()
         self.connection.close()
 
