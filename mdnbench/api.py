@@ -62,6 +62,8 @@ def run(
     base = workspace.locate(workspace_folder)
     planned, folder = _with_folder(planned, base)
     store = open_store(base / "results.sqlite")
+    if store.note:
+        listener.note(store.note)
     unavailable = _prepare_metrics(planned, download=not paths.offline())
     stopping = "Stopping: what is running is finished and saved. Ctrl-C again stops at once."
     with on_interrupt(lambda: listener.note(stopping)) as stop:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 
 from mdnbench.errors import StoreError
 from mdnbench.records import Cell, Outcome
-from mdnbench.store import schema
+from mdnbench.store import journal, schema
 from mdnbench.store.rows import RunRow, StoredOutput, TimingRow
 
 BUSY_S = 60.0
@@ -20,24 +20,34 @@ BUSY_S = 60.0
 
 def open_store(path: Path) -> Store:
     """Open the store at `path`, creating it if there is none; StoreError if it cannot be used."""
-    refusal = "it was not changed. Move it away or choose another folder."
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+        return _opened(path)
     except (sqlite3.Error, OSError) as error:
+        refusal = "it was not changed. Move it away or choose another folder."
         raise StoreError(f"the store {path} cannot be used ({error}); {refusal}") from error
+
+
+def _opened(path: Path) -> Store:
+    try:
+        return _connected(path, schema.prepare)
+    except sqlite3.OperationalError as error:
+        if not journal.may_lack_shared_memory(error):
+            raise
+        with suppress(sqlite3.Error):
+            return _connected(path, journal.prepare_alone)
+        raise
+
+
+def _connected(path: Path, prepare: Callable[[sqlite3.Connection, str], None]) -> Store:
+    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
     try:
         connection.execute("PRAGMA foreign_keys = ON")
-        schema.prepare(connection, str(path))
-        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-        connection.execute("PRAGMA synchronous = NORMAL")
-    except sqlite3.Error as error:
-        connection.close()
-        raise StoreError(f"the store {path} cannot be used ({error}); {refusal}") from error
-    except StoreError:
+        prepare(connection, str(path))
+        return Store(path, connection, wal=journal.choose(connection, path.parent))
+    except BaseException:
         connection.close()
         raise
-    return Store(path, connection, wal=mode == "wal")
 
 
 class Store:
@@ -53,6 +63,11 @@ class Store:
     def images(self) -> Path:
         """The folder of kept images, beside the file."""
         return self.path.parent / "images"
+
+    @property
+    def note(self) -> str:
+        """What a person should know of this store, or nothing."""
+        return "" if self.wal else journal.NOTE.format(self.path.parent)
 
     def close(self) -> None:
         """Close the file; nothing is lost."""
