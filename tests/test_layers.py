@@ -31,7 +31,7 @@ LAYERS: dict[str, str] = {
     "doing": "outlook catalogue rescoring engine timing",
     "training": "training",
     "planning": "planning request environment cases estimation scoring outputs adapters weights store results shifts"
-    " tables workspace",
+    " grids tables workspace",
     "looking up": "registry protocols references data folders images leaks",
     "contract with plugins": "hookspecs specs",
     "ground": "names records errors tomlfile digests paths rng listener stopping",

@@ -45,11 +45,11 @@ def run(results: Results) -> None:
     for line in tables.heading(results.run):
         console.print(line, style="dim", markup=False, highlight=False)
     if len(results.tables) > grids.MANY:
-        gridding.draw_grids(console, results)
+        gridding.draw_grids(console, results, table)
     else:
-        for table in results.tables:
-            _draw_table(console, table)
-    gridding.draw_knowledge(console, results)
+        for each in results.tables:
+            _draw_table(console, each)
+    gridding.draw_knowledge(console, results, table)
     if record := results.timing:
         _draw_timing(console, record)
     for note in tables.footnotes(results.run):

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from mdnbench import grids
-from mdnbench.cli import draw
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from mdnbench.results import Results
 
+Table = Callable[..., Any]  # how a plain table is printed: titles, rows
 
-def draw_grids(console: Console, results: Results) -> None:
+
+def draw_grids(console: Console, results: Results, table: Table) -> None:
     """One grid per metric, in place of a table per noise."""
     for grid in grids.of_run(results.run, results.means):
         titles, rows = grids.texts(grid)
         console.print(grid.column.title, style="bold", markup=False)
-        draw.table(titles, rows, left=1)
+        table(titles, rows, left=1)
     console.print("* best under its noise; the tables of each noise are in table.md", style="dim", markup=False)
-    for table in results.tables:
-        for note in table.notes:
-            console.print(f"{table.noise}: {note}", style="yellow", markup=False, soft_wrap=True)
+    for each in results.tables:
+        for note in each.notes:
+            console.print(f"{each.noise}: {note}", style="yellow", markup=False, soft_wrap=True)
 
 
-def draw_knowledge(console: Console, results: Results) -> None:
+def draw_knowledge(console: Console, results: Results, table: Table) -> None:
     """What methods gain from being told about the noise, where runs with other noise information are stored."""
     known = grids.by_noise_info(results)
     rows = [row for row in known.rows if row.matters] if known else []
@@ -38,6 +40,6 @@ def draw_knowledge(console: Console, results: Results) -> None:
         for row in rows
         if row.column.metric == first
     ]
-    draw.table(("Method", "Noise", *known.runs), shown)
+    table(("Method", "Noise", *known.runs), shown)
     others = ", ".join(f"{name} ({source})" for source, name in known.runs.items() if name != results.name)
     console.print(f"beside {others}; methods that it makes no difference to are left out", style="dim", markup=False)
