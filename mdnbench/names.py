@@ -130,6 +130,11 @@ def _whole(text: str) -> int | None:
         return int(number) if math.isfinite(number) and number == int(number) else None
 
 
+def printable(text: str) -> str:
+    """A text in one line that no terminal obeys: line breaks, escapes and the like are written out as in Python."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
 def split_noise(text: str) -> tuple[str, dict[str, str]]:
     """Split `name:key=value,…` or `name:value`; a bare value has the key ''."""
     name, colon, rest = text.strip().partition(":")

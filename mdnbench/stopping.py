@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from mdnbench.errors import Interrupted
+
 
 class Stop:
     """Whether the person asked to stop."""
@@ -18,7 +20,7 @@ class Stop:
 
 @contextmanager
 def on_interrupt(told: Callable[[], None]) -> Iterator[Stop]:
-    """While inside, the first Ctrl-C sets `requested` and calls `told`; the second raises KeyboardInterrupt."""
+    """While inside, the first Ctrl-C sets `requested` and calls `told`; the second ends all with Interrupted."""
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -33,5 +35,7 @@ def on_interrupt(told: Callable[[], None]) -> Iterator[Stop]:
     before = signal.signal(signal.SIGINT, handle)
     try:
         yield stop
+    except KeyboardInterrupt:
+        raise Interrupted("stopped at once; what was finished is saved.") from None
     finally:
         signal.signal(signal.SIGINT, before)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mdnbench.names import printable
 from mdnbench.store.rows import MeanRow, RunRow
 
 ARROWS = {"higher": "↑", "lower": "↓"}
@@ -167,5 +168,5 @@ def _notes(rows: Sequence[MeanRow], columns: Sequence[Column]) -> list[str]:
 
 def _because(reason: str | None) -> str:
     """A reason in one line of reasonable length, after a colon; nothing where there is none."""
-    text = " ".join((reason or "").split()).rstrip(".")
+    text = printable(" ".join((reason or "").split())).rstrip(".")
     return f": {text if len(text) <= LONGEST_REASON else text[: LONGEST_REASON - 1] + '…'}" if text else ""

@@ -31,5 +31,11 @@ def main() -> None:
 
 
 def _complain(text: str) -> None:
-    safe = text.encode(sys.stderr.encoding or "utf-8", "backslashreplace").decode(sys.stderr.encoding or "utf-8")
+    from mdnbench.names import printable
+
+    safe = (
+        printable(text)
+        .encode(sys.stderr.encoding or "utf-8", "backslashreplace")
+        .decode(sys.stderr.encoding or "utf-8")
+    )
     sys.stderr.write(f"mdnbench: {safe}\n")

@@ -9,6 +9,7 @@ from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
 from mdnbench.listener import Listener
+from mdnbench.names import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,7 +47,7 @@ class _Bars(Listener):
         self._tasks: dict[str, TaskID] = {}
 
     def note(self, text: str) -> None:
-        self._console.print(text, style="dim", markup=False, highlight=False)
+        self._console.print(printable(text), style="dim", markup=False, highlight=False)
 
     def begin(self, phase: str, total: float) -> None:
         bars = self._bars()
@@ -55,7 +56,7 @@ class _Bars(Listener):
     def progress(self, phase: str, done: float, doing: Sequence[str] = (), detail: str = "") -> None:
         from rich.markup import escape
 
-        said = escape(" · ".join([*doing, *([detail] if detail else [])]))
+        said = escape(printable(" · ".join([*doing, *([detail] if detail else [])])))
         self._bars().update(self._tasks[phase], completed=done, doing=said)
 
     def end(self, phase: str) -> None:
@@ -86,7 +87,7 @@ class _Lines(Listener):
         self._last = time.monotonic()
 
     def note(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     def begin(self, phase: str, total: float) -> None:
         self._totals[phase] = total
