@@ -1,0 +1,135 @@
+"""Tables: best first, best and second by what is shown, and nothing left out without a word."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from mdnbench import tables
+from mdnbench.store import MeanRow, RunRow
+
+METRICS = {
+    "psnr": {"direction": "higher", "unit": "dB", "digits": 2, "packages": {}},
+    "lpips": {"direction": "lower", "unit": "", "digits": 3, "packages": {"lpips": "0.1.4"}},
+}
+
+
+def run(**changes: Any) -> RunRow:
+    """A run with the facts that tables are made from."""
+    facts: dict[str, Any] = {
+        "dataset": "sk12", "dataset_digest": "d6980c581137", "images": {"01": "a", "02": "b"}, "protocol": "standard",
+        "protocol_hash": "1550c611", "seeds": 1, "noise_info": "known", "metric_facts": METRICS, "unavailable": {},
+        "notes": [], "methods": {"a": {"packages": {"bm3d": "4"}}},
+        "environment": {
+            "mdnbench": "0.1.0", "packages": {"numpy": "2.4", "bm3d": "4.0.3", "lpips": "0.1.4", "scipy": "1"},
+        },
+    }  # fmt: skip
+    return RunRow(1, "r", "", "", 2, facts | changes)
+
+
+def row(method: str, psnr: float | None, lpips: float | None = 0.5, **changes: Any) -> MeanRow:
+    """A method's means over two cells."""
+    fields: dict[str, Any] = {
+        "noise": "gaussian:sigma=50", "method": method, "noise_info": "known",
+        "means": {"psnr": psnr, "lpips": lpips}, "counts": {}, "infinite": {}, "seconds": 1.0, "ok": 2, "total": 2,
+        "problems": {},
+    }  # fmt: skip
+    return MeanRow(**fields | changes)
+
+
+def table(*rows: MeanRow, **changes: Any) -> tables.Table:
+    """The one table of these rows."""
+    (found,) = tables.of_run(run(**changes), rows)
+    return found
+
+
+def test_columns_say_metric_unit_and_direction() -> None:
+    """Arrows tell which way is better; values have the metric's own digits."""
+    psnr, lpips = tables.columns_of(run())
+    assert (psnr.title, lpips.title) == ("PSNR dB ↑", "LPIPS ↓")
+    assert (psnr.show(26.765), lpips.show(0.23749)) == ("26.77", "0.237")
+    assert [psnr.show(value) for value in (None, math.inf, -math.inf)] == ["–", "∞", "-∞"]
+
+
+def test_lines_are_best_first_by_the_first_metric() -> None:
+    """The order is the first metric's; what has no mean comes last."""
+    found = table(row("low", 20.0), row("none", None, ok=0), row("high", 30.0))
+    assert [line.method for line in found.lines] == ["high", "low", "none"]
+    lower = {"lpips": METRICS["lpips"], "psnr": METRICS["psnr"]}
+    found = table(row("a", 20.0, 0.9), row("b", 10.0, 0.1), metric_facts=lower)
+    assert [line.method for line in found.lines] == ["b", "a"]
+
+
+def test_best_and_second_follow_each_metrics_direction() -> None:
+    """PSNR rewards the highest, LPIPS the lowest."""
+    found = table(row("a", 30.0, 0.3), row("b", 29.0, 0.1), row("c", 28.0, 0.2))
+    marks = {line.method: (set(line.best), set(line.second)) for line in found.lines}
+    assert marks == {"a": ({"psnr"}, set()), "b": ({"lpips"}, {"psnr"}), "c": (set(), {"lpips"})}
+
+
+def test_what_looks_equal_is_marked_equal() -> None:
+    """Two means that are shown alike are both best, and a lone method is not called best at all."""
+    found = table(row("a", 30.001), row("b", 30.004), row("c", 29.0))
+    assert [sorted(line.method for line in found.lines if "psnr" in line.best)] == [["a", "b"]]
+    assert [line.method for line in found.lines if "psnr" in line.second] == ["c"]
+    assert table(row("alone", 30.0)).lines[0].best == frozenset()
+
+
+def test_an_infinite_mean_is_shown_only_where_all_are_infinite() -> None:
+    """Two perfect cells are ∞; one of two leaves the finite mean, and a note."""
+    whole = table(row("a", None, infinite={"psnr": 2}))
+    assert whole.lines[0].means["psnr"] == math.inf
+    part = table(row("a", 30.0, infinite={"psnr": 1}))
+    assert part.lines[0].means["psnr"] == 30.0
+    assert part.notes == ("a: PSNR is infinite in 1 cells; the mean leaves them out.",)
+
+
+def test_missing_cells_are_counted_with_their_reasons() -> None:
+    """How many of how many, by status, each with a reason in one line."""
+    reasons = {"failed": "OSError: gone\nfor good.", "timeout": "no answer within 8 s."}
+    found = table(row("a", 20.0, ok=1, total=4, problems={"failed": 2, "timeout": 1}, reasons=reasons))
+    assert found.lines[0].cells == "1 of 4"
+    assert found.notes == (
+        "a: 3 of 4 cells are missing (2 failed: OSError: gone for good; 1 timeout: no answer within 8 s).",
+    )
+    (note,) = table(row("a", 20.0, ok=1, problems={"failed": 1}, reasons={"failed": "x" * 5000})).notes
+    assert len(note) < 300
+
+
+def test_a_metric_without_values_is_told_where_the_column_is_not_empty() -> None:
+    """A metric that failed in some cells has a note; one that cannot work here is explained once for all."""
+    found = table(row("a", 20.0, None, unscored={"lpips": (1, "OSError: gone")}))
+    assert found.notes == ("a: LPIPS has no value in 1 of 2 cells: OSError: gone.",)
+    absent = {"lpips": "the backbone is missing; run `mdnbench data fetch lpips`."}
+    empty = table(row("a", 20.0, None, unscored={"lpips": (2, absent["lpips"])}), unavailable=absent)
+    assert empty.notes == ()
+    assert tables.footnotes(run(unavailable=absent)) == (f"LPIPS is empty: {absent['lpips']}",)
+
+
+def test_each_noise_has_its_table_in_the_runs_order() -> None:
+    """One table per noise, none mixed with another."""
+    rows = [row("a", 20.0, noise="poisson:peak=30"), row("a", 30.0), row("b", 10.0, noise="poisson:peak=30")]
+    found = tables.of_run(run(), rows)
+    assert [each.noise for each in found] == ["poisson:peak=30", "gaussian:sigma=50"]
+    assert [len(each.lines) for each in found] == [2, 1]
+
+
+def test_the_heading_holds_what_makes_numbers_comparable() -> None:
+    """Data set and digest, protocol and hash, seeds, and the versions of what was used and of nothing else."""
+    first, second = tables.heading(run())
+    assert first == "data sk12 (d6980c581137), 2 images · protocol standard (1550c611) · 1 seed"
+    assert second == "mdnbench 0.1.0 · numpy 2.4 · bm3d 4.0.3 · lpips 0.1.4"
+    first, _ = tables.heading(run(seeds=5, noise_info="withheld"))
+    assert first.endswith("· 5 seeds · noise information withheld")
+
+
+@pytest.mark.parametrize("unit", ["", "dB"])
+def test_a_real_runs_table_is_written_as_markdown(finished: Any, unit: str) -> None:
+    """The Markdown of a real run has a table per noise, best bold and second underlined."""
+    text = (finished.folder / "table.md").read_text(encoding="utf-8")
+    assert text.count("| Method") == 2
+    assert text.count("**") == 2 * 2 * 2
+    assert text.count("<u>") == 4
+    assert f"PSNR {unit}" in text
