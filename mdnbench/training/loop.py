@@ -13,11 +13,11 @@ import torch
 
 from mdnbench import digests, paths
 from mdnbench import weights as store
-from mdnbench.errors import Interrupted, UsageError
+from mdnbench.errors import Interrupted
 from mdnbench.training import checkpoint, lock, log, optimisers
 from mdnbench.training.material import Material, gather
 from mdnbench.training.meter import Meter
-from mdnbench.training.recipe import Moment, plain
+from mdnbench.training.recipe import Moment, plain, trainable_of
 from mdnbench.training.state import CHECKPOINT, PLATEAU, State
 
 if TYPE_CHECKING:
@@ -141,13 +141,6 @@ def _tell(standing: log.Progress, record: log.CsvLog, report: Callable[[log.Prog
     record.add(standing)
     if report:
         report(standing)
-
-
-def trainable_of(spec: DenoiserSpec) -> Trainable:
-    """What a learned method says about its training; UsageError for a method that is not learned."""
-    if spec.trainable is None:
-        raise UsageError(f"{spec.name} is not a learned method; there is nothing to train.")
-    return spec.trainable
 
 
 def folder_of(method: Named, recipe: Recipe) -> Path:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mdnbench import digests, tomlfile
-from mdnbench.errors import BadFile, UnknownName
+from mdnbench.errors import BadFile, UnknownName, UsageError
+
+if TYPE_CHECKING:
+    from mdnbench.specs import DenoiserSpec, Trainable
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +171,13 @@ def named(folder: Path, name: str) -> Recipe:
     if not (path := folder / f"{name}.toml").is_file():
         raise UnknownName("recipe", name, (file.stem for file in folder.glob("*.toml")))
     return read(path)
+
+
+def trainable_of(spec: DenoiserSpec) -> Trainable:
+    """What a learned method says about its training; UsageError for a method that is not learned."""
+    if spec.trainable is None:
+        raise UsageError(f"{spec.name} is not a learned method; there is nothing to train.")
+    return spec.trainable
 
 
 def override(recipe: Recipe, changes: dict[str, Any]) -> Recipe:

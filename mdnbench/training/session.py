@@ -39,9 +39,7 @@ class Order:
 
 def recipe_of(order: Order, spec: DenoiserSpec) -> Recipe:
     """The recipe that an order means, with its changes and its budget."""
-    from mdnbench.training.loop import trainable_of
-
-    found = recipes.named(trainable_of(spec).recipes, order.recipe)
+    found = recipes.named(recipes.trainable_of(spec).recipes, order.recipe)
     changed = recipes.override(found, dict(order.changes)) if order.changes else found
     return changed.within(minutes=order.minutes, steps=order.steps, epochs=order.epochs)
 
@@ -51,8 +49,6 @@ def run(order: Order, registry: Registry, listener: Listener, stop: Callable[[],
 
     `stop` is asked before every step; once it says so, a checkpoint is saved and Interrupted raised.
     """
-    from mdnbench.training import loop
-
     device = planning.device(order.device)
     if order.name is not None:
         check_name(order.name)
@@ -63,6 +59,8 @@ def run(order: Order, registry: Registry, listener: Listener, stop: Callable[[],
     material = registry.datasets[recipe.data]
     data.fetch(material)
     exclude = leaking(material, registry, listener)
+    from mdnbench.training import loop  # torch comes with it
+
     phase = f"training {order.method.text}"
     listener.begin(phase, 100)
     weights = loop.train(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import DenoiserSpec, Option, Trainable, Unavailable, hookimpl
+from mdnbench.errors import BadFile
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +36,9 @@ def _loss(
     moment: Moment,
     recipe: Recipe,
 ) -> torch.Tensor:
-    """Mean squared (or absolute) error; clean and noisy are (B, C, H, W)."""
+    """Mean squared (or absolute) error; clean and noisy are (B, C, H, W). BadFile for a recipe that asks for more."""
+    if recipe.mask or recipe.loss.stages or recipe.loss.kind == "charbonnier":
+        raise BadFile("dncnn is trained with the loss l1 or l2, without a mask and without stages; change the recipe.")
     error: torch.Tensor = network(noisy).float() - clean
     return error.abs().mean() if recipe.loss.kind == "l1" else error.square().mean()
 

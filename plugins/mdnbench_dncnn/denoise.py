@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from mdnbench import weights as store
-from mdnbench.errors import WeightsError
+from mdnbench.errors import Unavailable, WeightsError
 from mdnbench_dncnn.network import DnCNN
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ def build(device: str, weights: Weights) -> Denoise:
 
     @torch.inference_mode()
     def denoise(noisy: torch.Tensor, noise: NoiseInfo) -> torch.Tensor:
+        if noisy.shape[1] < network.channels:
+            raise Unavailable(f"the weights {weights.name} are for colour images only.")
         planes = noisy if noisy.shape[1] == network.channels else noisy.transpose(0, 1)  # (C, 1, H, W): one by one
         estimate: torch.Tensor = network(planes.contiguous(memory_format=torch.channels_last))
         return estimate.reshape(noisy.shape).contiguous()

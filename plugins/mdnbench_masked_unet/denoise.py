@@ -8,7 +8,7 @@ import torch
 
 from mdnbench import weights as store
 from mdnbench.adapters import to_numpy
-from mdnbench.errors import WeightsError
+from mdnbench.errors import Unavailable, WeightsError
 from mdnbench_masked_unet.network import make
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ def build(masked: bool, device: str, weights: Weights) -> Denoise:
     @torch.inference_mode()
     def denoise(noisy: torch.Tensor, noise: NoiseInfo) -> torch.Tensor:
         level = None if network.blind else torch.full((1, 1, 1, 1), _std(noisy, noise), device=noisy.device)
+        if noisy.shape[1] < network.channels:
+            raise Unavailable(f"the weights {weights.name} are for colour images only.")
         planes = noisy if noisy.shape[1] == network.channels else noisy.transpose(0, 1)  # (C, 1, H, W): one by one
         estimate: torch.Tensor = network(planes.contiguous(memory_format=torch.channels_last), level)
         return estimate.reshape(noisy.shape).contiguous()

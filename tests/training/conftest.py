@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mdnbench import registry, tomlfile
+from mdnbench import registry
 from mdnbench.registry import Registry
 from mdnbench.training import loop
 from mdnbench.training import recipe as recipes
@@ -122,11 +122,9 @@ def known(plugin_file: Path) -> Registry:
 
 
 @pytest.fixture(scope="session")
-def recipe() -> Recipe:
+def recipe(plugin_file: Path) -> Recipe:
     """The tiny method's recipe."""
-    return recipes.checked(
-        tomlfile.build(Recipe, tomlfile.tomllib.loads(textwrap.dedent(RECIPE)), "the recipe"), "best"
-    )
+    return recipes.read(plugin_file.parent / "recipes" / "best.toml")
 
 
 @pytest.fixture(scope="session")

@@ -81,13 +81,14 @@ def test_a_training_without_validation(fit: Fit, home: Path) -> None:
     assert [line["psnr"] for line in log_of(home)] == [""]
 
 
-def test_the_card_says_how_the_weights_came_about(fit: Fit, home: Path, recipe: Recipe) -> None:
+def test_the_card_says_how_the_weights_came_about(fit: Fit, home: Path, recipe: Recipe, known: Registry) -> None:
     """Noise, recipe, data, versions, device, minutes, validation and the file's own digest."""
     made = fit(steps=5, name="mine", exclude=["cat", "of another data set"])
     card = weights.read(made.path.with_suffix(".toml")).card
     assert card == made.card
     assert (made.name, made.path) == ("mine", home / "weights" / "tiny" / "mine.safetensors")
-    assert (card.method, card.blind, card.revision, card.steps, card.device) == ("tiny", True, "1", 5, "cpu")
+    assert (card.method, card.blind, card.steps, card.device) == ("tiny", True, 5, "cpu")
+    assert card.revision == known.denoisers["tiny"].revision
     assert card.noise == (Cover("gaussian", {"sigma": (20.0, 30.0)}),)
     assert card.left_out == ("cat",)
     assert card.mask == ""
@@ -162,14 +163,14 @@ def test_what_cannot_be_trained_is_refused(known: Registry, recipe: Recipe, plug
     """A classical method, unknown data, an unknown recipe, a name that is none, a device that is not there."""
     with pytest.raises(UsageError, match="median is not a learned method"):
         loop.train(known.denoisers["median"], known.method("median"), recipe, data=known.datasets["own"], noises={})
-    with pytest.raises(UnknownName, match="no training data set is named 'bsd40'. Did you mean 'bsd400'"):
+    with pytest.raises(UnknownName, match=r"no training data set is named 'bsd40'\. Did you mean 'bsd400'"):
         api.train("tiny", plugins=[plugin_file], changes={"data": "bsd40"})
     with pytest.raises(UnknownName, match="Known: best"):
         api.train("tiny", plugins=[plugin_file], recipe="finest")
     for name in ("../up", "auto", "a,b", ""):
         with pytest.raises(BadOption, match="cannot be the name of weights"):
             api.train("tiny", plugins=[plugin_file], name=name)
-    with pytest.raises(BadOption, match="device tpu is not|device 'tpu' is not"):
+    with pytest.raises(BadOption, match="device 'tpu' is not allowed"):
         api.train("tiny", plugins=[plugin_file], device="tpu")
 
 
@@ -200,11 +201,11 @@ def test_the_average_stands_in_and_steps_aside() -> None:
     average, plain = Average(network, 0.9), Average(network, 0.0)
     with torch.no_grad():
         network.weight.fill_(3.0)
-        network.num_batches_tracked.fill_(7)
+        network.get_buffer("num_batches_tracked").fill_(7)
     average.update(1000)
     plain.update(0)
     with average.in_place():
         assert network.weight.tolist() == pytest.approx([1.2, 1.2])
-        assert int(network.num_batches_tracked or 0) == 7
+        assert int(network.get_buffer("num_batches_tracked")) == 7
     assert network.weight.tolist() == [3.0, 3.0]
     assert torch.equal(plain.values["weight"], network.weight)

@@ -52,13 +52,11 @@ def test_crops_are_squares_of_the_images_in_all_eight_orientations() -> None:
     assert set(crops[:, 0, 0, 2]) == {0, 1, 2}
 
 
-@pytest.mark.parametrize(
-    ("flips", "allowed"), [("none", {(False, False)}), ("horizontal", {(False, False), (False, True)})]
-)
-def test_fewer_flips(flips: str, allowed: set[tuple[bool, bool]]) -> None:
+@pytest.mark.parametrize(("flips", "mirrored"), [("none", {False}), ("horizontal", {False, True})])
+def test_fewer_flips(flips: str, mirrored: set[bool]) -> None:
     """'none' leaves crops upright, 'horizontal' mirrors some; neither transposes."""
     found = {orientation(crop) for crop in drawn(Patches([labelled(20, 20, 0)], CROP, "cpu", flips), 100)}
-    assert found == {(*each, False) for each in allowed}
+    assert found == {(False, each, False) for each in mirrored}
 
 
 def test_every_corner_is_reached() -> None:
@@ -108,7 +106,7 @@ def test_pixels_as_bytes_and_copies_made_smaller() -> None:
     colour, gray = patches.to_bytes(photograph, 3), patches.to_bytes(photograph, 1)
     assert (colour == np.rint(photograph * 255)).all()
     assert np.abs(gray[..., 0] - colour @ np.array(patches.LUMA)).max() <= 0.51
-    assert (patches.to_bytes(gray[..., 0] / np.float32(255), 3) == gray).all()
+    assert (patches.to_bytes((gray[..., 0] / 255).astype(np.float32), 3) == gray).all()
     assert patches.rescaled(colour, 1.0) is colour
     small = patches.rescaled(colour, 0.5)
     assert small.shape == (200, 300, 3)

@@ -44,7 +44,7 @@ def test_no_key_is_forgotten() -> None:
 
 
 def test_what_changes_nothing_keeps_the_digest(recipe: Recipe) -> None:
-    """Another summary, another order of keys, whole numbers for floats, and defaults written out are the same recipe."""
+    """Another summary, order of keys, whole numbers for floats and defaults written out are the same recipe."""
     table = dataclasses.asdict(recipe) | {"summary": "other words"}
     same = recipes.override(recipe, {"summary": "other words", "jitter": 0, "seed": 1, "loss": {"stages": 0}})
     assert same.digest() == recipe.digest()
@@ -112,7 +112,8 @@ def test_the_masked_network_and_its_control_differ_in_the_mask_alone() -> None:
     """What is compared is the same recipe but for the mask."""
     known = registry.load()
     masked, plain = (known.denoisers[name].trainable for name in ("masked-unet", "unet"))
-    assert masked and plain
+    assert masked
+    assert plain
     for name in ("best", "article", "mixed"):
         read = recipes.named(masked.recipes, name)
         assert read.mask is not None

@@ -106,7 +106,7 @@ def test_killed_twice_and_resumed_gives_the_same_bits(
         kill(second)
     reports: list[Progress] = []
     resumed = fit(method, changes=changes, steps=steps, report=reports.append)
-    assert 4 < reports[0].step
+    assert reports[0].step > 4
     assert not list((workspace / "home" / "training").glob("*/*.part"))
 
     monkeypatch.setenv("MDNBENCH_HOME", str(workspace / "other"))
@@ -154,10 +154,8 @@ def test_a_longer_budget_goes_on_from_the_plateau(fit: Fit, workspace: Path, mon
     assert longer.sha256 == fit(steps=20, changes=changes).sha256 != short.sha256
 
 
-def test_a_stopped_plateau_goes_on_to_another_budget(
-    fit: Fit, workspace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Stopped before its rate fell, a 'wsd' training can have its budget changed, in kind too; not to one it has passed."""
+def test_a_stopped_plateau_takes_another_budget(fit: Fit, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped before its rate fell, a 'wsd' training takes another budget, of any kind, but none it is beyond."""
     changes = {"schedule": {"kind": "wsd", "cooldown": 0.5}}
     steps = iter(range(100))
     with pytest.raises(Interrupted, match="after 9 steps, 22% of its budget"):
@@ -171,7 +169,7 @@ def test_a_stopped_plateau_goes_on_to_another_budget(
 
 
 def test_a_fallen_rate_is_not_taken_for_a_plateau(fit: Fit, home: Path) -> None:
-    """Where the checkpoint from before the fall is lost, a longer budget is refused rather than begun at the wrong rate."""
+    """Where the checkpoint from before the fall is lost, a longer budget is refused, not begun with the wrong rate."""
     changes = {"schedule": {"kind": "wsd", "cooldown": 0.4}}
     fit(steps=10, changes=changes)
     (path,) = (home / "training").glob("*/plateau.pt")
@@ -208,9 +206,8 @@ def test_the_log_of_a_resumed_training_has_no_step_twice(fit: Fit, home: Path) -
 def test_a_lock_left_behind_stops_nobody(tmp_path: Path) -> None:
     """The lock file of a process that is gone is only a file; one that is held keeps others out, and is let go."""
     (tmp_path / "lock").write_text("999999", encoding="utf-8")
-    with lock.held(tmp_path):
-        with pytest.raises(UsageError, match="another process is training"), lock.held(tmp_path):
-            pass
+    with lock.held(tmp_path), pytest.raises(UsageError, match="another process is training"), lock.held(tmp_path):
+        pass
     with lock.held(tmp_path):
         pass
 
@@ -227,7 +224,8 @@ class Impatient(Listener):
 
     def progress(self, phase: str, done: float, doing: Any = (), detail: str = "") -> None:
         """Press it."""
-        os.kill(os.getpid(), signal.SIGINT)
+        if phase.startswith("training"):
+            os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows delivers Ctrl-C to whole consoles")
@@ -249,7 +247,7 @@ def test_ctrl_c_saves_a_checkpoint_and_the_same_command_goes_on(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows delivers Ctrl-C to whole consoles")
 def test_ctrl_c_on_the_real_command(home: Path, plugin_file: Path) -> None:
-    """`mdnbench train` ends with exit code 130, one line that says how to go on, and a checkpoint that has its steps."""
+    """`mdnbench train` ends with exit code 130, a line that says how to go on, and a checkpoint that has its steps."""
     command = ["train", "tiny", "--plugin", str(plugin_file), "--minutes", "10", "--threads", "1"]
     process = subprocess.Popen(
         [sys.executable, "-m", "mdnbench", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

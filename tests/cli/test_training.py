@@ -1,0 +1,61 @@
+"""`mdnbench train` and `mdnbench weights` as a person types them."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from mdnbench import weights
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+PLUGIN = '''
+    """A copy of scikit-image's photograph of the moon in three pieces, to train on."""
+    from pathlib import Path
+
+    import skimage
+
+    from mdnbench import images
+
+    def load(name):
+        picture = images.to_gray(images.read_image(Path(skimage.__file__).parent / "data" / "moon.png"))
+        return picture[64 * int(name) :, 100:][:64, :64]
+
+    @mdnbench.hookimpl
+    def mdnbench_datasets():
+        return [mdnbench.DatasetSpec("moons", "pieces of the moon", "train", 1, ("1", "2", "3"), load)]
+'''
+
+
+def test_three_steps(cli: Cli, plugin: Callable[..., Path], workspace: Path, no_data: None) -> None:
+    """A few steps of a shipped recipe, changed from the command line: weights, a log, one line that sums up."""
+    path = plugin(PLUGIN)
+    ran = cli(
+        "train", "dncnn", "--steps", 3, "--threads", 1, "--name", "moonlit", "--plugin", path, "--set", "data=moons",
+        "--set", "crop=16", "--set", "batch=2", "--set", "validation.count=1", "--set", "optimiser.kind=adamw",
+        "--set", "validation.crop=16",
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    made = workspace / "home" / "weights" / "dncnn" / "moonlit.safetensors"
+    first, second = ran.stdout.splitlines()
+    assert first == str(made)
+    assert second.startswith("3 steps in 0.")
+    assert " dB" in second
+    card = weights.read(made.with_suffix(".toml")).card
+    assert (card.steps, card.recipe["crop"], card.recipe["optimiser"]["kind"]) == (3, 16, "adamw")
+    assert {each.name for each in (workspace / "home" / "training").glob("dncnn-*/*")} >= {"checkpoint.pt", "log.csv"}
+    listed = cli("weights", "list", "dncnn")
+    assert "moonlit" in listed.stdout
+
+
+def test_mistakes(cli: Cli, plugin: Callable[..., Path], no_data: None) -> None:
+    """Two budgets, or a key that does not exist: one line, exit code 2, nothing trained."""
+    for wrong, words in (
+        (["--steps", 3, "--minutes", 1], "one of minutes, steps and epochs"),
+        (["--set", "optimizer.lr=1"], "Did you mean 'optimiser'?"),
+    ):
+        ran = cli("train", "unet", *wrong)
+        assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
+        assert ran.stderr.startswith("mdnbench: ")
+        assert words in ran.stderr
