@@ -15,7 +15,7 @@ from mdnbench.records import Outcome
 from mdnbench.stopping import Stop
 
 WATCH_S = 0.5
-RETRIES = 2
+RETRIES = 5
 
 Batch = list[tuple[Task, Outcome]]
 

@@ -73,7 +73,7 @@ class Slot:
     def _outcome(self, task: Task, future: Future[Outcome]) -> Outcome | None:
         key = task.cell.output
         try:
-            return future.result()
+            outcome = future.result()
         except ProcessExpired as error:
             self._expired = error.pid
             if self._verdict is None or self._verdict.pid != error.pid:
@@ -83,6 +83,14 @@ class Slot:
             return self._judged(task)
         except Exception as error:
             return Outcome(key, "failed", f"{type(error).__name__}: {error}")
+        if outcome.status == "oom":
+            self._renew(task)
+        return outcome
+
+    def _renew(self, task: Task) -> None:
+        """End a worker that ran out of memory: its next cell begins in a clean process."""
+        self._verdict = _Verdict(self._pulse.pid, task.position, "oom", "")
+        family.end(self._pulse.pid)
 
     def _judged(self, task: Task) -> Outcome | None:
         """What the watcher found of a task; None for a bystander, which did nothing wrong and begins again."""
