@@ -11,7 +11,7 @@ from statistics import stdev
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import names, tomlfile
-from mdnbench.errors import BadFile, UnknownName
+from mdnbench.errors import BadFile, MdnbenchError, UnknownName
 from mdnbench.store import queries
 
 if TYPE_CHECKING:
@@ -102,24 +102,32 @@ def read(path: Path) -> Baseline:
 
 def write(results: Results, path: Path) -> Path:
     """Write a run as a baseline: the files of `path`'s stem; what was edited by hand in an earlier one is kept."""
+    stem = _stem(path)
+    facts = _edited(facts_of(results), _beside(stem, ".toml"))
+    try:
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        _write_files(results, facts, stem)
+    except OSError as error:
+        raise MdnbenchError(f"the baseline cannot be written to {stem.parent}: {error}.") from error
+    return stem
+
+
+def _write_files(results: Results, facts: Facts, stem: Path) -> None:
     import json
     import shutil
+    import tempfile
 
     import tomli_w
 
     from mdnbench import registry
 
-    stem = _stem(path)
-    facts = _edited(facts_of(results), _beside(stem, ".toml"))
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    written = registry.load().reporters["csv"].write(results, stem.parent)
-    shutil.move(written, _beside(stem, ".csv"))
+    with tempfile.TemporaryDirectory(dir=stem.parent) as folder:  # another table may lie beside the baseline
+        shutil.move(registry.load().reporters["csv"].write(results, Path(folder)), _beside(stem, ".csv"))
     _beside(stem, ".toml").write_text(tomli_w.dumps(asdict(facts)), encoding="utf-8")
     if record := results.timing:
         _beside(stem, TIMING).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     else:
         _beside(stem, TIMING).unlink(missing_ok=True)
-    return stem
 
 
 def facts_of(results: Results) -> Facts:
@@ -200,6 +208,8 @@ def _check(facts: Facts, where: Path) -> None:
 
 
 def _stem(path: Path) -> Path:
+    if not path.name:
+        raise BadFile(f"{str(path)!r} is a folder; name a baseline in it, as reports/baselines/set12-sigma50.")
     return path.with_name(path.name.removesuffix(TIMING).removesuffix(".toml").removesuffix(".csv"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mdnbench.names import printable
 from mdnbench.tolerances import WORDS
 
 if TYPE_CHECKING:
@@ -37,11 +38,11 @@ def draw(verdict: Verdict) -> None:
     for what, paces in _by(verdict.paces, "what"):
         _grid(console, f"timing · {what}", PACE_TITLES, [(_pace_texts(pace), pace.state) for pace in paces])
     for line in _grounds(verdict):
-        console.print(line, style="dim", markup=False, soft_wrap=True)
+        console.print(printable(line), style="dim", markup=False, soft_wrap=True)
     for line in verdict.missing:
-        console.print(line, style="red", markup=False, soft_wrap=True)
+        console.print(printable(line), style="red", markup=False, soft_wrap=True)
     for line in _warnings(verdict):
-        console.print(f"warning: {line}", style="yellow", markup=False, soft_wrap=True)
+        console.print(f"warning: {printable(line)}", style="yellow", markup=False, soft_wrap=True)
     console.print(_conclusion(verdict), style="bold", markup=False, soft_wrap=True)
 
 
@@ -150,6 +151,7 @@ def _escape(text: str) -> str:
     """A text with nothing left that Markdown or HTML would take for markup."""
     if text == "---":
         return text
+    text = printable(text.replace("\n", " "))
     for mark in "\\`*_[]|#":
         text = text.replace(mark, f"\\{mark}")
-    return text.replace("<", "&lt;").replace("\n", " ")
+    return text.replace("<", "&lt;")
