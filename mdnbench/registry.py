@@ -90,6 +90,10 @@ class Shelf(Generic[Spec], Mapping[str, Spec]):
     def __getitem__(self, name: str) -> Spec:
         return self.entry(name).spec
 
+    def get(self, name: object, default: Any = None) -> Any:
+        """The spec, or the default where there is none; a Mapping's own `get` would let UnknownName through."""
+        return self._entries[name].spec if isinstance(name, str) and name in self._entries else default
+
     def __contains__(self, name: object) -> bool:
         return name in self._entries
 

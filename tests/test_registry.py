@@ -196,3 +196,11 @@ def test_unknown_names_are_guessed() -> None:
         known.noise("gausian:50")
     with pytest.raises(UnknownName, match=r"no metric is named 'psrn'\. Did you mean 'psnr'\?"):
         known.metrics["psrn"]
+
+
+def test_a_name_that_is_not_there_gets_the_default() -> None:
+    """`get` gives None or the default for an unknown name, and the spec for a known one."""
+    shelf = registry.load().datasets
+    assert shelf.get("sk12") is shelf["sk12"]
+    assert shelf.get("nowhere") is None
+    assert shelf.get("nowhere", 3) == 3

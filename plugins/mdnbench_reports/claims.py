@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mdnbench.errors import NothingToDo
+from mdnbench_reports.grid import Grid
 
 if TYPE_CHECKING:
     from mdnbench.published import Claim, OrderClaim
@@ -16,15 +17,6 @@ if TYPE_CHECKING:
 PUBLISHED = ("Method", "Printed as", "Noise", "Image", "Metric", "Printed", "Measured", "Change", "Finding", "Source")
 ARTICLE = ("Method", "Noise", "Metric", "Claimed", "Measured", "Verdict")
 ORDERS = ("Claim", "Noise", "Metric", "Claimed gain", "Measured gain", "Verdict")
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """A table of texts; `mean` rows of published numbers come before those of single images."""
-
-    title: str
-    titles: Sequence[str]
-    rows: Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mdnbench import names, protocols, registry
 from mdnbench.errors import MdnbenchError
 from mdnbench.store import queries
-from mdnbench_reports.claims import Grid
+from mdnbench_reports.grid import Grid
 
 if TYPE_CHECKING:
     from mdnbench.registry import Registry, Shelf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 INK = "#1c1d1f"
@@ -17,6 +18,7 @@ VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", ACCENT: "--accent",
 FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"
 WIDTH = 340  # pixels of the plotting area: readable on a phone, and two or three stand side by side on a desk
 LABEL_WIDTH = 150
+STEP = 24  # pixels of a row
 
 _AXIS = {
     "domainColor": MUTED, "tickColor": MUTED, "gridColor": RULE, "labelColor": MUTED, "titleColor": MUTED,
@@ -36,3 +38,16 @@ def config() -> dict[str, Any]:
         "title": {"color": INK, "fontSize": 12, "fontWeight": 600, "anchor": "start", "offset": 10, "limit": 480},
         "text": {"color": INK, "fontSize": 11},
     }
+
+
+def names(channel: str, field: str, order: Sequence[str], **axis: Any) -> Any:
+    """An axis of names in this order.
+
+    The order is the scale's domain and not a `sort`, which Vega-Lite would write into an expression, where a name could
+    be read as code.
+    """
+    import altair as alt
+
+    kind = {"x": alt.X, "y": alt.Y}[channel]
+    look = alt.Axis(ticks=False, domain=False, labelPadding=8, **axis)
+    return kind(f"{field}:N", scale=alt.Scale(domain=list(order)), sort=None, title=None, axis=look)
