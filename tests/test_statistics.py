@@ -1,0 +1,263 @@
+"""Statistics: intervals clustered over images, paired tests with their correction, and what they say in words."""
+
+from __future__ import annotations
+
+import json
+import math
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from mdnbench import api, bootstrap, paired, statistics
+from mdnbench.errors import UnknownName, UsageError
+from mdnbench.results import Results
+from mdnbench.store import cube, open_store
+
+RNG = np.random.default_rng(5)
+
+
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """A run of three methods on seven images with two seeds each."""
+    folder = tmp_path_factory.mktemp("seeded")
+    return api.run(
+        methods=["noisy", "median", "wavelet"], noise="gaussian:25", dataset="sk12", seeds=2, metrics=["psnr", "ssim"],
+        images=["01", "02", "03", "04", "05", "06", "07"], timing=False, jobs=1, out="seeded",
+        workspace_folder=folder / ".mdnbench",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("images", [12, 68])
+def test_intervals_are_those_of_scipy(images: int) -> None:
+    """With several and uneven numbers of seeds per image, the ends agree with scipy's clustered bootstrap."""
+    counts = RNG.integers(1, 4, (3, images)).astype(float)
+    sums = (RNG.gamma(2, 1, (3, images)) + 25) * counts
+    lows, highs = bootstrap.intervals(sums, counts)
+    for row in range(3):
+        theirs = stats.bootstrap(
+            (sums[row], counts[row]), lambda s, c, axis: s.sum(axis) / c.sum(axis), paired=True, vectorized=True,
+            rng=np.random.default_rng(1),
+        ).confidence_interval  # fmt: skip
+        width = theirs.high - theirs.low
+        assert abs(lows[row] - theirs.low) < 0.05 * width
+        assert abs(highs[row] - theirs.high) < 0.05 * width
+
+
+def test_intervals_cover_as_often_as_they_say() -> None:
+    """Over many data sets of 30 images with 3 dependent seeds each, they hold the truth 90 to 97 times of 100.
+
+    Seeds taken for independent witnesses would make them much too narrow.
+    """
+    truths = 600
+    images = RNG.normal(30, 2, (truths, 30, 1)) + RNG.normal(0, 0.3, (truths, 30, 3))
+    lows, highs = bootstrap.intervals(images.sum(axis=2), np.full((truths, 30), 3.0))
+    assert 0.90 < ((lows < 30) & (highs > 30)).mean() < 0.97
+
+
+def test_intervals_of_too_little_or_nothing_are_plain() -> None:
+    """No interval over one image; none with width where all are equal; images without any score count for nothing."""
+    lows, highs = bootstrap.intervals(np.array([[5.0], [5.0]]), np.ones((2, 1)))
+    assert np.isnan(lows).all()
+    assert np.isnan(highs).all()
+    lows, highs = bootstrap.intervals(np.full((1, 6), 2.0), np.ones((1, 6)))
+    assert (lows[0], highs[0]) == (2.0, 2.0)
+    some = RNG.normal(30, 1, 10)
+    with_gaps = np.concatenate([some, np.zeros(4)])
+    gap = bootstrap.intervals(with_gaps[None], (with_gaps > 0)[None].astype(float))
+    assert gap[0][0] < some.mean() < gap[1][0]
+
+
+def test_holm_is_the_textbook_procedure() -> None:
+    """The smallest p times n, the next times n - 1, never falling, never above one; gaps stay gaps."""
+    assert paired.holm([0.01, 0.04, 0.03, None]) == [0.03, pytest.approx(0.06), pytest.approx(0.06), None]
+    assert paired.holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+def test_the_signed_rank_test_is_scipys_and_bears_degenerate_data() -> None:
+    """Twelve ordinary differences give scipy's exact p; all zero gives 1; ties and zeros raise no warning."""
+    differences = RNG.normal(0.3, 1, 12)
+    assert paired.signed_rank_p(differences) == pytest.approx(stats.wilcoxon(differences, method="exact").pvalue)
+    assert paired.signed_rank_p(np.zeros(12)) == 1.0
+    assert paired.signed_rank_p(np.array([1.0])) is None
+    p = paired.signed_rank_p(np.array([0, 0, 0.5, 0.5, -0.5, 0.25, 0.25, 0.125, 0.5, 0.5, 1, 1]))
+    assert p is not None
+    assert 0 < p < 1
+
+
+def test_the_detectable_difference_is_found_four_times_out_of_five() -> None:
+    """Shifting many data sets by it, the t-test finds it in about 80 of 100; it grows with the number of pairs."""
+    spread = np.array([-1.0, 1.0] * 6)
+    shift = paired.detectable(spread, 1)
+    assert shift is not None
+    samples = RNG.normal(shift, spread.std(ddof=1), (2000, 12))
+    found = stats.ttest_1samp(samples, 0, axis=1).pvalue < 0.05
+    assert 0.75 < found.mean() < 0.85
+    corrected = paired.detectable(spread, 10)
+    assert corrected is not None
+    assert corrected > shift
+    assert paired.detectable(spread[:1], 1) is None
+
+
+def test_a_comparison_pairs_the_same_noisy_images(seeded: Results) -> None:
+    """Means are the table's; differences, wins and p follow from the cells as pandas has them."""
+    family = api.compare(seeded, metrics=["psnr"]).families[0]
+    assert [mean.method for mean in family.means] == [line.method for line in seeded.tables[0].lines]
+    assert [mean.mean for mean in family.means] == pytest.approx(
+        [line.means["psnr"] for line in seeded.tables[0].lines]
+    )
+    cells = seeded.cells.pivot_table(index=["image", "seed"], columns="method", values="psnr")
+    for pair in family.pairs:
+        difference = cells[pair.first] - cells[pair.second]
+        assert pair.difference == pytest.approx(difference.mean())
+        assert (pair.wins, pair.losses) == ((difference > 0.005).sum(), (difference < -0.005).sum())
+        by_image = difference.groupby("image").mean().to_numpy()
+        assert pair.p == pytest.approx(stats.wilcoxon(by_image).pvalue)
+        assert pair.low is not None
+        assert pair.high is not None
+        assert pair.low < pair.difference < pair.high
+        assert (pair.images, pair.cells) == (7, 14)
+        assert family.record(pair.second, pair.first) == f"{pair.losses}/{pair.ties}/{pair.wins}"
+
+
+def test_against_one_method_fewer_pairs_are_corrected(seeded: Results) -> None:
+    """`against` keeps the pairs with one method, and Holm corrects for those alone."""
+    every = api.compare(seeded, metrics=["psnr"]).families[0]
+    some = api.compare(seeded, metrics=["psnr"], against="noisy").families[0]
+    assert len(every.pairs) == 3
+    assert {"noisy" in (pair.first, pair.second) for pair in some.pairs} == {True}
+    assert len(some.pairs) == 2
+    for name, chosen in (("method", {"against": "nosy"}), ("metric", {"metrics": ["lpips"]})):
+        with pytest.raises(UnknownName, match=f"no {name}"):
+            api.compare(seeded, **chosen)  # type: ignore[arg-type]
+
+
+def test_few_images_are_called_few(seeded: Results, finished: Results) -> None:
+    """Seven images are few and say what they could show; two can show nothing at all; one has no interval."""
+    said = " ".join(statistics.sentences(api.compare(seeded, metrics=["psnr"]).families[0]))
+    assert "7 images are few" in said
+    assert "each with 2 seeds" in said
+    assert "four times out of five" in said
+    said = " ".join(statistics.sentences(api.compare(finished).families[0]))
+    assert "no difference, however large, can be significant: p is never below 0.5" in said
+
+
+def test_runs_are_compared_under_their_names_and_unlike_ones_refused(seeded: Results, finished: Results) -> None:
+    """Methods of several runs bear the run's name; another choice of images is refused with what differs."""
+    family = api.compare(seeded, seeded, metrics=["psnr"]).families[0]
+    assert {mean.method for mean in family.means} == {f"{m} @ seeded" for m in ("noisy", "median", "wavelet")}
+    with pytest.raises(UsageError, match="data set digest"):
+        api.compare(seeded, finished)
+
+
+def test_infinite_scores_are_wins_and_in_no_mean() -> None:
+    """A cell that one method reproduces perfectly is its win; the mean difference is over the finite cells."""
+    difference = np.array([[np.inf, 1.0], [2.0, np.nan], [3.0, -np.inf]])
+    pair = paired.compare([("one", "two")], [difference], sign=1, tie=0.005)[0]
+    assert (pair.wins, pair.ties, pair.losses) == (4, 0, 1)
+    assert (pair.difference, pair.images, pair.cells) == (2.0, 3, 3)
+
+
+def test_a_method_without_a_finite_score_is_left_out() -> None:
+    """Without noise the noisy image is perfect: nothing can be said of it but that, and nothing of it alone."""
+    found = api.run(
+        methods=["noisy", "median"], noise=["salt-pepper:0", "gaussian:25"], dataset="sk12", images=["01", "02"],
+        metrics=["psnr"], timing=False, jobs=1, out="clean",
+    )  # fmt: skip
+    clean, noisy = api.compare(found).families
+    assert [mean.method for mean in clean.means] == ["median"]
+    assert clean.pairs == ()
+    assert len(noisy.pairs) == 1
+
+
+def test_the_command_shows_tables_and_data(seeded: Results, cli: Any) -> None:
+    """`mdnbench compare` prints means, records and pairs; `--json` the same as data."""
+    done = cli("compare", seeded.folder, "--metrics", "psnr", "--against", "median")
+    assert done.returncode == 0, done.stderr
+    assert "gaussian:sigma=25 · PSNR dB ↑" in done.stdout
+    assert "Wins/ties/losses" in done.stdout
+    found = json.loads(cli("compare", seeded.folder, "--json").stdout)
+    assert [family["column"]["metric"] for family in found["families"]] == ["psnr", "ssim"]
+    assert {"p_holm", "detectable", "low"} <= set(found["families"][0]["pairs"][0])
+
+
+# -- size ------------------------------------------------------------------------------------------------------------
+
+
+def big_store(path: Path, methods: int, noises: int, images: int, seeds: int) -> Results:
+    """A store with three scores for each of so many cells, written straight into SQLite."""
+    names = {"psnr": ("higher", "dB", 2), "ssim": ("higher", "", 4), "lpips": ("lower", "", 3)}
+    facts = {
+        "dataset": "big", "dataset_digest": "d", "protocol": "standard", "protocol_hash": "h", "scoring_rule": "r",
+        "images": {f"i{index}": "x" for index in range(images)}, "seeds": seeds, "unavailable": {},
+        "noises": {f"gaussian:sigma={index}": "1" for index in range(noises)}, "metrics": dict.fromkeys(names, "1"),
+        "methods": {f"m{index}": {} for index in range(methods)},
+        "metric_facts": {
+            name: {"direction": direction, "unit": unit, "digits": digits}
+            for name, (direction, unit, digits) in names.items()
+        },
+    }  # fmt: skip
+    store = open_store(path / "results.sqlite")
+    run = store.start_run("big", methods * noises * images * seeds, facts)
+    store.connection.execute("INSERT INTO provenances VALUES (1, '{}')")
+    places = [
+        (noise, method, image, seed)
+        for noise in range(noises)
+        for method in range(methods)
+        for image in range(images)
+        for seed in range(seeds)
+    ]
+    hardness, chance = RNG.normal(0, 3, images), RNG.normal(0, 0.3, len(places))
+    values = [30 - n + hardness[i] + 0.05 * m + chance[at] for at, (n, m, i, _) in enumerate(places)]
+    with store.transaction():
+        store.connection.executemany(
+            "INSERT INTO outputs VALUES (?,?,'c',?,'ok','','',0.1,'n','o',1,'t')",
+            ((at, f"k{at}", f"m{m}") for at, (_, m, _, _) in enumerate(places)),
+        )
+        store.connection.executemany(
+            "INSERT INTO run_cells VALUES (?,?,?,'big',?,'x',?,?,'known')",
+            ((run, at, at, f"i{i}", f"gaussian:sigma={n}", s) for at, (n, _, i, s) in enumerate(places)),
+        )
+        store.connection.executemany(
+            "INSERT INTO scores VALUES (?,'r',?,'1','ok','',?)",
+            ((at, name, float(value)) for at, value in enumerate(values) for name in names),
+        )
+    return Results(store, "big", path)
+
+
+def test_the_cube_holds_every_score_in_its_place(finished: Results) -> None:
+    """Noises, methods, images and seeds are the axes, in the run's order, and the values those of the cells."""
+    scores = cube.read(finished.store, finished.run)
+    assert scores.shape == (2, 2, 2, 1)
+    for row in finished.rows():
+        place = (scores.noises.index(row.noise), scores.methods.index(row.method), scores.images.index(row.image))
+        assert scores.values["psnr"][(*place, row.seed)] == row.value("psnr")
+
+
+def test_thirty_thousand_scores_are_compared_at_once(tmp_path: Path) -> None:
+    """Ten methods on 50 images with 20 seeds: the order of the methods comes out, as does its certainty."""
+    found = api.compare(big_store(tmp_path, 10, 1, 50, 20))
+    best = found.families[0].means[0]
+    assert best.method == "m9"
+    assert best.cells == 1000
+    clear = [pair for pair in found.families[0].pairs if abs(pair.difference) > 0.1]
+    assert len(clear) > 30
+    assert all(pair.significant for pair in clear)
+
+
+@pytest.mark.full
+def test_a_million_scores_take_seconds(tmp_path: Path) -> None:
+    """A million scores, 2,850 pairs: under ten seconds of work and under 1 GiB."""
+    big = big_store(tmp_path, 20, 5, 68, 49)
+    start = time.process_time()
+    found = api.compare(big)
+    assert time.process_time() - start < 10
+    scale = 1024 if sys.platform != "darwin" else 1
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale < 2**30
+    assert sum(len(family.pairs) for family in found.families) == 2850
+    assert not math.isnan(found.families[0].means[0].mean)
