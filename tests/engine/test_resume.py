@@ -2,14 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +10,6 @@ import pytest
 from mdnbench import api
 from mdnbench.records import Tally
 from mdnbench.results import Results
-
-Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 # Draws from every global generator, while it is built and while it runs: only clean seeds make its digits repeat.
 DICE = """
@@ -129,60 +119,3 @@ def test_what_went_wrong_is_tried_again(workspace: Path) -> None:
     again = run("w", "moody.py", **keys)
     assert again.counts == {"ok": 2}
     assert (tally(again).computed, tally(again).cached) == (1, 1)
-
-
-def test_fault_01_a_run_killed_at_random_moments(workspace: Path, dice: str, cli: Cli) -> None:
-    """SIGKILL at three random moments: finished cells are kept, and the scores equal an uninterrupted run's."""
-    command = [
-        "run", "--plugin", dice, "--methods", "dice,more-dice,noisy", "--sigma", "25,50", "--dataset", "sk12",
-        "--images", "01,02,04,05", "--metrics", "psnr,ssim", "--no-timing", "--jobs", "2", "--out", "killed",
-    ]  # fmt: skip
-    chance, finished = random.Random(20), 0
-    for _ in range(3):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "mdnbench", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        start, store = time.monotonic(), workspace / ".mdnbench" / "results.sqlite"
-        while process.poll() is None and _stored(store) <= finished and time.monotonic() - start < 60:
-            time.sleep(0.05)
-        time.sleep(chance.uniform(0, 0.3))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert _stored(store) >= finished
-        finished = _stored(store)
-    ended = cli(*command, "--json")
-    assert ended.returncode == 0, ended.stderr
-    cells = json.loads(ended.stdout)["cells"]
-    whole = run("whole", dice, methods=["dice", "more-dice", "noisy"], images=["01", "02", "04", "05"])
-    assert sorted(tuple(cell[name] for name in DIGITS) for cell in cells) == digits(whole)
-    assert finished > 0
-    assert not _orphans(workspace)
-
-
-def _stored(path: Path) -> int:
-    """How many outputs a store holds, looked at from outside."""
-    import sqlite3
-
-    if not path.exists():
-        return 0
-    connection = sqlite3.connect(path, timeout=10)
-    try:
-        return int(connection.execute("SELECT count(*) FROM outputs").fetchone()[0])
-    except sqlite3.OperationalError:  # the tables are not there yet
-        return 0
-    finally:
-        connection.close()
-
-
-def _orphans(folder: Path) -> list[int]:
-    """Workers of killed runs that are still alive in this folder."""
-    import psutil
-
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if "spawn_main" in " ".join(process.cmdline()) and process.cwd() == os.fspath(folder):
-                found.append(process.pid)
-        except psutil.Error:
-            continue
-    return found
