@@ -1,0 +1,93 @@
+"""Grids: every method under every noise, and what a method gains from being told about the noise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mdnbench import api, grids
+from mdnbench.results import Results
+
+NOISES = ["gaussian:10", "gaussian:50", "poisson:30", "salt-pepper:0.05"]
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Results]:
+    """The same run with known, estimated and withheld noise information."""
+    folder = tmp_path_factory.mktemp("told") / ".mdnbench"
+    return {
+        info: api.run(
+            methods=["median", "tv"], noise=NOISES, dataset="sk12", images=["01"], metrics=["psnr"], timing=False,
+            jobs=1, out=info, noise_info=info, workspace_folder=folder,
+        )
+        for info in ("known", "estimated", "withheld")
+    }  # fmt: skip
+
+
+def test_a_grid_holds_the_means_and_marks_the_best(told: dict[str, Results]) -> None:
+    """Methods and noises in the run's order, the values of the tables, one best under each noise."""
+    found = told["known"]
+    (grid,) = grids.of_run(found.run, found.means)
+    assert grid.methods == ("median", "tv")
+    assert grid.noises == ("gaussian:sigma=10", "gaussian:sigma=50", "poisson:peak=30", "salt-pepper:density=0.05")
+    for table in found.tables:
+        for line in table.lines:
+            assert grid.values[line.method, table.noise] == line.means["psnr"]
+            assert ((line.method, table.noise) in grid.best) == ("psnr" in line.best)
+
+
+def test_a_wide_grid_is_turned(told: dict[str, Results]) -> None:
+    """Few noises stand across, many run down; the texts are the same."""
+    found = told["known"]
+    (grid,) = grids.of_run(found.run, found.means)
+    titles, rows = grids.texts(grid)
+    assert titles == ["Method", "gaussian:10", "gaussian:50", "poisson:30", "salt-pepper:0.05"]
+    assert [row[0] for row in rows] == ["median", "tv"]
+    many = tuple(f"gaussian:sigma={level}" for level in range(20))
+    turned, rows = grids.texts(grids.Grid(grid.column, grid.methods, many, {("tv", many[3]): 27.123}, frozenset()))
+    assert turned == ["Noise", "median", "tv"]
+    assert rows[3] == ["gaussian:3", "–", "27.12"]
+
+
+def test_short_names_stay_different() -> None:
+    """Names of parameters are dropped unless two noises would then read alike."""
+    assert grids.short(["gaussian:sigma=25", "poisson:peak=30"]) == {
+        "gaussian:sigma=25": "gaussian:25",
+        "poisson:peak=30": "poisson:30",
+    }
+    alike = ["mixed:sigma=25", "mixed:peak=25"]
+    assert list(grids.short(alike).values()) == alike
+
+
+def test_known_estimated_and_withheld_stand_side_by_side(told: dict[str, Results]) -> None:
+    """Runs that differ in the noise information alone are found in the store; blind methods make no difference."""
+    known = grids.by_noise_info(told["estimated"])
+    assert known is not None
+    assert known.runs == {"known": "known", "estimated": "estimated", "withheld": "withheld"}
+    rows = {(row.method, row.noise): row for row in known.rows}
+    assert not rows["median", "gaussian:sigma=50"].matters
+    assert rows["tv", "gaussian:sigma=50"].matters
+    for info, found in told.items():
+        mean = next(row.means["psnr"] for row in found.means if (row.method, row.noise) == ("tv", "gaussian:sigma=50"))
+        assert rows["tv", "gaussian:sigma=50"].means[info] == mean
+
+
+def test_runs_of_other_data_are_no_siblings(finished: Results) -> None:
+    """Without a run that differs in the noise information alone there is nothing to show."""
+    assert grids.by_noise_info(finished) is None
+
+
+def test_terminal_and_markdown_show_grids(told: dict[str, Results], cli: Any) -> None:
+    """A run with more than three noises prints grids; its Markdown has them before the tables."""
+    text = (told["withheld"].folder / "table.md").read_text(encoding="utf-8")
+    assert text.index("## PSNR dB ↑") < text.index("## Noise information") < text.index("## gaussian:sigma=10")
+    cwd: Path = told["known"].folder.parents[2]
+    done = cli(
+        "run", "--methods", "median,tv", "--dataset", "sk12", "--images", "01", "--metrics", "psnr", "--no-timing",
+        *(word for noise in NOISES for word in ("--noise", noise)), "--out", "known", cwd=cwd,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "* best under its noise" in done.stdout
+    assert "noise information · PSNR dB ↑" in done.stdout

@@ -1,0 +1,174 @@
+"""Rescoring: kept outputs under other rules and settings, from the store the second time, and never a method run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mdnbench import api, protocols, registry
+from mdnbench.errors import DataMissing, NothingToDo, UnknownName
+from mdnbench.images import read_image
+from mdnbench.results import Results
+from mdnbench.store import kept
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """A run with two seeds, whose first seeds alone are kept."""
+    folder = tmp_path_factory.mktemp("run")
+    return api.run(
+        methods=["noisy", "median"], noise="gaussian:50", dataset="sk12", images=["01", "02"], seeds=2,
+        metrics=["psnr", "ssim"], timing=False, jobs=1, out="run", workspace_folder=folder / ".mdnbench",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def rescored(run: Results) -> Any:
+    """All rules and settings, computed once."""
+    return api.rescore(run, jobs=1)
+
+
+def test_all_rules_and_settings_are_measured(rescored: Any) -> None:
+    """Each distinct rule and each setting is a choice; what is the run's own is said and not repeated."""
+    assert [choice.name for choice in rescored.choices] == [
+        "float", "masked-paper", "ssim[uniform]", "ssim[padded]", "ssim[downsampled]",
+    ]  # fmt: skip
+    assert "standard scores as this run did." in rescored.notes
+    assert any(note.startswith("clipped scores as this run did; its input rule is another") for note in rescored.notes)
+    assert rescored.failed == ()
+
+
+def test_what_was_not_kept_is_counted(rescored: Any) -> None:
+    """Two of four outputs of each method are kept: the second seeds are left out."""
+    assert (rescored.kept, rescored.outputs, rescored.computed) == (4, 8, 12)
+    assert {shift.outputs for shift in rescored.shifts} == {2}
+
+
+def test_shifts_are_what_the_metrics_say_of_the_kept_pixels(run: Results, rescored: Any) -> None:
+    """Scored here by hand, the kept outputs give the same means as the workers stored."""
+    known = registry.load()
+    clean = {image: known.datasets["sk12"].load(image) for image in ("01", "02")}
+    rows = [row for row in run.rows() if row.method == "median" and row.seed == 0]
+    outputs = {row.image: kept.load(run.store.images, row.output_digest) for row in rows}
+    psnr, uniform = known.metrics["psnr"].build("cpu"), known.metric("ssim[uniform]").build("cpu")
+    rule, own = protocols.load("masked-paper").scoring, protocols.load("standard").scoring
+    by_hand = {
+        ("masked-paper", "psnr"): [psnr(rule.crop(rule.apply(outputs[i])), rule.crop(clean[i])) for i in clean],
+        ("ssim[uniform]", "ssim[uniform]"): [uniform(own.apply(outputs[i]), clean[i]) for i in clean],
+    }
+    for (way, metric), values in by_hand.items():
+        shift = next(s for s in rescored.shifts if (s.way, s.metric, s.method) == (way, metric, "median"))
+        assert shift.other == pytest.approx(float(np.mean(values)), abs=1e-12)
+        assert shift.as_run == pytest.approx(float(np.mean([row.value(metric.partition("[")[0]) for row in rows])))
+        assert shift.low <= shift.shift <= shift.high
+
+
+def test_the_second_time_nothing_is_computed(run: Results, rescored: Any) -> None:
+    """The scores are stored under their rule, the run's own tables are as before, and no output was made anew."""
+    before = [(row.output, row.seconds, dict(row.scores)) for row in run.rows()]
+    again = api.rescore(run, ["float", "ssim[padded]"], jobs=1)
+    assert again.computed == 0
+    expected = [shift for shift in rescored.shifts if shift.way in ("float", "ssim[padded]")]
+    assert list(again.shifts) == expected
+    assert [(row.output, row.seconds, dict(row.scores)) for row in run.rows()] == before
+
+
+def test_mistakes_are_told(run: Results) -> None:
+    """Unknown protocols, settings and metrics that the run lacks are named; the run's own rule alone is nothing."""
+    for name in ("flaot", "ssim[round]", "lpips[squeeze]"):
+        with pytest.raises(UnknownName):
+            api.rescore(run, [name])
+    with pytest.raises(NothingToDo, match="already"):
+        api.rescore(run, ["standard"])
+
+
+def test_a_protocol_of_ones_own_and_a_folder_of_ones_own(tmp_path: Path) -> None:
+    """A file's scoring rule is applied; a run on a folder is scored against that folder, if it is still the same."""
+    from PIL import Image
+
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    image = registry.load().datasets["sk12"].load("01")[:96, :96]
+    Image.fromarray(np.uint8(np.round(image * 255))).save(folder / "a.png")
+    (tmp_path / "cropped.toml").write_text(
+        'name = "cropped"\nversion = 1\nsummary = ""\n[input]\nclamp = false\n'
+        "[scoring]\nclamp = true\nbits = 8\nborder = 8\n",
+        encoding="utf-8",
+    )
+    found = api.run(
+        methods=["median"], noise="gaussian:50", dataset=str(folder), metrics=["psnr"], timing=False, jobs=1, out="own"
+    )
+    shift = api.rescore(found, [str(tmp_path / "cropped.toml")], dataset=str(folder), jobs=1).shifts[0]
+    rule, row = protocols.read(tmp_path / "cropped.toml").scoring, next(found.rows())
+    output = kept.load(found.store.images, row.output_digest)
+    assert output is not None
+    by_hand = (
+        registry.load()
+        .metrics["psnr"]
+        .build("cpu")(rule.crop(rule.apply(output)), rule.crop(read_image(folder / "a.png")))
+    )
+    assert shift.other == pytest.approx(by_hand)
+    Image.fromarray(np.uint8(np.round(image.T * 255))).save(folder / "a.png")
+    with pytest.raises(DataMissing, match="is not the one that run 'own' was made on"):
+        api.rescore(found, ["float"], dataset=str(folder))
+
+
+def test_without_kept_outputs_there_is_nothing_to_score(run: Results, cli: Any) -> None:
+    """A run that kept nothing, or whose kept files are damaged, ends with exit code 5 and what to do."""
+    found = api.run(
+        methods=["noisy"], noise="gaussian:25", dataset="sk12", images=["01"], metrics=["psnr"], timing=False, jobs=1,
+        keep_images="none", out="none",
+    )  # fmt: skip
+    done = cli("rescore", found.folder)
+    assert done.returncode == 5
+    assert "--keep-images all" in done.stderr
+
+
+def test_a_damaged_file_counts_as_not_kept(run: Results, rescored: Any, tmp_path: Path) -> None:
+    """A kept image whose pixels are not what its name says is not scored."""
+    row = next(row for row in run.rows() if row.method == "noisy" and row.seed == 0)
+    path = kept.path_of(run.store.images, row.output_digest)
+    whole = path.read_bytes()
+    try:
+        path.write_bytes(whole[:-4] + b"\0\0\0\0")
+        assert api.rescore(run, ["float"], jobs=1).kept == rescored.kept - 1
+    finally:
+        path.write_bytes(whole)
+
+
+def test_the_command_shows_the_shifts(run: Results, rescored: Any, cli: Any) -> None:
+    """`mdnbench rescore` prints one table per metric; `--json` the shifts as data."""
+    done = cli("rescore", run.folder, "--scoring", "float,ssim[uniform]")
+    assert done.returncode == 0, done.stderr
+    assert "4 of 8 outputs were kept; 4 were not and are left out" in done.stdout
+    found = json.loads(cli("rescore", run.folder, "--scoring", "float", "--json").stdout)
+    assert {shift["way"] for shift in found["shifts"]} == {"float"}
+    assert all(shift["shift"] == pytest.approx(shift["other"] - shift["as_run"]) for shift in found["shifts"])
+
+
+def test_a_setting_of_a_metric_can_be_run_like_a_metric(cli: Any, tmp_path: Path) -> None:
+    """`--metrics ssim[padded]` is a column of its own."""
+    done = cli(
+        "run", "--methods", "noisy", "--sigma", "25", "--dataset", "sk12", "--images", "01", "--no-timing", "--jobs", 1,
+        "--metrics", "ssim,ssim[padded]", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    line = json.loads(done.stdout)["tables"][0]["lines"][0]
+    assert line["ssim"] < line["ssim[padded]"]
+
+
+@pytest.mark.parametrize("name", ["squeeze", "unstretched"])
+def test_the_settings_of_lpips_are_other_distances(name: str) -> None:
+    """Another backbone, and images that were not stretched to [-1, 1], give other numbers."""
+    known = registry.load()
+    spec = known.metric(f"lpips[{name}]")
+    assert spec.prepare is not None
+    if reason := spec.prepare(False):
+        pytest.skip(reason)
+    clean = known.datasets["sk12"].load("01")[:96, :96]
+    noisy = np.clip(clean + np.float32(0.1) * np.random.default_rng(0).standard_normal(clean.shape, np.float32), 0, 1)
+    assert abs(spec.build("cpu")(noisy, clean) - known.metrics["lpips"].build("cpu")(noisy, clean)) > 0.005
