@@ -1,0 +1,82 @@
+"""The distribution of a metric over images: a box per method, best mean first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from mdnbench_reports import style
+
+if TYPE_CHECKING:
+    from mdnbench.tables import Column, Table
+    from mdnbench_reports.scores import Floats, Scores
+
+FEW = 30  # up to as many shots are drawn one by one; of more only the outliers
+
+
+def drawing(scores: Scores, noise: int, column: Column, table: Table) -> Any:
+    """One row per method, best mean first: quartiles as a box, the median, whiskers of 1.5 IQR, and single images."""
+    import altair as alt
+
+    boxes, points = _rows(scores, noise, column, table)
+    y = style.names("y", "method", [line.method for line in table.lines])
+    scale = alt.Scale(zero=False, nice=False, padding=8)
+    colour = alt.condition("datum.best", alt.value(style.ACCENT), alt.value(style.SOFT))
+    base = alt.Chart(alt.InlineData(values=boxes)).encode(y=y)
+
+    def x(field: str) -> Any:
+        return alt.X(f"{field}:Q", scale=scale, title=column.title, axis=alt.Axis(tickCount=6, domain=False))
+
+    parts = [
+        base.mark_rule(color=style.MUTED, aria=False).encode(x=x("low"), x2="high:Q"),
+        base.mark_bar(size=13, cornerRadius=1, opacity=0.7).encode(
+            x=x("first"), x2="third:Q", color=colour, description="label:N"
+        ),
+        base.mark_tick(color=style.INK, size=13, thickness=2, aria=False).encode(x=x("median")),
+        alt.Chart(alt.InlineData(values=points))
+        .mark_circle(size=18, color=style.INK, opacity=0.45)
+        .encode(y=y, x=x("value"), description="label:N"),
+    ]
+    return alt.layer(*parts).properties(width=style.WIDTH, height=alt.Step(style.STEP))
+
+
+def _rows(scores: Scores, noise: int, column: Column, table: Table) -> tuple[list[Any], list[Any]]:
+    """What is drawn: a box for each method that has values, and points."""
+    boxes: list[dict[str, Any]] = []
+    points: list[dict[str, Any]] = []
+    for line in table.lines:
+        index = scores.methods.index(line.method)
+        values = scores.line(column.metric, noise, index)
+        if values.size:
+            box = _quartiles(values) | {"method": line.method, "best": column.metric in line.best}
+            boxes.append(box | {"label": _box_label(line.method, values, box, column)})
+            points += _points(scores, noise, index, column, box)
+    return boxes, points
+
+
+def _quartiles(values: Floats) -> dict[str, Any]:
+    import numpy as np
+
+    first, median, third = (float(each) for each in np.percentile(values, (25, 50, 75)))
+    reach = 1.5 * (third - first)
+    inside = values[(values >= first - reach) & (values <= third + reach)]
+    return {"low": float(inside.min()), "first": first, "median": median, "third": third, "high": float(inside.max())}
+
+
+def _box_label(method: str, values: Floats, box: Mapping[str, Any], column: Column) -> str:
+    shown = [column.show(float(each)) for each in (values.mean(), box["median"], box["first"], box["third"])]
+    mean, median, first, third = shown
+    return f"{method}: mean {mean}, median {median}, quartiles {first} to {third}, {values.size} cells"
+
+
+def _points(
+    scores: Scores, noise: int, method: int, column: Column, box: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """The single images of a method: all of them where they are few, else those beyond the whiskers."""
+    few, several = len(scores.shots) <= FEW, len({shot.seed for shot in scores.shots}) > 1
+    for shot, value in zip(scores.shots, scores.values[column.metric][noise, :, method], strict=True):
+        if math.isfinite(value) and (few or not box["low"] <= value <= box["high"]):
+            seed = f", seed {shot.seed}" if several else ""
+            label = f"{scores.methods[method]}, image {shot.image}{seed}: {column.show(float(value))}"
+            yield {"method": scores.methods[method], "value": float(value), "label": label}

@@ -1,0 +1,90 @@
+"""Quality against time: a point per method, and a line through those that none beats in both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mdnbench_reports import labels, style
+
+if TYPE_CHECKING:
+    from mdnbench.results import Results
+    from mdnbench.tables import Column, Table
+
+FASTEST_S = 1e-3  # what is faster is drawn here
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Seconds by method and what they are."""
+
+    seconds: Mapping[str, float]
+    title: str
+
+
+def clock_of(results: Results) -> Clock | None:
+    """The timing phase's medians where it timed every method; None where only the cells' own seconds are known."""
+    record = results.timing
+    if not record:
+        return None
+    seconds = {each["name"]: each["stats"]["median"] for each in record["benchmarks"]}
+    group = next((each["group"] for each in record["benchmarks"]), "")
+    whole = all(line.method in seconds for table in results.tables for line in table.lines)
+    return Clock(seconds, f"seconds per call ({group}, one thread), log scale") if whole else None
+
+
+def drawing(column: Column, table: Table, clock: Clock | None) -> Any:
+    """Quality against time; the methods that no other beats in both are joined by a line."""
+    import altair as alt
+
+    rows = _timed(column, table, clock)
+    title = clock.title if clock else "seconds per image while running (indicative), log scale"
+    x = alt.X("seconds:Q", title=title, scale=alt.Scale(type="log", nice=False, padding=24), axis=_log_axis(rows))
+    y = alt.Y("value:Q", title=column.title, scale=alt.Scale(zero=False, padding=18), axis=alt.Axis(tickCount=5))
+    colour = alt.condition("datum.front", alt.value(style.ACCENT), alt.value(style.MUTED))
+    front = [row for row in rows if row["front"]]
+    parts: list[Any] = [
+        alt.Chart(alt.InlineData(values=front))
+        .mark_line(color=style.ACCENT, interpolate="step-after", strokeWidth=1, strokeDash=[3, 3], aria=False)
+        .encode(x=x, y=y),
+        alt.Chart(alt.InlineData(values=rows))
+        .mark_circle(size=60, opacity=1)
+        .encode(x=x, y=y, color=colour, description="label:N"),
+    ]
+    for place, group in labels.placed(rows, column.direction).items():
+        text = alt.Chart(alt.InlineData(values=group)).mark_text(**labels.MARKS[place], limit=style.LABEL_WIDTH)
+        parts.append(text.encode(x=x, y=y, text="method:N"))
+    return alt.layer(*parts).properties(width=style.WIDTH, height=labels.HEIGHT)
+
+
+def _timed(column: Column, table: Table, clock: Clock | None) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for line in table.lines:
+        value = line.means[column.metric]
+        seconds = clock.seconds.get(line.method) if clock else line.seconds
+        if value is not None and math.isfinite(value) and seconds is not None:
+            label = f"{line.method}: {column.show(value)} in {seconds:.3g} s"
+            at = max(seconds, FASTEST_S)
+            rows.append({"method": line.method, "value": value, "seconds": at, "label": label})
+    for row in rows:
+        row["front"] = not any(_beats(other, row, column) for other in rows)
+    return sorted(rows, key=lambda row: float(row["seconds"]))
+
+
+def _beats(one: Mapping[str, Any], other: Mapping[str, Any], column: Column) -> bool:
+    """Whether one method is at least as good and as fast as another, and better in one of the two."""
+    sign = 1 if column.direction == "higher" else -1
+    quality, speed = sign * (one["value"] - other["value"]), other["seconds"] - one["seconds"]
+    return bool(quality >= 0 and speed >= 0 and (quality > 0 or speed > 0))
+
+
+def _log_axis(rows: Sequence[Mapping[str, Any]]) -> Any:
+    """Ticks at powers of ten alone where they are enough, else at 1, 2 and 5 as well."""
+    import altair as alt
+
+    seconds = [row["seconds"] for row in rows] or [1.0]
+    low, high = math.floor(math.log10(min(seconds))), math.ceil(math.log10(max(seconds)))
+    steps = (1,) if high - low > 2 else (1, 2, 5)
+    return alt.Axis(values=[step * 10.0**power for power in range(low, high + 1) for step in steps], format="~g")

@@ -1,0 +1,117 @@
+"""What the sections of a page say, as texts and drawings for its templates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from mdnbench.timing import summary
+from mdnbench_reports import charts, content, drawing
+from mdnbench_reports.grid import Grid
+
+if TYPE_CHECKING:
+    from mdnbench.results import Results
+    from mdnbench_reports.gallery import Gallery
+    from mdnbench_reports.scores import Scores
+
+MOST_PROBLEMS = 200
+
+GROUPS = {
+    "boxes": ("Distribution over images", "Box: quartiles and median; whiskers: 1.5 interquartile ranges; dots: single "
+              "images, or outliers where there are many. Methods by their mean, the best in colour."),
+    "pareto": ("Quality against time", "No method is both better and faster than those on the dashed line."),
+    "heat": ("Methods against noises", "Means. The fainter a square, the further it is from the best method under "
+             "that noise."),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A chart as the page shows it."""
+
+    kind: str
+    metric: str
+    caption: str
+    svg: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Charts of one kind with their heading."""
+
+    title: str
+    note: str
+    figures: Sequence[Figure]
+
+
+def lead(found: Scores, facts: Mapping[str, Any]) -> str:
+    """What the run is, in a sentence."""
+    noises = found.noises if len(found.noises) <= 4 else (*found.noises[:3], f"{len(found.noises) - 3} other noises")
+    under = " and ".join(filter(None, (", ".join(noises[:-1]), noises[-1]))) if noises else "no noise"
+    images = len(facts["images"])
+    return (
+        f"{len(found.methods)} {_plural('method', len(found.methods))} on {images} {_plural('image', images)} "
+        f"of {facts['dataset']}, under {under}."
+    )
+
+
+def _plural(noun: str, count: int) -> str:
+    return noun if count == 1 else f"{noun}s"
+
+
+def problems(found: Scores) -> list[tuple[str, ...]]:
+    """The first cells without a result: noise, image, method, status, reason."""
+    return [_problem(found, place, problem) for place, problem in islice(found.problems.items(), MOST_PROBLEMS)]
+
+
+def _problem(found: Scores, place: tuple[int, int, int], problem: tuple[str, str]) -> tuple[str, ...]:
+    noise, shot, method = place
+    image, seed = found.shots[shot].image, found.shots[shot].seed
+    name = f"{image}, seed {seed}" if len({each.seed for each in found.shots}) > 1 else image
+    status, reason = problem
+    return (found.noises[noise], name, found.methods[method], status, reason[: content.LONGEST_REASON])
+
+
+def chart_groups(results: Results, found: Scores, budget: int) -> tuple[list[Group], int]:
+    """The charts by kind, as many as fit into `budget` bytes, and how many are left out."""
+    from markupsafe import Markup
+
+    by_kind: dict[str, list[Figure]] = {}
+    left_out = 0
+    for chart in charts.of_run(results, found):
+        if budget <= 0:
+            left_out += 1
+            continue
+        svg = drawing.for_page(drawing.draw(chart.drawing, "svg"), chart.title)
+        budget -= len(svg)
+        caption = chart.noise or chart.title
+        # Sound because for_page rebuilds the drawing from known elements and attributes.
+        by_kind.setdefault(chart.kind, []).append(Figure(chart.kind, chart.metric, caption, Markup(svg)))
+    return [Group(*GROUPS[kind], figures) for kind, figures in by_kind.items()], left_out
+
+
+def timing(results: Results) -> Grid | None:
+    """The timing table; None where nothing was timed."""
+    record = results.timing
+    if not record:
+        return None
+    return Grid(summary.heading(record), summary.TITLES, summary.cells(record), summary.notes(record))
+
+
+def gallery_notes(pictures: Gallery) -> list[str]:
+    """What a reader must know of the pictures: that there are none, or what was cut."""
+    if not pictures.shown:
+        return ["No output of this run was kept, so there are no pictures; --keep-images all keeps them."]
+    cuts = sum(shown.box is not None for shown in pictures.shown)
+    notes = ["Pixels as they were scored, in 8 bits and without loss. Hardest images first."]
+    if cuts:
+        whole = {0: "no image is", 1: "the hardest image of each noise is"}.get(
+            pictures.whole, f"the {pictures.whole} hardest images of each noise are"
+        )
+        cut = f"cut to {pictures.side}×{pictures.side} pixels where the methods err most"
+        notes.append(f"To keep this file small, {whole} whole; {cuts} others are {cut}.")
+    if pictures.left_out:
+        notes.append(f"{pictures.left_out} more are left out.")
+    return notes
