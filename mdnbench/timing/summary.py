@@ -44,7 +44,7 @@ def _row(each: Mapping[str, Any]) -> list[str]:
         milliseconds(stats["median"]),
         milliseconds(stats["iqr"]) if stats["rounds"] > 1 else "–",
         str(stats["rounds"]),
-        f"{extra['megapixels_per_s']:.3g}",
+        three_figures(extra["megapixels_per_s"]),
         f"{extra['load_s']:.2f}",
         f"{extra['first_call_s']:.2f}",
         f"{extra['peak_memory_bytes'] / 2**20:.0f}",
@@ -54,5 +54,9 @@ def _row(each: Mapping[str, Any]) -> list[str]:
 
 def milliseconds(seconds: float) -> str:
     """Seconds as milliseconds, with three figures."""
-    value = seconds * 1000
+    return three_figures(seconds * 1000)
+
+
+def three_figures(value: float) -> str:
+    """A number with three figures, never in exponents: 3178, 23.6, 0.0228."""
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
