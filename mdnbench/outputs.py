@@ -21,6 +21,8 @@ def check(given: Any, noisy: torch.Tensor, original: torch.Tensor) -> torch.Tens
     if not isinstance(given, torch.Tensor):
         raise InvalidOutput(f"expected a torch tensor, got {type(given).__name__}.")
     output = given.detach()
+    if output.layout != torch.strided or output.is_meta:
+        raise InvalidOutput(f"expected a dense tensor, got one of layout {output.layout} on device {output.device}.")
     if output.dtype != torch.float32:
         raise InvalidOutput(f"expected dtype torch.float32, got {output.dtype}.")
     if output.shape != noisy.shape:
