@@ -37,7 +37,7 @@ LAYERS: dict[str, str] = {
     "ground": "names records errors tomlfile digests paths rng listener stopping",
 }
 # What plugins may use beside the names in `mdnbench` itself: the lower layers, and these.
-OPEN_TO_PLUGINS = {"mdnbench.published", "mdnbench.timing.summary", "mdnbench.training.recipe"}
+OPEN_TO_PLUGINS = {"mdnbench.published", "mdnbench.statistics", "mdnbench.timing.summary", "mdnbench.training.recipe"}
 LOWER = ("planning", "looking up", "contract with plugins", "ground")
 HEAVY = ("torch", "torchvision", "pandas", "bm3d", "lpips", "skimage", "scipy", "matplotlib", "PIL.Image")
 
