@@ -2,8 +2,8 @@
 
 The seeds of one image are not independent witnesses: a hard image is hard under every realisation of the noise. So the
 images are what is drawn with replacement, and the interval says what another choice of such images might have given.
-The intervals are bias-corrected and accelerated (Efron 1987), as `scipy.stats.bootstrap` computes them; here all methods
-share the same draws, which makes a million scores a matter of seconds.
+The intervals are bias-corrected and accelerated (Efron 1987), as `scipy.stats.bootstrap` computes them; here all
+methods share the same draws, which makes a million scores a matter of seconds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How much faster two workers are than a bare loop: `run` against the same calls and scores, one by one, in one process.
+"""How much faster two workers are than a bare loop over the same calls and scores, one by one, in one process.
 
 Usage: wall_time.py [--methods bm3d,dncnn] [--dataset set12] [--rounds 1]
 
@@ -40,7 +40,7 @@ print({name: round(sum(values) / len(values), 4) for name, values in means.items
 
 def seconds(command: list[str], folder: str) -> float:
     """The wall time of a command that must succeed, one thread per process."""
-    threads = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     start = time.monotonic()
     subprocess.run(command, check=True, cwd=folder, env=os.environ | threads, stdout=subprocess.DEVNULL)
     return time.monotonic() - start
