@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "templates"
 STYLES = ("base.css", "tables.css", "viewer.css")
 SCRIPTS = (
-    "core.js", "theme.js", "tables.js", "charts.js", "pixels.js", "view.js", "stage.js", "viewer.js", "matrix.js",
-    "start.js",
+    "core.js", "theme.js", "tables.js", "charts.js", "pixels.js", "view.js", "stage.js", "scenes.js", "viewer.js",
+    "matrix.js", "start.js",
 )  # fmt: skip
 
 MEBIBYTE = 2**20
@@ -64,6 +64,7 @@ def _context(results: Results, found: Scores, limit: int) -> dict[str, Any]:
         "environment": facts["environment"],
         "tables": [(found.noises.index(table.noise), table) for table in results.tables],
         "comparisons": comparisons.of(results),
+        "told": sections.told(results),
         "footnotes": tables.footnotes(results.run),
         "problems": sections.problems(found),
         "problem_count": len(found.problems),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from mdnbench import grids
 from mdnbench.timing import summary
 from mdnbench_reports import charts, content, drawing
 from mdnbench_reports.grid import Grid
@@ -90,6 +91,21 @@ def chart_groups(results: Results, found: Scores, budget: int) -> tuple[list[Gro
         # Sound because for_page rebuilds the drawing from known elements and attributes.
         by_kind.setdefault(chart.kind, []).append(Figure(chart.kind, chart.metric, caption, Markup(svg)))
     return [Group(*GROUPS[kind], figures) for kind, figures in by_kind.items()], left_out
+
+
+def told(results: Results) -> Grid | None:
+    """What methods gain from being told about the noise, where the store has runs that differ in that alone."""
+    known = grids.by_noise_info(results)
+    if known is None:
+        return None
+    rows = [
+        (row.method, row.noise, row.column.title, *(row.column.show(row.means.get(source)) for source in known.runs))
+        for row in known.rows
+        if row.matters
+    ]
+    runs = ", ".join(f"{name} ({source})" for source, name in known.runs.items())
+    title = "What methods gain from being told about the noise"
+    return Grid(title, ("Method", "Noise", "Metric", *known.runs), rows, [f"Runs: {runs}."]) if rows else None
 
 
 def timing(results: Results) -> Grid | None:

@@ -45,7 +45,7 @@ const matrix = (() => {
     const kind = text === ranked[0] ? "best" : text === ranked[1] ? "second" : null;
     const label = `${data.methods[method]}, image ${row.image}: ${text}`;
     const attributes = { type: "button", tabindex: "-1", "data-shot": row.shot, "data-method": method, "aria-label": label };
-    const seen = viewer.has(state.noise, row.shot, method);
+    const seen = scenes.has(state.noise, row.shot, method);
     return make("td", { class: kind }, seen ? make("button", attributes, text) : make("span", {}, text));
   }
 

@@ -36,19 +36,24 @@ const pixels = (() => {
     return remember(kept, id, context.getImageData(0, 0, image.width, image.height).data);
   }
 
-  const colour = (name) => {
+  // The page's colours for an error below and above zero, and for none, as red, green and blue.
+  function palette() {
     const probe = make("span");
-    probe.style.color = name;
+    Object.assign(probe.style, {
+      color: "light-dark(#ffffff, #101113)",
+      backgroundColor: "light-dark(#1f5fae, #6fb1ff)",
+      outlineColor: "light-dark(#b5331d, #ff8266)",
+    });
     document.body.append(probe);
-    const found = getComputedStyle(probe).color.match(/[\d.]+/g).slice(0, 3).map(Number);
+    const { color, backgroundColor, outlineColor } = getComputedStyle(probe);
+    const found = [color, backgroundColor, outlineColor].map((text) => text.match(/[\d.]+/g).slice(0, 3).map(Number));
     probe.remove();
     return found;
-  };
+  }
 
   // Error colours, 511 of them: too dark is blue, too bright is red, right is the paper itself.
   function scale() {
-    const paper = colour("light-dark(#ffffff, #101113)");
-    const [low, high] = [colour("light-dark(#1f5fae, #6fb1ff)"), colour("light-dark(#b5331d, #ff8266)")];
+    const [paper, low, high] = palette();
     const mix = (end, share) => paper.map((from, channel) => from + (end[channel] - from) * share);
     return Array.from({ length: 511 }, (_, index) => mix(index < 255 ? low : high, Math.abs(index - 255) / 255));
   }

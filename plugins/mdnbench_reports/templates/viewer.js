@@ -1,33 +1,13 @@
 // The viewer: what is chosen, and its controls. It shows any two of clean, noisy and the outputs, or all of them.
 const viewer = (() => {
+  const { find, under, sources, title, values, label } = scenes;
   const FLIP_MS = 700;
   const root = byId("viewer");
-  const scenes = new Map(data.scenes.map((scene) => [`${scene.noise}:${scene.shot}`, scene]));
   const chosen = { scene: null, mode: "grid", a: "noisy", b: "", error: false, gain: 4, flipped: false, paused: false };
   let turn = 0;
   let timer = 0;
 
-  const find = (noise, shot) => scenes.get(`${noise}:${shot}`);
-  const under = (noise) => data.scenes.filter((scene) => scene.noise === noise);
-  const has = (noise, shot, method) => find(noise, shot)?.pictures[method] !== undefined;
   const isAt = (noise, shot) => chosen.scene !== null && chosen.scene.noise === noise && chosen.scene.shot === shot;
-  const title = (source) => (/^\d+$/.test(source) ? data.methods[source] : source);
-
-  // The sources of a scene, best method first; a method that gives the noisy image back is not shown twice.
-  function sources(scene) {
-    const methods = data.ranks[scene.noise].map(String).filter((method) => scene.pictures[method] !== undefined);
-    const own = methods.filter((method) => scene.pictures[method] !== scene.pictures.noisy);
-    return ["clean", "noisy"].filter((source) => scene.pictures[source] !== undefined).concat(own);
-  }
-
-  function values(scene, source) {
-    const method = source === "noisy" ? data.ranks[scene.noise].find((each) => scene.pictures[each] === scene.pictures.noisy) : source;
-    if (method === undefined || !/^\d+$/.test(String(method))) return "";
-    const place = data.places[scene.noise].indexOf(scene.shot);
-    if (place < 0) return "";
-    const parts = data.metrics.map((metric, which) => [metric, matrix.valueAt(place, Number(method), which, scene.noise)]);
-    return parts.filter(([metric, value]) => value !== null && metric.name !== "seconds").map(([metric, value]) => shown(value, metric) + (metric.unit ? ` ${metric.unit}` : "")).join(" · ");
-  }
 
   async function layer(scene, source) {
     const id = scene.pictures[source];
@@ -97,11 +77,6 @@ const viewer = (() => {
     byId("view-pause").textContent = chosen.paused ? "Play" : "Pause";
     clearInterval(timer);
     if (mode === "flick" && !chosen.paused) timer = setInterval(flip, FLIP_MS);
-  }
-
-  function label(scene) {
-    const [image, seed] = data.shots[scene.shot];
-    return image + (data.seeds > 1 ? ` · seed ${seed}` : "") + (scene.box ? " (cut)" : "");
   }
 
   function flip() {
@@ -220,5 +195,5 @@ const viewer = (() => {
     return update({});
   }
 
-  return { start, open, has, isAt };
+  return { start, open, isAt };
 })();
