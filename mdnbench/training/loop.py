@@ -85,7 +85,7 @@ def follow(
     Interrupted, with a checkpoint saved, where `stop` says so before.
     """
     network, recipe, clock, optimiser = state.network, state.recipe, state.clock, state.optimiser
-    autocast = _autocast(state)
+    context = autocast(state)
     record = log.CsvLog(folder / "log.csv", clock.step)
     meter = Meter(recipe.batch * recipe.crop**2, clock, state.device)
     saved_at = time.perf_counter()
@@ -99,7 +99,7 @@ def follow(
 
         with meter.outside():
             clean, noisy, std = material.draw(state.generator)
-        with autocast:
+        with context:
             loss = trainable.loss(network, clean, noisy, std, state.rng, moment, recipe)
         loss.backward()  # type: ignore[no-untyped-call]
         if recipe.optimiser.clip:
@@ -116,7 +116,7 @@ def follow(
         validate = clock.step % recipe.validation.every == 0
         if validate:
             with state.average.in_place():
-                state.psnr = material.validator.psnr(network, recipe.blind, autocast)
+                state.psnr = material.validator.psnr(network, recipe.blind, context)
         if validate or meter.due(REPORT_EVERY_S):
             _tell(meter.read(lr, state.psnr), record, report)
         if progress < recipe.schedule.falling <= clock.progress():
@@ -132,7 +132,7 @@ def follow(
             "the same command goes on from there."
         )
     state.average.copy_to(network)
-    state.psnr = material.validator.psnr(network, recipe.blind, autocast)
+    state.psnr = material.validator.psnr(network, recipe.blind, context)
     if meter.steps:
         _tell(meter.read(lr, state.psnr), record, report)
 
@@ -155,7 +155,8 @@ def network_options(method: Named) -> dict[str, Any]:
     return {key: value for key, value in method.values().items() if key != "weights"}
 
 
-def _autocast(state: State) -> torch.autocast:
+def autocast(state: State) -> torch.autocast:
+    """The precision in which a recipe has its network run."""
     enabled = state.recipe.precision == "bf16"
     return torch.autocast(torch.device(state.device).type, torch.bfloat16, enabled=enabled)
 
