@@ -221,7 +221,7 @@ def _methods(request: Request, registry: Registry) -> tuple[tuple[Named, ...], t
     for part in asked:
         texts += registry.denoisers if part == names.ALL else [part]
     if not texts:
-        raise NothingToDo("no method was selected: no plugin brings one. `mdnbench doctor` shows broken plugins.")
+        raise NothingToDo("no method was selected: no plugin brings one. `mdnbench list` shows broken plugins.")
     notes: tuple[str, ...] = ()
     if names.ALL in asked:
         notes = tuple(f"plugin {each.door.address} is broken and left out: {each.reason}" for each in registry.broken)
