@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 _FINE_WIDTH, _LOCAL_WIDTH, _CONTRAST_FLOOR = 0.7, 4.0, 0.02
 
 
-def detail(image: Image) -> Image:
-    """The image without its local mean and without its finest grain."""
+def detail(image: Image, width: float = _LOCAL_WIDTH) -> Image:
+    """The image without its finest grain and without its mean over about `width` pixels around."""
     from scipy.ndimage import gaussian_filter
 
     smooth = gaussian_filter(image, _FINE_WIDTH, truncate=3)
-    return np.asarray(smooth - gaussian_filter(smooth, _LOCAL_WIDTH, truncate=3))
+    return np.asarray(smooth - gaussian_filter(smooth, width, truncate=3))
 
 
 def features(image: Image) -> Image:

@@ -6,6 +6,7 @@ the best few a little finer; and a verdict, which rests on detail that the first
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -30,9 +31,10 @@ _LAST_STEPS = (-0.004, 0.0, 0.004)
 _MARGIN = 5  # pixels by which a guess may be off at the next resolution
 _LEAST_OVERLAP = 0.2  # a little below the promised quarter, for the rounding at the coarse resolution
 _LIKELY, _GUESSES, _PROMISING, _FINALISTS = 0.35, 10, 0.4, 3  # how much each step lets through: least value, how many
-# The verdict's thresholds lie between what true pairs reach (at least 0.89 and 0.94 at their worst: smooth ground after
-# JPEG at quality 30) and what likeness does (0.83 and 0.82: two walls of the same bricks).
-_LEAST_EVENED, _LEAST_DETAIL = 0.7, 0.88
+# The verdict's thresholds lie between true pairs at their worst (0.70 and 0.95: smooth ground, JPEG quality 30) and
+# mere likeness (0.65 and 0.65 among photographs; 0.83 and 0.85: two parts of one wall of regular bricks).
+_LEAST_EVENED, _LEAST_DETAIL = 0.65, 0.87
+_DETAIL_WIDTH = 8.0
 _LEAST_EVIDENCE = 35.0
 _PATCH, _AGREEING = 12, 0.5
 
@@ -85,11 +87,11 @@ class Searched:
 
 def best_match(searched: Searched, sought: Sought) -> Match | None:
     """The most convincing way in which the test image lies upon the training image, if there is a likely one."""
-    likely = sorted((guess for guess in _guesses(searched, sought) if guess.evened >= _LIKELY), key=_by_evidence)
+    likely = sorted((guess for guess in _guesses(searched, sought) if guess.evened >= _LIKELY), key=_chance)
     middle = [_refined(searched, sought, guess, _MIDDLE, _MIDDLE_STEPS) for guess in likely[:_GUESSES]]
-    promising = sorted((match for match in middle if match and match.evened >= _PROMISING), key=_by_evidence)
+    promising = sorted((match for match in middle if match and match.evened >= _PROMISING), key=_chance)
     fine = [_refined(searched, sought, match, _FINE, _FINE_STEPS) for match in promising[:_FINALISTS]]
-    best = max((match for match in fine if match), key=lambda match: match.evened, default=None)
+    best = min((match for match in fine if match), key=_chance, default=None)
     last = best and _refined(searched, sought, best, _FINE, _LAST_STEPS)
     return last and _judged(searched, sought, last)
 
@@ -100,8 +102,13 @@ def is_leak(match: Match) -> bool:
     return alike and match.evidence >= _LEAST_EVIDENCE
 
 
-def _by_evidence(match: Match) -> float:
-    return -match.evidence
+def _chance(match: Match) -> float:
+    """The logarithm of how likely chance alone correlates so much over so many pixels, but for a constant factor.
+
+    A small overlap that agrees closely comes before a large one that agrees a little.
+    """
+    pixels = (match.evidence / match.evened) ** 2 if match.evened > 0 else 0.0
+    return pixels * math.log1p(-min(match.evened**2, 0.999999))
 
 
 def _guesses(searched: Searched, sought: Sought) -> Iterator[Match]:
@@ -156,7 +163,7 @@ def _judged(searched: Searched, sought: Sought, match: Match) -> Match:
         left=match.left / sought.kept,
         evened=value,
         evidence=value * (height * width) ** 0.5,
-        detail=correlation.of_aligned(correlation.detail(one), correlation.detail(other)),
+        detail=correlation.of_aligned(*(correlation.detail(image, _DETAIL_WIDTH) for image in (one, other))),
         patches=correlation.agreeing_patches(*evened, _PATCH, _AGREEING),
     )
 
