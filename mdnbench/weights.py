@@ -253,10 +253,13 @@ def _matching(weights: Weights, method: Named) -> Weights:
 
 def _tensors(path: Path) -> dict[str, Any]:
     """The state in a PyTorch file, out of the wrapping that some trainers put around it."""
+    import warnings
+
     import torch
 
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of pickle protocols: what counts is whether it can be read
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise WeightsError(f"there is no weights file {path}.") from None
     except OSError as error:

@@ -83,7 +83,7 @@ class Store:
         except BaseException as error:
             self._roll_back()
             if isinstance(error, sqlite3.Error):
-                raise StoreError(f"the store {self.path} cannot be written: {error}.") from error
+                raise StoreError(f"the store {self.path} cannot be written: {error}.{_advice(error)}") from error
             raise
 
     def _roll_back(self) -> None:
@@ -97,9 +97,7 @@ class Store:
         try:
             yield from self.connection.execute(query, values)
         except sqlite3.Error as error:
-            raise StoreError(
-                f"the store {self.path} cannot be read: {error}. Move it away, or restore it from a copy."
-            ) from error
+            raise StoreError(f"the store {self.path} cannot be read: {error}.{_advice(error)}") from error
 
     # -- outputs and scores ------------------------------------------------------------------------------------
 
@@ -159,16 +157,22 @@ class Store:
     # -- runs --------------------------------------------------------------------------------------------------
 
     def start_run(self, name: str, planned: int, facts: Mapping[str, Any]) -> int:
-        """Begin (or begin again) a run of this name; it has no cells yet. Outputs are not touched."""
+        """Begin (or begin again) a run of this name. Outputs are not touched.
+
+        It has no cells yet; where the same run begins again, or in another process at the same time, its cells stay.
+        """
+        text = json.dumps(facts)
         with self.transaction():
+            found = self.connection.execute("SELECT planned, facts FROM runs WHERE name = ?", (name,)).fetchone()
             row = self.connection.execute(
                 """INSERT INTO runs (name, created, planned, facts) VALUES (?, ?, ?, ?)
                    ON CONFLICT (name) DO UPDATE SET created = excluded.created, finished = '',
                        planned = excluded.planned, facts = excluded.facts
                    RETURNING id""",
-                (name, now(), planned, json.dumps(facts)),
+                (name, now(), planned, text),
             ).fetchone()
-            self.connection.execute("DELETE FROM run_cells WHERE run = ?", (row[0],))
+            if found != (planned, text):
+                self.connection.execute("DELETE FROM run_cells WHERE run = ?", (row[0],))
         return int(row[0])
 
     def add_cells(self, run: int, cells: Iterable[tuple[int, int, Cell]]) -> None:
@@ -208,6 +212,12 @@ class Store:
         with self.transaction():
             values = (key, now(), json.dumps(content))
             self.connection.execute("INSERT OR REPLACE INTO timings VALUES (?, ?, ?)", values)
+
+
+def _advice(error: sqlite3.Error) -> str:
+    """What to do where the file itself is damaged."""
+    damaged = (getattr(error, "sqlite_errorcode", 0) & 0xFF) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return " Move it away, or restore it from a copy." if damaged else ""
 
 
 def now() -> str:

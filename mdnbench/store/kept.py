@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 from pathlib import Path
@@ -26,15 +27,25 @@ def keep(folder: Path, digest: str, image: Image) -> Path:
     path = path_of(folder, digest)
     if path.exists():
         return path
+    content = io.BytesIO()
+    np.save(content, image, allow_pickle=False)  # not to the file: NumPy does not say why a disk takes no more
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        with os.fdopen(handle, "wb") as file:
-            np.save(file, image, allow_pickle=False)
-        Path(name).replace(path)
+        _write(path, content.getbuffer())
     except OSError as error:
-        raise StoreError(f"an image cannot be kept in {folder}: {error}.") from error
+        raise StoreError(f"an image cannot be kept in {folder}: {error.strerror or error}.") from error
     return path
+
+
+def _write(path: Path, content: memoryview) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def load(folder: Path, digest: str) -> Image | None:

@@ -84,7 +84,7 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 @pytest.mark.parametrize(("method", "changes", "steps"), [("tiny", {}, 24), ("masked-unet", MASKED, 8)])
-def test_killed_twice_and_resumed_gives_the_same_bits(
+def test_fault_02_killed_twice_and_resumed_gives_the_same_bits(
     method: str,
     changes: dict[str, Any],
     steps: int,
@@ -115,7 +115,7 @@ def test_killed_twice_and_resumed_gives_the_same_bits(
     assert resumed.card.steps == whole.card.steps == steps
 
 
-def test_a_partial_file_is_never_used(fit: Fit, home: Path) -> None:
+def test_fault_02_a_partial_file_is_never_used(fit: Fit, home: Path) -> None:
     """What a killed writer leaves is removed; a checkpoint that is cut short, flipped or no checkpoint is refused."""
     whole = fit(steps=6)
     (path,) = (home / "training").glob("*/checkpoint.pt")
