@@ -243,7 +243,7 @@ def _words(rule: Rule) -> str:
     parts = [
         "clamped to [0, 1]" if rule.clamp else "not clamped",
         f"rounded to {rule.bits} bit" if rule.bits else "not rounded",
-        *([f"{rule.border} pixels of border left out"] if rule.border else []),
+        *([f"{rule.border} pixel{'s' if rule.border > 1 else ''} of border left out"] if rule.border else []),
     ]
     return "output " + ", ".join(parts)
 
