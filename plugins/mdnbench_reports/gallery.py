@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 Key: TypeAlias = "tuple[str, Box | None]"  # a picture: the digest of its image, and what is cut out of it
 
-SIDES = (160, 128, 96, 64, 48)
-SHARE_OF_CUTS = 0.5
-TAG_BYTES = 60  # the markup around a picture in the page
+SIDES = (256, 192, 160, 128, 96, 64, 48)
+SHARE_OF_CUTS = 0.5  # of all room, while whole images are tried
+NEARLY_ALL = 0.9  # of what is left after them: sizes are estimates
+TAG_BYTES = 52  # the markup around a picture in the page
+SCENE_BYTES, NAME_BYTES = 110, 14  # a scene in the page's data, and each name of a picture in it
 WEBP_LARGEST = 16383
-SAMPLES = 3
+SAMPLES, SIDE_OF_SAMPLE = 3, 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Gallery:
         """Take all plates in if they fit and leave `reserve` bytes for others; whether they were taken."""
         new = {key: text for plate in plates for key, text in plate.texts.items() if key not in self._numbers}
         cost = sum(len(text) + TAG_BYTES for text in new.values())
+        cost += sum(SCENE_BYTES + NAME_BYTES * len(plate.keys) for plate in plates)
         if self.spent + cost + reserve > self.budget:
             return False
         self.spent += cost
@@ -91,15 +94,25 @@ def fill(scenes: Sequence[Sequence[Scene]], darkroom: Darkroom, budget: int) -> 
     if not count:
         return gallery
     sample = _Sample.of([scene for each in rounds for scene in each], darkroom)
-    gallery.side = sample.side(count, budget)
-    for number, each in enumerate(rounds):
+    reserved = sample.cost(sample.side(count, SHARE_OF_CUTS * budget))
+    for each in rounds:
         count -= len(each)
-        worth_trying = gallery.whole == number and sample.could_fit(len(each), budget - gallery.spent)
-        if worth_trying and gallery.add(_plates(each, darkroom, None), count * sample.cost(gallery.side)):
-            gallery.whole += 1
-        elif not gallery.add(_plates(each, darkroom, gallery.side), 0):
-            gallery.left_out = count + len(each)
+        near = sample.could_fit(len(each), budget - gallery.spent)
+        if not near or not gallery.add(_plates(each, darkroom, None), count * reserved):
             break
+        gallery.whole += 1
+    return _with_cuts(gallery, rounds[gallery.whole :], darkroom, sample)
+
+
+def _with_cuts(gallery: Gallery, rounds: Sequence[Sequence[Scene]], darkroom: Darkroom, sample: _Sample) -> Gallery:
+    """Add cuts of the remaining rounds, as large as the room that is left allows, until nothing fits."""
+    count = sum(map(len, rounds))
+    gallery.side = sample.side(count, NEARLY_ALL * (gallery.budget - gallery.spent))
+    for each in rounds:
+        if not gallery.add(_plates(each, darkroom, gallery.side), 0):
+            gallery.left_out = count
+            break
+        count -= len(each)
     return gallery
 
 
@@ -114,7 +127,7 @@ class _Sample:
     @classmethod
     def of(cls, scenes: Sequence[Scene], darkroom: Darkroom) -> _Sample:
         chosen = scenes[:: max(1, len(scenes) // SAMPLES)][:SAMPLES]
-        plates = _plates(chosen, darkroom, SIDES[0])
+        plates = _plates(chosen, darkroom, SIDE_OF_SAMPLE)
         texts = [text for plate in plates for text in plate.texts.values()]
         area = sum(_area(plate) * len(plate.texts) for plate in plates) or 1
         whole = sum(plate.size[0] * plate.size[1] for plate in plates) / len(plates)
@@ -124,9 +137,9 @@ class _Sample:
         """The bytes of a scene that is cut to a square of this side."""
         return self.pictures * (self.rate * min(side * side, self.pixels) + TAG_BYTES)
 
-    def side(self, scenes: int, budget: int) -> int:
-        """The largest cut that leaves room for whole images."""
-        fitting = (side for side in SIDES if scenes * self.cost(side) <= SHARE_OF_CUTS * budget)
+    def side(self, scenes: int, room: float) -> int:
+        """The largest cut of which so many fit into the room."""
+        fitting = (side for side in SIDES if scenes * self.cost(side) <= room)
         return next(fitting, SIDES[-1])
 
     def could_fit(self, scenes: int, room: int) -> bool:

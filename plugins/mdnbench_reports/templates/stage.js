@@ -76,12 +76,28 @@ const stage = (() => {
     });
   }
 
+  // As many columns as make the tiles largest while all of them can be seen at once.
+  function tile() {
+    const [gap, caption, smallest] = [14, 52, 140];
+    const aspect = Number(byId("viewer").style.getPropertyValue("--aspect"));
+    let best = [0, 1];
+    for (let columns = 1; columns <= panes.length; columns += 1) {
+      const across = (root.clientWidth - gap * (columns - 1)) / columns;
+      const down = (0.8 * innerHeight) / Math.ceil(panes.length / columns) - caption;
+      const size = Math.min(across, Math.max(down * aspect, smallest));
+      if (size > best[0]) best = [size, columns];
+    }
+    root.style.setProperty("--tile", `${Math.floor(best[0])}px`);
+    root.style.setProperty("--columns", String(best[1]));
+  }
+
   // Put panes on the stage; the old ones stay until these are ready, so that nothing blinks.
   function set(mode, aspect, list) {
     panes = list;
     root.dataset.mode = mode;
     byId("viewer").style.setProperty("--aspect", String(aspect));
     root.replaceChildren(...list.map((each) => each.root));
+    tile();
     redraw();
   }
 
@@ -91,6 +107,6 @@ const stage = (() => {
     return first ? (first.canvas.clientWidth / first.layers[0].width) * view.seen.zoom : 1;
   }
 
-  if (root) new ResizeObserver(redraw).observe(root);
+  if (root) new ResizeObserver(() => { tile(); redraw(); }).observe(root);
   return { root, pane, handle, set, redraw, scale };
 })();
