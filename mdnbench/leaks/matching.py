@@ -31,8 +31,8 @@ _LAST_STEPS = (-0.004, 0.0, 0.004)
 _MARGIN = 5  # pixels by which a guess may be off at the next resolution
 _LEAST_OVERLAP = 0.2  # a little below the promised quarter, for the rounding at the coarse resolution
 _LIKELY, _GUESSES, _PROMISING, _FINALISTS = 0.35, 10, 0.4, 3  # how much each step lets through: least value, how many
-# The verdict's thresholds lie between true pairs at their worst (0.70 and 0.95: smooth ground, JPEG quality 30) and
-# mere likeness (0.65 and 0.65 among photographs; 0.83 and 0.85: two parts of one wall of regular bricks).
+# The verdict's thresholds lie between true pairs (above 0.7 and 0.94 but for smooth ground after strong JPEG) and mere
+# likeness (at most 0.62 and 0.71 among photographs; 0.83 and 0.85 for two parts of one wall of regular bricks).
 _LEAST_EVENED, _LEAST_DETAIL = 0.65, 0.87
 _DETAIL_WIDTH = 8.0
 _LEAST_EVIDENCE = 35.0
