@@ -11,7 +11,7 @@ from statistics import stdev
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import names, tomlfile
-from mdnbench.errors import BadFile, MdnbenchError, UnknownName
+from mdnbench.errors import BadFile, MdnbenchError, NothingToDo, UnknownName
 from mdnbench.store import queries
 
 if TYPE_CHECKING:
@@ -101,7 +101,11 @@ def read(path: Path) -> Baseline:
 
 
 def write(results: Results, path: Path) -> Path:
-    """Write a run as a baseline: the files of `path`'s stem; what was edited by hand in an earlier one is kept."""
+    """Write a run as a baseline: the files of `path`'s stem; what was edited by hand in an earlier one is kept.
+
+    NothingToDo where the run has no cell that is ok, or was interrupted: such a baseline would let too much pass.
+    """
+    _require_whole(results)
     stem = _stem(path)
     facts = _edited(facts_of(results), _beside(stem, ".toml"))
     try:
@@ -128,6 +132,14 @@ def _write_files(results: Results, facts: Facts, stem: Path) -> None:
         _beside(stem, TIMING).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     else:
         _beside(stem, TIMING).unlink(missing_ok=True)
+
+
+def _require_whole(results: Results) -> None:
+    reason = "" if results.counts["ok"] else "has no cell that is ok"
+    if not results.run.finished:
+        reason = "was interrupted; the same `mdnbench run` goes on from there"
+    if reason:
+        raise NothingToDo(f"no baseline is written: run {results.name!r} {reason}.")
 
 
 def facts_of(results: Results) -> Facts:

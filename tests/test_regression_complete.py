@@ -239,6 +239,25 @@ def test_update_shows_what_changes_and_keeps_what_was_edited(finished: Results, 
     assert api.check(finished, stem).exit_code == 0
 
 
+def test_a_run_of_nothing_makes_no_baseline(tmp_path: Path, plugin: Any) -> None:
+    """A run without one good cell is refused as a baseline, and nothing is written."""
+    path = plugin("""
+        def build(options, device, weights):
+            raise mdnbench.Unavailable("not today")
+
+        @mdnbench.hookimpl
+        def mdnbench_denoisers():
+            return [mdnbench.DenoiserSpec("never", "1", "", build)]
+    """)
+    found = api.run(
+        methods=["never"], plugins=[str(path)], noise="gaussian:50", dataset="sk12", images=["01"], metrics=["psnr"],
+        timing=False, jobs=1,
+    )  # fmt: skip
+    with pytest.raises(NothingToDo, match="no cell that is ok"):
+        api.write_baseline(found, tmp_path / "empty")
+    assert not list(tmp_path.glob("empty*"))
+
+
 def test_a_name_that_looks_like_a_formula_comes_back(finished: Results, stem: Path) -> None:
     """The quote that `cells.csv` puts before `=cmd()` is no part of the image's name."""
     edit_cells(stem, lambda line: line.update(image="'=cmd()" if line["image"] == "01" else "'quoted'"))
