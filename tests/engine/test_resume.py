@@ -101,6 +101,18 @@ def test_a_new_metric_is_scored_from_kept_images(dice: str) -> None:
         assert ([record["seconds"]] == seconds) == (keep == "first-seed")
 
 
+def test_an_altered_image_is_not_scored(dice: str) -> None:
+    """A kept image whose pixels were changed is computed again for a new metric: its score is the true one."""
+    keys: dict[str, Any] = {"sigma": 50, "images": ["01"], "methods": ["noisy"]}
+    run("w", dice, **keys, metrics=["psnr"])
+    (path,) = (Path("w") / "images").rglob("*.npy")
+    content = path.read_bytes()
+    path.write_bytes(content[:-4000] + bytes(4000))
+    (record,) = run("w", dice, **keys, metrics=["psnr", "ssim"]).records()
+    (true,) = run("fresh", dice, **keys, metrics=["psnr", "ssim"]).records()
+    assert (record["psnr"], record["ssim"]) == (true["psnr"], true["ssim"])
+
+
 def test_what_went_wrong_is_tried_again(workspace: Path) -> None:
     """A cell that failed does not answer from the store: the next run tries it, and it alone."""
     (workspace / "moody.py").write_text(
