@@ -8,21 +8,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import paths, planning, registry, request, results, workspace
-from mdnbench.errors import DataMissing, Interrupted, MdnbenchError, Unavailable
+from mdnbench.errors import DataMissing, Interrupted, MdnbenchError, NothingToDo, Unavailable
 from mdnbench.listener import Listener
 from mdnbench.planning import Plan
 from mdnbench.registry import Registry
 from mdnbench.request import Request
 from mdnbench.results import Results
 from mdnbench.specs import MetricSpec
-from mdnbench.store import open_store
+from mdnbench.store import Store, open_store
 
 if TYPE_CHECKING:
+    from mdnbench.doctor import Finding
     from mdnbench.leaks import Leak
     from mdnbench.published import Claims
     from mdnbench.regression import Change, Verdict
     from mdnbench.rescoring import Rescored
     from mdnbench.statistics import Comparison
+    from mdnbench.store.health import Health
+    from mdnbench.store.leftovers import Leftovers
+    from mdnbench.store.merging import Merged
     from mdnbench.weights import Weights
 
 Names = str | Sequence[str]
@@ -243,6 +247,48 @@ def rescore(
     if stop.requested:
         raise Interrupted("stopped; the same command goes on from there.")
     return scored
+
+
+def check_store(*, workspace_folder: Path | None = None) -> Health:
+    """Look at every page, row and kept image of the store: what there is, and one line for each problem."""
+    from mdnbench.store import health
+
+    return health.check(_existing_store(workspace_folder))
+
+
+def store_leftovers(*, workspace_folder: Path | None = None) -> Leftovers:
+    """What no run of the store refers to any more: what `compact_store` would remove."""
+    from mdnbench.store import leftovers
+
+    return leftovers.find(_existing_store(workspace_folder))
+
+
+def compact_store(*, workspace_folder: Path | None = None) -> int:
+    """Remove what no run of the store refers to any more; the bytes that became free. Not while a run is going on."""
+    from mdnbench.store import leftovers
+
+    return leftovers.remove(_existing_store(workspace_folder))
+
+
+def merge_store(other: Path, *, workspace_folder: Path | None = None) -> Merged:
+    """Bring the outputs, scores, runs and kept images of another store in; `other` is only read."""
+    from mdnbench.store import merging
+
+    return merging.merge(open_store(workspace.locate(workspace_folder) / "results.sqlite"), Path(other))
+
+
+def examine(*, plugins: Iterable[str | Path] = (), workspace_folder: Path | None = None) -> tuple[Finding, ...]:
+    """Look at machine, versions, network, plugins, data, weights and the store: what is well and what is not."""
+    from mdnbench import doctor
+
+    return doctor.examine(registry.load(plugins), workspace.locate(workspace_folder))
+
+
+def _existing_store(workspace_folder: Path | None) -> Store:
+    path = workspace.locate(workspace_folder) / "results.sqlite"
+    if not path.is_file():
+        raise NothingToDo(f"there is no store {path}; run something first.")
+    return open_store(path)
 
 
 def _train_missing(planned: Plan, listener: Listener, stop: Callable[[], bool]) -> Plan:

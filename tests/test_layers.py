@@ -28,7 +28,7 @@ LAYERS: dict[str, str] = {
     "command line": "__main__ cli",
     "what a notebook imports": "api",
     "judging": "regression likeness tolerances slowdown junit baselines statistics paired bootstrap published",
-    "doing": "outlook catalogue rescoring engine timing",
+    "doing": "outlook catalogue rescoring engine timing doctor",
     "training": "training",
     "planning": "planning request environment cases estimation scoring outputs adapters weights store results shifts"
     " grids tables workspace",

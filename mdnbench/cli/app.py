@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 
 from mdnbench import __version__
-from mdnbench.cli import checking, claiming, comparing, datasets, listing, rescoring, running, training
+from mdnbench.cli import (
+    checking,
+    claiming,
+    comparing,
+    datasets,
+    doctoring,
+    listing,
+    rescoring,
+    running,
+    storing,
+    training,
+)
 
 HELP = "Benchmark image denoisers: PSNR, SSIM and LPIPS tables, timings, and regression checks that can be trusted."
 
@@ -40,5 +51,7 @@ app.command()(claiming.claims)
 app.command()(rescoring.rescore)
 app.command()(running.report)
 app.command()(training.train)
+app.command()(doctoring.doctor)
 app.add_typer(training.weights, name="weights")
 app.add_typer(datasets.data, name="data")
+app.add_typer(storing.store, name="store")

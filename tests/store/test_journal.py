@@ -24,7 +24,8 @@ def no_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
     @functools.wraps(plain_connect)
     def connect(path: Path, *arguments: Any, **keywords: Any) -> sqlite3.Connection:
-        return plain_connect(f"file:{path}?vfs=unix-dotfile", *arguments, uri=True, **keywords)
+        made: sqlite3.Connection = plain_connect(f"file:{path}?vfs=unix-dotfile", *arguments, uri=True, **keywords)
+        return made
 
     monkeypatch.setattr(sqlite3, "connect", connect)
 

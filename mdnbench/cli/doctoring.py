@@ -1,0 +1,26 @@
+"""`mdnbench doctor`."""
+
+from __future__ import annotations
+
+import typer
+
+from mdnbench.cli import options as o
+
+MARKS = {"well": "ok", "note": "note", "problem": "PROBLEM"}
+
+
+def doctor(plugin: o.Plugin = None, json: o.Json = False) -> None:
+    """Look at versions, machine, network, plugins, data, weights and the store; exit 1 where something is wrong."""
+    from dataclasses import asdict
+
+    from mdnbench import api
+    from mdnbench.cli import draw
+
+    found = api.examine(plugins=plugin or ())
+    problems = sum(each.state == "problem" for each in found)
+    if json:
+        draw.data({"well": not problems, "findings": [asdict(each) for each in found]})
+    else:
+        draw.table(("", "", ""), [(MARKS[each.state], each.topic, each.text) for each in found], left=3)
+        typer.echo(f"{problems} problems" if problems else "all well")
+    raise typer.Exit(1 if problems else 0)

@@ -1,0 +1,88 @@
+"""The health of a store: what SQLite finds wrong with the file, rows that hang in the air, images that were altered."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from mdnbench.store import kept, schema
+from mdnbench.store.database import Store
+
+SHOWN = 20
+
+_KEPT = "SELECT DISTINCT output_digest FROM outputs WHERE status = 'ok'"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a check found: how much there is, one line for each problem, and how many outputs have no kept image."""
+
+    outputs: int
+    scores: int
+    runs: int
+    images: int
+    not_kept: int
+    problems: tuple[str, ...]
+
+
+def check(store: Store) -> Health:
+    """Look at every page, row and kept image of a store; StoreError where it cannot be read at all."""
+    outputs, scores, runs = (_count(store, table) for table in ("outputs", "scores", "runs"))
+    images = sorted(path for path in store.images.rglob("*") if path.is_file())
+    whole = {path.stem for path in images if path.suffix == ".npy"}
+    missing = sum(digest not in whole for (digest,) in store.select(_KEPT))
+    problems = [*damage(store), *_differences(store), *_orphans(store), *_altered(store, images)]
+    return Health(outputs, scores, runs, len(whole), missing, tuple(problems))
+
+
+def _count(store: Store, table: str) -> int:
+    return int(next(store.select(f"SELECT count(*) FROM {table}"))[0])
+
+
+def damage(store: Store) -> Iterator[str]:
+    """What SQLite finds wrong with the file itself, one line each."""
+    for (line,) in store.select(f"PRAGMA integrity_check({SHOWN})"):
+        if line != "ok":
+            yield f"{store.path}: {line}"
+
+
+def _differences(store: Store) -> Iterator[str]:
+    """Where the tables are not those of this schema version."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as model:
+        schema.prepare(model, "a new store")
+        expected = _columns(model)
+    found = _columns(store.connection)
+    for table in sorted({*expected, *found}):
+        if expected.get(table) != found.get(table):
+            state = "is missing" if table not in found else "is none of ours" if table not in expected else "differs"
+            yield f"{store.path}: the table {table!r} {state}."
+
+
+def _columns(connection: sqlite3.Connection) -> dict[str, list[tuple[str, ...]]]:
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    return {
+        name: [row[1:] for row in connection.execute("SELECT * FROM pragma_table_info(?)", (name,))]
+        for (name,) in tables.fetchall()
+    }
+
+
+def _orphans(store: Store) -> Iterator[str]:
+    found: dict[tuple[str, str], int] = {}
+    for table, _, parent, _ in store.select("PRAGMA foreign_key_check"):
+        found[table, parent] = found.get((table, parent), 0) + 1
+    for (table, parent), count in found.items():
+        yield f"{store.path}: {count} rows of {table} refer to rows of {parent} that are not there."
+
+
+def _altered(store: Store, images: list[Path]) -> Iterator[str]:
+    for path in images:
+        if path.suffix == ".part":
+            yield f"{path}: was left behind half-written; `mdnbench store compact` removes it."
+        elif not re.fullmatch(r"[0-9a-f]{64}\.npy", path.name) or path != kept.path_of(store.images, path.stem):
+            yield f"{path}: is none of ours."
+        elif kept.load(store.images, path.stem) is None:
+            yield f"{path}: its pixels are not those that its name says. Remove it."

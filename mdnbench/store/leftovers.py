@@ -1,0 +1,55 @@
+"""Leftovers: what no run of a store refers to any more, and the room that it takes."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from mdnbench.errors import StoreError
+from mdnbench.store.database import Store
+
+YOUNG_S = 3600.0
+
+_UNUSED = "SELECT id FROM outputs WHERE id NOT IN (SELECT output FROM run_cells)"
+_USED_DIGESTS = "SELECT DISTINCT output_digest FROM outputs WHERE id IN (SELECT output FROM run_cells)"
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """Outputs that no run has, image files that none of the other outputs is, and the bytes of these files."""
+
+    outputs: int
+    images: tuple[Path, ...]
+    image_bytes: int
+
+
+def find(store: Store) -> Leftovers:
+    """What `remove` would remove. Images of the last hour stay: a run may be about to refer to them."""
+    used = {digest for (digest,) in store.select(_USED_DIGESTS)}
+    outputs = next(store.select(f"SELECT count(*) FROM ({_UNUSED})"))[0]
+    files = (path for path in sorted(store.images.rglob("*")) if path.suffix in (".npy", ".part") and path.is_file())
+    images = tuple(path for path in files if (path.suffix == ".part" or path.stem not in used) and _is_old(path))
+    return Leftovers(outputs, images, sum(path.stat().st_size for path in images))
+
+
+def remove(store: Store) -> int:
+    """Remove leftovers and give their room back to the disk; the bytes that became free. Not while a run goes on."""
+    before = store.path.stat().st_size
+    found = find(store)
+    with store.transaction():
+        store.connection.execute(f"DELETE FROM outputs WHERE id IN ({_UNUSED})")
+        store.connection.execute("DELETE FROM provenances WHERE id NOT IN (SELECT provenance FROM outputs)")
+    for path in found.images:
+        path.unlink(missing_ok=True)
+    try:
+        store.connection.execute("VACUUM")
+        store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.Error as error:
+        raise StoreError(f"the store {store.path} cannot be compacted now: {error}. Nothing is lost.") from error
+    return max(0, before - store.path.stat().st_size) + found.image_bytes
+
+
+def _is_old(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime > YOUNG_S

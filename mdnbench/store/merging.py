@@ -1,0 +1,147 @@
+"""Merging: the outputs, scores, runs and kept images of another store come in; nothing is here twice."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mdnbench.errors import StoreError
+from mdnbench.store import kept
+from mdnbench.store.database import Store, open_store
+
+_PROVENANCES = "INSERT OR IGNORE INTO provenances (content) SELECT content FROM other.provenances"
+# What is ok here stays; what failed here gives way to what is ok there.
+_OUTPUTS = """
+    INSERT INTO outputs (key, case_key, method, status, reason, traceback, seconds, noisy_digest, output_digest,
+                         provenance, created)
+    SELECT o.key, o.case_key, o.method, o.status, o.reason, o.traceback, o.seconds, o.noisy_digest, o.output_digest,
+           mine.id, o.created
+    FROM other.outputs o
+    JOIN other.provenances p ON p.id = o.provenance JOIN main.provenances mine ON mine.content = p.content
+    WHERE true
+    ON CONFLICT (key) DO UPDATE SET status = excluded.status, reason = excluded.reason, traceback = excluded.traceback,
+        seconds = excluded.seconds, noisy_digest = excluded.noisy_digest, output_digest = excluded.output_digest,
+        provenance = excluded.provenance, created = excluded.created
+    WHERE outputs.status <> 'ok' AND excluded.status = 'ok'
+"""
+# A score belongs to an output's pixels: where the same cell came out differently elsewhere, its scores stay there.
+_SCORES = """
+    INSERT INTO scores (output, rule, metric, revision, status, reason, value)
+    SELECT mine.id, s.rule, s.metric, s.revision, s.status, s.reason, s.value
+    FROM other.scores s JOIN other.outputs o ON o.id = s.output
+    JOIN main.outputs mine ON mine.key = o.key AND mine.output_digest = o.output_digest
+    WHERE true
+    ON CONFLICT (output, rule, metric, revision) DO UPDATE SET status = excluded.status, reason = excluded.reason,
+        value = excluded.value
+    WHERE scores.status <> 'ok' AND excluded.status = 'ok'
+"""
+_CELLS = """
+    INSERT INTO run_cells (run, position, output, dataset, image, image_digest, noise, seed, noise_info)
+    SELECT ?, c.position, mine.id, c.dataset, c.image, c.image_digest, c.noise, c.seed, c.noise_info
+    FROM other.run_cells c JOIN other.outputs o ON o.id = c.output JOIN main.outputs mine ON mine.key = o.key
+    WHERE c.run = ?
+"""
+_TIMINGS = "INSERT OR IGNORE INTO timings SELECT * FROM other.timings"
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What came in: new or mended outputs and scores, images, and the runs by the names that they have here."""
+
+    outputs: int
+    scores: int
+    images: int
+    runs: tuple[str, ...]
+
+
+def merge(store: Store, path: Path) -> Merged:
+    """Bring in another store, which is only read: all of it or, where something fails, nothing but images."""
+    path = path / "results.sqlite" if path.is_dir() else path
+    if not path.is_file():
+        raise StoreError(f"there is no store {path}; name a results.sqlite, or the folder that holds one.")
+    if path.resolve() == store.path.resolve():
+        raise StoreError(f"{path} is this store itself; name another one.")
+    images = _copy_images(path.parent / "images", store)
+    with _snapshot(path) as other:
+        store.connection.execute("ATTACH ? AS other", (str(other),))
+        try:
+            with store.transaction():
+                store.connection.execute(_PROVENANCES)
+                outputs = store.connection.execute(_OUTPUTS).rowcount
+                scores = store.connection.execute(_SCORES).rowcount
+                runs = tuple(_copy_runs(store))
+                store.connection.execute(_TIMINGS)
+        finally:
+            store.connection.execute("DETACH other")
+    return Merged(outputs, scores, images, runs)
+
+
+@contextmanager
+def _snapshot(path: Path) -> Iterator[Path]:
+    """A copy of a store at one moment, brought up to this schema: the store itself may be older and stays so."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "results.sqlite"
+        try:
+            there = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+            with closing(there), closing(sqlite3.connect(copy)) as here:
+                there.backup(here)
+                if (found := here.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+                    raise StoreError(f"the store {path} is damaged ({found}); nothing was merged.")
+            open_store(copy).close()
+        except sqlite3.Error as error:
+            raise StoreError(f"the store {path} cannot be read ({error}); nothing was merged.") from error
+        except StoreError as error:
+            raise StoreError(str(error).replace(str(copy), str(path))) from error
+        yield copy
+
+
+def _copy_runs(store: Store) -> Iterator[str]:
+    """Copy the runs that are not here yet; one whose name is taken by another run gets a number behind it."""
+    rows = store.connection.execute("SELECT id, name, created, finished, planned, facts FROM other.runs ORDER BY id")
+    for there, name, *rest in rows.fetchall():
+        found = store.connection.execute(
+            "SELECT 1 FROM runs WHERE created = ? AND finished = ? AND planned = ? AND facts = ?", rest
+        ).fetchone()
+        if not found:
+            free = _free_name(store, name)
+            values = (free, *rest)
+            made = store.connection.execute(
+                "INSERT INTO runs (name, created, finished, planned, facts) VALUES (?, ?, ?, ?, ?)", values
+            )
+            store.connection.execute(_CELLS, (made.lastrowid, there))
+            yield free
+
+
+def _free_name(store: Store, name: str) -> str:
+    taken = {row[0] for row in store.connection.execute("SELECT name FROM runs")}
+    number, free = 2, name
+    while free in taken:
+        number, free = number + 1, f"{name}-{number}"
+    return free
+
+
+def _copy_images(folder: Path, store: Store) -> int:
+    """Copy the kept images that are not here yet and are what their names say."""
+    copied = 0
+    for path in sorted(folder.glob("*/*.npy")):
+        target = kept.path_of(store.images, path.stem)
+        if not target.exists() and kept.load(folder, path.stem) is not None:
+            _copy(path, target)
+            copied += 1
+    return copied
+
+
+def _copy(path: Path, target: Path) -> None:
+    part = target.with_suffix(".part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, part)
+        part.replace(target)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise StoreError(f"the image {path} cannot be copied to {target.parent}: {error.strerror or error}.") from error

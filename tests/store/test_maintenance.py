@@ -1,0 +1,252 @@
+"""Checking, compacting and merging real stores, and opening those of earlier versions."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mdnbench import api
+from mdnbench.errors import NothingToDo, StoreError
+from mdnbench.results import Results
+from mdnbench.store import open_store, schema
+
+FIXTURES = Path(__file__).parent / "fixtures"
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+FICKLE = """
+from pathlib import Path
+
+def denoise(noisy, noise):
+    if Path("out-of-luck").exists():
+        raise OSError("no luck")
+    return noisy.clone()
+
+@mdnbench.hookimpl
+def mdnbench_denoisers():
+    return [mdnbench.DenoiserSpec("fickle", "1", "fickle", lambda options, device, weights: denoise)]
+"""
+
+
+def run(folder: str, out: str, **changes: Any) -> Results:
+    """A small run in a workspace of this name."""
+    keys: dict[str, Any] = {
+        "methods": ["noisy"], "sigma": 50, "dataset": "sk12", "images": ["01", "02"], "metrics": ["psnr"],
+        "timing": False, "jobs": 1, "out": out,
+    }  # fmt: skip
+    return api.run(workspace_folder=Path(folder), **keys | changes)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two workspaces whose runs have a cell in common: a fickle method fails in the first and works in the second."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "fickle.py").write_text("import mdnbench\n" + FICKLE, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        Path("out-of-luck").touch()
+        run("first", "same", methods=["noisy", "fickle"], plugins=["fickle.py"]).store.close()
+        Path("out-of-luck").unlink()
+        run("second", "same", methods=["fickle"], plugins=["fickle.py"]).store.close()
+        run("second", "other", images=["02", "04"], metrics=["psnr", "ssim"]).store.close()
+    return folder
+
+
+@pytest.fixture
+def first(made: Path, workspace: Path) -> Path:
+    """A copy of the first workspace, to be changed."""
+    return Path(shutil.copytree(made / "first", workspace / ".mdnbench"))
+
+
+@pytest.fixture
+def sql(first: Path) -> Iterator[sqlite3.Connection]:
+    """The first store's file, looked at and damaged from outside."""
+    with closing(sqlite3.connect(first / "results.sqlite", isolation_level=None)) as connection:
+        yield connection
+
+
+def count(connection: sqlite3.Connection, table: str) -> int:
+    """How many rows a table has."""
+    return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+# -- check ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_sound_store_has_no_problems(first: Path, cli: Cli) -> None:
+    """What there is, nothing wrong with it, and exit code 0; JSON says the same."""
+    found = api.check_store()
+    assert (found.runs, found.outputs, found.scores, found.images, found.problems) == (1, 4, 2, 2, ())
+    shown = cli("store", "check", "--json")
+    assert shown.returncode == 0, shown.stderr
+    assert json.loads(shown.stdout)["outputs"] == 4
+
+
+def test_every_kind_of_damage_is_named(first: Path, sql: sqlite3.Connection, cli: Cli) -> None:
+    """Rows that hang in the air, a foreign table, images that were altered, misnamed or half written: exit 4."""
+    sql.execute("DELETE FROM provenances")
+    sql.execute("CREATE TABLE photos (id INTEGER)")
+    one, two = sorted((first / "images").rglob("*.npy"))
+    content = bytearray(one.read_bytes())
+    content[-1] ^= 1
+    one.write_bytes(content)
+    shutil.copy(two, two.with_name("holiday.npy"))
+    two.with_name("left.part").write_bytes(b"half")
+    found = api.check_store()
+    assert len(found.problems) == 5
+    text = "\n".join(found.problems)
+    for part in (
+        "4 rows of outputs refer to rows of provenances that are not there", "the table 'photos' is none of ours",
+        f"{one}: its pixels are not those that its name says", "holiday.npy: is none of ours", "left.part: was left",
+    ):  # fmt: skip
+        assert part in text
+    shown = cli("store", "check")
+    assert shown.returncode == 4
+    assert "5 problems" in shown.stdout.splitlines()[0]
+
+
+def test_without_a_store_there_is_nothing_to_check(workspace: Path) -> None:
+    """A message with the path and exit code 5; none is created."""
+    with pytest.raises(NothingToDo, match="run something first"):
+        api.check_store()
+    assert not (workspace / ".mdnbench").exists()
+
+
+# -- compact -------------------------------------------------------------------------------------------------------
+
+
+def test_what_no_run_refers_to_is_removed(first: Path, sql: sqlite3.Connection, cli: Cli) -> None:
+    """Shown first, removed with --yes: the outputs, scores and old images of a run that began anew with fewer cells."""
+    run(".mdnbench", "same", images=["02"]).store.close()
+    old, young = first / "images" / "ab" / "left.part", first / "images" / "ab" / "just-now.part"
+    old.parent.mkdir(exist_ok=True)
+    for path in (old, young):
+        path.write_bytes(b"half")
+    for path in (first / "images").rglob("*"):
+        if path != young and path.is_file():
+            os.utime(path, (time.time() - 7200, time.time() - 7200))
+    shown = cli("store", "compact")
+    assert "no run refers to 3 outputs and 2 images" in shown.stdout
+    assert "nothing was removed: say --yes" in shown.stdout
+    assert (count(sql, "outputs"), old.exists()) == (4, True)
+    done = cli("store", "compact", "--yes", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["outputs"] == 3
+    assert [count(sql, table) for table in ("outputs", "scores", "run_cells", "runs")] == [1, 1, 1, 1]
+    assert sorted(path.suffix for path in (first / "images").rglob("*") if path.is_file()) == [".npy", ".part"]
+    assert young.exists()
+    assert api.check_store().problems == (
+        f"{young}: was left behind half-written; `mdnbench store compact` removes it.",
+    )
+    again = run(".mdnbench", "same", images=["02"])
+    assert again.tally is not None
+    assert again.tally.cached == 1
+    again.store.close()
+
+
+# -- merge ---------------------------------------------------------------------------------------------------------
+
+
+def test_another_store_comes_in_once(first: Path, made: Path, sql: sqlite3.Connection, cli: Cli) -> None:
+    """New cells and scores come in, failed ones are mended, a taken name gets a number; a second time nothing does."""
+    before = (made / "second" / "results.sqlite").read_bytes()
+    done = cli("store", "merge", made / "second", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["outputs"], found["images"], found["runs"]) == (3, 1, ["same-2", "other"])
+    assert found["scores"] == 2 + 1 + 2  # fickle's two, `ssim` of the image both have, and both of the new image
+    assert [count(sql, table) for table in ("outputs", "runs", "run_cells")] == [5, 3, 8]
+    assert sql.execute("SELECT count(*) FROM outputs WHERE status <> 'ok'").fetchone() == (0,)
+    assert api.check_store().problems == ()
+    mended = api.open_run("same")
+    assert mended.counts == {"ok": 4}
+    assert api.open_run("same-2").counts == {"ok": 2}
+    assert [row.value("ssim") is not None for row in api.open_run("other").rows()] == [True, True]
+    again = json.loads(cli("store", "merge", made / "second" / "results.sqlite", "--json").stdout)
+    assert again == {"outputs": 0, "scores": 0, "images": 0, "runs": []}
+    assert (made / "second" / "results.sqlite").read_bytes() == before
+
+
+def test_what_came_in_is_not_computed_again(made: Path, workspace: Path) -> None:
+    """A run after a merge into an empty workspace finds every cell in the store."""
+    api.merge_store(made / "second", workspace_folder=workspace / "fresh")
+    results = run("fresh", "mine", images=["02", "04"], metrics=["psnr", "ssim"])
+    assert results.tally is not None
+    assert (results.tally.cached, results.tally.computed) == (2, 0)
+
+
+@pytest.mark.parametrize("kind", ["missing", "text", "newer", "foreign", "itself", "damaged"])
+def test_what_is_no_store_is_not_merged(
+    first: Path, made: Path, sql: sqlite3.Connection, workspace: Path, kind: str
+) -> None:
+    """The file is named, and neither store is changed."""
+    other = workspace / "other" / "results.sqlite"
+    other.parent.mkdir()
+    if kind == "text":
+        other.write_text("no store at all " * 100)
+    elif kind == "itself":
+        other = first / "results.sqlite"
+    elif kind != "missing":
+        shutil.copy(made / "second" / "results.sqlite", other)
+        if kind == "damaged":
+            content = other.read_bytes()
+            other.write_bytes(content[:4096] + b"\xa5" * (len(content) - 4096))
+        else:
+            with closing(sqlite3.connect(other)) as connection:
+                pragma = "user_version = 99" if kind == "newer" else "application_id = 1"
+                connection.execute(f"PRAGMA {pragma}")
+    before = other.read_bytes() if other.exists() else b""
+    with pytest.raises(StoreError) as caught:
+        api.merge_store(other)
+    assert str(other) in str(caught.value)
+    assert (other.read_bytes() if other.exists() else b"") == before
+    assert [count(sql, table) for table in ("outputs", "scores", "runs")] == [4, 2, 1]
+
+
+# -- earlier versions ----------------------------------------------------------------------------------------------
+
+
+def old_store(version: int, folder: Path) -> Path:
+    """A store as that version of the schema wrote it."""
+    path = folder / f"v{version}" / "results.sqlite"
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript((FIXTURES / f"v{version}.sql").read_text(encoding="utf-8"))
+    return path
+
+
+@pytest.mark.parametrize("version", range(1, schema.VERSION + 1))
+def test_a_store_of_every_version_opens_with_all_that_it_held(workspace: Path, version: int) -> None:
+    """Brought up to today's schema in place: run, cells, scores, a failure and a timing are there, and it goes on."""
+    path = old_store(version, workspace)
+    store = open_store(path)
+    assert next(store.select("PRAGMA user_version"))[0] == schema.VERSION
+    timing = store.timing("key")
+    assert timing is not None
+    assert timing.content == {"benchmarks": []}
+    store.close()
+    results = api.open_run("early", workspace_folder=path.parent)
+    assert results.counts == {"ok": 4, "failed": 2}
+    means = {row.method: row.means for row in results.means}
+    assert f"{means['noisy']['psnr']:.2f} {means['median']['ssim']:.3f}" == "14.76 0.475"
+    assert {row.reason for row in results.rows() if row.status == "failed"} == {"OSError: no luck"}
+    assert results.tables
+    assert api.check_store(workspace_folder=path.parent).problems == ()
+
+
+def test_an_older_store_is_merged_and_stays_as_it_is(workspace: Path) -> None:
+    """Only a copy of it is brought up to today's schema."""
+    path = old_store(1, workspace)
+    before = path.read_bytes()
+    found = api.merge_store(path, workspace_folder=workspace / "new")
+    assert (found.outputs, found.runs) == (6, ("early",))
+    assert path.read_bytes() == before
