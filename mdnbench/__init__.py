@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # so that plugins are checked against the real types
-    from mdnbench.adapters import numpy_denoiser as numpy_denoiser
+    from mdnbench.cells.adapters import numpy_denoiser as numpy_denoiser
     from mdnbench.errors import MdnbenchError as MdnbenchError
     from mdnbench.errors import Unavailable as Unavailable
     from mdnbench.hookspecs import hookimpl as hookimpl
@@ -41,7 +41,7 @@ _HOMES = {
     "NoiseInfo": "mdnbench.records",
     "Unavailable": "mdnbench.errors",
     "MdnbenchError": "mdnbench.errors",
-    "numpy_denoiser": "mdnbench.adapters",
+    "numpy_denoiser": "mdnbench.cells.adapters",
     "Listener": "mdnbench.listener",
     "Request": "mdnbench.request",
     "Results": "mdnbench.results",

@@ -186,21 +186,23 @@ def check(
 
     With `timing`, seconds are compared too, where both were timed on one machine.
     """
-    from mdnbench import baselines, regression
+    from mdnbench import regression
+    from mdnbench.regression import baselines
 
     return regression.compare(found, baselines.read(baseline), tolerances or {}, partial=partial, timing=timing)
 
 
 def baseline_change(found: Results, baseline: Path) -> Change | None:
     """What `write_baseline` would change there; None where there is no baseline yet."""
-    from mdnbench import baselines, regression
+    from mdnbench import regression
+    from mdnbench.regression import baselines
 
     return regression.changes(found, baselines.read(baseline)) if baselines.exists(baseline) else None
 
 
 def write_baseline(found: Results, baseline: Path) -> Path:
     """Write a run as a baseline: BASELINE.csv and BASELINE.toml."""
-    from mdnbench import baselines
+    from mdnbench.regression import baselines
 
     return baselines.write(found, baseline)
 

@@ -10,7 +10,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdnbench import cases, data, folders, names, protocols, weights
+from mdnbench import data, names, protocols, weights
+from mdnbench.cells import cases
+from mdnbench.data import folders
 from mdnbench.digests import of_parts, of_pixels
 from mdnbench.errors import BadImage, BadOption, DataMissing, NothingToDo, UnknownName
 from mdnbench.names import Named

@@ -11,18 +11,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from mdnbench import protocols, references, registry, tables
-from mdnbench.baselines import without_weights
+from mdnbench import protocols, references, registry
 from mdnbench.digests import of_pixels
 from mdnbench.errors import DataMissing, NothingToDo
 from mdnbench.references import MEAN, Reference
+from mdnbench.regression.baselines import without_weights
+from mdnbench.results import tables
 from mdnbench.store import cube
 
 if TYPE_CHECKING:
     from mdnbench.registry import Registry
     from mdnbench.results import Results
+    from mdnbench.results.tables import Column
     from mdnbench.specs import DatasetSpec
-    from mdnbench.tables import Column
 
 ALLOWED = 2  # times the metric's tolerance
 

@@ -19,7 +19,7 @@ from mdnbench.engine.tasks import Job, Setup, Task
 from mdnbench.errors import BadFile, DataMissing, NothingToDo, UnknownName
 from mdnbench.names import Named
 from mdnbench.records import Cell, Outcome
-from mdnbench.shifts import Shift, shifts_of
+from mdnbench.results.shifts import Shift, shifts_of
 from mdnbench.store import kept
 from mdnbench.store.cube import revision_of
 

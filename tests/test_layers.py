@@ -27,12 +27,11 @@ PLUGINS = Path(__file__).resolve().parents[1] / "plugins"
 LAYERS: dict[str, str] = {
     "command line": "__main__ cli",
     "what a notebook imports": "api",
-    "judging": "regression likeness tolerances slowdown junit baselines statistics paired bootstrap published",
+    "judging": "regression statistics published",
     "doing": "outlook catalogue rescoring engine timing doctor",
     "training": "training",
-    "planning": "planning request environment cases estimation scoring outputs adapters weights store results shifts"
-    " grids tables workspace",
-    "looking up": "registry protocols references data folders images leaks",
+    "planning": "planning request environment cells weights store results workspace",
+    "looking up": "registry protocols references data leaks",
     "contract with plugins": "hookspecs specs",
     "ground": "names records errors tomlfile digests paths rng listener stopping",
 }

@@ -15,7 +15,8 @@ import PIL.Image
 import pytest
 import skimage
 
-from mdnbench import images, leaks, paths, registry
+from mdnbench import leaks, paths, registry
+from mdnbench.data import images
 from mdnbench.errors import DataMissing, StoreError
 from mdnbench.leaks import Leak
 from mdnbench.specs import DatasetSpec, Image

@@ -13,7 +13,7 @@ from mdnbench import api, published, references
 from mdnbench.errors import BadFile, NothingToDo
 from mdnbench.references import Reference
 from mdnbench.results import Results
-from mdnbench.tables import Column
+from mdnbench.results.tables import Column
 
 HEADER = "method,dataset,noise,sigma,image,metric,value,source\n"
 PSNR = Column("psnr", "higher", "dB", 2)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from mdnbench import api, protocols, registry
+from mdnbench.data.images import read_image
 from mdnbench.errors import DataMissing, NothingToDo, UnknownName
-from mdnbench.images import read_image
 from mdnbench.results import Results
 from mdnbench.store import kept
 

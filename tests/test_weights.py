@@ -15,7 +15,8 @@ import skimage
 import torch
 from torch import nn
 
-from mdnbench import api, catalogue, digests, images, registry, weights
+from mdnbench import api, catalogue, digests, registry, weights
+from mdnbench.data import images
 from mdnbench.errors import BadOption, UnknownName, WeightsError
 from mdnbench.records import NoiseInfo
 from mdnbench.registry import Registry

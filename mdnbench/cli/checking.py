@@ -69,8 +69,8 @@ def _update(results: Results, baseline: Path, *, json: bool) -> None:
 
 
 def _write(verdict: Verdict, junit: Path | None, markdown: Path | None) -> None:
-    from mdnbench import junit as xml
     from mdnbench.cli import verdicts
+    from mdnbench.regression import junit as xml
 
     try:
         if junit:

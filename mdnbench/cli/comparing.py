@@ -10,8 +10,8 @@ from mdnbench.cli import options as o
 from mdnbench.names import split_list
 
 if TYPE_CHECKING:
-    from mdnbench.paired import Pair
     from mdnbench.statistics import Comparison, Family
+    from mdnbench.statistics.paired import Pair
 
 SHOWN = 15  # pairs; beyond, only those with the best method
 

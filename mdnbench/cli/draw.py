@@ -7,7 +7,7 @@ import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import tables
+from mdnbench.results import tables
 from mdnbench.timing import summary
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def facts_of(results: Results) -> dict[str, Any]:
 
 def run(results: Results) -> None:
     """Print a run's tables, or grids where there are many, its timing, its notes, and where its files are."""
-    from mdnbench import grids
     from mdnbench.cli import gridding
+    from mdnbench.results import grids
 
     console = _console()
     for line in tables.heading(results.run):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import grids
+from mdnbench.results import grids
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -12,7 +12,7 @@ from mdnbench.names import split_list
 if TYPE_CHECKING:
     from mdnbench.rescoring import Rescored
     from mdnbench.results import Results
-    from mdnbench.shifts import Shift
+    from mdnbench.results.shifts import Shift
 
 
 def rescore(
@@ -64,8 +64,8 @@ def _draw(results: Results, found: Rescored) -> None:
 
 def _draw_shifts(results: Results, noise: str, metric: str, shifts: list[Shift]) -> None:
     """One table: the means as the run has them, and the shift that each way of scoring brings."""
-    from mdnbench import tables
     from mdnbench.cli import draw
+    from mdnbench.results import tables
 
     column = next(column for column in tables.columns_of(results.run) if column.metric == metric)
     ways = list(dict.fromkeys(each.way for each in shifts))

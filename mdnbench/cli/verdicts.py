@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mdnbench.names import printable
-from mdnbench.tolerances import WORDS
+from mdnbench.regression.tolerances import WORDS
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from mdnbench.regression import Change, Gate, Verdict
-    from mdnbench.slowdown import Pace
+    from mdnbench.regression.slowdown import Pace
 
 TITLES = ("Method", "Metric", "Baseline", "Measured", "Change", "Allowed", "Cells", "")
 PACE_TITLES = ("Method", "Baseline ms", "Measured ms", "Ratio", "Allowed", "p", "Calls", "")

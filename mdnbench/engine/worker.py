@@ -68,8 +68,8 @@ def run(task: Task) -> Outcome:
 
 def _survive(task: Task) -> Outcome:
     """Whatever a plugin raises becomes an outcome; nothing escapes but the death of the process."""
+    from mdnbench.cells.outputs import InvalidOutput
     from mdnbench.errors import Unavailable
-    from mdnbench.outputs import InvalidOutput
 
     key = task.cell.output
     try:
@@ -110,8 +110,8 @@ def _compute(task: Task) -> Outcome:
 def _denoise(task: Task, case: Case) -> tuple[Image, float]:
     import torch
 
-    from mdnbench import outputs
-    from mdnbench.adapters import to_numpy, to_tensor
+    from mdnbench.cells import outputs
+    from mdnbench.cells.adapters import to_numpy, to_tensor
 
     assert _setup is not None
     denoise, wants = built(task.job)
@@ -140,7 +140,7 @@ def tell(info: NoiseInfo, wants: str) -> NoiseInfo:
 
 
 def _score(task: Task, case: Case, image: Image) -> Any:
-    from mdnbench import scoring
+    from mdnbench.cells import scoring
 
     assert _setup is not None
     specs = {name: _registry().metric(name) for name in task.metrics}
@@ -158,7 +158,7 @@ def _registry() -> Any:
 
 @lru_cache(maxsize=1)
 def _dataset() -> Any:
-    from mdnbench import folders
+    from mdnbench.data import folders
 
     assert _setup is not None
     if _setup.dataset in _registry().datasets:
@@ -174,7 +174,7 @@ def _clean(image: str) -> Image:
 
 
 def _case(task: Task) -> Case:
-    from mdnbench import cases
+    from mdnbench.cells import cases
 
     assert _setup is not None
     noise, rule = _setup.jobs[task.job].noise, _setup.protocol.input

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from mdnbench import images
+from mdnbench.data import images
 from mdnbench.leaks.leak import Leak
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mdnbench import images
+from mdnbench.data import images
 from mdnbench.leaks import geometry
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ def serve(connection: Connection, setup: Setup, job: int, noisy: Image, info: No
     worker.start(setup)
     import torch
 
-    from mdnbench.adapters import to_tensor
+    from mdnbench.cells.adapters import to_tensor
 
     torch.set_num_threads(1)
     tensor = to_tensor(noisy).to(setup.device)  # (1, C, H, W)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import cases, environment
+from mdnbench import environment
+from mdnbench.cells import cases
 from mdnbench.digests import of_parts
 from mdnbench.engine.tasks import Job, Setup
 from mdnbench.listener import Listener

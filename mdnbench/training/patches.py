@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from mdnbench.data.images import to_gray
 from mdnbench.errors import UsageError
-from mdnbench.images import to_gray
 
 if TYPE_CHECKING:
     from mdnbench.specs import Image

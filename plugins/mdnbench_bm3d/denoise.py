@@ -61,7 +61,7 @@ def build(options: Mapping[str, Value], device: str, weights: object) -> Denoise
 
 
 def _level(noisy: Any, noise: NoiseInfo) -> float:
-    from mdnbench.estimation import estimate_std
+    from mdnbench.cells.estimation import estimate_std
 
     return estimate_std(noisy) if noise.std is None else noise.std
 

@@ -83,7 +83,7 @@ def reflected(plane: Any, denoise: Callable[[Any], Any]) -> Any:
 
 def _with_std(denoise: Callable[[Any, float], Any]) -> Denoise:
     """A denoiser that needs the noise's standard deviation, and estimates it where it is not told."""
-    from mdnbench.estimation import estimate_std
+    from mdnbench.cells.estimation import estimate_std
 
     def function(noisy: Any, noise: NoiseInfo) -> Any:
         std = estimate_std(noisy) if noise.std is None else noise.std

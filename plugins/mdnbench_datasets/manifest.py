@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from mdnbench import DataFile, DatasetSpec, data, images, tomlfile
+from mdnbench import DataFile, DatasetSpec, data, tomlfile
+from mdnbench.data import images
+from mdnbench.data.folders import natural_key
 from mdnbench.errors import BadFile
-from mdnbench.folders import natural_key
 from mdnbench.specs import Image
 from mdnbench_datasets import sk12
 

@@ -6,7 +6,8 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
-from mdnbench import digests, images
+from mdnbench import digests
+from mdnbench.data import images
 from mdnbench.errors import BadImage, DataMissing
 from mdnbench.specs import Image
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from mdnbench import weights as store
-from mdnbench.adapters import to_numpy
+from mdnbench.cells.adapters import to_numpy
 from mdnbench.errors import Unavailable, WeightsError
 from mdnbench_masked_unet.network import make
 

@@ -70,7 +70,7 @@ def _features(model: Any, image: Image, device: str, stretched: bool) -> list[to
     """Each layer's activations (1, C, H, W), scaled to unit length along the channels, as LPIPS compares them."""
     import lpips
 
-    from mdnbench.adapters import to_tensor
+    from mdnbench.cells.adapters import to_tensor
 
     pixels = to_tensor(image).to(device).expand(1, 3, -1, -1)  # (1, 3, H, W)
     pixels = pixels * 2 - 1 if stretched else pixels

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mdnbench_reports import style
 
 if TYPE_CHECKING:
-    from mdnbench.tables import Column, Table
+    from mdnbench.results.tables import Column, Table
     from mdnbench_reports.scores import Floats, Scores
 
 FEW = 30  # up to as many shots are drawn one by one; of more only the outliers

@@ -15,7 +15,7 @@ from mdnbench_reports import boxes, heat, pareto, style
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
-    from mdnbench.tables import Column
+    from mdnbench.results.tables import Column
     from mdnbench_reports.scores import Scores
 
 

@@ -12,7 +12,7 @@ from mdnbench_reports.grid import Grid
 if TYPE_CHECKING:
     from mdnbench.published import Claim, OrderClaim
     from mdnbench.results import Results
-    from mdnbench.tables import Column
+    from mdnbench.results.tables import Column
 
 PUBLISHED = ("Method", "Printed as", "Noise", "Image", "Metric", "Printed", "Measured", "Change", "Finding", "Source")
 ARTICLE = ("Method", "Noise", "Metric", "Claimed", "Measured", "Verdict")

@@ -9,9 +9,9 @@ from mdnbench.errors import NothingToDo
 from mdnbench_reports.grid import Grid
 
 if TYPE_CHECKING:
-    from mdnbench.paired import Pair
     from mdnbench.results import Results
     from mdnbench.statistics import Family
+    from mdnbench.statistics.paired import Pair
 
 TITLES = ("Method", "Mean", "95 % interval", "To the best", "95 % interval", "W/T/L", "p")
 

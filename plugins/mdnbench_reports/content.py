@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mdnbench_reports.scores import SECONDS
 
 if TYPE_CHECKING:
-    from mdnbench.tables import Column, Table
+    from mdnbench.results.tables import Column, Table
     from mdnbench_reports.gallery import Gallery, Shown
     from mdnbench_reports.scores import Floats, Scores
 

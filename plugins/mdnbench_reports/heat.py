@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import grids
+from mdnbench.results import grids
 from mdnbench_reports import style
 
 if TYPE_CHECKING:
-    from mdnbench.tables import Column, Table
+    from mdnbench.results.tables import Column, Table
 
 SQUARE = 76  # pixels of width that a number needs
 

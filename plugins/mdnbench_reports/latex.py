@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdnbench import tables
+from mdnbench.results import tables
 from mdnbench.timing import summary
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
-    from mdnbench.tables import Column, Line, Table
+    from mdnbench.results.tables import Column, Line, Table
 
 SIDE_BY_SIDE = 3  # noises in one table
 

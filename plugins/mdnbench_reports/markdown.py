@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdnbench import grids, tables
+from mdnbench.results import grids, tables
 from mdnbench.timing import summary
 
 if TYPE_CHECKING:
-    from mdnbench.grids import Knowledge, Told
     from mdnbench.results import Results
-    from mdnbench.tables import Column, Line, Table
+    from mdnbench.results.grids import Knowledge, Told
+    from mdnbench.results.tables import Column, Line, Table
 
 
 def write(results: Results, folder: Path) -> Path:

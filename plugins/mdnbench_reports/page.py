@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import tables
+from mdnbench.results import tables
 from mdnbench_reports import claims, comparisons, content, gallery, provenance, safety, scenes, scores, sections
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from mdnbench_reports import labels, style
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
-    from mdnbench.tables import Column, Table
+    from mdnbench.results.tables import Column, Table
 
 FASTEST_S = 1e-3  # what is faster is drawn here
 

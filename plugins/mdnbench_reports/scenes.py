@@ -8,7 +8,9 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from mdnbench import cases, data, folders, protocols, registry
+from mdnbench import data, protocols, registry
+from mdnbench.cells import cases
+from mdnbench.data import folders
 from mdnbench.digests import of_pixels
 from mdnbench.errors import MdnbenchError
 from mdnbench.protocols import Rule

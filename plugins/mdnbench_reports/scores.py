@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from mdnbench import tables
+from mdnbench.results import tables
 
 if TYPE_CHECKING:
     import numpy as np
 
     from mdnbench.results import Results
+    from mdnbench.results.tables import Column
     from mdnbench.store import CellRow
-    from mdnbench.tables import Column
 
     Floats: TypeAlias = "np.ndarray[Any, np.dtype[np.float64]]"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import grids
+from mdnbench.results import grids
 from mdnbench.timing import summary
 from mdnbench_reports import charts, content, drawing
 from mdnbench_reports.grid import Grid

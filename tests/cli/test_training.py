@@ -16,7 +16,7 @@ PLUGIN = '''
 
     import skimage
 
-    from mdnbench import images
+    from mdnbench.data import images
 
     def load(name):
         picture = images.to_gray(images.read_image(Path(skimage.__file__).parent / "data" / "moon.png"))

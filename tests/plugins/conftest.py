@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from mdnbench import api, cases, digests, images, scoring
+from mdnbench import api, digests
+from mdnbench.cells import cases, scoring
+from mdnbench.data import images
 from mdnbench.engine import coordinator
 from mdnbench.planning import Plan
 from mdnbench.records import Cell, Outcome

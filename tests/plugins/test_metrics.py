@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from scipy.signal import convolve2d
 
-from mdnbench import data, images, paths
+from mdnbench import data, paths
+from mdnbench.data import images
 from mdnbench.errors import DataMissing, Unavailable
 from mdnbench.specs import Image, MetricSpec
 from mdnbench_datasets import mdnbench_datasets
@@ -189,7 +190,7 @@ def test_lpips_is_the_packages_own_distance() -> None:
     require("alex")
     import torch
 
-    from mdnbench.adapters import to_tensor
+    from mdnbench.cells.adapters import to_tensor
 
     model, distance = perceptual._model("alex"), perceptual.lpips_score("alex")
     for image in (colour(), gray()):

@@ -21,7 +21,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from mdnbench import api, cases, registry
+from mdnbench import api, registry
+from mdnbench.cells import cases
 from mdnbench.errors import BadOption, UnknownName, UsageError
 from mdnbench.results import Results
 from mdnbench_reports import content, gallery, latex, markdown, page, parquet, safety, scenes, scores

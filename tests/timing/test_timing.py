@@ -13,7 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
-from mdnbench import api, cases, environment
+from mdnbench import api, environment
+from mdnbench.cells import cases
 from mdnbench.engine.tasks import Job, Setup
 from mdnbench.listener import Listener
 from mdnbench.results import Results

@@ -23,7 +23,8 @@ PLUGIN = '''
 
     import skimage
 
-    from mdnbench import DatasetSpec, DenoiserSpec, Trainable, Unavailable, hookimpl, images, weights
+    from mdnbench import DatasetSpec, DenoiserSpec, Trainable, Unavailable, hookimpl, weights
+    from mdnbench.data import images
 
     HERE = Path(__file__).parent
     CUTS = {

@@ -9,7 +9,7 @@ import pytest
 import skimage
 import torch
 
-from mdnbench import images
+from mdnbench.data import images
 from mdnbench.errors import UsageError
 from mdnbench.training import patches
 from mdnbench.training.patches import Patches

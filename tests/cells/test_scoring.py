@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from mdnbench import protocols, registry
+from mdnbench.cells.scoring import score
 from mdnbench.errors import Unavailable
 from mdnbench.protocols import Rule
 from mdnbench.records import MetricScore
-from mdnbench.scoring import score
 from mdnbench.specs import Image, MetricSpec
 
 KNOWN = registry.load()

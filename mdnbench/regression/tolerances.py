@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from mdnbench.baselines import Facts, without_weights
+from mdnbench.regression.baselines import Facts, without_weights
 
 SAME, ACROSS = 1 / 50, 1 / 5
 SPREADS = 3

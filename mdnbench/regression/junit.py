@@ -6,11 +6,11 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from mdnbench.tolerances import WORDS
+from mdnbench.regression.tolerances import WORDS
 
 if TYPE_CHECKING:
     from mdnbench.regression import Gate, Verdict
-    from mdnbench.slowdown import Pace
+    from mdnbench.regression.slowdown import Pace
 
 _ILLEGAL = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML 1.0 has no way to write
 

@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import tables
 from mdnbench.errors import NothingToDo, UnknownName
 from mdnbench.records import Tally
+from mdnbench.results import tables
 from mdnbench.store import CellRow, MeanRow, RunRow, Store, open_store, queries
 
 if TYPE_CHECKING:

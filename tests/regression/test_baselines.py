@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from mdnbench import api, baselines
+from mdnbench import api
 from mdnbench.errors import BadFile, MdnbenchError, UnknownName
+from mdnbench.regression import baselines
 from mdnbench.results import Results
 
 

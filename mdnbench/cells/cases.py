@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mdnbench.cells.estimation import estimate_std
 from mdnbench.digests import of_parts, of_pixels
 from mdnbench.errors import BadPlugin
-from mdnbench.estimation import estimate_std
 from mdnbench.records import Case, NoiseInfo, Source
 from mdnbench.rng import NumpyRng
 

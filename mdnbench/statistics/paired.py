@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mdnbench import bootstrap
+from mdnbench.statistics import bootstrap
 
 if TYPE_CHECKING:
-    from mdnbench.bootstrap import Array
+    from mdnbench.statistics.bootstrap import Array
 
 ALPHA = 0.05
 POWER = 0.8  # "could have been seen": found in four of five data sets like this one

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from mdnbench import likeness, slowdown
-from mdnbench.baselines import SECONDS, Baseline, CellKey, Facts, facts_of
 from mdnbench.errors import NothingToDo, UnknownName
-from mdnbench.likeness import Difference
-from mdnbench.slowdown import Pace
-from mdnbench.tolerances import Basis, Tolerances
+from mdnbench.regression import likeness, slowdown
+from mdnbench.regression.baselines import SECONDS, Baseline, CellKey, Facts, facts_of
+from mdnbench.regression.likeness import Difference
+from mdnbench.regression.slowdown import Pace
+from mdnbench.regression.tolerances import Basis, Tolerances
 
 if TYPE_CHECKING:
     from mdnbench.results import Results

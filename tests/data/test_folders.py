@@ -9,8 +9,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from mdnbench.data.folders import folder_dataset, natural_key
 from mdnbench.errors import BadImage, UsageError
-from mdnbench.folders import folder_dataset, natural_key
 
 GRAY = np.arange(64, dtype=np.uint8).reshape(8, 8)
 RGB = np.stack([GRAY, GRAY + 1, GRAY + 2], axis=-1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mdnbench import tables
+from mdnbench.results import tables
 from mdnbench.store import MeanRow, RunRow
 
 METRICS = {

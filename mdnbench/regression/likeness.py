@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from mdnbench.baselines import Facts
 from mdnbench.errors import UsageError
+from mdnbench.regression.baselines import Facts
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from mdnbench import data
+from mdnbench.data import files
 from mdnbench.errors import BadFile, DataMissing, MdnbenchError
 from mdnbench.specs import DataFile, DatasetSpec
 
@@ -63,7 +64,7 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("MDNBENCH_DATA_PATH", str(tmp_path / "first") + os.pathsep + str(tmp_path / "second"))
     monkeypatch.delenv("MDNBENCH_OFFLINE", raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(data, "_unreachable", {})
+    monkeypatch.setattr(files, "_unreachable", {})
     return tmp_path
 
 

@@ -15,10 +15,10 @@ from xml.etree import ElementTree
 import pytest
 import tomli_w
 
-from mdnbench import api, baselines, junit, slowdown
+from mdnbench import api
 from mdnbench.cli import verdicts
 from mdnbench.errors import BadFile, NothingToDo, UnknownName, UsageError
-from mdnbench.regression import Gate
+from mdnbench.regression import Gate, baselines, junit, slowdown
 from mdnbench.results import Results
 from mdnbench.timing import record
 from mdnbench.timing.phase import Timed

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mdnbench import api, bootstrap, paired, statistics
+from mdnbench import api, statistics
 from mdnbench.errors import UnknownName, UsageError
 from mdnbench.results import Results
+from mdnbench.statistics import bootstrap, paired
 from mdnbench.store import cube, open_store
 
 RNG = np.random.default_rng(5)

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
-from mdnbench import tables
 from mdnbench.records import Source
-from mdnbench.results import Results
+from mdnbench.results import Results, tables
 
 if TYPE_CHECKING:
+    from mdnbench.results.tables import Column
     from mdnbench.store import MeanRow, RunRow
-    from mdnbench.tables import Column
 
 MANY = 3  # a run with more noises than this is shown as grids
 WIDE = 8  # columns; beyond, the longer axis runs down

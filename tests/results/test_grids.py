@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mdnbench import api, grids
-from mdnbench.results import Results
+from mdnbench import api
+from mdnbench.results import Results, grids
 
 NOISES = ["gaussian:10", "gaussian:50", "poisson:30", "salt-pepper:0.05"]
 

@@ -16,7 +16,7 @@ import pytest
 import mdnbench
 from mdnbench import api
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 ACTION = ROOT / "action.yml"
 WORKFLOW = Path(mdnbench.__file__).parent / "templates" / "benchmark.yml"
 

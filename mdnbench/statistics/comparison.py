@@ -8,17 +8,19 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mdnbench import bootstrap, likeness, paired, tables
-from mdnbench.baselines import facts_of
 from mdnbench.errors import NothingToDo, UnknownName
-from mdnbench.paired import Pair
+from mdnbench.regression import likeness
+from mdnbench.regression.baselines import facts_of
+from mdnbench.results import tables
+from mdnbench.statistics import bootstrap, paired
+from mdnbench.statistics.paired import Pair
 from mdnbench.store import cube
 from mdnbench.store.cube import ScoreCube
 
 if TYPE_CHECKING:
-    from mdnbench.bootstrap import Array
     from mdnbench.results import Results
-    from mdnbench.tables import Column
+    from mdnbench.results.tables import Column
+    from mdnbench.statistics.bootstrap import Array
 
 FEW_IMAGES = 30
 

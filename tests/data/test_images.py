@@ -14,7 +14,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from mdnbench import images
+from mdnbench.data import images
 from mdnbench.errors import BadImage
 
 RNG = np.random.default_rng(7)
@@ -241,6 +241,6 @@ def test_gray_follows_bt601() -> None:
 
 def test_importing_the_module_is_light() -> None:
     """Neither NumPy nor Pillow is imported before an image is read."""
-    code = "import sys, mdnbench.images; print(sorted({'numpy', 'PIL'} & set(sys.modules)))"
+    code = "import sys, mdnbench.data.images; print(sorted({'numpy', 'PIL'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mdnbench import api, cases, protocols, registry
+from mdnbench import api, protocols, registry
+from mdnbench.cells import cases
 from mdnbench.digests import of_pixels
 from mdnbench.errors import BadPlugin
 from mdnbench.records import Case, NoiseInfo, Source

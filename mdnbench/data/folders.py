@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from mdnbench import images
+from mdnbench.data import images
 from mdnbench.errors import UsageError
 from mdnbench.specs import DatasetSpec
 

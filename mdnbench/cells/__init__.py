@@ -1,0 +1,3 @@
+"""What happens within one cell: the case is made, adapted, its output judged and scored."""
+
+from __future__ import annotations

@@ -1,0 +1,7 @@
+"""Data sets: their files at hand or fetched, folders of one's own, images read in full."""
+
+from __future__ import annotations
+
+from mdnbench.data.files import at_hand, fetch, find, locate, verify
+
+__all__ = ["at_hand", "fetch", "find", "locate", "verify"]
