@@ -76,7 +76,7 @@ def run(
         coordinator = Coordinator(planned, store, unavailable, listener)
         tally = coordinator.compute(stop)
         found = Results(store, planned.name, folder)
-        found.tally = tally
+        found.tally, found.plugins = tally, planned.registry.files
         record = _timing(planned, found, listener) if planned.request.timing and not stop.requested else None
         _write(found, planned.registry, record, listener)
     if stop.requested:
@@ -165,9 +165,15 @@ def open_run(name: str, *, workspace_folder: Path | None = None) -> Results:
     return results.find(workspace.locate(workspace_folder), name)
 
 
-def report(found: Results, formats: Iterable[str], *, folder: Path | None = None) -> list[Path]:
-    """Write a run's results down in the named formats, as `md` or `html[limit=6]`; the paths of what was written."""
-    known = registry.load()
+def report(
+    found: Results, formats: Iterable[str], *, folder: Path | None = None, plugins: Iterable[str | Path] = ()
+) -> list[Path]:
+    """Write a run's results down in the named formats, as `md` or `html[limit=6]`; the paths of what was written.
+
+    `plugins` are files that bring reporters, or the methods and noises of the run; those that it ran with are known.
+    """
+    known = registry.load((*found.plugins, *plugins))
+    found.plugins = known.files
     wanted = [known.reporter(text) for text in formats]
     target = folder or found.folder
     target.mkdir(parents=True, exist_ok=True)

@@ -115,7 +115,7 @@ def compare(found: Results, more: Iterable[Reference] = ()) -> Claims:
     NothingToDo where the run was made under another protocol than `standard`, or no number is about what it measured.
     """
     _require_standard(found)
-    known = registry.load()
+    known = registry.load(found.plugins)
     columns = {column.metric: column for column in tables.columns_of(found.run)}
     values = _measured(found, known)
     printed = [*references.published(), *more]
@@ -254,7 +254,7 @@ def _notes(found: Results) -> Iterator[str]:
     facts = found.run.facts
     if facts["noise_info"] != "known":
         yield f"This run's noise information is {facts['noise_info']}; published numbers mostly have it known."
-    spec = registry.load().datasets.get(facts["dataset"])
+    spec = registry.load(found.plugins).datasets.get(facts["dataset"])
     if spec is not None and tuple(facts["images"]) != spec.images:
         yield f"This run has {len(facts['images'])} of {len(spec.images)} images, so that no mean can be compared."
 

@@ -62,6 +62,7 @@ def report(
     name: Annotated[str, typer.Argument(help="A run's name, or its folder.")],
     to: Annotated[str, typer.Option(help="Formats, by comma; `mdnbench list` shows them.")] = "md",
     out: Annotated[str | None, typer.Option(help="The folder to write to. [default: the run's own]")] = None,
+    plugin: o.Plugin = None,
 ) -> None:
     """Write a run's results down in other formats.
 
@@ -71,5 +72,6 @@ def report(
 
     from mdnbench import api, names
 
-    for path in api.report(api.open_run(name), names.split_list(to), folder=Path(out) if out else None):
+    found, folder = api.open_run(name), Path(out) if out else None
+    for path in api.report(found, names.split_list(to), folder=folder, plugins=plugin or ()):
         typer.echo(path)

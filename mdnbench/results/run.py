@@ -29,6 +29,7 @@ class Results:
         self.name = name
         self.folder = folder
         self.tally: Tally | None = None  # what `run` computed; None for a run that was only opened
+        self.plugins: tuple[Path, ...] = ()  # plugin files that reporters know the run's names by
 
     @cached_property
     def run(self) -> RunRow:

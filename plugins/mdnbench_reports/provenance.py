@@ -34,7 +34,7 @@ class Provenance:
 
 def of(results: Results) -> Provenance:
     """The provenance of a run; licences and citations come from the plugins, where they are installed here."""
-    known = registry.load()
+    known = registry.load(results.plugins)
     lists = (_run(results, known), _machine(results.run.facts["environment"]))
     grids = (_methods(results, known), _noises(results, known), _metrics(results, known), _images(results))
     return Provenance(lists, grids)

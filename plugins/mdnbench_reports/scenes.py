@@ -105,7 +105,7 @@ class Darkroom:
 
     @cached_property
     def _registry(self) -> Registry:
-        return registry.load()
+        return registry.load(self._results.plugins)
 
     @cached_property
     def _load(self) -> Any:
