@@ -245,8 +245,8 @@ def _dataset(request: Request, registry: Registry) -> tuple[DatasetSpec, tuple[s
     first = registry.datasets[FIRST_CHOICE]
     try:
         data.fetch(first)
-    except DataMissing:
-        note = f"{FIRST_CHOICE} is neither at hand nor to be downloaded; this run uses {SECOND_CHOICE} instead."
+    except DataMissing as error:
+        note = f"{FIRST_CHOICE} cannot be had, so this run uses {SECOND_CHOICE} instead: {error}"
         return registry.datasets[SECOND_CHOICE], (note,)
     return first, ()
 

@@ -59,8 +59,9 @@ def fetch(spec: DatasetSpec, progress: Callable[[int, int], None] | None = None)
 
     folder = folder_of(spec)
     absent = [file for file in spec.files if find(folder, file) is None]
-    for file in set(spec.files) - set(absent):
-        locate(folder, file, download=False)
+    for file in spec.files:
+        if file not in absent:
+            locate(folder, file, download=False)
     with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
         for done, _ in enumerate(pool.map(lambda file: locate(folder, file), absent), start=1):
             if progress:

@@ -171,7 +171,20 @@ def test_without_any_data_the_main_job_says_which_images_it_uses(mdnbench: Mdnbe
     done = mdnbench("plan", "--methods", "noisy", "--sigma", 50, "--metrics", "psnr")
     assert done.code == 0
     assert "data: sk12 (" in done.out
-    assert "set12 is neither at hand nor to be downloaded" in done.out
+    assert "set12 cannot be had, so this run uses sk12 instead: datasets/set12/01.png is missing" in done.out
+
+
+@pytest.mark.usefixtures("no_data")
+def test_a_set12_that_was_altered_is_named(mdnbench: Mdnbench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Files that are there but are not Set12's do not pass for missing ones: the note names the first of them."""
+    folder = tmp_path / "data" / "datasets" / "set12"
+    folder.mkdir(parents=True)
+    for number in range(1, 13):
+        (folder / f"{number:02}.png").write_bytes(b"another picture")
+    monkeypatch.setenv("MDNBENCH_DATA_PATH", str(tmp_path / "data"))
+    done = mdnbench("plan", "--methods", "noisy", "--sigma", 50, "--metrics", "psnr")
+    assert "data: sk12 (" in done.out
+    assert f"{folder / '01.png'} is not the expected file" in done.out
 
 
 # -- bad input -----------------------------------------------------------------------------------------------------
