@@ -143,6 +143,20 @@ def test_ssim_in_colour_is_the_mean_over_channels() -> None:
     assert score("ssim", other, image) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(11, 11), (11, 100), (42, 43), (74, 75), (256, 256), (97, 43, 3)], ids=str)
+def test_ssim_has_scikit_images_digits(shape: tuple[int, ...]) -> None:
+    """Whatever part of the last strip is left, the value is that of scikit-image asked for the same."""
+    from skimage.metrics import structural_similarity
+
+    image = colour()[: shape[0], : shape[1]] if len(shape) == 3 else gray()[: shape[0], : shape[1]]
+    other = noisy(image, 50)
+    expected = structural_similarity(
+        image.astype(np.float64), other.astype(np.float64), data_range=1, gaussian_weights=True, sigma=1.5,
+        use_sample_covariance=False, channel_axis=-1 if image.ndim == 3 else None,
+    )  # fmt: skip
+    assert score("ssim", other, image) == pytest.approx(expected, abs=1e-12)
+
+
 @pytest.mark.parametrize("name", SPECS)
 @pytest.mark.parametrize("image", [gray(), colour()], ids=["gray", "colour"])
 def test_more_noise_is_worse_in_the_stated_direction(name: str, image: Image) -> None:
