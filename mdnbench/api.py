@@ -101,18 +101,18 @@ def train(
         return session.run(session.Order(known.method(method), **order), known, heard, lambda: stop.requested)
 
 
-def import_weights(method: str, path: Path, name: str) -> Weights:
+def import_weights(method: str, path: Path, name: str, *, plugins: Iterable[str | Path] = ()) -> Weights:
     """Take published PyTorch weights in under a name; WeightsError where they are unsafe or of another network."""
     from mdnbench import weights
 
-    return weights.import_weights(registry.load().denoisers[method], path, name)
+    return weights.import_weights(registry.load(plugins).denoisers[method], path, name)
 
 
-def export_weights(method: str, name: str, folder: Path) -> Path:
+def export_weights(method: str, name: str, folder: Path, *, plugins: Iterable[str | Path] = ()) -> Path:
     """Copy a method's weights and their card to a folder; the path of the copy."""
     from mdnbench import weights
 
-    found = weights.find(registry.load().denoisers[method], name)
+    found = weights.find(registry.load(plugins).denoisers[method], name)
     return weights.export(found, folder, name, half=False).path
 
 

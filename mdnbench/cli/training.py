@@ -67,11 +67,12 @@ def import_weights(
     method: Annotated[str, typer.Argument(help="The learned method that they are for.")],
     file: Annotated[Path, typer.Argument(help="A PyTorch file (.pth); it is read without running its pickle.")],
     name: Annotated[str, typer.Option(help="The name to use them by: METHOD[weights=NAME].")],
+    plugin: o.Plugin = None,
 ) -> None:
     """Take published weights in; the method is then METHOD[weights=NAME]."""
     from mdnbench import api
 
-    made = api.import_weights(method, file, name)
+    made = api.import_weights(method, file, name, plugins=plugin or ())
     typer.echo(f"{method}[weights={made.name}]: {made.path}")
 
 
@@ -80,11 +81,12 @@ def export_weights(
     method: Annotated[str, typer.Argument(help="A learned method.")],
     name: Annotated[str, typer.Argument(help="The weights' name.")],
     to: Annotated[Path, typer.Argument(help="A folder for the safetensors file and its card.")],
+    plugin: o.Plugin = None,
 ) -> None:
     """Copy weights and their card to a folder."""
     from mdnbench import api
 
-    typer.echo(api.export_weights(method, name, to))
+    typer.echo(api.export_weights(method, name, to, plugins=plugin or ()))
 
 
 def _psnr(card: Any) -> str:
