@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from mdnbench_reports import cuts
-from mdnbench_reports.scenes import CLEAN, Darkroom, Scene
+from mdnbench.results import cuts
+from mdnbench.results.pictures import CLEAN
+from mdnbench_reports.scenes import Darkroom, Scene
 
 if TYPE_CHECKING:
-    from mdnbench_reports.cuts import Box
-    from mdnbench_reports.scenes import Levels
+    from mdnbench.results.cuts import Box
+    from mdnbench.results.pictures import Levels
 
 Key: TypeAlias = "tuple[str, Box | None]"  # a picture: the digest of its image, and what is cut out of it
 

@@ -49,7 +49,7 @@ def render(results: Results, limit: int) -> str:
     room = limit - len(page(gallery.Gallery(0)).encode("utf-8", "backslashreplace")) - MARGIN_BYTES
     most = max(1, MOST_PICTURES // max(1, len(found.noises) * (len(found.methods) + 1)))
     listed = scenes.worst_first(results, found, most)
-    return page(gallery.fill(listed, scenes.Darkroom(results, found.noises), max(0, room)))
+    return page(gallery.fill(listed, scenes.Darkroom(results), max(0, room)))
 
 
 def _context(results: Results, found: Scores, limit: int) -> dict[str, Any]:

@@ -258,7 +258,7 @@ def test_a_gallery_stays_below_its_budget(finished: Results, budget: int) -> Non
     """Whatever the budget, the pictures with their tags take less, and what is left out is counted."""
     found = scores.of(finished)
     listed = scenes.worst_first(finished, found, 100)
-    pictures = gallery.fill(listed, scenes.Darkroom(finished, found.noises), budget)
+    pictures = gallery.fill(listed, scenes.Darkroom(finished), budget)
     assert sum(len(text) + gallery.TAG_BYTES for text in pictures.pictures) <= budget
     assert len(pictures.shown) + pictures.left_out == 4
     assert (len(pictures.shown) == 4) == (budget >= 50_000)

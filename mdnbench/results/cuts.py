@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from mdnbench_reports.scenes import CLEAN, NOISY
+from mdnbench.results.pictures import CLEAN, NOISY
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from mdnbench_reports.scenes import Levels
+    from mdnbench.results.pictures import Levels
 
 Box: TypeAlias = tuple[int, int, int, int]  # left, top, width, height
 

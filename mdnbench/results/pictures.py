@@ -1,0 +1,121 @@
+"""Pictures: a run's clean, noisy and denoised images, found or made again, each held to its digest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from mdnbench import data, protocols, registry
+from mdnbench.cells import cases
+from mdnbench.data import folders
+from mdnbench.digests import of_pixels
+from mdnbench.errors import MdnbenchError
+from mdnbench.protocols import Rule
+from mdnbench.store import kept
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mdnbench.registry import Registry
+    from mdnbench.results import Results
+    from mdnbench.specs import Image
+    from mdnbench.store import CellRow
+
+    Levels: TypeAlias = "np.ndarray[Any, np.dtype[np.uint8]]"
+
+CLEAN, NOISY = "clean", "noisy"
+EIGHT_BIT = Rule(clamp=True, bits=8)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A case of a run: the image and the noise by name, and the digests by which their pixels are found."""
+
+    noise: str
+    image: str
+    image_digest: str
+    case: str
+    noisy_digest: str
+
+    @classmethod
+    def of(cls, row: CellRow) -> Subject:
+        """The case of a cell."""
+        return cls(row.noise, row.image, row.image_digest, row.case, row.noisy_digest)
+
+
+class Darkroom:
+    """Finds the images of a run, and brings them to the 8 bits of a screen as they were scored."""
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+        self._clean = lru_cache(maxsize=8)(self._load_clean)
+
+    @cached_property
+    def rule(self) -> Rule:
+        """The scoring rule of the run, where a known protocol has it; else clamped and rounded to 8 bits."""
+        digest = self._results.run.facts["scoring_rule"]
+        rules = (protocol.scoring for protocol in protocols.known().values())
+        return next((rule for rule in rules if rule.digest == digest), EIGHT_BIT)
+
+    def clean(self, subject: Subject) -> Image | None:
+        """The clean image, from the data set; None where it is not at hand, or has other pixels now."""
+        return self._clean(subject.image, subject.image_digest)
+
+    def noisy(self, subject: Subject) -> Image | None:
+        """The noisy image: kept as a method's output, or made again to the same bits."""
+        found = self.output(subject.noisy_digest)
+        clean = self.clean(subject) if found is None else None
+        return _made_again(clean, subject, self._registry) if clean is not None else found
+
+    def output(self, digest: str) -> Image | None:
+        """A method's output by its digest; None where it was not kept, or was altered."""
+        return kept.load(self._results.store.images, digest) if digest else None
+
+    def levels(self, image: Image) -> Levels:
+        """An image as it was scored, clamped and its border cut, as levels of 8 bits."""
+        import numpy as np
+
+        scored = self.rule.crop(self.rule.apply(image))
+        return np.rint(np.clip(scored, 0, 1) * 255).astype(np.uint8)
+
+    def _load_clean(self, image: str, digest: str) -> Image | None:
+        try:
+            pixels = self._load(image) if self._load else None
+        except (MdnbenchError, KeyError):
+            return None
+        return pixels if pixels is not None and of_pixels(pixels) == digest else None
+
+    @cached_property
+    def _registry(self) -> Registry:
+        return registry.load(self._results.plugins)
+
+    @cached_property
+    def _load(self) -> Any:
+        """What loads a clean image of the run's data set; None where the data are not on this machine."""
+        facts: Mapping[str, Any] = self._results.run.facts
+        folder = facts.get("dataset_folder", "")
+        if folder:
+            return folders.folder_dataset(Path(folder)).load if Path(folder).is_dir() else None
+        spec = self._registry.datasets.get(facts["dataset"])
+        return spec.load if spec and data.at_hand(spec) else None
+
+
+def _made_again(clean: Image, subject: Subject, known: Registry) -> Image | None:
+    try:
+        named = known.noise(subject.noise)
+        spec = known.noises[named.name]
+    except MdnbenchError:
+        return None
+    for rule in _input_rules():
+        case = cases.make(clean, subject.case, named, spec, rule, "withheld")
+        if case.noisy_digest == subject.noisy_digest:
+            return case.noisy
+    return None
+
+
+def _input_rules() -> Iterator[Rule]:
+    """The input rules that a noisy image may have been made under, each once."""
+    yield from {protocol.input.digest: protocol.input for protocol in protocols.known().values()}.values()
