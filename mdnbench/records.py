@@ -82,9 +82,13 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many cells of a run the store answered, were computed, were skipped, or went wrong."""
+    """How many cells of a run the store answered, were computed, were skipped, or went wrong.
+
+    `rescored` cells are those whose kept output only lacked a metric: no method ran for them.
+    """
 
     cached: int = 0
+    rescored: int = 0
     computed: int = 0
     skipped: int = 0
     failed: int = 0
@@ -93,4 +97,4 @@ class Tally:
     @property
     def done(self) -> int:
         """The cells that are accounted for."""
-        return self.cached + self.computed + self.skipped + self.failed
+        return self.cached + self.rescored + self.computed + self.skipped + self.failed

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table as RichTable
 
+    from mdnbench.records import Tally
     from mdnbench.results import Results
 
 
@@ -143,9 +144,14 @@ def _draw_timing(console: Console, record: Mapping[str, Any]) -> None:
 
 def _ending(results: Results) -> str:
     counts = ", ".join(f"{count} {status}" for status, count in results.counts.items())
-    tally = results.tally
-    source = f"; {tally.cached} from the store, {tally.computed} computed" if tally else ""
-    return f"{counts}{source}. Files: {results.folder}"
+    return f"{counts}{_sources(results.tally)}. Files: {results.folder}"
+
+
+def _sources(tally: Tally | None) -> str:
+    if tally is None:
+        return ""
+    rescored = f", {tally.rescored} rescored from kept outputs" if tally.rescored else ""
+    return f"; {tally.cached} from the store{rescored}, {tally.computed} computed"
 
 
 def _table_facts(table: tables.Table) -> dict[str, Any]:

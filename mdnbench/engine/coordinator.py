@@ -96,7 +96,7 @@ class Coordinator:
 
     def _save_one(self, task: Task, outcome: Outcome) -> int:
         outcome = dataclasses.replace(outcome, image=None, scores=outcome.scores + self._unscored(outcome))
-        self._count({"ok": "computed", "skipped": "skipped"}.get(outcome.status, "failed"))
+        self._count(_kind(task, outcome))
         if task.kept is not None and outcome.status == "ok":
             identity = self.store.outputs([task.cell.output])[task.cell.output].id
             self.store.save_scores(identity, outcome, self._rule, self.plan.revisions)
@@ -116,6 +116,13 @@ class Coordinator:
         failed = f"{self.tally.failed} failed" if self.tally.failed else ""
         doing = [f"{cell.method} {cell.image}" for cell in running]
         self.listener.progress("cells", self.tally.done, doing, failed)
+
+
+def _kind(task: Task, outcome: Outcome) -> str:
+    """The tally that a finished task belongs to; an output that was only scored has no digest of its own."""
+    if outcome.status == "ok":
+        return "rescored" if task.kept is not None and not outcome.output_digest else "computed"
+    return "skipped" if outcome.status == "skipped" else "failed"
 
 
 def provenance_of(plan: Plan, work: Work) -> dict[str, Any]:

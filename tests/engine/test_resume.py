@@ -99,6 +99,7 @@ def test_a_new_metric_is_scored_from_kept_images(dice: str) -> None:
         assert record["ssim"] > 0.05
         assert record["psnr"] == next(iter(first.records()))["psnr"]
         assert ([record["seconds"]] == seconds) == (keep == "first-seed")
+        assert (tally(both).rescored, tally(both).computed, tally(both).done) == (images, 1 - images, 1)
 
 
 def test_an_altered_image_is_not_scored(dice: str) -> None:
@@ -108,7 +109,9 @@ def test_an_altered_image_is_not_scored(dice: str) -> None:
     (path,) = (Path("w") / "images").rglob("*.npy")
     content = path.read_bytes()
     path.write_bytes(content[:-4000] + bytes(4000))
-    (record,) = run("w", dice, **keys, metrics=["psnr", "ssim"]).records()
+    again = run("w", dice, **keys, metrics=["psnr", "ssim"])
+    assert (tally(again).rescored, tally(again).computed) == (0, 1)
+    (record,) = again.records()
     (true,) = run("fresh", dice, **keys, metrics=["psnr", "ssim"]).records()
     assert (record["psnr"], record["ssim"]) == (true["psnr"], true["ssim"])
 
