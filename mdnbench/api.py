@@ -108,12 +108,17 @@ def import_weights(method: str, path: Path, name: str, *, plugins: Iterable[str 
     return weights.import_weights(registry.load(plugins).denoisers[method], path, name)
 
 
-def export_weights(method: str, name: str, folder: Path, *, plugins: Iterable[str | Path] = ()) -> Path:
-    """Copy a method's weights and their card to a folder; the path of the copy."""
+def export_weights(
+    method: str, name: str, folder: Path, *, rename: str = "", half: bool = False, plugins: Iterable[str | Path] = ()
+) -> Path:
+    """Copy a method's weights and their card to a folder, under another name if `rename` is given; the copy's path.
+
+    `half` keeps the tensors in half precision, as shipped weights are.
+    """
     from mdnbench import weights
 
     found = weights.find(registry.load(plugins).denoisers[method], name)
-    return weights.export(found, folder, name, half=False).path
+    return weights.export(found, folder, rename or name, half).path
 
 
 def fetch_data(name: str, *, listener: Listener | None = None) -> int:

@@ -163,8 +163,8 @@ def _to_disk(tensor: torch.Tensor, half: bool) -> torch.Tensor:
     return plain.to(torch.float16 if half else torch.float32) if plain.is_floating_point() else plain
 
 
-def export(weights: Weights, folder: Path, name: str, half: bool = True) -> Weights:
-    """A copy of checked weights with their card under another name, by default in half precision: for shipping."""
+def export(weights: Weights, folder: Path, name: str, half: bool) -> Weights:
+    """A copy of checked weights with their card under a name of its own, in half precision if `half`: for shipping."""
     return save(folder, name, load_state(weights), weights.card, half)
 
 

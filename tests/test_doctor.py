@@ -69,7 +69,7 @@ def test_damaged_weights_are_a_problem(workspace: Path) -> None:
     shipped = weights.shipped(spec.trainable)
     if not shipped:
         pytest.skip("no weights are shipped with dncnn")
-    own = weights.export(shipped[0], workspace / "home" / "weights" / "dncnn", "own")
+    own = weights.export(shipped[0], workspace / "home" / "weights" / "dncnn", "own", half=True)
     assert any("dncnn: " in each.text and "own" in each.text for each in of("weights", "well"))
     content = bytearray(own.path.read_bytes())
     content[-1] ^= 1

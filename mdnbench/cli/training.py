@@ -81,12 +81,14 @@ def export_weights(
     method: Annotated[str, typer.Argument(help="A learned method.")],
     name: Annotated[str, typer.Argument(help="The weights' name.")],
     to: Annotated[Path, typer.Argument(help="A folder for the safetensors file and its card.")],
+    rename: Annotated[str, typer.Option(help="The copy's name. [default: the same]")] = "",
+    half: Annotated[bool, typer.Option("--half", help="In half precision: half the size.")] = False,
     plugin: o.Plugin = None,
 ) -> None:
     """Copy weights and their card to a folder."""
     from mdnbench import api
 
-    typer.echo(api.export_weights(method, name, to, plugins=plugin or ()))
+    typer.echo(api.export_weights(method, name, to, rename=rename, half=half, plugins=plugin or ()))
 
 
 def _psnr(card: Any) -> str:

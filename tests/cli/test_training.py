@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from mdnbench import weights
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
+Mdnbench = Callable[..., Any]
 
 PLUGIN = '''
     """A copy of scikit-image's photograph of the moon in three pieces, to train on."""
@@ -59,3 +61,12 @@ def test_mistakes(cli: Cli, plugin: Callable[..., Path], no_data: None) -> None:
         assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
         assert ran.stderr.startswith("mdnbench: ")
         assert words in ran.stderr
+
+
+def test_shipped_weights_are_copied_under_another_name(mdnbench: Mdnbench) -> None:
+    """`--rename` and `--half` make what a plugin ships: half the size, and a card of its own."""
+    half = Path(mdnbench("weights", "export", "dncnn", "gaussian", "out", "--rename", "small", "--half").out.strip())
+    full = Path(mdnbench("weights", "export", "dncnn", "gaussian", "out").out.strip())
+    assert (half.name, full.name) == ("small.safetensors", "gaussian.safetensors")
+    assert 1.9 < full.stat().st_size / half.stat().st_size < 2.1
+    assert half.with_suffix(".toml").is_file()
