@@ -189,11 +189,34 @@ def make(request: Request, registry: Registry) -> Plan:
 
 
 def default_name(dataset: str, noises: Sequence[str], request: Request) -> str:
-    """A run's name: data set, noises, and what else was chosen, so that the same command means the same run."""
-    noise = "-".join(noises[:3]) + (f"-and-{len(noises) - 3}-more" if len(noises) > 3 else "")
-    extras = [request.protocol] if request.protocol != "standard" else []
-    extras += [request.noise_info] if request.noise_info != "known" else []
-    return slug("-".join([dataset, noise, *extras]))
+    """A run's name: data set, noises, and whatever else was chosen that makes other cells or scores.
+
+    The same command means the same run, and another one never takes its place.
+    """
+    return slug("-".join([dataset, _listed(noises), *_choices(request)]))
+
+
+def _choices(request: Request) -> Iterator[str]:
+    """What was chosen beside data set and noises, each in a word or two; nothing for what is as always."""
+    for asked in (request.methods, request.metrics):
+        parts = [part for text in asked for part in names.split_list(text)]
+        if parts != [names.ALL]:
+            yield _listed(parts)
+    if request.images:
+        yield f"images-{_listed(request.images)}"
+    if request.seeds > 1:
+        yield f"{request.seeds}-seeds"
+    for given, default in ((request.protocol, "standard"), (request.noise_info, "known"), (request.device, "auto")):
+        if given != default:
+            yield given
+    if names.ALL in request.methods and request.plugins:  # they may bring methods
+        yield _listed([Path(path).stem for path in request.plugins])
+
+
+def _listed(texts: Sequence[str]) -> str:
+    """Texts by dashes; of many the first three, and a digest of the others."""
+    more = texts[3:]
+    return "-".join(texts[:3]) + (f"-and-{len(more)}-more-{of_parts(*more)[:4]}" if more else "")
 
 
 def slug(text: str) -> str:

@@ -342,14 +342,30 @@ def test_a_device_is_cpu_cuda_or_auto() -> None:
     [
         (["gaussian:sigma=50"], {}, "sk12-gaussian-50"),
         (["gaussian:sigma=15", "poisson:peak=30"], {}, "sk12-gaussian-15-poisson-peak-30"),
-        ([f"gaussian:sigma={level}" for level in range(5)], {}, "sk12-gaussian-0-gaussian-1-gaussian-2-and-2-more"),
         (["gaussian:sigma=50"], {"protocol": "float"}, "sk12-gaussian-50-float"),
         (["gaussian:sigma=50"], {"noise_info": "withheld"}, "sk12-gaussian-50-withheld"),
+        (["gaussian:sigma=50"], {"methods": ("bm3d", "nlm[patch=5]")}, "sk12-gaussian-50-bm3d-nlm-patch-5"),
+        (["gaussian:sigma=50"], {"methods": ("all",), "plugins": ("a/own.py",)}, "sk12-gaussian-50-own"),
+        (["gaussian:sigma=50"], {"metrics": ("psnr",), "seeds": 5}, "sk12-gaussian-50-psnr-5-seeds"),
+        (["gaussian:sigma=50"], {"images": ("01", "02"), "device": "cpu"}, "sk12-gaussian-50-images-01-02-cpu"),
+        (["gaussian:sigma=50"], {"jobs": 2, "timing": False, "fresh": True, "timeout": 5.0}, "sk12-gaussian-50"),
     ],
 )
 def test_a_run_is_named_after_what_it_is(noises: list[str], changes: dict[str, Any], name: str) -> None:
-    """The same command means the same run; other rules make another name."""
+    """The same command means the same run; whatever makes other cells or scores makes another name."""
     assert default_name("sk12", noises, Request(**changes)) == name
+
+
+@pytest.mark.parametrize("many", ["noises", "methods", "images"])
+def test_long_lists_that_differ_at_their_end_have_two_names(many: str) -> None:
+    """Of many noises, methods or images three are named, and a digest tells the others apart."""
+    lists = [("a", "b", "c", "d", last) for last in "ef"]
+    if many == "noises":
+        first, second = (default_name("sk12", each, Request()) for each in lists)
+    else:
+        first, second = (default_name("sk12", ["n"], Request(**{many: each})) for each in lists)  # type: ignore[arg-type]
+    assert re.search(r"-a-b-c-and-2-more-[0-9a-f]{4}$", first)
+    assert first != second
 
 
 @pytest.mark.parametrize(

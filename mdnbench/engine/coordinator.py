@@ -18,7 +18,17 @@ from mdnbench.planning import Plan, Work
 from mdnbench.records import Cell, MetricScore, Outcome, Tally
 from mdnbench.specs import MetricSpec
 from mdnbench.stopping import Stop
-from mdnbench.store import Store, kept
+from mdnbench.store import RunRow, Store, kept
+
+DEFINING = {
+    "dataset_digest": "images",
+    "noises": "noises",
+    "methods": "methods",
+    "metrics": "metrics",
+    "seeds": "seeds",
+    "protocol_hash": "rules",
+    "noise_info": "noise information",
+}  # facts that make a run another one, and what they are called
 
 
 @dataclass
@@ -35,7 +45,10 @@ class Coordinator:
         self._rule = self.plan.protocol.scoring.digest
         self._provenances = [provenance_of(self.plan, work) for work in self.plan.works]
         self._metrics = tuple(name for name in self.plan.metrics if name not in self.unavailable)
-        self._run = self.store.start_run(self.plan.name, self.plan.size, facts(self.plan, self.unavailable))
+        mine = facts(self.plan, self.unavailable)
+        if note := replacement(self.store.run(self.plan.name), mine):
+            self.listener.note(note)
+        self._run = self.store.start_run(self.plan.name, self.plan.size, mine)
 
     def compute(self, stop: Stop) -> Tally:
         """Run every cell that the store does not answer; committed batch by batch."""
@@ -123,6 +136,24 @@ def _kind(task: Task, outcome: Outcome) -> str:
     if outcome.status == "ok":
         return "rescored" if task.kept is not None and not outcome.output_digest else "computed"
     return "skipped" if outcome.status == "skipped" else "failed"
+
+
+def replacement(earlier: RunRow | None, facts: Mapping[str, Any]) -> str:
+    """What to say where a run takes the name of an earlier one that was something else; nothing where it was not."""
+    if earlier is None:
+        return ""
+    unlike = [what for key, what in DEFINING.items() if _plain(earlier.facts.get(key)) != _plain(facts[key])]
+    if not unlike:
+        return ""
+    when = earlier.created[:16].replace("T", " ")
+    return (
+        f"this run takes the place of run {earlier.name!r} of {when}, which had other {', '.join(unlike)}. What was "
+        "computed stays in the store; another --out keeps both."
+    )
+
+
+def _plain(fact: Any) -> Any:
+    return sorted(fact) if isinstance(fact, Mapping) else fact
 
 
 def provenance_of(plan: Plan, work: Work) -> dict[str, Any]:

@@ -73,7 +73,8 @@ def test_the_main_job(cli: Cli, workspace: Path) -> None:
         assert word in done.stdout
     assert re.search(r"median +2\d\.\d\d .*\n.*noisy +14\.\d\d ", done.stdout), done.stdout
     assert "8 ok; 0 from the store, 8 computed" in done.stdout
-    folder = workspace / ".mdnbench" / "runs" / "sk12-gaussian-15-gaussian-50"
+    name = "sk12-gaussian-15-gaussian-50-noisy-median-psnr-ssim-images-01-02"
+    folder = workspace / ".mdnbench" / "runs" / name
     assert {path.name for path in folder.iterdir()} >= {"table.md", "cells.csv", "run.json"}
     assert not (folder / "timing.json").exists()
     assert (folder / "cells.csv").read_text().splitlines()[0].startswith(COLUMNS)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mdnbench import api
+from mdnbench.listener import Listener
 from mdnbench.records import Tally
 from mdnbench.results import Results
 
@@ -114,6 +115,29 @@ def test_an_altered_image_is_not_scored(dice: str) -> None:
     (record,) = again.records()
     (true,) = run("fresh", dice, **keys, metrics=["psnr", "ssim"]).records()
     assert (record["psnr"], record["ssim"]) == (true["psnr"], true["ssim"])
+
+
+def test_a_run_that_takes_anothers_place_says_so() -> None:
+    """The same `--out` for other methods is announced, with what is unlike; for the same run it is not."""
+
+    class Notes(Listener):
+        def __init__(self) -> None:
+            self.texts: list[str] = []
+
+        def note(self, text: str) -> None:
+            self.texts.append(text)
+
+    keys: dict[str, Any] = {"noise": "gaussian:50", "dataset": "sk12", "metrics": ["psnr"], "out": "same"}
+    for methods, images, unlike in (
+        (["noisy"], ["01"], None),
+        (["noisy"], ["01"], None),
+        (["median"], ["01", "02"], "images, methods"),
+    ):
+        heard = Notes()
+        api.run(methods=methods, images=images, timing=False, jobs=1, listener=heard, **keys)
+        said = [text for text in heard.texts if "takes the place of run 'same'" in text]
+        assert len(said) == (unlike is not None)
+        assert all(f"which had other {unlike}." in text for text in said)
 
 
 def test_what_went_wrong_is_tried_again(workspace: Path) -> None:
