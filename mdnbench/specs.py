@@ -161,7 +161,8 @@ class MetricSpec:
     rounded and cropped by the protocol. `prepare(download)` says, without heavy imports, why the metric cannot be
     computed here, or None when it can; with download=True it may first fetch what is missing. `digits` are shown after
     the point; `tolerance` is the change of a mean that a regression check lets pass. `min_size` is the shortest side
-    that it takes. `settings` are other settings that papers use.
+    that it takes. `settings` are other settings that papers use. `symmetric` declares that the two images may change
+    places without a change of the score.
     """
 
     name: str
@@ -177,6 +178,7 @@ class MetricSpec:
     prepare: Callable[[bool], str | None] | None = None
     citation: str = ""
     settings: tuple[MetricSetting, ...] = ()
+    symmetric: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ def _noisy() -> DenoiserSpec:
         build=filters.build_noisy,
         channels=(1, 3),
         licence="MIT",
+        citation="none: it is the input",
     )
 
 

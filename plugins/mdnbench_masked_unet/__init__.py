@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from mdnbench.weights import Weights
 
 HERE = Path(__file__).parent
+UNET = "U-Net: Ronneberger, Fischer and Brox, MICCAI 2015"
+MASKED = (
+    f"Masked training: Chen et al., Masked Image Training for Generalizable Deep Image Denoising, CVPR 2023; {UNET}"
+)
 OPTIONS = (
     Option(
         "size",
@@ -50,7 +54,7 @@ def _build(masked: bool, options: Mapping[str, Value], device: str, weights: Wei
     return build(masked, device, weights)
 
 
-def _spec(name: str, masked: bool, summary: str) -> DenoiserSpec:
+def _spec(name: str, masked: bool, summary: str, citation: str) -> DenoiserSpec:
     trainable = Trainable(
         network=functools.partial(_network, masked),
         loss=_loss,
@@ -67,6 +71,7 @@ def _spec(name: str, masked: bool, summary: str) -> DenoiserSpec:
         channels=(1, 3),
         packages=("torch",),
         licence="MIT",
+        citation=citation,
         trainable=trainable,
     )
 
@@ -75,6 +80,6 @@ def _spec(name: str, masked: bool, summary: str) -> DenoiserSpec:
 def mdnbench_denoisers() -> list[DenoiserSpec]:
     """The masked network and its unmasked control."""
     return [
-        _spec("masked-unet", True, "Residual U-Net trained with a share of its input pixels hidden"),
-        _spec("unet", False, "The same residual U-Net trained on whole images: the control of masked-unet"),
+        _spec("masked-unet", True, "Residual U-Net trained with a share of its input pixels hidden", MASKED),
+        _spec("unet", False, "The same residual U-Net trained on whole images: the control of masked-unet", UNET),
     ]

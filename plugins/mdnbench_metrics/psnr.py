@@ -28,4 +28,6 @@ SPEC = MetricSpec(
     unit="dB",
     digits=2,
     tolerance=0.05,
+    citation="Huynh-Thu, Ghanbari: Scope of Validity of PSNR. Electronics Letters 44(13), 2008",
+    symmetric=True,
 )

@@ -148,4 +148,5 @@ SPEC = MetricSpec(
         MetricSetting("downsampled", "after shrinking the short side to about 256 pixels", _build_downsampled),
     ),
     citation="Wang, Bovik, Sheikh, Simoncelli: Image Quality Assessment. IEEE TIP 13(4), 2004",
+    symmetric=True,
 )
