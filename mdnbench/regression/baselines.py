@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import stdev
-from typing import TYPE_CHECKING, Any
+from sys import intern
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mdnbench import names, tomlfile
 from mdnbench.errors import BadFile, MdnbenchError, NothingToDo, UnknownName
 from mdnbench.store import queries
+from mdnbench.store.rows import CellKey
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
 
 SCHEMA = 1
 SECONDS = "seconds"  # in a table of tolerances: the share by which a median may grow
-
-CellKey = tuple[str, str, int, str]
-
 
 TIMING = ".timing.json"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -70,15 +69,21 @@ class Facts:
         return each.get(f"weights {noise}", each.get("weights", ""))
 
 
+class StoredCell(NamedTuple):
+    """A cell of a baseline: its status, its noisy image's digest, and a value for each metric of the facts."""
+
+    status: str
+    noisy: str
+    values: tuple[float | None, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A baseline as read: its facts, each cell's status and values by image, noise, seed and method, its timing."""
+    """A baseline as read: its facts, its cells by image, noise, seed and method, its timing."""
 
     path: Path
     facts: Facts
-    cells: Mapping[CellKey, Mapping[str, float | None]]
-    statuses: Mapping[CellKey, str]
-    noisy: Mapping[CellKey, str] = field(default_factory=dict)
+    cells: Mapping[CellKey, StoredCell]
     timing: Mapping[str, Any] | None = None
 
 
@@ -96,8 +101,7 @@ def read(path: Path) -> Baseline:
         raise BadFile(f"the baseline {toml} has schema {raw.get('schema')}; this mdnbench reads {SCHEMA}. Upgrade it.")
     facts = tomlfile.build(Facts, raw, f"baseline {toml}")
     _check(facts, toml)
-    cells, statuses, noisy = _read_cells(table, facts)
-    return Baseline(stem, facts, cells, statuses, noisy, _read_timing(_beside(stem, TIMING)))
+    return Baseline(stem, facts, _read_cells(table, facts), _read_timing(_beside(stem, TIMING)))
 
 
 def write(results: Results, path: Path) -> Path:
@@ -178,14 +182,17 @@ def _spread(results: Results) -> dict[str, dict[str, float]]:
 
     The standard deviation over the copies. It is filed under each of them and under the method by itself.
     """
-    copies: dict[tuple[str, str], dict[str, list[float]]] = {}
     texts: dict[str, set[str]] = {}
+    for method in results.run.facts["methods"]:
+        plain = without_weights(method)
+        texts.setdefault(plain, {plain}).add(method)
+    if all(len(each) == 1 for each in texts.values()):
+        return {}  # and no need for the means, which take seconds where cells are many
+    copies: dict[tuple[str, str], dict[str, list[float]]] = {}
     for row in results.means:
-        plain = without_weights(row.method)
-        texts.setdefault(plain, {plain}).add(row.method)
         for metric, mean in row.means.items():
             if mean is not None:
-                copies.setdefault((plain, metric), {}).setdefault(row.noise, []).append(mean)
+                copies.setdefault((without_weights(row.method), metric), {}).setdefault(row.noise, []).append(mean)
     found: dict[str, dict[str, float]] = {}
     for (plain, metric), by_noise in copies.items():
         several = [stdev(means) for means in by_noise.values() if len(means) > 1]
@@ -229,22 +236,26 @@ def _beside(stem: Path, ending: str) -> Path:
     return stem.with_name(stem.name + ending)
 
 
-def _read_cells(
-    path: Path, facts: Facts
-) -> tuple[dict[CellKey, dict[str, float | None]], dict[CellKey, str], dict[CellKey, str]]:
-    cells, statuses, noisy = {}, {}, {}
+def _read_cells(path: Path, facts: Facts) -> dict[CellKey, StoredCell]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            for line in csv.DictReader(file):
-                key = (_named(line["image"]), line["noise"], int(line["seed"]), line["method"])
-                cells[key] = {name: _number(line.get(name)) for name in facts.metrics}
-                statuses[key] = line["status"]
-                noisy[key] = line.get("noisy_digest") or ""
+            return dict(_cells(csv.reader(file), tuple(facts.metrics)))
     except FileNotFoundError:
         raise BadFile(f"the baseline {path} is missing beside its .toml.") from None
-    except (OSError, UnicodeDecodeError, KeyError, TypeError, ValueError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError, KeyError, IndexError, ValueError, csv.Error) as error:
         raise BadFile(f"the baseline {path} cannot be read: {type(error).__name__}: {error}.") from None
-    return cells, statuses, noisy
+
+
+def _cells(lines: Iterator[list[str]], metrics: Sequence[str]) -> Iterator[tuple[CellKey, StoredCell]]:
+    """The cells of a table. Names are interned: a million cells share a few."""
+    columns = {name: place for place, name in enumerate(next(lines, []))}
+    image, noise, seed, method, status = (columns[name] for name in ("image", "noise", "seed", "method", "status"))
+    noisy = columns.get("noisy_digest")
+    places = [columns.get(name) for name in metrics]
+    for line in filter(None, lines):
+        key = (intern(_named(line[image])), intern(line[noise]), int(line[seed]), intern(line[method]))
+        values = tuple([None if place is None else _number(line[place]) for place in places])
+        yield key, StoredCell(intern(line[status]), "" if noisy is None else line[noisy], values)
 
 
 def _read_timing(path: Path) -> Mapping[str, Any] | None:
@@ -264,8 +275,6 @@ def _named(text: str) -> str:
     return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA) else text
 
 
-def _number(text: Any) -> float | None:
-    if text in (None, ""):
-        return None
-    value = float(text)
-    return None if math.isnan(value) else value
+def _number(text: str) -> float | None:
+    value = float(text or "nan")
+    return value if value == value else None

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Literal
 
 from mdnbench.errors import NothingToDo, UnknownName
 from mdnbench.regression import likeness, slowdown
-from mdnbench.regression.baselines import SECONDS, Baseline, CellKey, Facts, facts_of
+from mdnbench.regression.baselines import SECONDS, Baseline, Facts, facts_of
 from mdnbench.regression.likeness import Difference
 from mdnbench.regression.slowdown import Pace
 from mdnbench.regression.tolerances import Basis, Tolerances
+from mdnbench.store import queries
+from mdnbench.store.rows import CellKey, Mark
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
-    from mdnbench.store import CellRow
 
 State = Literal["pass", "regression", "improvement"]
 Group = tuple[str, str, str]
@@ -123,7 +124,7 @@ def compare(
     run = facts_of(results)
     likeness.require(run, baseline.facts)
     _check_names(tolerances, baseline.facts)
-    pairs = _pair(results.rows(), baseline)
+    pairs = _pair(queries.marks(results.store, results.run), baseline)
     if not pairs.groups and not pairs.failed:
         raise NothingToDo(
             f"0 cells compared: run {results.name!r} and baseline {baseline.path} have no image, noise, seed and "
@@ -148,12 +149,11 @@ def compare(
 def changes(results: Results, baseline: Baseline) -> Change:
     """What becomes different when this run is written over this baseline; nothing is refused."""
     run = facts_of(results)
-    pairs = _pair(results.rows(), baseline)
+    pairs = _pair(queries.marks(results.store, results.run), baseline)
     exact = dict.fromkeys(baseline.facts.metrics, 0.0)
     rules = Tolerances(run, baseline.facts, exact)
     gates = tuple(_gate(group, each, baseline.facts, rules) for group, each in pairs.groups.items())
-    removed = sum(key not in pairs.seen for key in baseline.statuses)
-    added = sum(key not in baseline.statuses for key in pairs.seen)
+    removed, added = len(baseline.cells.keys() - pairs.seen), len(pairs.seen - baseline.cells.keys())
     unlike = (*likeness.refusals(run, baseline.facts), *_differences(run, baseline.facts, pairs))
     return Change(tuple(gate for gate in gates if gate.state != "pass"), added, removed, unlike)
 
@@ -164,29 +164,28 @@ def _check_names(tolerances: Mapping[str, float], facts: Facts) -> None:
             raise UnknownName("metric in the baseline", name, (*facts.metrics, SECONDS))
 
 
-def _pair(rows: Iterable[CellRow], baseline: Baseline) -> _Pairs:
-    pairs = _Pairs()
-    for row in rows:
-        key = (row.image, row.noise, row.seed, row.method)
-        pairs.seen.add(key)
-        if baseline.statuses.get(key) != "ok":
+def _pair(marks: Iterable[Mark], baseline: Baseline) -> _Pairs:
+    pairs, metrics = _Pairs(), tuple(baseline.facts.metrics)
+    for mark in marks:
+        pairs.seen.add(mark.key)
+        stored = baseline.cells.get(mark.key)
+        if stored is None or stored.status != "ok":
             continue
-        if row.status != "ok":
-            pairs.failed.append(f"{_words(key)} was ok and is {row.status} now: {row.reason}")
+        if mark.status != "ok":
+            pairs.failed.append(f"{_words(mark.key)} was ok and is {mark.status} now: {mark.reason}")
             continue
-        pairs.other_noise += bool(baseline.noisy.get(key)) and baseline.noisy[key] != row.noisy_digest
-        for metric, before in baseline.cells[key].items():
-            _pair_one(pairs, key, metric, before, row)
+        pairs.other_noise += bool(stored.noisy) and stored.noisy != mark.noisy_digest
+        for metric, before in zip(metrics, stored.values, strict=True):
+            if before is not None:
+                _pair_one(pairs, metric, before, mark)
     return pairs
 
 
-def _pair_one(pairs: _Pairs, key: CellKey, metric: str, before: float | None, row: CellRow) -> None:
+def _pair_one(pairs: _Pairs, metric: str, before: float, mark: Mark) -> None:
     """One score beside its baseline. A metric that cannot be had here is noted; one that went wrong is a regression."""
-    score = row.scores.get(metric)
-    if before is None:
-        return
+    score, key = mark.scores.get(metric), mark.key
     if score is not None and score.value is not None:
-        pairs.groups[row.noise, row.method, metric].append((key, before, score.value))
+        pairs.groups[key[1], key[3], metric].append((key, before, score.value))
     elif score is None or score.status == "skipped":
         pairs.unscored[metric, score.reason if score else "the run was made without it"] += 1
     else:
@@ -218,7 +217,9 @@ def _state(before: float, after: float, direction: str, tolerance: float) -> Sta
 def _lost(baseline: Baseline, seen: set[CellKey], partial: bool) -> list[str]:
     """Cells that the baseline has and the run lacks, in words; a method that is gone altogether is one line."""
     noises, covered = {key[1] for key in seen}, {(key[1], key[3]) for key in seen}
-    lost = [key for key, status in baseline.statuses.items() if status == "ok" and key[1] in noises and key not in seen]
+    lost = [
+        key for key, stored in baseline.cells.items() if stored.status == "ok" and key[1] in noises and key not in seen
+    ]
     gone = {} if partial else {(key[1], key[3]): None for key in lost if (key[1], key[3]) not in covered}
     single = [key for key in lost if (key[1], key[3]) in covered]
     return [
@@ -247,7 +248,7 @@ def _differences(run: Facts, baseline: Facts, pairs: _Pairs) -> tuple[Difference
 
 
 def _notes(results: Results, baseline: Baseline, pairs: _Pairs) -> tuple[str, ...]:
-    known = {key[3] for key in baseline.statuses}
+    known = {key[3] for key in baseline.cells}
     new = sorted({key[3] for key in pairs.seen} - known)
     unscored = [
         f"{metric} was not compared in {count} cells of the baseline: {reason}"

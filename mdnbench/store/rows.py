@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from mdnbench.records import MetricScore, Status
+
+CellKey = tuple[str, str, int, str]  # image, noise, seed and method
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,19 @@ class CellRow:
         """The metric's value, or None where it has none."""
         score = self.scores.get(metric)
         return score.value if score else None
+
+
+class Mark(NamedTuple):
+    """What a check needs of a cell: which it is, what came of it, its noisy image's digest and its scores.
+
+    A tuple and not a dataclass: a check makes one for each of maybe a million cells.
+    """
+
+    key: CellKey
+    status: Status
+    reason: str
+    noisy_digest: str
+    scores: Mapping[str, MetricScore]
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,10 +34,11 @@ def test_a_baseline_comes_back_as_it_was_measured(finished: Results, stem: Path)
     rows = list(finished.rows())
     assert len(found.cells) == len(rows) == 8
     for row in rows:
-        key = (row.image, row.noise, row.seed, row.method)
-        assert found.statuses[key] == "ok"
-        assert found.cells[key] == {"psnr": row.value("psnr"), "ssim": row.value("ssim")}
-        assert found.noisy[key] == row.noisy_digest
+        stored = found.cells[row.image, row.noise, row.seed, row.method]
+        assert (stored.status, stored.noisy) == ("ok", row.noisy_digest)
+        assert dict(zip(found.facts.metrics, stored.values, strict=True)) == {
+            "psnr": row.value("psnr"), "ssim": row.value("ssim"),
+        }  # fmt: skip
     facts = found.facts
     assert (facts.dataset, facts.protocol, facts.noise_info, facts.device) == ("sk12", "standard", "known", "cpu")
     assert facts.dataset_digest == finished.run.facts["dataset_digest"]
@@ -140,4 +141,4 @@ def test_values_are_read_as_they_are(stem: Path, text: str, value: Any) -> None:
     with stem.with_suffix(".csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(lines)
     first = next(iter(baselines.read(stem).cells.values()))
-    assert first["psnr"] == value
+    assert first.values[0] == value
