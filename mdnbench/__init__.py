@@ -9,13 +9,26 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # so that plugins are checked against the real types
+if TYPE_CHECKING:  # so that callers and plugins are checked against the real types
+    from mdnbench.api import check as check
+    from mdnbench.api import claims as claims
+    from mdnbench.api import compare as compare
+    from mdnbench.api import open_run as open_run
+    from mdnbench.api import plan as plan
+    from mdnbench.api import report as report
+    from mdnbench.api import rescore as rescore
+    from mdnbench.api import run as run
+    from mdnbench.api import train as train
+    from mdnbench.api import write_baseline as write_baseline
     from mdnbench.cells.adapters import numpy_denoiser as numpy_denoiser
     from mdnbench.errors import MdnbenchError as MdnbenchError
     from mdnbench.errors import Unavailable as Unavailable
     from mdnbench.hookspecs import hookimpl as hookimpl
+    from mdnbench.listener import Listener as Listener
     from mdnbench.names import Option as Option
+    from mdnbench.notebook import Results as Results
     from mdnbench.records import NoiseInfo as NoiseInfo
+    from mdnbench.request import Request as Request
     from mdnbench.specs import DataFile as DataFile
     from mdnbench.specs import DatasetSpec as DatasetSpec
     from mdnbench.specs import DenoiserSpec as DenoiserSpec
@@ -24,6 +37,10 @@ if TYPE_CHECKING:  # so that plugins are checked against the real types
     from mdnbench.specs import NoiseSpec as NoiseSpec
     from mdnbench.specs import ReporterSpec as ReporterSpec
     from mdnbench.specs import Trainable as Trainable
+    from mdnbench.wrappers.deepinv_model import wrap_deepinv as wrap_deepinv
+    from mdnbench.wrappers.numpy_function import wrap_numpy as wrap_numpy
+    from mdnbench.wrappers.onnx_file import wrap_onnx as wrap_onnx
+    from mdnbench.wrappers.torch_module import wrap_torch as wrap_torch
 
 __version__ = "0.1.0"
 
@@ -42,9 +59,13 @@ _HOMES = {
     "Unavailable": "mdnbench.errors",
     "MdnbenchError": "mdnbench.errors",
     "numpy_denoiser": "mdnbench.cells.adapters",
+    "wrap_deepinv": "mdnbench.wrappers.deepinv_model",
+    "wrap_numpy": "mdnbench.wrappers.numpy_function",
+    "wrap_onnx": "mdnbench.wrappers.onnx_file",
+    "wrap_torch": "mdnbench.wrappers.torch_module",
     "Listener": "mdnbench.listener",
     "Request": "mdnbench.request",
-    "Results": "mdnbench.results",
+    "Results": "mdnbench.notebook",
     "check": "mdnbench.api",
     "claims": "mdnbench.api",
     "compare": "mdnbench.api",

@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from mdnbench import paths, planning, registry, request, results, workspace
 from mdnbench.errors import DataMissing, Interrupted, MdnbenchError, NothingToDo, Unavailable
 from mdnbench.listener import Listener
+from mdnbench.notebook import Results
 from mdnbench.planning import Plan
 from mdnbench.registry import Registry
-from mdnbench.request import Request
-from mdnbench.results import Results
+from mdnbench.request import Keys, Request, RunKeys
 from mdnbench.specs import MetricSpec
 from mdnbench.store import Store, open_store
 
@@ -33,7 +33,7 @@ Names = str | Sequence[str]
 RUN_FILES = ("md", "csv", "json")
 
 
-def plan(asked: Request | None = None, *, plugins: Iterable[str | Path] = (), **keys: Any) -> Plan:
+def plan(asked: Request | None = None, *, plugins: Iterable[str | Path] = (), **keys: Unpack[Keys]) -> Plan:
     """What a run would do: names looked up, data at hand, nothing computed. Takes the keys of `run`."""
     wanted = asked or request.from_values(keys, "the request")
     loaded = registry.load((*wanted.plugins, *plugins))
@@ -48,7 +48,11 @@ def outlook(planned: Plan, *, workspace_folder: Path | None = None) -> dict[str,
 
 
 def run(
-    asked: Request | None = None, *, workspace_folder: Path | None = None, listener: Listener | None = None, **keys: Any
+    asked: Request | None = None,
+    *,
+    workspace_folder: Path | None = None,
+    listener: Listener | None = None,
+    **keys: Unpack[RunKeys],
 ) -> Results:
     """Run a matrix of methods over images and noises, and return its results.
 
@@ -167,11 +171,12 @@ def find_leaks(train_set: str, test_set: str, *, pictures: Path | None = None) -
 
 def open_run(name: str, *, workspace_folder: Path | None = None) -> Results:
     """The results of an earlier run, by name or by its folder's path."""
-    return results.find(workspace.locate(workspace_folder), name)
+    found = results.find(workspace.locate(workspace_folder), name)
+    return Results(found.store, found.name, found.folder)
 
 
 def report(
-    found: Results, formats: Iterable[str], *, folder: Path | None = None, plugins: Iterable[str | Path] = ()
+    found: results.Results, formats: Iterable[str], *, folder: Path | None = None, plugins: Iterable[str | Path] = ()
 ) -> list[Path]:
     """Write a run's results down in the named formats, as `md` or `html[limit=6]`; the paths of what was written.
 
@@ -186,7 +191,7 @@ def report(
 
 
 def check(
-    found: Results,
+    found: results.Results,
     baseline: Path,
     *,
     tolerances: Mapping[str, float] | None = None,
@@ -203,7 +208,7 @@ def check(
     return regression.compare(found, baselines.read(baseline), tolerances or {}, partial=partial, timing=timing)
 
 
-def baseline_change(found: Results, baseline: Path) -> Change | None:
+def baseline_change(found: results.Results, baseline: Path) -> Change | None:
     """What `write_baseline` would change there; None where there is no baseline yet."""
     from mdnbench import regression
     from mdnbench.regression import baselines
@@ -211,14 +216,16 @@ def baseline_change(found: Results, baseline: Path) -> Change | None:
     return regression.changes(found, baselines.read(baseline)) if baselines.exists(baseline) else None
 
 
-def write_baseline(found: Results, baseline: Path) -> Path:
+def write_baseline(found: results.Results, baseline: Path) -> Path:
     """Write a run as a baseline: BASELINE.csv and BASELINE.toml."""
     from mdnbench.regression import baselines
 
     return baselines.write(found, baseline)
 
 
-def compare(found: Results, *others: Results, metrics: Iterable[str] = (), against: str = "") -> Comparison:
+def compare(
+    found: results.Results, *others: results.Results, metrics: Iterable[str] = (), against: str = ""
+) -> Comparison:
     """Compare the methods of a run, or of several runs, image by image: intervals, paired differences, tests.
 
     With `against`, only the pairs with that method are made, and corrected as such.
@@ -228,7 +235,7 @@ def compare(found: Results, *others: Results, metrics: Iterable[str] = (), again
     return statistics.compare((found, *others), metrics=tuple(metrics), against=against)
 
 
-def claims(found: Results, *, references: Iterable[Path] = ()) -> Claims:
+def claims(found: results.Results, *, references: Iterable[Path] = ()) -> Claims:
     """Set a run's numbers beside published and claimed ones; `references` are CSV files of more of them."""
     from mdnbench import published
     from mdnbench.references import read
@@ -237,7 +244,7 @@ def claims(found: Results, *, references: Iterable[Path] = ()) -> Claims:
 
 
 def rescore(
-    found: Results,
+    found: results.Results,
     scoring: Iterable[str] = ("all",),
     *,
     dataset: str = "",
@@ -338,7 +345,7 @@ def _timing(planned: Plan, found: Results, listener: Listener) -> dict[str, Any]
     return session.record_for(planned, found, listener)
 
 
-def _write(found: Results, known: Registry, record: Mapping[str, Any] | None, listener: Listener) -> None:
+def _write(found: results.Results, known: Registry, record: Mapping[str, Any] | None, listener: Listener) -> None:
     """Write the run's files: timing first, because the tables show it."""
     import json
 

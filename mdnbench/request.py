@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from mdnbench import tomlfile
 from mdnbench.errors import BadOption
 from mdnbench.records import Source
+
+KeepImages = Literal["first-seed", "all", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,7 @@ class Request:
     timing: bool = True
     timeout: float = 600.0
     memory: float = 0.0
-    keep_images: Literal["first-seed", "all", "none"] = "first-seed"
+    keep_images: KeepImages = "first-seed"
     train_budget: float = 10.0
     plugins: tuple[str, ...] = ()
 
@@ -61,6 +63,35 @@ class Request:
     def noises(self) -> tuple[str, ...]:
         """All noises asked for, as text; `sigma` is short for Gaussian ones."""
         return (*self.noise, *(f"gaussian:sigma={level!r}" for level in self.sigma))
+
+
+class Keys(TypedDict, total=False):
+    """The keys as keywords, for type checkers and editors: a lone value stands for a list."""
+
+    methods: str | Sequence[str]
+    noise: str | Sequence[str]
+    sigma: float | Sequence[float]
+    dataset: str
+    images: str | Sequence[str]
+    metrics: str | Sequence[str]
+    seeds: int
+    protocol: str
+    noise_info: Source
+    device: str
+    jobs: int
+    out: str
+    fresh: bool
+    timing: bool
+    timeout: float
+    memory: float
+    keep_images: KeepImages
+    train_budget: float
+
+
+class RunKeys(Keys, total=False):
+    """The keys of `run`: plugin files too."""
+
+    plugins: Sequence[str | Path]
 
 
 def from_values(values: Mapping[str, Any], where: str) -> Request:

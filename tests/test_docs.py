@@ -383,10 +383,14 @@ def test_the_errors_are_those_listed() -> None:
 def test_what_results_hold_is_listed() -> None:
     """Every public attribute of Results stands on the page, and no other does."""
     cells = [cell[0] for cell in rows(section(page("api"), "Results"))[1:]]
-    listed = {name.strip().removesuffix("()") for cell in cells for name in cell.split(",")}
-    public = {name for name in vars(mdnbench.Results) if not name.startswith("_")}
+    bare = [cell.partition("(")[0] if "=" in cell else cell.replace("()", "") for cell in cells]
+    listed = {name.strip() for cell in bare for name in cell.split(",")}
+    public = {name for name in dir(mdnbench.Results) if not name.startswith("_")}
     assert listed - {"name", "folder", "tally"} <= public
     assert public - listed <= {"columns"}
+    for name in ("table", "compare", "show"):
+        arguments = _bare(getattr(mdnbench.Results, name)).replace("(self, ", "(")
+        assert f"| `{name}{arguments}` |" in page("api"), f"docs/api.md lacks {name}{arguments}"
     assert {"noise", "method", "means", "seconds", "ok", "total", "problems", "infinite"} <= {
         field.name for field in dataclasses.fields(MeanRow)
     }

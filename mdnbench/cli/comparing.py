@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,10 +10,7 @@ from mdnbench.cli import options as o
 from mdnbench.names import split_list
 
 if TYPE_CHECKING:
-    from mdnbench.statistics import Comparison, Family
-    from mdnbench.statistics.paired import Pair
-
-SHOWN = 15  # pairs; beyond, only those with the best method
+    from mdnbench.statistics import Comparison
 
 
 def compare(
@@ -41,64 +38,17 @@ def compare(
 
 def _draw(found: Comparison, *, all_pairs: bool) -> None:
     from mdnbench import statistics
+    from mdnbench.cli import draw
+    from mdnbench.statistics import texts
 
-    typer.echo(f"{', '.join(found.runs)} · data {found.dataset} · protocol {found.protocol}")
+    typer.echo(texts.heading(found))
     for family in found.families:
         typer.echo(f"\n{family.noise} · {family.column.title}")
-        _draw_means(family)
-        _draw_pairs(family, all_pairs=all_pairs)
+        shown = texts.pairs_shown(family, all_pairs=all_pairs)
+        for table in (texts.means(family), texts.records(family), texts.pairs(family, shown)):
+            if table.rows:
+                draw.table(*table)
+        if len(shown) < len(family.pairs):
+            typer.echo(f"… and {len(family.pairs) - len(shown)} more pairs (--all-pairs shows them)")
         for sentence in statistics.sentences(family):
             typer.echo(sentence)
-
-
-def _draw_means(family: Family) -> None:
-    """The means with their intervals, then who won, tied and lost how often against whom, over the cells."""
-    from mdnbench.cli import draw
-
-    numbered = [(str(index), mean) for index, mean in enumerate(family.means, start=1)]
-    rows = [
-        (number, mean.method, family.column.show(mean.mean), _interval(family, mean.low, mean.high), mean.cells)
-        for number, mean in numbered
-    ]
-    draw.table(("", "Method", "Mean", "95 %", "Cells"), rows)
-    records = [
-        (number, mean.method, *(family.record(mean.method, other.method) or "·" for other in family.means))
-        for number, mean in numbered
-    ]
-    if family.pairs:
-        draw.table(("", "Wins/ties/losses", *(f"vs {number}" for number, _ in numbered)), records)
-
-
-def _draw_pairs(family: Family, *, all_pairs: bool) -> None:
-    from mdnbench.cli import draw
-
-    best = family.means[0].method
-    shown = [
-        pair for pair in family.pairs if all_pairs or len(family.pairs) <= SHOWN or best in (pair.first, pair.second)
-    ]
-    if not shown:
-        return
-    titles = ("First", "Second", "Difference", "95 %", "p (Holm)", "", "Detectable")
-    draw.table(titles, [_texts(family, pair) for pair in shown])
-    if len(shown) < len(family.pairs):
-        typer.echo(f"… and {len(family.pairs) - len(shown)} more pairs (--all-pairs shows them)")
-
-
-def _texts(family: Family, pair: Pair) -> tuple[Any, ...]:
-    digits = family.column.digits + 1
-    return (
-        pair.first, pair.second, f"{pair.difference:+.{digits}f}", _interval(family, pair.low, pair.high, signed=True),
-        _p(pair.p_holm), "*" if pair.significant else "",
-        "–" if pair.detectable is None else f"{pair.detectable:.{digits}f}",
-    )  # fmt: skip
-
-
-def _interval(family: Family, low: float | None, high: float | None, *, signed: bool = False) -> str:
-    if low is None or high is None:
-        return "–"
-    digits = family.column.digits + signed
-    return f"{low:{'+' if signed else ''}.{digits}f} to {high:{'+' if signed else ''}.{digits}f}"
-
-
-def _p(value: float | None) -> str:
-    return "–" if value is None else "<0.0001" if value < 0.0001 else f"{value:.2g}"

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from mdnbench.errors import NothingToDo, UnknownName
 from mdnbench.regression import likeness
 from mdnbench.regression.baselines import facts_of
-from mdnbench.results import tables
-from mdnbench.statistics import bootstrap, paired
+from mdnbench.results import markup, tables
+from mdnbench.statistics import bootstrap, paired, texts
 from mdnbench.statistics.paired import Pair
 from mdnbench.store import cube
 from mdnbench.store.cube import ScoreCube
@@ -73,6 +73,19 @@ class Comparison:
     dataset: str
     protocol: str
     families: tuple[Family, ...]
+
+    def _repr_html_(self) -> str:
+        """The comparison as a notebook shows it."""
+        parts = [markup.paragraph(texts.heading(self))]
+        for family in self.families:
+            shown = texts.pairs_shown(family)
+            captions = (f"{family.noise} · {family.column.title}", "", "")
+            found = (texts.means(family), texts.records(family), texts.pairs(family, shown))
+            parts += [
+                markup.grid(*each, caption=above) for each, above in zip(found, captions, strict=True) if each.rows
+            ]
+            parts += map(markup.paragraph, sentences(family))
+        return markup.block(parts)
 
 
 def compare(found: Sequence[Results], *, metrics: Collection[str] = (), against: str = "") -> Comparison:

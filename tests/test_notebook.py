@@ -1,0 +1,184 @@
+"""Results as a notebook has them: tables as HTML and pandas, comparisons, and figures of real images."""
+
+from __future__ import annotations
+
+import ast
+import typing
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mdnbench
+from mdnbench import errors, request
+from mdnbench.digests import of_pixels
+from mdnbench.results import cuts, markup
+from mdnbench.results.pictures import Darkroom, Subject
+
+STRONG, WEAK = "gaussian:sigma=50", "gaussian:sigma=25"
+
+
+class Texts(HTMLParser):
+    """The texts of a piece of HTML by element, and every element's name."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.path: list[str] = []
+        self.tags: set[str] = set()
+        self.found: list[tuple[str, str]] = []
+        self.feed(html)
+        assert self.path == [], "every element is closed"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Go in."""
+        self.path.append(tag)
+        self.tags.add(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Go out."""
+        assert self.path.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        """Note a text with the element that holds it."""
+        if data.strip() and self.path[-1] != "style":
+            self.found.append((self.path[-1], data.strip()))
+
+
+def test_everything_offered_has_its_real_type() -> None:
+    """Each name of the package is imported from the same home for type checkers as at run time."""
+    tree = ast.parse(Path(mdnbench.__file__).read_text(encoding="utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    typed = {
+        alias.asname: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    assert typed == mdnbench._HOMES
+
+
+def test_the_typed_keywords_of_run_are_the_keys_of_a_request() -> None:
+    """What an editor offers for `run(` is what a request takes."""
+    assert set(typing.get_type_hints(request.RunKeys)) == set(typing.get_type_hints(request.Request))
+    assert set(typing.get_type_hints(request.Keys)) == set(typing.get_type_hints(request.Request)) - {"plugins"}
+
+
+def test_a_table_is_pandas_best_first(finished: mdnbench.Results) -> None:
+    """One noise gives methods by quality with the means of the run; several have the noise as first index."""
+    table = finished.table("gaussian:50")
+    assert list(table.index) == ["median", "noisy"]
+    assert list(table.columns) == ["psnr", "ssim", "seconds", "ok", "total"]
+    means = {(row.noise, row.method): row.means for row in finished.means}
+    assert table.loc["median", "psnr"] == means[STRONG, "median"]["psnr"]
+    both = finished.table()
+    assert both.index.names == ["noise", "method"]
+    assert both.loc[(WEAK, "noisy"), "ssim"] == means[WEAK, "noisy"]["ssim"]
+    with pytest.raises(errors.UnknownName, match="no noise in the run is named 'poisson:peak=30'"):
+        finished.table("poisson:30")
+
+
+def test_results_show_their_tables(finished: mdnbench.Results) -> None:
+    """The HTML holds what stands above the tables, both tables with their marks, and loads nothing."""
+    html = finished._repr_html_()
+    texts = Texts(html)
+    for table in finished.tables:
+        assert ("caption", table.noise) in texts.found
+        (psnr, _), best = table.columns, table.lines[0]
+        assert ("b", psnr.show(best.means["psnr"])) in texts.found
+        assert ("u", psnr.show(table.lines[1].means["psnr"])) in texts.found
+    assert any(text.startswith("data sk12 (") for _, text in texts.found)
+    assert texts.tags <= {"div", "style", "p", "table", "caption", "thead", "tbody", "tr", "th", "td", "b", "u"}
+    assert "url(" not in html
+    assert repr(finished) == "<mdnbench.Results 'done': 8 ok; 2 methods, 2 noises, 2 images>"
+
+
+def test_no_text_is_taken_for_markup() -> None:
+    """Names, notes and reasons come from plugins and folders: whatever they hold, it is shown and not obeyed."""
+    nasty = "<script>alert('x')</script>&\x1b[31m"
+    html = markup.block([markup.grid([nasty], [[nasty], [(nasty, "b")]], caption=nasty), markup.paragraph(nasty)])
+    texts = Texts(html)
+    assert "script" not in texts.tags
+    assert [text for _, text in texts.found] == [nasty.replace("\x1b", "\\x1b")] * 5
+
+
+def test_a_comparison_shows_itself(finished: mdnbench.Results) -> None:
+    """The same comparison as from the function, and its HTML has means, records, pairs and the sentences."""
+    found = finished.compare(metrics=["psnr"], against="median")
+    assert found == mdnbench.compare(finished, metrics=["psnr"], against="median")
+    texts = [text for _, text in Texts(found._repr_html_()).found]
+    assert f"{STRONG} · PSNR dB ↑" in texts
+    assert {"Wins/ties/losses", "p (Holm)", "2/0/0"} <= set(texts)
+    assert any(text.startswith("2 images are few.") for text in texts)
+
+
+def drawn(figure: Any) -> dict[str, list[Any]]:
+    """The arrays of a figure by the title that they stand under: whole, then detail."""
+    axes = [axis for axis in figure.axes if axis.images]
+    whole, details = [axis for axis in axes if axis.get_title()], [axis for axis in axes if not axis.get_title()]
+    return {
+        one.get_title(): [np.asarray(one.images[0].get_array()), np.asarray(other.images[0].get_array())]
+        for one, other in zip(whole, details, strict=True)
+    }
+
+
+def test_a_figure_holds_the_pixels_that_were_scored(finished: mdnbench.Results) -> None:
+    """Clean, noisy and each method with its value, best first; the PSNR of the pixels drawn is the value above them."""
+    pictures = drawn(finished.show("02", noise="gaussian:50"))
+    titles = list(pictures)
+    assert titles[:2] == ["clean", "noisy"]
+    assert [title.partition("\n")[0] for title in titles[2:]] == ["median", "noisy"]
+    clean = pictures["clean"][0].astype(float)
+    for title in titles[2:]:
+        mse = np.mean((pictures[title][0] - clean) ** 2)
+        assert title.endswith(f"\n{10 * np.log10(255**2 / mse):.2f} dB")
+    assert all(detail.shape == (64, 64) for _, detail in pictures.values())
+
+
+def test_the_detail_is_where_the_outputs_err_most_or_as_asked(finished: mdnbench.Results) -> None:
+    """Without `crop` it is the square of greatest error; with it, that part of the image."""
+    pictures = drawn(finished.show(methods="median"))
+    clean, median = pictures["clean"], next(value for title, value in pictures.items() if title.startswith("median"))
+    left, top, width, height = cuts.hardest(clean[0], {"median": median[0]}, 64)
+    assert (clean[1] == clean[0][top : top + height, left : left + width]).all()
+    own = drawn(finished.show(crop=(10, 20, 50, 40)))["clean"]
+    assert (own[1] == own[0][20:60, 10:60]).all()
+    for wrong in [(0, 0, 0, 10), (-1, 0, 5, 5), (250, 0, 20, 20)]:
+        with pytest.raises(errors.BadOption, match="is not inside the image"):
+            finished.show(crop=wrong)
+
+
+def test_a_figure_is_a_picture_in_any_notebook(finished: mdnbench.Results) -> None:
+    """It brings its own PNG, and matplotlib's current figure is none of its business."""
+    import matplotlib.pyplot as plt
+
+    assert finished.show()._repr_png_().startswith(b"\x89PNG")
+    assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"image": "99"}, "no image of the run is named '99'"),
+        ({"methods": ["bm3d"]}, "no method in the run is named 'bm3d'"),
+        ({"seed": 1}, "seed 1 is not in the run; it has seeds 0 to 0"),
+        ({"noise": "poisson:30"}, "no noise in the run is named 'poisson:peak=30'"),
+    ],
+)
+def test_what_the_run_lacks_is_said(finished: mdnbench.Results, asked: dict[str, Any], message: str) -> None:
+    """A wrong image, method, seed or noise is named, with what there is."""
+    with pytest.raises(errors.UsageError, match=message):
+        finished.show(**asked)
+
+
+def test_outputs_that_were_not_kept_are_named(workspace: Path) -> None:
+    """Clean and noisy images are there all the same, made again to the same bits; the panel says what is missing."""
+    found = mdnbench.run(
+        methods="median", noise="speckle:20", dataset="sk12", images="01", metrics="psnr", timing=False,
+        keep_images="none", out="bare",
+    )  # fmt: skip
+    figure = found.show()
+    assert list(drawn(figure)) == ["clean", "noisy"]
+    assert "this output was not kept" in [text.get_text() for axis in figure.axes for text in axis.texts]
+    (row,) = found.rows()
+    noisy = Darkroom(found).noisy(Subject.of(row))
+    assert noisy is not None
+    assert of_pixels(noisy) == row.noisy_digest
