@@ -26,7 +26,7 @@ PLUGINS = Path(__file__).resolve().parents[1] / "plugins"
 # module finds its place here.
 LAYERS: dict[str, str] = {
     "command line": "__main__ cli",
-    "what a notebook imports": "api",
+    "what a notebook imports": "api notebook",
     "judging": "regression statistics published",
     "doing": "outlook catalogue rescoring engine timing doctor",
     "training": "training",
