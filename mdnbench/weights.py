@@ -208,9 +208,45 @@ def import_weights(spec: DenoiserSpec, path: Path, name: str) -> Weights:
         raise WeightsError(f"{spec.name} takes no published weights.")
     if name in (each.name for each in shipped(spec.trainable)):
         raise BadOption(f"{name!r} is the name of weights that are shipped with {spec.name}; choose another one.")
-    state, options = spec.trainable.convert(_tensors(path))
+    state, options = spec.trainable.convert(tensors_in(path))
     card = Card(spec.name, options, blind=True, source=path.name, source_sha256=digests.of_file(path))
     return save(paths.home() / "weights" / spec.name, name, state, card)
+
+
+def tensors_in(path: Path) -> dict[str, Any]:
+    """The state in a safetensors or PyTorch file, out of the wrapping that some trainers put around it.
+
+    Only tensors are ever unpickled. WeightsError where the file is missing, unsafe or damaged.
+    """
+    try:
+        content = _content(path)
+    except FileNotFoundError:
+        raise WeightsError(f"there is no weights file {path}.") from None
+    except OSError as error:
+        raise WeightsError(f"the weights file {path} cannot be read: {error.strerror}.") from None
+    except Exception:  # a damaged file makes torch raise nearly anything, in words that advise to load it unsafely
+        raise WeightsError(
+            f"the weights file {path} holds more than tensors, or is damaged; nothing in it was run. Ask its authors "
+            "for the tensors alone (a state_dict)."
+        ) from None
+    for wrapping in ("state_dict", "params", "model_state_dict"):
+        if isinstance(content, Mapping) and isinstance(content.get(wrapping), Mapping):
+            content = content[wrapping]
+    if not isinstance(content, Mapping):
+        raise WeightsError(f"the weights file {path} holds {type(content).__name__}, not a table of tensors.")
+    return dict(content)
+
+
+def _content(path: Path) -> Any:
+    import warnings
+
+    import torch
+    from safetensors.torch import load_file
+
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    with warnings.catch_warnings(action="ignore"):  # of pickle protocols: what counts is whether it can be read
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def resolve(spec: DenoiserSpec, method: Named, noise: Named, *, fallback: bool = True) -> Resolved | None:
@@ -249,32 +285,6 @@ def _matching(weights: Weights, method: Named) -> Weights:
         made = ", ".join(f"{key}={value}" for key, value in weights.card.options.items())
         raise WeightsError(f"the weights {weights.name} are of another network ({made}) than {method} asks for.")
     return weights
-
-
-def _tensors(path: Path) -> dict[str, Any]:
-    """The state in a PyTorch file, out of the wrapping that some trainers put around it."""
-    import warnings
-
-    import torch
-
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of pickle protocols: what counts is whether it can be read
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise WeightsError(f"there is no weights file {path}.") from None
-    except OSError as error:
-        raise WeightsError(f"the weights file {path} cannot be read: {error.strerror}.") from None
-    except Exception:  # a damaged file makes torch raise nearly anything, in words that advise to load it unsafely
-        raise WeightsError(
-            f"the weights file {path} holds more than tensors, or is damaged; nothing in it was run. Ask its authors "
-            "for the tensors alone (a state_dict)."
-        ) from None
-    for wrapping in ("state_dict", "params", "model_state_dict"):
-        if isinstance(content, Mapping) and isinstance(content.get(wrapping), Mapping):
-            content = content[wrapping]
-    if not isinstance(content, Mapping):
-        raise WeightsError(f"the weights file {path} holds {type(content).__name__}, not a table of tensors.")
-    return dict(content)
 
 
 def _fits(card: Card, method: Named, only_given: bool = False) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mdnbench.records import NoiseInfo
     from mdnbench.specs import Image
 
 SMALLEST = 8  # pixels; below, the wavelet transform sees little but its own borders
@@ -19,6 +20,11 @@ def estimate_std(noisy: Image) -> float:
     """
     planes = [noisy] if noisy.ndim == 2 else list(noisy.transpose(2, 0, 1))
     return sum(_plane_std(plane) for plane in planes) / len(planes)
+
+
+def told_std(noisy: Image, noise: NoiseInfo) -> float:
+    """The noise's standard deviation as a method is told it, or else as it is estimated from the noisy image."""
+    return estimate_std(noisy) if noise.std is None else noise.std
 
 
 def _plane_std(plane: Any) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import numpy_denoiser
+from mdnbench.cells.estimation import told_std
 from mdnbench_bm3d.anscombe import Anscombe
 from mdnbench_bm3d.engine import Bm3d, load
 from mdnbench_bm3d.impulses import detect, repair
@@ -34,7 +35,7 @@ class Denoiser:
 
         model = known(noise)
         if model is None:
-            return self.bm3d(noisy, _level(noisy, noise))
+            return self.bm3d(noisy, told_std(noisy, noise))
         if not self.impulses or model.density == 0:
             return self._smooth(noisy, model)
         hit, repaired = _fill_in(noisy, model.density)
@@ -58,12 +59,6 @@ def build(options: Mapping[str, Value], device: str, weights: object) -> Denoise
     """The denoiser of a spec; Unavailable without the bm3d package."""
     bm3d = load(str(options["profile"]))
     return numpy_denoiser(Denoiser(bm3d, bool(options["transform"]), bool(options["impulses"])))
-
-
-def _level(noisy: Any, noise: NoiseInfo) -> float:
-    from mdnbench.cells.estimation import estimate_std
-
-    return estimate_std(noisy) if noise.std is None else noise.std
 
 
 def _fill_in(noisy: Any, density: float) -> tuple[Any, Any]:

@@ -83,10 +83,10 @@ def reflected(plane: Any, denoise: Callable[[Any], Any]) -> Any:
 
 def _with_std(denoise: Callable[[Any, float], Any]) -> Denoise:
     """A denoiser that needs the noise's standard deviation, and estimates it where it is not told."""
-    from mdnbench.cells.estimation import estimate_std
+    from mdnbench.cells.estimation import told_std
 
     def function(noisy: Any, noise: NoiseInfo) -> Any:
-        std = estimate_std(noisy) if noise.std is None else noise.std
+        std = told_std(noisy, noise)
         return by_opponent(noisy, lambda plane: denoise(plane, std)) if std > 0 else noisy
 
     return numpy_denoiser(function)

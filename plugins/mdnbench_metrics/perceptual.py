@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import MetricSetting, MetricSpec, Unavailable
+from mdnbench.cells.vision import import_torchvision
 from mdnbench.errors import DataMissing, MdnbenchError
 from mdnbench.specs import Image, Score
 from mdnbench_metrics import backbone
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 REMEMBERED_BYTES = 128 * 2**20
 # On a GPU: no algorithm chosen by a stopwatch, and no convolution with 10-bit mantissas. Without effect on a CPU.
 EXACT: dict[str, Any] = {"enabled": True, "benchmark": False, "deterministic": True, "allow_tf32": False}
-_kept_libraries: list[Any] = []  # torch forgets a declared operator with the library object that declared it
 
 
 def lpips_score(net: str, device: str = "cpu", *, stretched: bool = True) -> Score:
@@ -84,7 +83,7 @@ def _model(net: str) -> Any:
     tensors = backbone.layers(net)
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")  # lpips calls torchvision by names that torchvision calls deprecated
-        _import_torchvision()
+        import_torchvision()
         import lpips
 
         # pnet_rand skips the package's own download; the random layers are replaced in the next lines.
@@ -92,26 +91,6 @@ def _model(net: str) -> Any:
     names = {name: "features." + name.partition(".")[2] for name in model.net.state_dict()}
     model.net.load_state_dict({name: tensors[source] for name, source in names.items()})
     return model.eval().requires_grad_(False)
-
-
-def _import_torchvision() -> None:
-    """Import torchvision even where its compiled operators do not load, as beside a CPU-only torch.
-
-    It then stumbles over two operators that nobody declared. LPIPS uses neither, so declaring them is enough.
-    """
-    import torch
-
-    try:
-        importlib.import_module("torchvision")
-    except RuntimeError as error:
-        if "torchvision::nms" not in str(error):
-            raise
-        operators: Any = torch.library  # untyped
-        library = operators.Library("torchvision", "FRAGMENT")
-        for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        _kept_libraries.append(library)
-        importlib.import_module("torchvision")
 
 
 def _prepare(download: bool, net: str = "alex") -> str | None:
@@ -157,4 +136,5 @@ SPEC = MetricSpec(
         MetricSetting("unstretched", "images fed in [0, 1], not brought to [-1, 1]", _build_unstretched),
     ),
     citation="Zhang, Isola, Efros, Shechtman, Wang: The Unreasonable Effectiveness of Deep Features. CVPR 2018",
+    symmetric=True,
 )

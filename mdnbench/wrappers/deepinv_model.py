@@ -1,0 +1,89 @@
+"""A method from a denoiser of the deepinv library."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Unpack
+
+from mdnbench.cells.vision import import_torchvision
+from mdnbench.digests import of_parts
+from mdnbench.errors import BadOption, Unavailable, UnknownName
+from mdnbench.names import Value
+from mdnbench.wrappers import about as abouts
+from mdnbench.wrappers import files, torch_module
+from mdnbench.wrappers.about import About
+from mdnbench.wrappers.files import WeightsFile
+from mdnbench.wrappers.fitting import Fitting
+
+if TYPE_CHECKING:
+    import torch
+
+    from mdnbench.specs import Denoise, DenoiserSpec
+
+INSTALL = "pip install 'mdnbench[deepinv]'"
+
+
+def wrap_deepinv(
+    name: str,
+    model: str | Callable[..., torch.nn.Module],
+    weights: WeightsFile | None = None,
+    *,
+    arguments: Mapping[str, Value] | None = None,
+    level_scale: float = 1.0,
+    channels: tuple[int, ...] = (1,),
+    by_channel: bool = False,
+    multiple: int = 1,
+    tile: int = 0,
+    overlap: int = 64,
+    **about: Unpack[About],
+) -> DenoiserSpec:
+    """A method from a denoiser of deepinv: the name of a class in `deepinv.models`, or a function that makes one.
+
+    It is made with `arguments` and the options, and called as `denoiser(noisy, level)`, the level being `level_scale`
+    times the noise's standard deviation on the [0, 1] scale. deepinv would download weights that nothing pins: a class
+    that has trained weights needs a file of them here. The other arguments are those of `wrap_torch`.
+    """
+    fitting, fixed = Fitting(multiple, tile, overlap, by_channel), dict(arguments or {})
+
+    def build(options: Mapping[str, Value], device: str) -> Denoise:
+        given = {**fixed, **options}
+        module = torch_module.load(name, lambda: _made(name, model, given, device, weights is not None), weights)
+        return torch_module.denoiser(module.to(device), _call, "scalar", level_scale, False, fitting)
+
+    kind = model if isinstance(model, str) else getattr(model, "__qualname__", repr(model))
+    digest = "" if weights is None else files.digest_of(weights)
+    return abouts.spec(
+        name, build, wants="std", channels=(1, 3) if by_channel else channels, packages=("deepinv", "torch"),
+        about=about, content=(kind, of_parts(fixed), digest, level_scale, repr(fitting)),
+    )  # fmt: skip
+
+
+def _made(
+    name: str, model: str | Callable[..., torch.nn.Module], given: dict[str, Any], device: str, has_weights: bool
+) -> torch.nn.Module:
+    import_torchvision()
+    try:
+        from deepinv import models
+    except ImportError as error:
+        raise Unavailable(f"deepinv cannot be imported ({error}); install it with: {INSTALL}.") from error
+    if isinstance(model, str):
+        known = [each for each in dir(models) if inspect.isclass(getattr(models, each))]
+        if model not in known:
+            raise UnknownName("class of deepinv.models", model, known)
+    make: Callable[..., Any] = getattr(models, model) if isinstance(model, str) else model
+    takes = inspect.signature(make).parameters
+    if "pretrained" in takes and not has_weights:
+        raise BadOption(f"{name}: {make.__name__} has trained weights, and a file of them must be given: weights=FILE.")
+    if "pretrained" in takes:
+        given = {**given, "pretrained": None}
+    if "device" in takes:
+        given = {"device": device, **given}
+    made: torch.nn.Module = make(**given)
+    return made
+
+
+def _call(module: Any, image: torch.Tensor, level: float) -> Any:
+    if hasattr(module, "restart"):  # iterative ones begin where the last image ended, unless told not to
+        module.restart = True
+    return module(image, level)

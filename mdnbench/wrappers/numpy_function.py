@@ -1,0 +1,64 @@
+"""A method from a function over NumPy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Unpack
+
+from mdnbench.names import Value
+from mdnbench.wrappers import about as abouts
+from mdnbench.wrappers.about import About, Wants
+from mdnbench.wrappers.fitting import Fitting
+
+if TYPE_CHECKING:
+    import torch
+
+    from mdnbench.records import NoiseInfo
+    from mdnbench.specs import Denoise, DenoiserSpec, Image
+
+
+def wrap_numpy(
+    name: str,
+    function: Callable[..., Any],
+    *,
+    wants: Wants = "std",
+    channels: tuple[int, ...] = (1,),
+    by_channel: bool = False,
+    **about: Unpack[About],
+) -> DenoiserSpec:
+    """A method from a function over NumPy arrays: float32 (H, W) or (H, W, 3), nominally in [0, 1]; the same back.
+
+    What the function is called with follows from `wants`: `function(noisy, std, **options)` with the standard deviation
+    on the [0, 1] scale, estimated where it is not told; `function(noisy, noise, **options)` with the NoiseInfo; or
+    `function(noisy, **options)`. With `by_channel` a function for gray images takes colour channel by channel.
+    """
+    fitting = Fitting(by_channel=by_channel)
+
+    def build(options: Mapping[str, Value], device: str) -> Denoise:
+        from mdnbench.cells.adapters import numpy_denoiser
+
+        def denoise(noisy: torch.Tensor, noise: NoiseInfo) -> torch.Tensor:
+            known = _known(noisy, noise, wants)
+            plain = numpy_denoiser(lambda image, _: _called(function, image, known, options))
+            return fitting(noisy, lambda image: plain(image, noise))
+
+        return denoise
+
+    return abouts.spec(
+        name, build, wants=wants, channels=(1, 3) if by_channel else channels, packages=("numpy",), about=about,
+        content=(wants, by_channel),
+    )  # fmt: skip
+
+
+def _known(noisy: torch.Tensor, noise: NoiseInfo, wants: Wants) -> tuple[Any, ...]:
+    """The arguments that tell a function of the noise; one level for all channels."""
+    from mdnbench.cells.adapters import to_numpy
+    from mdnbench.cells.estimation import told_std
+
+    if wants == "std":
+        return (told_std(to_numpy(noisy), noise),)
+    return (noise,) if wants == "noise" else ()
+
+
+def _called(function: Callable[..., Any], image: Image, known: tuple[Any, ...], options: Mapping[str, Value]) -> Any:
+    return function(image, *known, **options)

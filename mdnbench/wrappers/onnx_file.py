@@ -1,0 +1,125 @@
+"""A method from an ONNX file, by onnxruntime on one thread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+from mdnbench.errors import BadFile, Unavailable
+from mdnbench.names import Value
+from mdnbench.wrappers import about as abouts
+from mdnbench.wrappers import files, level
+from mdnbench.wrappers.about import About
+from mdnbench.wrappers.fitting import Fitting, padded
+from mdnbench.wrappers.level import NoiseLevel
+
+if TYPE_CHECKING:
+    import torch
+
+    from mdnbench.records import NoiseInfo
+    from mdnbench.specs import Denoise, DenoiserSpec
+
+INSTALL = "pip install 'mdnbench[deploy]'"
+_TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64"}
+
+
+def wrap_onnx(
+    name: str,
+    file: str | Path,
+    *,
+    noise_level: NoiseLevel = "none",
+    level_scale: float = 1.0,
+    residual: bool = False,
+    channels: tuple[int, ...] = (1,),
+    by_channel: bool = False,
+    multiple: int = 1,
+    tile: int = 0,
+    overlap: int = 64,
+    **about: Unpack[About],
+) -> DenoiserSpec:
+    """A method from an ONNX file, whose first input is the noisy image (1, C, H, W) and whose first output the result.
+
+    The arguments are those of `wrap_torch`; a 'scalar' level is the file's second input. A file that was exported for
+    one size of image takes images of any size in tiles of that size.
+    """
+    path, fitting = Path(file), Fitting(multiple, tile, overlap, by_channel)
+
+    def build(options: Mapping[str, Value], device: str) -> Denoise:
+        network = _Network(_session(files.locate(path, name), device), noise_level)
+        fitted = Fitting(1, network.side, overlap, by_channel) if network.side else fitting
+
+        def denoise(noisy: torch.Tensor, noise: NoiseInfo) -> torch.Tensor:
+            amount = level.of(noisy, noise, noise_level, level_scale)
+            estimate = fitted(noisy, lambda image: padded(image, 1, lambda each: network(each, amount), network.side))
+            return noisy - estimate if residual else estimate
+
+        return denoise
+
+    return abouts.spec(
+        name, build, wants=level.wants(noise_level), channels=(1, 3) if by_channel else channels,
+        packages=("onnxruntime",), about=about,
+        content=(files.onnx_digest(path), noise_level, level_scale, residual, repr(fitting)),
+    )  # fmt: skip
+
+
+class _Network:
+    """A session as a function of an image (1, C, H, W) and a noise level."""
+
+    def __init__(self, session: Any, noise_level: NoiseLevel) -> None:
+        self._session, self._noise_level = session, noise_level
+        self._inputs = session.get_inputs()
+        wanted = 2 if noise_level == "scalar" else 1
+        if len(self._inputs) != wanted:
+            names = ", ".join(each.name for each in self._inputs)
+            raise BadFile(
+                f"the ONNX file has {len(self._inputs)} inputs ({names}); noise_level={noise_level!r} is for {wanted}: "
+                "the image, and for 'scalar' the level after it."
+            )
+        self.side = self._fixed_side()
+
+    def __call__(self, image: torch.Tensor, amount: float) -> torch.Tensor:
+        import numpy as np
+        import torch
+
+        image = level.with_plane(image, amount) if self._noise_level == "plane" else image
+        given = [image.cpu().numpy(), *([np.float32(amount)] if self._noise_level == "scalar" else [])]
+        feeds = {each.name: _shaped(value, each) for each, value in zip(self._inputs, given, strict=True)}
+        (output, *_) = self._session.run(None, feeds)
+        return torch.from_numpy(np.array(output, dtype=np.float32)).to(image.device)
+
+    def _fixed_side(self) -> int:
+        """The side of the images that the file was exported for, 0 where it takes any; BadFile for oblong ones."""
+        height, width = self._inputs[0].shape[-2:]
+        if not isinstance(height, int) and not isinstance(width, int):
+            return 0
+        if height != width:
+            raise BadFile(f"the ONNX file takes images of {width}x{height} alone; export it for any size, or square.")
+        return int(height)
+
+
+def _shaped(value: Any, wanted: Any) -> Any:
+    """A value in the type that the file's input has; a number in as many axes of length one."""
+    import numpy as np
+
+    array = np.asarray(value, dtype=_TYPES.get(wanted.type, "float32"))
+    return array if array.ndim else array.reshape([1] * len(wanted.shape))
+
+
+def _session(path: Path, device: str) -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise Unavailable(f"onnxruntime cannot be imported ({error}); install it with: {INSTALL}.") from error
+    providers = ["CPUExecutionProvider"] if device == "cpu" else ["CUDAExecutionProvider"]
+    if providers[0] not in onnxruntime.get_available_providers():
+        raise Unavailable("this onnxruntime computes on the CPU alone; use --device cpu, or install onnxruntime-gpu.")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.use_deterministic_compute = True
+    options.log_severity_level = 3  # errors: they are raised as well, and stderr is for people
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=providers)
+    except Exception as error:  # onnxruntime's own classes, one for each of its status codes
+        reason = " ".join(str(error).split())[:400]
+        raise BadFile(f"the ONNX file {path} cannot be read: {reason}") from None
