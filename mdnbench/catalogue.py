@@ -31,6 +31,21 @@ def listing(kind: str, plugins: Iterable[Path]) -> dict[str, list[dict[str, Any]
     return found
 
 
+def words(kind: str) -> dict[str, str]:
+    """The names of a kind with their summaries, as the Tab key offers them: `learned` methods and `kinds` too.
+
+    Runs are those of the workspace's folder; the store is not opened, for a key must be quick and must change nothing.
+    """
+    if kind == "kinds":
+        return dict.fromkeys((*KINDS, "all"), "")
+    if kind == "runs":
+        return {path.parent.name: "" for path in sorted(workspace.locate().glob("runs/*/run.json"))}
+    known = registry.load()
+    if kind == "learned":
+        return {name: spec.summary for name, spec in known.denoisers.items() if spec.trainable}
+    return {each["name"].partition(" ")[0]: each["summary"] for each in _names(kind, known)}
+
+
 def describe(name: str, plugins: Iterable[Path]) -> dict[str, Any]:
     """Everything that is known of a name, of whatever kind."""
     known = registry.load(plugins)

@@ -18,7 +18,7 @@ TITLES = ("Method", "Called", "Metric", "Image", "Printed", "Measured", "Change"
 
 
 def claims(
-    name: Annotated[str, typer.Argument(help="A run's name, or its folder.")],
+    name: o.RunName,
     references: Annotated[
         list[Path] | None, typer.Option(help="A CSV file of more published numbers; repeatable.")
     ] = None,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mdnbench.cli import completing as tab
 from mdnbench.cli import options as o
 from mdnbench.names import split_list
 
@@ -14,9 +15,20 @@ if TYPE_CHECKING:
 
 
 def compare(
-    runs: Annotated[list[str], typer.Argument(help="A run's name or folder; several are compared with each other.")],
-    metrics: Annotated[str | None, typer.Option(help="Only these metrics, by comma. [default: the run's]")] = None,
-    against: Annotated[str | None, typer.Option(help="Only pairs with this method, corrected as such.")] = None,
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            help="A run's name or folder; several are compared with each other.", autocompletion=tab.one("runs")
+        ),
+    ],
+    metrics: Annotated[
+        str | None,
+        typer.Option(help="Only these metrics, by comma. [default: the run's]", autocompletion=tab.several("metrics")),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(help="Only pairs with this method, corrected as such.", autocompletion=tab.one("methods")),
+    ] = None,
     all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Show every pair, however many.")] = False,
     json: o.Json = False,
 ) -> None:

@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
+from mdnbench.cli import completing as tab
 from mdnbench.cli import options as o
 
 data = typer.Typer(help="Data sets.", no_args_is_help=True)
 
-Names = Annotated[list[str], typer.Argument(help="Data sets by name.")]
+Names = Annotated[list[str], typer.Argument(help="Data sets by name.", autocompletion=tab.one("datasets"))]
 
 
 @data.command()
@@ -42,8 +43,8 @@ def verify(names: Names, json: o.Json = False) -> None:
 
 @data.command()
 def leaks(
-    train: Annotated[str, typer.Option(help="The training set.")] = "bsd400",
-    test: Annotated[str, typer.Option(help="The test set.")] = "set12",
+    train: Annotated[str, typer.Option(help="The training set.", autocompletion=tab.one("datasets"))] = "bsd400",
+    test: Annotated[str, typer.Option(help="The test set.", autocompletion=tab.one("datasets"))] = "set12",
     pictures: Annotated[Path | None, typer.Option(help="A folder for pictures of the pairs.")] = None,
     json: o.Json = False,
 ) -> None:

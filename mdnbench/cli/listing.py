@@ -6,12 +6,18 @@ from typing import Annotated
 
 import typer
 
+from mdnbench.cli import completing as tab
 from mdnbench.cli import options as o
+
+LISTED = ("methods", "noises", "datasets", "metrics", "protocols", "reporters")  # what `describe` knows
 
 
 def list_names(
     kind: Annotated[
-        str, typer.Argument(help="methods, noises, datasets, metrics, protocols, reporters, runs.")
+        str,
+        typer.Argument(
+            help="methods, noises, datasets, metrics, protocols, reporters, runs.", autocompletion=tab.one("kinds")
+        ),
     ] = "all",
     plugin: o.Plugin = None,
     json: o.Json = False,
@@ -28,7 +34,9 @@ def list_names(
 
 
 def describe(
-    name: Annotated[str, typer.Argument(help="The name of anything that `mdnbench list` shows.")],
+    name: Annotated[
+        str, typer.Argument(help="The name of anything that `mdnbench list` shows.", autocompletion=tab.one(*LISTED))
+    ],
     plugin: o.Plugin = None,
     json: o.Json = False,
 ) -> None:

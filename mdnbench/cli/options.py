@@ -8,28 +8,55 @@ from typing import Annotated, Any
 
 import typer
 
+from mdnbench.cli import completing as tab
 from mdnbench.errors import BadOption
 from mdnbench.names import split_list
 
 PlanFile = Annotated[Path | None, typer.Argument(help="A plan file (TOML) with the same keys; what is said here wins.")]
 Methods = Annotated[
-    str | None, typer.Option(help="Denoisers, by comma: all, or bm3d,dncnn, or bm3d[profile=lc]. [default: all]")
+    str | None,
+    typer.Option(
+        help="Denoisers, by comma: all, or bm3d,dncnn, or bm3d[profile=lc]. [default: all]",
+        autocompletion=tab.several("methods"),
+    ),
 ]
-Noise = Annotated[list[str] | None, typer.Option(help="A noise, as gaussian:25 or mixed:sigma=25,peak=60; repeatable.")]
+Noise = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A noise, as gaussian:25 or mixed:sigma=25,peak=60; repeatable.", autocompletion=tab.one("noises")
+    ),
+]
 Sigma = Annotated[str | None, typer.Option(help="Short for Gaussian noises, 0 to 255, by comma: 15,25,50.")]
 Dataset = Annotated[
-    str | None, typer.Option(help="A data set or a folder of images. [default: set12, or sk12 where it cannot be had]")
+    str | None,
+    typer.Option(
+        help="A data set or a folder of images. [default: set12, or sk12 where it cannot be had]",
+        autocompletion=tab.one("datasets"),
+    ),
 ]
 Images = Annotated[str | None, typer.Option(help="Only these images of it, by comma. [default: all]")]
-Metrics = Annotated[str | None, typer.Option(help="Metrics, by comma. [default: all]")]
+Metrics = Annotated[
+    str | None, typer.Option(help="Metrics, by comma. [default: all]", autocompletion=tab.several("metrics"))
+]
 Seeds = Annotated[int | None, typer.Option(help="Noise realisations per image. [default: 1]")]
 Protocol = Annotated[
-    str | None, typer.Option(help="standard, float, clipped, masked-paper, or FILE.toml. [default: standard]")
+    str | None,
+    typer.Option(
+        help="standard, float, clipped, masked-paper, or FILE.toml. [default: standard]",
+        autocompletion=tab.one("protocols"),
+    ),
 ]
 NoiseInfo = Annotated[
-    str | None, typer.Option(help="What methods are told of the noise: known, estimated, withheld. [default: known]")
+    str | None,
+    typer.Option(
+        help="What methods are told of the noise: known, estimated, withheld. [default: known]",
+        autocompletion=tab.choice("known", "estimated", "withheld"),
+    ),
 ]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda or auto. [default: auto]")]
+Device = Annotated[
+    str | None,
+    typer.Option(help="cpu, cuda or auto. [default: auto]", autocompletion=tab.choice("auto", "cpu", "cuda")),
+]
 Jobs = Annotated[int | None, typer.Option(help="Workers. [default: one per core]")]
 Out = Annotated[str | None, typer.Option(help="The run's name, or a folder for its files.")]
 Fresh = Annotated[bool | None, typer.Option("--fresh", help="Compute everything again.")]
@@ -37,10 +64,15 @@ NoTiming = Annotated[bool | None, typer.Option("--no-timing", help="Leave the ti
 Timeout = Annotated[float | None, typer.Option(help="Seconds that a cell may take. [default: 600]")]
 Memory = Annotated[float | None, typer.Option(help="GiB that a worker may hold; 0 is no limit. [default: 0]")]
 KeepImages = Annotated[
-    str | None, typer.Option(help="Which outputs to keep: first-seed, all, none. [default: first-seed]")
+    str | None,
+    typer.Option(
+        help="Which outputs to keep: first-seed, all, none. [default: first-seed]",
+        autocompletion=tab.choice("first-seed", "all", "none"),
+    ),
 ]
 TrainBudget = Annotated[float | None, typer.Option(help="Minutes for each training that a run needs. [default: 10]")]
 Plugin = Annotated[list[Path] | None, typer.Option(help="A plugin in a Python file; repeatable.")]
+RunName = Annotated[str, typer.Argument(help="A run's name, or its folder.", autocompletion=tab.one("runs"))]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 LISTS = ("methods", "images", "metrics")

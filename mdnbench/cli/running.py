@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mdnbench.cli import completing as tab
 from mdnbench.cli import options as o
 
 
@@ -59,8 +60,11 @@ def plan(
 
 
 def report(
-    name: Annotated[str, typer.Argument(help="A run's name, or its folder.")],
-    to: Annotated[str, typer.Option(help="Formats, by comma; `mdnbench list` shows them.")] = "md",
+    name: o.RunName,
+    to: Annotated[
+        str,
+        typer.Option(help="Formats, by comma; `mdnbench list` shows them.", autocompletion=tab.several("reporters")),
+    ] = "md",
     out: Annotated[str | None, typer.Option(help="The folder to write to. [default: the run's own]")] = None,
     plugin: o.Plugin = None,
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mdnbench.cli import completing as tab
 from mdnbench.cli import options as o
 from mdnbench.errors import BadOption
 
@@ -14,7 +15,10 @@ weights = typer.Typer(help="Weights of learned methods.", no_args_is_help=True)
 
 
 def train(
-    method: Annotated[str, typer.Argument(help="A learned method, as masked-unet or unet[size=large].")],
+    method: Annotated[
+        str,
+        typer.Argument(help="A learned method, as masked-unet or unet[size=large].", autocompletion=tab.one("learned")),
+    ],
     recipe: Annotated[str, typer.Option(help="A recipe's name, or FILE.toml.")] = "best",
     minutes: Annotated[float | None, typer.Option(help="The budget in minutes. [default: the recipe's]")] = None,
     steps: Annotated[int | None, typer.Option(help="The budget in steps.")] = None,
@@ -45,7 +49,7 @@ def train(
 
 @weights.command("list")
 def list_weights(
-    method: Annotated[str | None, typer.Argument(help="Only this method's.")] = None,
+    method: Annotated[str | None, typer.Argument(help="Only this method's.", autocompletion=tab.one("learned"))] = None,
     plugin: o.Plugin = None,
     json: o.Json = False,
 ) -> None:
@@ -64,7 +68,9 @@ def list_weights(
 
 @weights.command("import")
 def import_weights(
-    method: Annotated[str, typer.Argument(help="The learned method that they are for.")],
+    method: Annotated[
+        str, typer.Argument(help="The learned method that they are for.", autocompletion=tab.one("learned"))
+    ],
     file: Annotated[Path, typer.Argument(help="A PyTorch file (.pth); it is read without running its pickle.")],
     name: Annotated[str, typer.Option(help="The name to use them by: METHOD[weights=NAME].")],
     plugin: o.Plugin = None,
@@ -78,7 +84,7 @@ def import_weights(
 
 @weights.command("export")
 def export_weights(
-    method: Annotated[str, typer.Argument(help="A learned method.")],
+    method: Annotated[str, typer.Argument(help="A learned method.", autocompletion=tab.one("learned"))],
     name: Annotated[str, typer.Argument(help="The weights' name.")],
     to: Annotated[Path, typer.Argument(help="A folder for the safetensors file and its card.")],
     rename: Annotated[str, typer.Option(help="The copy's name. [default: the same]")] = "",
