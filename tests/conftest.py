@@ -8,12 +8,17 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 # Whatever the person who runs the tests has set must not reach them.
 FOREIGN = ("MDNBENCH_PLUGINS", "GITHUB_STEP_SUMMARY", "FORCE_COLOR", "PYTHONWARNINGS")
+CHROMIUM = Path("/usr/bin/chromium")
+CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200", "PYTHONIOENCODING": "utf-8"}
 
 
@@ -96,3 +101,15 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Any:
         methods=["noisy", "median"], noise=["gaussian:50", "gaussian:25"], dataset="sk12", images=["01", "02"],
         metrics=["psnr", "ssim"], timing=False, jobs=1, out="done", workspace_folder=folder / ".mdnbench",
     )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium without a window."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not os.access(CHROMIUM, os.X_OK):
+        pytest.skip(f"there is no browser at {CHROMIUM}")
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=str(CHROMIUM), args=CHROMIUM_ARGUMENTS)
+        yield running
+        running.close()
