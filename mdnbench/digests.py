@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from mdnbench.specs import Image
 
 
+_as_json = json.JSONEncoder(sort_keys=True).encode  # made once: json.dumps would make one for each of a million keys
+
+
 def of_pixels(image: Image) -> str:
     """The digest of an image's shape and float32 pixels."""
     import numpy as np
@@ -28,4 +31,4 @@ def of_file(path: Path) -> str:
 
 def of_parts(*parts: object) -> str:
     """The digest of plain values (text, numbers, lists, tables), independent of how tables are ordered."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+    return hashlib.sha256(_as_json(parts).encode()).hexdigest()

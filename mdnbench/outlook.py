@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,18 @@ from mdnbench.engine import pending
 from mdnbench.planning import Plan, Work
 from mdnbench.store import Store, open_store
 
+CACHE = "PRAGMA cache_size = -65536"  # 64 MiB: keys are hashes, so that each one is looked for elsewhere in the file
+
 
 def of_plan(plan: Plan, workspace: Path, unavailable: dict[str, str]) -> dict[str, Any]:
     """Cells by method and noise, stored and new; trainings; the size of kept images; the estimated wall time."""
     path = workspace / "results.sqlite"
     store = open_store(path) if path.is_file() else None
+    if store:
+        store.connection.execute(CACHE)
     metrics = [name for name in plan.metrics if name not in unavailable]
-    rows = [_row(plan, work, store, metrics) for work in plan.works]
+    paces = _paces(store) if store else {}
+    rows = [_row(plan, work, store, metrics, paces) for work in plan.works]
     known = [row["seconds"] for row in rows if row["seconds"] is not None]
     total = sum(known) / (plan.request.jobs or environment.cores())
     return {
@@ -34,32 +40,34 @@ def of_plan(plan: Plan, workspace: Path, unavailable: dict[str, str]) -> dict[st
     }
 
 
-def _row(plan: Plan, work: Work, store: Store | None, metrics: list[str]) -> dict[str, Any]:
+def _row(plan: Plan, work: Work, store: Store | None, metrics: list[str], paces: Mapping[str, float]) -> dict[str, Any]:
     cells = plan.cells_per_work
     new = cells if store is None else sum(1 for _ in pending.tasks(plan, work, store, metrics, lambda found: None))
     weights = work.weights.name if work.weights else "to be trained" if work.training else "–"
-    seconds = _seconds(store, plan, work, new)
     return {
         "method": work.named.text,
         "noise": work.noise.named.text,
         "cells": cells,
         "stored": 0 if work.skip else cells - new,
         "weights": f"skipped: {work.skip}" if work.skip else weights,
-        "seconds": seconds,
+        "seconds": _seconds(work, new, paces),
         "skip": work.skip,
         "note": work.note,
     }
 
 
-def _seconds(store: Store | None, plan: Plan, work: Work, new: int) -> float | None:
+def _paces(store: Store) -> dict[str, float]:
+    """The mean seconds of a cell that the store holds, by method."""
+    query = "SELECT method, avg(seconds) FROM outputs WHERE status = 'ok' AND seconds IS NOT NULL GROUP BY method"
+    return dict(store.connection.execute(query))
+
+
+def _seconds(work: Work, new: int, paces: Mapping[str, float]) -> float | None:
     """What the new cells are likely to take, from the same method's earlier cells; None where there are none."""
     if work.skip or not new:
         return 0.0
-    if store is None:
-        return None
-    query = "SELECT avg(seconds) FROM outputs WHERE method = ? AND status = 'ok'"
-    mean = store.connection.execute(query, (work.named.text,)).fetchone()[0]
-    return None if mean is None else float(mean) * new
+    pace = paces.get(work.named.text)
+    return None if pace is None else pace * new
 
 
 def _kept_bytes(plan: Plan) -> int:

@@ -24,17 +24,18 @@ def tasks(plan: Plan, work: Work, store: Store, metrics: Collection[str], found:
     An output that is here but lacks a score is only scored again where its image was kept; what is not ok is tried
     again; with `fresh` everything is.
     """
+    rule, needed = plan.protocol.scoring.digest, {name: plan.metrics[name].revision for name in metrics}
     for chunk in _chunks(plan.cells(work)):
-        known = {} if plan.request.fresh else store.outputs([cell.output for _, cell in chunk])
-        scored = store.scored([row.id for row in known.values()], plan.protocol.scoring.digest, plan.revisions)
+        known = {} if plan.request.fresh else store.outputs([cell.output for _, cell in chunk], rule, needed)
         done = []
         for position, cell in chunk:
             row = known.get(cell.output)
-            missing = set(metrics) - scored.get(row.id, set()) if row and row.status == "ok" else set(metrics)
-            if row and row.status == "ok" and not missing:
+            if row and row.status == "ok" and row.scores == len(needed):
                 done.append((position, row.id, cell))
             else:
-                yield _task(plan, work, position, cell, row, tuple(m for m in metrics if m in missing), store.images)
+                here = store.scored([row.id], rule, needed).get(row.id, set()) if row and row.status == "ok" else set()
+                missing = tuple(name for name in metrics if name not in here)
+                yield _task(plan, work, position, cell, row, missing, store.images)
         if done:
             found(done)
 

@@ -7,7 +7,9 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mdnbench.errors import StoreError
@@ -101,11 +103,19 @@ class Store:
 
     # -- outputs and scores ------------------------------------------------------------------------------------
 
-    def outputs(self, keys: Sequence[str]) -> dict[str, StoredOutput]:
-        """Those of the outputs that are here, by key."""
-        marks = ",".join("?" * len(keys))
-        query = f"SELECT key, id, status, output_digest FROM outputs WHERE key IN ({marks})"
-        return {key: StoredOutput(*rest) for key, *rest in self.select(query, keys)}
+    def outputs(
+        self, keys: Sequence[str], rule: str = "", revisions: Mapping[str, str] = MappingProxyType({})
+    ) -> dict[str, StoredOutput]:
+        """Those of the outputs that are here, by key, and how many of these metrics have a value under the rule."""
+        metrics = " OR ".join(["(s.metric = ? AND s.revision = ?)"] * len(revisions)) or "FALSE"
+        query = f"""
+            SELECT o.key, o.id, o.status, o.output_digest, (
+                SELECT count(*) FROM scores s
+                WHERE s.output = o.id AND s.rule = ? AND s.status = 'ok' AND ({metrics}))
+            FROM outputs o WHERE o.key IN ({",".join("?" * len(keys))})
+        """
+        values = [rule, *chain.from_iterable(revisions.items()), *keys]
+        return {key: StoredOutput(*rest) for key, *rest in self.select(query, values)}
 
     def scored(self, ids: Sequence[int], rule: str, revisions: Mapping[str, str]) -> dict[int, set[str]]:
         """For each output, the metrics that have a value under the scoring rule at these revisions."""

@@ -25,11 +25,12 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class StoredOutput:
-    """What the store knows of an output, without its scores."""
+    """What the store knows of an output, and how many of the metrics that were asked for it has a value by."""
 
     id: int
     status: Status
     output_digest: str
+    scores: int
 
 
 @dataclass(frozen=True, slots=True)
