@@ -35,13 +35,18 @@ class UsageError(MdnbenchError):
     exit_code = 2
 
 
+def likeliest(given: str, known: Iterable[str]) -> str:
+    """` Did you mean 'lc'?` with the known text that is nearest to what was given, or nothing where none is near."""
+    close = difflib.get_close_matches(given, list(known), n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
 class UnknownName(UsageError):
     """A name that nothing here bears; the message lists what exists and the likeliest meaning."""
 
     def __init__(self, kind: str, given: str, known: Iterable[str], *, hint: str = "") -> None:
         known = sorted(known)
-        close = difflib.get_close_matches(given, known, n=1, cutoff=0.5)
-        meant = f" Did you mean {close[0]!r}?" if close else ""
+        meant = likeliest(given, known)
         listed = f" Known: {', '.join(known)}." if known else " There are none."
         super().__init__(f"no {kind} is named {given!r}.{meant}{listed}{' ' + hint if hint else ''}")
 

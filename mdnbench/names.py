@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mdnbench.errors import BadOption, BadPlugin, UnknownName
+from mdnbench.errors import BadOption, BadPlugin, UnknownName, likeliest
 
 Value = bool | int | float | str
 
@@ -45,13 +45,15 @@ class Option:
         """The value that `given` (text from a person, or a value from a file) stands for; BadOption if none."""
         value = self._convert(given)
         if value is None or not self._allows(value):
-            raise BadOption(f"{owner}: {self.name}={given} is not allowed; {self.name} takes {self.takes()}.")
+            meant = likeliest(str(given), map(show, self.choices))
+            raise BadOption(f"{owner}: {self.name}={given} is not allowed; {self.name} takes {self.takes()}.{meant}")
         return value
 
     def takes(self) -> str:
         """What the option takes, in words: `one of np, lc`, `a number from 0 to 255`."""
+        unit = f" ({self.unit})" if self.unit else ""
         if self.choices:
-            return "one of " + ", ".join(show(choice) for choice in self.choices)
+            return "one of " + ", ".join(show(choice) for choice in self.choices) + unit
         noun = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[self.type]
         low = None if self.minimum is None else show(float(self.minimum))
         high = None if self.maximum is None else show(float(self.maximum))
@@ -64,7 +66,7 @@ class Option:
                 span = f" of at most {high}"
             case _:
                 span = f" from {low} to {high}"
-        return noun + span + (f" ({self.unit})" if self.unit else "")
+        return noun + span + unit
 
     def _convert(self, given: object) -> Value | None:
         text = str(given).strip()

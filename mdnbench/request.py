@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from mdnbench import tomlfile
+from mdnbench import sweeps, tomlfile
 from mdnbench.errors import BadOption
 from mdnbench.records import Source
 
@@ -65,11 +65,14 @@ class Request:
         return (*self.noise, *(f"gaussian:sigma={level!r}" for level in self.sigma))
 
 
+Swept = str | Sequence[str] | Mapping[str, Mapping[str, Any]]  # a table of options is every combination of their values
+
+
 class Keys(TypedDict, total=False):
     """The keys as keywords, for type checkers and editors: a lone value stands for a list."""
 
-    methods: str | Sequence[str]
-    noise: str | Sequence[str]
+    methods: Swept
+    noise: Swept
     sigma: float | Sequence[float]
     dataset: str
     images: str | Sequence[str]
@@ -95,11 +98,16 @@ class RunKeys(Keys, total=False):
 
 
 def from_values(values: Mapping[str, Any], where: str) -> Request:
-    """A request from a table of keys; unknown keys and wrong types are refused. A lone value stands for a list."""
+    """A request from a table of keys; unknown keys and wrong types are refused.
+
+    A lone value stands for a list, and a table of methods or noises for every combination of their options' values.
+    """
     hints = typing.get_type_hints(Request)
+    tables = [key for key in sweeps.KEYS if isinstance(values.get(key), Mapping)]
+    swept = {key: sweeps.names_in(key, values[key], where) for key in tables}
     table = {
         key: [value] if _is_list(hints.get(key)) and not isinstance(value, (list, tuple)) else value
-        for key, value in values.items()
+        for key, value in {**values, **swept}.items()
     }
     table = {key: list(value) if isinstance(value, tuple) else value for key, value in table.items()}
     return tomlfile.build(Request, table, where)

@@ -30,7 +30,7 @@ LAYERS: dict[str, str] = {
     "judging": "regression statistics published",
     "doing": "outlook catalogue rescoring engine timing doctor",
     "training": "training",
-    "planning": "planning request environment cells weights wrappers store results workspace",
+    "planning": "planning request sweeps environment cells weights wrappers store results workspace",
     "looking up": "registry protocols references data leaks",
     "contract with plugins": "hookspecs specs",
     "ground": "names records errors tomlfile digests paths rng listener stopping",
