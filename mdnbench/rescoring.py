@@ -19,7 +19,7 @@ from mdnbench.engine.tasks import Job, Setup, Task
 from mdnbench.errors import BadFile, DataMissing, NothingToDo, UnknownName
 from mdnbench.names import Named
 from mdnbench.records import Cell, Outcome
-from mdnbench.results.shifts import Shift, shifts_of
+from mdnbench.results.shifts import Shift, Way, shifts_of
 from mdnbench.store import kept
 from mdnbench.store.cube import revision_of
 
@@ -41,12 +41,15 @@ CHUNK = 256
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One way to score: a protocol's scoring rule with the run's metrics, or the run's own with one metric setting."""
+    """One way to score: a protocol's scoring rule with the run's metrics, or the run's own with one metric setting.
+
+    `metrics` says of each metric which one of the run it is set beside: itself, or, for a setting, the plain one.
+    """
 
     name: str
     summary: str
     protocol: Protocol
-    metrics: tuple[str, ...]
+    metrics: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Rescored:
-    """What came of a rescoring: the shifts, how many outputs were kept of how many, how many scores were computed."""
+    """What came of a rescoring: the shifts, and how many outputs were kept of how many.
+
+    `computed` counts what was scored now, once for each output and rule; the store answered for the others.
+    """
 
     run: str
     protocol: str
@@ -103,7 +109,7 @@ class Rescoring:
             if batch.tasks and not stop.requested:
                 self._score(batch, spec, listener, stop)
         listener.end(PHASE)
-        ways = [(choice.name, choice.protocol.scoring.digest, choice.metrics) for choice in choices]
+        ways = [Way(choice.name, choice.protocol.scoring.digest, choice.metrics) for choice in choices]
         label = protocol_of(self.found).label
         return Rescored(
             self.found.name, label, tuple(choices), tuple(shifts_of(self.found, ways)), len(rows), outputs,
@@ -209,15 +215,15 @@ def _named(scoring: Iterable[str], metrics: Sequence[str], known: Registry) -> I
 def _rule(name: str, own: Protocol, metrics: tuple[str, ...], earlier: Sequence[Choice]) -> tuple[Choice | None, str]:
     """A protocol's scoring rule, unless it is the run's or one that comes already."""
     protocol = protocols.load(name)
+    other = "" if protocol.input == own.input else "; its noisy images are others, which would need a run"
     if protocol.scoring.digest == own.scoring.digest:
-        more = "" if protocol.input == own.input else "; its input rule is another, which would need a run"
-        return None, f"{protocol.name} scores as this run did{more}."
+        return None, f"{protocol.name} scores as this run did{other}."
     for choice in earlier:
         if choice.protocol.scoring.digest == protocol.scoring.digest:
-            return None, f"{protocol.name} scores as {choice.name} does."
-    return Choice(
-        protocol.name, _words(protocol.scoring), dataclasses.replace(own, scoring=protocol.scoring), metrics
-    ), ""
+            return None, f"{protocol.name} scores as {choice.name} does{other}."
+    scoring = dataclasses.replace(own, scoring=protocol.scoring)
+    note = f"{protocol.name} stands for its way of scoring alone{other}." if other else ""
+    return Choice(protocol.name, _words(protocol.scoring), scoring, {name: name for name in metrics}), note
 
 
 def _setting(name: str, own: Protocol, metrics: tuple[str, ...], known: Registry) -> tuple[Choice | None, str]:
@@ -227,7 +233,7 @@ def _setting(name: str, own: Protocol, metrics: tuple[str, ...], known: Registry
         raise UnknownName("metric in the run", metric, metrics)
     if spec.prepare and (reason := spec.prepare(False)):
         return None, f"{name} is left out: {reason}"
-    return Choice(name, spec.summary, own, (name,)), ""
+    return Choice(name, spec.summary, own, {name: metric}), ""
 
 
 def _by_rule(choices: Iterable[Choice]) -> list[tuple[Protocol, list[str]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ from mdnbench.store import kept
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """A run with two seeds, whose first seeds alone are kept."""
+    """A run with two seeds, whose first seeds alone are kept; a setting of SSIM is among its metrics."""
     folder = tmp_path_factory.mktemp("run")
     return api.run(
         methods=["noisy", "median"], noise="gaussian:50", dataset="sk12", images=["01", "02"], seeds=2,
-        metrics=["psnr", "ssim"], timing=False, jobs=1, out="run", workspace_folder=folder / ".mdnbench",
+        metrics=["psnr", "ssim", "ssim[uniform]"], timing=False, jobs=1, out="run",
+        workspace_folder=folder / ".mdnbench",
     )  # fmt: skip
 
 
@@ -38,14 +40,16 @@ def test_all_rules_and_settings_are_measured(rescored: Any) -> None:
         "float", "masked-paper", "ssim[uniform]", "ssim[padded]", "ssim[downsampled]",
     ]  # fmt: skip
     assert "standard scores as this run did." in rescored.notes
-    assert any(note.startswith("clipped scores as this run did; its input rule is another") for note in rescored.notes)
+    assert any(note.startswith("clipped scores as this run did; its noisy images") for note in rescored.notes)
+    assert any(note.startswith("masked-paper stands for its way of scoring alone") for note in rescored.notes)
     assert rescored.failed == ()
 
 
 def test_what_was_not_kept_is_counted(rescored: Any) -> None:
-    """Two of four outputs of each method are kept: the second seeds are left out."""
+    """Two of four outputs of each method are kept: the second seeds are left out, but for what the run has itself."""
     assert (rescored.kept, rescored.outputs, rescored.computed) == (4, 8, 12)
-    assert {shift.outputs for shift in rescored.shifts} == {2}
+    assert {shift.outputs for shift in rescored.shifts if shift.way != "ssim[uniform]"} == {2}
+    assert {shift.outputs for shift in rescored.shifts if shift.way == "ssim[uniform]"} == {4}
 
 
 def test_shifts_are_what_the_metrics_say_of_the_kept_pixels(run: Results, rescored: Any) -> None:
@@ -55,15 +59,23 @@ def test_shifts_are_what_the_metrics_say_of_the_kept_pixels(run: Results, rescor
     rows = [row for row in run.rows() if row.method == "median" and row.seed == 0]
     outputs = {row.image: kept.load(run.store.images, row.output_digest) for row in rows}
     psnr, uniform = known.metrics["psnr"].build("cpu"), known.metric("ssim[uniform]").build("cpu")
+    padded = known.metric("ssim[padded]").build("cpu")
     rule, own = protocols.load("masked-paper").scoring, protocols.load("standard").scoring
+    float_rule, ssim = protocols.load("float").scoring, known.metrics["ssim"].build("cpu")
     by_hand = {
-        ("masked-paper", "psnr"): [psnr(rule.crop(rule.apply(outputs[i])), rule.crop(clean[i])) for i in clean],
-        ("ssim[uniform]", "ssim[uniform]"): [uniform(own.apply(outputs[i]), clean[i]) for i in clean],
-    }
-    for (way, metric), values in by_hand.items():
-        shift = next(s for s in rescored.shifts if (s.way, s.metric, s.method) == (way, metric, "median"))
+        ("masked-paper", "psnr", "psnr"): [
+            psnr(rule.crop(rule.apply(outputs[i])), rule.crop(clean[i])) for i in clean
+        ],
+        ("float", "ssim", "ssim"): [ssim(float_rule.apply(outputs[i]), clean[i]) for i in clean],
+        ("float", "ssim[uniform]", "ssim[uniform]"): [uniform(float_rule.apply(outputs[i]), clean[i]) for i in clean],
+        ("ssim[padded]", "ssim[padded]", "ssim"): [padded(own.apply(outputs[i]), clean[i]) for i in clean],
+    }  # fmt: skip
+    for (way, metric, beside), values in by_hand.items():
+        (shift,) = (
+            s for s in rescored.shifts if (s.way, s.metric, s.beside, s.method) == (way, metric, beside, "median")
+        )
         assert shift.other == pytest.approx(float(np.mean(values)), abs=1e-12)
-        assert shift.as_run == pytest.approx(float(np.mean([row.value(metric.partition("[")[0]) for row in rows])))
+        assert shift.as_run == pytest.approx(float(np.mean([row.value(beside) for row in rows])))
         assert shift.low <= shift.shift <= shift.high
 
 
@@ -141,13 +153,39 @@ def test_a_damaged_file_counts_as_not_kept(run: Results, rescored: Any, tmp_path
 
 
 def test_the_command_shows_the_shifts(run: Results, rescored: Any, cli: Any) -> None:
-    """`mdnbench rescore` prints one table per metric; `--json` the shifts as data."""
+    """`mdnbench rescore` prints one table for each of the run's metrics, each shift in its own place."""
     done = cli("rescore", run.folder, "--scoring", "float,ssim[uniform]")
     assert done.returncode == 0, done.stderr
     assert "4 of 8 outputs were kept; 4 were not and are left out" in done.stdout
+    shifts = {(s.way, s.beside): f"{s.shift:+.5f}" for s in rescored.shifts if s.method == "median"}
+    _, *tables = re.split(r"\n.* · (\S+) ?.*↑\n", done.stdout)
+    lines = dict(zip(tables[::2], tables[1::2], strict=True))
+    for title, ways in (("SSIM", ["float", "ssim[uniform]"]), ("SSIM[UNIFORM]", ["float"])):
+        (row,) = re.findall(r"^ median +\S+ +(.*\S)", lines[title], re.M)
+        assert row.split() == [shifts[way, title.lower()] for way in ways]
+
+
+def test_shifts_fit_a_narrow_terminal(run: Results, rescored: Any, cli: Any) -> None:
+    """Where the ways do not fit side by side they stand below each other; `--json` has the shifts as data."""
+    done = cli("rescore", run.folder, COLUMNS="60")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^ Method +noisy +median *$", done.stdout, re.M)
+    assert re.search(r"^ \[downsampled\] +[+-]", done.stdout, re.M)
     found = json.loads(cli("rescore", run.folder, "--scoring", "float", "--json").stdout)
     assert {shift["way"] for shift in found["shifts"]} == {"float"}
     assert all(shift["shift"] == pytest.approx(shift["other"] - shift["as_run"]) for shift in found["shifts"])
+
+
+def test_a_run_may_have_a_setting_alone(tmp_path: Path) -> None:
+    """A run by `ssim[uniform]` and no plain SSIM is rescored by what it has, and compared."""
+    found = api.run(
+        methods=["noisy"], noise="gaussian:50", dataset="sk12", images=["01", "02"], metrics=["ssim[uniform]"],
+        timing=False, jobs=1, out="alone",
+    )  # fmt: skip
+    assert {shift.beside for shift in api.rescore(found, ["float"], jobs=1).shifts} == {"ssim[uniform]"}
+    assert api.compare(found).families[0].column.metric == "ssim[uniform]"
+    with pytest.raises(UnknownName, match=r"metric in the run"):
+        api.rescore(found, ["ssim[padded]"])
 
 
 def test_a_setting_of_a_metric_can_be_run_like_a_metric(cli: Any, tmp_path: Path) -> None:

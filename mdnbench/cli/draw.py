@@ -99,6 +99,22 @@ def table(
     _console().print(grid)
 
 
+def fitting_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a plain table, its first column set left; turned on its side where it is too wide and that is narrower."""
+    lines = [list(titles), *map(list, rows)]
+    turned = [list(column) for column in zip(*lines, strict=True)]
+    if _width(lines) > _console().width and _width(turned) < _width(lines):
+        lines = turned
+    table(lines[0], lines[1:], left=1)
+
+
+def _width(lines: Sequence[Sequence[str]]) -> int:
+    """How many columns of a terminal a table needs: every line of it has as many cells."""
+    from rich.cells import cell_len
+
+    return sum(2 + max(map(cell_len, column)) for column in zip(*lines, strict=True))
+
+
 def description(found: Mapping[str, Any]) -> None:
     """Print everything about one name."""
     console = _console()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def rescore(
-    name: Annotated[str, typer.Argument(help="A run's name, or its folder.")],
+    name: o.RunName,
     scoring: Annotated[
         str, typer.Option(help="By comma: all, protocols, FILE.toml, or metric settings as ssim[uniform].")
     ] = "all",
@@ -51,13 +52,12 @@ def _draw(results: Results, found: Rescored) -> None:
     typer.echo(f"{found.run} · protocol {found.protocol}")
     for choice in found.choices:
         typer.echo(f"{choice.name}: {choice.summary}")
-    groups = dict.fromkeys((each.noise, each.metric.partition("[")[0]) for each in found.shifts)
-    for noise, metric in groups:
-        shifts = [each for each in found.shifts if (each.noise, each.metric.partition("[")[0]) == (noise, metric)]
+    for noise, metric in dict.fromkeys((each.noise, each.beside) for each in found.shifts):
+        shifts = [each for each in found.shifts if (each.noise, each.beside) == (noise, metric)]
         _draw_shifts(results, noise, metric, shifts)
     kept = f"{found.kept} of {found.outputs} outputs were kept"
     lost = "" if found.kept == found.outputs else f"; {found.outputs - found.kept} were not and are left out"
-    typer.echo(f"{kept}{lost} · {found.computed} scored anew, the others are from the store")
+    typer.echo(f"{kept}{lost} · {found.computed} scorings now, the others are from the store")
     for line in (*found.notes, *found.failed):
         typer.echo(line)
 
@@ -74,14 +74,14 @@ def _draw_shifts(results: Results, noise: str, metric: str, shifts: list[Shift])
         by_method.setdefault(each.method, {})[each.way] = each
     typer.echo(f"\n{noise} · {column.title}")
     rows = [
-        (
-            method,
-            column.show(next(iter(found.values())).as_run),
-            *(_shift(found.get(way), column.digits) for way in ways),
-        )
+        (method, column.show(_as_run(found)), *(_shift(found.get(way), column.digits) for way in ways))
         for method, found in by_method.items()
     ]
-    draw.table(("Method", "As run", *(way.removeprefix(metric) for way in ways)), rows, left=1)
+    draw.fitting_table(("Method", "As run", *(way.removeprefix(metric) for way in ways)), rows)
+
+
+def _as_run(found: Mapping[str, Shift]) -> float:
+    return next(iter(found.values())).as_run
 
 
 def _shift(each: Shift | None, digits: int) -> str:

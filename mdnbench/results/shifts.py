@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,19 +11,31 @@ from mdnbench.store import cube
 if TYPE_CHECKING:
     from mdnbench.results import Results
 
-Way = tuple[str, str, tuple[str, ...]]
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way to score: its name, its rule's digest, and its metrics, each with the run's metric to set it beside.
+
+    A rule's metrics stand beside themselves; a metric's setting stands beside the plain metric.
+    """
+
+    name: str
+    rule: str
+    metrics: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Shift:
     """The mean of a method's kept outputs as the run scored them, and scored in another way.
 
-    `low` and `high` are the smallest and the largest shift of a single output.
+    `beside` is the run's metric and `metric` the one that was scored anew: the same under another rule, or one of its
+    settings. `low` and `high` are the smallest and the largest shift of a single output.
     """
 
     noise: str
     method: str
     metric: str
+    beside: str
     way: str
     outputs: int
     as_run: float
@@ -38,21 +50,20 @@ class Shift:
 
 
 def shifts_of(found: Results, ways: Sequence[Way]) -> Iterator[Shift]:
-    """The shifts of every method under every noise; a way is its name, its rule's digest and its metrics."""
+    """The shifts of every method under every noise, over the outputs that have both scores."""
     import numpy as np
 
-    plain = dict.fromkeys(metric.partition("[")[0] for _, _, metrics in ways for metric in metrics)
-    before = cube.read(found.store, found.run, plain)
-    for name, rule, metrics in ways:
-        after = cube.read(found.store, found.run, metrics, rule)
-        for metric in metrics:
-            old, new = before.values[metric.partition("[")[0]], after.values[metric]
+    before = cube.read(found.store, found.run, dict.fromkeys(name for way in ways for name in way.metrics.values()))
+    for way in ways:
+        after = cube.read(found.store, found.run, way.metrics, way.rule)
+        for metric, beside in way.metrics.items():
+            old, new = before.values[beside], after.values[metric]
             for place in np.ndindex(old.shape[:2]):
                 both = np.isfinite(old[place]) & np.isfinite(new[place])
                 if both.any():
                     mine, theirs = old[place][both], new[place][both]
                     yield Shift(
-                        before.noises[place[0]], before.methods[place[1]], metric, name, int(both.sum()),
+                        before.noises[place[0]], before.methods[place[1]], metric, beside, way.name, int(both.sum()),
                         float(mine.mean()), float(theirs.mean()), float((theirs - mine).min()),
                         float((theirs - mine).max()),
                     )  # fmt: skip

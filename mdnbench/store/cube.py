@@ -55,9 +55,9 @@ def read(store: Store, run: RunRow, metrics: Iterable[str] | None = None, rule: 
 
 
 def revision_of(run: RunRow, metric: str) -> str:
-    """A metric's revision in a run; a setting of a metric, as `ssim[uniform]`, has the metric's."""
-    revision: str = run.facts["metrics"][metric.partition("[")[0]]
-    return revision
+    """A metric's revision in a run; a setting that the run lacks, as `ssim[uniform]`, has the plain metric's."""
+    revisions: Mapping[str, str] = run.facts["metrics"]
+    return revisions[metric if metric in revisions else metric.partition("[")[0]]
 
 
 def _places(store: Store, run: RunRow, axes: tuple[tuple[str, ...], ...], shape: tuple[int, ...]) -> Array:
