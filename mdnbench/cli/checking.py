@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
 
 def check(
-    name: Annotated[str, typer.Argument(help="A run's name, or its folder.")],
+    name: o.RunName,
     baseline: Annotated[Path, typer.Option(help="The baseline, as reports/baselines/set12-sigma50.")],
     tolerance: Annotated[
         list[str] | None,
         typer.Option(help="A metric's tolerance, as psnr=0.02, or seconds=0.5 for half as much again; repeatable."),
     ] = None,
-    partial: Annotated[bool, typer.Option("--partial", help="Methods that the run lacks are no regression.")] = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Noises and methods that the run lacks are no regression.")
+    ] = False,
     timing: Annotated[bool, typer.Option("--timing", help="Compare seconds too: on the same machine only.")] = False,
     update: Annotated[bool, typer.Option("--update", help="Write the baseline anew from this run.")] = False,
     junit: Annotated[Path | None, typer.Option(help="Write the verdict as JUnit XML to this file.")] = None,

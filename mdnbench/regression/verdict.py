@@ -116,10 +116,10 @@ def compare(
     partial: bool = False,
     timing: bool = False,
 ) -> Verdict:
-    """Hold a run against a baseline: for each noise of the run, every cell of the baseline is expected.
+    """Hold a run against a baseline: every cell of the baseline that was ok is expected.
 
-    With `partial`, only the methods that the run has are. With `timing`, seconds are compared too. UsageError where
-    the two are unlike; NothingToDo where no cell is in both.
+    With `partial`, only the noises and methods that the run has are. With `timing`, seconds are compared too.
+    UsageError where the two are unlike; NothingToDo where no cell is in both.
     """
     run = facts_of(results)
     likeness.require(run, baseline.facts)
@@ -133,14 +133,15 @@ def compare(
     rules = Tolerances(run, baseline.facts, tolerances, same_noise=not pairs.other_noise)
     gates = tuple(_gate(group, each, baseline.facts, rules) for group, each in pairs.groups.items())
     paces, untimed = _timing(results, baseline, tolerances) if timing else ((), "")
+    gone, cells = _lost(baseline, pairs.seen)
     return Verdict(
         str(baseline.path),
         results.name,
         gates,
-        (*pairs.failed, *_lost(baseline, pairs.seen, partial)),
+        (*pairs.failed, *(() if partial else gone), *cells),
         _worst(pairs, baseline.facts, rules),
         _differences(run, baseline.facts, pairs),
-        _notes(results, baseline, pairs),
+        (*_notes(results, baseline, pairs), *(gone if partial else ())),
         paces,
         untimed,
     )
@@ -214,18 +215,15 @@ def _state(before: float, after: float, direction: str, tolerance: float) -> Sta
     return "regression" if not gain >= -tolerance else "improvement" if gain > tolerance else "pass"
 
 
-def _lost(baseline: Baseline, seen: set[CellKey], partial: bool) -> list[str]:
-    """Cells that the baseline has and the run lacks, in words; a method that is gone altogether is one line."""
+def _lost(baseline: Baseline, seen: set[CellKey]) -> tuple[list[str], list[str]]:
+    """What was ok in the baseline and is not in the run, in words: noises and methods as a whole, and single cells."""
     noises, covered = {key[1] for key in seen}, {(key[1], key[3]) for key in seen}
-    lost = [
-        key for key, stored in baseline.cells.items() if stored.status == "ok" and key[1] in noises and key not in seen
-    ]
-    gone = {} if partial else {(key[1], key[3]): None for key in lost if (key[1], key[3]) not in covered}
-    single = [key for key in lost if (key[1], key[3]) in covered]
-    return [
-        *(f"{method} ({noise}) is in the baseline and not in this run" for noise, method in gone),
-        *(f"{_words(key)} is in the baseline and not in this run" for key in single),
-    ]
+    lost = [key for key, stored in baseline.cells.items() if stored.status == "ok" and key not in seen]
+    whole = [key for key in lost if (key[1], key[3]) not in covered]
+    gone = dict.fromkeys(f"{key[3]} ({key[1]})" if key[1] in noises else key[1] for key in whole)
+    single = [_words(key) for key in lost if (key[1], key[3]) in covered]
+    said = "is in the baseline and not in this run"
+    return [f"{what} {said}" for what in gone], [f"{what} {said}" for what in single]
 
 
 def _worst(pairs: _Pairs, facts: Facts, rules: Tolerances) -> tuple[str, ...]:

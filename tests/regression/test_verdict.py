@@ -181,6 +181,20 @@ def test_a_lost_method_is_a_regression_unless_the_run_is_partial(finished: Resul
     assert check(finished, stem, partial=True).exit_code == 0
 
 
+def test_a_lost_noise_is_a_regression_unless_the_run_is_partial(finished: Results, stem: Path) -> None:
+    """A noise of the baseline that the run lacks is named once, not passed over; `partial` lets it go, and says so."""
+    extra: list[Line] = []
+    edit(stem, lambda line: extra.append(line) or line)  # type: ignore[func-returns-value]
+    with stem.with_suffix(".csv").open("a", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, extra[0].keys())
+        writer.writerows(line | {"noise": "poisson:peak=30"} for line in extra)
+    verdict = check(finished, stem)
+    said = ("poisson:peak=30 is in the baseline and not in this run",)
+    assert (verdict.exit_code, verdict.missing) == (1, said)
+    verdict = check(finished, stem, partial=True)
+    assert (verdict.exit_code, verdict.missing, verdict.notes) == (0, (), said)
+
+
 def test_fewer_cells_than_the_baseline_is_a_regression(finished: Results, stem: Path) -> None:
     """A seed that the run lacks is missing, cell by cell, also in a partial run."""
     extra: list[Line] = []
@@ -221,6 +235,7 @@ def test_a_cell_that_was_ok_and_failed_is_a_regression(
         plugins=[str(path)],
     )  # fmt: skip
     edit(stem, lambda line: line | ({"method": "own"} if line["method"] == "median" else {}))
+    edit(stem, lambda line: line if line["noise"].endswith("=50") else None)
     verdict = check(results, stem)
     assert verdict.exit_code == 1
     assert len(verdict.missing) == 2
