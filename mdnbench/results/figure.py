@@ -115,9 +115,9 @@ def _checked(crop: Box, size: tuple[int, ...]) -> Box:
 
 
 def _drawn(heading: str, panels: Sequence[Panel], box: Box) -> PictureFigure:
-    """Bands of up to four pictures, the whole above and the detail below."""
-    across = min(ACROSS, len(panels))
-    bands = -(-len(panels) // across)
+    """Bands of up to four pictures, about as many in each, the whole above and the detail below."""
+    bands = -(-len(panels) // ACROSS)
+    across = -(-len(panels) // bands)
     figure = PictureFigure(figsize=(across * INCHES, bands * 2.3 * INCHES + 0.4), dpi=DPI, layout="constrained")
     figure.suptitle(_plain(heading), fontsize=10)
     axes = figure.subplots(2 * bands, across, squeeze=False)
