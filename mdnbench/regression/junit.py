@@ -1,4 +1,8 @@
-"""A regression check's verdict as JUnit XML, which every CI service can show: one test case per gate."""
+"""A regression check's verdict as JUnit XML, which every CI service can show: one test case per gate.
+
+It keeps to what Jenkins's and Maven's schemas have in common: every case has a class, a name and a time, every failure
+and error a type.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +29,10 @@ def text_of(verdict: Verdict) -> str:
         _pace(suite, pace)
     for index, line in enumerate(verdict.missing, start=1):
         case = _case(suite, "missing", f"missing {index}")
-        _failure(case, line)
+        _failure(case, "missing", line)
     if verdict.untimed:
         case = _case(suite, "timing", "timing")
-        ElementTree.SubElement(case, "error", message=_safe(verdict.untimed))
+        ElementTree.SubElement(case, "error", type="nothing compared", message=_safe(verdict.untimed))
     _warnings(suite, verdict)
     _count(suite)
     ElementTree.indent(suite)
@@ -51,15 +55,15 @@ def _gate(suite: ElementTree.Element, gate: Gate) -> None:
         f"({gate.change:+.{digits}f}; allowed {gate.tolerance:g}, {WORDS[gate.basis]}; {gate.cells} cells)"
     )
     if gate.state == "regression":
-        _failure(case, text)
+        _failure(case, "regression", text)
     elif gate.state == "improvement":
         ElementTree.SubElement(case, "system-out").text = _safe(f"better than the baseline, which is stale: {text}")
 
 
 def _pace(suite: ElementTree.Element, pace: Pace) -> None:
-    case = _case(suite, f"timing {pace.method}", "seconds")
+    case = _case(suite, f"timing {pace.method}", "seconds", pace.measured_s)
     if pace.state == "slower":
-        _failure(case, f"{pace.method} takes {pace.ratio:.2f} times as long (p = {pace.p:.2g}); {pace.what}")
+        _failure(case, "slower", f"{pace.method} takes {pace.ratio:.2f} times as long (p = {pace.p:.2g}); {pace.what}")
     elif pace.state == "undecided":
         ElementTree.SubElement(case, "skipped", message="too few calls to tell")
 
@@ -70,17 +74,19 @@ def _warnings(suite: ElementTree.Element, verdict: Verdict) -> None:
         ElementTree.SubElement(suite, "system-out").text = _safe("\n".join(f"warning: {line}" for line in lines))
 
 
-def _case(suite: ElementTree.Element, group: str, name: str) -> ElementTree.Element:
-    return ElementTree.SubElement(suite, "testcase", classname=_safe(group), name=_safe(name))
+def _case(suite: ElementTree.Element, group: str, name: str, seconds: float = 0.0) -> ElementTree.Element:
+    time = f"{seconds:.3f}"
+    return ElementTree.SubElement(suite, "testcase", classname=_safe(group), name=_safe(name), time=time)
 
 
-def _failure(case: ElementTree.Element, text: str) -> None:
-    ElementTree.SubElement(case, "failure", message=_safe(text)).text = _safe(text)
+def _failure(case: ElementTree.Element, kind: str, text: str) -> None:
+    ElementTree.SubElement(case, "failure", type=kind, message=_safe(text)).text = _safe(text)
 
 
 def _count(suite: ElementTree.Element) -> None:
     for attribute, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(attribute, str(sum(1 for _ in suite.iter(tag))))
+    suite.set("time", f"{sum(float(case.get('time', 0)) for case in suite.iter('testcase')):.3f}")
 
 
 def _safe(text: str) -> str:

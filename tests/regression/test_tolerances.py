@@ -14,15 +14,13 @@ from xml.etree import ElementTree
 
 import pytest
 import tomli_w
+import xmlschema
 
 from mdnbench import api
 from mdnbench.cli import verdicts
 from mdnbench.errors import BadFile, NothingToDo, UnknownName, UsageError
 from mdnbench.regression import Gate, baselines, junit, slowdown
 from mdnbench.results import Results
-from mdnbench.timing import record
-from mdnbench.timing.phase import Timed
-from mdnbench.timing.probe import Loaded
 
 NOISE = "gaussian:sigma=50"
 
@@ -209,6 +207,22 @@ def test_junit_has_a_case_for_every_gate(finished: Results, stem: Path) -> None:
     assert "-1.000" in str(failures[0].get("message") if failures[0] is not None else "")
 
 
+def test_junit_keeps_to_the_schema(finished: Results, stem: Path) -> None:
+    """Passes, falls, rises, losses, slow and undecided methods, warnings: all stand where JUnit's readers look."""
+    schema = xmlschema.XMLSchema(Path(__file__).with_name("junit.xsd"))
+    schema.validate(junit.text_of(api.check(finished, stem)))
+    raise_psnr(stem, 1.0)
+    paces, _ = slowdown.compare(timed([2 * each for each in STEADY]), timed(STEADY))
+    few, _ = slowdown.compare(timed([0.2, 0.2]), timed([0.1, 0.1]))
+    fallen = api.check(finished, stem)
+    verdict = replace(fallen, missing=("gone",), notes=("beware",), paces=(*paces, *few), untimed="not timed")
+    schema.validate(junit.text_of(verdict))
+    suite = ElementTree.fromstring(junit.text_of(verdict))
+    counts = [suite.get(name) for name in ("tests", "failures", "errors", "skipped")]
+    assert counts == ["12", str(len(fallen.regressions) + 2), "1", "1"]
+    assert not schema.is_valid(junit.text_of(verdict).replace(' type="missing"', ""))
+
+
 def test_check_writes_what_it_is_asked_for(finished: Results, stem: Path, cli: Any, tmp_path: Path) -> None:
     """`mdnbench check` prints JSON, writes JUnit XML and Markdown, and ends with the verdict's exit code."""
     raise_psnr(stem, 1.0)
@@ -268,8 +282,9 @@ def test_a_name_that_looks_like_a_formula_comes_back(finished: Results, stem: Pa
 
 
 def timed(seconds: list[float], group: str = "256×256") -> dict[str, Any]:
-    """A timing record of one method with these seconds."""
-    return record.make([Timed("median", Loaded(0.1, 0.2, 10, None), seconds)], 65536, group, "cpu")
+    """What a comparison reads of a timing record: one method, these seconds."""
+    benchmark = {"fullname": f"{group}::median", "name": "median", "group": group, "stats": {"data": seconds}}
+    return {"machine_info": {"node": "here"}, "benchmarks": [benchmark]}
 
 
 STEADY = [0.100 + 0.001 * (index % 7) for index in range(20)]
@@ -306,6 +321,15 @@ def test_seconds_are_compared_on_one_machine_only() -> None:
     ):
         _, problem = slowdown.compare(run, baseline)
         assert why in problem
+
+
+def test_a_real_record_can_be_compared() -> None:
+    """The record that a timing phase wrote for the baseline in this repository, held against itself, is no slower."""
+    stored = baselines.read(Path(__file__).parents[2] / "reports" / "baselines" / "set12-sigma50").timing
+    paces, problem = slowdown.compare(stored, stored)
+    assert {pace.state for pace in paces} == {"pass"}
+    assert len(paces) > 1
+    assert problem == ""
 
 
 def test_timing_gates_only_where_asked_for(finished: Results, stem: Path, tmp_path: Path) -> None:
