@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import signal
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
@@ -15,7 +14,7 @@ from typing import Literal
 import psutil
 from pebble import ProcessExpired, ProcessPool
 
-from mdnbench.engine import family, worker
+from mdnbench.engine import family, spawning, worker
 from mdnbench.engine.pulse import Pulse
 from mdnbench.engine.tasks import Setup, Task
 from mdnbench.records import Outcome
@@ -44,7 +43,7 @@ class Slot:
         self.peak_bytes = 0
         self._verdict: _Verdict | None = None
         self._expired = 0
-        self._context = multiprocessing.get_context("spawn")
+        self._context = spawning.Context()
         self._pulse = Pulse(self._context)
         self._workers: set[int] = set()
         self._pool = self._new_pool()
