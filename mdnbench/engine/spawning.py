@@ -29,7 +29,7 @@ class Process(SpawnProcess):
         with _one_at_a_time:
             spawn.get_preparation_data = _without_script
             try:
-                return SpawnProcess._Popen(process_obj)  # type: ignore[attr-defined]
+                return SpawnProcess._Popen(process_obj)
             finally:
                 spawn.get_preparation_data = _prepare
 
