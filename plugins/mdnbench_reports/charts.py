@@ -37,24 +37,22 @@ class Chart:
 
 
 def of_run(results: Results, scores: Scores) -> Iterator[Chart]:
-    """Every chart of a run, one by one: boxes per noise and metric, Pareto per noise, heat maps for several noises."""
+    """Every chart of a run, one by one: heat maps for several noises, then for each noise boxes and Pareto charts."""
     with_values = [column for column in scores.columns if _has_values(scores, column)]
-    for column in with_values:
-        for table in results.tables:
-            index = scores.noises.index(table.noise)
-            title = f"{column.title} by image, {table.noise}"
-            yield _named("boxes", column.metric, table.noise, title, boxes.drawing(scores, index, column, table))
-    if with_values:
-        clock = pareto.clock_of(results)
-        for table in results.tables:
-            title = f"{with_values[0].title} against time, {table.noise}"
-            yield _named(
-                "pareto", with_values[0].metric, table.noise, title, pareto.drawing(with_values[0], table, clock)
-            )
     if len(results.tables) > 1:
         for column in with_values:
             title = f"{column.title}, mean by method and noise"
             yield _named("heat", column.metric, "", title, heat.drawing(results.tables, column))
+    clock = pareto.clock_of(results)
+    for table in results.tables:
+        index = scores.noises.index(table.noise)
+        for column in with_values:
+            title = f"{column.title} by image, {table.noise}"
+            yield _named("boxes", column.metric, table.noise, title, boxes.drawing(scores, index, column, table))
+        for column in with_values:
+            title = f"{column.title} against time, {table.noise}"
+            drawing = pareto.drawing(column, table, clock, scores.idle)
+            yield _named("pareto", column.metric, table.noise, title, drawing)
 
 
 def _named(kind: str, metric: str, noise: str, title: str, drawing: Any) -> Chart:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from mdnbench.statistics import Family
     from mdnbench.statistics.paired import Pair
 
+MOST_PAIRS = 3000  # of methods and noises: testing more would take longer than all the rest of a page
+
 TITLES = ("Method", "Mean", "95 % interval", "To the best", "95 % interval", "W/T/L", "p")
 
 
@@ -21,7 +23,7 @@ def of(results: Results) -> list[Grid]:
     from mdnbench import statistics
 
     first = next((name for name in results.metrics if name not in results.run.facts["unavailable"]), None)
-    if first is None:
+    if first is None or left_out(results):
         return []
     try:
         families = statistics.compare([results], metrics=(first,)).families
@@ -32,6 +34,13 @@ def of(results: Results) -> list[Grid]:
         for family in families
         if family.pairs
     ]
+
+
+def left_out(results: Results) -> int:
+    """The pairs of methods under all noises that are too many for a page; 0 where it compares them."""
+    methods, noises = len(results.run.facts["methods"]), len(results.run.facts["noises"])
+    pairs = noises * methods * (methods - 1) // 2
+    return pairs if pairs > MOST_PAIRS else 0
 
 
 def _rows(family: Family) -> Iterator[tuple[str, ...]]:

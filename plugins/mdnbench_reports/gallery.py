@@ -23,6 +23,8 @@ Key: TypeAlias = "tuple[str, Box | None]"  # a picture: the digest of its image,
 SIDES = (256, 192, 160, 128, 96, 64, 48)
 SHARE_OF_CUTS = 0.5  # of all room, while whole images are tried
 NEARLY_ALL = 0.9  # of what is left after them: sizes are estimates
+MOST_MISSES = 8  # scenes that are tried whole in vain
+SMALLER = 4  # times: how much smaller than the average an image may be
 TAG_BYTES = 52  # the markup around a picture in the page
 SCENE_BYTES, NAME_BYTES = 110, 14  # a scene in the page's data, and each name of a picture in it
 WEBP_LARGEST = 16383
@@ -42,29 +44,27 @@ class Shown:
 
 @dataclass(slots=True)
 class Gallery:
-    """The pictures of a page: lossless, base64, each once; `whole` says how many scenes of each noise are whole."""
+    """The pictures of a page: lossless, base64, each once; `side` is that of cuts."""
 
     budget: int
     pictures: list[str] = field(default_factory=list)
     shown: list[Shown] = field(default_factory=list)
-    whole: int = 0
     side: int = 0
     left_out: int = 0
     spent: int = 0
     _numbers: dict[Key, int] = field(default_factory=dict)
 
-    def add(self, plates: Sequence[Plate], reserve: float) -> bool:
-        """Take all plates in if they fit and leave `reserve` bytes for others; whether they were taken."""
-        new = {key: text for plate in plates for key, text in plate.texts.items() if key not in self._numbers}
-        cost = sum(len(text) + TAG_BYTES for text in new.values())
-        cost += sum(SCENE_BYTES + NAME_BYTES * len(plate.keys) for plate in plates)
+    def add(self, plate: Plate, reserve: float) -> bool:
+        """Take a plate in if it fits and leaves `reserve` bytes for others; whether it was taken."""
+        new = {key: text for key, text in plate.texts.items() if key not in self._numbers}
+        cost = sum(len(text) + TAG_BYTES for text in new.values()) + SCENE_BYTES + NAME_BYTES * len(plate.keys)
         if self.spent + cost + reserve > self.budget:
             return False
         self.spent += cost
         for key, text in new.items():
             self._numbers[key] = len(self.pictures)
             self.pictures.append(text)
-        self.shown += [plate.shown(self._numbers) for plate in plates]
+        self.shown.append(plate.shown(self._numbers))
         return True
 
 
@@ -87,34 +87,43 @@ class Plate:
 def fill(scenes: Sequence[Sequence[Scene]], darkroom: Darkroom, budget: int) -> Gallery:
     """Fill a gallery of at most `budget` bytes: rounds over the noises, the worst image of each first.
 
-    As long as a round fits whole beside cuts of all that follow, it is whole; then cuts are taken until nothing fits.
+    What fits whole beside cuts of all the others is whole, the worst first; then cuts are taken until nothing fits.
     """
     gallery = Gallery(budget)
-    rounds = [[scene for scene in each if scene] for each in zip_longest(*scenes)]
-    count = sum(map(len, rounds))
-    if not count:
-        return gallery
-    sample = _Sample.of([scene for each in rounds for scene in each], darkroom)
-    reserved = sample.cost(sample.side(count, SHARE_OF_CUTS * budget))
-    for each in rounds:
-        count -= len(each)
-        near = sample.could_fit(len(each), budget - gallery.spent)
-        if not near or not gallery.add(_plates(each, darkroom, None), count * reserved):
-            break
-        gallery.whole += 1
-    return _with_cuts(gallery, rounds[gallery.whole :], darkroom, sample)
-
-
-def _with_cuts(gallery: Gallery, rounds: Sequence[Sequence[Scene]], darkroom: Darkroom, sample: _Sample) -> Gallery:
-    """Add cuts of the remaining rounds, as large as the room that is left allows, until nothing fits."""
-    count = sum(map(len, rounds))
-    gallery.side = sample.side(count, NEARLY_ALL * (gallery.budget - gallery.spent))
-    for each in rounds:
-        if not gallery.add(_plates(each, darkroom, gallery.side), 0):
-            gallery.left_out = count
-            break
-        count -= len(each)
+    listed = [scene for each in zip_longest(*scenes) for scene in each if scene]
+    if listed:
+        sample = _Sample.of(listed, darkroom)
+        reserved = sample.cost(sample.side(len(listed), SHARE_OF_CUTS * budget))
+        _with_cuts(gallery, _with_whole(gallery, listed, darkroom, sample, reserved), darkroom, sample)
+        order = {(scene.noise, scene.shot): place for place, scene in enumerate(listed)}
+        gallery.shown.sort(key=lambda shown: order[shown.noise, shown.shot])
     return gallery
+
+
+def _with_whole(
+    gallery: Gallery, listed: Sequence[Scene], darkroom: Darkroom, sample: _Sample, reserved: float
+) -> Sequence[Scene]:
+    """Add whole scenes as long as the others can be cut at `reserved` bytes each; those others.
+
+    A large image may not fit where a smaller one after it does; it is tried a few times and no more.
+    """
+    others: list[Scene] = []
+    for place, scene in enumerate(listed):
+        if len(others) >= MOST_MISSES or not sample.could_fit(gallery.budget - gallery.spent):
+            return [*others, *listed[place:]]
+        waiting = len(others) + len(listed) - place - 1
+        if not gallery.add(_plate(scene, darkroom, None), waiting * reserved):
+            others.append(scene)
+    return others
+
+
+def _with_cuts(gallery: Gallery, others: Sequence[Scene], darkroom: Darkroom, sample: _Sample) -> None:
+    """Add cuts of the other scenes, as large as the room that is left allows, until nothing fits."""
+    gallery.side = sample.side(len(others), NEARLY_ALL * (gallery.budget - gallery.spent))
+    for place, scene in enumerate(others):
+        if not gallery.add(_plate(scene, darkroom, gallery.side), 0):
+            gallery.left_out = len(others) - place
+            break
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +137,7 @@ class _Sample:
     @classmethod
     def of(cls, scenes: Sequence[Scene], darkroom: Darkroom) -> _Sample:
         chosen = scenes[:: max(1, len(scenes) // SAMPLES)][:SAMPLES]
-        plates = _plates(chosen, darkroom, SIDE_OF_SAMPLE)
+        plates = [_plate(scene, darkroom, SIDE_OF_SAMPLE) for scene in chosen]
         texts = [text for plate in plates for text in plate.texts.values()]
         area = sum(_area(plate) * len(plate.texts) for plate in plates) or 1
         whole = sum(plate.size[0] * plate.size[1] for plate in plates) / len(plates)
@@ -143,9 +152,9 @@ class _Sample:
         fitting = (side for side in SIDES if scenes * self.cost(side) <= room)
         return next(fitting, SIDES[-1])
 
-    def could_fit(self, scenes: int, room: int) -> bool:
-        """Whether whole scenes are near enough to what is left to be worth encoding."""
-        return scenes * self.pictures * self.rate * self.pixels < 2 * room
+    def could_fit(self, room: int) -> bool:
+        """Whether a whole scene is near enough to what is left to be worth encoding; images may differ in size."""
+        return self.pictures * self.rate * self.pixels < SMALLER * room
 
 
 def _area(plate: Plate) -> int:
@@ -153,20 +162,15 @@ def _area(plate: Plate) -> int:
     return width * height
 
 
-def _plates(scenes: Sequence[Scene], darkroom: Darkroom, side: int | None) -> list[Plate]:
-    with ThreadPoolExecutor() as threads:
-        return [_plate(scene, darkroom.develop(scene), side, threads) for scene in scenes]
-
-
-def _plate(
-    scene: Scene, developed: Mapping[str, tuple[str, Levels]], side: int | None, threads: ThreadPoolExecutor
-) -> Plate:
+def _plate(scene: Scene, darkroom: Darkroom, side: int | None) -> Plate:
+    developed = darkroom.develop(scene)
     images = {source: levels for source, (_, levels) in developed.items()}
     height, width = next(iter(images.values())).shape[:2]
     box = cuts.hardest(images.get(CLEAN), images, side) if side and side < max(width, height) else None
     keys = {source: (digest, box) for source, (digest, _) in developed.items()}
     by_key = {key: cuts.cut(images[source], box) for source, key in keys.items()}
-    texts = dict(zip(by_key, threads.map(_text, by_key.values()), strict=True))
+    with ThreadPoolExecutor() as threads:
+        texts = dict(zip(by_key, threads.map(_text, by_key.values()), strict=True))
     return Plate(scene, (width, height), box, keys, texts)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdnbench.results import tables
 from mdnbench_reports import claims, comparisons, content, gallery, provenance, safety, scenes, scores, sections
+from mdnbench_reports.shortening import shortened
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
@@ -24,6 +25,8 @@ SCRIPTS = (
 MEBIBYTE = 2**20
 MARGIN_BYTES = 64 * 1024
 BYTES_PER_CELL = 250  # of the whole file: a page of 15 MiB shows up to some 60,000 cells
+BYTES_PER_LINE = 2000  # the same for each section's tables: some 7,800 lines
+CUTS = (1, 4, 16, 64, 256, 1024)  # by what these are divided where that is still too much
 SHARE_OF_CHARTS = 6
 MOST_PICTURES = 15_000
 
@@ -38,41 +41,61 @@ def write(results: Results, folder: Path, limit: float = 15.0) -> Path:
 def render(results: Results, limit: int) -> str:
     """The page of a run, at most `limit` bytes: first all but the pictures, which then take what is left."""
     found = scores.of(results)
-    rows = content.rows_shown(found, limit // BYTES_PER_CELL)
-    template = _template()
-    fixed = _context(results, found, limit) | {"rows_left_out": len(found.shots) - rows}
-
-    def page(pictures: Gallery) -> str:
-        data = safety.embedded_json(content.of(found, results.tables, pictures, rows))
-        return str(template.render(fixed | _changing(pictures, data)))
-
-    room = limit - len(page(gallery.Gallery(0)).encode("utf-8", "backslashreplace")) - MARGIN_BYTES
+    page = _page(results, found, limit)
+    room = limit - _bytes(page(gallery.Gallery(0))) - MARGIN_BYTES
     most = max(1, MOST_PICTURES // max(1, len(found.noises) * (len(found.methods) + 1)))
     listed = scenes.worst_first(results, found, most)
     return page(gallery.fill(listed, scenes.Darkroom(results), max(0, room)))
 
 
-def _context(results: Results, found: Scores, limit: int) -> dict[str, Any]:
-    facts = results.run.facts
-    groups, left_out = sections.chart_groups(results, found, limit // SHARE_OF_CHARTS)
-    metrics = dict.fromkeys(figure.metric for group in groups for figure in group.figures)
+def _page(results: Results, found: Scores, limit: int) -> Callable[[Gallery], str]:
+    """What makes the page around pictures; where tables and charts alone are too large for it, with less of them."""
+    template, context = _template(), _context(results, found)
+    for cut in CUTS:
+        size = limit // cut
+        rows = content.rows_shown(found, size // BYTES_PER_CELL)
+        fixed = context | shortened(context, size // BYTES_PER_LINE)
+        fixed |= _charts(results, found, size // SHARE_OF_CHARTS) | {"rows_left_out": len(found.shots) - rows}
+
+        def page(pictures: Gallery, fixed: Mapping[str, Any] = fixed, rows: int = rows) -> str:
+            data = safety.embedded_json(content.of(found, results.tables, pictures, rows))
+            return str(template.render({**fixed, **_changing(pictures, data)}))
+
+        if _bytes(page(gallery.Gallery(0))) <= limit - MARGIN_BYTES:
+            break
+    return page
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "backslashreplace"))
+
+
+def _context(results: Results, found: Scores) -> dict[str, Any]:
     return {
         "name": results.name,
-        "lead": sections.lead(found, facts),
+        "lead": sections.lead(found, results.run.facts),
         "heading": tables.heading(results.run),
-        "environment": facts["environment"],
+        "environment": results.run.facts["environment"],
         "tables": [(found.noises.index(table.noise), table) for table in results.tables],
         "comparisons": comparisons.of(results),
+        "pairs_left_out": comparisons.left_out(results),
         "told": sections.told(results),
         "footnotes": tables.footnotes(results.run),
         "problems": sections.problems(found),
         "problem_count": len(found.problems),
-        "charts": groups,
-        "chart_metrics": [(name, name.upper()) for name in metrics],
-        "charts_left_out": left_out,
         "timing": sections.timing(results),
         "claims": claims.of(results),
         "provenance": provenance.of(results),
+    }
+
+
+def _charts(results: Results, found: Scores, budget: int) -> dict[str, Any]:
+    groups, left_out = sections.chart_groups(results, found, budget)
+    metrics = dict.fromkeys(figure.metric for group in groups for figure in group.figures)
+    return {
+        "charts": groups,
+        "chart_metrics": [(name, name.upper()) for name in metrics],
+        "charts_left_out": left_out,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from mdnbench_reports import labels, style
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
-    from mdnbench.results.tables import Column, Table
+    from mdnbench.results.tables import Column, Line, Table
 
 FASTEST_S = 1e-3  # what is faster is drawn here
 
@@ -35,11 +35,14 @@ def clock_of(results: Results) -> Clock | None:
     return Clock(seconds, f"seconds per call ({group}, one thread), log scale") if whole else None
 
 
-def drawing(column: Column, table: Table, clock: Clock | None) -> Any:
-    """Quality against time; the methods that no other beats in both are joined by a line."""
+def drawing(column: Column, table: Table, clock: Clock | None, idle: Collection[str] = ()) -> Any:
+    """Quality against time; the methods that no other beats in both are joined by a line.
+
+    Without the `idle` ones, which change nothing: their point would press all others together.
+    """
     import altair as alt
 
-    rows = _timed(column, table, clock)
+    rows = _timed(column, [line for line in table.lines if line.method not in idle], clock)
     title = clock.title if clock else "seconds per image while running (indicative), log scale"
     x = alt.X("seconds:Q", title=title, scale=alt.Scale(type="log", nice=False, padding=24), axis=_log_axis(rows))
     y = alt.Y("value:Q", title=column.title, scale=alt.Scale(zero=False, padding=18), axis=alt.Axis(tickCount=5))
@@ -59,9 +62,9 @@ def drawing(column: Column, table: Table, clock: Clock | None) -> Any:
     return alt.layer(*parts).properties(width=style.WIDTH, height=labels.HEIGHT)
 
 
-def _timed(column: Column, table: Table, clock: Clock | None) -> list[dict[str, Any]]:
+def _timed(column: Column, lines: Sequence[Line], clock: Clock | None) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    for line in table.lines:
+    for line in lines:
         value = line.means[column.metric]
         seconds = clock.seconds.get(line.method) if clock else line.seconds
         if value is not None and math.isfinite(value) and seconds is not None:

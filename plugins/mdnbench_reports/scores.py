@@ -33,7 +33,8 @@ class Scores:
     """The values of a run.
 
     `values` has for each metric, and for `seconds`, a float64 array (noises, shots, methods), NaN where there is no
-    value. `problems` says of the cells that are not ok, by the same indices, their status and reason.
+    value. `problems` says of the cells that are not ok, by the same indices, their status and reason. The methods in
+    `idle` give the noisy image back.
     """
 
     columns: tuple[Column, ...]
@@ -42,6 +43,7 @@ class Scores:
     shots: tuple[Shot, ...]
     values: Mapping[str, Floats]
     problems: Mapping[tuple[int, int, int], tuple[str, str]]
+    idle: frozenset[str]
 
     def worst_first(self, noise: int) -> list[int]:
         """The shots under a noise, the hardest first: by the mean over methods of the first metric that has values."""
@@ -71,14 +73,17 @@ def of(results: Results) -> Scores:
     columns = tables.columns_of(results.run)
     shape = (len(noises), len(shots), len(methods))
     values = {name: np.full(shape, np.nan) for name in (*(column.metric for column in columns), SECONDS.metric)}
-    problems = {}
+    problems, changing = {}, set()
     for place, row in placed(results, noises, shots, methods):
         for column in columns:
             values[column.metric][place] = _number(row.value(column.metric))
         values[SECONDS.metric][place] = _number(row.seconds)
         if row.status != "ok":
             problems[place] = (row.status, row.reason)
-    return Scores(columns, noises, methods, shots, values, problems)
+        if row.output_digest != row.noisy_digest:
+            changing.add(row.method)
+    idle = frozenset(methods) - changing
+    return Scores(columns, noises, methods, shots, values, problems, idle)
 
 
 def placed(

@@ -22,7 +22,8 @@ MOST_PROBLEMS = 200
 GROUPS = {
     "boxes": ("Distribution over images", "Box: quartiles and median; whiskers: 1.5 interquartile ranges; dots: single "
               "images, or outliers where there are many. Methods by their mean, the best in colour."),
-    "pareto": ("Quality against time", "No method is both better and faster than those on the dashed line."),
+    "pareto": ("Quality against time", "No method is both better and faster than those on the dashed line. What only "
+               "gives the noisy image back is left out."),
     "heat": ("Methods against noises", "Means. The fainter a square, the further it is from the best method under "
              "that noise."),
 }  # fmt: skip
@@ -82,15 +83,15 @@ def chart_groups(results: Results, found: Scores, budget: int) -> tuple[list[Gro
     by_kind: dict[str, list[Figure]] = {}
     left_out = 0
     for chart in charts.of_run(results, found):
+        svg = drawing.for_page(drawing.draw(chart.drawing, "svg"), chart.title) if budget > 0 else ""
+        budget -= len(svg)
         if budget <= 0:
             left_out += 1
             continue
-        svg = drawing.for_page(drawing.draw(chart.drawing, "svg"), chart.title)
-        budget -= len(svg)
         caption = chart.noise or chart.title
         # Sound because for_page rebuilds the drawing from known elements and attributes.
         by_kind.setdefault(chart.kind, []).append(Figure(chart.kind, chart.metric, caption, Markup(svg)))
-    return [Group(*GROUPS[kind], figures) for kind, figures in by_kind.items()], left_out
+    return [Group(*GROUPS[kind], by_kind[kind]) for kind in GROUPS if kind in by_kind], left_out
 
 
 def told(results: Results) -> Grid | None:
@@ -123,11 +124,10 @@ def gallery_notes(pictures: Gallery) -> list[str]:
     cuts = sum(shown.box is not None for shown in pictures.shown)
     notes = ["Pixels as they were scored, in 8 bits and without loss. Hardest images first."]
     if cuts:
-        whole = {0: "no image is", 1: "the hardest image of each noise is"}.get(
-            pictures.whole, f"the {pictures.whole} hardest images of each noise are"
-        )
+        whole = len(pictures.shown) - cuts
+        fit = f"{whole} of {len(pictures.shown)} are whole, the hardest that fit; the others" if whole else "all"
         cut = f"cut to {pictures.side}×{pictures.side} pixels where the methods err most"
-        notes.append(f"To keep this file small, {whole} whole; {cuts} others are {cut}.")
+        notes.append(f"To keep this file small, {fit} are {cut}.")
     if pictures.left_out:
         notes.append(f"{pictures.left_out} more are left out.")
     return notes

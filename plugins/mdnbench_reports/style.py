@@ -16,7 +16,7 @@ PAPER = "#fffffe"
 VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", ACCENT: "--accent", SOFT: "--soft", PAPER: "--paper"}
 
 FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"
-WIDTH = 340  # pixels of the plotting area: readable on a phone, and two or three stand side by side on a desk
+WIDTH = 300  # pixels of the plotting area: readable on a phone, and two or three stand side by side on a desk
 LABEL_WIDTH = 150
 STEP = 24  # pixels of a row
 

@@ -25,7 +25,7 @@ from mdnbench import api, registry
 from mdnbench.cells import cases
 from mdnbench.errors import BadOption, UnknownName, UsageError
 from mdnbench.results import Results
-from mdnbench_reports import content, gallery, latex, markdown, page, parquet, safety, scenes, scores
+from mdnbench_reports import charts, content, gallery, latex, markdown, page, parquet, safety, scenes, scores
 
 EVIL = "<img src=x onerror=alert(1)>"
 WORSE = "</script><script>alert('&\u2028')</script><!--"
@@ -283,6 +283,50 @@ def test_rows_are_bounded_too(finished: Results) -> None:
     assert content.rows_shown(found, 60_000) == 2
     assert content.rows_shown(found, 5) == 1
     assert content.rows_shown(found, 0) == 1
+
+
+def test_a_page_of_a_huge_run_stays_below_its_size_too(
+    invent: Callable[..., Results], whole: Markup, tmp_path: Path
+) -> None:
+    """Where tables alone would be too large, lines are left out until the page fits, and it says how many."""
+    pictures = {"one": registry.load().datasets["sk12"].load("01")[:48, :48].copy()}
+    methods = [f"method-{number:02d}" for number in range(12)]
+    noises = [f"gaussian:{sigma}" for sigma in range(1, 51)]
+
+    def problem(image: str, method: str) -> tuple[str, str] | None:
+        return ("failed", WORSE * 20) if method == methods[0] else None
+
+    found = invent(tmp_path, pictures, methods, noises, problem=problem)
+    limit = MEBIBYTE // 4
+    text = page.render(found, limit)
+    assert len(text.encode()) <= limit
+    words = " ".join("".join(Markup(text).words).split())
+    assert re.search(r"[1-9]\d* lines of its tables are left out", words)
+    assert "lines of its tables are left out" not in "".join(whole.words)
+    assert "The 3300 pairs of methods and noises are too many to be tested" in words
+
+
+def test_large_images_are_cut_where_smaller_ones_after_them_are_whole(
+    invent: Callable[..., Results], tmp_path: Path
+) -> None:
+    """The hardest image is cut when it does not fit whole, the next is whole when it does, and their order stays."""
+    load = registry.load().datasets["sk12"].load
+    pictures = {"small": load("01")[:64, :64].copy(), "large": load("11")}
+    found = invent(tmp_path, pictures, ["one", "other"], ["gaussian:50"])
+    each = scores.of(found)
+    shown = gallery.fill(scenes.worst_first(found, each, 9), scenes.Darkroom(found), 200_000).shown
+    assert [scene.shot for scene in shown] == each.worst_first(0)
+    assert {scene.size: scene.box is None for scene in shown} == {(512, 512): False, (64, 64): True}
+
+
+def test_a_method_that_changes_nothing_is_known(finished: Results) -> None:
+    """It is left out of quality against time, where its point would press all others together."""
+    assert scores.of(finished).idle == {"noisy"}
+    pareto = [each for each in charts.of_run(finished, scores.of(finished)) if each.kind == "pareto"]
+    assert [(each.metric, each.noise) for each in pareto] == [
+        (metric, table.noise) for table in finished.tables for metric in ("psnr", "ssim")
+    ]
+    assert all("median" in each.drawing.to_json() and "noisy" not in each.drawing.to_json() for each in pareto)
 
 
 # -- round trips ---------------------------------------------------------------------------------------------------

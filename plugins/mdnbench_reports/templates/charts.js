@@ -1,7 +1,7 @@
 // Charts: one metric at a time, and what a mark stands for beside the pointer.
 {
   const buttons = [...(byId("charts-metric")?.children ?? [])];
-  const figures = [...document.querySelectorAll("#charts figure[data-metric]")].filter((each) => each.dataset.kind !== "pareto");
+  const figures = document.querySelectorAll("#charts figure[data-metric]");
 
   function choose(metric) {
     for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.metric === metric));

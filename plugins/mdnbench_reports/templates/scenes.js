@@ -19,16 +19,17 @@ const scenes = (() => {
     return data.ranks[scene.noise].find((method) => scene.pictures[method] === scene.pictures.noisy);
   }
 
-  // The values of a source by every metric, as a text.
+  // The values of a source by every metric, as texts: with their unit, or else with the metric's name.
   function values(scene, source) {
     const method = methodOf(scene, source);
     const place = data.places[scene.noise].indexOf(scene.shot);
-    if (method === undefined || place < 0) return "";
+    if (method === undefined || place < 0) return [];
     const text = (metric, which) => {
       const value = matrix.valueAt(place, method, which, scene.noise);
-      return value === null || metric.name === "seconds" ? "" : `${shown(value, metric)} ${metric.unit}`.trim();
+      if (value === null || metric.name === "seconds") return "";
+      return metric.unit ? `${shown(value, metric)} ${metric.unit}` : `${metric.name.toUpperCase()} ${shown(value, metric)}`;
     };
-    return data.metrics.map(text).filter(Boolean).join(" · ");
+    return data.metrics.map(text).filter(Boolean);
   }
 
   function label(scene) {

@@ -6,10 +6,11 @@ const stage = (() => {
   let waiting = false;
 
   // A pane shows one picture, or two with a divider between them; `layers` are what is drawn, the last on top.
-  function pane(layers, title, text) {
-    const canvas = make("canvas", { role: "img", "aria-label": [title, text].filter(Boolean).join(", ") });
+  function pane(layers, title, values) {
+    const canvas = make("canvas", { role: "img", "aria-label": [title, ...values].join(", ") });
     const frame = make("div", { class: "frame" }, canvas);
-    const caption = make("figcaption", {}, make("b", {}, title), make("span", {}, text));
+    const [first, ...rest] = values;
+    const caption = make("figcaption", {}, make("b", {}, title), make("span", {}, first ?? ""), make("span", { class: "rest" }, rest.join(" · ")));
     return { canvas, frame, layers, root: make("figure", { class: "pane" }, frame, caption) };
   }
 

@@ -28,9 +28,20 @@
     }
   }
 
+  // Hide the rows that do not match; whether any is left.
+  function filter(rows, matches) {
+    for (const row of rows) row.hidden = !matches(row);
+    return [...rows].some((row) => !row.hidden);
+  }
+
   byId("filter-methods").addEventListener("input", (event) => {
-    for (const row of document.querySelectorAll("table.results tbody tr")) {
-      row.hidden = !said(event.target.value, row.dataset.name);
-    }
+    const rows = document.querySelectorAll("table.results tbody tr");
+    const found = filter(rows, (row) => said(event.target.value, row.dataset.name));
+    byId("filter-methods-none").textContent = found ? "" : "No method has that in its name.";
   });
+
+  for (const input of document.querySelectorAll("input.filter-rows")) {
+    const { rows } = input.closest(".titled").nextElementSibling.querySelector("table").tBodies[0];
+    input.addEventListener("input", () => filter(rows, (row) => said(input.value, row.textContent)));
+  }
 }

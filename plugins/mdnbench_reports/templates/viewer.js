@@ -19,7 +19,7 @@ const viewer = (() => {
   async function panes(scene) {
     const { mode, a, b, flipped } = chosen;
     if (mode === "slide") {
-      const pane = stage.pane(await Promise.all([layer(scene, b), layer(scene, a)]), `${title(a)} | ${title(b)}`, "");
+      const pane = stage.pane(await Promise.all([layer(scene, b), layer(scene, a)]), `${title(a)} | ${title(b)}`, []);
       stage.handle(pane.frame);
       pane.frame.append(make("span", { class: "tag left" }, title(a)), make("span", { class: "tag right" }, title(b)));
       pane.root.lastElementChild.replaceChildren(caption(scene, a), caption(scene, b));
@@ -35,7 +35,10 @@ const viewer = (() => {
     });
   }
 
-  const caption = (scene, source) => make("span", {}, make("b", {}, title(source)), ` ${values(scene, source)}`);
+  function caption(scene, source) {
+    const [first, ...rest] = values(scene, source);
+    return make("span", {}, make("b", {}, title(source)), ` ${first ?? ""}`, make("span", { class: "rest" }, rest.join(" · ")));
+  }
 
   async function show() {
     const mine = ++turn;
