@@ -12,12 +12,13 @@ from mdnbench.errors import DataMissing, Interrupted, MdnbenchError, NothingToDo
 from mdnbench.listener import Listener
 from mdnbench.notebook import Results
 from mdnbench.planning import Plan
-from mdnbench.registry import Registry
+from mdnbench.registry import Files, Registry
 from mdnbench.request import Keys, Request, RunKeys
 from mdnbench.specs import MetricSpec
 from mdnbench.store import Store, open_store
 
 if TYPE_CHECKING:
+    from mdnbench import conformance
     from mdnbench.doctor import Finding
     from mdnbench.leaks import Leak
     from mdnbench.published import Claims
@@ -33,10 +34,10 @@ Names = str | Sequence[str]
 RUN_FILES = ("md", "csv", "json")
 
 
-def plan(asked: Request | None = None, *, plugins: Iterable[str | Path] = (), **keys: Unpack[Keys]) -> Plan:
+def plan(asked: Request | None = None, *, plugins: Files = (), **keys: Unpack[Keys]) -> Plan:
     """What a run would do: names looked up, data at hand, nothing computed. Takes the keys of `run`."""
     wanted = asked or request.from_values(keys, "the request")
-    loaded = registry.load((*wanted.plugins, *plugins))
+    loaded = registry.load((*wanted.plugins, *registry.listed(plugins)))
     return planning.make(wanted, loaded)
 
 
@@ -89,7 +90,7 @@ def run(
 
 
 def train(
-    method: str, *, plugins: Iterable[str | Path] = (), listener: Listener | None = None, **order: Any
+    method: str, *, plugins: Files = (), listener: Listener | None = None, **order: Any
 ) -> Weights:
     """Train a learned method, or continue its training, and return its weights.
 
@@ -105,7 +106,7 @@ def train(
         return session.run(session.Order(known.method(method), **order), known, heard, lambda: stop.requested)
 
 
-def import_weights(method: str, path: Path, name: str, *, plugins: Iterable[str | Path] = ()) -> Weights:
+def import_weights(method: str, path: Path, name: str, *, plugins: Files = ()) -> Weights:
     """Take published PyTorch weights in under a name; WeightsError where they are unsafe or of another network."""
     from mdnbench import weights
 
@@ -113,7 +114,7 @@ def import_weights(method: str, path: Path, name: str, *, plugins: Iterable[str 
 
 
 def export_weights(
-    method: str, name: str, folder: Path, *, rename: str = "", half: bool = False, plugins: Iterable[str | Path] = ()
+    method: str, name: str, folder: Path, *, rename: str = "", half: bool = False, plugins: Files = ()
 ) -> Path:
     """Copy a method's weights and their card to a folder, under another name if `rename` is given; the copy's path.
 
@@ -176,13 +177,13 @@ def open_run(name: str, *, workspace_folder: Path | None = None) -> Results:
 
 
 def report(
-    found: results.Results, formats: Iterable[str], *, folder: Path | None = None, plugins: Iterable[str | Path] = ()
+    found: results.Results, formats: Iterable[str], *, folder: Path | None = None, plugins: Files = ()
 ) -> list[Path]:
     """Write a run's results down in the named formats, as `md` or `html[limit=6]`; the paths of what was written.
 
     `plugins` are files that bring reporters, or the methods and noises of the run; those that it ran with are known.
     """
-    known = registry.load((*found.plugins, *plugins))
+    known = registry.load((*found.plugins, *registry.listed(plugins)))
     found.plugins = known.files
     wanted = [known.reporter(text) for text in formats]
     target = folder or found.folder
@@ -249,7 +250,7 @@ def rescore(
     *,
     dataset: str = "",
     jobs: int = 0,
-    plugins: Iterable[str | Path] = (),
+    plugins: Files = (),
     listener: Listener | None = None,
 ) -> Rescored:
     """Score a run's kept outputs under other rules and metric settings, and tell the shifts; no method runs again.
@@ -297,11 +298,34 @@ def merge_store(other: Path, *, workspace_folder: Path | None = None) -> Merged:
     return merging.merge(open_store(workspace.locate(workspace_folder) / "results.sqlite"), Path(other))
 
 
-def examine(*, plugins: Iterable[str | Path] = (), workspace_folder: Path | None = None) -> tuple[Finding, ...]:
+def examine(*, plugins: Files = (), workspace_folder: Path | None = None) -> tuple[Finding, ...]:
     """Look at machine, versions, network, plugins, data, weights and the store: what is well and what is not."""
     from mdnbench import doctor
 
     return doctor.examine(registry.load(plugins), workspace.locate(workspace_folder))
+
+
+def new_plugin(name: str, kind: str, *, package: bool = False, folder: Path | str = ".") -> tuple[Path, ...]:
+    """Write a working plugin to begin with, in a file with its test, or as a package; the paths of its files.
+
+    `kind` is denoiser, learned, noise, metric, dataset or reporter.
+    """
+    from mdnbench import scaffold
+
+    return scaffold.write(name, kind, package=package, folder=Path(folder))
+
+
+def check_plugin(
+    plugin: str | Path, *, plugins: Files = (), timeout: float = 120.0, listener: Listener | None = None
+) -> tuple[conformance.Finding, ...]:
+    """Take what a plugin brings through the conformance kit: one Finding for each rule, kept, broken or skipped.
+
+    `plugin` is a file, the name of a plugin or of anything that one brings, or 'all'; `timeout` is in seconds per rule.
+    """
+    from mdnbench.conformance import kit
+
+    known, subjects = kit.load(plugin, plugins)
+    return kit.check(subjects, known, timeout=timeout, listener=listener)
 
 
 def _existing_store(workspace_folder: Path | None) -> Store:

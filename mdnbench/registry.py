@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import pluggy
 
@@ -43,6 +43,7 @@ class _HasName(Protocol):
 
 
 Spec = TypeVar("Spec", bound=_HasName)
+Files: TypeAlias = str | Path | Iterable[str | Path]  # plugin files: one, or several
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +162,17 @@ def options_of(spec: DenoiserSpec) -> tuple[Option, ...]:
     return (*spec.options, WEIGHTS) if spec.trainable else spec.options
 
 
-def load(files: Iterable[Path | str] = ()) -> Registry:
+def listed(files: Files) -> tuple[Path | str, ...]:
+    """Plugin files as a tuple; a single path stands for itself, not for its letters."""
+    return (files,) if isinstance(files, str | os.PathLike) else tuple(files)
+
+
+def load(files: Files = ()) -> Registry:
     """Load all plugins: installed ones, those in the folder MDNBENCH_PLUGINS, and the given files.
 
     A given file that is broken raises BadPlugin; any other broken plugin is only listed as such.
     """
-    given = tuple(Path(file).resolve() for file in files)
+    given = tuple(Path(file).resolve() for file in listed(files))
     manager = pluggy.PluginManager(hookspecs.GROUP)
     manager.add_hookspecs(hookspecs)
     broken: list[Broken] = []

@@ -94,7 +94,7 @@ class Keys(TypedDict, total=False):
 class RunKeys(Keys, total=False):
     """The keys of `run`: plugin files too."""
 
-    plugins: Sequence[str | Path]
+    plugins: str | Path | Sequence[str | Path]
 
 
 def from_values(values: Mapping[str, Any], where: str) -> Request:

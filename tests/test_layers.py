@@ -26,9 +26,9 @@ PLUGINS = Path(__file__).resolve().parents[1] / "plugins"
 # module finds its place here.
 LAYERS: dict[str, str] = {
     "command line": "__main__ cli",
-    "what a notebook imports": "api notebook",
+    "what a notebook imports": "api notebook testing",
     "judging": "regression statistics published",
-    "doing": "outlook catalogue rescoring engine timing doctor",
+    "doing": "outlook catalogue rescoring engine timing doctor conformance scaffold",
     "training": "training",
     "planning": "planning request sweeps environment cells weights wrappers store results workspace",
     "looking up": "registry protocols references data leaks",

@@ -14,6 +14,7 @@ from mdnbench.cli import (
     datasets,
     doctoring,
     listing,
+    plugins,
     rescoring,
     running,
     storing,
@@ -55,3 +56,4 @@ app.command()(doctoring.doctor)
 app.add_typer(training.weights, name="weights")
 app.add_typer(datasets.data, name="data")
 app.add_typer(storing.store, name="store")
+app.add_typer(plugins.plugin, name="plugin")

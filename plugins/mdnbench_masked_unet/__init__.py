@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 UNET = "U-Net: Ronneberger, Fischer and Brox, MICCAI 2015"
-MASKED = (
-    f"Masked training: Chen et al., Masked Image Training for Generalizable Deep Image Denoising, CVPR 2023; {UNET}"
-)
+MASKED = f"Masking: Chen et al., Masked Image Training for Generalizable Deep Image Denoising, CVPR 2023; {UNET}"
 OPTIONS = (
     Option(
         "size",

@@ -1,0 +1,93 @@
+"""`mdnbench plugin`: starting a plugin of one's own, and checking one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mdnbench.cli import options as o
+
+if TYPE_CHECKING:
+    from mdnbench.conformance import Finding
+
+plugin = typer.Typer(help="Plugins of your own: begin one, check one.", no_args_is_help=True)
+
+MARKS = {"kept": "ok", "broken": "BROKEN", "skipped": "skipped"}
+
+
+@plugin.command()
+def new(
+    name: Annotated[str, typer.Argument(help="The name of what it brings, as my-filter.")],
+    kind: Annotated[str, typer.Option(help="denoiser, learned, noise, metric, dataset or reporter.")] = "denoiser",
+    package: Annotated[
+        bool, typer.Option("--package/--file", help="A package that pip installs. [default: --file, with its test]")
+    ] = False,
+    folder: Annotated[Path, typer.Option(help="Where to write it. [default: here]")] = Path(),
+    json: o.Json = False,
+) -> None:
+    """Write a plugin to begin with: it works, has types and tests, and passes `mdnbench plugin check`.
+
+    Example: mdnbench plugin new my-filter --kind denoiser
+    """
+    from mdnbench import api
+    from mdnbench.cli import draw
+
+    paths = api.new_plugin(name, kind, package=package, folder=folder)
+    if json:
+        draw.data({"files": [str(path) for path in paths]})
+        return
+    typer.echo("\n".join(map(str, paths)))
+    root = folder / f"mdnbench-{name}"
+    target = name if package else str(paths[0])
+    install = f"pip install -e {root}; " if package else ""
+    typer.echo(f"Next: {install}mdnbench plugin check {target}", err=True)
+
+
+@plugin.command()
+def check(
+    target: Annotated[str, typer.Argument(help="A file that ends in .py, a plugin's name, what one brings, or all.")],
+    timeout: Annotated[float, typer.Option(help="Seconds that a rule may take.")] = 120.0,
+    plugin: o.Plugin = None,
+    json: o.Json = False,
+) -> None:
+    """Take a plugin through the conformance kit: exit 0 when it keeps every rule, 1 when not, 5 when none applied.
+
+    Example: mdnbench plugin check my_filter.py
+    """
+    from dataclasses import asdict
+
+    from mdnbench import api
+    from mdnbench.cli import draw, progress
+
+    with progress.listener() as listener:
+        found = api.check_plugin(target, plugins=plugin or (), timeout=timeout, listener=listener)
+    code = _exit_code(found)
+    if json:
+        draw.data({"findings": [asdict(each) for each in found], "exit_code": code})
+    else:
+        _draw(found)
+    raise typer.Exit(code)
+
+
+def _exit_code(found: tuple[Finding, ...]) -> int:
+    states = {each.state for each in found}
+    return 1 if "broken" in states else 0 if "kept" in states else 5
+
+
+def _draw(found: tuple[Finding, ...]) -> None:
+    from mdnbench.cli import draw
+    from mdnbench.conformance import book
+    from mdnbench.names import printable
+
+    for subject in dict.fromkeys(each.subject for each in found):
+        mine = [each for each in found if each.subject == subject]
+        said = [each.came if each.state == "skipped" else book.summary(subject.kind, each.rule) for each in mine]
+        rows = [(MARKS[each.state], each.rule, text) for each, text in zip(mine, said, strict=True)]
+        draw.table((str(subject), "", ""), rows, left=3)
+    for each in found:
+        if each.state == "broken":
+            typer.echo("\n".join(map(printable, str(each).splitlines())) + "\n")
+    counts = [f"{sum(each.state == state for each in found)} {state}" for state in MARKS]
+    typer.echo(f"{len(found)} rules: {', '.join(counts)}")

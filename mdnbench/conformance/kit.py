@@ -1,0 +1,186 @@
+"""The kit: takes what a plugin brings through all rules, in a process apart that may crash or hang as it likes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mdnbench import protocols, registry, weights
+from mdnbench.conformance import book, honesty, process, reporters, samples
+from mdnbench.conformance.process import FINGERPRINT, Fingerprint
+from mdnbench.conformance.rule import Finding, Subject
+from mdnbench.engine import family
+from mdnbench.engine.tasks import Job, Setup
+from mdnbench.errors import MdnbenchError, UnknownName
+from mdnbench.listener import Listener
+from mdnbench.names import ALL, Named
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from mdnbench.registry import Door, Registry
+
+TIMEOUT_S = 120.0
+START_S = 300.0  # importing torch on a busy machine
+NOISE = "gaussian:25"
+PHASE = "rules"
+
+
+def load(plugin: str | Path, plugins: registry.Files = ()) -> tuple[Registry, tuple[Subject, ...]]:
+    """All plugins, that in a file (it ends in .py) included, and what the one that was asked for brings."""
+    file = [Path(plugin)] if str(plugin).endswith(".py") else []
+    known = registry.load([*registry.listed(plugins), *file])
+    return known, subjects_of(plugin, known)
+
+
+def subjects_of(plugin: str | Path, known: Registry) -> tuple[Subject, ...]:
+    """What a plugin brings: a file's, an installed one's, or what bears this name; 'all' is everything there is."""
+    everything, wanted = list(_everything(known)), str(plugin)
+    if wanted == ALL:
+        return tuple(subject for subject, _ in everything)
+    found = [subject for subject, door in everything if _is(door, wanted)]
+    found = found or [subject for subject, _ in everything if subject.name == wanted]
+    if not found and any(_is(each.door, wanted) for each in known.broken):
+        known.denoisers.entry(wanted)  # says why it is broken
+    if not found:
+        names = {name for subject, door in everything for name in (subject.name, door.name)}
+        raise UnknownName("plugin", wanted, names, hint="A file's name ends in .py.")
+    return tuple(found)
+
+
+def _is(door: Door, wanted: str) -> bool:
+    return door.path == Path(wanted).resolve() if wanted.endswith(".py") else door.name == wanted
+
+
+def _everything(known: Registry) -> Iterator[tuple[Subject, Door]]:
+    for shelf in (known.denoisers, known.noises, known.metrics, known.datasets, known.reporters):
+        for name in shelf:
+            yield Subject(shelf.kind, name), shelf.entry(name).door  # type: ignore[arg-type]
+
+
+def check(
+    subjects: Sequence[Subject], known: Registry, *, timeout: float = TIMEOUT_S, listener: Listener | None = None
+) -> tuple[Finding, ...]:
+    """Look at every rule for every subject; `timeout` is in seconds per rule. Nothing that a plugin does ends this."""
+    heard = listener or Listener()
+    found: dict[Subject, list[Finding]] = {subject: [] for subject in subjects}
+    heard.begin(PHASE, sum(len(book.names(each.kind)) for each in subjects))
+    with tempfile.TemporaryDirectory(prefix="mdnbench-check-") as folder:
+        for finding in _findings(subjects, known, Path(folder), timeout):
+            found[finding.subject].append(finding)
+            heard.progress(PHASE, sum(map(len, found.values())), [str(finding.subject)], finding.rule)
+    heard.end(PHASE)
+    return tuple(finding for findings in found.values() for finding in findings)
+
+
+def _findings(subjects: Sequence[Subject], known: Registry, scratch: Path, timeout: float) -> Iterator[Finding]:
+    honesty.write_pictures(scratch / "pictures")
+    if any(each.kind == "reporter" for each in subjects):
+        reporters.finish_run(known, scratch / "pictures", scratch / "workspace")
+    setup = _setup(subjects, known, scratch / "pictures")
+    prints: dict[Subject, str] = {}
+    with _Desk(setup, scratch, timeout) as desk:
+        for subject in subjects:
+            yield from _examine(desk, subject, prints)
+    with _Desk(setup, scratch, timeout) as desk:
+        for subject in (each for each in subjects if each.kind != "reporter"):
+            yield _rebuilt(desk, subject, prints.get(subject))
+
+
+def _examine(desk: _Desk, subject: Subject, prints: dict[Subject, str]) -> Iterator[Finding]:
+    """One subject's findings, rule by rule; behind a gate that is shut, nothing is looked at."""
+    shut = ""
+    for rule in book.RULES[subject.kind]:
+        finding = desk.ask(subject, rule.name) if not shut else Finding(subject, rule.name, "skipped", came=shut)
+        assert isinstance(finding, Finding)
+        if rule.gate and finding.state != "kept":
+            shut = shut or (f"{rule.name} is broken" if finding.state == "broken" else finding.came)
+        yield finding
+    if not shut and subject.kind != "reporter":
+        given = desk.ask(subject, FINGERPRINT)
+        if isinstance(given, Fingerprint):
+            prints[subject] = given.text
+
+
+def _rebuilt(desk: _Desk, subject: Subject, expected: str | None) -> Finding:
+    """Whether a fresh process comes to the same fingerprint."""
+    if expected is None:
+        return Finding(subject, book.REBUILD, "skipped", came="there was no output to compare with.")
+    given = desk.ask(subject, FINGERPRINT)
+    if isinstance(given, Fingerprint) and given.text == expected:
+        return Finding(subject, book.REBUILD, "kept")
+    return Finding(
+        subject, book.REBUILD, "broken", "the same output from a worker that builds it anew, in another process",
+        "another output" if isinstance(given, Fingerprint) else given.came,
+        "let nothing depend on the process: no hash() of text, no process id, clock, or what a first run left behind.",
+    )  # fmt: skip
+
+
+def _setup(subjects: Iterable[Subject], known: Registry, pictures: Path) -> Setup:
+    """What a worker needs to rebuild everything: files, names, options, weights."""
+    methods = [each.name for each in subjects if each.kind == "method"]
+    jobs = tuple(_job(name, known) for name in methods)
+    return Setup(known.files, str(pictures), protocols.load("standard"), "cpu", jobs)
+
+
+def _job(name: str, known: Registry) -> Job:
+    spec, noise = known.denoisers[name], known.noise(NOISE)
+    options = registry.options_of(spec)
+    named = Named(name, tuple(samples.values(options).items()), name)
+    resolved = weights.resolve(spec, named, noise) if spec.trainable else None
+    return Job(noise, named, resolved.weights if resolved else None)
+
+
+@dataclass
+class _Desk:
+    """Asks a process apart, and starts another one where it was lost."""
+
+    setup: Setup
+    scratch: Path
+    timeout: float
+    _process: Any = field(default=None, init=False)
+    _connection: Connection | None = field(default=None, init=False)
+
+    def __enter__(self) -> _Desk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def ask(self, subject: Subject, rule: str) -> Finding | Fingerprint:
+        """What the process answers; a finding, too, where it dies or gives no answer in time."""
+        try:
+            connection = self._connection or self._start()
+            connection.send((subject, rule))
+            if connection.poll(self.timeout):
+                answer: Finding | Fingerprint = connection.recv()
+                return answer
+            came = f"no answer within {self.timeout:g} s (--timeout); its process was ended"
+        except (EOFError, OSError):
+            self._process.join(5)
+            came = f"the process died, with exit code {self._process.exitcode}"
+        self._end()
+        mend = "find the call that does it: native code, `os._exit`, a wait without an end, a loop without one."
+        return Finding(subject, rule, "broken", "an answer", came, mend)
+
+    def _start(self) -> Connection:
+        context = multiprocessing.get_context("spawn")
+        here, there = context.Pipe()
+        self._process = context.Process(target=process.serve, args=(there, self.setup, self.scratch), daemon=True)
+        self._process.start()
+        there.close()
+        self._connection = here
+        if not here.poll(START_S) or here.recv() != "ready":
+            raise MdnbenchError(f"the process for the rules did not start within {START_S:g} s; try again.")
+        return here
+
+    def _end(self) -> None:
+        if self._connection is not None:
+            family.end(self._process.pid)
+            self._process.join()
+            self._connection.close()
+            self._connection = None

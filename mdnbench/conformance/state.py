@@ -1,0 +1,94 @@
+"""The state that a whole process shares: noted, compared, and put back after a plugin has changed it."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+from mdnbench.engine import threads
+
+RANDOM = ("random", "numpy.random", "torch")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a plugin could change for everyone else in its process."""
+
+    folder: str
+    environment: dict[str, str]
+    errors: dict[str, Any]
+    dtype: str
+    threads: int
+    grad: bool
+    deterministic: bool
+    random: dict[str, int]
+
+
+NAMES = {
+    "folder": "the working directory",
+    "environment": "the environment variables",
+    "errors": "NumPy's handling of errors (np.seterr)",
+    "dtype": "torch's default dtype",
+    "threads": "torch's number of threads",
+    "grad": "torch's gradient mode",
+    "deterministic": "torch's deterministic mode",
+    "random": "the global random numbers",
+}
+
+
+def now() -> State:
+    """The state as it is."""
+    import numpy as np
+    import torch
+
+    streams = {
+        "random": hash(random.getstate()),
+        "numpy.random": hash(str(np.random.get_state())),
+        "torch": hash(torch.get_rng_state().numpy().tobytes()),
+    }
+    return State(
+        os.getcwd(),  # noqa: PTH109 (Path.cwd() is the same)
+        dict(os.environ),
+        dict(np.geterr()),
+        str(torch.get_default_dtype()),
+        torch.get_num_threads(),
+        torch.is_grad_enabled(),
+        torch.are_deterministic_algorithms_enabled(),
+        streams,
+    )
+
+
+def restore(was: State, seed: int = 0) -> None:
+    """Put everything back, with the global random numbers seeded anew and every library on one thread."""
+    import numpy as np
+    import torch
+
+    os.chdir(was.folder)
+    for name in os.environ.keys() - was.environment.keys():
+        del os.environ[name]
+    os.environ.update(was.environment)
+    np.seterr(**was.errors)
+    torch.set_default_dtype(getattr(torch, was.dtype.removeprefix("torch.")))
+    torch.set_grad_enabled(was.grad)
+    torch.use_deterministic_algorithms(was.deterministic)
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    threads.hold()
+
+
+def differences(before: State, after: State, *, leave_out: tuple[str, ...] = ()) -> Iterator[str]:
+    """What changed, in words."""
+    for field in fields(State):
+        old, new = getattr(before, field.name), getattr(after, field.name)
+        if old != new and field.name not in leave_out:
+            yield NAMES[field.name] + _how(old, new)
+
+
+def _how(old: Any, new: Any) -> str:
+    if not isinstance(old, dict):
+        return f" (from {old} to {new})"
+    return f" ({', '.join(sorted(key for key in {*old, *new} if old.get(key) != new.get(key)))})"
