@@ -1,0 +1,101 @@
+"""What stands beside the code: versions that agree, a citation, issue forms, workflows, and hooks before a commit."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+import mdnbench
+
+ROOT = Path(__file__).resolve().parents[1]
+TOOLS = Path(sys.executable).parent
+FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+SCHEMAS = {
+    ROOT / "CITATION.cff": "citation-file-format",
+    **{path: "github-issue-config" if path.stem == "config" else "github-issue-forms" for path in FORMS},
+    **dict.fromkeys(WORKFLOWS, "github-workflows"),
+}
+
+
+def text_of(name: str) -> str:
+    """A file of the repository."""
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def tool(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """A program that the test extra installs."""
+    path = TOOLS / name
+    if not path.exists():
+        pytest.skip(f"{name} is not installed")
+    return subprocess.run(
+        [str(path), *map(str, arguments)], capture_output=True, text=True, encoding="utf-8", check=False
+    )
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    """The package, its metadata, the citation and the newest entry of the changelog name one version."""
+    newest = re.search(r"^## (\S+) \((?:unreleased|\d{4}-\d\d-\d\d)\)$", text_of("CHANGELOG.md"), re.MULTILINE)
+    assert newest is not None
+    found = {
+        mdnbench.__version__,
+        tomllib.loads(text_of("pyproject.toml"))["project"]["version"],
+        yaml.safe_load(text_of("CITATION.cff"))["version"],
+        newest[1],
+    }
+    assert found == {mdnbench.__version__}
+
+
+def test_the_licence_is_the_same_everywhere() -> None:
+    """The text, the metadata and the citation say MIT."""
+    assert text_of("LICENSE").startswith("MIT License\n\nCopyright (c) ")
+    assert tomllib.loads(text_of("pyproject.toml"))["project"]["license"] == "MIT"
+    assert yaml.safe_load(text_of("CITATION.cff"))["license"] == "MIT"
+
+
+@pytest.mark.parametrize("path", SCHEMAS, ids=lambda path: path.name)
+def test_files_are_what_their_readers_take(path: Path, tmp_path: Path) -> None:
+    """Each keeps to its published schema, and one with a foreign key would not."""
+    schema = f"vendor.{SCHEMAS[path]}"
+    done = tool("check-jsonschema", "--builtin-schema", schema, path)
+    assert done.returncode == 0, done.stdout
+    broken = tmp_path / path.name
+    broken.write_text(path.read_text(encoding="utf-8") + "\nforeign-key: {}\n", encoding="utf-8")
+    assert tool("check-jsonschema", "--builtin-schema", schema, broken).returncode == 1
+
+
+def test_workflows_cannot_be_abused() -> None:
+    """No code from outside in scripts, no credentials left lying, no rights that are not needed, says zizmor."""
+    config = ROOT / "tests" / "regression" / "zizmor.yml"
+    done = tool("zizmor", "--offline", "--no-progress", "--config", config, *WORKFLOWS)
+    assert done.returncode == 0, done.stdout
+    release = yaml.safe_load(text_of(".github/workflows/release.yml"))
+    assert release["permissions"] == {"contents": "read"}
+    assert {name for name, job in release["jobs"].items() if "id-token" in job.get("permissions", {})} == {"publish"}
+    assert "password" not in text_of(".github/workflows/release.yml").partition("name: release")[2]
+
+
+def test_hooks_run_what_every_push_checks() -> None:
+    """Each hook has the version of the constraints, and its command is one of .ci/run's."""
+    (repository,) = yaml.safe_load(text_of(".pre-commit-config.yaml"))["repos"]
+    pinned = set(text_of("constraints.txt").splitlines())
+    script = text_of(".ci/run")
+    for hook in repository["hooks"]:
+        assert set(hook.get("additional_dependencies", ())) <= pinned
+        program = hook["entry"].replace(" --force-exclude", "")
+        assert f".venv/bin/{program}" in script
+        assert tool(*hook["entry"].split(), "--help").returncode == 0
+
+
+def test_the_guide_names_files_that_are_there() -> None:
+    """Links and file names of CONTRIBUTING.md lead somewhere."""
+    text = text_of("CONTRIBUTING.md")
+    targets = re.findall(r"\]\(([^)#]+)", text) + re.findall(r"[\w.-]+(?:/[\w.-]+)*\.(?:py|toml|txt|cff|md)\b", text)
+    assert len(targets) > 8
+    assert [target for target in targets if not (ROOT / target).exists()] == []
