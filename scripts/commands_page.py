@@ -42,7 +42,7 @@ def reference(name: str, node: Any) -> str:
 
 
 def page(text: str) -> str:
-    """The page as it should be: each command's reference, in the order of `text`, with the notes that stand below it."""
+    """The page as it should be: each command's reference, in the order of `text`, with the notes that stand there."""
     intro, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
     notes = {heading.strip(): _notes(body) for heading, _, body in (each.partition("\n") for each in sections)}
     known = dict(commands())
