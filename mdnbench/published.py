@@ -100,13 +100,17 @@ class OrderClaim:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What was found: published numbers, the article's, the orders that the article's imply, and what to beware of."""
+    """What was found: published numbers, the article's, the orders that the article's imply, and what to beware of.
+
+    `others` are published means for the same things of methods that the run does not have.
+    """
 
     run: str
     published: tuple[Claim, ...]
     article: tuple[Claim, ...]
     orders: tuple[OrderClaim, ...]
     notes: tuple[str, ...]
+    others: tuple[Reference, ...] = ()
 
 
 def compare(found: Results, more: Iterable[Reference] = ()) -> Claims:
@@ -120,9 +124,10 @@ def compare(found: Results, more: Iterable[Reference] = ()) -> Claims:
     values = _measured(found, known)
     printed = [*references.published(), *more]
     chosen = [each for each in printed if _applies(each, found, columns)]
-    published = [
-        claim for each in chosen for claim in _claims(each, found, known, columns, values) if claim.measured is not None
-    ]
+    every = [claim for each in chosen for claim in _claims(each, found, known, columns, values)]
+    published = [claim for claim in every if claim.measured is not None]
+    absent = [claim.reference for claim in every if claim.method not in found.run.facts["methods"]]
+    others = tuple(each for each in absent if each.image == MEAN)
     article = tuple(
         claim
         for each in references.article()
@@ -131,7 +136,7 @@ def compare(found: Results, more: Iterable[Reference] = ()) -> Claims:
     )
     if not published and not any(claim.measured is not None for claim in article):
         raise NothingToDo(_nothing(found))
-    return Claims(found.name, tuple(published), article, tuple(_orders(article)), tuple(_notes(found)))
+    return Claims(found.name, tuple(published), article, tuple(_orders(article)), tuple(_notes(found)), others)
 
 
 def _require_standard(found: Results) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -176,14 +177,22 @@ def test_nothing_compared_is_an_error(finished: Results, tmp_path: Path) -> None
 
 
 def test_the_command_shows_tables_and_data(whole: Results, file: Callable[[str], Path], cli: Any) -> None:
-    """`mdnbench claims` prints the numbers with their sources; `--json` the same as data."""
-    path = file("noisy,sk12,gaussian,50,mean,psnr,14.7,our report\nnoisy,sk12,gaussian,50,01,psnr,20,our report\n")
+    """`mdnbench claims` prints the numbers with their sources, and those of methods not in the run; `--json` as data."""
+    path = file(
+        "noisy,sk12,gaussian,50,mean,psnr,14.7,our report\nnoisy,sk12,gaussian,50,01,psnr,20,our report\n"
+        'Best,sk12,gaussian,50,mean,psnr,30.5,"their \x1b[31m paper"\nBest,sk12,gaussian,50,01,psnr,31,theirs\n'
+        "Best,sk12,gaussian,25,mean,psnr,33,theirs\n"
+    )
     done = cli("claims", whole.folder, "--references", path)
     assert done.returncode == 0, done.stderr
-    assert "[1] our report" in done.stdout
+    assert "also published (psnr), of methods that this run has not: Best 30.5 [2]" in done.stdout
+    assert "[1] our report\n[2] their \\x1b[31m paper" in done.stdout
     assert "0 of 1 reproduced" in done.stdout
+    every = cli("claims", whole.folder, "--references", path, "--images").stdout
+    assert re.search(r"noisy +noisy +psnr +01 +20.00 +14\.\d+ +-\S+ +below +\[1\]", every)
     found = json.loads(cli("claims", whole.folder, "--references", path, "--json").stdout)
     assert [each["finding"] for each in found["published"]] == ["reproduced", "below"]
+    assert [(each["published_as"], each["published"]) for each in found["others"]] == [("Best", 30.5)]
 
 
 def test_set12_meets_the_published_and_the_articles_numbers(cli: Any, tmp_path: Path) -> None:

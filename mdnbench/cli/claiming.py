@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,6 +50,11 @@ def facts_of(found: Claims) -> dict[str, Any]:
              "claimed": each.claimed, "measured": each.measured, "finding": each.finding}
             for each in found.orders
         ],
+        "others": [
+            {"published_as": each.method, "noise": each.noise, "metric": each.metric, "published": each.value,
+             "source": each.source}
+            for each in found.others
+        ],
         "notes": list(found.notes),
     }  # fmt: skip
 
@@ -65,30 +70,44 @@ def _claim_facts(claim: Claim) -> dict[str, Any]:
 
 
 def _draw(found: Claims, *, images: bool) -> None:
-    _draw_published(found.published, images=images)
-    _draw_article(found)
-    for note in found.notes:
-        typer.echo(note)
-
-
-def _draw_published(claims: Sequence[Claim], *, images: bool) -> None:
     from mdnbench.cli import draw
 
-    sources = list(dict.fromkeys(claim.reference.source for claim in claims))
-    shown = [claim for claim in claims if images or claim.reference.image == MEAN]
-    for noise in dict.fromkeys(claim.reference.noise for claim in shown):
-        typer.echo(f"\n{noise}")
-        rows = [
-            (*_texts(claim), f"[{sources.index(claim.reference.source) + 1}]")
-            for claim in shown
-            if claim.reference.noise == noise
-        ]
+    _draw_published(found, images=images)
+    _draw_article(found)
+    for note in found.notes:
+        draw.say(note)
+
+
+def _draw_published(found: Claims, *, images: bool) -> None:
+    from mdnbench.cli import draw
+
+    claims = [claim for claim in found.published if images or claim.reference.image == MEAN]
+    references = [*(claim.reference for claim in found.published), *found.others]
+    sources = {source: f"[{number}]" for number, source in enumerate(_each(r.source for r in references), start=1)}
+    for noise in _each(each.noise for each in (*(claim.reference for claim in claims), *found.others)):
+        draw.say(f"\n{noise}")
+        rows = [(*_texts(claim), sources[claim.reference.source]) for claim in claims if claim.reference.noise == noise]
         whole = [TITLES, *rows] if images else [(*row[:3], *row[4:]) for row in (TITLES, *rows)]
-        draw.table(whole[0], whole[1:], left=4 if images else 3, words=("Finding",))
-    for line in _summaries(claims) if not images else ():
-        typer.echo(line)
-    for index, source in enumerate(sources, start=1):
-        typer.echo(f"[{index}] {source}")
+        if rows:
+            draw.table(whole[0], whole[1:], left=4 if images else 3, words=("Finding",))
+        for line in _also(found, noise, sources):
+            draw.say(line)
+    for line in _summaries(found.published) if not images else ():
+        draw.say(line)
+    for source, mark in sources.items():
+        draw.say(f"{mark} {source}")
+
+
+def _each(texts: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(texts))
+
+
+def _also(found: Claims, noise: str, sources: Mapping[str, str]) -> Iterator[str]:
+    """One line per metric: what is published for the same thing of methods that the run has not, as it was printed."""
+    for metric in _each(each.metric for each in found.others if each.noise == noise):
+        others = [each for each in found.others if (each.noise, each.metric) == (noise, metric)]
+        listed = ", ".join(f"{each.method} {each.value:g} {sources[each.source]}" for each in others)
+        yield f"also published ({metric}), of methods that this run has not: {listed}"
 
 
 def _texts(claim: Claim) -> tuple[str, ...]:
@@ -124,7 +143,7 @@ def _draw_article(found: Claims) -> None:
 
     if not found.article:
         return
-    typer.echo(f"\nThe article's claims ({found.article[0].reference.source})")
+    draw.say(f"\nThe article's claims ({found.article[0].reference.source})")
     rows = [
         (claim.method, claim.reference.metric, f"{claim.reference.value:.{claim.column.digits}f}",
          claim.column.show(claim.measured), claim.verdict)

@@ -53,14 +53,14 @@ def _draw(found: Comparison, *, all_pairs: bool) -> None:
     from mdnbench.cli import draw
     from mdnbench.statistics import texts
 
-    typer.echo(texts.heading(found))
+    draw.say(texts.heading(found))
     for family in found.families:
-        typer.echo(f"\n{family.noise} · {family.column.title}")
+        draw.say(f"\n{family.noise} · {family.column.title}")
         shown = texts.pairs_shown(family, all_pairs=all_pairs)
         for table in (texts.means(family), texts.records(family), texts.pairs(family, shown)):
             if table.rows:
                 draw.table(*table)
         if len(shown) < len(family.pairs):
-            typer.echo(f"… and {len(family.pairs) - len(shown)} more pairs (--all-pairs shows them)")
+            draw.say(f"… and {len(family.pairs) - len(shown)} more pairs (--all-pairs shows them)")
         for sentence in statistics.sentences(family):
-            typer.echo(sentence)
+            draw.say(sentence)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mdnbench.names import printable
 from mdnbench.results import tables
 from mdnbench.timing import summary
 
@@ -97,6 +98,14 @@ def table(
     for row in rows:
         grid.add_row(*map(_plain, row))
     _console().print(grid)
+
+
+def say(text: str) -> None:
+    """Print text; a terminal gets long lines broken between words, a file or a program as they are."""
+    console = _console()
+    console.print(
+        "\n".join(map(printable, text.split("\n"))), markup=False, highlight=False, soft_wrap=not console.is_terminal
+    )
 
 
 def fitting_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

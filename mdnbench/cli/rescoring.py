@@ -49,17 +49,19 @@ def rescore(
 
 
 def _draw(results: Results, found: Rescored) -> None:
-    typer.echo(f"{found.run} · protocol {found.protocol}")
+    from mdnbench.cli import draw
+
+    draw.say(f"{found.run} · protocol {found.protocol}")
     for choice in found.choices:
-        typer.echo(f"{choice.name}: {choice.summary}")
+        draw.say(f"{choice.name}: {choice.summary}")
     for noise, metric in dict.fromkeys((each.noise, each.beside) for each in found.shifts):
         shifts = [each for each in found.shifts if (each.noise, each.beside) == (noise, metric)]
         _draw_shifts(results, noise, metric, shifts)
     kept = f"{found.kept} of {found.outputs} outputs were kept"
     lost = "" if found.kept == found.outputs else f"; {found.outputs - found.kept} were not and are left out"
-    typer.echo(f"{kept}{lost} · {found.computed} scorings now, the others are from the store")
+    draw.say(f"{kept}{lost} · {found.computed} scorings now, the others are from the store")
     for line in (*found.notes, *found.failed):
-        typer.echo(line)
+        draw.say(line)
 
 
 def _draw_shifts(results: Results, noise: str, metric: str, shifts: list[Shift]) -> None:
@@ -72,7 +74,7 @@ def _draw_shifts(results: Results, noise: str, metric: str, shifts: list[Shift])
     by_method: dict[str, dict[str, Shift]] = {}
     for each in shifts:
         by_method.setdefault(each.method, {})[each.way] = each
-    typer.echo(f"\n{noise} · {column.title}")
+    draw.say(f"\n{noise} · {column.title}")
     rows = [
         (method, column.show(_as_run(found)), *(_shift(found.get(way), column.digits) for way in ways))
         for method, found in by_method.items()

@@ -149,7 +149,16 @@ def _on_pairs(family: Family) -> Iterator[str]:
             "out of five; smaller ones may well go unnoticed."
         )
     if open_ones := sum(not pair.significant for pair in family.pairs):
-        yield f"{open_ones} of {many} differences are not significant, which does not make them none."
+        yield f"Not significant: {open_ones} of {many} differences, which does not make them none."
+    if torn := sum(pair.significant and _holds_zero(pair) for pair in family.pairs):
+        yield (
+            f"Significant, though the interval of the mean holds 0: {torn} of {many}. The test goes by ranks: most "
+            "images say one thing, and a few speak strongly for the other."
+        )
+
+
+def _holds_zero(pair: Pair) -> bool:
+    return pair.low is not None and pair.high is not None and pair.low <= 0 <= pair.high
 
 
 def _span(family: Family, ends: tuple[float, float]) -> str:
