@@ -21,7 +21,9 @@ def read(path: Path, kind: str) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BadFile(f"there is no {kind} file {path}.") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except RecursionError:
+        raise BadFile(f"the {kind} file {path} cannot be read: it is nested too deeply.") from None
+    except (OSError, ValueError) as error:  # not TOMLDecodeError alone: a number may have too many digits
         raise BadFile(f"the {kind} file {path} cannot be read: {error}.") from None
 
 

@@ -25,9 +25,23 @@ def main() -> None:
     except Exception:
         import traceback
 
+        if fault := _fault_in_store():
+            _complain(f"{fault} `mdnbench store check` says more; restore the store from a copy, or move it away.")
+            sys.exit(MdnbenchError.exit_code)
         traceback.print_exc()
         _complain("this is an error in mdnbench or in a plugin, not in what you asked; please report it.")
         sys.exit(MdnbenchError.exit_code)
+
+
+def _fault_in_store() -> str:
+    """What is wrong with the store here, where that may be why something failed: asked only when something did."""
+    from mdnbench import workspace
+    from mdnbench.store import contents
+
+    try:
+        return contents.first_fault(workspace.locate() / "results.sqlite")
+    except Exception:
+        return ""
 
 
 def _complain(text: str) -> None:

@@ -11,8 +11,9 @@ from statistics import stdev
 from sys import intern
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mdnbench import names, tomlfile
+from mdnbench import jsonfile, names, tomlfile
 from mdnbench.errors import BadFile, MdnbenchError, NothingToDo, UnknownName
+from mdnbench.regression import slowdown
 from mdnbench.store import queries
 from mdnbench.store.rows import CellKey
 
@@ -259,14 +260,9 @@ def _cells(lines: Iterator[list[str]], metrics: Sequence[str]) -> Iterator[tuple
 
 
 def _read_timing(path: Path) -> Mapping[str, Any] | None:
-    import json
-
-    try:
-        record: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (OSError, ValueError) as error:
-        raise BadFile(f"the timing of the baseline, {path}, cannot be read: {error}.") from None
+    record: Mapping[str, Any] = jsonfile.read(path, "timing of the baseline,", slowdown.RECORD)
     return record
 
 

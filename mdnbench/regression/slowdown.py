@@ -13,6 +13,11 @@ from statistics import median
 from typing import Any, Literal
 
 SHARE = 0.25  # a median may grow by a quarter
+# What a comparison reads of a timing record.
+RECORD = {
+    "machine_info": {"node": str},
+    "benchmarks": [{"fullname": str, "name": str, "group": str, "stats": {"data": [(int, float)]}}],
+}
 LEVEL = 0.01  # the rank test's: with many methods and many pushes, one in twenty would cry wolf every day
 
 State = Literal["pass", "slower", "faster", "undecided"]
@@ -48,14 +53,19 @@ def compare(
         return (), problem
     assert run is not None
     assert baseline is not None
-    before = {each["fullname"]: each for each in baseline["benchmarks"]}
-    pairs = [(before[each["fullname"]], each) for each in run["benchmarks"] if each["fullname"] in before]
+    before, after = _timed(baseline), _timed(run)
+    pairs = [(before[name], each) for name, each in after.items() if name in before]
     paces = tuple(_pace(old, new, share) for old, new in pairs)
     if not paces:
         return (), "timing was asked for, and no method was timed in both under the same conditions."
     if all(pace.state == "undecided" for pace in paces):
         return paces, "timing was asked for, and there were too few calls to tell anything."
     return paces, ""
+
+
+def _timed(record: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The benchmarks of a record that have seconds, by name."""
+    return {each["fullname"]: each for each in record["benchmarks"] if min(each["stats"]["data"], default=0) > 0}
 
 
 def _obstacle(run: Mapping[str, Any] | None, baseline: Mapping[str, Any] | None) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mdnbench import jsonfile
 from mdnbench.errors import NothingToDo, UnknownName
 from mdnbench.records import Tally
 from mdnbench.results import tables
@@ -93,7 +93,9 @@ class Results:
     def timing(self) -> dict[str, Any] | None:
         """The timing record in pytest-benchmark's format, or None where there is none."""
         path = self.folder / "timing.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        shape = {"machine_info": {}, "benchmarks": [{}]}
+        found: dict[str, Any] | None = jsonfile.read(path, "timing record", shape) if path.is_file() else None
+        return found
 
     @property
     def exit_code(self) -> int:
@@ -107,7 +109,7 @@ def find(workspace: Path, name: str) -> Results:
     """The results of a run by name or by its folder's path."""
     folder = Path(name) if Path(name).is_dir() else workspace / "runs" / name
     if (folder / "run.json").is_file():
-        facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        facts = jsonfile.read(folder / "run.json", "run's file", {"name": str, "store": str})
         name, store = facts["name"], Path(facts["store"])
         path = store if store.is_absolute() else folder / store
     else:

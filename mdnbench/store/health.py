@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from mdnbench.store import kept, schema
+from mdnbench.store import contents, kept, schema
 from mdnbench.store.database import Store
 
 SHOWN = 20
@@ -35,8 +35,10 @@ def check(store: Store) -> Health:
     images = sorted(path for path in store.images.rglob("*") if path.is_file())
     whole = {path.stem for path in images if path.suffix == ".npy"}
     missing = sum(digest not in whole for (digest,) in store.select(_KEPT))
-    problems = [*damage(store), *_differences(store), *_orphans(store), *_altered(store, images)]
-    return Health(outputs, scores, runs, len(whole), missing, tuple(problems))
+    built = [*damage(store), *_differences(store)]
+    rows = [] if built else contents.faults(store)
+    problems = (*built, *_orphans(store), *rows, *_altered(store, images))
+    return Health(outputs, scores, runs, len(whole), missing, problems)
 
 
 def _count(store: Store, table: str) -> int:

@@ -1,0 +1,95 @@
+"""What fuzzing found, each by itself, so that it stays mended."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mdnbench import api
+
+
+@pytest.mark.parametrize("text", ["methods = " + "[" * 3000 + "]" * 3000, "seeds = " + "9" * 5000])
+def test_a_plan_that_python_cannot_take_in(mdnbench: Any, workspace: Path, text: str) -> None:
+    """Nested too deeply, or a number of too many digits: refused by the file's name."""
+    (workspace / "plan.toml").write_text(text, encoding="utf-8")
+    said = mdnbench("plan", "plan.toml")
+    assert said.code == 2
+    assert "the plan file plan.toml cannot be read" in said.err
+
+
+@pytest.mark.parametrize("content", ['""', "[1]", '{"machine_info": ""}', "[" * 100_000, "{", '{"benchmarks": [{}]}'])
+def test_a_timing_record_of_another_shape(mdnbench: Any, stored: Path, workspace: Path, content: str) -> None:
+    """Beside a baseline or in a run's folder, it is refused by its path."""
+    results = api.open_run("done")
+    stem = api.write_baseline(results, workspace / "base")
+    sound = {"machine_info": {"node": "here"}, "benchmarks": []}
+    results.folder.mkdir(parents=True)
+    (results.folder / "timing.json").write_text(json.dumps(sound), encoding="utf-8")
+    Path(f"{stem}.timing.json").write_text(content, encoding="utf-8")
+    results.store.close()
+    said = mdnbench("check", "done", "--baseline", stem, "--timing")
+    assert said.code == 2
+    assert f"{stem}.timing.json cannot be read" in said.err
+    (results.folder / "timing.json").write_text(content, encoding="utf-8")
+    said = mdnbench("report", "done")
+    assert (said.code, str(results.folder) in said.err) == (2, True)
+
+
+@pytest.mark.parametrize("seconds", [[], [0.0], [float("nan")]])
+def test_timings_without_seconds(mdnbench: Any, stored: Path, workspace: Path, seconds: list[float]) -> None:
+    """A benchmark that took no time, or none at all, is not compared; nothing compared is no pass."""
+    results = api.open_run("done")
+    stem = api.write_baseline(results, workspace / "base")
+    each = {"fullname": "noisy", "name": "noisy", "group": "g", "stats": {"data": seconds}}
+    record = json.dumps({"machine_info": {"node": "here"}, "benchmarks": [each]})
+    results.folder.mkdir(parents=True)
+    for path in (results.folder / "timing.json", Path(f"{stem}.timing.json")):
+        path.write_text(record, encoding="utf-8")
+    results.store.close()
+    said = mdnbench("check", "done", "--baseline", stem, "--timing")
+    assert said.code == 5
+    assert "no method was timed in both" in said.out
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"name": 1, "store": "x"}', "no JSON"])
+def test_a_runs_own_file_that_was_altered(mdnbench: Any, stored: Path, content: str) -> None:
+    """`run.json` in a run's folder leads to its store; where it does not, it is named."""
+    folder = stored / "runs" / "done"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(content, encoding="utf-8")
+    said = mdnbench("report", "done")
+    assert said.code == 2
+    assert str(folder / "run.json") in said.err
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("UPDATE outputs SET method = 'stranger'", "cells of the run 'done' are none that its facts name"),
+        ("UPDATE run_cells SET seed = 7 WHERE position = 0", "1 cells of the run 'done' are none"),
+        ("UPDATE run_cells SET noise = 'white'", "are none that its facts name"),
+        ("UPDATE runs SET facts = '{}'", "the facts of the run 'done' are damaged: dataset is None"),
+        ("UPDATE runs SET facts = '['", "the facts of the run 'done' are damaged: it is no JSON"),
+        ("UPDATE provenances SET content = id", "is damaged: it is 1"),
+        ("UPDATE outputs SET seconds = 'soon'", "8 rows of outputs have a seconds of the wrong kind"),
+        ("UPDATE scores SET value = x'00'", "rows of scores have a value of the wrong kind"),
+        ("UPDATE outputs SET status = 'fine'", "8 rows of outputs have a status that is none"),
+    ],
+)
+def test_a_store_with_rows_that_nobody_wrote(mdnbench: Any, stored: Path, change: str, says: str) -> None:
+    """`store check` tells what SQLite does not see; no command that meets it ends in a traceback."""
+    with closing(sqlite3.connect(stored / "results.sqlite", isolation_level=None)) as connection:
+        connection.execute(change)
+    checked = mdnbench("store", "check")
+    assert checked.code == 4
+    assert says in checked.out
+    for command in (("report", "done", "--to", "md,csv"), ("compare", "done"), ("list", "runs")):
+        said = mdnbench(*command)
+        assert said.code in (0, 3, 5)
+        if said.code == 3:
+            assert "`mdnbench store check` says more" in said.err
