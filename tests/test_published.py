@@ -177,7 +177,7 @@ def test_nothing_compared_is_an_error(finished: Results, tmp_path: Path) -> None
 
 
 def test_the_command_shows_tables_and_data(whole: Results, file: Callable[[str], Path], cli: Any) -> None:
-    """`mdnbench claims` prints the numbers with their sources, and those of methods not in the run; `--json` as data."""
+    """`mdnbench claims` prints the numbers with their sources and others beside them; `--json` the same as data."""
     path = file(
         "noisy,sk12,gaussian,50,mean,psnr,14.7,our report\nnoisy,sk12,gaussian,50,01,psnr,20,our report\n"
         'Best,sk12,gaussian,50,mean,psnr,30.5,"their \x1b[31m paper"\nBest,sk12,gaussian,50,01,psnr,31,theirs\n'
