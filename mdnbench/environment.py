@@ -40,12 +40,13 @@ def cpu() -> str:
     """The processor's name, without the second that a full inquiry takes."""
     path = Path("/proc/cpuinfo")
     if path.exists():
-        for line in path.read_text(errors="replace").splitlines():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith(("model name", "Hardware")):
                 return " ".join(line.partition(":")[2].split())
     if platform.system() == "Darwin":
         command = ["sysctl", "-n", "machdep.cpu.brand_string"]
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
+        return done.stdout.strip()
     return platform.processor() or "unknown"
 
 
@@ -75,7 +76,7 @@ def revision() -> str:
         return __version__
     command = ["git", "-C", str(root), "describe", "--always", "--dirty"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=5)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, timeout=5)
     except (OSError, subprocess.TimeoutExpired):
         return __version__
     return done.stdout.strip() or __version__

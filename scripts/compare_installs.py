@@ -42,7 +42,7 @@ print(json.dumps(found))
 
 def inventory(python: str) -> dict[str, str]:
     """Every file and name that an installation brings, with digests."""
-    done = subprocess.run([python, "-c", INVENTORY], capture_output=True, text=True, check=True)
+    done = subprocess.run([python, "-c", INVENTORY], capture_output=True, encoding="utf-8", check=True)
     found: dict[str, str] = json.loads(done.stdout)
     return found
 

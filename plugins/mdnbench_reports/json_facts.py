@@ -23,7 +23,7 @@ def content(results: Results, folder: Path) -> dict[str, Any]:
     run = results.run
     return {
         "name": run.name,
-        "store": os.path.relpath(results.store.path, folder),
+        "store": _relative(results.store.path, folder),
         "created": run.created,
         "finished": run.finished,
         "planned": run.planned,
@@ -43,3 +43,11 @@ def content(results: Results, folder: Path) -> dict[str, Any]:
             for row in results.means
         ],
     }
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """A path as seen from a folder, so that both can be moved together; whole where Windows has them on two drives."""
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:
+        return path.resolve().as_posix()
