@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import resource
@@ -17,7 +18,9 @@ from scipy import stats
 from mdnbench import api, statistics
 from mdnbench.errors import UnknownName, UsageError
 from mdnbench.results import Results
+from mdnbench.results.tables import Column
 from mdnbench.statistics import bootstrap, paired
+from mdnbench.statistics.comparison import Mean
 from mdnbench.store import cube, open_store
 
 RNG = np.random.default_rng(5)
@@ -50,6 +53,19 @@ def test_intervals_are_those_of_scipy(images: int) -> None:
         assert abs(highs[row] - theirs.high) < 0.05 * width
 
 
+def test_whole_images_are_drawn_with_all_their_seeds() -> None:
+    """Of three images with two, one and two seeds, the 27 ways to draw three come as often as they should."""
+    values = np.array([[30.0, 31.0], [20.0, np.nan], [25.0, 26.5]])
+    ways = [np.nanmean(values[list(way)]) for way in itertools.product(range(3), repeat=3)]
+    finite = np.isfinite(values)
+    draws = bootstrap._draws(np.where(finite, values, 0).sum(axis=1)[None], finite.sum(axis=1)[None].astype(float))[
+        :, 0
+    ]
+    for way in set(np.round(ways, 9)):
+        assert np.isclose(draws, way).mean() == pytest.approx(np.isclose(ways, way).mean(), abs=0.015)
+    assert np.isclose(draws[:, None], np.array(ways), atol=1e-9).any(axis=1).all()
+
+
 def test_intervals_cover_as_often_as_they_say() -> None:
     """Over many data sets of 30 images with 3 dependent seeds each, they hold the truth 90 to 97 times of 100.
 
@@ -78,6 +94,9 @@ def test_holm_is_the_textbook_procedure() -> None:
     """The smallest p times n, the next times n - 1, never falling, never above one; gaps stay gaps."""
     assert paired.holm([0.01, 0.04, 0.03, None]) == [0.03, pytest.approx(0.06), pytest.approx(0.06), None]
     assert paired.holm([0.9, 0.8]) == [1.0, 1.0]
+    worked = {0.005: 5 * 0.005, 0.011: 4 * 0.011, 0.02: 3 * 0.02, 0.025: 3 * 0.02, 0.13: 0.13}  # 2 * 0.025 < 3 * 0.02
+    for order in ((0.005, 0.011, 0.02, 0.025, 0.13), (0.13, 0.02, 0.005, 0.025, 0.011)):
+        assert paired.holm(order) == pytest.approx([worked[p] for p in order])
 
 
 def test_the_signed_rank_test_is_scipys_and_bears_degenerate_data() -> None:
@@ -136,6 +155,18 @@ def test_against_one_method_fewer_pairs_are_corrected(seeded: Results) -> None:
     for name, chosen in (("method", {"against": "nosy"}), ("metric", {"metrics": ["lpips"]})):
         with pytest.raises(UnknownName, match=f"no {name}"):
             api.compare(seeded, **chosen)  # type: ignore[arg-type]
+
+
+def test_a_test_and_an_interval_that_disagree_are_explained() -> None:
+    """Eleven images a little better and one much worse: significant by ranks, though the mean's interval holds 0."""
+    difference = np.array([[0.1 + 0.01 * index] for index in range(11)] + [[-3.0]])
+    pair = paired.compare([("one", "two")], [difference], sign=1, tie=0.005)[0]
+    assert pair.significant
+    assert pair.difference < 0
+    means = tuple(Mean(name, 30.0, 29.0, 31.0, 12, 12, 0) for name in ("one", "two"))
+    family = statistics.Family("gaussian:sigma=50", Column("psnr", "higher", "dB", 2), 12, 1, means, (pair,))
+    assert any(text.startswith("Significant, though the interval of the mean holds 0: 1 of 1.")
+               for text in statistics.sentences(family))  # fmt: skip
 
 
 def test_few_images_are_called_few(seeded: Results, finished: Results) -> None:
