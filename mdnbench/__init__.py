@@ -74,6 +74,7 @@ _HOMES = {
     "report": "mdnbench.api",
     "rescore": "mdnbench.api",
     "run": "mdnbench.api",
+    "time": "mdnbench.api",
     "train": "mdnbench.api",
     "write_baseline": "mdnbench.api",
 }

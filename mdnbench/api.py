@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mdnbench.store.health import Health
     from mdnbench.store.leftovers import Leftovers
     from mdnbench.store.merging import Merged
+    from mdnbench.timing.times import Times
     from mdnbench.weights import Weights
 
 Names = str | Sequence[str]
@@ -89,9 +90,39 @@ def run(
     return found
 
 
-def train(
-    method: str, *, plugins: Files = (), listener: Listener | None = None, **order: Any
-) -> Weights:
+def time(
+    asked: Request | None = None, *, sizes: Sequence[int] = (), threads: Sequence[int | str] = (),
+    budget_s: float | None = None, scaling: bool = False, workspace_folder: Path | None = None,
+    listener: Listener | None = None, **keys: Any,
+) -> Times:  # fmt: skip
+    """Time methods under the first noise, alone, each in a fresh process; takes a Request or its fields as `run` does.
+
+    `sizes` are sides in pixels, `threads` numbers or 'all'; `budget_s` seconds in all win over everything. `scaling`
+    has other defaults, for how time grows with the image. Quality stands beside it where the store has it. What this
+    machine has timed under the same conditions is not measured again, unless the request says `fresh`. Interrupted
+    after Ctrl-C.
+    """
+    from mdnbench.stopping import on_interrupt
+    from mdnbench.timing import conditions, session
+
+    under = conditions.alone(sizes, threads, budget_s, scaling=scaling)
+    heard, planned = listener or Listener(), plan(asked, **keys)
+    for note in planned.notes:
+        heard.note(note)
+    base = workspace.locate(workspace_folder)
+    if scaling and not planned.request.out:
+        planned = dataclasses.replace(planned, name=f"{planned.name}-scaling")
+    planned, folder = _with_folder(planned, base, "timings")
+    store = open_store(base / "results.sqlite")
+    with on_interrupt(lambda: heard.note("Stopping: after this call. Ctrl-C again stops at once.")) as stop:
+        found = session.times(planned, under, store, folder, heard, lambda: stop.requested)
+    if stop.requested:
+        raise Interrupted("stopped; nothing was kept of this timing.")
+    found.write()
+    return found
+
+
+def train(method: str, *, plugins: Files = (), listener: Listener | None = None, **order: Any) -> Weights:
     """Train a learned method, or continue its training, and return its weights.
 
     `order` takes recipe, minutes, steps or epochs, changes (keys of the recipe), device, threads, resume and name.
@@ -341,13 +372,13 @@ def _train_missing(planned: Plan, listener: Listener, stop: Callable[[], bool]) 
     return phase.train_missing(planned, listener, stop)
 
 
-def _with_folder(planned: Plan, base: Path) -> tuple[Plan, Path]:
+def _with_folder(planned: Plan, base: Path, kind: str = "runs") -> tuple[Plan, Path]:
     """The plan under its run's name, and the run's folder: `--out` is a name, or a path where it has a separator."""
     out = planned.request.out
     if out and (Path(out).name != out or out in (".", "..")):
         folder = Path(out).expanduser()
         return dataclasses.replace(planned, name=planning.slug(folder.resolve().name)), folder
-    return planned, base / "runs" / planning.slug(planned.name)
+    return planned, base / kind / planning.slug(planned.name)
 
 
 def _prepare_metrics(planned: Plan, *, download: bool) -> dict[str, str]:

@@ -18,6 +18,7 @@ from mdnbench.cli import (
     rescoring,
     running,
     storing,
+    timing,
     training,
 )
 
@@ -51,6 +52,7 @@ app.command()(comparing.compare)
 app.command()(claiming.claims)
 app.command()(rescoring.rescore)
 app.command()(running.report)
+app.command()(timing.time)
 app.command()(training.train)
 app.command()(doctoring.doctor)
 app.add_typer(training.weights, name="weights")

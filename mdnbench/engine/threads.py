@@ -16,22 +16,25 @@ VARIABLES = (
 )  # fmt: skip
 
 
-def prepare() -> None:
+def prepare(count: int = 1) -> None:
     """Tell libraries that are still to be loaded; call it before NumPy or torch are imported."""
     for variable in VARIABLES:
-        os.environ[variable] = "1"
+        os.environ[variable] = str(count)
 
 
-def hold() -> None:
-    """Bring every library that is loaded back to one thread: microseconds, where no module has come since."""
+def hold(count: int = 1) -> None:
+    """Bring every library that is loaded back to one thread (or to `count`, where that is what is being timed).
+
+    It takes microseconds, where no module has come since.
+    """
     import torch
 
-    if torch.get_num_threads() != 1:
-        torch.set_num_threads(1)
+    if torch.get_num_threads() != count:
+        torch.set_num_threads(count)
     for library in _libraries(len(sys.modules)).lib_controllers:
-        library.set_num_threads(1)
+        library.set_num_threads(count)
     if cv2 := sys.modules.get("cv2"):  # it has threads of its own, which no variable reaches
-        cv2.setNumThreads(1)
+        cv2.setNumThreads(count)
 
 
 @lru_cache(maxsize=1)

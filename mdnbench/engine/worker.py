@@ -28,13 +28,13 @@ _pulse: Pulse | None = None
 _folder = "."
 
 
-def start(setup: Setup, pulse: Pulse | None = None) -> None:
+def start(setup: Setup, pulse: Pulse | None = None, count: int = 1) -> None:
     """Begin a worker: one thread, deaf to Ctrl-C (the coordinator decides), a process group of its own.
 
-    What plugins print goes to stderr: stdout is for the coordinator's data.
+    What plugins print goes to stderr: stdout is for the coordinator's data. More threads than one are for timing alone.
     """
     global _setup, _pulse, _folder
-    threads.prepare()
+    threads.prepare(count)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError):
         os.dup2(2, 1)
@@ -89,13 +89,13 @@ def _compute(task: Task) -> Outcome:
     from mdnbench.digests import of_pixels
     from mdnbench.store import kept
 
-    _clean_slate(0)
+    clean_slate(0)
     case = _case(task)
     known = kept.load(task.kept.parents[1], task.kept.stem) if task.kept else None  # None, too, where it was altered
     if known is not None:
         return Outcome(task.cell.output, "ok", noisy_digest=case.noisy_digest, scores=_score(task, case, known))
     image, seconds = _denoise(task, case)
-    _clean_slate(0)
+    clean_slate(0)
     return Outcome(
         task.cell.output,
         "ok",
@@ -116,7 +116,7 @@ def _denoise(task: Task, case: Case) -> tuple[Image, float]:
     assert _setup is not None
     denoise, wants = built(task.job)
     told = tell(case.info, wants)
-    _clean_slate(int(task.cell.case[:8], 16))  # after the building, which happens in some cells and not in others
+    clean_slate(int(task.cell.case[:8], 16))  # after the building, which happens in some cells and not in others
     noisy = to_tensor(case.noisy).to(_setup.device)  # (1, C, H, W)
     original = noisy.clone()
     with torch.no_grad():
@@ -189,7 +189,7 @@ def built(index: int) -> tuple[Denoise, str]:
     job = _setup.jobs[index]
     spec = _registry().denoisers[job.method.name]
     options = {name: value for name, value in job.method.options if name != "weights"}
-    _clean_slate(0)
+    clean_slate(0)
     return spec.build(options, _setup.device, job.weights), spec.wants
 
 
@@ -207,7 +207,7 @@ def _scorer(name: str) -> Any:
         return broken
 
 
-def _clean_slate(seed: int) -> None:
+def clean_slate(seed: int) -> None:
     """Undo what a plugin may have left behind: seeds, default type, thread counts, working directory."""
     import numpy as np
     import torch

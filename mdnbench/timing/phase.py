@@ -1,148 +1,144 @@
-"""The timing phase: one fresh process per method, then rounds that go over all methods in turn until time is up."""
+"""The timing phase: fresh processes, sizes from small to large, and rounds that go over all methods in random order."""
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from mdnbench.engine.tasks import Setup
 from mdnbench.listener import Listener
-from mdnbench.timing import probe
-from mdnbench.timing.probe import Loaded
+from mdnbench.timing import probe, process, selftests
+from mdnbench.timing.clock import Clock
+from mdnbench.timing.conditions import Conditions
+from mdnbench.timing.process import NO_TIME, Process, Subject, Timed
 
-if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-
-    from mdnbench.records import NoiseInfo
-    from mdnbench.specs import Image
-
-BUDGET_S = 60.0
-MAX_ROUNDS = 30
 ONE_ROUND_S = 30.0
 TURN_S = 0.25
 AT_ONCE = 12
-
-
-@dataclass
-class Timed:
-    """What was measured of one method: seconds of every steady call, or why there are none."""
-
-    method: str
-    loaded: Loaded | None = None
-    seconds: list[float] = field(default_factory=list)
-    problem: str = ""
-
-    @property
-    def expected_s(self) -> float:
-        """The seconds that the next call is likely to take."""
-        return min(self.seconds) if self.seconds else self.loaded.first_call_s if self.loaded else 0.0
-
-
-@dataclass
-class _Process:
-    job: int
-    timed: Timed
-    connection: Connection
-    process: Any
-
-    def ask(self, *order: object, within_s: float) -> Any:
-        """Send an order and wait for the answer; None when it failed, died or took too long."""
-        try:
-            self.connection.send(order)
-            if self.connection.poll(max(0.0, within_s)):
-                answer = self.connection.recv()
-                if not isinstance(answer, str):
-                    return answer
-                self.timed.problem = answer
-            else:
-                self.timed.problem = self.timed.problem or "no time was left in the budget"
-        except (EOFError, OSError):
-            self.timed.problem = "its process died"
-        return None
-
-    def end(self) -> None:
-        from mdnbench.engine import family
-
-        family.end(self.process.pid)
-        self.process.join()
-        self.connection.close()
+MARGIN = 1.2  # a call may take so much longer than expected
+FIRST = 0.8  # of the time left, for the first call of a method that nothing is known of
 
 
 def measure(
-    setup: Setup, noisy: Image, info: NoiseInfo, *, budget_s: float = BUDGET_S, listener: Listener | None = None
+    subject: Subject,
+    conditions: Conditions,
+    *,
+    listener: Listener | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> list[Timed]:
-    """Time every job of the set-up on one noisy image, within the budget in all.
+    """Time every job of the subject under every condition, within the budget in all: one Timed for each.
 
-    The call after the first is the warm-up; where one call takes over 30 s, the first is the only round.
+    Where one call takes over 30 s, the first is the only round.
     """
     listener = listener or Listener()
-    listener.begin("timing", budget_s)
+    listener.begin("timing", conditions.budget_s)
     start = time.monotonic()
     timed: list[Timed] = []
-    jobs = list(range(len(setup.jobs)))
-    groups = [jobs[first : first + AT_ONCE] for first in range(0, len(jobs), AT_ONCE)]
-    for number, group in enumerate(groups, start=1):
-        end = start + budget_s * number / len(groups)
-        timed += _measure_group(setup, group, noisy, info, start, end, listener)
+    parts = _parts(len(subject.setup.jobs), conditions)
+    for number, (threads, jobs) in enumerate(parts, start=1):
+        clock = Clock(start, start + conditions.budget_s * number / len(parts), listener, stop)
+        timed += _measure_part(subject, jobs, threads, conditions, clock)
     listener.end("timing")
     return timed
 
 
-def _measure_group(
-    setup: Setup, group: list[int], noisy: Image, info: NoiseInfo, start: float, end: float, listener: Listener
-) -> list[Timed]:
-    processes = [_launch(setup, job, noisy, info) for job in group]
+def _parts(jobs: int, conditions: Conditions) -> list[tuple[int, range]]:
+    """Methods that take turns with each other: all on so many threads, or some of them where they are many."""
+    groups = [range(first, min(first + AT_ONCE, jobs)) for first in range(0, jobs, AT_ONCE)]
+    return [(threads, group) for threads in conditions.threads for group in groups]
+
+
+def _measure_part(subject: Subject, jobs: range, threads: int, conditions: Conditions, clock: Clock) -> list[Timed]:
+    """First calls at every size, so that each has a figure; then rounds over methods and sizes while there is time."""
+    tests = selftests.run(subject, jobs, threads, clock) if conditions.self_tests else {}
+    processes = [process.launch(subject.setup, job, threads) for job in jobs]
     try:
         for each in processes:
-            if not each.connection.poll(max(0.0, end - time.monotonic())) or each.connection.recv() != "ready":
-                each.timed.problem = "its process did not start in time"
+            each.started(clock.left(clock.end))
         for each in processes:
-            listener.progress("timing", time.monotonic() - start, [each.timed.method], "loading")
-            if not each.timed.problem:
-                each.timed.loaded = each.ask("load", within_s=end - time.monotonic())
-        _rounds([each for each in processes if each.timed.loaded], start, end, listener)
-    except EOFError:
-        pass
+            clock.tell(Timed(each.method, side=conditions.sizes[0], threads=threads), "loading")
+            each.load(clock.end)
+        order = random.Random(0)
+        for side in conditions.sizes:
+            _begin(order.sample(processes, len(processes)), subject, side, clock)
+        counted = [job for job, found in tests.items() if found.multiply_adds]
+        _count([each for job, each in zip(jobs, processes, strict=True) if job not in counted], clock)
+        rounds(processes, order, conditions.rounds, clock)
     finally:
         for each in processes:
             each.end()
-    return [each.timed for each in processes]
+    for job, each in zip(jobs, processes, strict=True):
+        _close(each, tests.get(job))
+    return [timed for each in processes for timed in each.timed]
 
 
-def _rounds(processes: list[_Process], start: float, end: float, listener: Listener) -> None:
-    """Rounds in random order until each method has its rounds or none fits into the time that is left."""
-    order = random.Random(0)
+def _begin(processes: Sequence[Process], subject: Subject, side: int, clock: Clock) -> None:
+    """First calls at a size, where the size before says that there is time, and warm-ups."""
     for each in processes:
-        if each.timed.loaded and each.timed.loaded.first_call_s > ONE_ROUND_S:
-            each.timed.seconds.append(each.timed.loaded.first_call_s)
-        elif each.timed.expected_s < end - time.monotonic():
-            each.ask("call", 1, within_s=end - time.monotonic())  # warm-up
-    alive = [each for each in processes if not each.timed.seconds]
-    while alive := [each for each in alive if _fits(each.timed, end)]:
-        for each in order.sample(alive, len(alive)):
-            if _fits(each.timed, end):
-                listener.progress("timing", time.monotonic() - start, [each.timed.method])
-                count = max(
-                    1, min(MAX_ROUNDS - len(each.timed.seconds), int(TURN_S / max(each.timed.expected_s, 1e-4)))
-                )
-                each.timed.seconds += each.ask("call", count, within_s=end - time.monotonic()) or []
+        before = each.timed[-1] if each.timed else None
+        timed = Timed(each.method, side=side, threads=each.threads)
+        each.timed.append(timed)
+        until = clock.end if before else clock.share(FIRST)
+        if before is None or (before.loaded and _grown(before, side) < clock.left(until)):
+            clock.tell(timed, "first call")
+            each.first(timed, *subject.images[side], until)
     for each in processes:
-        if not each.timed.seconds and each.timed.loaded:
-            each.timed.seconds.append(each.timed.loaded.first_call_s)
+        _warm_up(each, each.timed[-1], clock)
 
 
-def _fits(timed: Timed, end: float) -> bool:
-    ready = not timed.problem and len(timed.seconds) < MAX_ROUNDS
-    return ready and time.monotonic() + 1.2 * timed.expected_s < end
+def _grown(before: Timed, side: int) -> float:
+    """The seconds that a call at this size may take, by those at the size before."""
+    return MARGIN * before.expected_s * (side / before.side) ** 2
 
 
-def _launch(setup: Setup, job: int, noisy: Image, info: NoiseInfo) -> _Process:
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=probe.serve, args=(there, setup, job, noisy, info), daemon=True)
-    process.start()
-    there.close()
-    return _Process(job, Timed(setup.jobs[job].method.text), here, process)
+def _warm_up(each: Process, timed: Timed, clock: Clock) -> None:
+    """Warm up; a long call is a round where it is the only one, or where the sizes before have warmed the method up."""
+    if each.problem or timed.loaded is None:
+        return
+    if timed.loaded.first_call_s > (ONE_ROUND_S if timed is each.timed[0] else probe.LONGEST_WARMUP_S):
+        timed.seconds.append(timed.loaded.first_call_s)
+    elif MARGIN * timed.expected_s < clock.left(clock.end):
+        clock.tell(timed, "warm-up")
+        each.warm(timed, clock.end)
+
+
+def _count(processes: Sequence[Process], clock: Clock) -> None:
+    """Count multiply-adds on a corner of the smallest image, after first calls: it must not be in their memory."""
+    for each in processes:
+        timed = each.timed[0]
+        if not each.problem and timed.loaded and MARGIN * timed.expected_s < clock.left(clock.end):
+            each.count(timed, clock.end)
+
+
+def rounds(processes: Sequence[Process], order: random.Random, most: int, clock: Clock) -> None:
+    """Rounds over methods and sizes in random order, until each has its calls or none fits into the time left."""
+    alive = [(each, timed) for each in processes for timed in each.timed if timed.loaded]
+    while alive := [pair for pair in alive if _fits(*pair, most, clock)]:
+        for each, timed in order.sample(alive, len(alive)):
+            if _fits(each, timed, most, clock):
+                clock.tell(timed)
+                turn = int(TURN_S / max(timed.expected_s, 1e-4))
+                each.call(timed, max(1, min(most - len(timed.seconds), turn)), clock.end)
+
+
+def _fits(each: Process, timed: Timed, most: int, clock: Clock) -> bool:
+    once = timed.loaded is not None and timed.loaded.first_call_s > ONE_ROUND_S
+    ready = not each.problem and len(timed.seconds) < (1 if once else most)
+    return ready and MARGIN * timed.expected_s < clock.left(clock.end)
+
+
+def _close(each: Process, found: selftests.Examined | None) -> None:
+    """Say why there is nothing where there is nothing, and set what the self-tests found beside the timings.
+
+    Where there was time for the first call alone, it is the round.
+    """
+    for timed in each.timed:
+        if timed.loaded:
+            timed.seconds = timed.seconds or [timed.loaded.first_call_s]
+            work = (found and found.multiply_adds) or each.multiply_adds
+            timed.loaded = replace(timed.loaded, multiply_adds=work)
+        else:
+            timed.problem = each.problem or NO_TIME
+    if found and each.timed:
+        each.timed[0].self_tests = found.tests

@@ -1,14 +1,16 @@
-"""The inside of a timing process: load, first call, then single calls on demand, each timed by itself."""
+"""The inside of a timing process: one method on so many threads, which loads and calls when it is told to."""
 
 from __future__ import annotations
 
+import itertools
+import random
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench.engine import worker
-from mdnbench.engine.tasks import Setup
+from mdnbench.engine import threads, worker
+from mdnbench.engine.tasks import Setup, Task
+from mdnbench.timing import memory
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -16,102 +18,201 @@ if TYPE_CHECKING:
     from mdnbench.records import NoiseInfo
     from mdnbench.specs import Image
 
+SAME = 0.05  # two calls that differ by less are taken for warm
+LONGEST_WARMUP_S, MOST_WARMUPS = 2.0, 10
+COUNTED_SIDE = 64
+
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """What loading and the first call of a method took."""
+class Call:
+    """The seconds of one call by the clock, and by the GPU's own events where there is one."""
 
-    load_s: float
-    first_call_s: float
+    seconds: float
+    device_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """The first call on an image of a size, and the most memory that was held until it was over.
+
+    `memory_bytes` is the process's beyond what it held before loading, `device_bytes` what torch held on the GPU.
+    """
+
+    seconds: float
     memory_bytes: int
-    parameters: int | None
+    device_bytes: int | None
 
 
-def serve(connection: Connection, setup: Setup, job: int, noisy: Image, info: NoiseInfo) -> None:
-    """Answer ('load',) with Loaded and ('call', count) with a list of seconds, until told to stop."""
-    worker.start(setup)
-    import torch
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What a timed call made of a cell's noisy image beside what a quality call makes of it.
 
-    from mdnbench.cells.adapters import to_tensor
+    `digest` is the quality output's; `difference` is the largest of any pixel, on the [0, 1] scale.
+    """
 
-    torch.set_num_threads(1)
-    tensor = to_tensor(noisy).to(setup.device)  # (1, C, H, W)
-    denoise: Any = None
+    digest: str
+    same: bool
+    difference: float
+
+
+def serve(connection: Connection, setup: Setup, job: int, count: int) -> None:
+    """Answer orders, which are methods of a bench with their arguments, until told to stop; a text is a problem."""
+    worker.start(setup, count=count)
+    bench = Bench(setup, job, count)
     connection.send("ready")
     while True:
         order, *arguments = connection.recv()
         try:
-            if order == "load":
-                denoise, loaded = _load(setup, job, tensor, info)
-                connection.send(loaded)
-            elif order == "call":
-                connection.send([_call(denoise, tensor, info, setup.device) for _ in range(arguments[0])])
-            else:
-                return
+            connection.send(getattr(bench, order)(*arguments))
         except Exception as error:
             connection.send(f"{type(error).__name__}: {error}")
 
 
-def _load(setup: Setup, job: int, tensor: Any, info: NoiseInfo) -> tuple[Any, Loaded]:
-    base = _resident_bytes()
-    start = time.perf_counter()
-    denoise, wants = worker.built(job)
-    load_s = time.perf_counter() - start
-    told = worker.tell(info, wants)
+class Bench:
+    """A method that is being timed, the noisy images that it is timed on, and images like them that it has never seen.
 
-    def call(noisy: Any, _: NoiseInfo) -> Any:
-        return denoise(noisy, told)
+    Orders name an image by its side in pixels.
+    """
 
-    first_s = _call(call, tensor, info, setup.device)
-    memory = max(0, _peak_bytes() - base)
-    return call, Loaded(load_s, first_s, memory, _parameters(setup.jobs[job].weights))
+    def __init__(self, setup: Setup, job: int, count: int) -> None:
+        """`count` is the number of threads."""
+        self._setup, self._job, self._count = setup, job, count
+        self._base = memory.resident_bytes()
+        self._denoise: Any = None
+        self._wants = "nothing"
+        self._images: dict[int, _Shown] = {}
+
+    def load(self) -> float:
+        """Build the method, weights included; the seconds that it took."""
+        start = time.perf_counter()
+        self._denoise, self._wants = worker.built(self._job)
+        seconds = time.perf_counter() - start
+        threads.hold(self._count)  # building it brought everything back to one
+        return seconds
+
+    def parameters(self) -> int | None:
+        """How many numbers its weights file holds, read from the header; None without weights."""
+        weights = self._setup.jobs[self._job].weights
+        if weights is None:
+            return None
+        from math import prod
+
+        from safetensors import safe_open
+
+        with safe_open(weights.path, "pt") as file:
+            return int(sum(prod(file.get_slice(key).get_shape()) for key in file.keys()))  # noqa: SIM118 (not a dict)
+
+    def first(self, side: int, noisy: Image, info: NoiseInfo) -> First:
+        """Take an image (H, W) or (H, W, 3) to be timed on, and call the method on it."""
+        from mdnbench.cells.adapters import to_tensor
+
+        tensor = to_tensor(noisy).to(self._setup.device)  # (1, C, H, W)
+        shown = self._images[side] = _Shown(tensor, worker.tell(info, self._wants))
+        memory.begin_peak(self._setup.device)
+        call, _ = self._timed(tensor, shown.told)
+        peak = max(0, memory.peak_bytes() - self._base)
+        return First(call.seconds, peak, memory.device_peak_bytes(self._setup.device))
+
+    def warm(self, side: int, before_s: float, within_s: float) -> tuple[int, bool]:
+        """Call until two calls in a row take equally long, or time is up: how many calls, and whether they agreed.
+
+        `before_s` is the call before these.
+        """
+        end = time.perf_counter() + min(within_s, LONGEST_WARMUP_S)
+        for number in itertools.count(1):
+            (call,) = self.call(side, 1)
+            if abs(call.seconds - before_s) <= SAME * max(call.seconds, before_s):
+                return number, True
+            if number >= MOST_WARMUPS or time.perf_counter() > end:
+                return number, False
+            before_s = call.seconds
+        raise AssertionError  # count() has no end
+
+    def call(self, side: int, count: int) -> list[Call]:
+        """Time so many calls, each on an image that the method has never seen."""
+        shown = self._images[side]
+        return [self._timed(shown.fresh(), shown.told)[0] for _ in range(count)]
+
+    def twice(self, side: int, count: int) -> list[tuple[float, float]]:
+        """The seconds of calls on so many fresh images, and of another call on the very same image right after it."""
+        shown, pairs = self._images[side], []
+        for _ in range(count):
+            noisy = shown.fresh()
+            fresh, same = (self._timed(noisy, shown.told)[0].seconds for _ in range(2))
+            pairs.append((fresh, same))
+        return pairs
+
+    def multiply_adds(self, side: int) -> float | None:
+        """Multiply-adds per pixel by torch's counter, on a corner of the image; None where torch computes nothing."""
+        import torch
+        from torch.utils.flop_counter import FlopCounterMode
+
+        shown = self._images[side]
+        corner = shown.noisy[..., :COUNTED_SIDE, :COUNTED_SIDE].contiguous()
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            self._denoise(corner, shown.told)
+        return counter.get_total_flops() / 2 / (corner.shape[-1] * corner.shape[-2]) or None
+
+    def compare(self, task: Task, noisy: Image, info: NoiseInfo) -> Compared | str:
+        """Hold what a timed call makes of a cell against what the run's own way makes of it; a text says what failed.
+
+        `noisy` is the cell's noisy image and `info` what is known of its noise.
+        """
+        import numpy as np
+
+        from mdnbench.cells.adapters import to_numpy, to_tensor
+        from mdnbench.digests import of_pixels
+
+        outcome = worker.run(task)
+        if outcome.image is None:
+            return f"the quality call gave no image ({outcome.status}): {outcome.reason}"
+        worker.clean_slate(int(task.cell.case[:8], 16))  # as a cell: what draws random numbers draws the same ones
+        threads.hold(self._count)
+        told = worker.tell(info, self._wants)
+        _, output = self._timed(to_tensor(noisy).to(self._setup.device), told)
+        image = to_numpy(output)
+        same = of_pixels(image) == outcome.output_digest
+        return Compared(outcome.output_digest, same, float(np.abs(image - outcome.image).max()))
+
+    def _timed(self, noisy: Any, told: NoiseInfo) -> tuple[Call, Any]:
+        """One call and what came of it: the timed region is three lines, and GPU events inside them."""
+        import torch
+
+        given, device = noisy.clone(), self._setup.device
+        begin, end = _events(device)
+        with torch.no_grad():
+            worker.synchronise(device)
+            start = time.perf_counter()
+            _ = begin and begin.record()
+            output = self._denoise(given, told)
+            _ = end and end.record()
+            worker.synchronise(device)
+            seconds = time.perf_counter() - start
+        return Call(seconds, begin.elapsed_time(end) / 1000 if begin else None), output
 
 
-def _call(denoise: Any, tensor: Any, info: NoiseInfo, device: str) -> float:
-    """The seconds of one call: the timed region is three lines."""
+class _Shown:
+    """An image that the method is timed on, and what the method is told of its noise."""
+
+    def __init__(self, noisy: Any, told: NoiseInfo) -> None:
+        pixels = noisy.shape[-2] * noisy.shape[-1]
+        self.noisy, self.told = noisy, told
+        # in random order, none twice before all were there; 0 would be the image itself
+        self._shifts = itertools.cycle(random.Random(0).sample(range(1, pixels), min(pixels - 1, 4096)))
+
+    def fresh(self) -> Any:
+        """The image, shifted around its edges by a number of pixels that was not there before."""
+        import torch
+
+        rows, columns = divmod(next(self._shifts), self.noisy.shape[-1])
+        return torch.roll(self.noisy, (rows, columns), (-2, -1))
+
+
+def _events(device: str) -> tuple[Any, Any]:
+    """Two events of the GPU's own clock, or nothing where there is no GPU."""
+    if device != "cuda":
+        return None, None
     import torch
 
-    noisy = tensor.clone()
-    with torch.no_grad():
-        worker.synchronise(device)
-        start = time.perf_counter()
-        denoise(noisy, info)
-        worker.synchronise(device)
-        return time.perf_counter() - start
-
-
-def _resident_bytes() -> int:
-    import psutil
-
-    return int(psutil.Process().memory_info().rss)
-
-
-def _peak_bytes() -> int:
-    """The most memory this process has held since it began.
-
-    Linux tells it in /proc: what getrusage says there is handed down from the process that started this one.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    try:
-        import resource
-    except ImportError:  # Windows
-        import psutil
-
-        return int(psutil.Process().memory_info().peak_wset)
-    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # bytes on macOS
-
-
-def _parameters(weights: Any) -> int | None:
-    """How many numbers a weights file holds, read from its header."""
-    if weights is None:
-        return None
-    from math import prod
-
-    from safetensors import safe_open
-
-    with safe_open(weights.path, "pt") as file:
-        return int(sum(prod(file.get_slice(key).get_shape()) for key in file.keys()))  # noqa: SIM118 (not a dict)
+    event: Any = torch.cuda.Event
+    return event(enable_timing=True), event(enable_timing=True)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
+from statistics import median
 from typing import Any
 
 from mdnbench import __version__, environment
 from mdnbench.store.database import now
-from mdnbench.timing.phase import Timed
+from mdnbench.timing.process import Timed
 
 
-def make(timed: Sequence[Timed], pixels: int, group: str, device: str) -> dict[str, Any]:
-    """The record of a timing phase: one benchmark per method, with what it holds beyond seconds in `extra_info`."""
+def make(timed: Sequence[Timed], noise: str, device: str) -> dict[str, Any]:
+    """The record of a timing phase: one benchmark per method and condition.
+
+    What has no place in the format stands in `extra_info`.
+    """
     facts = environment.facts(device)
     return {
         "machine_info": {
@@ -24,32 +29,59 @@ def make(timed: Sequence[Timed], pixels: int, group: str, device: str) -> dict[s
             "packages": facts["packages"],
         },
         "commit_info": {"id": facts["revision"], "project": "mdnbench", "dirty": facts["revision"].endswith("-dirty")},
-        "benchmarks": [_benchmark(each, pixels, group) for each in timed if each.seconds],
-        "problems": {each.method: each.problem for each in timed if not each.seconds},
+        "benchmarks": [_benchmark(each, f"{group(each)}, {device}, {noise}") for each in timed if each.seconds],
+        "problems": _problems(timed),
         "datetime": now(),
         "version": f"mdnbench-{__version__}",
     }
 
 
-def _benchmark(timed: Timed, pixels: int, group: str) -> dict[str, Any]:
-    loaded = timed.loaded
-    assert loaded is not None
+def group(timed: Timed) -> str:
+    """The size and the threads that something was timed under."""
+    threads = "1 thread" if timed.threads == 1 else f"{timed.threads} threads"
+    return f"{timed.side}×{timed.side}, {threads}"
+
+
+def _problems(timed: Sequence[Timed]) -> dict[str, str]:
+    """Why what has no seconds has none, by method, and by condition where there are several."""
+    several = len({(each.side, each.threads) for each in timed}) > 1
+    return {
+        f"{each.method} ({group(each)})" if several else each.method: each.problem for each in timed if not each.seconds
+    }
+
+
+def _benchmark(timed: Timed, named: str) -> dict[str, Any]:
     stats = _stats(timed.seconds)
     return {
-        "group": group,
+        "group": named,
         "name": timed.method,
-        "fullname": f"{group}::{timed.method}",
+        "fullname": f"{named}::{timed.method}",
         "params": None,
         "param": None,
-        "extra_info": {
-            "load_s": loaded.load_s,
-            "first_call_s": loaded.first_call_s,
-            "peak_memory_bytes": loaded.memory_bytes,
-            "parameters": loaded.parameters,
-            "megapixels_per_s": pixels / 1e6 / stats["median"],
-        },
+        "extra_info": _extra(timed, stats["median"]),
         "options": {"disable_gc": False, "timer": "perf_counter", "min_rounds": 1, "warmup": True},
         "stats": stats,
+    }
+
+
+def _extra(timed: Timed, seconds: float) -> dict[str, Any]:
+    loaded, megapixels = timed.loaded, timed.side**2 / 1e6
+    assert loaded is not None
+    return {
+        "side": timed.side,
+        "threads": timed.threads,
+        "load_s": loaded.load_s,
+        "first_call_s": loaded.first_call_s,
+        "warmups": timed.warmups,
+        "warm": timed.warm,
+        "peak_memory_bytes": loaded.memory_bytes,
+        "peak_device_bytes": loaded.device_bytes,
+        "device_s": median(timed.device_seconds) if timed.device_seconds else None,
+        "parameters": loaded.parameters,
+        "multiply_adds_per_pixel": loaded.multiply_adds,
+        "megapixels_per_s": megapixels / seconds,
+        "ms_per_megapixel": 1000 * seconds / megapixels,
+        "self_tests": dataclasses.asdict(timed.self_tests) if timed.self_tests else None,
     }
 
 

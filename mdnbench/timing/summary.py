@@ -1,34 +1,53 @@
-"""A timing record as a table's texts: what the terminal and reporters show."""
+"""A timing record as texts: what the terminal, files and reporters show."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-TITLES = ("Method", "ms", "IQR", "Rounds", "MP/s", "Load s", "First s", "MiB", "Weights")
+TITLES = ("Method", "ms", "IQR", "Rounds", "MP/s", "Load s", "First s", "MiB", "Weights", "kMAC")
+GPU_TITLES = ("GPU ms", "GPU MiB")
 NOISY = 0.10
 
 
-def heading(record: Mapping[str, Any]) -> str:
-    """What was timed, and on which machine."""
-    machine = record["machine_info"]
-    group = next((each["group"] for each in record["benchmarks"]), "")
-    cpu = machine["cpu"]
-    return f"{group} · {cpu['brand_raw']}, {cpu['count']} cores · each method alone in a fresh process"
+def heading(record: Mapping[str, Any], group: str = "") -> str:
+    """What was timed, and on which machine; of several groups the one that is asked for, or the first."""
+    group = group or next(iter(groups(record)), "")
+    return f"{group} · {machine(record)} · each method alone in a fresh process"
 
 
-def cells(record: Mapping[str, Any]) -> list[list[str]]:
-    """One row of texts per method, fastest first."""
-    return [_row(each) for each in sorted(record["benchmarks"], key=lambda each: each["stats"]["median"])]
+def machine(record: Mapping[str, Any]) -> str:
+    """The machine that a record was made on."""
+    cpu = record["machine_info"]["cpu"]
+    return f"{cpu['brand_raw']}, {cpu['count']} cores"
+
+
+def groups(record: Mapping[str, Any]) -> list[str]:
+    """The conditions that a record has, in their order: sizes and threads, device, noise."""
+    return list(dict.fromkeys(each["group"] for each in record["benchmarks"]))
+
+
+def titles(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """The columns' titles: on a GPU there are two more."""
+    return (*TITLES, *GPU_TITLES) if _on_gpu(record) else TITLES
+
+
+def cells(record: Mapping[str, Any], group: str = "") -> list[list[str]]:
+    """One row of texts per method, fastest first; of several groups the one that is asked for, or the first."""
+    group = group or next(iter(groups(record)), "")
+    chosen = [each for each in record["benchmarks"] if each["group"] == group]
+    gpu = _on_gpu(record)
+    return [_row(each, gpu) for each in sorted(chosen, key=lambda each: float(each["stats"]["median"]))]
 
 
 def notes(record: Mapping[str, Any]) -> list[str]:
-    """Measurements that were noisy, and methods that could not be timed."""
-    noisy = [each["name"] for each in record["benchmarks"] if is_noisy(each["stats"])]
+    """Measurements that were noisy, methods that could not be timed, and what the self-tests found."""
+    several = len(groups(record)) > 1
+    noisy = [_name(each, several) for each in record["benchmarks"] if is_noisy(each["stats"])]
     found = [f"{name} was not timed: {problem}" for name, problem in record.get("problems", {}).items()]
     if noisy:
         found.append(f"the measurement was noisy (IQR over {NOISY:.0%} of the median): {', '.join(noisy)}.")
-    return found
+    return [*found, *_tested(record, several)]
 
 
 def is_noisy(stats: Mapping[str, Any]) -> bool:
@@ -36,10 +55,60 @@ def is_noisy(stats: Mapping[str, Any]) -> bool:
     return bool(stats["rounds"] > 1 and stats["iqr"] > NOISY * stats["median"])
 
 
-def _row(each: Mapping[str, Any]) -> list[str]:
+def failures(record: Mapping[str, Any]) -> list[str]:
+    """What the self-tests found wanting, a sentence for each."""
+    several = len(groups(record)) > 1
+    found = []
+    for each in record["benchmarks"]:
+        tests, name = each["extra_info"].get("self_tests") or {}, _name(each, several)
+        if not tests.get("output_holds", True):
+            found.append(f"{name}: what was timed is not what was scored; the output {tests['output']}.")
+        if tests.get("quicker"):
+            found.append(
+                f"{name} takes only {tests['again']:.0%} of the time for an image that it has seen: it remembers, and "
+                "its figures are worth nothing."
+            )
+    return found
+
+
+def _tested(record: Mapping[str, Any], several: bool) -> list[str]:
+    """What the self-tests found, a line for failures and one for the others; nothing where there were none."""
+    tests = {
+        _name(each, several): each["extra_info"]["self_tests"]
+        for each in record["benchmarks"]
+        if each["extra_info"].get("self_tests")
+    }
+    if not tests:
+        return []
+    silent = [
+        f"{name} ({each['output'].partition(': ')[2]})"
+        for name, each in tests.items()
+        if each["output"].startswith("not compared")
+    ]
+    equal = sum(each["output"].startswith("equal") for each in tests.values())
+    asked = [each for each in tests.values() if each["again"] is not None]
+    calm = sum(not each["quicker"] for each in asked)
+    found = failures(record)
+    found.append(
+        f"self-tests: the timed output equals the quality run's in {equal} of {len(tests) - len(silent)} that were "
+        f"compared; an image seen before is not quicker in {calm} of {len(asked)}."
+    )
+    return [*found, f"outputs not compared: {'; '.join(silent)}."] if silent else found
+
+
+def _name(each: Mapping[str, Any], several: bool) -> str:
+    """A method, and the condition that it was timed under where there are several."""
+    return f"{each['name']} ({', '.join(each['group'].split(', ')[:2])})" if several else str(each["name"])
+
+
+def _on_gpu(record: Mapping[str, Any]) -> bool:
+    return any(each["extra_info"].get("device_s") is not None for each in record["benchmarks"])
+
+
+def _row(each: Mapping[str, Any], gpu: bool) -> list[str]:
     stats, extra = each["stats"], each["extra_info"]
-    parameters = extra["parameters"]
-    return [
+    parameters, work = extra["parameters"], extra.get("multiply_adds_per_pixel")
+    row = [
         each["name"],
         milliseconds(stats["median"]),
         milliseconds(stats["iqr"]) if stats["rounds"] > 1 else "–",
@@ -49,12 +118,17 @@ def _row(each: Mapping[str, Any]) -> list[str]:
         f"{extra['first_call_s']:.2f}",
         f"{extra['peak_memory_bytes'] / 2**20:.0f}",
         "–" if parameters is None else f"{parameters / 1e6:.2f} M",
+        "–" if work is None else three_figures(work / 1000),
     ]
+    if gpu:
+        seconds, held = extra.get("device_s"), extra.get("peak_device_bytes")
+        row += ["–" if seconds is None else milliseconds(seconds), "–" if held is None else f"{held / 2**20:.0f}"]
+    return row
 
 
 def milliseconds(seconds: float) -> str:
-    """Seconds as milliseconds, with three figures."""
-    return three_figures(seconds * 1000)
+    """Seconds as milliseconds, with three figures, and no more than four digits after the point."""
+    return three_figures(seconds * 1000) if seconds >= 1e-5 else f"{seconds * 1000:.4f}"
 
 
 def three_figures(value: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
 import time
@@ -19,8 +20,9 @@ from mdnbench.engine.tasks import Job, Setup
 from mdnbench.listener import Listener
 from mdnbench.results import Results
 from mdnbench.timing import phase, session, summary
-from mdnbench.timing.phase import Timed
-from mdnbench.timing.probe import Loaded
+from mdnbench.timing.clock import Clock
+from mdnbench.timing.conditions import AFTER_RUN, Conditions
+from mdnbench.timing.process import LATE, NO_TIME, Loaded, Process, Subject, Timed
 
 PLUGIN = '''
 import subprocess, time
@@ -104,7 +106,7 @@ def test_load_first_call_and_steady_state_are_apart(timed: TimedRun) -> None:
     assert extra["load_s"] >= 0.3
     assert extra["first_call_s"] >= 0.4
     assert 0.02 <= stats["min"] <= stats["median"] < 0.3
-    assert stats["rounds"] == len(stats["data"]) == phase.MAX_ROUNDS
+    assert stats["rounds"] == len(stats["data"]) == AFTER_RUN.rounds
     assert stats["iqr"] >= 0
     assert extra["megapixels_per_s"] == pytest.approx(256 * 256 / 1e6 / stats["median"])
     assert timed.of("noisy")["stats"]["median"] < stats["median"]
@@ -178,17 +180,18 @@ def test_the_budget_wins(timed: TimedRun, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.chdir(timed.folder)
     plan = api.plan(**KEYS | {"methods": ["sleeps", "hangs"]})
     noise, budget = plan.noises[0], 9.0
-    clean = plan.dataset.load("01")
+    clean = session.square(plan.dataset.load("01"), 256)
     case = cases.make(clean, "00" * 32, noise.named, noise.spec, plan.protocol.input, "known")
     jobs = tuple(Job(noise.named, method, None) for method in plan.methods)
     setup = Setup(plan.registry.files, "sk12", plan.protocol, "cpu", jobs)
     start = time.monotonic()
-    sleeps, hangs = phase.measure(setup, case.noisy, case.info, budget_s=budget)
+    subject = Subject(setup, {256: (case.noisy, case.info)})
+    sleeps, hangs = phase.measure(subject, Conditions(budget_s=budget))
     assert time.monotonic() - start < budget + 3
     assert len(sleeps.seconds) <= (budget - 2) / 0.4
     assert bool(sleeps.seconds) != bool(sleeps.problem)
     assert hangs.seconds == []
-    assert hangs.problem in ("no time was left in the budget", "its process did not start in time")
+    assert hangs.problem in (NO_TIME, LATE)
     child = Path("hangs.child")
     if child.exists():
         number = int(child.read_text())
@@ -198,9 +201,11 @@ def test_the_budget_wins(timed: TimedRun, monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_very_slow_method_has_one_round() -> None:
     """Where a call takes over 30 s, the first is the only one."""
     slow = Timed("m", Loaded(0.0, 31.0, 0, None))
-    process = phase._Process(0, slow, None, None)  # type: ignore[arg-type]
+    process = Process("m", 1, None, None, [slow])  # type: ignore[arg-type]
     now = time.monotonic()
-    phase._rounds([process], now, now + 60, Listener())
+    clock = Clock(now, now + 600)
+    phase._warm_up(process, slow, clock)
+    phase.rounds([process], random.Random(0), 30, clock)
     assert slow.seconds == [31.0]
 
 
@@ -213,7 +218,7 @@ def test_every_image_is_timed_at_one_size(shape: tuple[int, ...], expected: tupl
     import numpy as np
 
     image = np.random.default_rng(0).random(shape, dtype=np.float32)
-    square = session._square(image, 256)
+    square = session.square(image, 256)
     assert square.shape == expected
     height, width = min(256, shape[0]), min(256, shape[1])
     assert np.array_equal(square[:height, :width], image[:height, :width])
@@ -232,11 +237,16 @@ def benchmark(name: str, median: float, iqr: float, rounds: int, **extra: Any) -
 
 
 def test_the_timing_table_is_fastest_first_with_three_figures() -> None:
-    """Milliseconds, no IQR for a single round, parameters in millions."""
-    record = {"benchmarks": [benchmark("b", 3.3, 0.1, 9), benchmark("a", 0.0123, 0, 1, parameters=560_000)]}
+    """Milliseconds, no IQR for a single round, parameters in millions, multiply-adds per pixel in thousands."""
+    record = {
+        "benchmarks": [
+            benchmark("b", 3.3, 0.1, 9, multiply_adds_per_pixel=55_400.0),
+            benchmark("a", 0.0123, 0, 1, parameters=560_000),
+        ]
+    }
     assert summary.cells(record) == [
-        ["a", "12.3", "–", "1", "5.33", "0.50", "1.25", "3", "0.56 M"],
-        ["b", "3300", "100", "9", "0.0199", "0.50", "1.25", "3", "–"],
+        ["a", "12.3", "–", "1", "5.33", "0.50", "1.25", "3", "0.56 M", "–"],
+        ["b", "3300", "100", "9", "0.0199", "0.50", "1.25", "3", "–", "55.4"],
     ]
 
 

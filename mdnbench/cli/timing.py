@@ -1,0 +1,70 @@
+"""`mdnbench time`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mdnbench.cli import options as o
+from mdnbench.errors import BadOption
+
+if TYPE_CHECKING:
+    from mdnbench.timing.times import Times
+
+Sizes = Annotated[
+    str | None, typer.Option(help="Sides of the square images in pixels, by comma. [default: 256,512,1024]")
+]
+Threads = Annotated[
+    str | None, typer.Option(help="Numbers of threads, by comma; all is one per core. [default: 1,all]")
+]
+Budget = Annotated[float | None, typer.Option(help="Seconds in all, which win over everything else. [default: 600]")]
+Growth = Annotated[
+    bool, typer.Option("--scaling", help="Sides 64 to 2048 on one thread, 540 s: how time and memory grow.")
+]
+
+
+def time(
+    methods: o.Methods = None, noise: o.Noise = None, sigma: o.Sigma = None, dataset: o.Dataset = None,
+    protocol: o.Protocol = None, noise_info: o.NoiseInfo = None, device: o.Device = None, sizes: Sizes = None,
+    threads: Threads = None, time_budget: Budget = None, scaling: Growth = False, out: o.Out = None,
+    fresh: o.Fresh = None, plugin: o.Plugin = None, json: o.Json = False,
+) -> None:  # fmt: skip
+    """Time methods, each alone in a fresh process, and set their quality against it where the store has it.
+
+    Example: mdnbench time --methods all --sigma 50
+    """
+    own = ("sizes", "threads", "time_budget", "scaling", "plugin", "json")
+    said = o.overrides({key: value for key, value in locals().items() if key not in (*own, "own")})
+    from mdnbench import api, names
+    from mdnbench.cli import draw, progress
+
+    with progress.listener() as listener:
+        found = api.time(
+            sizes=[_whole(part) for part in names.split_list(sizes or "")],
+            threads=names.split_list(threads or ""), budget_s=time_budget, scaling=scaling, listener=listener,
+            plugins=[str(path) for path in plugin or ()], **said,
+        )  # fmt: skip
+    if json:
+        draw.data(found.record)
+    else:
+        _draw(found)
+    raise typer.Exit(found.exit_code)
+
+
+def _draw(found: Times) -> None:
+    from mdnbench.cli import draw
+
+    for grid in found.grids:
+        typer.echo(grid.heading)
+        draw.table(grid.titles, grid.rows, left=1)
+    for note in found.notes:
+        typer.echo(note)
+    typer.echo(f"Files: {found.folder}")
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise BadOption(f"--sizes {text!r} is not a whole number; write sides in pixels by comma: 256,512.") from None

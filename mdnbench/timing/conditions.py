@@ -1,0 +1,80 @@
+"""Under which conditions methods are timed: image sizes, threads, rounds, and the budget that wins over all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mdnbench import environment
+from mdnbench.errors import BadOption
+
+ALL = "all"  # as a number of threads: one per core
+SMALLEST, LARGEST = 16, 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What is timed: squares of these sides in pixels, on so many threads, in `budget_s` seconds in all.
+
+    At most `rounds` calls of a method are counted for each size and number of threads.
+    """
+
+    sizes: tuple[int, ...] = (256,)
+    threads: tuple[int, ...] = (1,)
+    budget_s: float = 60.0
+    rounds: int = 30
+    self_tests: bool = False
+
+
+AFTER_RUN = Conditions()
+
+
+def alone(
+    sizes: Sequence[int] = (),
+    threads: Sequence[str | int] = (),
+    budget_s: float | None = None,
+    *,
+    scaling: bool = False,
+) -> Conditions:
+    """The conditions of `mdnbench time`, or with `scaling` those of `--scaling`, and what was said beside them.
+
+    BadOption for sizes, threads or budgets that nothing could be timed under.
+    """
+    usual = _scaling() if scaling else _usual()
+    asked = dataclasses.replace(
+        usual,
+        sizes=tuple(sorted(set(sizes))) or usual.sizes,
+        threads=tuple(sorted({_count(each) for each in threads})) or usual.threads,
+        budget_s=usual.budget_s if budget_s is None else float(budget_s),
+    )
+    _check(asked)
+    return asked
+
+
+def _usual() -> Conditions:
+    return Conditions((256, 512, 1024), tuple(sorted({1, environment.cores()})), budget_s=600.0, self_tests=True)
+
+
+def _scaling() -> Conditions:
+    return Conditions((64, 128, 256, 512, 1024, 2048), budget_s=540.0, rounds=9, self_tests=True)
+
+
+def _count(asked: str | int) -> int:
+    if asked == ALL:
+        return environment.cores()
+    try:
+        return int(asked)
+    except ValueError:
+        raise BadOption(f"threads {asked!r} is not a number; write numbers and {ALL} by comma: 1,{ALL}.") from None
+
+
+def _check(asked: Conditions) -> None:
+    for side in asked.sizes:
+        if not SMALLEST <= side <= LARGEST:
+            raise BadOption(f"size {side} is not allowed; it takes sides from {SMALLEST} to {LARGEST} pixels.")
+    for count in asked.threads:
+        if not 1 <= count <= environment.cores():
+            raise BadOption(f"{count} threads are not allowed; this machine takes 1 to {environment.cores()}.")
+    if not 0 < asked.budget_s <= 1e6:
+        raise BadOption(f"a time budget of {asked.budget_s:g} s is not allowed; it takes more than 0 s.")

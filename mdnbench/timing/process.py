@@ -1,0 +1,219 @@
+"""A timing process as the timing phase sees it: one method that takes orders, and what was measured of it so far."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from mdnbench.engine.tasks import Setup, Task
+from mdnbench.timing import probe
+from mdnbench.timing.probe import Call, Compared, First
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from mdnbench.records import NoiseInfo
+    from mdnbench.specs import Image
+
+NO_TIME = "no time was left in the budget"
+LATE = "its process did not start in time"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What loading a method and its first call on an image of a size took, and how large its weights are.
+
+    `memory_bytes` are the process's own beyond its idle base, `device_bytes` a GPU's; `multiply_adds` are per pixel.
+    """
+
+    load_s: float
+    first_call_s: float
+    memory_bytes: int
+    parameters: int | None
+    device_bytes: int | None = None
+    multiply_adds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTests:
+    """Whether what was timed is what was scored, and whether an image seen before was quicker; '' or 0: not looked at.
+
+    `output` is `equal`, or says how far outputs are apart or why they were not compared. `again` is the median seconds
+    on the same image over those on fresh ones, and `quicker` says that it is too little to be chance.
+    """
+
+    output: str = ""
+    output_holds: bool = True
+    again: float | None = None
+    quicker: bool = False
+
+    @property
+    def hold(self) -> bool:
+        """Whether nothing that was looked at was found wanting."""
+        return self.output_holds and not self.quicker
+
+
+@dataclass
+class Timed:
+    """What was measured of one method at one size on so many threads, or why there is nothing.
+
+    `seconds` are those of every counted call, `device_seconds` the same by the GPU's clock. `warmups` calls were made
+    before these, and `warm` says whether the last two of them took equally long.
+    """
+
+    method: str
+    loaded: Loaded | None = None
+    seconds: list[float] = field(default_factory=list)
+    problem: str = ""
+    side: int = 256
+    threads: int = 1
+    device_seconds: list[float] = field(default_factory=list)
+    warmups: int = 0
+    warm: bool = False
+    self_tests: SelfTests | None = None
+
+    @property
+    def expected_s(self) -> float:
+        """The seconds that the next call is likely to take."""
+        return min(self.seconds) if self.seconds else self.loaded.first_call_s if self.loaded else 0.0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A cell to compare outputs on: the task, its noisy image, and what is known of the noise."""
+
+    task: Task
+    noisy: Image
+    info: NoiseInfo
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is timed: the jobs of a set-up, on a noisy image of each size by its side.
+
+    `trials` are cells to compare outputs on, by job, and `stored` the digests of their outputs, '' where none is known.
+    """
+
+    setup: Setup
+    images: Mapping[int, tuple[Image, NoiseInfo]]
+    trials: Sequence[Trial] = ()
+    stored: Sequence[str] = ()
+
+
+@dataclass
+class Process:
+    """One method in a process of its own; one that failed or ran out of time is ended and takes no more orders."""
+
+    method: str
+    threads: int
+    connection: Connection
+    process: Any
+    timed: list[Timed] = field(default_factory=list)
+    load_s: float = 0.0
+    parameters: int | None = None
+    multiply_adds: float | None = None
+    problem: str = ""
+
+    def started(self, within_s: float) -> None:
+        """Wait until it is ready for orders."""
+        try:
+            if self.connection.poll(max(0.0, within_s)) and self.connection.recv() == "ready":
+                return
+            self.fail(LATE)
+        except (EOFError, OSError):
+            self.fail("its process died")
+
+    def load(self, until: float) -> None:
+        """Build the method and read its weights' size."""
+        seconds = self.ask("load", until=until)
+        if seconds is not None:
+            self.load_s = seconds
+            self.parameters = self._told("parameters", until=until)
+
+    def first(self, timed: Timed, noisy: Image, info: NoiseInfo, until: float) -> None:
+        """The first call on the image of a size."""
+        found: First | None = self.ask("first", timed.side, noisy, info, until=until)
+        if found:
+            timed.loaded = Loaded(
+                self.load_s, found.seconds, found.memory_bytes, self.parameters, found.device_bytes
+            )  # fmt: skip
+
+    def warm(self, timed: Timed, until: float) -> None:
+        """Call until two calls agree."""
+        found = self.ask("warm", timed.side, timed.expected_s, max(0.0, until - time.monotonic()), until=until)
+        if found:
+            timed.warmups, timed.warm = found
+
+    def call(self, timed: Timed, count: int, until: float) -> None:
+        """Count so many calls."""
+        calls: list[Call] = self.ask("call", timed.side, count, until=until) or []
+        timed.seconds += [each.seconds for each in calls]
+        timed.device_seconds += [each.device_seconds for each in calls if each.device_seconds is not None]
+
+    def count(self, timed: Timed, until: float) -> None:
+        """Count multiply-adds per pixel; where that is not possible, nothing fails."""
+        self.multiply_adds = self._told("multiply_adds", timed.side, until=until)
+
+    def twice(self, timed: Timed, count: int, until: float) -> list[tuple[float, float]]:
+        """The seconds of pairs of calls: a fresh image, and the same again."""
+        return self.ask("twice", timed.side, count, until=until) or []
+
+    def compare(self, trial: Trial, until: float) -> Compared | str:
+        """What a timed call makes of a cell beside what a quality call makes of it; a text says what failed."""
+        found: Compared | str
+        (found,) = self._answer("compare", trial.task, trial.noisy, trial.info, until=until) or (self.problem,)
+        return found
+
+    def ask(self, *order: object, until: float) -> Any:
+        """The answer to an order; None when it failed, died or took too long."""
+        answer = self._answer(*order, until=until)
+        if answer is None:
+            return None
+        if isinstance(answer[0], str):
+            self.fail(answer[0])
+            return None
+        return answer[0]
+
+    def _told(self, *order: object, until: float) -> Any:
+        """The answer to a question that a process may fail to answer; None then."""
+        (found,) = self._answer(*order, until=until) or (None,)
+        return None if isinstance(found, str) else found
+
+    def _answer(self, *order: object, until: float) -> tuple[Any] | None:
+        if self.problem:
+            return None
+        try:
+            self.connection.send(order)
+            if self.connection.poll(max(0.0, until - time.monotonic())):
+                return (self.connection.recv(),)
+            self.fail(NO_TIME)
+        except (EOFError, OSError):
+            self.fail("its process died")
+        return None
+
+    def fail(self, problem: str) -> None:
+        """Give it up at once: what hangs must not run beside the others."""
+        self.problem = problem
+        self.end()
+
+    def end(self) -> None:
+        """End the process and whatever it started."""
+        from mdnbench.engine import family
+
+        if not self.connection.closed:
+            family.end(self.process.pid)
+            self.process.join()
+            self.connection.close()
+
+
+def launch(setup: Setup, job: int, threads: int) -> Process:
+    """Start a fresh process for a job of the set-up."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=probe.serve, args=(there, setup, job, threads), daemon=True)
+    process.start()
+    there.close()
+    return Process(setup.jobs[job].method.text, threads, here, process)

@@ -1,0 +1,146 @@
+"""Quality against time: decibels against milliseconds per megapixel, and what papers print for the same images."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mdnbench import protocols, references, registry
+from mdnbench.references import MEAN
+from mdnbench.timing import summary
+
+if TYPE_CHECKING:
+    from mdnbench.planning import Plan, Work
+    from mdnbench.results import Results
+    from mdnbench.store import Store
+
+METRIC = "psnr"
+TITLES = ("Method", "PSNR dB", "ms/MP", "")
+_SCORES = """
+    SELECT s.value FROM outputs o JOIN scores s ON s.output = o.id
+    WHERE o.key = ? AND o.status = 'ok' AND s.rule = ? AND s.metric = ? AND s.revision = ? AND s.status = 'ok'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A method's mean PSNR in dB and its milliseconds per megapixel; `front` where no other beats it in both."""
+
+    method: str
+    psnr: float
+    ms_per_megapixel: float
+    front: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A published method's PSNR in dB: a level to hold the points against, without a time."""
+
+    method: str
+    psnr: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pareto:
+    """Points from fast to slow, timed under one condition (`group`), and published levels from low to high."""
+
+    group: str
+    points: tuple[Point, ...]
+    published: tuple[Line, ...]
+
+
+def of_results(found: Results, noise: str) -> Pareto | None:
+    """A run's methods under a noise by the timing phase that came after it; None where nothing has both."""
+    timed, facts = found.timing, found.run.facts
+    if timed is None:
+        return None
+    values = {
+        row.method: row.means[METRIC]
+        for row in found.means
+        if row.noise == noise and row.ok == row.total and row.means.get(METRIC) is not None
+    }
+    spec = registry.load(found.plugins).datasets.get(facts["dataset"])
+    whole = spec is not None and set(facts["images"]) == set(spec.images)
+    lines = published(facts["dataset"], noise, facts["protocol_hash"]) if whole else []
+    return _pareto(timed, values, lines)
+
+
+def of_record(record: Mapping[str, Any]) -> Pareto | None:
+    """The methods of a record that knows their quality; None where nothing has both."""
+    known = record.get("quality")
+    if not known:
+        return None
+    return _pareto(record, known["psnr"], [Line(**each) for each in known["published"]])
+
+
+def _stored(plan: Plan, works: Sequence[Work], store: Store) -> dict[str, float]:
+    """The mean PSNR in dB of every work whose cells are all in the store, by method."""
+    spec = plan.registry.metrics.get(METRIC)
+    means = {}
+    for work in works if spec else ():
+        assert spec is not None
+        asked = (plan.protocol.scoring.digest, METRIC, spec.revision)
+        rows = [next(store.select(_SCORES, (cell.output, *asked)), None) for _, cell in plan.cells(work)]
+        values = [row[0] for row in rows if row is not None and math.isfinite(row[0])]
+        if values and len(values) == len(rows):
+            means[work.named.text] = sum(values) / len(values)
+    return means
+
+
+def known(plan: Plan, works: Sequence[Work], store: Store) -> dict[str, Any]:
+    """What a record says of quality: on what, `psnr` by method, and what is published for it."""
+    noise, whole = works[0].noise.named.text, {each.id for each in plan.images} == set(plan.dataset.images)
+    lines = published(plan.dataset.name, noise, plan.protocol.hash) if whole else []
+    return {
+        "dataset": f"{plan.dataset.name} ({plan.dataset_digest})",
+        "images": len(plan.images),
+        "protocol": plan.protocol.label,
+        "psnr": _stored(plan, works, store),
+        "published": [dataclasses.asdict(line) for line in lines],
+    }
+
+
+def published(dataset: str, noise: str, protocol_hash: str) -> list[Line]:
+    """What papers print for a whole data set under a noise; nothing under a protocol that is not theirs."""
+    if protocol_hash != protocols.load("standard").hash:
+        return []
+    return [
+        Line(each.method, each.value, each.source)
+        for each in references.published()
+        if (each.dataset, each.noise, each.image, each.metric) == (dataset, noise, MEAN, METRIC)
+    ]
+
+
+def table(found: Pareto) -> list[list[str]]:
+    """Rows of texts, best first: methods with their time, published levels without."""
+    rows = [(each.psnr, [each.method, f"{each.psnr:.2f}", summary.three_figures(each.ms_per_megapixel),
+             "none is better and faster" if each.front else ""]) for each in found.points]  # fmt: skip
+    rows += [(each.psnr, [each.method, f"{each.psnr:.2f}", "–", "published"]) for each in found.published]
+    return [row for _, row in sorted(rows, key=lambda pair: -pair[0])]
+
+
+def _pareto(record: Mapping[str, Any], values: Mapping[str, Any], lines: Sequence[Line]) -> Pareto | None:
+    """Under the condition that most methods were timed under; of several such, the first."""
+    chosen: dict[str, dict[str, float]] = {group: {} for group in summary.groups(record)}
+    for each in record["benchmarks"]:
+        if each["name"] in values and math.isfinite(values[each["name"]]):
+            pace = 1000 / float(each["extra_info"]["megapixels_per_s"])
+            chosen[each["group"]][each["name"]] = pace
+    group = max(chosen, key=lambda name: len(chosen[name]), default="")
+    if not group or not chosen[group]:
+        return None
+    pairs = {name: (values[name], pace) for name, pace in chosen[group].items()}
+    points = [Point(name, psnr, pace, _on_front(name, pairs)) for name, (psnr, pace) in pairs.items()]
+    points.sort(key=lambda point: point.ms_per_megapixel)
+    return Pareto(group, tuple(points), tuple(sorted(lines, key=lambda line: line.psnr)))
+
+
+def _on_front(name: str, pairs: Mapping[str, tuple[float, float]]) -> bool:
+    """Whether no other method is at least as good and as fast, and better in one of the two."""
+    psnr, pace = pairs[name]
+    others = (pair for other, pair in pairs.items() if other != name)
+    return not any(dB >= psnr and ms <= pace and (dB, ms) != (psnr, pace) for dB, ms in others)

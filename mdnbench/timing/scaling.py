@@ -1,0 +1,91 @@
+"""How time and memory grow with an image's pixels: a power of them, fitted by least squares between logarithms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+FEWEST = 4  # sizes: with fewer, an interval says nothing
+LEVEL = 0.95
+TITLES = ("Method", "Sides", "Time exponent", "95 %", "At the end", "Memory exponent", "95 %", "At the end")
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """`value = c * pixels ** exponent`, with the exponent's interval of 95 %.
+
+    `last` is the exponent between the two largest sizes alone: what fixed costs no longer hide.
+    """
+
+    exponent: float
+    low: float
+    high: float
+    last: float
+
+    @property
+    def interval(self) -> str:
+        """The interval as it is shown."""
+        return f"{self.low:.2f} to {self.high:.2f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """How a method's seconds and memory grow from the smallest side to the largest, on so many threads.
+
+    Where the memory at some size was too little to be seen there is no fit of it.
+    """
+
+    method: str
+    threads: int
+    sides: tuple[int, ...]
+    seconds: tuple[float, ...]
+    memory_bytes: tuple[int, ...]
+    time: Fit
+    memory: Fit | None
+
+
+def fit(pixels: Sequence[float], values: Sequence[float]) -> Fit:
+    """Fit a power law; both are positive and at least three of each, pixels from small to large."""
+    from scipy import stats
+
+    x, y = [math.log(each) for each in pixels], [math.log(each) for each in values]
+    line = stats.linregress(x, y)
+    half = float(stats.t.ppf(0.5 + LEVEL / 2, len(x) - 2) * line.stderr)
+    slope = float(line.slope)
+    return Fit(slope, slope - half, slope + half, (y[-1] - y[-2]) / (x[-1] - x[-2]))
+
+
+def of_record(record: Mapping[str, Any]) -> tuple[Scaling, ...]:
+    """Every method that was timed at enough sizes, in the record's order."""
+    found: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+    for each in record["benchmarks"]:
+        if "side" in each["extra_info"]:
+            found.setdefault((each["name"], each["extra_info"]["threads"]), []).append(each)
+    return tuple(_scaling(*key, rows) for key, rows in found.items() if len(rows) >= FEWEST)
+
+
+def table(found: Sequence[Scaling]) -> list[list[str]]:
+    """Rows of texts, the slowest growth of time first."""
+    return [_row(each) for each in sorted(found, key=lambda each: each.time.exponent)]
+
+
+def _scaling(method: str, threads: int, rows: list[Mapping[str, Any]]) -> Scaling:
+    rows = sorted(rows, key=lambda each: int(each["extra_info"]["side"]))
+    sides = tuple(int(each["extra_info"]["side"]) for each in rows)
+    pixels = [float(side) ** 2 for side in sides]
+    seconds = tuple(float(each["stats"]["median"]) for each in rows)
+    held = tuple(int(each["extra_info"]["peak_memory_bytes"]) for each in rows)
+    return Scaling(
+        method, threads, sides, seconds, held, fit(pixels, seconds), fit(pixels, held) if min(held) > 0 else None
+    )
+
+
+def _row(each: Scaling) -> list[str]:
+    name = each.method if each.threads == 1 else f"{each.method}, {each.threads} threads"
+    return [name, f"{each.sides[0]}–{each.sides[-1]}", *_texts(each.time), *_texts(each.memory)]
+
+
+def _texts(found: Fit | None) -> list[str]:
+    return ["–"] * 3 if found is None else [f"{found.exponent:.2f}", found.interval, f"{found.last:.2f}"]

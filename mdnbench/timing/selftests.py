@@ -1,0 +1,98 @@
+"""Self-tests of a timing, after MLPerf's: what is timed is what is scored, and no answer is remembered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+
+from mdnbench.timing.clock import Clock
+from mdnbench.timing.probe import Compared
+from mdnbench.timing.process import NO_TIME, Process, SelfTests, Subject, Timed, launch
+
+PAIRS, FEW_PAIRS = 5, 3  # few where a call takes over a second
+QUICKER = 0.9  # the same image again must not take less than this part of a fresh one
+LEAST_GAIN_S = 2e-4  # a cache that gains less would not pay for looking up an image
+SHARE = 0.25  # of the time that there is, for all methods
+MOST = 0.7  # of what is left of that, for one method
+HALF_LEVEL = 0.5 / 255  # threads and GPUs add in other orders: less than what rounding to 8 bits hides
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What a method's self-tests found, and its multiply-adds per pixel."""
+
+    tests: SelfTests
+    multiply_adds: float | None
+
+
+def run(subject: Subject, jobs: range, threads: int, clock: Clock) -> dict[int, Examined]:
+    """Test the methods one by one, in a quarter of the time; what does not fit into it is not looked at.
+
+    In processes of their own: what tests import and allocate must not be in the memory of what is timed.
+    """
+    found, tests = {}, clock.part(SHARE)
+    for job in jobs:
+        process = launch(subject.setup, job, threads)
+        try:
+            found[job] = _examine(process, subject, job, tests.part(MOST))
+        finally:
+            process.end()
+    return found
+
+
+def _examine(process: Process, subject: Subject, job: int, clock: Clock) -> Examined:
+    side = min(subject.images)
+    timed = Timed(process.method, side=side, threads=process.threads)
+    clock.tell(timed, "self-tests")
+    process.started(clock.left(clock.end))
+    process.load(clock.end)
+    process.first(timed, *subject.images[side], clock.end)
+    if process.problem or not timed.loaded:
+        return Examined(SelfTests(f"not compared: {process.problem}"), None)
+    process.count(timed, clock.end)
+    output, holds = _output(process, timed, subject, job, clock)
+    again, quicker = _again(process, timed, clock)
+    return Examined(SelfTests(output, holds, again, quicker), process.multiply_adds)
+
+
+def _output(process: Process, timed: Timed, subject: Subject, job: int, clock: Clock) -> tuple[str, bool]:
+    """How the timed output compares with the quality run's, where there is time to look."""
+    trial, stored = subject.trials[job], subject.stored[job]
+    expected = 2.5 * timed.expected_s * max(1.0, trial.task.pixels / timed.side**2)
+    if process.problem or expected > clock.left(clock.end):
+        return f"not compared: {process.problem or NO_TIME}", True
+    exact = process.threads == 1 and subject.setup.device == "cpu"
+    return verdict(process.compare(trial, clock.end), stored, exact)
+
+
+def _again(process: Process, timed: Timed, clock: Clock) -> tuple[float | None, bool]:
+    """How a known image compares with fresh ones, where there is time to look."""
+    process.warm(timed, clock.end)
+    count = PAIRS if timed.expected_s < 1.0 else FEW_PAIRS
+    fits = not process.problem and 2 * count * timed.expected_s < clock.left(clock.end)
+    return remembered(process.twice(timed, count, clock.end) if fits else [])
+
+
+def remembered(pairs: list[tuple[float, float]]) -> tuple[float | None, bool]:
+    """The median of same over fresh, and whether the same image was quicker both by medians and at best.
+
+    Both, because on a busy machine either alone may be by chance.
+    """
+    if not pairs:
+        return None, False
+    fresh, same = zip(*pairs, strict=True)
+    ratio = median(same) / median(fresh)
+    gain = median(fresh) - median(same)
+    return ratio, ratio < QUICKER and min(same) < QUICKER * min(fresh) and gain > LEAST_GAIN_S
+
+
+def verdict(found: Compared | str, stored: str, exact: bool) -> tuple[str, bool]:
+    """What a comparison of outputs says, and whether it holds: to the last bit where `exact`, else to half a level."""
+    if isinstance(found, str):
+        return f"not compared: {found}", True
+    beside = "" if not stored else ", and to the stored one" if stored == found.digest else "; the stored one differs"
+    if found.same:
+        return f"equal{beside}", True
+    if not exact and found.difference <= HALF_LEVEL:
+        return f"equal to {found.difference * 255:.1g} of 255 levels", True
+    return f"differs by up to {found.difference * 255:.3g} of 255 levels", False

@@ -1,0 +1,89 @@
+"""What `mdnbench time` found: its record, read back from it what tables show, and the files that it is kept in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mdnbench.errors import MdnbenchError
+from mdnbench.timing import quality, scaling, summary
+from mdnbench.timing.process import LATE, NO_TIME
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table as texts: what stands above it, its titles, its rows."""
+
+    heading: str
+    titles: tuple[str, ...]
+    rows: list[list[str]]
+
+
+@dataclass(frozen=True)
+class Times:
+    """The timings of one command: its name, the record in pytest-benchmark's format, and the folder of its files."""
+
+    name: str
+    folder: Path
+    record: Mapping[str, Any]
+
+    @cached_property
+    def pareto(self) -> quality.Pareto | None:
+        """Quality against time, where the store knows the methods' quality."""
+        return quality.of_record(self.record)
+
+    @cached_property
+    def scaling(self) -> tuple[scaling.Scaling, ...]:
+        """How time and memory grow with the image, where there were sizes enough to tell."""
+        return scaling.of_record(self.record)
+
+    @property
+    def grids(self) -> Iterator[Grid]:
+        """The tables: one per size and number of threads, then quality against time, then growth."""
+        titles = summary.titles(self.record)
+        for group in summary.groups(self.record):
+            yield Grid(summary.heading(self.record, group), titles, summary.cells(self.record, group))
+        if self.pareto:
+            known = self.record["quality"]
+            yield Grid(
+                f"quality against time · PSNR on {known['dataset']}, {known['images']} images, protocol "
+                f"{known['protocol']} · time at {self.pareto.group}",
+                quality.TITLES, quality.table(self.pareto),
+            )  # fmt: skip
+        if self.scaling:
+            yield Grid("growth with the number of pixels", scaling.TITLES, scaling.table(self.scaling))
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader must know: what was noisy, what is missing and why, what the self-tests found."""
+        found = summary.notes(self.record)
+        found += [f"{name} was left out: {why}" for name, why in self.record.get("left_out", {}).items()]
+        named = dict.fromkeys(each["name"] for each in self.record["benchmarks"])
+        unknown = [name for name in named if name not in self.record["quality"]["psnr"]]
+        if unknown:
+            found.append(f"the store does not hold every cell of {', '.join(unknown)}: `mdnbench run` fills it.")
+        return found
+
+    @property
+    def exit_code(self) -> int:
+        """0 where all is well, 4 where a method failed or a self-test did, 5 where nothing was timed.
+
+        A budget that was too short for something is no failure.
+        """
+        failed = [why for why in self.record["problems"].values() if why not in (NO_TIME, LATE)]
+        if failed or summary.failures(self.record):
+            return 4
+        return 0 if self.record["benchmarks"] else 5
+
+    def write(self) -> None:
+        """Write `timing.json` to the folder."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            text = json.dumps(self.record, indent=2, ensure_ascii=False)
+            (self.folder / "timing.json").write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise MdnbenchError(f"the timings cannot be written to {self.folder}: {error}.") from error

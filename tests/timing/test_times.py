@@ -1,0 +1,345 @@
+"""`mdnbench time`: several sizes, self-tests that find cheats, quality against time, growth; with real processes."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mdnbench import api, environment, protocols, registry
+from mdnbench.errors import BadOption, NothingToDo
+from mdnbench.timing import conditions, quality, scaling, selftests, summary
+from mdnbench.timing.process import Timed
+from mdnbench.timing.times import Times
+
+PLUGIN = '''
+import time
+from pathlib import Path
+import mdnbench
+
+
+def honest(options, device, weights):
+    """Takes 15 ms for each image and 200 bytes for each pixel, draws random numbers, and writes its threads down."""
+    def denoise(noisy, noise):
+        import torch
+        Path(f"threads-{torch.get_num_threads()}").touch()
+        held = bytearray(b"x") * (200 * noisy.numel())
+        time.sleep(0.015)
+        return noisy + 0.01 * torch.rand(noisy.shape)
+    return denoise
+
+
+def remembers(options, device, weights):
+    """Takes 30 ms, and nothing for what it has seen."""
+    seen = {}
+    def denoise(noisy, noise):
+        key = noisy.numpy().tobytes()
+        if key not in seen:
+            time.sleep(0.03)
+            seen[key] = noisy.clone()
+        return seen[key].clone()
+    return denoise
+
+
+def drifts(options, device, weights):
+    """Its second answer is not its first."""
+    calls = []
+    def denoise(noisy, noise):
+        calls.append(None)
+        return noisy + 0.001 * len(calls)
+    return denoise
+
+
+def raises(options, device, weights):
+    raise OSError("gone")
+
+
+@mdnbench.hookimpl
+def mdnbench_denoisers():
+    return [mdnbench.DenoiserSpec(each.__name__, "1", "", each) for each in (honest, remembers, drifts, raises)]
+'''
+SIDES = [64, 96, 128, 512]
+KEYS: dict[str, Any] = {"sigma": 50, "dataset": "sk12", "images": ["01"], "metrics": ["psnr"], "plugins": ["own.py"]}
+CHEATS = {**KEYS, "methods": ["honest", "remembers", "drifts", "raises"]}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the plugin, where a run of the honest method is stored, and the others were timed."""
+    found = tmp_path_factory.mktemp("times")
+    (found / "own.py").write_text(PLUGIN, encoding="utf-8")
+    return found
+
+
+@pytest.fixture(scope="module")
+def times(folder: Path) -> Times:
+    """The honest method and three that are not, timed at four sizes after the honest one was run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        api.run(**KEYS, methods=["honest"], timing=False, jobs=1)
+        return api.time(**CHEATS, sizes=SIDES, threads=[1], budget_s=600.0)
+
+
+def rows(times: Times, method: str) -> list[dict[str, Any]]:
+    """What was measured of a method, by size."""
+    return [each for each in times.record["benchmarks"] if each["name"] == method]
+
+
+def verdicts_of(times: Times, method: str) -> dict[str, Any]:
+    """What the self-tests found of a method."""
+    return dict(rows(times, method)[0]["extra_info"]["self_tests"])
+
+
+def test_every_size_has_its_figures(times: Times) -> None:
+    """Four groups, with rounds, pace and memory of their own; what a pixel needs is in the memory of each size."""
+    found = rows(times, "honest")
+    assert [each["extra_info"]["side"] for each in found] == SIDES
+    assert [each["group"].split(",")[0] for each in found] == [f"{side}×{side}" for side in SIDES]
+    for each in found:
+        stats, extra = each["stats"], each["extra_info"]
+        assert 1 <= stats["rounds"] == len(stats["data"]) <= 30
+        assert min(stats["data"]) >= 0.015
+        assert extra["warmups"] >= 1
+        assert extra["ms_per_megapixel"] == pytest.approx(1e9 * stats["median"] / extra["side"] ** 2)
+    held = [each["extra_info"]["peak_memory_bytes"] for each in found]
+    assert held[-1] - held[0] >= 200 * (512**2 - 64**2) * 0.9
+
+
+def test_an_honest_method_passes_its_tests(times: Times) -> None:
+    """Its timed output is what the run stored, although it draws random numbers, and a known image is not quicker."""
+    assert verdicts_of(times, "honest") == {
+        "output": "equal, and to the stored one", "output_holds": True,
+        "again": pytest.approx(1.0, abs=0.9), "quicker": False,
+    }  # fmt: skip
+
+
+def test_a_method_that_remembers_is_found_out(times: Times) -> None:
+    """An image that it has seen takes it no time: told among the notes, and the exit code is 4."""
+    found = verdicts_of(times, "remembers")
+    assert found["quicker"]
+    assert found["again"] < 0.9
+    assert any("remembers (64×64, 1 thread) takes only" in note for note in times.notes)
+    assert times.exit_code == 4
+
+
+def test_a_method_whose_answer_drifts_is_found_out(times: Times) -> None:
+    """What it gave the timing is not what it gave the run."""
+    found = verdicts_of(times, "drifts")
+    assert not found["output_holds"]
+    assert found["output"].startswith("differs by up to 0.2")
+    assert any("what was timed is not what was scored" in note for note in times.notes)
+
+
+def test_what_cannot_be_built_says_so_for_every_size(times: Times) -> None:
+    """Its error stands in the record and in the notes."""
+    assert times.record["problems"] == {f"raises ({side}×{side}, 1 thread)": "OSError: gone" for side in SIDES}
+    assert "raises (64×64, 1 thread) was not timed: OSError: gone" in times.notes
+
+
+def test_what_is_fresh_is_new_to_every_call(times: Times) -> None:
+    """A method that remembers by content still takes its time in every counted call."""
+    for each in rows(times, "remembers"):
+        assert min(each["stats"]["data"]) >= 0.03
+
+
+def test_quality_stands_against_time(times: Times) -> None:
+    """The stored PSNR beside milliseconds per megapixel; methods without one are named."""
+    assert times.pareto is not None
+    (point,) = times.pareto.points
+    assert (point.method, point.front) == ("honest", True)
+    assert 10 < point.psnr < 20
+    assert "the store does not hold every cell of remembers, drifts: `mdnbench run` fills it." in times.notes
+    assert [grid.titles for grid in times.grids][-2:] == [quality.TITLES, scaling.TITLES]
+
+
+def test_growth_is_fitted_where_there_are_sizes_enough(times: Times) -> None:
+    """One fit per method; of what takes 15 ms whatever the size, time hardly grows, and memory does."""
+    (found,) = [each for each in times.scaling if each.method == "honest"]
+    assert found.sides == tuple(SIDES)
+    assert found.time.low <= found.time.exponent <= found.time.high
+    assert found.memory is not None
+    assert found.memory.exponent > 0.2
+
+
+def test_the_record_is_written_and_compared(times: Times) -> None:
+    """The file holds the record, and pytest-benchmark reads all its groups."""
+    path = times.folder / "timing.json"
+    assert json.loads(path.read_text(encoding="utf-8")) == times.record
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest_benchmark", "compare", str(path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "512×512, 1 thread, cpu, gaussian:sigma=50" in done.stdout
+
+
+def test_the_same_request_is_not_timed_again(times: Times, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stored record is shown, and quality is looked up anew."""
+    monkeypatch.chdir(folder)
+    again = api.time(**CHEATS, sizes=SIDES, threads=[1], budget_s=600.0)
+    assert again.record == times.record
+
+
+def test_the_command_counts_work_and_threads(folder: Path, cli: Callable[..., Any]) -> None:
+    """On one thread and on all; multiply-adds per pixel are those of the network's convolutions."""
+    if environment.cores() < 2:
+        pytest.skip("this machine has one core")
+    done = cli(
+        "time", "--methods", "dncnn,honest", "--sigma", 50, "--dataset", "sk12", "--sizes", 64, "--time-budget", 600,
+        "--threads", "1,2", "--plugin", "own.py", "--json", cwd=folder, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["benchmarks"]
+    assert {(each["name"], each["extra_info"]["threads"]) for each in found} == {
+        ("dncnn", 1), ("dncnn", 2), ("honest", 1), ("honest", 2)
+    }  # fmt: skip
+    assert {path.name for path in folder.glob("threads-*")} == {"threads-1", "threads-2"}
+    for each in found:
+        tests = each["extra_info"]["self_tests"]
+        assert tests["output"].startswith("equal"), tests
+        work = each["extra_info"]["multiply_adds_per_pixel"]
+        assert work == (_convolved() if each["name"] == "dncnn" else None)
+
+
+def _convolved() -> int:
+    """The weights of dncnn's convolutions: at stride 1 each is multiplied once for every pixel."""
+    from safetensors import safe_open
+
+    trainable = registry.load().denoisers["dncnn"].trainable
+    assert trainable is not None
+    with safe_open(trainable.weights / "gaussian.safetensors", "pt") as file:
+        shapes = [file.get_slice(key).get_shape() for key in file.keys()]  # noqa: SIM118 (not a dict)
+    return sum(math.prod(shape) for shape in shapes if len(shape) == 4)
+
+
+def test_a_learned_method_without_weights_is_left_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Timing trains nothing; where nothing is left, that is said."""
+    monkeypatch.chdir(folder)
+    with pytest.raises(NothingToDo, match=r"it has no weights for .* `mdnbench train unet\[size=large\]` first"):
+        api.time(**KEYS, methods=["unet[size=large]"], budget_s=1.0)
+
+
+# -- conditions, fits and verdicts: nothing to measure ----------------------------------------------------------------
+
+
+def test_the_usual_conditions() -> None:
+    """What the command times without further words, and with --scaling; `all` is a thread per core."""
+    usual, growth = conditions.alone(), conditions.alone(scaling=True)
+    assert (usual.sizes, usual.budget_s, usual.self_tests) == ((256, 512, 1024), 600.0, True)
+    assert usual.threads == tuple(sorted({1, environment.cores()}))
+    assert (growth.sizes, growth.threads) == ((64, 128, 256, 512, 1024, 2048), (1,))
+    assert conditions.alone([512, 64, 512], ["all"], 5).sizes == (64, 512)
+    assert conditions.alone(threads=["all"]).threads == (environment.cores(),)
+
+
+@pytest.mark.parametrize(
+    ("keys", "why"),
+    [
+        ({"sizes": [8]}, "size 8 is not allowed; it takes sides from 16 to 8192"),
+        ({"threads": ["0"]}, "0 threads are not allowed"),
+        ({"threads": ["many"]}, "threads 'many' is not a number"),
+        ({"budget_s": 0}, "a time budget of 0 s is not allowed"),
+    ],
+)
+def test_conditions_that_cannot_be_met_are_refused(keys: dict[str, Any], why: str) -> None:
+    """The message says what was given and what is allowed."""
+    with pytest.raises(BadOption, match=why):
+        conditions.alone(**keys)
+
+
+def test_a_power_law_is_found() -> None:
+    """Exact data give the exponent and no interval; scattered data an interval that holds it; the end is its own."""
+    pixels = [4.0**power for power in range(6, 12)]
+    exact = scaling.fit(pixels, [3e-6 * each**1.25 for each in pixels])
+    assert (exact.exponent, exact.low, exact.high, exact.last) == pytest.approx((1.25,) * 4)
+    scatter = [1.1, 0.9, 1.05, 0.97, 1.02, 0.95]
+    loose = scaling.fit(pixels, [each * off for each, off in zip(pixels, scatter, strict=True)])
+    assert loose.low < 1.0 < loose.high
+    assert loose.high - loose.low > 0.01
+    fixed = scaling.fit(pixels, [1e-3 + 1e-6 * each for each in pixels])
+    assert fixed.exponent < fixed.last < 1.0
+
+
+@pytest.mark.parametrize(
+    ("pairs", "quicker"),
+    [
+        ([(0.10, 0.001)] * 5, True),
+        ([(0.10, 0.10)] * 5, False),
+        ([(0.10, 0.08), (0.10, 0.08), (0.10, 0.08), (0.05, 0.08), (0.2, 0.08)], False),  # the best fresh one was best
+        ([(1e-5, 5e-6)] * 5, False),  # too little to be worth remembering
+        ([], False),
+    ],
+)
+def test_quicker_needs_more_than_chance(pairs: list[tuple[float, float]], quicker: bool) -> None:
+    """Both the medians and the best calls, and a gain that would pay."""
+    assert selftests.remembered(pairs)[1] is quicker
+
+
+def record(**points: tuple[float, float]) -> dict[str, Any]:
+    """A record of methods at one size with their quality: dB and seconds per megapixel."""
+    group = "256×256, 1 thread, cpu, gaussian:sigma=50"
+    made = [
+        {"name": name, "group": group, "extra_info": {"megapixels_per_s": 1 / seconds}}
+        for name, (_, seconds) in points.items()
+    ]
+    lines = [{"method": "DnCNN-S", "psnr": 27.18, "source": "a paper"}]
+    return {"benchmarks": made, "quality": {"psnr": {name: dB for name, (dB, _) in points.items()}, "published": lines}}
+
+
+def test_the_front_is_what_nothing_beats() -> None:
+    """Better or faster than every other; equals share it; published levels stand among the rows without a time."""
+    found = quality.of_record(record(fast=(20, 1), good=(27, 9), worse=(26, 10), twin=(27, 9), slow=(28, 90)))
+    assert found is not None
+    assert {point.method for point in found.points if point.front} == {"fast", "good", "twin", "slow"}
+    assert [row[0] for row in quality.table(found)] == ["slow", "DnCNN-S", "good", "twin", "worse", "fast"]
+    assert quality.table(found)[1] == ["DnCNN-S", "27.18", "–", "published"]
+
+
+def test_published_levels_are_those_of_the_same_thing() -> None:
+    """Means over the whole data set under the same noise, and nothing under another protocol."""
+    known = protocols.known()
+    lines = {line.method: line.psnr for line in quality.published("set12", "gaussian:sigma=50", known["standard"].hash)}
+    assert lines["DnCNN-S"] == 27.178
+    assert lines["BM3D"] == 26.72
+    assert quality.published("set12", "gaussian:sigma=50", known["float"].hash) == []
+    assert quality.published("sk12", "gaussian:sigma=50", known["standard"].hash) == []
+
+
+def test_a_gpu_has_columns_of_its_own() -> None:
+    """Its own clock's milliseconds and its memory stand beside the others, where there is one."""
+    plain = {"side": 256, "load_s": 1.0, "first_call_s": 1.0, "peak_memory_bytes": 0, "parameters": None,
+             "megapixels_per_s": 6.5536}  # fmt: skip
+    one = {"name": "a", "group": "g", "stats": {"median": 0.01, "iqr": 0.0, "rounds": 3}, "extra_info": plain}
+    assert summary.titles({"benchmarks": [one]}) == summary.TITLES
+    one["extra_info"] = {**plain, "device_s": 0.009, "peak_device_bytes": 2**21}
+    found = {"benchmarks": [one]}
+    assert summary.titles(found)[-2:] == ("GPU ms", "GPU MiB")
+    assert summary.cells(found)[0][-2:] == ["9", "2"]
+
+
+def test_a_gpu_is_timed_by_its_own_events(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is a GPU: events within the clock's time, memory of its own, and equal outputs."""
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("there is no GPU here")
+    monkeypatch.chdir(folder)
+    keys = {**KEYS, "methods": ["dncnn"], "device": "cuda"}
+    found = api.time(**keys, sizes=[256], threads=[1], budget_s=120.0)
+    (each,) = found.record["benchmarks"]
+    assert 0 < each["extra_info"]["device_s"] <= each["stats"]["max"]
+    assert each["extra_info"]["peak_device_bytes"] > 0
+    assert each["extra_info"]["self_tests"]["output"].startswith("equal")
+
+
+def test_the_group_names_size_and_threads() -> None:
+    """One thread is one thread, and two are two threads."""
+    from mdnbench.timing import record as records
+
+    assert records.group(Timed("m", side=512, threads=2)) == "512×512, 2 threads"
+    assert records.group(Timed("m")) == "256×256, 1 thread"
