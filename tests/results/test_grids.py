@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from mdnbench import api
 from mdnbench.results import Results, grids
+from mdnbench.store import kept
 
 NOISES = ["gaussian:10", "gaussian:50", "poisson:30", "salt-pepper:0.05"]
 
@@ -72,6 +74,44 @@ def test_known_estimated_and_withheld_stand_side_by_side(told: dict[str, Results
     for info, found in told.items():
         mean = next(row.means["psnr"] for row in found.means if (row.method, row.noise) == ("tv", "gaussian:sigma=50"))
         assert rows["tv", "gaussian:sigma=50"].means[info] == mean
+
+
+def test_methods_are_told_what_the_run_says(plugin: Callable[..., Path]) -> None:
+    """A method that paints what it is told: the parameters' level, scikit-image's estimate of it, or nothing."""
+    from skimage.restoration import estimate_sigma
+
+    path = plugin("""
+        def build(options, device, weights):
+            return lambda noisy, noise: noisy * 0 + (-1 if noise.std is None else noise.std)
+
+        @mdnbench.hookimpl
+        def mdnbench_denoisers():
+            return [mdnbench.DenoiserSpec("hearsay", "1", "what it is told", build, wants="std")]
+    """)
+    told: dict[tuple[str, str], float] = {}
+    noisy: dict[str, Any] = {}
+    for info in ("known", "estimated", "withheld"):
+        found = api.run(
+            methods=["noisy", "hearsay"], noise=["gaussian:25", "poisson:30"], dataset="sk12", images=["01"],
+            metrics=["psnr"], timing=False, jobs=1, out=info, noise_info=info, plugins=[str(path)],
+        )  # fmt: skip
+        for row in found.rows():
+            image = kept.load(found.store.images, row.output_digest)
+            assert image is not None
+            if row.method == "noisy":
+                noisy[row.noise] = image
+            else:
+                told[info, row.noise] = float(image.mean())
+    estimates = {noise: float(estimate_sigma(image)) for noise, image in noisy.items()}
+    assert told == {
+        ("known", "gaussian:sigma=25"): pytest.approx(25 / 255),
+        ("known", "poisson:peak=30"): -1,  # its level depends on the image
+        ("estimated", "gaussian:sigma=25"): pytest.approx(estimates["gaussian:sigma=25"], rel=1e-5),
+        ("estimated", "poisson:peak=30"): pytest.approx(estimates["poisson:peak=30"], rel=1e-5),
+        ("withheld", "gaussian:sigma=25"): -1,
+        ("withheld", "poisson:peak=30"): -1,
+    }
+    assert estimates["gaussian:sigma=25"] == pytest.approx(25 / 255, rel=0.1)
 
 
 def test_runs_of_other_data_are_no_siblings(finished: Results) -> None:
