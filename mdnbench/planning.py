@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mdnbench import data, names, protocols, weights
 from mdnbench.cells import cases
-from mdnbench.data import folders
+from mdnbench.data import folders, gray
 from mdnbench.digests import of_parts, of_pixels
 from mdnbench.errors import BadImage, BadOption, DataMissing, NothingToDo, UnknownName
 from mdnbench.names import Named
@@ -263,8 +263,10 @@ def _metrics(request: Request, registry: Registry) -> dict[str, MetricSpec]:
 
 def _dataset(request: Request, registry: Registry) -> tuple[DatasetSpec, tuple[str, ...]]:
     """The data set asked for; with none named, Set12 where it can be had, else the one made from scikit-image."""
-    if request.dataset:
-        return find_dataset(request.dataset, registry), ()
+    if request.data:
+        found = find_dataset(request.data, registry)
+        turned = gray.split(found.name)[1]
+        return found, ((f"the images of {found.name} are turned gray by {gray.RULE} does.",) if turned else ())
     first = registry.datasets[FIRST_CHOICE]
     try:
         data.fetch(first)
@@ -280,8 +282,8 @@ def find_dataset(name: str, registry: Registry) -> DatasetSpec:
         spec = registry.datasets[name]
         data.fetch(spec)
         return spec
-    if Path(name).expanduser().is_dir():
-        return folders.folder_dataset(Path(name).expanduser())
+    if folder := folders.find(name):
+        return folder
     raise UnknownName("data set or folder", name, registry.datasets)
 
 
@@ -317,7 +319,8 @@ def _channels_reason(spec: DenoiserSpec, dataset: DatasetSpec, images: tuple[Pla
     if channels <= set(spec.channels):
         return ""
     takes = {1: "gray", 3: "colour"}[spec.channels[0]]
-    return f"{spec.name} takes {takes} images only; {dataset.name} is not all {takes}."
+    advice = " --gray turns them gray." if takes == "gray" else ""
+    return f"{spec.name} takes {takes} images only; {dataset.name} is not all {takes}.{advice}"
 
 
 def device(asked: str) -> str:

@@ -21,6 +21,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 import pluggy
 
 from mdnbench import hookspecs, names
+from mdnbench.data import gray
 from mdnbench.digests import of_file, of_parts
 from mdnbench.errors import BadPlugin, UnknownName
 from mdnbench.names import Named, Option
@@ -115,13 +116,30 @@ class Shelf(Generic[Spec], Mapping[str, Spec]):
         raise UnknownName(self.kind, name, self._entries, hint=f"`mdnbench list` shows all.{lost}")
 
 
+class Datasets(Shelf[DatasetSpec]):
+    """The data sets by name; `NAME[gray]` is one of them with its images turned gray."""
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and super().__contains__(gray.split(name)[0])
+
+    def get(self, name: object, default: Any = None) -> Any:
+        """The data set, or the default where there is none."""
+        return self.entry(name).spec if isinstance(name, str) and name in self else default
+
+    def entry(self, name: str) -> Entry[DatasetSpec]:
+        """The data set and its door, in gray where the name says so."""
+        plain, in_gray = gray.split(name)
+        found = super().entry(plain)
+        return replace(found, spec=gray.dataset(found.spec)) if in_gray else found
+
+
 @dataclass(frozen=True)
 class Registry:
     """Everything that the plugins bring, by kind and name."""
 
     denoisers: Shelf[DenoiserSpec]
     noises: Shelf[NoiseSpec]
-    datasets: Shelf[DatasetSpec]
+    datasets: Datasets
     metrics: Shelf[MetricSpec]
     reporters: Shelf[ReporterSpec]
     broken: tuple[Broken, ...] = ()
@@ -186,12 +204,13 @@ def load(files: Files = ()) -> Registry:
                 raise BadPlugin(f"the plugin {door.address} is broken: {_one_line(error)}") from error
             broken.append(Broken(door, _one_line(error)))
     shelves: dict[str, Shelf[Any]] = {hook: Shelf(kind, tuple(broken)) for hook, (kind, _) in HOOKS.items()}
+    shelves["mdnbench_datasets"] = datasets = Datasets("data set", tuple(broken))
     for door, hook, specs in brought:
         for spec in specs:
             shelves[hook].add(Entry(_pinned(spec, door), door))
     return Registry(
-        shelves["mdnbench_denoisers"], shelves["mdnbench_noises"], shelves["mdnbench_datasets"],
-        shelves["mdnbench_metrics"], shelves["mdnbench_reporters"], tuple(broken), given,
+        shelves["mdnbench_denoisers"], shelves["mdnbench_noises"], datasets, shelves["mdnbench_metrics"],
+        shelves["mdnbench_reporters"], tuple(broken), given,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from mdnbench import sweeps, tomlfile
+from mdnbench.data import gray
 from mdnbench.errors import BadOption
 from mdnbench.records import Source
 
@@ -29,6 +30,7 @@ class Request:
     noise: tuple[str, ...] = ()
     sigma: tuple[float, ...] = ()
     dataset: str = ""
+    gray: bool = False
     images: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ("all",)
     seeds: int = 1
@@ -60,6 +62,12 @@ class Request:
                     f"write every level as a noise of its own: --noise gaussian:25 --noise {wrong[0]}."
                 )
 
+    @property
+    def data(self) -> str:
+        """The data set's name, or the folder, with the suffix for gray where that was asked for."""
+        in_gray = self.gray and self.dataset and not gray.split(self.dataset)[1]
+        return self.dataset + gray.SUFFIX if in_gray else self.dataset
+
     def noises(self) -> tuple[str, ...]:
         """All noises asked for, as text; `sigma` is short for Gaussian ones."""
         return (*self.noise, *(f"gaussian:sigma={level!r}" for level in self.sigma))
@@ -75,6 +83,7 @@ class Keys(TypedDict, total=False):
     noise: Swept
     sigma: float | Sequence[float]
     dataset: str
+    gray: bool
     images: str | Sequence[str]
     metrics: str | Sequence[str]
     seeds: int

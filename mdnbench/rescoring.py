@@ -8,10 +8,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from mdnbench import environment, planning, protocols
+from mdnbench.data import folders
 from mdnbench.digests import of_pixels
 from mdnbench.engine.local import LocalEngine
 from mdnbench.engine.schedule import JobQueue, Schedule
@@ -155,7 +155,7 @@ class Rescoring:
         noises = [self.known.noise(text) for text in self.found.run.facts["noises"]]
         jobs = tuple(Job(noise, Named("", (), ""), None) for noise in noises)
         folder = self.dataset or self.found.run.facts.get("dataset_folder", "")
-        name = str(Path(folder).expanduser().resolve()) if folder else spec.name
+        name = folders.absolute(folder) if folder else spec.name
         setup = Setup(self.known.files, name, batch.protocol, "cpu", jobs)
         engine = LocalEngine(setup, self.jobs or environment.cores(), TIMEOUT_S)
         for ended in engine.run(Schedule(_queues([task for _, task in batch.tasks])), stop):

@@ -34,6 +34,7 @@ Dataset = Annotated[
         autocompletion=tab.one("datasets"),
     ),
 ]
+Gray = Annotated[bool | None, typer.Option("--gray", help="Turn colour images gray, by ITU-R BT.601 as rgb2gray does.")]
 Images = Annotated[str | None, typer.Option(help="Only these images of it, by comma. [default: all]")]
 Metrics = Annotated[
     str | None, typer.Option(help="Metrics, by comma. [default: all]", autocompletion=tab.several("metrics"))

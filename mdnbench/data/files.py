@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from mdnbench import digests, paths
+from mdnbench.data import gray
 from mdnbench.errors import BadFile, DataMissing, MdnbenchError
 from mdnbench.specs import DataFile, DatasetSpec
 
@@ -87,8 +88,8 @@ def verify(spec: DatasetSpec) -> list[str]:
 
 
 def folder_of(spec: DatasetSpec) -> str:
-    """Where a data set's files lie below a data folder."""
-    return f"datasets/{spec.name}"
+    """Where a data set's files lie below a data folder; a data set turned gray has those of its colours."""
+    return f"datasets/{gray.split(spec.name)[0]}"
 
 
 def _check_names(folder: str, file: DataFile) -> None:

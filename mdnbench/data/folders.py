@@ -7,9 +7,31 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from mdnbench.data import images
+from mdnbench.data import gray, images
 from mdnbench.errors import UsageError
 from mdnbench.specs import DatasetSpec
+
+
+def find(text: str) -> DatasetSpec | None:
+    """The images of the folder that a text names, in gray for `FOLDER[gray]`; None where there is no such folder."""
+    folder, in_gray = _split(text)
+    if not folder.is_dir():
+        return None
+    return gray.dataset(folder_dataset(folder)) if in_gray else folder_dataset(folder)
+
+
+def absolute(text: str) -> str:
+    """The same folder by its full path, to be found again from anywhere."""
+    folder, in_gray = _split(text)
+    return str(folder.resolve()) + (gray.SUFFIX if in_gray else "")
+
+
+def _split(text: str) -> tuple[Path, bool]:
+    """A folder and whether its images are to be turned gray; a folder that has the suffix in its own name is itself."""
+    plain, in_gray = gray.split(text)
+    if in_gray and not Path(text).is_dir():
+        return Path(plain).expanduser(), True
+    return Path(text).expanduser(), False
 
 
 def folder_dataset(path: Path | str) -> DatasetSpec:

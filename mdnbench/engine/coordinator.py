@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from mdnbench import environment, planning
+from mdnbench.data import folders
 from mdnbench.engine import pending
 from mdnbench.engine.local import Batch, LocalEngine
 from mdnbench.engine.schedule import JobQueue, Schedule
@@ -175,9 +175,9 @@ def provenance_of(plan: Plan, work: Work) -> dict[str, Any]:
 
 def dataset_folder(plan: Plan) -> str:
     """The folder that the images come from; empty for a plugin's data set."""
-    asked, known = plan.request.dataset, plan.registry.datasets
+    asked, known = plan.request.data, plan.registry.datasets
     is_folder = plan.dataset.name not in known or (bool(asked) and asked not in known)
-    return str(Path(asked).expanduser().resolve()) if is_folder else ""
+    return folders.absolute(asked) if is_folder else ""
 
 
 def facts(plan: Plan, unavailable: Mapping[str, str]) -> dict[str, Any]:

@@ -163,7 +163,7 @@ def _dataset() -> Any:
     assert _setup is not None
     if _setup.dataset in _registry().datasets:
         return _registry().datasets[_setup.dataset]
-    return folders.folder_dataset(Path(_setup.dataset))
+    return folders.find(_setup.dataset) or folders.folder_dataset(_setup.dataset)
 
 
 @lru_cache(maxsize=16)

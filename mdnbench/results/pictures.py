@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mdnbench import data, protocols, registry
@@ -98,7 +97,8 @@ class Darkroom:
         facts: Mapping[str, Any] = self._results.run.facts
         folder = facts.get("dataset_folder", "")
         if folder:
-            return folders.folder_dataset(Path(folder)).load if Path(folder).is_dir() else None
+            found = folders.find(folder)
+            return found.load if found else None
         spec = self._registry.datasets.get(facts["dataset"])
         return spec.load if spec and data.at_hand(spec) else None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mdnbench import digests
-from mdnbench.data import images
+from mdnbench.data import gray, images
 from mdnbench.errors import BadImage, DataMissing
 from mdnbench.specs import Image
 
@@ -38,11 +38,9 @@ def load(crop: Crop) -> Image:
 
 def pixels(crop: Crop) -> Image:
     """The cut in gray, rounded to 8 bits as a file on disk would hold it."""
-    import numpy as np
-
     photograph = images.read_image(_folder() / crop.file)
     cut = photograph[crop.top : crop.top + crop.size, crop.left : crop.left + crop.size]
-    return np.rint(images.to_gray(cut) * 255).astype(np.float32) / np.float32(255)
+    return gray.rounded(cut)
 
 
 def _folder() -> Path:
