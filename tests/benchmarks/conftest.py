@@ -2,7 +2,8 @@
 
 A benchmark has two forms. The small one belongs to the ordinary tests: it asserts what must hold at any speed. The full
 one (`--full --benchmark-enable`) measures, prints a table of figures at the end, and holds them to their limits; it is
-skipped while the machine is busy with something else, because its figures would say nothing.
+skipped while the machine is busy with something else, because its figures would say nothing. `--benchmark-enable` alone
+measures and prints, and holds nothing to a limit.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ def figure(full: bool) -> Callable[..., None]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the figures that were measured as a Markdown table."""
-    if _figures and config.getoption("--full"):
+    if _figures and config.getoption("--benchmark-enable"):
         rows = [("what", "measured", "limit"), ("---",) * 3, *_figures]
         terminalreporter.section("figures")
         for row in rows:
