@@ -22,7 +22,12 @@ from mdnbench.cli import (
     training,
 )
 
-HELP = "Benchmark image denoisers: PSNR, SSIM and LPIPS tables, timings, and regression checks that can be trusted."
+HELP = """\
+Benchmark image denoisers: PSNR, SSIM and LPIPS tables, timings, and regression checks that can be trusted.
+
+Example: mdnbench run --methods all --sigma 50
+
+Example: mdnbench describe bm3d"""
 
 app = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 

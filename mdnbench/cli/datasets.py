@@ -17,7 +17,10 @@ Names = Annotated[list[str], typer.Argument(help="Data sets by name.", autocompl
 
 @data.command()
 def fetch(names: Names) -> None:
-    """Download what is missing of data sets, each file checked against its SHA-256."""
+    """Download what is missing of data sets, each file checked against its SHA-256.
+
+    Example: mdnbench data fetch set12 lpips
+    """
     from mdnbench import api
     from mdnbench.cli import progress
 
@@ -28,7 +31,10 @@ def fetch(names: Names) -> None:
 
 @data.command()
 def verify(names: Names, json: o.Json = False) -> None:
-    """Check the files of data sets against their SHA-256; exit 4 where one is missing or altered."""
+    """Check the files of data sets against their SHA-256; exit 4 where one is missing or altered.
+
+    Example: mdnbench data verify set12
+    """
     from mdnbench import api
     from mdnbench.cli import draw
 

@@ -10,7 +10,10 @@ MARKS = {"well": "ok", "note": "note", "problem": "PROBLEM"}
 
 
 def doctor(plugin: o.Plugin = None, json: o.Json = False) -> None:
-    """Look at versions, machine, network, plugins, data, weights and the store; exit 1 where something is wrong."""
+    """Look at versions, machine, network, plugins, data, weights and the store; exit 1 where something is wrong.
+
+    Example: mdnbench doctor
+    """
     from dataclasses import asdict
 
     from mdnbench import api

@@ -73,7 +73,7 @@ def outlook(found: Mapping[str, Any]) -> None:
             console.print(grid)
         else:
             shown = "; ".join(map(str, value)) if isinstance(value, list) else value
-            console.print(f"{key.replace('_', ' ')}: {shown}", markup=False, highlight=False, soft_wrap=True)
+            say(f"{key.replace('_', ' ')}: {shown}")
 
 
 def listing(found: Mapping[str, Any]) -> None:
@@ -100,12 +100,11 @@ def table(
     _console().print(grid)
 
 
-def say(text: str) -> None:
+def say(text: str, style: str = "") -> None:
     """Print text; a terminal gets long lines broken between words, a file or a program as they are."""
     console = _console()
-    console.print(
-        "\n".join(map(printable, text.split("\n"))), markup=False, highlight=False, soft_wrap=not console.is_terminal
-    )
+    shown = "\n".join(map(printable, text.split("\n")))
+    console.print(shown, style=style, markup=False, highlight=False, soft_wrap=not console.is_terminal)
 
 
 def fitting_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -121,7 +120,7 @@ def _width(lines: Sequence[Sequence[str]]) -> int:
     """How many columns of a terminal a table needs: every line of it has as many cells."""
     from rich.cells import cell_len
 
-    return sum(2 + max(map(cell_len, column)) for column in zip(*lines, strict=True))
+    return sum(3 + max(map(cell_len, column)) for column in zip(*lines, strict=True)) - 1
 
 
 def description(found: Mapping[str, Any]) -> None:

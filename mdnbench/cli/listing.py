@@ -22,7 +22,10 @@ def list_names(
     plugin: o.Plugin = None,
     json: o.Json = False,
 ) -> None:
-    """List what is installed: methods, noises, data sets, metrics, protocols, reporters, and broken plugins."""
+    """List what is installed: methods, noises, data sets, metrics, protocols, reporters, and broken plugins.
+
+    Example: mdnbench list methods
+    """
     from mdnbench import catalogue
     from mdnbench.cli import draw
 
@@ -40,7 +43,10 @@ def describe(
     plugin: o.Plugin = None,
     json: o.Json = False,
 ) -> None:
-    """Describe one thing: its options with units and ranges, licence, citation, and where it comes from."""
+    """Describe one thing: its options with units and ranges, licence, citation, and where it comes from.
+
+    Example: mdnbench describe bm3d
+    """
     from mdnbench import catalogue
     from mdnbench.cli import draw
 

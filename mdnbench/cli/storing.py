@@ -14,7 +14,10 @@ store = typer.Typer(help="The store of results.", no_args_is_help=True)
 
 @store.command()
 def check(json: o.Json = False) -> None:
-    """Look for damage in the store: pages, rows, and kept images that were altered; exit 4 where there is some."""
+    """Look for damage in the store: pages, rows, and kept images that were altered; exit 4 where there is some.
+
+    Example: mdnbench store check
+    """
     from dataclasses import asdict
 
     from mdnbench import api, names

@@ -53,7 +53,10 @@ def list_weights(
     plugin: o.Plugin = None,
     json: o.Json = False,
 ) -> None:
-    """List the weights that are shipped, trained or imported: what they are for and how good they are."""
+    """List the weights that are shipped, trained or imported: what they are for and how good they are.
+
+    Example: mdnbench weights list
+    """
     from mdnbench import catalogue
     from mdnbench.cli import draw
 
@@ -75,7 +78,10 @@ def import_weights(
     name: Annotated[str, typer.Option(help="The name to use them by: METHOD[weights=NAME].")],
     plugin: o.Plugin = None,
 ) -> None:
-    """Take published weights in; the method is then METHOD[weights=NAME]."""
+    """Take published weights in; the method is then METHOD[weights=NAME].
+
+    Example: mdnbench weights import dncnn dncnn_50.pth --name kair-50
+    """
     from mdnbench import api
 
     made = api.import_weights(method, file, name, plugins=plugin or ())
@@ -91,7 +97,10 @@ def export_weights(
     half: Annotated[bool, typer.Option("--half", help="In half precision: half the size.")] = False,
     plugin: o.Plugin = None,
 ) -> None:
-    """Copy weights and their card to a folder."""
+    """Copy weights and their card to a folder.
+
+    Example: mdnbench weights export unet mine FOLDER
+    """
     from mdnbench import api
 
     typer.echo(api.export_weights(method, name, to, rename=rename, half=half, plugins=plugin or ()))
