@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mdnbench import registry
+from mdnbench import api, registry
 from mdnbench.errors import BadPlugin, UnknownName
 
 Plugin = Callable[..., Path]
@@ -204,3 +204,12 @@ def test_a_name_that_is_not_there_gets_the_default() -> None:
     assert shelf.get("sk12") is shelf["sk12"]
     assert shelf.get("nowhere") is None
     assert shelf.get("nowhere", 3) == 3
+
+
+def test_a_single_path_is_one_plugin(plugin: Plugin) -> None:
+    """A path stands for itself, not for its letters, as text or as a path, wherever plugin files are taken."""
+    path = plugin(COPY.format(name="lone"))
+    for given in (path, str(path), [path], (str(path),)):
+        assert "lone" in registry.load(given).denoisers
+        planned = api.plan(methods="lone", sigma=50, dataset="sk12", images="01", metrics="psnr", plugins=given)
+        assert planned.registry.files == (path.resolve(),)
