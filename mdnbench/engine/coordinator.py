@@ -45,6 +45,7 @@ class Coordinator:
         self._rule = self.plan.protocol.scoring.digest
         self._provenances = [provenance_of(self.plan, work) for work in self.plan.works]
         self._metrics = tuple(name for name in self.plan.metrics if name not in self.unavailable)
+        self._setup = setup_of(self.plan)
         mine = facts(self.plan, self.unavailable)
         if note := replacement(self.store.run(self.plan.name), mine):
             self.listener.note(note)
@@ -69,19 +70,13 @@ class Coordinator:
 
     def _engine(self) -> LocalEngine:
         request = self.plan.request
-        setup = Setup(
-            self.plan.registry.files,
-            dataset_folder(self.plan) or self.plan.dataset.name,
-            self.plan.protocol,
-            self.plan.device,
-            tuple(Job(work.noise.named, work.named, work.weights) for work in self.plan.works),
-        )
         jobs = request.jobs or environment.cores()
-        return LocalEngine(setup, jobs, request.timeout, int(request.memory * 2**30))
+        return LocalEngine(self._setup, jobs, request.timeout, int(request.memory * 2**30))
 
     def _queue(self, work: Work) -> JobQueue:
         pixels = sum(image.pixels for image in self.plan.images) * self.plan.request.seeds
-        return JobQueue(work.index, pending.tasks(self.plan, work, self.store, self._metrics, self._found), pixels)
+        tasks = pending.tasks(self.plan, work, self.store, self._metrics, self._found)
+        return JobQueue(work.index, tasks, pixels, self._setup.model(work.index))
 
     def _found(self, cells: list[tuple[int, int, Cell]]) -> None:
         with self.store.transaction():
@@ -154,6 +149,17 @@ def replacement(earlier: RunRow | None, facts: Mapping[str, Any]) -> str:
 
 def _plain(fact: Any) -> Any:
     return sorted(fact) if isinstance(fact, Mapping) else fact
+
+
+def setup_of(plan: Plan) -> Setup:
+    """What the workers of a plan are given, once each."""
+    return Setup(
+        plan.registry.files,
+        dataset_folder(plan) or plan.dataset.name,
+        plan.protocol,
+        plan.device,
+        tuple(Job(work.noise.named, work.named, work.weights) for work in plan.works),
+    )
 
 
 def provenance_of(plan: Plan, work: Work) -> dict[str, Any]:

@@ -12,9 +12,10 @@ LONG_S, SHORT_S = 1.0, 0.05
 class JobQueue:
     """The tasks of one job, drawn lazily, and how long they take as far as is known."""
 
-    def __init__(self, job: int, tasks: Iterator[Task], pixels: int) -> None:
-        """`pixels` is the sum over all tasks: the work that is ahead."""
+    def __init__(self, job: int, tasks: Iterator[Task], pixels: int, model: int | None = None) -> None:
+        """`pixels` is the sum over all tasks: the work that is ahead. Jobs of one `model` share what is loaded."""
         self.job = job
+        self.model = job if model is None else model
         self.pixels = pixels
         self._tasks = tasks
         self._next: Task | None = None
@@ -69,8 +70,8 @@ class Schedule:
     def next_task(self, job: int, busy: dict[int, int]) -> Task | None:
         """The next task for a slot that has `job` loaded; `busy` counts the slots on each job, this one left out.
 
-        Its own job comes first. Then a job whose speed is unknown and that no other slot is on, then the one with the
-        most work ahead per slot.
+        Its own job comes first, then one whose model it has loaded, so that each slot loads a model once. Then a job
+        whose speed is unknown and that no other slot is on, then the one with the most work ahead per slot.
         """
         own = self._queues.get(job)
         if own and own.peek():
@@ -78,7 +79,8 @@ class Schedule:
         ahead = [queue for queue in self._queues.values() if queue.peek()]
         if not ahead:
             return None
-        return max(ahead, key=lambda queue: self._urgency(queue, busy.get(queue.job, 0))).take()
+        loaded = [queue for queue in ahead if own and queue.model == own.model]
+        return max(loaded or ahead, key=lambda queue: self._urgency(queue, busy.get(queue.job, 0))).take()
 
     def _urgency(self, queue: JobQueue, others: int) -> tuple[bool, float]:
         """Unknown and untouched jobs first, then by the seconds of work ahead for each slot that is on it."""

@@ -19,6 +19,11 @@ class Job:
     method: Named
     weights: Weights | None
 
+    @property
+    def model(self) -> tuple[str, str]:
+        """What is loaded for this job, whatever the noise: the method's text and its weights' digest."""
+        return self.method.text, self.weights.sha256 if self.weights else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Setup:
@@ -29,6 +34,10 @@ class Setup:
     protocol: Protocol
     device: str
     jobs: tuple[Job, ...]
+
+    def model(self, job: int) -> int:
+        """The first job whose model is this one's too, so that one loading serves both."""
+        return next(place for place, other in enumerate(self.jobs) if other.model == self.jobs[job].model)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 import traceback
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -182,9 +182,19 @@ def _case(task: Task) -> Case:
     return cases.make(_clean(task.cell.image), task.cell.case, noise, spec, rule, task.cell.noise_info)
 
 
+def built(job: int) -> tuple[Denoise, str]:
+    """The method of a job, built: its model stays loaded for the cells that follow, under this noise or another."""
+    return _model(_model_of(job))
+
+
+@cache
+def _model_of(job: int) -> int:
+    assert _setup is not None
+    return _setup.model(job)
+
+
 @lru_cache(maxsize=4)
-def built(index: int) -> tuple[Denoise, str]:
-    """The method of a job, built: its model stays loaded for the cells that follow."""
+def _model(index: int) -> tuple[Denoise, str]:
     assert _setup is not None
     job = _setup.jobs[index]
     spec = _registry().denoisers[job.method.name]

@@ -93,7 +93,7 @@ class Results:
     def timing(self) -> dict[str, Any] | None:
         """The timing record in pytest-benchmark's format, or None where there is none."""
         path = self.folder / "timing.json"
-        shape = {"machine_info": {}, "benchmarks": [{}]}
+        shape: dict[str, Any] = {"machine_info": {}, "benchmarks": [{}]}
         found: dict[str, Any] | None = jsonfile.read(path, "timing record", shape) if path.is_file() else None
         return found
 
