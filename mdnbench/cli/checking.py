@@ -49,7 +49,7 @@ def check(
     if json:
         draw.data(asdict(verdict) | {"exit_code": verdict.exit_code})
     else:
-        verdicts.draw(verdict)
+        verdicts.show(verdict)
     _write(verdict, junit, markdown)
     raise typer.Exit(verdict.exit_code)
 
@@ -66,7 +66,7 @@ def _update(results: Results, baseline: Path, *, json: bool) -> None:
     if json:
         draw.data({"baseline": str(written), "change": asdict(change) if change else None})
     else:
-        verdicts.draw_change(change)
+        verdicts.show_change(change)
         typer.echo(f"wrote {written}.toml and .csv")
 
 

@@ -216,10 +216,10 @@ def _grid(titles: Any, *, title: str = "", header: bool = True, left: int = 1) -
 
 
 def _plain(text: object) -> Any:
-    """A text that rich must not read markup in: names may hold square brackets."""
+    """A text that rich must not read markup in: names may hold square brackets. One that has its style keeps it."""
     from rich.text import Text
 
-    return Text(str(text))
+    return text if isinstance(text, Text) else Text(str(text))
 
 
 def _console() -> Console:

@@ -9,22 +9,35 @@ from mdnbench.results import grids
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from mdnbench.results import Results
+    from mdnbench.results.grids import Grid
+
+# From the worst under a noise to the best, legible on dark and light terminals: each has its own foreground.
+SHADES = ("white on #440154", "white on #3b528b", "white on #21708c", "black on #5ec962", "black on #fde725")
 
 Table = Callable[..., Any]  # how a plain table is printed: titles, rows
 
 
 def draw_grids(console: Console, results: Results, table: Table) -> None:
-    """One grid per metric, in place of a table per noise."""
+    """One grid per metric, in place of a table per noise: a heat map where the terminal has colours."""
     for grid in grids.of_run(results.run, results.means):
-        titles, rows = grids.texts(grid)
+        titles, rows = grids.layout(grid)
         console.print(grid.column.title, style="bold", markup=False)
-        table(titles, rows, left=1)
-    console.print("* best under its noise; the tables of each noise are in table.md", style="dim", markup=False)
+        table(titles, [(label, *(_square(grid, *place) for place in places)) for label, places in rows], left=1)
+    legend = "* best under its noise; the brighter, the nearer to it; the tables of each noise are in table.md"
+    console.print(legend, style="dim", markup=False)
     for each in results.tables:
         for note in each.notes:
             console.print(f"{each.noise}: {note}", style="yellow", markup=False, soft_wrap=True)
+
+
+def _square(grid: Grid, method: str, noise: str) -> Text:
+    from rich.text import Text
+
+    near, shown = grid.near(method, noise), grid.show(method, noise)
+    return Text(shown) if near is None else Text(shown, SHADES[round(near * (len(SHADES) - 1))])
 
 
 def draw_knowledge(console: Console, results: Results, table: Table) -> None:

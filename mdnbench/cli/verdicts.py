@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mdnbench.cli import draw
 from mdnbench.names import printable
 from mdnbench.regression.tolerances import WORDS
 
@@ -28,7 +29,7 @@ STYLES = {"regression": "bold red", "slower": "bold red", "improvement": "green"
 SHOWN = 12  # single images; the rest are counted
 
 
-def draw(verdict: Verdict) -> None:
+def show(verdict: Verdict) -> None:
     """Print the gates as tables, what is missing, single images that fell, what is unlike, and the conclusion."""
     from rich.console import Console
 
@@ -38,28 +39,28 @@ def draw(verdict: Verdict) -> None:
     for what, paces in _by(verdict.paces, "what"):
         _grid(console, f"timing · {what}", PACE_TITLES, [(_pace_texts(pace), pace.state) for pace in paces])
     for line in _grounds(verdict):
-        console.print(printable(line), style="dim", markup=False, soft_wrap=True)
+        draw.say(line, "dim")
     for line in verdict.missing:
-        console.print(printable(line), style="red", markup=False, soft_wrap=True)
+        draw.say(line, "red")
     for line in _warnings(verdict):
-        console.print(f"warning: {printable(line)}", style="yellow", markup=False, soft_wrap=True)
-    console.print(_conclusion(verdict), style="bold", markup=False, soft_wrap=True)
+        draw.say(f"warning: {line}", "yellow")
+    draw.say(_conclusion(verdict), "bold")
 
 
-def draw_change(change: Change | None) -> None:
+def show_change(change: Change | None) -> None:
     """Print what a new baseline changes."""
     from rich.console import Console
 
     console = Console(highlight=False)
     if change is None:
-        console.print("there was no baseline here yet", markup=False)
+        draw.say("there was no baseline here yet")
         return
     for noise, gates in _by(change.gates, "noise"):
         _grid(console, noise, TITLES[:5], [(_texts(gate)[:5], gate.state) for gate in gates])
     for each in change.differences:
-        console.print(f"changes: {each}", markup=False, soft_wrap=True)
-    means = f"{len(change.gates)} means change" if change.gates else "no mean changes"
-    console.print(f"{means}; {change.added} cells are new, {change.removed} are gone", markup=False)
+        draw.say(f"changes: {each}")
+    means = _many(len(change.gates), "mean changes", "means change") if change.gates else "no mean changes"
+    draw.say(f"{means}; {change.added} cells are new, {change.removed} are gone")
 
 
 def markdown(verdict: Verdict) -> str:
@@ -106,18 +107,24 @@ def _pace_texts(pace: Pace) -> list[str]:
 
 def _conclusion(verdict: Verdict) -> str:
     found = [
-        f"{count} {what}"
+        _many(count, *what)
         for count, what in (
-            (len(verdict.regressions), "means fell"),
-            (len(verdict.slower), "methods became slower"),
-            (len(verdict.missing), "cells or methods are missing"),
+            (len(verdict.regressions), ("mean fell", "means fell")),
+            (len(verdict.slower), ("method became slower", "methods became slower")),
+            (len(verdict.missing), ("cell, method or noise is missing", "cells, methods or noises are missing")),
         )
         if count
     ]
     judgement = ", ".join(found) or "no regression"
-    stale = f"; {len(verdict.improvements)} means rose: the baseline is stale" if verdict.improvements else ""
+    rose = _many(len(verdict.improvements), "mean rose", "means rose")
+    stale = f"; {rose}: the baseline is stale" if verdict.improvements else ""
     timing = f"; {verdict.untimed.removesuffix('.')}" if verdict.untimed else ""
-    return f"{verdict.run} against {verdict.baseline}: {judgement} ({len(verdict.gates)} means compared){stale}{timing}"
+    compared = _many(len(verdict.gates), "mean", "means")
+    return f"{verdict.run} against {verdict.baseline}: {judgement} ({compared} compared){stale}{timing}"
+
+
+def _many(count: int, one: str, several: str) -> str:
+    return f"{count} {one if count == 1 else several}"
 
 
 def _by(items: Iterable[Any], field: str) -> list[tuple[str, list[Any]]]:

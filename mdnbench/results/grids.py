@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 MANY = 3  # a run with more noises than this is shown as grids
 WIDE = 8  # columns; beyond, the longer axis runs down
 
-Values = Mapping[tuple[str, str], float]
+Place = tuple[str, str]  # a method and a noise
+Values = Mapping[Place, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +30,21 @@ class Grid:
     methods: tuple[str, ...]
     noises: tuple[str, ...]
     values: Values
-    best: frozenset[tuple[str, str]]
+    best: frozenset[Place]
 
     def show(self, method: str, noise: str) -> str:
         """One value as text, after a star where it is the best under its noise."""
         mark = "*" if (method, noise) in self.best else ""
         return mark + self.column.show(self.values.get((method, noise)))
+
+    def near(self, method: str, noise: str) -> float | None:
+        """How near the best under its noise a value is, from 0 (the worst) to 1; None where it is not finite."""
+        value = self.values.get((method, noise))
+        others = [each for (_, under), each in self.values.items() if under == noise and math.isfinite(each)]
+        if value is None or not math.isfinite(value):
+            return None
+        best, worst = (max(others), min(others)) if self.column.direction == "higher" else (min(others), max(others))
+        return 1.0 if best == worst else (value - worst) / (best - worst)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +77,17 @@ def of_run(run: RunRow, means: Sequence[MeanRow]) -> tuple[Grid, ...]:
 
 def texts(grid: Grid) -> tuple[list[str], list[list[str]]]:
     """The titles and rows of a grid, the longer axis running down where there are many columns."""
+    titles, rows = layout(grid)
+    return titles, [[label, *(grid.show(*place) for place in places)] for label, places in rows]
+
+
+def layout(grid: Grid) -> tuple[list[str], list[tuple[str, list[Place]]]]:
+    """The titles of a grid's columns, and its rows: a label and the (method, noise) of each square."""
     labels = short(grid.noises)
     if len(grid.noises) > WIDE and len(grid.noises) > len(grid.methods):
-        rows = [[labels[noise], *(grid.show(method, noise) for method in grid.methods)] for noise in grid.noises]
-        return ["Noise", *grid.methods], rows
-    rows = [[method, *(grid.show(method, noise) for noise in grid.noises)] for method in grid.methods]
-    return ["Method", *labels.values()], rows
+        down = [(labels[noise], [(method, noise) for method in grid.methods]) for noise in grid.noises]
+        return ["Noise", *grid.methods], down
+    return ["Method", *labels.values()], [(each, [(each, noise) for noise in grid.noises]) for each in grid.methods]
 
 
 def short(noises: Sequence[str]) -> dict[str, str]:
@@ -99,7 +115,7 @@ def _grid(column: Column, means: Sequence[MeanRow]) -> Grid:
     return Grid(column, methods, noises, values, best)
 
 
-def _best(column: Column, noise: str, values: Values) -> Iterator[tuple[str, str]]:
+def _best(column: Column, noise: str, values: Values) -> Iterator[Place]:
     shown = {place: round(mean, column.digits) for place, mean in values.items() if place[1] == noise}
     if len(shown) > 1:
         top = max(shown.values()) if column.direction == "higher" else min(shown.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import pytest
 
 from mdnbench import api
+from mdnbench.cli import gridding
 from mdnbench.results import Results, grids
+from mdnbench.results.tables import Column
 from mdnbench.store import kept
 
 NOISES = ["gaussian:10", "gaussian:50", "poisson:30", "salt-pepper:0.05"]
@@ -38,6 +41,27 @@ def test_a_grid_holds_the_means_and_marks_the_best(told: dict[str, Results]) -> 
         for line in table.lines:
             assert grid.values[line.method, table.noise] == line.means["psnr"]
             assert ((line.method, table.noise) in grid.best) == ("psnr" in line.best)
+
+
+def test_how_near_the_best_a_value_is() -> None:
+    """1 for the best under a noise and 0 for the worst, by the metric's direction; infinite values have no place."""
+    values = {("a", "n"): 0.1, ("b", "n"): 0.4, ("c", "n"): 0.2, ("d", "n"): math.inf, ("a", "m"): 3.0}
+    for direction, expected in (("lower", [1, 0, 2 / 3, None, None]), ("higher", [0, 1, 1 / 3, None, None])):
+        column = Column("x", direction, "", 2)  # type: ignore[arg-type]
+        grid = grids.Grid(column, ("a", "b", "c", "d", "e"), ("n", "m"), values, frozenset())
+        assert [grid.near(method, "n") for method in grid.methods] == pytest.approx(expected)
+        assert grid.near("a", "m") == 1
+
+
+def test_a_terminal_gets_a_heat_map(told: dict[str, Results]) -> None:
+    """The best under a noise is brightest, the worst darkest; without colours the numbers alone are left."""
+    found = told["known"]
+    (grid,) = grids.of_run(found.run, found.means)
+    best = next(method for method, noise in grid.best if noise == grid.noises[0])
+    (worst,) = set(grid.methods) - {best}
+    assert gridding._square(grid, best, grid.noises[0]).style == gridding.SHADES[-1]
+    assert gridding._square(grid, worst, grid.noises[0]).style == gridding.SHADES[0]
+    assert gridding._square(grid, best, grid.noises[0]).plain == grid.show(best, grid.noises[0])
 
 
 def test_a_wide_grid_is_turned(told: dict[str, Results]) -> None:
