@@ -14,7 +14,7 @@ import PIL.Image
 from playwright.sync_api import Page, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
-WIDTH, HEIGHT = 1360, 1100
+WIDTH, HEIGHT = 1360, 960
 QUALITY = 82
 
 
@@ -42,6 +42,7 @@ def _viewer(page: Page, image: str) -> bytes:
         page.select_option("#view-image", label=wanted)
     page.click("#view-mode button[data-mode='grid']")
     page.wait_for_timeout(800)  # drawn, and nothing fades any more
+    page.locator("#viewer").evaluate("viewer => viewer.scrollIntoView({ block: 'end' })")
     return page.locator("#viewer").screenshot()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,8 +27,8 @@ class Section:
     notes: Sequence[str]
 
 
-def of(results: Results) -> Section | None:
-    """The printed numbers that this run speaks to; None where there are none."""
+def of(results: Results, *, images: bool = True) -> Section | None:
+    """The printed numbers that this run speaks to, means first; without `images` these alone. None where none are."""
     from mdnbench import published
     from mdnbench.references import MEAN
 
@@ -36,21 +36,29 @@ def of(results: Results) -> Section | None:
         found = published.compare(results)
     except NothingToDo:
         return None
-    means_first = sorted(found.published, key=lambda claim: claim.reference.image != MEAN)
+    chosen = [claim for claim in found.published if images or claim.reference.image == MEAN]
+    means_first = sorted(chosen, key=lambda claim: claim.reference.image != MEAN)
+    sources = {source: f"[{number}]" for number, source in enumerate(_sources(means_first), start=1)}
     grids = [
-        Grid("Published numbers", PUBLISHED, [_published(claim) for claim in means_first]),
+        Grid(
+            "Published numbers",
+            PUBLISHED,
+            [_published(claim, sources) for claim in means_first],
+            [f"{number} {source}" for source, number in sources.items()],
+        ),
         Grid("The article's claims", ARTICLE, [_claimed(claim) for claim in found.article]),
         Grid("The order that they imply", ORDERS, [_order(each) for each in found.orders]),
     ]
-    return Section([grid for grid in grids if grid.rows], [*_sources(found.article), *found.notes])
+    whose = [f"The claims are those of: {source}." for source in _sources(found.article)]
+    return Section([grid for grid in grids if grid.rows], [*whose, *found.notes])
 
 
-def _published(claim: Claim) -> tuple[str, ...]:
+def _published(claim: Claim, sources: Mapping[str, str]) -> tuple[str, ...]:
     printed = claim.reference
     return (
         claim.method, printed.method, printed.noise, printed.image, claim.column.metric.upper(),
         claim.column.show(printed.value), claim.column.show(claim.measured), _signed(claim.difference, claim.column),
-        claim.finding, printed.source,
+        claim.finding, sources[printed.source],
     )  # fmt: skip
 
 
@@ -64,10 +72,9 @@ def _order(claim: OrderClaim) -> tuple[str, ...]:
     return (f"{claim.better} over {claim.worse}", claim.noise, claim.column.metric.upper(), *gains, claim.finding)
 
 
-def _sources(claims: Sequence[Claim]) -> Iterator[str]:
-    for source in dict.fromkeys(claim.reference.source for claim in claims):
-        yield f"The claims are those of: {source}."
+def _sources(claims: Iterable[Claim]) -> list[str]:
+    return list(dict.fromkeys(claim.reference.source for claim in claims))
 
 
 def _signed(value: float | None, column: Column) -> str:
-    return "–" if value is None else f"{value:+.{column.digits}f}"
+    return "–" if value is None else f"{value:+.{column.digits}f}".replace("-", "−")

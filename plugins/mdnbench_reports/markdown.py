@@ -1,14 +1,15 @@
-"""Markdown tables: one per noise, best in bold, second underlined, then the timing table."""
+"""Markdown tables: one per noise, best in bold, second underlined, then timing and printed numbers."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mdnbench.results import grids, tables
 from mdnbench.timing import summary
+from mdnbench_reports import claims
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
@@ -32,6 +33,7 @@ def text_of(results: Results) -> str:
     if record := results.timing:
         parts += ["## Timing", escape(summary.heading(record)), _grid(summary.TITLES, summary.cells(record))]
         parts += [f"*{escape(note)}*" for note in summary.notes(record)]
+    parts += _claims(results)
     parts += [f"*{escape(note)}*" for note in tables.footnotes(results.run)]
     return "\n\n".join(parts) + "\n"
 
@@ -50,6 +52,19 @@ def _grids(results: Results) -> list[str]:
         titles = ["Method, noise", "Metric", *known.runs]
         parts += ["## Noise information", escape(f"runs {runs}"), _grid(titles, rows)] if rows else []
     return parts
+
+
+def _claims(results: Results) -> list[str]:
+    """Published and claimed numbers beside this run's means, where there are any; single images are left out."""
+    section = claims.of(results, images=False)
+    if section is None:
+        return []
+    parts = []
+    for grid in section.grids:
+        rows = [[row[0], *map(escape, row[1:])] for row in grid.rows]
+        words = set(range(len(grid.titles))) - grid.numeric
+        parts += [f"## {escape(grid.title)}", _grid(grid.titles, rows, words), *map(escape, grid.notes)]
+    return [*parts, *(f"*{escape(note)}*" for note in section.notes)]
 
 
 def _bold(text: str) -> str:
@@ -82,13 +97,15 @@ def _mark(line: Line, column: Column) -> str:
     return f"<u>{text}</u>" if column.metric in line.second else text
 
 
-def _grid(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table whose columns line up in plain text too; the first is set left, the others right."""
+def _grid(titles: Sequence[str], rows: Sequence[Sequence[str]], words: Collection[int] = ()) -> str:
+    """A table whose columns line up in plain text too; the first and those of `words` are set left, others right."""
+    left = {0, *words}
     rows = [[escape(row[0]), *row[1:]] for row in rows]
     widths = [max(3, *(len(row[index]) for row in [titles, *rows])) for index in range(len(titles))]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    return "\n".join("| " + " | ".join(_pad(row, widths)) + " |" for row in [titles, rule, *rows])
+    rule = ["-" * width if index in left else "-" * (width - 1) + ":" for index, width in enumerate(widths)]
+    return "\n".join("| " + " | ".join(_pad(row, widths, left)) + " |" for row in [titles, rule, *rows])
 
 
-def _pad(row: Sequence[str], widths: Sequence[int]) -> list[str]:
-    return [row[0].ljust(widths[0]), *(text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True))]
+def _pad(row: Sequence[str], widths: Sequence[int], left: Collection[int]) -> list[str]:
+    columns = enumerate(zip(row, widths, strict=True))
+    return [text.ljust(width) if index in left else text.rjust(width) for index, (text, width) in columns]

@@ -21,11 +21,11 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from mdnbench import api, registry
+from mdnbench import api, data, registry
 from mdnbench.cells import cases
 from mdnbench.errors import BadOption, UnknownName, UsageError
 from mdnbench.results import Results
-from mdnbench_reports import charts, content, gallery, latex, markdown, page, parquet, safety, scenes, scores
+from mdnbench_reports import charts, claims, content, gallery, latex, markdown, page, parquet, safety, scenes, scores
 
 EVIL = "<img src=x onerror=alert(1)>"
 WORSE = "</script><script>alert('&\u2028')</script><!--"
@@ -231,6 +231,30 @@ def test_cells_that_failed_are_told_with_their_reason(hostile_page: Markup) -> N
     text = "".join(hostile_page.words)
     assert "1 cells have no result" in text
     assert f"ValueError: {WORSE}" in text
+
+
+def test_printed_numbers_stand_beside_the_measured_ones(tmp_path: Path) -> None:
+    """The page has the published value of an image with its source, numbers set right; Markdown keeps to means."""
+    if not data.at_hand(registry.load().datasets["set12"]):
+        pytest.skip("Set12 is not at hand")
+    found = api.run(
+        methods=["bm3d"], noise="gaussian:50", dataset="set12", images=["01"], metrics=["psnr"], timing=False, jobs=1,
+        keep_images="none", workspace_folder=tmp_path,
+    )  # fmt: skip
+    section = claims.of(found)
+    assert section is not None
+    grid = section.grids[0]
+    measured = found.means[0].means["psnr"]
+    assert measured is not None
+    row = next(row for row in grid.rows if row[grid.titles.index("Image")] == "01")
+    assert row[grid.titles.index("Printed")] == "26.13"
+    assert float(row[grid.titles.index("Change")].replace("−", "-")) == pytest.approx(measured - 26.13, abs=0.006)
+    assert {grid.titles[column] for column in grid.numeric} >= {"Printed", "Measured", "Change"}
+    assert "Finding" not in {grid.titles[column] for column in grid.numeric}
+    assert any(note.startswith(f"{row[-1]} ") for note in grid.notes), "the source is named below"
+    words = Markup(page.render(found, 15 * MEBIBYTE)).words
+    assert {"26.13", *grid.notes} <= {word.strip() for word in words}
+    assert "26.13" not in markdown.text_of(found)
 
 
 # -- size ----------------------------------------------------------------------------------------------------------

@@ -77,16 +77,17 @@ const stage = (() => {
     });
   }
 
-  // As many columns as make the tiles largest while all of them can be seen at once.
+  // As many columns as make the tiles largest while all of them can be seen at once; full rows are worth a little.
   function tile() {
     const [gap, caption, smallest] = [14, 52, 140];
     const aspect = Number(byId("viewer").style.getPropertyValue("--aspect"));
-    let best = [0, 1];
+    let [most, best] = [0, [0, 1]];
     for (let columns = 1; columns <= panes.length; columns += 1) {
       const across = (root.clientWidth - gap * (columns - 1)) / columns;
       const down = (0.8 * innerHeight) / Math.ceil(panes.length / columns) - caption;
       const size = Math.min(across, Math.max(down * aspect, smallest));
-      if (size > best[0]) best = [size, columns];
+      const filled = panes.length / (columns * Math.ceil(panes.length / columns));
+      if (size * (1 + filled) > most) [most, best] = [size * (1 + filled), [size, columns]];
     }
     root.style.setProperty("--tile", `${Math.floor(best[0])}px`);
     root.style.setProperty("--columns", String(best[1]));
