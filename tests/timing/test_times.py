@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import shutil
+import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from mdnbench import api, environment, protocols, registry
@@ -19,6 +25,7 @@ from mdnbench.timing.process import Timed
 from mdnbench.timing.times import Times
 
 PLUGIN = '''
+import os
 import time
 from pathlib import Path
 import mdnbench
@@ -56,13 +63,22 @@ def drifts(options, device, weights):
     return denoise
 
 
+def waits(options, device, weights):
+    """Takes 2 s for each image, and says which process it is in."""
+    def denoise(noisy, noise):
+        Path("waits").write_text(str(os.getpid()))
+        time.sleep(2)
+        return noisy.clone()
+    return denoise
+
+
 def raises(options, device, weights):
     raise OSError("gone")
 
 
 @mdnbench.hookimpl
 def mdnbench_denoisers():
-    return [mdnbench.DenoiserSpec(each.__name__, "1", "", each) for each in (honest, remembers, drifts, raises)]
+    return [mdnbench.DenoiserSpec(each.__name__, "1", "", each) for each in (honest, remembers, drifts, waits, raises)]
 '''
 SIDES = [64, 96, 128, 512]
 KEYS: dict[str, Any] = {"sigma": 50, "dataset": "sk12", "images": ["01"], "metrics": ["psnr"], "plugins": ["own.py"]}
@@ -215,6 +231,29 @@ def _convolved() -> int:
     with safe_open(trainable.weights / "gaussian.safetensors", "pt") as file:
         shapes = [file.get_slice(key).get_shape() for key in file.keys()]  # noqa: SIM118 (not a dict)
     return sum(math.prod(shape) for shape in shapes if len(shape) == 4)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent as a POSIX signal")
+def test_ctrl_c_keeps_nothing_that_is_half_done(folder: Path, tmp_path: Path) -> None:
+    """While rounds go on: exit code 130, no file and nothing stored under these conditions, no process left over."""
+    shutil.copy(folder / "own.py", tmp_path / "own.py")
+    command = ["time", "--methods", "waits", "--sigma", "50", "--dataset", "sk12", "--sizes", "64", "--threads", "1"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mdnbench", *command, "--plugin", "own.py"],
+        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not (tmp_path / "waits").exists():
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    assert "nothing was kept of this timing" in said
+    assert not list((tmp_path / ".mdnbench").rglob("timing.json"))
+    with sqlite3.connect(tmp_path / ".mdnbench" / "results.sqlite") as store:
+        assert store.execute("SELECT count(*) FROM timings").fetchone() == (0,)
+    worker = int((tmp_path / "waits").read_text())
+    assert not psutil.pid_exists(worker) or psutil.Process(worker).status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_learned_method_without_weights_is_left_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
