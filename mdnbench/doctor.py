@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from mdnbench import __version__, data, environment, paths, planning, weights
+from mdnbench import __version__, data, environment, names, paths, planning, weights
 from mdnbench.errors import MdnbenchError
 from mdnbench.registry import Registry
 from mdnbench.specs import DenoiserSpec
@@ -141,7 +141,7 @@ def _data(known: Registry) -> Iterator[Finding]:
             yield Finding("data", "note", f"{name}: not at hand; `mdnbench data fetch {name}` downloads it")
     for name, metric in known.metrics.items():
         try:
-            reason = metric.prepare(False) if metric.prepare else None
+            reason = metric.prepare(False) if metric.prepare and not metric.by_name else None
         except MdnbenchError as error:
             reason = str(error)
         if reason:
@@ -185,7 +185,7 @@ def _trainings() -> Iterator[Finding]:
 
 
 def _store(path: Path) -> Iterator[Finding]:
-    from mdnbench.store import health, open_store
+    from mdnbench.store import contents, health, open_store
 
     if not path.is_file():
         yield Finding("store", "well", f"{path}: none yet")
@@ -196,11 +196,11 @@ def _store(path: Path) -> Iterator[Finding]:
     try:
         store = open_store(path)
         runs = [run for run in map(store.run, store.run_names()) if run]
-        damage = list(health.damage(store))
+        damage = list(health.damage(store)) or list(contents.faults(store))
     except MdnbenchError as error:
         yield Finding("store", "problem", str(error))
         return
-    yield Finding("store", "well", f"{path}: {len(runs)} runs, {path.stat().st_size / 2**20:.1f} MiB")
+    yield Finding("store", "well", f"{path}: {names.counted(len(runs), 'run')}, {path.stat().st_size / 2**20:.1f} MiB")
     for line in damage:
         yield Finding("store", "problem", f"{line} Restore it from a copy.")
     if store.note:

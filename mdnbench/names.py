@@ -137,6 +137,11 @@ def printable(text: str) -> str:
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: `1 run`, `2 runs`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def split_noise(text: str) -> tuple[str, dict[str, str]]:
     """Split `name:key=value,…` or `name:value`; a bare value has the key ''."""
     name, colon, rest = text.strip().partition(":")

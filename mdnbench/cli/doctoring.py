@@ -16,7 +16,7 @@ def doctor(plugin: o.Plugin = None, json: o.Json = False) -> None:
     """
     from dataclasses import asdict
 
-    from mdnbench import api
+    from mdnbench import api, names
     from mdnbench.cli import draw
 
     found = api.examine(plugins=plugin or ())
@@ -24,6 +24,6 @@ def doctor(plugin: o.Plugin = None, json: o.Json = False) -> None:
     if json:
         draw.data({"well": not problems, "findings": [asdict(each) for each in found]})
     else:
-        draw.table(("", "", ""), [(MARKS[each.state], each.topic, each.text) for each in found], left=3)
-        typer.echo(f"{problems} problems" if problems else "all well")
+        draw.table(("", "Looked at", "Found"), [(MARKS[each.state], each.topic, each.text) for each in found], left=3)
+        typer.echo(names.counted(problems, "problem") if problems else "all well")
     raise typer.Exit(1 if problems else 0)

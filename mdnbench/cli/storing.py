@@ -27,8 +27,9 @@ def check(json: o.Json = False) -> None:
     if json:
         draw.data(asdict(found))
     else:
-        counts = f"{found.runs} runs, {found.outputs} outputs, {found.scores} scores, {found.images} kept images"
-        state = f"{len(found.problems)} problems" if found.problems else "all well"
+        kinds = {"run": found.runs, "output": found.outputs, "score": found.scores, "kept image": found.images}
+        counts = ", ".join(names.counted(number, kind) for kind, number in kinds.items())
+        state = names.counted(len(found.problems), "problem") if found.problems else "all well"
         typer.echo("\n".join([f"{counts}: {state}", *map(names.printable, found.problems)]))
     raise typer.Exit(4 if found.problems else 0)
 
@@ -42,7 +43,7 @@ def compact(
 
     Example: mdnbench store compact --yes
     """
-    from mdnbench import api
+    from mdnbench import api, names
     from mdnbench.cli import draw
 
     found = api.store_leftovers()
@@ -51,21 +52,26 @@ def compact(
         facts = {"outputs": found.outputs, "images": len(found.images), "image_bytes": found.image_bytes}
         draw.data(facts | {"freed_bytes": freed})
     else:
-        what = f"{found.outputs} outputs and {len(found.images)} images ({found.image_bytes / 2**20:.1f} MiB)"
-        done = "nothing was removed: say --yes" if freed is None else f"removed; {freed / 2**20:.1f} MiB are free again"
-        typer.echo(f"no run refers to {what}: {done}")
+        outputs, images = names.counted(found.outputs, "output"), names.counted(len(found.images), "image")
+        what = f"no run refers to {outputs} and {images} ({found.image_bytes / 2**20:.1f} MiB)"
+        if freed is not None:
+            typer.echo(f"{what}: removed; {freed / 2**20:.1f} MiB are free again")
+        elif found.outputs or found.images:
+            typer.echo(f"{what}: nothing was removed yet; --yes does it")
+        else:
+            typer.echo(
+                f"{what}: there is nothing to remove; --yes gives back what room the file has to spare"
+            )
 
 
 @store.command()
 def merge(
-    other: Annotated[
-        Path, typer.Argument(help="Another results.sqlite, or the folder that holds it; it is only read.")
-    ],
+    other: Annotated[Path, typer.Argument(help="Another results.sqlite, or a folder that holds one; it is only read.")],
     json: o.Json = False,
 ) -> None:
     """Bring the outputs, scores, runs and kept images of another store into this one; nothing is here twice after it.
 
-    Example: mdnbench store merge elsewhere/.mdnbench
+    Example: mdnbench store merge ../elsewhere
     """
     from dataclasses import asdict
 
@@ -76,5 +82,7 @@ def merge(
     if json:
         draw.data(asdict(found))
     else:
+        kinds = {"output": found.outputs, "score": found.scores, "image": found.images}
+        counts = ", ".join(names.counted(number, kind) for kind, number in kinds.items())
         runs = names.printable(", ".join(found.runs)) or "none"
-        typer.echo(f"{found.outputs} outputs, {found.scores} scores, {found.images} images came in; runs: {runs}")
+        typer.echo(f"{counts} came in; new runs: {runs}")

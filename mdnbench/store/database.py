@@ -107,15 +107,17 @@ class Store:
         self, keys: Sequence[str], rule: str = "", revisions: Mapping[str, str] = MappingProxyType({})
     ) -> dict[str, StoredOutput]:
         """Those of the outputs that are here, by key, and how many of these metrics have a value under the rule."""
-        metrics = " OR ".join(["(s.metric = ? AND s.revision = ?)"] * len(revisions)) or "FALSE"
-        query = f"""
-            SELECT o.key, o.id, o.status, o.output_digest, (
-                SELECT count(*) FROM scores s
-                WHERE s.output = o.id AND s.rule = ? AND s.status = 'ok' AND ({metrics}))
-            FROM outputs o WHERE o.key IN ({",".join("?" * len(keys))})
-        """
-        values = [rule, *chain.from_iterable(revisions.items()), *keys]
-        return {key: StoredOutput(*rest) for key, *rest in self.select(query, values)}
+        count, values = _count_of_scores(rule, revisions)
+        marks = ",".join("?" * len(keys))
+        query = f"SELECT o.key, o.id, o.status, o.output_digest, {count} FROM outputs o WHERE o.key IN ({marks})"
+        return {key: StoredOutput(*rest) for key, *rest in self.select(query, [*values, *keys])}
+
+    def complete(self, keys: Sequence[str], rule: str, revisions: Mapping[str, str]) -> int:
+        """How many of the outputs are here, ok, and have a value by each of these metrics under the rule."""
+        count, values = _count_of_scores(rule, revisions)
+        marks = ",".join("?" * len(keys))
+        query = f"SELECT count(*) FROM outputs o WHERE o.key IN ({marks}) AND o.status = 'ok' AND {count} = ?"
+        return int(next(self.select(query, [*keys, *values, len(revisions)]))[0])
 
     def scored(self, ids: Sequence[int], rule: str, revisions: Mapping[str, str]) -> dict[int, set[str]]:
         """For each output, the metrics that have a value under the scoring rule at these revisions."""
@@ -222,6 +224,13 @@ class Store:
         with self.transaction():
             values = (key, now(), json.dumps(content))
             self.connection.execute("INSERT OR REPLACE INTO timings VALUES (?, ?, ?)", values)
+
+
+def _count_of_scores(rule: str, revisions: Mapping[str, str]) -> tuple[str, list[str]]:
+    """SQL for the number of an output's values by these metrics under the rule, and the values of its marks."""
+    metrics = " OR ".join(["(s.metric = ? AND s.revision = ?)"] * len(revisions)) or "FALSE"
+    query = f"(SELECT count(*) FROM scores s WHERE s.output = o.id AND s.rule = ? AND s.status = 'ok' AND ({metrics}))"
+    return query, [rule, *chain.from_iterable(revisions.items())]
 
 
 def _advice(error: sqlite3.Error) -> str:

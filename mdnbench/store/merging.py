@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -10,8 +9,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mdnbench.errors import StoreError
-from mdnbench.store import kept
+from mdnbench import workspace
+from mdnbench.errors import StoreError, UsageError
+from mdnbench.store import contents, kept
 from mdnbench.store.database import Store, open_store
 
 _PROVENANCES = "INSERT OR IGNORE INTO provenances (content) SELECT content FROM other.provenances"
@@ -61,11 +61,9 @@ class Merged:
 
 def merge(store: Store, path: Path) -> Merged:
     """Bring in another store, which is only read: all of it or, where something fails, nothing but images."""
-    path = path / "results.sqlite" if path.is_dir() else path
-    if not path.is_file():
-        raise StoreError(f"there is no store {path}; name a results.sqlite, or the folder that holds one.")
+    path = _file_of(path)
     if path.resolve() == store.path.resolve():
-        raise StoreError(f"{path} is this store itself; name another one.")
+        raise UsageError(f"{path} is this store itself; name another one.")
     images = _copy_images(path.parent / "images", store)
     with _snapshot(path) as other:
         store.connection.execute("ATTACH ? AS other", (str(other),))
@@ -81,6 +79,15 @@ def merge(store: Store, path: Path) -> Merged:
     return Merged(outputs, scores, images, runs)
 
 
+def _file_of(path: Path) -> Path:
+    """The store that is meant: a file, a workspace that holds it, or the folder that a run was started in."""
+    names = ("results.sqlite", f"{workspace.FOLDER}/results.sqlite")
+    for found in (path, *(path / name for name in names)):
+        if found.is_file():
+            return found
+    raise UsageError(f"there is no store in {path}; name a results.sqlite, or a folder that holds one.")
+
+
 @contextmanager
 def _snapshot(path: Path) -> Iterator[Path]:
     """A copy of a store at one moment, brought up to this schema: the store itself may be older and stays so."""
@@ -92,12 +99,22 @@ def _snapshot(path: Path) -> Iterator[Path]:
                 there.backup(here)
                 if (found := here.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
                     raise StoreError(f"the store {path} is damaged ({found}); nothing was merged.")
-            open_store(copy).close()
+            _require_sound(copy)
         except sqlite3.Error as error:
             raise StoreError(f"the store {path} cannot be read ({error}); nothing was merged.") from error
         except StoreError as error:
             raise StoreError(str(error).replace(str(copy), str(path))) from error
         yield copy
+
+
+def _require_sound(copy: Path) -> None:
+    """Bring a copy up to this schema; StoreError where its rows hold what nobody wrote: it must not spread."""
+    store = open_store(copy)
+    try:
+        if fault := next(contents.faults(store), ""):
+            raise StoreError(f"{fault} Nothing was merged.")
+    finally:
+        store.close()
 
 
 def _copy_runs(store: Store) -> Iterator[str]:
@@ -129,19 +146,9 @@ def _copy_images(folder: Path, store: Store) -> int:
     """Copy the kept images that are not here yet and are what their names say."""
     copied = 0
     for path in sorted(folder.glob("*/*.npy")):
-        target = kept.path_of(store.images, path.stem)
-        if not target.exists() and kept.load(folder, path.stem) is not None:
-            _copy(path, target)
-            copied += 1
+        if not kept.path_of(store.images, path.stem).exists():
+            image = kept.load(folder, path.stem)
+            if image is not None:
+                kept.keep(store.images, path.stem, image)
+                copied += 1
     return copied
-
-
-def _copy(path: Path, target: Path) -> None:
-    part = target.with_suffix(".part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, part)
-        part.replace(target)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise StoreError(f"the image {path} cannot be copied to {target.parent}: {error.strerror or error}.") from error

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from mdnbench import api
-from mdnbench.errors import NothingToDo, StoreError
+from mdnbench.errors import MdnbenchError, NothingToDo
 from mdnbench.results import Results
 from mdnbench.store import open_store, schema
 
@@ -136,7 +136,7 @@ def test_what_no_run_refers_to_is_removed(first: Path, sql: sqlite3.Connection, 
             os.utime(path, (time.time() - 7200, time.time() - 7200))
     shown = cli("store", "compact")
     assert "no run refers to 3 outputs and 2 images" in shown.stdout
-    assert "nothing was removed: say --yes" in shown.stdout
+    assert "nothing was removed yet; --yes does it" in shown.stdout
     assert (count(sql, "outputs"), old.exists()) == (4, True)
     done = cli("store", "compact", "--yes", "--json")
     assert done.returncode == 0, done.stderr
@@ -184,7 +184,18 @@ def test_what_came_in_is_not_computed_again(made: Path, workspace: Path) -> None
     assert (results.tally.cached, results.tally.computed) == (2, 0)
 
 
-@pytest.mark.parametrize("kind", ["missing", "text", "newer", "foreign", "itself", "damaged"])
+def test_a_store_is_found_in_the_folder_that_a_run_was_started_in(first: Path, workspace: Path, made: Path) -> None:
+    """The folder above `.mdnbench` is enough to say which store is meant."""
+    shutil.copytree(made / "second", workspace / "elsewhere" / ".mdnbench")
+    assert api.merge_store(workspace / "elsewhere").outputs == 3
+
+
+def test_a_file_without_leftovers_says_so(first: Path, cli: Cli) -> None:
+    """Nothing to remove is told apart from nothing removed."""
+    assert "there is nothing to remove" in cli("store", "compact").stdout
+
+
+@pytest.mark.parametrize("kind", ["missing", "text", "newer", "foreign", "itself", "damaged", "rows"])
 def test_what_is_no_store_is_not_merged(
     first: Path, made: Path, sql: sqlite3.Connection, workspace: Path, kind: str
 ) -> None:
@@ -202,11 +213,13 @@ def test_what_is_no_store_is_not_merged(
             other.write_bytes(content[:4096] + b"\xa5" * (len(content) - 4096))
         else:
             with closing(sqlite3.connect(other)) as connection:
-                pragma = "user_version = 99" if kind == "newer" else "application_id = 1"
-                connection.execute(f"PRAGMA {pragma}")
+                change = {"newer": "PRAGMA user_version = 99", "foreign": "PRAGMA application_id = 1"}
+                connection.execute(change.get(kind, "UPDATE outputs SET method = 'stranger'"))
+                connection.commit()
     before = other.read_bytes() if other.exists() else b""
-    with pytest.raises(StoreError) as caught:
+    with pytest.raises(MdnbenchError) as caught:
         api.merge_store(other)
+    assert caught.value.exit_code == (2 if kind in ("missing", "itself") else 3)
     assert str(other) in str(caught.value)
     assert (other.read_bytes() if other.exists() else b"") == before
     assert [count(sql, table) for table in ("outputs", "scores", "runs")] == [4, 2, 1]
