@@ -59,9 +59,7 @@ def compact(
         elif found.outputs or found.images:
             typer.echo(f"{what}: nothing was removed yet; --yes does it")
         else:
-            typer.echo(
-                f"{what}: there is nothing to remove; --yes gives back what room the file has to spare"
-            )
+            typer.echo(f"{what}: there is nothing to remove; --yes gives back what room the file has to spare")
 
 
 @store.command()
