@@ -133,7 +133,11 @@ def _sorts_and_filters(opened: Page) -> None:
     assert opened.get_attribute(f"{first} thead th:nth-child(2)", "aria-sort") == "ascending"
     opened.fill("#filter-methods", "MED")
     assert column(opened, first, 0) == ["median"]
+    opened.fill("#filter-methods", "bm4d")
+    assert column(opened, first, 0) == []
+    assert opened.inner_text("#filter-methods-none") == "No method has that in its name."
     opened.fill("#filter-methods", "")
+    assert opened.inner_text("#filter-methods-none") == ""
     means = [float(text) for text in column(opened, "#matrix", 1)]
     assert means == sorted(means), "the hardest images come first"
     opened.click("#matrix thead button[data-column='image']")
@@ -317,6 +321,7 @@ ACTIONS = {
     "error": "byId('view-error').click()",
     "zoom": "byId('view-in').click()",
     "theme": "byId('theme').click()",
+    "rows": "Object.assign(document.querySelector('.filter-rows'), { value: 'o07' }).dispatchEvent(new Event('input'))",
 }
 DRAWN = """() => new Promise(done => {
     const start = performance.now();
@@ -354,4 +359,6 @@ def test_a_large_page_opens_fast_and_reacts_at_once(visit: Callable[..., Page], 
     assert opened.inner_text("#matrix-range") == "1–25 of 68 images"
     slow = {name: took for name in ACTIONS if (took := _best_of(opened, DRAWN, ACTIONS[name])) > REACTS_MS}
     assert slow == {}
+    opened.evaluate("() => { document.querySelector('.filter-rows').closest('details').open = true; }")
+    assert column(opened, "#provenance details table", 0) == ["photo07"]
     assert _best_of(opened, SHOWN, "byId('view-next').click()") < REACTS_MS
