@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mdnbench.results import tables
-from mdnbench.timing import summary
+from mdnbench_reports import timings
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
     from mdnbench.results.tables import Column, Line, Table
+    from mdnbench_reports.grid import Grid
 
 SIDE_BY_SIDE = 3  # noises in one table
 
@@ -37,12 +38,14 @@ def text_of(results: Results) -> str:
     parts = ["% Needs \\usepackage{booktabs} (and \\usepackage[T1]{fontenc} with pdfLaTeX)."]
     for first in range(0, len(results.tables), SIDE_BY_SIDE):
         parts.append(_float(results, results.tables[first : first + SIDE_BY_SIDE], first // SIDE_BY_SIDE))
-    if record := results.timing:
-        rows = [[escape(text) for text in row] for row in summary.cells(record)]
-        titles = [escape(title) for title in summary.TITLES]
-        body = _tabular([titles], rows, "l" + "r" * (len(titles) - 1))
-        parts.append(_wrapped(body, summary.heading(record), f"{results.name}-timing", summary.notes(record)))
+    parts += [_timing(results.name, grid, number) for number, grid in enumerate(timings.of(results), start=1)]
     return "\n\n".join(parts) + "\n"
+
+
+def _timing(name: str, grid: Grid, number: int) -> str:
+    titles = [escape(title) for title in grid.titles]
+    body = _tabular([titles], [[*map(escape, row)] for row in grid.rows], "l" + "r" * (len(titles) - 1))
+    return _wrapped(body, grid.title, f"{name}-timing-{number}", grid.notes)
 
 
 def escape(text: str) -> str:

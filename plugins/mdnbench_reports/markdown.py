@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mdnbench.results import grids, tables
-from mdnbench.timing import summary
-from mdnbench_reports import claims
+from mdnbench_reports import claims, timings
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
@@ -30,9 +29,10 @@ def text_of(results: Results) -> str:
     parts += _grids(results)
     for table in results.tables:
         parts += [f"## {escape(table.noise)}", _table(table), *(f"*{escape(note)}*" for note in table.notes)]
-    if record := results.timing:
-        parts += ["## Timing", escape(summary.heading(record)), _grid(summary.TITLES, summary.cells(record))]
-        parts += [f"*{escape(note)}*" for note in summary.notes(record)]
+    timed = timings.of(results)
+    parts += ["## Timing"] if timed else []
+    for grid in timed:
+        parts += [escape(grid.title), _grid(grid.titles, grid.rows), *(f"*{escape(note)}*" for note in grid.notes)]
     parts += _claims(results)
     parts += [f"*{escape(note)}*" for note in tables.footnotes(results.run)]
     return "\n\n".join(parts) + "\n"

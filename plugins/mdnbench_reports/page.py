@@ -7,7 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdnbench.results import tables
-from mdnbench_reports import claims, comparisons, content, gallery, provenance, safety, scenes, scores, sections
+from mdnbench_reports import (
+    claims,
+    comparisons,
+    content,
+    gallery,
+    provenance,
+    safety,
+    scenes,
+    scores,
+    sections,
+    timings,
+)
 from mdnbench_reports.shortening import shortened
 
 if TYPE_CHECKING:
@@ -83,7 +94,7 @@ def _context(results: Results, found: Scores) -> dict[str, Any]:
         "footnotes": tables.footnotes(results.run),
         "problems": sections.problems(found),
         "problem_count": len(found.problems),
-        "timing": sections.timing(results),
+        "timing": timings.of(results),
         "claims": claims.of(results),
         "provenance": provenance.of(results),
     }

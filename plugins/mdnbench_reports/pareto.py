@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mdnbench.timing import summary
 from mdnbench_reports import labels, style
 
 if TYPE_CHECKING:
@@ -25,14 +26,15 @@ class Clock:
 
 
 def clock_of(results: Results) -> Clock | None:
-    """The timing phase's medians where it timed every method; None where only the cells' own seconds are known."""
+    """The medians of the first condition that was timed, where it has every method; None where it has not."""
     record = results.timing
     if not record:
         return None
-    seconds = {each["name"]: each["stats"]["median"] for each in record["benchmarks"]}
-    group = next((each["group"] for each in record["benchmarks"]), "")
+    group = next(iter(summary.groups(record)), "")
+    seconds = {each["name"]: each["stats"]["median"] for each in record["benchmarks"] if each["group"] == group}
     whole = all(line.method in seconds for table in results.tables for line in table.lines)
-    return Clock(seconds, f"seconds per call ({group}, one thread), log scale") if whole else None
+    condition = ", ".join(group.split(", ")[:2])
+    return Clock(seconds, f"seconds per call ({condition}), log scale") if whole else None
 
 
 def drawing(column: Column, table: Table, clock: Clock | None, idle: Collection[str] = ()) -> Any:

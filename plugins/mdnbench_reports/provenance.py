@@ -65,12 +65,12 @@ def _run(results: Results, known: Registry) -> Entries:
 
 
 def _machine(environment: Mapping[str, Any]) -> Entries:
-    packages = (f"{name} {version}" for name, version in environment["packages"].items())
+    packages, cores = _pairs(environment["packages"].items()), environment["cores"]
     entries = [
         ("mdnbench", f"{environment['mdnbench']} ({environment['revision']})"),
         ("Python", environment["python"]),
         ("Packages", ", ".join(packages)),
-        ("Processor", f"{environment['cpu']}, {environment['cores']} cores, {environment['machine']}"),
+        ("Processor", f"{environment['cpu']}, {cores} {'core' if cores == 1 else 'cores'}, {environment['machine']}"),
         ("Memory", f"{environment['memory_bytes'] / 2**30:.0f} GiB"),
         ("System", environment["os"]),
         ("Device", f"{environment['device']}, {environment['threads_per_cell']} thread per cell"),

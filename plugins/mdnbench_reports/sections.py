@@ -8,7 +8,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from mdnbench.results import grids
-from mdnbench.timing import summary
 from mdnbench_reports import charts, content, drawing
 from mdnbench_reports.grid import Grid
 
@@ -107,14 +106,6 @@ def told(results: Results) -> Grid | None:
     runs = ", ".join(f"{name} ({source})" for source, name in known.runs.items())
     title = "What methods gain from being told about the noise"
     return Grid(title, ("Method", "Noise", "Metric", *known.runs), rows, [f"Runs: {runs}."]) if rows else None
-
-
-def timing(results: Results) -> Grid | None:
-    """The timing table; None where nothing was timed."""
-    record = results.timing
-    if not record:
-        return None
-    return Grid(summary.heading(record), summary.TITLES, summary.cells(record), summary.notes(record))
 
 
 def gallery_notes(pictures: Gallery) -> list[str]:

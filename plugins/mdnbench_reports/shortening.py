@@ -18,7 +18,7 @@ def shortened(context: dict[str, Any], most: int) -> dict[str, Any]:
         "tables": _tables(context["tables"], most),
         "comparisons": _grids(context["comparisons"], most),
         "told": _grid(context["told"], most),
-        "timing": _grid(context["timing"], most),
+        "timing": _grids(context["timing"], most),
         "claims": _section(context["claims"], most),
         "provenance": _section(context["provenance"], most),
         "footnotes": context["footnotes"][:most],
@@ -55,6 +55,7 @@ def _section(section: Any, most: int) -> Any:
 
 def _lines(context: dict[str, Any]) -> int:
     """How many lines the tables have."""
-    sections = [each for each in (context["claims"], context["provenance"]) if each]
-    grids = [*context["comparisons"], context["told"], context["timing"], *(g for each in sections for g in each.grids)]
-    return sum(len(table.lines) for _, table in context["tables"]) + sum(len(grid.rows) for grid in grids if grid)
+    grids = [*context["comparisons"], *context["timing"], *([context["told"]] if context["told"] else [])]
+    for section in (context["claims"], context["provenance"]):
+        grids += section.grids if section else []
+    return sum(len(table.lines) for _, table in context["tables"]) + sum(len(grid.rows) for grid in grids)

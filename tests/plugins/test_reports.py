@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import csv
 import hashlib
 import io
@@ -25,11 +26,26 @@ from mdnbench import api, data, registry
 from mdnbench.cells import cases
 from mdnbench.errors import BadOption, UnknownName, UsageError
 from mdnbench.results import Results
-from mdnbench_reports import charts, claims, content, gallery, latex, markdown, page, parquet, safety, scenes, scores
+from mdnbench_reports import (
+    charts,
+    claims,
+    content,
+    gallery,
+    latex,
+    markdown,
+    page,
+    pareto,
+    parquet,
+    safety,
+    scenes,
+    scores,
+    timings,
+)
 
 EVIL = "<img src=x onerror=alert(1)>"
 WORSE = "</script><script>alert('&\u2028')</script><!--"
 FORMULA = "=cmd()"
+ROOT = Path(__file__).parents[2]
 MEBIBYTE = page.MEBIBYTE
 
 
@@ -257,6 +273,29 @@ def test_printed_numbers_stand_beside_the_measured_ones(tmp_path: Path) -> None:
     assert "26.13" not in markdown.text_of(found)
 
 
+def test_every_condition_that_was_timed_has_its_table(finished: Results, tmp_path: Path) -> None:
+    """Of a record over two sizes page, Markdown and LaTeX show both; quality against time takes the first."""
+    record = json.loads((ROOT / "reports" / "baselines" / "set12-sigma50.timing.json").read_text(encoding="utf-8"))
+    first = record["benchmarks"][0]["group"]
+    larger = [copy.deepcopy(each) for each in record["benchmarks"]]
+    for each in larger:
+        each["group"] = first.replace("256×256", "512×512")
+        each["stats"]["median"] *= 4
+    both = record | {"benchmarks": [*record["benchmarks"], *larger]}
+    (tmp_path / "timing.json").write_text(json.dumps(both), encoding="utf-8")
+    found = Results(finished.store, finished.name, tmp_path)
+    grids = timings.of(found)
+    assert [grid.title.partition(",")[0] for grid in grids] == ["256×256", "512×512"]
+    medians = [{row[0]: float(row[1]) for row in grid.rows} for grid in grids]
+    assert medians[1]["median"] == pytest.approx(4 * medians[0]["median"], rel=0.01)
+    for text in (markdown.text_of(found), latex.text_of(found), page.render(found, 15 * MEBIBYTE)):
+        for row in (grid.rows[-1] for grid in grids):
+            assert re.search(rf"\b{row[1]}\b", text)
+    clock = pareto.clock_of(found)
+    assert clock is not None
+    assert clock.seconds["median"] * 1000 == pytest.approx(medians[0]["median"], rel=0.01)
+
+
 # -- size ----------------------------------------------------------------------------------------------------------
 
 
@@ -346,11 +385,11 @@ def test_large_images_are_cut_where_smaller_ones_after_them_are_whole(
 def test_a_method_that_changes_nothing_is_known(finished: Results) -> None:
     """It is left out of quality against time, where its point would press all others together."""
     assert scores.of(finished).idle == {"noisy"}
-    pareto = [each for each in charts.of_run(finished, scores.of(finished)) if each.kind == "pareto"]
-    assert [(each.metric, each.noise) for each in pareto] == [
+    drawn = [each for each in charts.of_run(finished, scores.of(finished)) if each.kind == "pareto"]
+    assert [(each.metric, each.noise) for each in drawn] == [
         (metric, table.noise) for table in finished.tables for metric in ("psnr", "ssim")
     ]
-    assert all("median" in each.drawing.to_json() and "noisy" not in each.drawing.to_json() for each in pareto)
+    assert all("median" in each.drawing.to_json() and "noisy" not in each.drawing.to_json() for each in drawn)
 
 
 # -- round trips ---------------------------------------------------------------------------------------------------
