@@ -18,11 +18,10 @@ def of_plan(plan: Plan, workspace: Path, unavailable: dict[str, str]) -> dict[st
     """Cells by method and noise, stored and new; trainings; the size of kept images; the estimated wall time."""
     path = workspace / "results.sqlite"
     store = open_store(path) if path.is_file() else None
-    if store:
-        store.connection.execute(CACHE)
     metrics = [name for name in plan.metrics if name not in unavailable]
+    new = _new_cells(plan, store, metrics) if store else {}
     paces = _paces(store) if store else {}
-    rows = [_row(plan, work, store, metrics, paces) for work in plan.works]
+    rows = [_row(plan, work, new.get(work.index, plan.cells_per_work), paces) for work in plan.works]
     known = [row["seconds"] for row in rows if row["seconds"] is not None]
     total = sum(known) / (plan.request.jobs or environment.cores())
     return {
@@ -40,9 +39,23 @@ def of_plan(plan: Plan, workspace: Path, unavailable: dict[str, str]) -> dict[st
     }
 
 
-def _row(plan: Plan, work: Work, store: Store | None, metrics: list[str], paces: Mapping[str, float]) -> dict[str, Any]:
+def _new_cells(plan: Plan, store: Store, metrics: list[str]) -> dict[int, int]:
+    """How many cells of each work the store does not answer, by the work's index."""
+    if plan.request.fresh:
+        return {}
+    store.connection.execute(CACHE)
+    rule, needed = plan.protocol.scoring.digest, {name: plan.metrics[name].revision for name in metrics}
+    new = {}
+    for noise in plan.noises:
+        cases = plan.case_keys(noise)
+        for work in (each for each in plan.works if each.noise is noise):
+            keys = (plan.output_key(work, case) for case in cases)
+            new[work.index] = len(cases) - sum(store.complete(part, rule, needed) for part in pending.chunks(keys))
+    return new
+
+
+def _row(plan: Plan, work: Work, new: int, paces: Mapping[str, float]) -> dict[str, Any]:
     cells = plan.cells_per_work
-    new = cells if store is None else sum(1 for _ in pending.tasks(plan, work, store, metrics, lambda found: None))
     weights = work.weights.name if work.weights else "to be trained" if work.training else "–"
     return {
         "method": work.named.text,
@@ -59,7 +72,7 @@ def _row(plan: Plan, work: Work, store: Store | None, metrics: list[str], paces:
 def _paces(store: Store) -> dict[str, float]:
     """The mean seconds of a cell that the store holds, by method."""
     query = "SELECT method, avg(seconds) FROM outputs WHERE status = 'ok' AND seconds IS NOT NULL GROUP BY method"
-    return dict(store.connection.execute(query))
+    return dict(store.select(query))
 
 
 def _seconds(work: Work, new: int, paces: Mapping[str, float]) -> float | None:

@@ -130,20 +130,29 @@ class Plan:
 
     def cell(self, work: Work, image: PlannedImage, seed: int) -> Cell:
         """One cell, with its keys."""
-        noise = work.noise
-        case = cases.key(image.digest, noise.named, noise.spec.revision, seed)
-        info = self.request.noise_info
+        case = self._case_key(work.noise, image, seed)
         return Cell(
             dataset=self.dataset.name,
             image=image.id,
             image_digest=image.digest,
-            noise=noise.named.text,
+            noise=work.noise.named.text,
             seed=seed,
             method=work.named.text,
-            noise_info=info,
+            noise_info=self.request.noise_info,
             case=case,
-            output=of_parts("output", case, self._input_rule, work.identity),
+            output=self.output_key(work, case),
         )
+
+    def case_keys(self, noise: PlannedNoise) -> list[str]:
+        """The keys of all cases under a noise, which its methods share."""
+        return [self._case_key(noise, image, seed) for image in self.images for seed in range(self.request.seeds)]
+
+    def output_key(self, work: Work, case: str) -> str:
+        """The key of what a work makes of a case."""
+        return of_parts("output", case, self._input_rule, work.identity)
+
+    def _case_key(self, noise: PlannedNoise, image: PlannedImage, seed: int) -> str:
+        return cases.key(image.digest, noise.named, noise.spec.revision, seed)
 
     def _work(self, index: int, named: Named, noise: PlannedNoise) -> Work:
         spec = self.registry.denoisers[named.name]

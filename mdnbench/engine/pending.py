@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from mdnbench.engine.tasks import Task
 from mdnbench.planning import Plan, Work
@@ -15,6 +16,7 @@ from mdnbench.store.rows import StoredOutput
 
 CHUNK = 256
 
+Item = TypeVar("Item")
 Found = Callable[[list[tuple[int, int, Cell]]], None]
 
 
@@ -25,7 +27,7 @@ def tasks(plan: Plan, work: Work, store: Store, metrics: Collection[str], found:
     again; with `fresh` everything is.
     """
     rule, needed = plan.protocol.scoring.digest, {name: plan.metrics[name].revision for name in metrics}
-    for chunk in _chunks(plan.cells(work)):
+    for chunk in chunks(plan.cells(work)):
         known = {} if plan.request.fresh else store.outputs([cell.output for _, cell in chunk], rule, needed)
         done = []
         for position, cell in chunk:
@@ -51,7 +53,8 @@ def _task(
     return Task(position, cell, work.index, pixels, everything, keep, kept)
 
 
-def _chunks(cells: Iterable[tuple[int, Cell]]) -> Iterator[list[tuple[int, Cell]]]:
-    iterator = iter(cells)
+def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Lists of as many as one question to the store should hold."""
+    iterator = iter(items)
     while chunk := list(islice(iterator, CHUNK)):
         yield chunk
