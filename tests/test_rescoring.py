@@ -169,7 +169,7 @@ def test_shifts_fit_a_narrow_terminal(run: Results, rescored: Any, cli: Any) -> 
     """Where the ways do not fit side by side they stand below each other; `--json` has the shifts as data."""
     done = cli("rescore", run.folder, COLUMNS="60")
     assert done.returncode == 0, done.stderr
-    assert re.search(r"^ Method +noisy +median *$", done.stdout, re.M)
+    assert re.search(r"^ +noisy +median *$", done.stdout, re.M)
     assert re.search(r"^ \[downsampled\] +[+-]", done.stdout, re.M)
     found = json.loads(cli("rescore", run.folder, "--scoring", "float", "--json").stdout)
     assert {shift["way"] for shift in found["shifts"]} == {"float"}

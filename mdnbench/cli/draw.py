@@ -47,7 +47,7 @@ def run(results: Results) -> None:
     for line in tables.heading(results.run):
         console.print(line, style="dim", markup=False, highlight=False)
     if len(results.tables) > grids.MANY:
-        gridding.draw_grids(console, results, table)
+        gridding.draw_grids(console, results, fitting_table)
     else:
         for each in results.tables:
             _draw_table(console, each)
@@ -107,20 +107,20 @@ def say(text: str, style: str = "") -> None:
     console.print(shown, style=style, markup=False, highlight=False, soft_wrap=not console.is_terminal)
 
 
-def fitting_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def fitting_table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a plain table, its first column set left; turned on its side where it is too wide and that is narrower."""
-    lines = [list(titles), *map(list, rows)]
-    turned = [list(column) for column in zip(*lines, strict=True)]
+    lines: list[list[object]] = [list(titles), *map(list, rows)]
+    turned: list[list[object]] = [list(column) for column in zip(*lines, strict=True)]
     if _width(lines) > _console().width and _width(turned) < _width(lines):
-        lines = turned
-    table(lines[0], lines[1:], left=1)
+        lines = [["", *turned[0][1:]], *turned[1:]]
+    table([str(title) for title in lines[0]], lines[1:], left=1)
 
 
-def _width(lines: Sequence[Sequence[str]]) -> int:
+def _width(lines: Sequence[Sequence[object]]) -> int:
     """How many columns of a terminal a table needs: every line of it has as many cells."""
     from rich.cells import cell_len
 
-    return sum(3 + max(map(cell_len, column)) for column in zip(*lines, strict=True)) - 1
+    return sum(3 + max(cell_len(str(cell)) for cell in column) for column in zip(*lines, strict=True)) - 1
 
 
 def description(found: Mapping[str, Any]) -> None:

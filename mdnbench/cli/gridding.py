@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # From the worst under a noise to the best, legible on dark and light terminals: each has its own foreground.
 SHADES = ("white on #440154", "white on #3b528b", "white on #21708c", "black on #5ec962", "black on #fde725")
 
-Table = Callable[..., Any]  # how a plain table is printed: titles, rows
+Table = Callable[..., Any]  # how a table is printed: titles, rows
 
 
 def draw_grids(console: Console, results: Results, table: Table) -> None:
@@ -25,7 +25,7 @@ def draw_grids(console: Console, results: Results, table: Table) -> None:
     for grid in grids.of_run(results.run, results.means):
         titles, rows = grids.layout(grid)
         console.print(grid.column.title, style="bold", markup=False)
-        table(titles, [(label, *(_square(grid, *place) for place in places)) for label, places in rows], left=1)
+        table(titles, [(label, *(_square(grid, *place) for place in places)) for label, places in rows])
     legend = "* best under its noise; the brighter, the nearer to it; the tables of each noise are in table.md"
     console.print(legend, style="dim", markup=False)
     for each in results.tables:
