@@ -266,8 +266,13 @@ def _metrics(request: Request, registry: Registry) -> dict[str, MetricSpec]:
     texts: list[str] = []
     for text in request.metrics:
         for part in names.split_list(text):
-            texts += registry.metrics if part == names.ALL else [part]
+            texts += _usual(registry) if part == names.ALL else [part]
     return {name: registry.metric(name) for name in texts}
+
+
+def _usual(registry: Registry) -> list[str]:
+    """The metrics that `all` stands for: those that need not be asked for by name."""
+    return [name for name, spec in registry.metrics.items() if not spec.by_name]
 
 
 def _dataset(request: Request, registry: Registry) -> tuple[DatasetSpec, tuple[str, ...]]:

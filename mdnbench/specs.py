@@ -162,7 +162,7 @@ class MetricSpec:
     computed here, or None when it can; with download=True it may first fetch what is missing. `digits` are shown after
     the point; `tolerance` is the change of a mean that a regression check lets pass. `min_size` is the shortest side
     that it takes. `settings` are other settings that papers use. `symmetric` declares that the two images may change
-    places without a change of the score.
+    places without a change of the score. `by_name` leaves the metric out of `all`: it is computed where it is named.
     """
 
     name: str
@@ -179,6 +179,7 @@ class MetricSpec:
     citation: str = ""
     settings: tuple[MetricSetting, ...] = ()
     symmetric: bool = False
+    by_name: bool = False
 
 
 @dataclass(frozen=True, slots=True)
