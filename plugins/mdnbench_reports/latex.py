@@ -62,7 +62,7 @@ def _float(results: Results, group: Sequence[Table], number: int) -> str:
     titles = ["Method", *(escape(column.title) for _ in group for column in columns)]
     heads = [titles] if len(group) == 1 else [_spanning(group), titles]
     noises = ", ".join(table.noise for table in group)
-    caption = f"{noises}. {' '.join(f'{line}.' for line in tables.heading(results.run))}"
+    caption = f"Means under {noises}; {'; '.join(tables.heading(results.run))}."
     notes = [*(note for table in group for note in table.notes), *tables.footnotes(results.run)]
     body = _tabular(heads, rows, "l" + "r" * (len(titles) - 1), _rules(group))
     return _wrapped(body, caption, f"{results.name}-{number + 1}", notes)
