@@ -17,6 +17,7 @@ ONE_ROUND_S = 30.0
 TURN_S = 0.25
 AT_ONCE = 12
 MARGIN = 1.2  # a call may take so much longer than expected
+TESTS = 0.25  # of the time, for the self-tests of all methods
 FIRST = 0.8  # of the time left, for the first call of a method that nothing is known of
 
 
@@ -51,7 +52,8 @@ def _parts(jobs: int, conditions: Conditions) -> list[tuple[int, range]]:
 
 def _measure_part(subject: Subject, jobs: range, threads: int, conditions: Conditions, clock: Clock) -> list[Timed]:
     """First calls at every size, so that each has a figure; then rounds over methods and sizes while there is time."""
-    tests = selftests.run(subject, jobs, threads, clock) if conditions.self_tests else {}
+    tested = jobs if conditions.self_tests else ()
+    tests = selftests.run(subject, tested, threads, clock.part(TESTS))
     processes = [process.launch(subject.setup, job, threads) for job in jobs]
     try:
         for each in processes:
@@ -68,9 +70,16 @@ def _measure_part(subject: Subject, jobs: range, threads: int, conditions: Condi
     finally:
         for each in processes:
             each.end()
+    lacking = [job for job, each in zip(jobs, processes, strict=True) if _lacks_tests(each, tests.get(job))]
+    tests |= selftests.run(subject, lacking, threads, clock)
     for job, each in zip(jobs, processes, strict=True):
         _close(each, tests.get(job))
     return [timed for each in processes for timed in each.timed]
+
+
+def _lacks_tests(each: Process, found: selftests.Examined | None) -> bool:
+    """Whether a method was timed, and its tests only lacked time: some may be left now."""
+    return found is not None and not found.tests.complete and any(timed.loaded for timed in each.timed)
 
 
 def _begin(processes: Sequence[Process], subject: Subject, side: int, clock: Clock) -> None:

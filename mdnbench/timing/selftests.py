@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
@@ -12,8 +13,7 @@ from mdnbench.timing.process import NO_TIME, Process, SelfTests, Subject, Timed,
 PAIRS, FEW_PAIRS = 5, 3  # few where a call takes over a second
 QUICKER = 0.9  # the same image again must not take less than this part of a fresh one
 LEAST_GAIN_S = 2e-4  # a cache that gains less would not pay for looking up an image
-SHARE = 0.25  # of the time that there is, for all methods
-MOST = 0.7  # of what is left of that, for one method
+MOST = 0.7  # of what is left of the time, for one method
 HALF_LEVEL = 0.5 / 255  # threads and GPUs add in other orders: less than what rounding to 8 bits hides
 
 
@@ -25,16 +25,16 @@ class Examined:
     multiply_adds: float | None
 
 
-def run(subject: Subject, jobs: range, threads: int, clock: Clock) -> dict[int, Examined]:
-    """Test the methods one by one, in a quarter of the time; what does not fit into it is not looked at.
+def run(subject: Subject, jobs: Iterable[int], threads: int, clock: Clock) -> dict[int, Examined]:
+    """Test the methods one by one; what does not fit into the time is not looked at.
 
     In processes of their own: what tests import and allocate must not be in the memory of what is timed.
     """
-    found, tests = {}, clock.part(SHARE)
+    found = {}
     for job in jobs:
         process = launch(subject.setup, job, threads)
         try:
-            found[job] = _examine(process, subject, job, tests.part(MOST))
+            found[job] = _examine(process, subject, job, clock.part(MOST))
         finally:
             process.end()
     return found
@@ -50,6 +50,8 @@ def _examine(process: Process, subject: Subject, job: int, clock: Clock) -> Exam
     if process.problem or not timed.loaded:
         return Examined(SelfTests(f"not compared: {process.problem}"), None)
     process.count(timed, clock.end)
+    process.warm(timed, clock.end)
+    process.call(timed, 1, clock.end)  # now it is known what one takes
     output, holds = _output(process, timed, subject, job, clock)
     again, quicker = _again(process, timed, clock)
     return Examined(SelfTests(output, holds, again, quicker), process.multiply_adds)
@@ -67,7 +69,6 @@ def _output(process: Process, timed: Timed, subject: Subject, job: int, clock: C
 
 def _again(process: Process, timed: Timed, clock: Clock) -> tuple[float | None, bool]:
     """How a known image compares with fresh ones, where there is time to look."""
-    process.warm(timed, clock.end)
     count = PAIRS if timed.expected_s < 1.0 else FEW_PAIRS
     fits = not process.problem and 2 * count * timed.expected_s < clock.left(clock.end)
     return remembered(process.twice(timed, count, clock.end) if fits else [])

@@ -18,10 +18,10 @@ from typing import Any
 import psutil
 import pytest
 
-from mdnbench import api, environment, protocols, registry
+from mdnbench import api, environment, planning, protocols, registry
 from mdnbench.errors import BadOption, NothingToDo
 from mdnbench.timing import conditions, quality, scaling, selftests, summary
-from mdnbench.timing.process import Timed
+from mdnbench.timing.process import LATE, NO_TIME, SelfTests, Timed
 from mdnbench.timing.times import Times
 
 PLUGIN = '''
@@ -319,6 +319,21 @@ def test_quicker_needs_more_than_chance(pairs: list[tuple[float, float]], quicke
     assert selftests.remembered(pairs)[1] is quicker
 
 
+@pytest.mark.parametrize(
+    ("output", "again", "complete"),
+    [
+        ("equal", 1.0, True),
+        ("not compared: OSError: gone", 1.0, True),
+        (f"not compared: {NO_TIME}", 1.0, False),
+        (f"not compared: {LATE}", None, False),
+        ("equal", None, False),
+    ],
+)
+def test_tests_that_lacked_time_are_taken_up_again(output: str, again: float | None, complete: bool) -> None:
+    """Only time is a reason to come back to them after the rounds."""
+    assert SelfTests(output, again=again).complete is complete
+
+
 def record(**points: tuple[float, float]) -> dict[str, Any]:
     """A record of methods at one size with their quality: dB and seconds per megapixel."""
     group = "256×256, 1 thread, cpu, gaussian:sigma=50"
@@ -363,9 +378,7 @@ def test_a_gpu_has_columns_of_its_own() -> None:
 
 def test_a_gpu_is_timed_by_its_own_events(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is a GPU: events within the clock's time, memory of its own, and equal outputs."""
-    import torch
-
-    if not torch.cuda.is_available():
+    if planning.device("auto") != "cuda":
         pytest.skip("there is no GPU here")
     monkeypatch.chdir(folder)
     keys = {**KEYS, "methods": ["dncnn"], "device": "cuda"}

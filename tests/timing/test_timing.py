@@ -19,7 +19,7 @@ from mdnbench.cells import cases
 from mdnbench.engine.tasks import Job, Setup
 from mdnbench.listener import Listener
 from mdnbench.results import Results
-from mdnbench.timing import phase, session, summary
+from mdnbench.timing import phase, quality, session, summary
 from mdnbench.timing.clock import Clock
 from mdnbench.timing.conditions import AFTER_RUN, Conditions
 from mdnbench.timing.process import LATE, NO_TIME, Loaded, Process, Subject, Timed
@@ -259,6 +259,21 @@ def test_a_noisy_measurement_and_a_missing_one_have_their_notes() -> None:
     notes = summary.notes(record)
     assert notes[0] == "lost was not timed: its process died"
     assert notes[1].endswith("of the median): wild.")
+
+
+def test_a_run_has_its_quality_against_time(timed: TimedRun) -> None:
+    """Points from fast to slow by the timing phase's own medians; no published level is of one image of sk12."""
+    found = quality.of_results(timed.results, "gaussian:sigma=50")
+    assert found is not None
+    assert found.group == "256×256, 1 thread, cpu, gaussian:sigma=50"
+    assert [point.method for point in found.points] == ["noisy", "naps"]
+    assert found.points[0].ms_per_megapixel == pytest.approx(
+        1000 * timed.of("noisy")["stats"]["median"] / (256 * 256 / 1e6)
+    )
+    assert found.points[0].psnr == found.points[1].psnr  # both give the noisy image back
+    assert [point.front for point in found.points] == [True, False]
+    assert found.published == ()
+    assert quality.of_results(timed.results, "gaussian:sigma=25") is None
 
 
 def test_timing_is_written_for_people_too(timed: TimedRun) -> None:
