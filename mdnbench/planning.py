@@ -223,9 +223,9 @@ def _choices(request: Request) -> Iterator[str]:
 
 
 def _listed(texts: Sequence[str]) -> str:
-    """Texts by dashes; of many the first three, and a digest of the others."""
-    more = texts[3:]
-    return "-".join(texts[:3]) + (f"-and-{len(more)}-more-{of_parts(*more)[:4]}" if more else "")
+    """Texts by dashes; of more than four the first three, and a digest of the others."""
+    more = texts[3:] if len(texts) > 4 else ()
+    return "-".join(texts[: len(texts) - len(more)]) + (f"-and-{len(more)}-more-{of_parts(*more)[:4]}" if more else "")
 
 
 def slug(text: str) -> str:
