@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from mdnbench import protocols, registry, weights
 from mdnbench.conformance import book, honesty, process, reporters, samples
 from mdnbench.conformance.process import FINGERPRINT, Fingerprint
 from mdnbench.conformance.rule import Finding, Subject
-from mdnbench.engine import family
+from mdnbench.engine import family, spawning
 from mdnbench.engine.tasks import Job, Setup
 from mdnbench.errors import MdnbenchError, UnknownName
 from mdnbench.listener import Listener
@@ -168,7 +167,7 @@ class _Desk:
         return Finding(subject, rule, "broken", "an answer", came, mend)
 
     def _start(self) -> Connection:
-        context = multiprocessing.get_context("spawn")
+        context = spawning.Context()
         here, there = context.Pipe()
         self._process = context.Process(target=process.serve, args=(there, self.setup, self.scratch), daemon=True)
         self._process.start()
