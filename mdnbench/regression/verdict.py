@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -124,7 +124,7 @@ def compare(
     run = facts_of(results)
     likeness.require(run, baseline.facts)
     _check_names(tolerances, baseline.facts)
-    pairs = _pair(queries.marks(results.store, results.run), baseline)
+    pairs = _pair(results, baseline)
     if not pairs.groups and not pairs.failed:
         raise NothingToDo(
             f"0 cells compared: run {results.name!r} and baseline {baseline.path} have no image, noise, seed and "
@@ -150,7 +150,7 @@ def compare(
 def changes(results: Results, baseline: Baseline) -> Change:
     """What becomes different when this run is written over this baseline; nothing is refused."""
     run = facts_of(results)
-    pairs = _pair(queries.marks(results.store, results.run), baseline)
+    pairs = _pair(results, baseline)
     exact = dict.fromkeys(baseline.facts.metrics, 0.0)
     rules = Tolerances(run, baseline.facts, exact)
     gates = tuple(_gate(group, each, baseline.facts, rules) for group, each in pairs.groups.items())
@@ -165,9 +165,9 @@ def _check_names(tolerances: Mapping[str, float], facts: Facts) -> None:
             raise UnknownName("metric in the baseline", name, (*facts.metrics, SECONDS))
 
 
-def _pair(marks: Iterable[Mark], baseline: Baseline) -> _Pairs:
+def _pair(results: Results, baseline: Baseline) -> _Pairs:
     pairs, metrics = _Pairs(), tuple(baseline.facts.metrics)
-    for mark in marks:
+    for mark in queries.marks(results.store, results.run, metrics):
         pairs.seen.add(mark.key)
         stored = baseline.cells.get(mark.key)
         if stored is None or stored.status != "ok":
@@ -176,21 +176,21 @@ def _pair(marks: Iterable[Mark], baseline: Baseline) -> _Pairs:
             pairs.failed.append(f"{_words(mark.key)} was ok and is {mark.status} now: {mark.reason}")
             continue
         pairs.other_noise += bool(stored.noisy) and stored.noisy != mark.noisy_digest
-        for metric, before in zip(metrics, stored.values, strict=True):
-            if before is not None:
-                _pair_one(pairs, metric, before, mark)
+        for metric, before, value in zip(metrics, stored.values, mark.values, strict=True):
+            if before is not None and value is not None:
+                pairs.groups[mark.key[1], mark.key[3], metric].append((mark.key, before, value))
+            elif before is not None:
+                _lacking(pairs, metric, before, mark, metrics.index(metric))
     return pairs
 
 
-def _pair_one(pairs: _Pairs, metric: str, before: float, mark: Mark) -> None:
-    """One score beside its baseline. A metric that cannot be had here is noted; one that went wrong is a regression."""
-    score, key = mark.scores.get(metric), mark.key
-    if score is not None and score.value is not None:
-        pairs.groups[key[1], key[3], metric].append((key, before, score.value))
-    elif score is None or score.status == "skipped":
-        pairs.unscored[metric, score.reason if score else "the run was made without it"] += 1
+def _lacking(pairs: _Pairs, metric: str, before: float, mark: Mark, place: int) -> None:
+    """A score that is gone. A metric that cannot be had here is noted; one that went wrong is a regression."""
+    status, reason = mark.statuses[place], mark.reasons[place]
+    if status in (None, "skipped"):
+        pairs.unscored[metric, "the run was made without it" if reason is None else reason] += 1
     else:
-        pairs.failed.append(f"{_words(key)}: {metric} was {before:g} and is {score.status} now: {score.reason}")
+        pairs.failed.append(f"{_words(mark.key)}: {metric} was {before:g} and is {status} now: {reason}")
 
 
 def _gate(group: Group, pairs: list[tuple[CellKey, float, float]], facts: Facts, rules: Tolerances) -> Gate:

@@ -62,16 +62,19 @@ class CellRow:
 
 
 class Mark(NamedTuple):
-    """What a check needs of a cell: which it is, what came of it, its noisy image's digest and its scores.
+    """What a check needs of a cell: which it is, what came of it, its noisy image's digest, and its scores.
 
-    A tuple and not a dataclass: a check makes one for each of maybe a million cells.
+    Of each metric that was asked for it has the value, the status and the reason, all None where it was not scored. A
+    tuple and not a dataclass: a check makes one for each of maybe a million cells.
     """
 
     key: CellKey
     status: Status
     reason: str
     noisy_digest: str
-    scores: Mapping[str, MetricScore]
+    values: tuple[float | None, ...]
+    statuses: tuple[Status | None, ...]
+    reasons: tuple[str | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
