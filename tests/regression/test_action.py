@@ -185,7 +185,7 @@ def test_the_action_installs_a_plugin_and_runs_it(tmp_path: Path) -> None:
         assert done is not None
         assert done.returncode == 0, done.stderr
     folder = Path(runner.filled(CONTENT["outputs"]["folder"]["value"]))
-    assert "| half |" in (folder / "table.md").read_text()
+    assert "| half " in (folder / "table.md").read_text()
     mine = tmp_path / "venv" / "bin" / "mdnbench"
     update = [str(mine), "check", str(folder), "--baseline", "base", "--update"]
     subprocess.run(update, cwd=tmp_path, check=True, timeout=300)
