@@ -18,6 +18,8 @@ from mdnbench.store import journal, schema
 from mdnbench.store.rows import RunRow, StoredOutput, TimingRow
 
 BUSY_S = 60.0
+# What reading a damaged file raises: where a name in it is no UTF-8, Python fails before SQLite can tell.
+DAMAGE = (sqlite3.Error, UnicodeDecodeError)
 
 
 def open_store(path: Path) -> Store:
@@ -25,7 +27,7 @@ def open_store(path: Path) -> Store:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return _opened(path)
-    except (sqlite3.Error, OSError) as error:
+    except (*DAMAGE, OSError) as error:
         refusal = "it was not changed. Move it away or choose another folder."
         raise StoreError(f"the store {path} cannot be used ({error}); {refusal}") from error
 
@@ -42,6 +44,9 @@ def _opened(path: Path) -> Store:
 
 
 def _connected(path: Path, prepare: Callable[[sqlite3.Connection, str], None]) -> Store:
+    # SQLite takes a file of a single byte for an empty one, and would write over it.
+    if path.is_file() and path.stat().st_size == 1:
+        raise sqlite3.DatabaseError("file is not a database")
     connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
     try:
         connection.execute("PRAGMA foreign_keys = ON")
@@ -84,7 +89,7 @@ class Store:
             self.connection.execute("COMMIT")
         except BaseException as error:
             self._roll_back()
-            if isinstance(error, sqlite3.Error):
+            if isinstance(error, DAMAGE):
                 raise StoreError(f"the store {self.path} cannot be written: {error}.{_advice(error)}") from error
             raise
 
@@ -98,7 +103,7 @@ class Store:
         """The rows of a query, one by one; StoreError where the file turns out to be damaged."""
         try:
             yield from self.connection.execute(query, values)
-        except sqlite3.Error as error:
+        except DAMAGE as error:
             raise StoreError(f"the store {self.path} cannot be read: {error}.{_advice(error)}") from error
 
     # -- outputs and scores ------------------------------------------------------------------------------------
@@ -233,9 +238,10 @@ def _count_of_scores(rule: str, revisions: Mapping[str, str]) -> tuple[str, list
     return query, [rule, *chain.from_iterable(revisions.items())]
 
 
-def _advice(error: sqlite3.Error) -> str:
+def _advice(error: Exception) -> str:
     """What to do where the file itself is damaged."""
-    damaged = (getattr(error, "sqlite_errorcode", 0) & 0xFF) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    damaged = code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or isinstance(error, UnicodeDecodeError)
     return " Move it away, or restore it from a copy." if damaged else ""
 
 

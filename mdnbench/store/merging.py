@@ -12,7 +12,7 @@ from pathlib import Path
 from mdnbench import workspace
 from mdnbench.errors import StoreError, UsageError
 from mdnbench.store import contents, kept
-from mdnbench.store.database import Store, open_store
+from mdnbench.store.database import DAMAGE, Store, open_store
 
 _PROVENANCES = "INSERT OR IGNORE INTO provenances (content) SELECT content FROM other.provenances"
 # What is ok here stays; what failed here gives way to what is ok there.
@@ -100,7 +100,7 @@ def _snapshot(path: Path) -> Iterator[Path]:
                 if (found := here.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
                     raise StoreError(f"the store {path} is damaged ({found}); nothing was merged.")
             _require_sound(copy)
-        except sqlite3.Error as error:
+        except DAMAGE as error:
             raise StoreError(f"the store {path} cannot be read ({error}); nothing was merged.") from error
         except StoreError as error:
             raise StoreError(str(error).replace(str(copy), str(path))) from error

@@ -93,3 +93,28 @@ def test_a_store_with_rows_that_nobody_wrote(mdnbench: Any, stored: Path, change
         assert said.code in (0, 3, 5)
         if said.code == 3:
             assert "`mdnbench store check` says more" in said.err
+
+
+def test_a_file_of_one_byte_is_no_empty_store(mdnbench: Any, stored: Path) -> None:
+    """SQLite itself would take it for one, and write over it."""
+    path = stored / "results.sqlite"
+    path.write_bytes(b"x")
+    said = mdnbench("list", "runs")
+    assert said.code == 3
+    assert f"{path} cannot be used" in said.err
+    assert path.read_bytes() == b"x"
+
+
+def test_a_store_whose_schema_is_no_utf8(mdnbench: Any, stored: Path, workspace: Path) -> None:
+    """A damaged name in SQLite's own complaint, or in a table, is no traceback: here and in a store that comes in."""
+    path = stored / "results.sqlite"
+    sound = path.read_bytes()
+    damaged = sound.replace(b"CREATE TABLE scores", b"CREATE TABXE \xf3cores").replace(b"scores", b"\xf3cores")
+    assert damaged != sound
+    (workspace / "other").mkdir()
+    (workspace / "other" / "results.sqlite").write_bytes(damaged)
+    assert mdnbench("store", "merge", "other").code == 3
+    path.write_bytes(damaged)
+    for command in (("store", "check"), ("report", "done"), ("compare", "done")):
+        assert mdnbench(*command).code == 3
+        assert path.read_bytes() == damaged
