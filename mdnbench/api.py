@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from mdnbench import paths, planning, registry, request, results, workspace
+from mdnbench import notebook, paths, planning, registry, request, results, workspace
 from mdnbench.errors import DataMissing, Interrupted, MdnbenchError, NothingToDo, Unavailable
 from mdnbench.listener import Listener
 from mdnbench.notebook import Results
@@ -65,7 +65,7 @@ def run(
     from mdnbench.engine.coordinator import Coordinator
     from mdnbench.stopping import on_interrupt
 
-    listener = listener or Listener()
+    listener = listener or notebook.listener()
     planned = plan(asked, **keys)
     for note in planned.notes:
         listener.note(note)
@@ -106,7 +106,7 @@ def time(
     from mdnbench.timing import conditions, session
 
     under = conditions.alone(sizes, threads, budget_s, scaling=scaling)
-    heard, planned = listener or Listener(), plan(asked, **keys)
+    heard, planned = listener or notebook.listener(), plan(asked, **keys)
     for note in planned.notes:
         heard.note(note)
     base = workspace.locate(workspace_folder)
@@ -131,7 +131,7 @@ def train(method: str, *, plugins: Files = (), listener: Listener | None = None,
     from mdnbench.stopping import on_interrupt
     from mdnbench.training import session
 
-    known, heard = registry.load(plugins), listener or Listener()
+    known, heard = registry.load(plugins), listener or notebook.listener()
     stopping = "Stopping: a checkpoint is saved after this step. Ctrl-C again stops at once."
     with on_interrupt(lambda: heard.note(stopping)) as stop:
         return session.run(session.Order(known.method(method), **order), known, heard, lambda: stop.requested)
@@ -161,7 +161,7 @@ def fetch_data(name: str, *, listener: Listener | None = None) -> int:
     """Download what is missing of a data set, or what a metric needs; the number of files that were fetched."""
     from mdnbench import data
 
-    known, heard = registry.load(), listener or Listener()
+    known, heard = registry.load(), listener or notebook.listener()
     if name in known.metrics:
         return _fetch_for_metric(known.metrics[name])
     spec = known.datasets[name]
@@ -292,7 +292,7 @@ def rescore(
     from mdnbench.rescoring import Rescoring
     from mdnbench.stopping import on_interrupt
 
-    heard = listener or Listener()
+    heard = listener or notebook.listener()
     work = Rescoring(found, registry.load(plugins), dataset, jobs)
     with on_interrupt(lambda: heard.note("Stopping: what is running is finished and saved.")) as stop:
         scored = work.run(list(scoring), heard, stop)

@@ -14,6 +14,8 @@ import pytest
 import mdnbench
 from mdnbench import errors, request
 from mdnbench.digests import of_pixels
+from mdnbench.notebook import listener
+from mdnbench.notebook.progress import Progress
 from mdnbench.results import cuts, markup
 from mdnbench.results.pictures import Darkroom, Subject
 
@@ -108,6 +110,36 @@ def test_a_comparison_shows_itself(finished: mdnbench.Results) -> None:
     assert f"{STRONG} · PSNR dB ↑" in texts
     assert {"Wins/ties/losses", "p (Holm)", "2/0/0"} <= set(texts)
     assert any(text.startswith("2 images are few.") for text in texts)
+
+
+def test_a_long_call_draws_a_bar_in_a_notebook_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One output is drawn anew: bars go when their phase ends, notes stay; outside a kernel nothing is drawn."""
+    display = pytest.importorskip("IPython.display", reason="IPython is not installed")
+    assert type(listener()) is mdnbench.Listener
+    pages: list[str] = []
+
+    class Output:
+        """What IPython gives for an output that may be drawn anew."""
+
+        def update(self, page: Any) -> None:
+            """Draw."""
+            pages.append(page.data)
+
+    def show(page: Any, *, display_id: bool) -> Output:
+        assert display_id
+        assert pages == []
+        pages.append(page.data)
+        return Output()
+
+    monkeypatch.setattr(display, "display", show)
+    bar = Progress()
+    bar.begin("cells", 8)
+    bar.progress("cells", 3, ["<b>median</b>"], "2 left")
+    bar.note("a note & more")
+    assert '<progress value="3" max="8"></progress> cells: 3 of 8 · &lt;b&gt;median&lt;/b&gt; · 2 left' in pages[-1]
+    assert ("p", "a note & more") in Texts(pages[-1]).found
+    bar.end("cells")
+    assert [text for _, text in Texts(pages[-1]).found] == ["a note & more"]
 
 
 def drawn(figure: Any) -> dict[str, list[Any]]:

@@ -232,8 +232,9 @@ def place() -> Iterator[Path]:
 
 @pytest.mark.full
 @pytest.mark.parametrize("page", [page for page in PAGES if lines_of(page)], ids=lambda page: page.stem)
-def test_every_page_runs_from_top_to_bottom(page: Path, place: Path) -> None:
+def test_every_page_runs_from_top_to_bottom(page: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page's commands one after the other, and each ends well."""
+    monkeypatch.chdir(place)
     files(page, place)
     for line in lines_of(page):
         words = None if line.reason else lighter(line) if line.text.startswith("mdnbench") else line.words()

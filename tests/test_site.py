@@ -138,7 +138,10 @@ def test_the_notebook_runs(workspace: Path) -> None:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     assert [cell.outputs for cell in notebook.cells if cell.cell_type == "code"] == [[]] * 6, "outputs are stripped"
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(workspace)}}).execute()
-    shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    bars = [output.data["text/html"] for output in outputs if output.output_type == "display_data"]
+    assert bars == [""], "the bar is gone when all is done"
+    shown = [output for output in outputs if output.output_type != "display_data"]
     assert {output.output_type for output in shown} == {"execute_result"}, shown
     kinds = [set(output.data) - {"text/plain"} for output in shown]
     assert kinds == [{"text/html"}] * 3 + [{"image/png"}, {"text/html"}, set()]
