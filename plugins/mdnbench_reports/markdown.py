@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mdnbench.names import printable
 from mdnbench.results import grids, tables
 from mdnbench_reports import claims, timings
 
@@ -32,7 +33,8 @@ def text_of(results: Results) -> str:
     timed = timings.of(results)
     parts += ["## Timing"] if timed else []
     for grid in timed:
-        parts += [escape(grid.title), _grid(grid.titles, grid.rows), *(f"*{escape(note)}*" for note in grid.notes)]
+        parts += [escape(grid.title), *([_grid(grid.titles, grid.rows)] if grid.rows else [])]
+        parts += [f"*{escape(note)}*" for note in grid.notes]
     parts += _claims(results)
     parts += [f"*{escape(note)}*" for note in tables.footnotes(results.run)]
     return "\n\n".join(parts) + "\n"
@@ -76,8 +78,8 @@ def _means(row: Told, known: Knowledge) -> list[str]:
 
 
 def escape(text: str) -> str:
-    """A text with everything that Markdown or HTML would take for markup made plain."""
-    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", " ".join(text.split()))
+    """A text in one line, with everything made plain that Markdown, also GitHub's, or HTML takes for markup."""
+    return re.sub(r"([\\`*_~$&\[\]<>|#])", r"\\\1", printable(" ".join(text.split())))
 
 
 def _table(table: Table) -> str:

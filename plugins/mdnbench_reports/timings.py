@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def of(results: Results) -> list[Grid]:
-    """The timing tables of a run, what there is to say of them below the last; none where nothing was timed."""
+    """The timing tables of a run, what there is to say below the last; without lines where no time was left for any."""
     record = results.timing
     if not record:
         return []
+    titles, notes = summary.titles(record), summary.notes(record)
     grids = [
-        Grid(summary.heading(record, group), summary.titles(record), summary.cells(record, group))
-        for group in summary.groups(record) or [""]
+        Grid(summary.heading(record, group), titles, summary.cells(record, group)) for group in summary.groups(record)
     ]
-    return [*grids[:-1], replace(grids[-1], notes=summary.notes(record))]
+    return [*grids[:-1], replace(grids[-1], notes=notes)] if grids else [Grid("Nothing was timed.", titles, [], notes)]

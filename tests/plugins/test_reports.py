@@ -288,12 +288,18 @@ def test_every_condition_that_was_timed_has_its_table(finished: Results, tmp_pat
     assert [grid.title.partition(",")[0] for grid in grids] == ["256×256", "512×512"]
     medians = [{row[0]: float(row[1]) for row in grid.rows} for grid in grids]
     assert medians[1]["median"] == pytest.approx(4 * medians[0]["median"], rel=0.01)
-    for text in (markdown.text_of(found), latex.text_of(found), page.render(found, 15 * MEBIBYTE)):
-        for row in (grid.rows[-1] for grid in grids):
-            assert re.search(rf"\b{row[1]}\b", text)
     clock = pareto.clock_of(found)
     assert clock is not None
     assert clock.seconds["median"] * 1000 == pytest.approx(medians[0]["median"], rel=0.01)
+    for text in (markdown.text_of(found), latex.text_of(found), page.render(found, 15 * MEBIBYTE)):
+        for row in (grid.rows[-1] for grid in grids):
+            assert re.search(rf"\b{row[1]}\b", text)
+    problems = {"median": "no time was left in the budget"}
+    (tmp_path / "timing.json").write_text(json.dumps(record | {"benchmarks": [], "problems": problems}))
+    for text in (markdown.text_of(found), page.render(found, 15 * MEBIBYTE)):
+        assert "Nothing was timed." in text
+        assert "median was not timed: no time was left in the budget" in text
+    assert "timing" not in latex.text_of(found)
 
 
 # -- size ----------------------------------------------------------------------------------------------------------
