@@ -16,6 +16,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,7 @@ METHODS = (
     *(f"wavelet[shifts={shifts}]" for shifts in (1, 2, 3, 4, 6, 8)),
 )  # fmt: skip
 NOISES = ("gaussian:15", "gaussian:25", "gaussian:50", "poisson:60", "speckle:25")
+METRICS = ("psnr", "ssim", "lpips")  # those of a run that asks for none
 WATCHED = """
 import atexit, pathlib, runpy, sys
 
@@ -151,19 +153,18 @@ def tiles(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
 
 @pytest.fixture(scope="session")
 def filled(tmp_path_factory: pytest.TempPathFactory, tiles: Callable[[int], Path]) -> Callable[[int], Filled]:
-    """`filled(1_000)` is a workspace with so many scores, put there by the store's own writer."""
+    """`filled(1_000)` is a workspace with at least so many scores, put there by the store's own writer."""
 
     def fill(scores: int) -> Filled:
-        images = 5 if scores < 100_000 else 100
-        seeds = scores // (2 * len(METHODS) * len(NOISES) * images)
+        images = 4 if scores < 100_000 else 100
+        seeds = math.ceil(scores / (len(METRICS) * len(METHODS) * len(NOISES) * images))
         folder, pictures = tmp_path_factory.mktemp("filled"), tiles(images)
-        plan = api.plan(
-            methods=METHODS, noise=NOISES, dataset=str(pictures), metrics=["psnr", "ssim"], seeds=seeds, out="big"
-        )
+        plan = api.plan(methods=METHODS, noise=NOISES, dataset=str(pictures), metrics=METRICS, seeds=seeds, out="big")
         means = {pair: math.fsum(values) / len(values) for pair, values in _write(folder, plan).items()}
-        arguments = ("--methods", ",".join(METHODS), "--dataset", pictures, "--metrics", "psnr,ssim", "--seeds", seeds)
+        methods, metrics = ",".join(METHODS), ",".join(METRICS)
+        arguments = ("--methods", methods, "--dataset", pictures, "--metrics", metrics, "--seeds", seeds)
         noises = tuple(part for noise in NOISES for part in ("--noise", noise))
-        return Filled(folder, (*arguments, *noises, "--out", "big"), 2 * plan.size, means)
+        return Filled(folder, (*arguments, *noises, "--out", "big"), len(METRICS) * plan.size, means)
 
     return fill
 
@@ -177,8 +178,9 @@ def _write(folder: Path, plan: Plan) -> dict[tuple[str, str], list[float]]:
         provenance = provenance_of(plan, work)
         with store.transaction():
             for position, cell in plan.cells(work):
-                psnr, ssim = 20 + work.index / 8 + position % 97 / 10, 0.5 + work.index / 1000 + position % 89 / 1000
-                measured = (MetricScore("psnr", "ok", psnr), MetricScore("ssim", "ok", ssim))
+                psnr = 20 + work.index / 8 + position % 97 / 10
+                values = (psnr, psnr / 50, 1 - psnr / 50)
+                measured = tuple(MetricScore(*each) for each in zip(METRICS, repeat("ok"), values, strict=False))
                 written[cell.noise, cell.method].append(psnr)
                 outcome = Outcome(cell.output, "ok", "", "", 0.1, None, cell.case, cell.output, measured)
                 identity = store.save(cell, outcome, plan.protocol.scoring.digest, plan.revisions, provenance)
