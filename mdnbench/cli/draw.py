@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def data(content: Any) -> None:
-    """Print JSON; infinite numbers are null, because JSON has none."""
+    """Print JSON; what is infinite or no number is null, because JSON has no such numbers."""
     json.dump(_finite(content), sys.stdout, indent=2, ensure_ascii=False, default=str)
     sys.stdout.write("\n")
 
@@ -233,6 +234,6 @@ def _finite(content: Any) -> Any:
         return {key: _finite(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
         return [_finite(value) for value in content]
-    if isinstance(content, float) and content in (float("inf"), float("-inf")):
+    if isinstance(content, float) and not math.isfinite(content):
         return None
     return content

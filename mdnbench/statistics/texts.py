@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -61,8 +62,9 @@ def pairs_shown(family: Family, *, all_pairs: bool = False) -> list[Pair]:
 
 def _pair(family: Family, pair: Pair) -> tuple[str, ...]:
     digits = family.column.digits + 1
+    difference = "–" if math.isnan(pair.difference) else f"{pair.difference:+.{digits}f}"  # no cell in common
     return (
-        pair.first, pair.second, f"{pair.difference:+.{digits}f}", _interval(family, pair.low, pair.high, signed=True),
+        pair.first, pair.second, difference, _interval(family, pair.low, pair.high, signed=True),
         _p(pair.p_holm), "*" if pair.significant else "",
         "–" if pair.detectable is None else f"{pair.detectable:.{digits}f}",
     )  # fmt: skip
