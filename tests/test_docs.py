@@ -23,7 +23,7 @@ from mdnbench.training import recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-PAGES = sorted(DOCS.glob("*.md"))
+PAGES = sorted(DOCS.rglob("*.md"))
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *PAGES]}
 
 README_BLOCKS = (
@@ -118,7 +118,8 @@ def test_links_lead_somewhere(name: str) -> None:
 def test_every_page_is_in_the_index() -> None:
     """The first page leads to all others."""
     for path in PAGES:
-        assert path.stem == "index" or f"({path.name})" in page("index"), f"docs/index.md does not lead to {path.name}"
+        name = path.relative_to(DOCS).as_posix()
+        assert path.stem == "index" or f"({name})" in page("index"), f"docs/index.md does not lead to {name}"
 
 
 @pytest.mark.parametrize("name", TEXTS)
