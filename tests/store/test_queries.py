@@ -60,6 +60,24 @@ def test_cells_come_in_the_plans_order_with_their_own_scores(store: Store) -> No
     assert (rows[1].status, rows[1].reason) == ("failed", "OSError: gone")
 
 
+def test_marks_are_what_the_cells_are(store: Store) -> None:
+    """Each metric that is asked for has its value, or the status and the reason why not, or nothing at all."""
+    skipped = MetricScore("ssim", "skipped", reason="too small")
+    outcomes: list[tuple[dict[str, Any], Outcome]] = [
+        ({"seed": 1}, Outcome("", "ok", noisy_digest="n", scores=(value("psnr", 3.0), skipped))),
+        ({"image": "02"}, Outcome("", "failed", "OSError: gone")),
+    ]
+    run = run_of(store, outcomes)
+    first, second = queries.marks(store, run, ["ssim", "psnr", "lpips"])
+    assert first.key == ("01", "gaussian:sigma=50", 1, "a")
+    assert (first.status, first.reason, first.noisy_digest) == ("ok", "", "n")
+    assert first.values == (None, 3.0, None)
+    assert first.statuses == ("skipped", "ok", None)
+    assert first.reasons == ("too small", "", None)
+    assert (second.status, second.reason, second.values) == ("failed", "OSError: gone", (None, None, None))
+    assert [mark.key[0] for mark in queries.marks(store, run, [])] == ["01", "02"]
+
+
 def test_means_are_over_ok_cells_alone(store: Store) -> None:
     """What failed, timed out or was invalid has no part in a mean, and is counted with its reason."""
     run = run_of(

@@ -200,6 +200,27 @@ def test_scores_count_for_their_rule_and_revision_only(store: Store) -> None:
     assert store.scored([identity], "rule", {**REVISIONS, "psnr": "2"}) == {}
 
 
+@pytest.mark.parametrize(
+    ("rule", "revisions", "values"),
+    [
+        ("rule", {"psnr": "1"}, 1), ("rule", {"psnr": "1", "ssim": "1"}, 2), ("rule", {}, 0),
+        ("rule", {"psnr": "2"}, 0), ("rule", {"psnr": "1", "lpips": "1"}, 1), ("other rule", {"psnr": "1"}, 0),
+    ],
+)  # fmt: skip
+def test_an_output_is_complete_with_every_value_that_is_asked_for(
+    store: Store, rule: str, revisions: dict[str, str], values: int
+) -> None:
+    """Values under this rule, of these revisions, count; a skipped score is none, and a failed cell is not complete."""
+    both = dataclasses.replace(OUTCOME, scores=(*SCORES, MetricScore("ssim", "ok", 0.5)))
+    save(store, outcome=both)
+    save(store, dataclasses.replace(CELL, output="failed"), dataclasses.replace(both, status="failed"))
+    keys = ["output", "failed", "absent"]
+    assert {key: row.scores for key, row in store.outputs(keys, rule, revisions).items()} == {
+        "output": values, "failed": values,
+    }  # fmt: skip
+    assert store.complete(keys, rule, revisions) == (values == len(revisions))
+
+
 def test_a_run_begins_anew_under_its_name(store: Store) -> None:
     """The same name is the same run: its facts are the new ones, its cells those of the new beginning."""
     identity = save(store)
