@@ -18,7 +18,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
     "Use it": ("main-job", "names", "notebooks/first-steps", "comparing", "claims", "report", "data"),
     "Definitions": ("protocols", "noises", "metrics", "timing"),
     "Extend it": ("plugins", "wrappers", "learned", "training", "leaks"),
-    "Trust it": ("checks", "reliability", "security", "experiments/*"),
+    "Trust it": ("checks", "reliability", "performance", "security", "experiments/*"),
     "Look it up": ("commands", "api", "reference", "design"),
 }
 
