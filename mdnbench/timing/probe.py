@@ -133,10 +133,15 @@ class Bench:
         shown = self._images[side]
         return [self._timed(shown.fresh(), shown.told)[0] for _ in range(count)]
 
-    def twice(self, side: int, count: int) -> list[tuple[float, float]]:
-        """The seconds of calls on so many fresh images, and of another call on the very same image right after it."""
-        shown, pairs = self._images[side], []
+    def twice(self, side: int, count: int, between: int) -> list[tuple[float, float]]:
+        """The seconds of calls on so many fresh images, and of another call on the very same image right after it.
+
+        Up to so many other calls lie `between` pairs, by chance: a processor that takes turns at an even pace must not
+        always be away in the first call of two.
+        """
+        shown, pairs, chance = self._images[side], [], random.Random(0)
         for _ in range(count):
+            self.call(side, chance.randint(0, between))
             noisy = shown.fresh()
             fresh, same = (self._timed(noisy, shown.told)[0].seconds for _ in range(2))
             pairs.append((fresh, same))

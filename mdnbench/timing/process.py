@@ -157,9 +157,9 @@ class Process:
         """Count multiply-adds per pixel; where that is not possible, nothing fails."""
         self.multiply_adds = self._told("multiply_adds", timed.side, until=until)
 
-    def twice(self, timed: Timed, count: int, until: float) -> list[tuple[float, float]]:
-        """The seconds of pairs of calls: a fresh image, and the same again."""
-        return self.ask("twice", timed.side, count, until=until) or []
+    def twice(self, timed: Timed, count: int, between: int, until: float) -> list[tuple[float, float]]:
+        """The seconds of pairs of calls, a fresh image and the same again, and up to `between` others between them."""
+        return self.ask("twice", timed.side, count, between, until=until) or []
 
     def compare(self, trial: Trial, until: float) -> Compared | str:
         """What a timed call makes of a cell beside what a quality call makes of it; a text says what failed."""

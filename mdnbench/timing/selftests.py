@@ -10,8 +10,12 @@ from mdnbench.timing.clock import Clock
 from mdnbench.timing.probe import Compared
 from mdnbench.timing.process import NO_TIME, Process, SelfTests, Subject, Timed, launch
 
-PAIRS, FEW_PAIRS = 5, 3  # few where a call takes over a second
+FEW_PAIRS, PAIRS, MOST_PAIRS = 3, 5, 20  # few where a call takes over a second, most where it takes next to nothing
+BETWEEN = 3
+TURN_S = 0.25
+LOOKS = 3
 QUICKER = 0.9  # the same image again must not take less than this part of a fresh one
+NEARLY_ALL = 0.8
 LEAST_GAIN_S = 2e-4  # a cache that gains less would not pay for looking up an image
 MOST = 0.7  # of what is left of the time, for one method
 HALF_LEVEL = 0.5 / 255  # threads and GPUs add in other orders: less than what rounding to 8 bits hides
@@ -68,23 +72,36 @@ def _output(process: Process, timed: Timed, subject: Subject, job: int, clock: C
 
 
 def _again(process: Process, timed: Timed, clock: Clock) -> tuple[float | None, bool]:
-    """How a known image compares with fresh ones, where there is time to look."""
-    count = PAIRS if timed.expected_s < 1.0 else FEW_PAIRS
-    fits = not process.problem and 2 * count * timed.expected_s < clock.left(clock.end)
-    return remembered(process.twice(timed, count, clock.end) if fits else [])
+    """How a known image compares with fresh ones, where there is time to look.
+
+    A suspicion is looked into again, while there is time: what remembers does so each time, and chance does not.
+    """
+    ratio, quicker = None, False
+    slow = timed.expected_s > 1.0
+    count = FEW_PAIRS if slow else max(PAIRS, min(MOST_PAIRS, int(TURN_S / timed.expected_s)))
+    between = 0 if slow else BETWEEN
+    for _ in range(LOOKS):
+        if process.problem or (2 + between) * count * timed.expected_s > clock.left(clock.end):
+            break
+        found = remembered(process.twice(timed, count, between, clock.end))
+        if found[0] is not None:
+            ratio, quicker = found
+        if not quicker:
+            break
+    return ratio, quicker
 
 
 def remembered(pairs: list[tuple[float, float]]) -> tuple[float | None, bool]:
-    """The median of same over fresh, and whether the same image was quicker both by medians and at best.
+    """The median of same over fresh, and whether the same image was quicker: by medians, at best, and in most pairs.
 
-    Both, because on a busy machine either alone may be by chance.
+    All three, because on a busy machine each alone may be by chance.
     """
     if not pairs:
         return None, False
     fresh, same = zip(*pairs, strict=True)
-    ratio = median(same) / median(fresh)
-    gain = median(fresh) - median(same)
-    return ratio, ratio < QUICKER and min(same) < QUICKER * min(fresh) and gain > LEAST_GAIN_S
+    ratio, gain = median(same) / median(fresh), median(fresh) - median(same)
+    often = sum(one < QUICKER * other for other, one in pairs) >= NEARLY_ALL * len(pairs)
+    return ratio, often and ratio < QUICKER and min(same) < QUICKER * min(fresh) and gain > LEAST_GAIN_S
 
 
 def verdict(found: Compared | str, stored: str, exact: bool) -> tuple[str, bool]:

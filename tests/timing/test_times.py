@@ -310,12 +310,13 @@ def test_a_power_law_is_found() -> None:
         ([(0.10, 0.001)] * 5, True),
         ([(0.10, 0.10)] * 5, False),
         ([(0.10, 0.08), (0.10, 0.08), (0.10, 0.08), (0.05, 0.08), (0.2, 0.08)], False),  # the best fresh one was best
+        ([(0.10, 0.04)] * 3 + [(0.06, 0.07), (0.05, 0.07)], False),  # in three of five alone
         ([(1e-5, 5e-6)] * 5, False),  # too little to be worth remembering
         ([], False),
     ],
 )
 def test_quicker_needs_more_than_chance(pairs: list[tuple[float, float]], quicker: bool) -> None:
-    """Both the medians and the best calls, and a gain that would pay."""
+    """The medians, the best calls and nearly all pairs, and a gain that would pay."""
     assert selftests.remembered(pairs)[1] is quicker
 
 
