@@ -114,7 +114,7 @@ def test_json_is_all_that_stands_on_stdout(cli: Cli, plugin: Plugin) -> None:
     )
     done = cli(
         "run", "--plugin", path, "--methods", "loud", "--dataset", "loud", "--noise", "salt-pepper:0", "--protocol",
-        "float", "--metrics", "psnr,ssim", "--no-timing", "--jobs", 1, "--json",
+        "float", "--metrics", "psnr,ssim", "--no-timing", "--jobs", 1, "--json", "--out", "loud",
     )  # fmt: skip
     found = json.loads(done.stdout)
     assert done.returncode == 0
@@ -124,10 +124,10 @@ def test_json_is_all_that_stands_on_stdout(cli: Cli, plugin: Plugin) -> None:
     assert (cell["psnr"], cell["infinite"], cell["status"]) == (None, ["psnr"], "ok")
     (line,) = found["tables"][0]["lines"]
     assert (line["psnr"], line["infinite"]) == (None, ["psnr"])
-    text = Path(".mdnbench/runs/loud-salt-pepper-density-0-float/table.md").read_text(encoding="utf-8")
+    text = Path(".mdnbench/runs/loud/table.md").read_text(encoding="utf-8")
     assert "∞" in text
     assert "PSNR is infinite in 1 cells" in text
-    facts = json.loads(Path(".mdnbench/runs/loud-salt-pepper-density-0-float/run.json").read_text())
+    facts = json.loads(Path(".mdnbench/runs/loud/run.json").read_text())
     assert facts["means"][0]["psnr"] is None
     assert facts["means"][0]["infinite"] == {"psnr": 1}
 
