@@ -86,10 +86,11 @@ def of_run(run: RunRow, means: Sequence[MeanRow]) -> tuple[Table, ...]:
 def heading(run: RunRow) -> tuple[str, ...]:
     """What stands above every table: data set, protocol, seeds, versions."""
     facts = run.facts
-    packages = facts["environment"]["packages"]
-    used = {name for method in facts["methods"].values() for name in method["packages"]}
-    used |= {name for metric in facts["metric_facts"].values() for name in metric["packages"]}
-    versions = " · ".join(f"{name} {packages.get(name, '?')}" for name in packages if name in used | {"numpy"})
+    parts = (*facts["methods"].values(), *facts["metric_facts"].values())
+    declared = {name: version for part in parts for name, version in part["packages"].items()}
+    packages = dict(facts["environment"]["packages"])  # those that every run knows of come first, then plugins' own
+    packages |= {name: declared[name] for name in sorted(declared.keys() - packages.keys())}
+    versions = " · ".join(f"{name} {packages[name]}" for name in packages if name in declared.keys() | {"numpy"})
     seeds = "1 seed" if facts["seeds"] == 1 else f"{facts['seeds']} seeds"
     info = "" if facts["noise_info"] == "known" else f" · noise information {facts['noise_info']}"
     return (

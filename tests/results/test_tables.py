@@ -125,6 +125,13 @@ def test_the_heading_holds_what_makes_numbers_comparable() -> None:
     assert first.endswith("· 5 seeds · noise information withheld")
 
 
+def test_a_package_that_only_a_plugin_knows_of_stands_above_the_table_too() -> None:
+    """What a method or a metric declares is named with the version that the run had, after the usual packages."""
+    methods = {"a": {"packages": {"bm3d": "4.0.3", "zebra": "2.1"}}, "b": {"packages": {"acme": "1.0", "zebra": "2.1"}}}
+    _, second = tables.heading(run(methods=methods))
+    assert second == "mdnbench 0.1.0 · numpy 2.4 · bm3d 4.0.3 · lpips 0.1.4 · acme 1.0 · zebra 2.1"
+
+
 @pytest.mark.parametrize("unit", ["", "dB"])
 def test_a_real_runs_table_is_written_as_markdown(finished: Any, unit: str) -> None:
     """The Markdown of a real run has a table per noise, best bold and second underlined."""
