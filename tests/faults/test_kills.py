@@ -62,7 +62,10 @@ def digits(records: Any) -> list[tuple[Any, ...]]:
 def test_fault_01_a_run_killed_at_random_moments(
     workspace: Path, plugin: Plugin, begin: Any, outside: Any, kills: int, seeds: int
 ) -> None:
-    """Finished cells are kept, running again does the rest, and the scores equal an uninterrupted run's."""
+    """Finished cells are kept, running again does the rest, and the scores equal an uninterrupted run's.
+
+    Every third kill comes at any moment of a run's life, its start included; the others once something is stored.
+    """
     keys: dict[str, Any] = {
         "methods": ["dice", "more-dice", "noisy"], "sigma": [25, 50], "images": ["01", "02", "04", "05"],
         "metrics": ["psnr", "ssim"], "dataset": "sk12", "jobs": 2, "seeds": seeds,
@@ -70,10 +73,13 @@ def test_fault_01_a_run_killed_at_random_moments(
     path = plugin(DICE)
     said = [f"--{key}={','.join(map(str, value)) if isinstance(value, list) else value}" for key, value in keys.items()]
     chance, finished = random.Random(20), 0
-    for _ in range(kills):
+    for number in range(kills):
         run = begin("run", *said, "--no-timing", "--plugin", path)
-        outside.wait(lambda: run.poll() is not None or outside.count() > finished)  # noqa: B023 (waited for right here)
-        time.sleep(chance.uniform(0, 0.3))
+        if number % 3 == 0:
+            time.sleep(chance.uniform(0, 4))
+        else:
+            outside.wait(lambda: run.poll() is not None or outside.count() > finished)  # noqa: B023 (waited for here)
+            time.sleep(chance.uniform(0, 0.3))
         run.send_signal(signal.SIGKILL)
         run.wait()
         assert outside.count() >= finished

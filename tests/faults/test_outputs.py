@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
+import textwrap
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,8 +65,6 @@ SAYS = {
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """One run of all the methods above, in one worker that survives them all."""
-    import textwrap
-
     folder = tmp_path_factory.mktemp("outputs")
     (folder / "wrong.py").write_text(textwrap.dedent(PLUGIN), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
@@ -95,8 +97,10 @@ def test_fault_11_nan_and_infinity_are_never_averaged(results: Results) -> None:
         assert f"{method}: 1 of 2 cells are missing (1 invalid: expected finite" in "\n".join(results.tables[0].notes)
 
 
-def test_fault_12_a_perfect_output_is_shown_as_infinite(results: Results) -> None:
-    """PSNR is infinite in the cell, with a flag in JSON, left out of the mean, and the table says so."""
+def test_fault_12_a_perfect_output_is_shown_as_infinite(
+    results: Results, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """∞ where every cell is perfect, null with a flag in JSON, left out of a mean, and the table says so."""
     from mdnbench.cli import draw
 
     perfect = cells(results, "perfect")["01"]
@@ -105,5 +109,14 @@ def test_fault_12_a_perfect_output_is_shown_as_infinite(results: Results) -> Non
     assert row.infinite == {"psnr": 1}
     assert row.means["psnr"] == cells(results, "perfect")["08"]["psnr"]
     assert "perfect: PSNR is infinite in 1 cells; the mean leaves them out." in results.tables[0].notes
-    (cell,) = [each for each in draw.facts_of(results)["cells"] if each["psnr"] == float("inf")]
-    assert (cell["method"], cell["infinite"]) == ("perfect", ["psnr"])
+    draw.data(draw.facts_of(results))
+    (cell,) = [each for each in json.loads(capsys.readouterr().out)["cells"] if "infinite" in each]
+    assert (cell["method"], cell["psnr"], cell["infinite"]) == ("perfect", None, ["psnr"])
+    (tmp_path / "wrong.py").write_text(textwrap.dedent(PLUGIN), encoding="utf-8")
+    alone = api.run(
+        methods=["perfect"], sigma=50, dataset="sk12", images=["01"], metrics=["psnr"], timing=False, jobs=1,
+        plugins=["wrong.py"],
+    )  # fmt: skip
+    draw.run(alone)
+    assert re.search(r"perfect +∞ ", capsys.readouterr().out)
+    assert "∞" in (alone.folder / "table.md").read_text(encoding="utf-8")

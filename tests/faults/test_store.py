@@ -49,14 +49,19 @@ def mount(*arguments: object) -> int:
         return 1
 
 
-@pytest.mark.parametrize("name", ["one", "two"])
-def test_fault_03_two_runs_on_one_store_at_once(plugin: Plugin, begin: Any, outside: Any, name: str) -> None:
-    """Under two names or one, with half of their cells in common: all are there once, and nobody met a lock."""
-    path = plugin(SLOW)
+@pytest.mark.parametrize(
+    ("names", "seeds"),
+    [("one one", 4), ("first second", 4), pytest.param("a a b b c d", 60, marks=pytest.mark.full)],
+)
+def test_fault_03_two_runs_on_one_store_at_once(
+    plugin: Plugin, begin: Any, outside: Any, names: str, seeds: int
+) -> None:
+    """Under one name or several, with all of their cells in common: each is there once, and nobody met a lock."""
+    path, cells = plugin(SLOW), 2 * 2 * seeds
     runs = [
-        begin("run", "--plugin", path, "--methods", methods, "--images", images, "--seeds", 4, *COMMON, "--json",
-              "--out", "one" if name == "one" else out)
-        for out, methods, images in (("first", "slow,noisy", "01,02"), ("second", "slow,noisy", "01,02"))
+        begin("run", "--plugin", path, "--methods", "slow,noisy", "--images", "01,02", "--seeds", seeds, *COMMON,
+              "--json", "--out", name)
+        for name in names.split()
     ]  # fmt: skip
     said = [run.communicate(timeout=300) for run in runs]
     for run, (_, err) in zip(runs, said, strict=True):
@@ -64,8 +69,8 @@ def test_fault_03_two_runs_on_one_store_at_once(plugin: Plugin, begin: Any, outs
         assert "locked" not in err
     assert json.loads(said[0][0])["cells"]
     for out, _ in said:
-        assert json.loads(out)["counts"] == {"ok": 16}
-    assert (outside.count(), outside.count("run_cells")) == (16, 16 if name == "one" else 32)
+        assert json.loads(out)["counts"] == {"ok": cells}
+    assert (outside.count(), outside.count("run_cells")) == (cells, cells * len(set(names.split())))
     assert outside.sound()
 
 
