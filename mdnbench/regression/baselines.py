@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mdnbench import jsonfile, names, tomlfile
 from mdnbench.errors import BadFile, MdnbenchError, NothingToDo, UnknownName
 from mdnbench.regression import slowdown
+from mdnbench.regression.garbage import uncollected
 from mdnbench.store import queries
 from mdnbench.store.rows import CellKey
 
@@ -237,6 +238,7 @@ def _beside(stem: Path, ending: str) -> Path:
     return stem.with_name(stem.name + ending)
 
 
+@uncollected()
 def _read_cells(path: Path, facts: Facts) -> dict[CellKey, StoredCell]:
     try:
         with path.open(encoding="utf-8", newline="") as file:

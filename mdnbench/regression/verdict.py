@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from mdnbench.errors import NothingToDo, UnknownName
 from mdnbench.regression import likeness, slowdown
 from mdnbench.regression.baselines import SECONDS, Baseline, Facts, facts_of
+from mdnbench.regression.garbage import uncollected
 from mdnbench.regression.likeness import Difference
 from mdnbench.regression.slowdown import Pace
 from mdnbench.regression.tolerances import Basis, Tolerances
@@ -165,6 +166,7 @@ def _check_names(tolerances: Mapping[str, float], facts: Facts) -> None:
             raise UnknownName("metric in the baseline", name, (*facts.metrics, SECONDS))
 
 
+@uncollected()
 def _pair(results: Results, baseline: Baseline) -> _Pairs:
     pairs, metrics = _Pairs(), tuple(baseline.facts.metrics)
     for mark in queries.marks(results.store, results.run, metrics):
