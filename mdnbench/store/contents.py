@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -40,8 +41,16 @@ _STRANGERS = """
 
 def faults(store: Store) -> Iterator[str]:
     """Rows that hold what mdnbench never writes, one line each: kinds of values, statuses, facts, cells of no run."""
+    yield from orphans(store)
     found = [*_kinds(store), *_statuses(store), *_tables_in_json(store)]
     yield from (f"{store.path}: {line}" for line in found or _strangers(store))
+
+
+def orphans(store: Store) -> Iterator[str]:
+    """Rows that refer to others that are not there, one line for each pair of tables."""
+    pairs = Counter((table, parent) for table, _, parent, _ in store.select("PRAGMA foreign_key_check"))
+    for (table, parent), count in pairs.items():
+        yield f"{store.path}: {count} rows of {table} refer to rows of {parent} that are not there."
 
 
 def first_fault(path: Path) -> str:

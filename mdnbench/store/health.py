@@ -36,8 +36,8 @@ def check(store: Store) -> Health:
     whole = {path.stem for path in images if path.suffix == ".npy"}
     missing = sum(digest not in whole for (digest,) in store.select(_KEPT))
     built = [*damage(store), *_differences(store)]
-    rows = [] if built else contents.faults(store)
-    problems = (*built, *_orphans(store), *rows, *_altered(store, images))
+    rows = contents.orphans(store) if built else contents.faults(store)
+    problems = (*built, *rows, *_altered(store, images))
     return Health(outputs, scores, runs, len(whole), missing, problems)
 
 
@@ -70,14 +70,6 @@ def _columns(connection: sqlite3.Connection) -> dict[str, list[tuple[str, ...]]]
         name: [row[1:] for row in connection.execute("SELECT * FROM pragma_table_info(?)", (name,))]
         for (name,) in tables.fetchall()
     }
-
-
-def _orphans(store: Store) -> Iterator[str]:
-    found: dict[tuple[str, str], int] = {}
-    for table, _, parent, _ in store.select("PRAGMA foreign_key_check"):
-        found[table, parent] = found.get((table, parent), 0) + 1
-    for (table, parent), count in found.items():
-        yield f"{store.path}: {count} rows of {table} refer to rows of {parent} that are not there."
 
 
 def _altered(store: Store, images: list[Path]) -> Iterator[str]:

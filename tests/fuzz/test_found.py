@@ -75,6 +75,7 @@ def test_a_runs_own_file_that_was_altered(mdnbench: Any, stored: Path, content: 
         ("UPDATE run_cells SET noise = 'white'", "are none that its facts name"),
         ("UPDATE runs SET facts = '{}'", "the facts of the run 'done' are damaged: dataset is None"),
         ("UPDATE runs SET facts = '['", "the facts of the run 'done' are damaged: it is no JSON"),
+        ("UPDATE provenances SET id = id + 90", "rows of outputs refer to rows of provenances that are not there"),
         ("UPDATE provenances SET content = id", "is damaged: it is 1"),
         ("UPDATE outputs SET seconds = 'soon'", "8 rows of outputs have a seconds of the wrong kind"),
         ("UPDATE scores SET value = x'00'", "rows of scores have a value of the wrong kind"),
