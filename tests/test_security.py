@@ -42,7 +42,7 @@ def sins(text: str) -> Iterator[str]:
 def _sins_of_call(call: ast.Call) -> Iterator[str]:
     name = name_of(call.func)
     last = name.rpartition(".")[2]
-    if last == "load" and name.startswith("torch") and given(call, "weights_only") is not True:
+    if name == "torch.load" and given(call, "weights_only") is not True:
         yield "torch.load without weights_only=True"
     if given(call, "allow_pickle") not in (False, ...) or (
         name in ("np.load", "numpy.load") and len(call.keywords) == 0
