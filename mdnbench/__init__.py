@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # so that callers and plugins are checked against the real ty
     from mdnbench.api import report as report
     from mdnbench.api import rescore as rescore
     from mdnbench.api import run as run
+    from mdnbench.api import time as time
     from mdnbench.api import train as train
     from mdnbench.api import write_baseline as write_baseline
     from mdnbench.cells.adapters import numpy_denoiser as numpy_denoiser

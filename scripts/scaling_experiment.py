@@ -9,12 +9,13 @@ What was measured on this machine before is not measured again.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from mdnbench import api, environment, planning
 from mdnbench.timing import summary
@@ -53,8 +54,8 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.sizes and not asked.show:
         parser.error("other sizes are for --show alone")
-    if not asked.show and os.getloadavg()[0] > BUSY:
-        sys.exit(f"the machine is busy (load {os.getloadavg()[0]:.1f}): figures would not be worth a page.")
+    if not asked.show and psutil.getloadavg()[0] > BUSY:
+        sys.exit(f"the machine is busy (load {psutil.getloadavg()[0]:.1f}): figures would not be worth a page.")
     sizes = [int(side) for side in asked.sizes.split(",") if side]
     found = api.time(
         methods=asked.methods.split(","), sigma=50, sizes=sizes, budget_s=asked.time_budget, scaling=True

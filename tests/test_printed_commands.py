@@ -43,7 +43,7 @@ NOT_RUN = {
     "mdnbench plugin new": "tests/test_scaffold.py writes, installs and tests what is written",
     "mdnbench plugin check my_filter.py": "the same",
     "python -m pip install -e": "the same",
-    "python -m pytest tests/benchmarks": ".ci/full runs the benchmarks",
+    "python -m pytest -n 0 tests/benchmarks": ".ci/full runs the benchmarks",
 }
 PLACES = {"RUN-A": "told", "RUN-B": "estimated", "RUN": "set12-gaussian-50", "PATH": "base", "FOLDER": "photographs",
           "METHOD": "unet", "NAME": "mine"}  # fmt: skip

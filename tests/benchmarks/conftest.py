@@ -1,9 +1,9 @@
 """What the benchmarks share: figures with their limits, commands whose memory is watched, tiles, stores of any size.
 
 A benchmark has two forms. The small one belongs to the ordinary tests: it asserts what must hold at any speed. The full
-one (`--full --benchmark-enable`) measures, prints a table of figures at the end, and holds them to their limits; it is
-skipped while the machine is busy with something else, because its figures would say nothing. `--benchmark-enable` alone
-measures and prints, and holds nothing to a limit.
+one (`-n 0 --full --benchmark-enable`) measures, prints a table of figures at the end, and holds them to their limits.
+It is skipped while the machine is busy with something else, because its figures would say nothing. `--benchmark-enable`
+without `--full` measures and prints, and holds nothing to a limit.
 """
 
 from __future__ import annotations
