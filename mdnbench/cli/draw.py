@@ -159,8 +159,11 @@ def _mark(line: tables.Line, column: tables.Column) -> Any:
 
 
 def _draw_timing(console: Console, record: Mapping[str, Any]) -> None:
-    grid = _grid(summary.TITLES, title=f"timing · {summary.heading(record)}")
-    for row in summary.cells(record):
+    titles, rows = summary.titles(record), summary.cells(record)
+    tight = _width([titles, *rows]) > console.width
+    shown = [title.replace(" ", "\n") if tight else title for title in titles]
+    grid = _grid(shown, title=f"timing · {summary.heading(record)}", tight=tight)
+    for row in rows:
         grid.add_row(*map(_plain, row))
     console.print(grid)
     for note in summary.notes(record):
@@ -203,13 +206,13 @@ def _infinite(values: Mapping[str, Any]) -> dict[str, list[str]]:
     return {"infinite": found} if found else {}
 
 
-def _grid(titles: Any, *, title: str = "", header: bool = True, left: int = 1) -> RichTable:
+def _grid(titles: Any, *, title: str = "", header: bool = True, left: int = 1, tight: bool = False) -> RichTable:
     from rich import box
     from rich.table import Table
 
     grid = Table(
         title=_plain(title) if title else None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD,
-        show_header=header, pad_edge=False,
+        show_header=header, pad_edge=False, collapse_padding=tight,
     )  # fmt: skip
     for index, name in enumerate(titles):
         grid.add_column(_plain(name), justify="left" if index < left else "right", overflow="fold")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mdnbench.names import counted
+
 TITLES = ("Method", "ms", "IQR", "Rounds", "MP/s", "Load s", "First s", "MiB", "Weights", "kMAC")
 GPU_TITLES = ("GPU ms", "GPU MiB")
 NOISY = 0.10
@@ -19,7 +21,7 @@ def heading(record: Mapping[str, Any], group: str = "") -> str:
 def machine(record: Mapping[str, Any]) -> str:
     """The machine that a record was made on."""
     cpu = record["machine_info"]["cpu"]
-    return f"{cpu['brand_raw']}, {cpu['count']} cores"
+    return f"{cpu['brand_raw']}, {counted(cpu['count'], 'core')}"
 
 
 def groups(record: Mapping[str, Any]) -> list[str]:

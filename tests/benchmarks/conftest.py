@@ -83,10 +83,19 @@ def full(request: pytest.FixtureRequest) -> bool:
     """Whether figures are held to their limits: with --full, on a machine that has nothing else to do."""
     if not request.config.getoption("--full"):
         return False
+    if _is_small_form(request.node):
+        pytest.skip("its full form is what is measured")
     others = psutil.cpu_percent(interval=1.0) / 100 * (psutil.cpu_count() or 1)
     if others > BUSY_CORES:
         pytest.skip(f"{others:.1f} cores are busy with something else; a figure would say nothing")
     return True
+
+
+def _is_small_form(test: pytest.Item) -> bool:
+    """Whether a test is the small one of two forms: the other has the mark `full`."""
+    values = [value for mark in test.iter_markers("parametrize") for value in mark.args[1]]
+    forms = any(mark.name == "full" for value in values for mark in getattr(value, "marks", ()))
+    return forms and test.get_closest_marker("full") is None
 
 
 @pytest.fixture
