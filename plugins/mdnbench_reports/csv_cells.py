@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
@@ -16,11 +16,22 @@ def write(results: Results, folder: Path) -> Path:
     """Write `cells.csv` and return its path."""
     path = folder / "cells.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(_Lines(file))
         writer.writerow(results.columns)
         for record in results.records():
             writer.writerow([_plain(record[column]) for column in results.columns])
     return path
+
+
+class _Lines:
+    """A file for the csv module, which quotes no sign that its line end lacks: told of both, it quotes both."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, line: str) -> int:
+        """Write a line that ends as RFC 4180 says, with the line end that all our files have."""
+        return self._file.write(line.removesuffix("\r\n") + "\n")
 
 
 def _plain(value: Any) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -119,3 +121,16 @@ def test_a_store_whose_schema_is_no_utf8(mdnbench: Any, stored: Path, workspace:
     for command in (("store", "check"), ("report", "done"), ("compare", "done")):
         assert mdnbench(*command).code == 3
         assert path.read_bytes() == damaged
+
+
+def test_a_carriage_return_in_a_name_begins_no_line(tiny: Path, workspace: Path) -> None:
+    """`cells.csv` quotes it, so that the name comes back and the line stays one."""
+    names = "a\rb", "\rc", "d\ne"
+    (workspace / "odd").mkdir()
+    for name in names:
+        shutil.copy(next(tiny.glob("*.png")), workspace / "odd" / f"{name}.png")
+    found = api.run(methods=["noisy"], sigma=50, dataset="odd", metrics=["psnr"], timing=False, jobs=1)
+    with (found.folder / "cells.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["image"].removeprefix("'") for row in rows} == set(names)
+    assert b"\r\n" not in (found.folder / "cells.csv").read_bytes()
