@@ -17,6 +17,22 @@ import pytest
 
 Begin = Callable[..., subprocess.Popen[str]]
 
+HANGS = """
+import os, subprocess, time
+from pathlib import Path
+
+def denoise(noisy, noise):
+    if noisy.shape[-1] == 256:
+        Path("child.pid").write_text(str(subprocess.Popen(["sleep", "600"]).pid))
+        Path("worker.pid").write_text(str(os.getpid()))
+        time.sleep(600)
+    return noisy.clone()
+
+@mdnbench.hookimpl
+def mdnbench_denoisers():
+    return [mdnbench.DenoiserSpec("hangs", "1", "hangs", lambda options, device, weights: denoise)]
+"""
+
 
 @pytest.fixture
 def begin(workspace: Path) -> Iterator[Begin]:
@@ -35,6 +51,12 @@ def begin(workspace: Path) -> Iterator[Begin]:
     for process in begun:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def hangs(plugin: Callable[..., Path]) -> Path:
+    """A plugin file: its method hangs on images 256 wide, beside a process of its own, and leaves both numbers."""
+    return plugin(HANGS)
 
 
 @dataclass(frozen=True)

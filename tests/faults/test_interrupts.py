@@ -5,36 +5,17 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-PLUGIN = """
-import os, subprocess, time
-from pathlib import Path
-
-def denoise(noisy, noise):
-    if noisy.shape[-1] == 256:
-        Path("child.pid").write_text(str(subprocess.Popen(["sleep", "600"]).pid))
-        Path("worker.pid").write_text(str(os.getpid()))
-        time.sleep(600)
-    return noisy.clone()
-
-@mdnbench.hookimpl
-def mdnbench_denoisers():
-    return [mdnbench.DenoiserSpec("hangs", "1", "hangs", lambda options, device, weights: denoise)]
-"""
-
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for other processes")
 @pytest.mark.parametrize("times", [1, 2])
-def test_fault_28_ctrl_c_while_a_plugin_hangs(
-    plugin: Callable[..., Path], begin: Any, outside: Any, times: int
-) -> None:
+def test_fault_28_ctrl_c_while_a_plugin_hangs(hangs: Path, begin: Any, outside: Any, times: int) -> None:
     """130 both times, the finished cell kept, the store sound, and nothing of the worker left."""
-    run = begin("run", "--plugin", plugin(PLUGIN), "--methods", "hangs", "--sigma", 50, "--dataset", "sk12",
+    run = begin("run", "--plugin", hangs, "--methods", "hangs", "--sigma", 50, "--dataset", "sk12",
                 "--images", "01,08", "--metrics", "psnr", "--no-timing", "--jobs", 1,
                 "--timeout", 6 if times == 1 else 600)  # fmt: skip
     outside.wait(lambda: Path("worker.pid").exists() and Path("worker.pid").read_text() and outside.count())

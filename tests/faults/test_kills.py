@@ -36,21 +36,6 @@ def build(options, device, weights):
 def mdnbench_denoisers():
     return [mdnbench.DenoiserSpec(name, "1", name, build) for name in ("dice", "more-dice")]
 """
-HANGS = """
-import os, subprocess, time
-from pathlib import Path
-
-def denoise(noisy, noise):
-    if noisy.shape[-1] == 256:
-        Path("child.pid").write_text(str(subprocess.Popen(["sleep", "600"]).pid))
-        Path("worker.pid").write_text(str(os.getpid()))
-        time.sleep(600)
-    return noisy.clone()
-
-@mdnbench.hookimpl
-def mdnbench_denoisers():
-    return [mdnbench.DenoiserSpec("hangs", "1", "hangs", lambda options, device, weights: denoise)]
-"""
 
 
 def digits(records: Any) -> list[tuple[Any, ...]]:
@@ -93,9 +78,9 @@ def test_fault_01_a_run_killed_at_random_moments(
     assert outside.sound()
 
 
-def test_fault_01_workers_and_their_children_end_with_a_killed_run(plugin: Plugin, begin: Any, outside: Any) -> None:
+def test_fault_01_workers_and_their_children_end_with_a_killed_run(hangs: Path, begin: Any, outside: Any) -> None:
     """A worker that hangs, and the process that its plugin started, are gone soon after the run was killed."""
-    run = begin("run", "--plugin", plugin(HANGS), "--methods", "hangs", "--sigma", 50, "--dataset", "sk12",
+    run = begin("run", "--plugin", hangs, "--methods", "hangs", "--sigma", 50, "--dataset", "sk12",
                 "--images", "01", "--metrics", "psnr", "--no-timing", "--jobs", 1)  # fmt: skip
     files = (Path("worker.pid"), Path("child.pid"))
     outside.wait(lambda: files[0].exists() and files[0].read_text())
@@ -104,9 +89,9 @@ def test_fault_01_workers_and_their_children_end_with_a_killed_run(plugin: Plugi
     outside.wait(lambda: not outside.alive(*files), seconds=20)
 
 
-def test_fault_04_a_worker_dies_with_a_cell_in_hand(plugin: Plugin, begin: Any, outside: Any, workspace: Path) -> None:
+def test_fault_04_a_worker_dies_with_a_cell_in_hand(hangs: Path, begin: Any, outside: Any, workspace: Path) -> None:
     """The cell is `crashed` with the signal's name, its worker's child is gone, and the others are ok."""
-    run = begin("run", "--plugin", plugin(HANGS), "--methods", "hangs,noisy", "--sigma", 50, "--dataset", "sk12",
+    run = begin("run", "--plugin", hangs, "--methods", "hangs,noisy", "--sigma", 50, "--dataset", "sk12",
                 "--images", "01,08", "--metrics", "psnr", "--no-timing", "--jobs", 1, "--json")  # fmt: skip
     outside.wait(lambda: Path("worker.pid").exists() and Path("worker.pid").read_text())
     worker = int(Path("worker.pid").read_text())
