@@ -56,7 +56,8 @@ class Card:
     in a recipe file); `data` maps each training file to its SHA-256, `left_out` are the images not used although the
     data set has them; `minutes`, `steps` and `device` say what training took; `validation_psnr` is in dB, over images
     held out of the training data; `source` and `source_sha256` are of imported weights; `sha256` and `bytes` are the
-    safetensors file's own.
+    safetensors file's own. Of a pruned network `keep` is the share of channels that was kept, and `pruned_from` the
+    SHA-256 of the weights that it was pruned from.
     """
 
     method: str
@@ -79,6 +80,8 @@ class Card:
     sha256: str = ""
     bytes: int = 0
     notes: str = ""
+    keep: float = 1.0
+    pruned_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,14 +30,14 @@ LAYERS: dict[str, str] = {
     "judging": "regression statistics published",
     "doing": "outlook catalogue rescoring engine timing doctor conformance scaffold",
     "training": "training",
-    "planning": "planning request sweeps environment cells weights wrappers store results workspace",
+    "planning": "planning request sweeps environment cells weights inference wrappers store results workspace",
     "looking up": "registry protocols references data leaks",
     "contract with plugins": "hookspecs specs",
     "ground": "names records errors tomlfile jsonfile digests paths rng listener stopping",
 }
 # What plugins may use beside the names in `mdnbench` itself: the lower layers, and these.
 OPEN_TO_PLUGINS = {"mdnbench.published", "mdnbench.statistics", "mdnbench.timing.quality", "mdnbench.timing.summary",
-                   "mdnbench.training.recipe"}  # fmt: skip
+                   "mdnbench.training.ranks", "mdnbench.training.recipe"}  # fmt: skip
 LOWER = ("planning", "looking up", "contract with plugins", "ground")
 HEAVY = ("torch", "torchvision", "pandas", "bm3d", "lpips", "skimage", "scipy", "matplotlib", "PIL.Image")
 
