@@ -58,8 +58,6 @@ def _rename(owner: Any, weight: torch.Tensor) -> None:
         first, second = weight.shape[:2]
         first, second = (second, first) if getattr(owner, "transposed", False) else (first, second)
         owner.out_channels, owner.in_channels = first, second
-            (second, first) if getattr(owner, "transposed", False) else weight.shape[:2]
-        )
 
 
 def in_torch(module: torch.nn.Module, device: str) -> Network:
