@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mdnbench import protocols, registry, workspace
+from mdnbench import protocols, registry, variants, workspace
 from mdnbench import weights as stored
 from mdnbench.errors import UnknownName
 from mdnbench.names import Option, show
-from mdnbench.registry import Registry, Shelf, options_of
+from mdnbench.registry import Registry, Shelf
 from mdnbench.store import open_store
 
 KINDS = ("methods", "noises", "datasets", "metrics", "protocols", "reporters", "runs")
@@ -126,7 +126,7 @@ def _described(kind: str, shelf: Shelf[Any], name: str) -> dict[str, Any]:
     if kind == "methods" and spec.trainable:
         found["recipes"] = sorted(path.stem for path in spec.trainable.recipes.glob("*.toml"))
     found["from"] = entry.door.address
-    options = options_of(spec) if kind == "methods" else getattr(spec, "parameters", getattr(spec, "options", ()))
+    options = variants.options_of(spec) if kind == "methods" else getattr(spec, "parameters", getattr(spec, "options", ()))
     found["options"] = [_option(option) for option in options]
     return found
 

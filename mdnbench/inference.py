@@ -60,15 +60,20 @@ def _rename(owner: Any, weight: torch.Tensor) -> None:
         owner.out_channels, owner.in_channels = first, second
 
 
-def in_torch(module: torch.nn.Module, device: str) -> Network:
-    """A module as a network that computes on a device, channels last, which convolutions prefer."""
+def placed(module: torch.nn.Module, device: str) -> torch.nn.Module:
+    """A module ready to compute on a device, channels last, which convolutions prefer."""
     import torch
 
-    placed = module.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    ready: torch.nn.Module = module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return ready.eval().requires_grad_(False)
+
+
+def in_torch(module: Callable[..., torch.Tensor]) -> Network:
+    """A module that is ready as a network."""
+    import torch
 
     def network(planes: torch.Tensor, level: torch.Tensor | None) -> torch.Tensor:
-        estimate: torch.Tensor = placed(planes.contiguous(memory_format=torch.channels_last), level)
-        return estimate
+        return module(planes.contiguous(memory_format=torch.channels_last), level)
 
     return network
 

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdnbench import data, names, protocols, weights
+from mdnbench import data, names, protocols, variants, weights
 from mdnbench.cells import cases
 from mdnbench.data import folders, gray
 from mdnbench.digests import of_parts, of_pixels
@@ -66,6 +66,11 @@ class Work:
     skip: str
     training: bool
     identity: str
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """The installed versions of what changes its output."""
+        return {name: version_of(name) for name in variants.packages(self.spec, self.named)}
 
 
 @dataclass(frozen=True)
@@ -167,8 +172,8 @@ class Plan:
     def _identity(self, named: Named, spec: DenoiserSpec, found: Weights | None) -> str:
         """What a method's output depends on, beside the case: see the page on names and identity."""
         told = self.request.noise_info if spec.wants != "nothing" else "none"
-        options = [list(pair) for pair in named.options if pair[0] != "weights"]
-        packages = [[name, version_of(name)] for name in spec.packages]
+        options = [*map(list, variants.own(spec, named).items()), *variants.identity(spec, named)]
+        packages = [[name, version_of(name)] for name in variants.packages(spec, named)]
         digest = found.sha256 if found else ""
         return of_parts(named.name, options, spec.revision, packages, digest, told, self.device)
 

@@ -20,11 +20,11 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import pluggy
 
-from mdnbench import hookspecs, names
+from mdnbench import hookspecs, names, variants
 from mdnbench.data import gray
 from mdnbench.digests import of_file, of_parts
 from mdnbench.errors import BadPlugin, UnknownName
-from mdnbench.names import Named, Option
+from mdnbench.names import Named
 from mdnbench.specs import DatasetSpec, DenoiserSpec, MetricSpec, NoiseSpec, ReporterSpec
 
 HOOKS = {
@@ -34,8 +34,6 @@ HOOKS = {
     "mdnbench_metrics": ("metric", MetricSpec),
     "mdnbench_reporters": ("reporter", ReporterSpec),
 }
-
-WEIGHTS = Option("weights", str, default="auto", help="name of the weights to use; auto takes those that fit the noise")
 
 
 class _HasName(Protocol):
@@ -146,9 +144,11 @@ class Registry:
     files: tuple[Path, ...] = field(default=())
 
     def method(self, text: str) -> Named:
-        """Parse `bm3d[profile=lc]` against the method's declared options."""
+        """Parse `bm3d[profile=lc]` against the method's options; what makes no sense together is refused."""
         name, given = names.split_method(text)
-        return names.resolve("method", name, given, options_of(self.denoisers[name]))
+        spec = self.denoisers[name]
+        named = names.resolve("method", name, variants.settle(spec, given), variants.options_of(spec))
+        return variants.check(named, spec)
 
     def reporter(self, text: str) -> Named:
         """Parse `html[limit=6]` against the reporter's declared options."""
@@ -173,11 +173,6 @@ class Registry:
                     spec, name=text, summary=setting.summary, build=setting.build, prepare=prepare, settings=()
                 )
         raise UnknownName(f"setting of metric {name!r}", rest.removesuffix("]"), [each.name for each in spec.settings])
-
-
-def options_of(spec: DenoiserSpec) -> tuple[Option, ...]:
-    """A method's options; a learned method also has `weights`."""
-    return (*spec.options, WEIGHTS) if spec.trainable else spec.options
 
 
 def listed(files: Files) -> tuple[Path | str, ...]:

@@ -55,6 +55,8 @@ class Trainable:
     `export(network)` gives the tensors to keep once training ends (default: the module's state).
     `convert(state)` takes published weights to the pair (tensors as `export` gives them, the options that the tensors
     speak of); it raises WeightsError where it does not know the layout.
+    `inference(blind=…, **options)` makes the module that the tensors of `export` are of, called as the one of `network`
+    is (default: `network`); deployment variants are made of it, and pruned and fine-tuned it is kept as it is.
     """
 
     network: Callable[..., torch.nn.Module]
@@ -63,6 +65,7 @@ class Trainable:
     weights: Path
     export: Callable[[Any], dict[str, torch.Tensor]] | None = None
     convert: Callable[[Mapping[str, Any]], tuple[dict[str, torch.Tensor], dict[str, Value]]] | None = None
+    inference: Callable[..., torch.nn.Module] | None = None
 
 
 @dataclass(frozen=True, slots=True)

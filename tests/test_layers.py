@@ -29,9 +29,9 @@ LAYERS: dict[str, str] = {
     "what a notebook imports": "api notebook testing",
     "judging": "regression statistics published",
     "doing": "outlook catalogue rescoring engine timing doctor conformance scaffold",
-    "training": "training",
+    "training": "training deploy",
     "planning": "planning request sweeps environment cells weights inference wrappers store results workspace",
-    "looking up": "registry protocols references data leaks",
+    "looking up": "registry variants protocols references data leaks",
     "contract with plugins": "hookspecs specs",
     "ground": "names records errors tomlfile jsonfile digests paths rng listener stopping",
 }

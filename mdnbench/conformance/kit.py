@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import protocols, registry, weights
+from mdnbench import protocols, registry, variants, weights
 from mdnbench.conformance import book, honesty, process, reporters, samples
 from mdnbench.conformance.process import FINGERPRINT, Fingerprint
 from mdnbench.conformance.rule import Finding, Subject
@@ -128,7 +128,7 @@ def _setup(subjects: Iterable[Subject], known: Registry, pictures: Path) -> Setu
 
 def _job(name: str, known: Registry) -> Job:
     spec, noise = known.denoisers[name], known.noise(NOISE)
-    options = registry.options_of(spec)
+    options = variants.options_of(spec)
     named = Named(name, tuple(samples.values(options).items()), name)
     resolved = weights.resolve(spec, named, noise) if spec.trainable else None
     return Job(noise, named, resolved.weights if resolved else None)

@@ -169,7 +169,7 @@ def provenance_of(plan: Plan, work: Work) -> dict[str, Any]:
         "revision": spec.revision,
         "noise_revision": work.noise.spec.revision,
         "input_rule": plan.protocol.input.digest,
-        "packages": {name: planning.version_of(name) for name in ("numpy", "torch", *spec.packages)},
+        "packages": {name: planning.version_of(name) for name in ("numpy", "torch")} | work.packages,
         "weights": work.weights.name if work.weights else "",
         "weights_digest": work.weights.sha256 if work.weights else "",
         "plugin": plan.registry.denoisers.entry(spec.name).door.address,
@@ -223,7 +223,7 @@ def _rules(plan: Plan) -> dict[str, Any]:
 def _method_facts(work: Work) -> dict[str, Any]:
     return {
         "revision": work.spec.revision,
-        "packages": {name: planning.version_of(name) for name in work.spec.packages},
+        "packages": work.packages,
     }
 
 

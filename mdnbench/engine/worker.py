@@ -14,6 +14,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mdnbench import variants
 from mdnbench.engine import family, threads
 from mdnbench.engine.pulse import Pulse
 from mdnbench.engine.tasks import Setup, Task
@@ -198,9 +199,12 @@ def _model(index: int) -> tuple[Denoise, str]:
     assert _setup is not None
     job = _setup.jobs[index]
     spec = _registry().denoisers[job.method.name]
-    options = {name: value for name, value in job.method.options if name != "weights"}
     clean_slate(0)
-    return spec.build(options, _setup.device, job.weights), spec.wants
+    if not variants.of(spec, job.method).plain:
+        from mdnbench.deploy import building
+
+        return building.build(_registry(), spec, job.method, _setup.device, job.weights), spec.wants
+    return spec.build(variants.own(spec, job.method), _setup.device, job.weights), spec.wants
 
 
 @lru_cache(maxsize=8)

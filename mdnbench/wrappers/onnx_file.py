@@ -1,4 +1,4 @@
-"""A method from an ONNX file, by onnxruntime on one thread."""
+"""A method from an ONNX file, by onnxruntime."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from mdnbench.errors import BadFile, Unavailable
+from mdnbench.errors import BadFile
 from mdnbench.names import Value
 from mdnbench.wrappers import about as abouts
 from mdnbench.wrappers import files, level
 from mdnbench.wrappers.about import About
 from mdnbench.wrappers.fitting import Fitting, padded
 from mdnbench.wrappers.level import NoiseLevel
+from mdnbench.wrappers.onnx_session import Session
 
 if TYPE_CHECKING:
     import torch
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from mdnbench.records import NoiseInfo
     from mdnbench.specs import Denoise, DenoiserSpec
 
-INSTALL = "pip install 'mdnbench[deploy]'"
 _TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64"}
 
 
@@ -46,7 +46,7 @@ def wrap_onnx(
     path, fitting = Path(file), Fitting(multiple, tile, overlap, by_channel)
 
     def build(options: Mapping[str, Value], device: str) -> Denoise:
-        network = _Network(_session(files.locate(path, name), device), noise_level)
+        network = _Network(Session(files.locate(path, name), device), noise_level)
         fitted = Fitting(1, network.side, overlap, by_channel) if network.side else fitting
 
         def denoise(noisy: torch.Tensor, noise: NoiseInfo) -> torch.Tensor:
@@ -66,9 +66,9 @@ def wrap_onnx(
 class _Network:
     """A session as a function of an image (1, C, H, W) and a noise level."""
 
-    def __init__(self, session: Any, noise_level: NoiseLevel) -> None:
+    def __init__(self, session: Session, noise_level: NoiseLevel) -> None:
         self._session, self._noise_level = session, noise_level
-        self._inputs = session.get_inputs()
+        self._inputs = session.inputs
         wanted = 2 if noise_level == "scalar" else 1
         if len(self._inputs) != wanted:
             names = ", ".join(each.name for each in self._inputs)
@@ -85,8 +85,7 @@ class _Network:
         image = level.with_plane(image, amount) if self._noise_level == "plane" else image
         given = [image.cpu().numpy(), *([np.float32(amount)] if self._noise_level == "scalar" else [])]
         feeds = {each.name: _shaped(value, each) for each, value in zip(self._inputs, given, strict=True)}
-        (output, *_) = self._session.run(None, feeds)
-        return torch.from_numpy(np.array(output, dtype=np.float32)).to(image.device)
+        return torch.from_numpy(np.array(self._session.run(feeds), dtype=np.float32)).to(image.device)
 
     def _fixed_side(self) -> int:
         """The side of the images that the file was exported for, 0 where it takes any; BadFile for oblong ones."""
@@ -104,22 +103,3 @@ def _shaped(value: Any, wanted: Any) -> Any:
 
     array = np.asarray(value, dtype=_TYPES.get(wanted.type, "float32"))
     return array if array.ndim else array.reshape([1] * len(wanted.shape))
-
-
-def _session(path: Path, device: str) -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise Unavailable(f"onnxruntime cannot be imported ({error}); install it with: {INSTALL}.") from error
-    providers = ["CPUExecutionProvider"] if device == "cpu" else ["CUDAExecutionProvider"]
-    if providers[0] not in onnxruntime.get_available_providers():
-        raise Unavailable("this onnxruntime computes on the CPU alone; use --device cpu, or install onnxruntime-gpu.")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.use_deterministic_compute = True
-    options.log_severity_level = 3  # errors: they are raised as well, and stderr is for people
-    try:
-        return onnxruntime.InferenceSession(path, options, providers=providers)
-    except Exception as error:  # onnxruntime's own classes, one for each of its status codes
-        reason = " ".join(str(error).split())[:400]
-        raise BadFile(f"the ONNX file {path} cannot be read: {reason}") from None

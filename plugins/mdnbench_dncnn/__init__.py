@@ -27,6 +27,12 @@ def _network(*, blind: bool, depth: int, colour: bool) -> torch.nn.Module:
     return DnCNN(depth, 3 if colour else 1, norm=True)
 
 
+def _inference(*, blind: bool, depth: int, colour: bool) -> torch.nn.Module:
+    from mdnbench_dncnn.network import DnCNN
+
+    return DnCNN(depth, 3 if colour else 1, norm=False)
+
+
 def _loss(
     network: torch.nn.Module,
     clean: torch.Tensor,
@@ -91,6 +97,7 @@ def mdnbench_denoisers() -> list[DenoiserSpec]:
             weights=HERE / "weights",
             export=_export,
             convert=_convert,
+            inference=_inference,
         ),
     )
     return [dncnn]

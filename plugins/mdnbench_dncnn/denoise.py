@@ -16,4 +16,5 @@ def build(device: str, weights: Weights) -> Denoise:
     """A denoiser from a weights file; the card says how deep its network is and for how many channels."""
     options = weights.card.options
     network = DnCNN(int(options["depth"]), 3 if options["colour"] else 1, norm=False)
-    return inference.denoiser(inference.in_torch(inference.fill(network, weights), device), weights)
+    ready = inference.placed(inference.fill(network, weights), device)
+    return inference.denoiser(inference.in_torch(ready), weights)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def build(masked: bool, device: str, weights: Weights) -> Denoise:
     """A denoiser from a weights file; the card says which network it is of."""
     network = make(masked, blind=weights.card.blind, **weights.card.options)
-    return inference.denoiser(inference.in_torch(inference.fill(network, weights), device), weights, _std)
+    ready = inference.placed(inference.fill(network, weights), device)
+    return inference.denoiser(inference.in_torch(ready), weights, _std)
 
 
 def _std(noisy: torch.Tensor, noise: NoiseInfo) -> float:

@@ -99,9 +99,10 @@ class UNet(nn.Module):
 
 
 def pad(image: torch.Tensor, multiple: int) -> torch.Tensor:
-    """(B, C, H, W) replicate-padded at the bottom and right to multiples of `multiple`."""
+    """(B, C, H, W) replicate-padded at the bottom and right to multiples of `multiple`; in an export at any size."""
     down, right = -image.shape[-2] % multiple, -image.shape[-1] % multiple
-    return F.pad(image, (0, right, 0, down), mode="replicate") if down or right else image
+    needed = torch.compiler.is_exporting() or down or right
+    return F.pad(image, (0, right, 0, down), mode="replicate") if needed else image
 
 
 def _blocks(width: int, count: int) -> nn.Sequential:

@@ -1,0 +1,71 @@
+"""ONNX files of learned methods, under MDNBENCH_HOME: each is made once, whole or not at all, and checked when used."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mdnbench import digests, paths, planning, variants
+from mdnbench.deploy import export, quantise
+
+if TYPE_CHECKING:
+    from mdnbench.registry import Registry
+    from mdnbench.specs import DenoiserSpec
+    from mdnbench.weights import Weights
+
+PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime")
+
+
+def path_of(weights: Weights, precision: str) -> Path:
+    """Where the file of these weights in this precision ('fp32' or 'int8') lies; versions are part of its name."""
+    versions = [planning.version_of(package) for package in PACKAGES]
+    key = digests.of_parts("model", variants.REVISION, weights.sha256, precision, versions)
+    return paths.home() / "deploy" / f"{weights.card.method}-{precision}-{key[:12]}.onnx"
+
+
+def at_hand(weights: Weights, precision: str) -> bool:
+    """Whether the file is there, and is what was written: an altered one is made again."""
+    path = path_of(weights, precision)
+    try:
+        return digests.of_file(path) == _digest_file(path).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def obtain(known: Registry, spec: DenoiserSpec, weights: Weights, precision: str) -> Path:
+    """The file, made now where it is not there. Of several processes that want it, one makes it and the others wait.
+
+    Unavailable where a package or the training data for int8 is missing.
+    """
+    from filelock import FileLock
+
+    path = path_of(weights, precision)
+    if at_hand(weights, precision):
+        return path
+    whole = obtain(known, spec, weights, "fp32") if precision == "int8" else None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        if not at_hand(weights, precision):
+            _make(known, spec, weights, whole, path)
+    return path
+
+
+def _make(known: Registry, spec: DenoiserSpec, weights: Weights, whole: Path | None, path: Path) -> None:
+    fresh = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        if whole is None:
+            export.write(spec, weights, fresh)
+        else:
+            quantise.write(known, weights, whole, fresh)
+        digest = digests.of_file(fresh)
+        _digest_file(path).unlink(missing_ok=True)  # so that a digest never stands beside another file
+        fresh.replace(path)
+        fresh.write_text(f"{digest}\n", encoding="ascii")
+        fresh.replace(_digest_file(path))
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _digest_file(path: Path) -> Path:
+    return path.with_suffix(".sha256")

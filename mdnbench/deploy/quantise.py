@@ -1,0 +1,75 @@
+"""ONNX files in eight bits, by ONNX Runtime's own quantisation: static, per channel, as QDQ."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from mdnbench.deploy import calibration, export
+from mdnbench.wrappers.onnx_session import runtime
+
+if TYPE_CHECKING:
+    from mdnbench.registry import Registry
+    from mdnbench.weights import Weights
+
+# What is computed in eight bits. A subtraction from the noisy image, as in residual networks, stays as it is.
+OPERATORS = ["Conv", "ConvTranspose", "Add", "Relu"]
+
+
+def write(known: Registry, weights: Weights, whole: Path, path: Path) -> None:
+    """Write the ONNX file `whole` in eight bits; ranges are those met on the calibration crops.
+
+    Weights are signed with a scale for each channel; what flows between layers is unsigned: the pair that processors
+    have instructions for.
+    """
+    runtime()
+    import onnx
+    from onnxruntime import quantization
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    with TemporaryDirectory() as folder, _quiet():
+        ready = Path(folder) / "ready.onnx"
+        quant_pre_process(whole, ready, skip_symbolic_shape=True)
+        quantization.quantize_static(
+            ready, path, _Reader(known, weights, whole), quant_format=quantization.QuantFormat.QDQ, per_channel=True,
+            activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8,
+            calibrate_method=quantization.CalibrationMethod.MinMax, op_types_to_quantize=OPERATORS,
+        )  # fmt: skip
+    model = onnx.load(path)
+    facts = {each.key: each.value for each in onnx.load(whole, load_external_data=False).metadata_props}
+    crops = f"{calibration.COUNT} crops of training images"
+    onnx.helper.set_model_props(model, facts | {"precision": "int8, per channel, QDQ", "calibrated_on": crops})
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)
+
+
+class _Reader:
+    """The crops as ONNX Runtime asks for them, one after the other."""
+
+    def __init__(self, known: Registry, weights: Weights, whole: Path) -> None:
+        session = export.Session(whole, "cpu")
+        self._feeds: Iterator[dict[str, Any]] = (
+            export.feeds(session, noisy, std) for noisy, std in calibration.batches(known, weights)
+        )
+
+    def get_next(self) -> dict[str, Any] | None:
+        """The next crop's inputs by name, None after the last."""
+        return next(self._feeds, None)
+
+    def __len__(self) -> int:
+        return calibration.COUNT
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the advice that the quantiser logs, which has been taken."""
+    root, before = logging.getLogger(), logging.getLogger().level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(before)
