@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from mdnbench import registry
+from mdnbench import registry, variants
 from mdnbench.training import loop
 from mdnbench.training import recipe as recipes
 from mdnbench.training.log import Progress
@@ -73,7 +73,8 @@ def main() -> None:
     torch.set_num_threads(asked.threads)
     known = registry.load()
     named = known.method(asked.method)
-    trainable = recipes.trainable_of(known.denoisers[named.name])
+    spec = known.denoisers[named.name]
+    trainable = recipes.trainable_of(spec)
     changes = {"data": asked.data, "validation": {"every": 10**9, "count": 1}, "budget": {"steps": asked.steps + WARM}}
     recipe: Recipe = recipes.override(recipes.named(trainable.recipes, asked.recipe), changes)
     colour = bool(named.values().get("colour"))
@@ -81,7 +82,7 @@ def main() -> None:
     kilopixels = recipe.batch * recipe.crop**2 / 1000
 
     def fresh() -> State:
-        network = trainable.network(blind=recipe.blind, **loop.network_options(named))
+        network = trainable.network(blind=recipe.blind, **variants.own(spec, named))
         return State(network, recipe, len(material.images), asked.device)
 
     ratios, outside = [], []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from mdnbench import digests, paths
+from mdnbench import digests, paths, variants
 from mdnbench import weights as store
 from mdnbench.errors import Interrupted
 from mdnbench.training import checkpoint, lock, log, optimisers
@@ -45,31 +45,34 @@ def train(
     threads: int | None = None,
     resume: bool = True,
     name: str | None = None,
+    facts: Mapping[str, Any] | None = None,
+    half: bool = False,
     report: Callable[[log.Progress], None] | None = None,
     stop: Callable[[], bool] = _never,
 ) -> store.Weights:
-    """Train a learned method and keep its weights under the home folder.
+    """Train a learned method and keep its weights under the home folder, in half precision if `half`.
 
-    `method` carries the network's options, `exclude` the ids of images to leave out (those that overlap test data).
+    `method` carries the network's options, `exclude` the ids of images to leave out (those that overlap test data), and
+    `facts` what else the card is to say.
     A training that was stopped goes on from its checkpoint unless `resume` is False. `report` is told how it stands.
     `stop` is asked before every step; once it says so, a checkpoint is saved and Interrupted raised.
     """
     trainable = trainable_of(spec)
-    folder = folder_of(method, recipe)
+    folder = folder_of(spec, method, recipe)
     torch.set_num_threads(threads or torch.get_num_threads())
     material = gather(recipe, data, noises, exclude, bool(method.values().get("colour")), device)
 
     with lock.held(folder):
         checkpoint.tidy(folder)
         torch.manual_seed(recipe.seed)
-        network = trainable.network(blind=recipe.blind, **network_options(method))
+        network = trainable.network(blind=recipe.blind, **variants.own(spec, method))
         state = State(network, recipe, len(material.images), device, material.crops.digest)
         state.resume(folder) if resume else state.discard(folder)
         follow(trainable, state, material, folder, report, stop)
         log.draw(folder / "log.csv", folder / "curve.png")
         tensors = trainable.export(network) if trainable.export else network.state_dict()
-        card = _card(spec, method, data, state, material)
-        return store.save(paths.home() / "weights" / spec.name, name or folder.name, tensors, card)
+        card = dataclasses.replace(_card(spec, method, data, state, material), **(facts or {}))
+        return store.save(paths.home() / "weights" / spec.name, name or folder.name, tensors, card, half)
 
 
 def follow(
@@ -143,16 +146,11 @@ def _tell(standing: log.Progress, record: log.CsvLog, report: Callable[[log.Prog
         report(standing)
 
 
-def folder_of(method: Named, recipe: Recipe) -> Path:
+def folder_of(spec: DenoiserSpec, method: Named, recipe: Recipe) -> Path:
     """Where a training's checkpoints lie; one that can be continued to a longer budget keeps its folder."""
     kept = recipe if recipe.schedule.kind != "wsd" else dataclasses.replace(recipe, budget=type(recipe.budget)(steps=1))
-    identity = digests.of_parts(method.name, network_options(method), kept.digest())
+    identity = digests.of_parts(method.name, variants.own(spec, method), kept.digest())
     return paths.home() / "training" / f"{method.name}-{identity[:12]}"
-
-
-def network_options(method: Named) -> dict[str, Any]:
-    """The options that the network itself is made from: all but the harness's own `weights`."""
-    return {key: value for key, value in method.values().items() if key != "weights"}
 
 
 def autocast(state: State) -> torch.autocast:
@@ -165,7 +163,7 @@ def _card(spec: DenoiserSpec, method: Named, data: DatasetSpec, state: State, ma
     recipe = state.recipe
     return store.Card(
         method=spec.name,
-        options=network_options(method),
+        options=variants.own(spec, method),
         blind=recipe.blind,
         noise=store.covers(recipe),
         mask=_mask_text(state),
