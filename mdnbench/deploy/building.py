@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mdnbench.inference import Network
     from mdnbench.names import Named
     from mdnbench.registry import Registry
-    from mdnbench.specs import DenoiserSpec, Denoise
+    from mdnbench.specs import Denoise, DenoiserSpec
     from mdnbench.weights import Weights
 
 COMPILERS = ("g++", "clang++", "c++")

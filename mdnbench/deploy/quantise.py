@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from mdnbench.deploy import calibration, export
-from mdnbench.wrappers.onnx_session import runtime
+from mdnbench.wrappers.onnx_session import Session, runtime
 
 if TYPE_CHECKING:
     from mdnbench.registry import Registry
@@ -51,7 +51,7 @@ class _Reader:
     """The crops as ONNX Runtime asks for them, one after the other."""
 
     def __init__(self, known: Registry, weights: Weights, whole: Path) -> None:
-        session = export.Session(whole, "cpu")
+        session = Session(whole, "cpu")
         self._feeds: Iterator[dict[str, Any]] = (
             export.feeds(session, noisy, std) for noisy, std in calibration.batches(known, weights)
         )
