@@ -195,9 +195,10 @@ def make(request: Request, registry: Registry) -> Plan:
     dataset, more = _dataset(request, registry)
     images = _images(request, dataset)
     _check_sizes(images, metrics, protocol)
+    chosen = device(request.device, elsewhere=bool(request.scheduler))
     name = request.out or default_name(dataset.name, [noise.named.text for noise in noises], request)
     return Plan(
-        request, registry, dataset, images, noises, methods, protocol, metrics, device(request.device), name,
+        request, registry, dataset, images, noises, methods, protocol, metrics, chosen, name,
         (*more, *notes),
     )  # fmt: skip
 
@@ -342,12 +343,17 @@ def _channels_reason(spec: DenoiserSpec, dataset: DatasetSpec, images: tuple[Pla
     return f"{spec.name} takes {takes} images only; {dataset.name} is not all {takes}.{advice}"
 
 
-def device(asked: str) -> str:
-    """The device class: cpu or cuda; auto looks for a GPU without importing torch where there is none."""
+def device(asked: str, *, elsewhere: bool = False) -> str:
+    """The device class: cpu or cuda; auto looks for a GPU without importing torch where there is none.
+
+    With `elsewhere`, cells run on other machines, and a GPU that was asked for by name need not be here.
+    """
     if asked not in ("auto", "cpu", "cuda"):
         raise BadOption(f"device {asked!r} is not allowed; it takes cpu, cuda or auto.")
     if asked == "cpu" or (asked == "auto" and not Path("/dev/nvidiactl").exists()):
         return "cpu"
+    if asked == "cuda" and elsewhere:
+        return asked
     import torch
 
     if torch.cuda.is_available():

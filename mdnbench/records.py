@@ -67,7 +67,10 @@ class MetricScore:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one cell: a status with its reason, the denoised image if there is one, and its scores."""
+    """What came of one cell: a status with its reason, the denoised image if there is one, and its scores.
+
+    `machine` is the id of the machine that it ran on, empty where that is the coordinator's own.
+    """
 
     output: str
     status: Status
@@ -78,6 +81,7 @@ class Outcome:
     noisy_digest: str = ""
     output_digest: str = ""
     scores: tuple[MetricScore, ...] = ()
+    machine: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from mdnbench.errors import BadOption
 from mdnbench.records import Source
 
 KeepImages = Literal["first-seed", "all", "none"]
+EngineName = Literal["local", "dask"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,8 @@ class Request:
     """A run as it was asked for, nothing looked up yet. Every field is a key of a plan file.
 
     `sigma` is on the 0-255 scale, `timeout` in seconds, `memory` in GiB per worker (0: no limit), `jobs` the number of
-    workers (0: one per core), `train_budget` in minutes per training.
+    workers (0: one per core), `train_budget` in minutes per training. `scheduler` is the address of a Dask scheduler
+    that runs already, for the engine `dask`; without one that engine starts a cluster on this machine.
     """
 
     methods: tuple[str, ...] = ("all",)
@@ -38,6 +40,8 @@ class Request:
     noise_info: Source = "known"
     device: str = "auto"
     jobs: int = 0
+    engine: EngineName = "local"
+    scheduler: str = ""
     out: str = ""
     fresh: bool = False
     timing: bool = True
@@ -54,6 +58,11 @@ class Request:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise BadOption(f"{name} = {value} is not allowed; it takes a number from {low:g} to {high:g}.")
+        if self.scheduler and (self.engine != "dask" or "://" not in self.scheduler):
+            raise BadOption(
+                f"scheduler = {self.scheduler!r} is not allowed; it takes the address of a Dask scheduler, as "
+                "tcp://HOST:8786, beside --engine dask."
+            )
         if self.sigma and self.noise:
             wrong = [each for each in self.noise if each.partition(":")[0] != "gaussian"]
             if wrong:
@@ -91,6 +100,8 @@ class Keys(TypedDict, total=False):
     noise_info: Source
     device: str
     jobs: int
+    engine: EngineName
+    scheduler: str
     out: str
     fresh: bool
     timing: bool

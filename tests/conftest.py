@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +104,61 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Any:
         methods=["noisy", "median"], noise=["gaussian:50", "gaussian:25"], dataset="sk12", images=["01", "02"],
         metrics=["psnr", "ssim"], timing=False, jobs=1, out="done", workspace_folder=folder / ".mdnbench",
     )  # fmt: skip
+
+
+@dataclass
+class DaskCluster:
+    """A real scheduler and real workers, each a process of its own in an empty folder with an empty home."""
+
+    folder: Path
+    address: str = ""
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def begin(self, kind: str, name: str, *options: object, **variables: str | None) -> subprocess.Popen[bytes]:
+        """Start `dask scheduler` or `dask worker` in the folder of this name, with nothing of ours around it."""
+        folder = self.folder / name
+        (folder / "home").mkdir(parents=True)
+        home = {"HOME": str(folder / "home"), "MDNBENCH_HOME": str(folder / "home"), "MDNBENCH_DATA_PATH": None}
+        environment = {**os.environ, **home, **variables}
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", f"distributed.cli.dask_{kind}", *map(str, options), "--no-dashboard"],
+                stdout=log, stderr=log, cwd=folder,
+                env={key: value for key, value in environment.items() if value is not None},
+            )  # fmt: skip
+        self.processes.append(process)
+        return process
+
+    def start(self) -> None:
+        """Start the scheduler, and learn its address."""
+        file = self.folder / "scheduler.json"
+        self.begin("scheduler", "scheduler", "--host", "127.0.0.1", "--port", 0, "--scheduler-file", file)
+        until = time.monotonic() + 60
+        while not self.address:
+            assert time.monotonic() < until, (self.folder / "scheduler" / "log").read_text()
+            time.sleep(0.05)
+            if file.exists() and (text := file.read_text()):
+                self.address = json.loads(text)["address"]
+
+    def worker(self, name: str, **variables: str | None) -> subprocess.Popen[bytes]:
+        """Start a worker of one thread that nobody starts again when it dies."""
+        return self.begin(
+            "worker", name, self.address, "--no-nanny", "--nthreads", 1, "--local-directory", "scratch", **variables
+        )
+
+
+@pytest.fixture
+def dask_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
+    """A scheduler that runs; its processes end with the test."""
+    pytest.importorskip("distributed", reason="Dask is not installed")
+    cluster = DaskCluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        for process in cluster.processes:
+            process.kill()
+            process.wait()
 
 
 @pytest.fixture(scope="module")

@@ -59,6 +59,17 @@ Device = Annotated[
     typer.Option(help="cpu, cuda or auto. [default: auto]", autocompletion=tab.choice("auto", "cpu", "cuda")),
 ]
 Jobs = Annotated[int | None, typer.Option(help="Workers. [default: one per core]")]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        help="Where cells run: local, or dask for a Dask cluster. [default: local]",
+        autocompletion=tab.choice("local", "dask"),
+    ),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(help="A Dask scheduler that runs already, as tcp://host:8786. [default: a cluster on this machine]"),
+]
 Out = Annotated[str | None, typer.Option(help="The run's name, or a folder for its files.")]
 Fresh = Annotated[bool | None, typer.Option("--fresh", help="Compute everything again.")]
 NoTiming = Annotated[bool | None, typer.Option("--no-timing", help="Leave the timing phase out.")]

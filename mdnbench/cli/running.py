@@ -14,9 +14,9 @@ def run(
     plan_file: o.PlanFile = None, methods: o.Methods = None, noise: o.Noise = None, sigma: o.Sigma = None,
     dataset: o.Dataset = None, gray: o.Gray = None, images: o.Images = None, metrics: o.Metrics = None,
     seeds: o.Seeds = None, protocol: o.Protocol = None, noise_info: o.NoiseInfo = None, device: o.Device = None,
-    jobs: o.Jobs = None, out: o.Out = None, fresh: o.Fresh = None, no_timing: o.NoTiming = None,
-    timeout: o.Timeout = None, memory: o.Memory = None, keep_images: o.KeepImages = None,
-    train_budget: o.TrainBudget = None, plugin: o.Plugin = None, json: o.Json = False,
+    jobs: o.Jobs = None, engine: o.Engine = None, scheduler: o.Scheduler = None, out: o.Out = None,
+    fresh: o.Fresh = None, no_timing: o.NoTiming = None, timeout: o.Timeout = None, memory: o.Memory = None,
+    keep_images: o.KeepImages = None, train_budget: o.TrainBudget = None, plugin: o.Plugin = None, json: o.Json = False,
 ) -> None:  # fmt: skip
     """Run methods over images and noises, and print the tables.
 
@@ -40,8 +40,8 @@ def plan(
     plan_file: o.PlanFile = None, methods: o.Methods = None, noise: o.Noise = None, sigma: o.Sigma = None,
     dataset: o.Dataset = None, gray: o.Gray = None, images: o.Images = None, metrics: o.Metrics = None,
     seeds: o.Seeds = None, protocol: o.Protocol = None, noise_info: o.NoiseInfo = None, device: o.Device = None,
-    jobs: o.Jobs = None, out: o.Out = None, fresh: o.Fresh = None, keep_images: o.KeepImages = None,
-    plugin: o.Plugin = None, json: o.Json = False,
+    jobs: o.Jobs = None, engine: o.Engine = None, scheduler: o.Scheduler = None, out: o.Out = None,
+    fresh: o.Fresh = None, keep_images: o.KeepImages = None, plugin: o.Plugin = None, json: o.Json = False,
 ) -> None:  # fmt: skip
     """Show what a run would do: cells, which of them are stored already, trainings, estimated time. Computes nothing.
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mdnbench.data.files import at_hand, fetch, find, locate, verify
+from mdnbench.data.files import at_hand, fetch, find, locate, noting, verify
 
-__all__ = ["at_hand", "fetch", "find", "locate", "verify"]
+__all__ = ["at_hand", "fetch", "find", "locate", "noting", "verify"]

@@ -12,7 +12,8 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,6 +28,7 @@ CHUNK_BYTES = 1 << 16
 RETRY_HOST_AFTER_S = 60.0
 
 _digests: dict[tuple[str, int, int], str] = {}  # (path, bytes, mtime_ns) -> SHA-256, for this process
+_noted: ContextVar[dict[str, Path] | None] = ContextVar("_noted", default=None)
 _unreachable: dict[str, tuple[float, str]] = {}  # host -> (when, why): one failed connection speaks for all its files
 
 
@@ -39,7 +41,21 @@ def locate(folder: str, file: DataFile, download: bool = True) -> Path:
     found = find(folder, file)
     if found is None:
         found = _download(folder, file, download)
-    return _verified(found, folder, file)
+    path = _verified(found, folder, file)
+    if (noted := _noted.get()) is not None:
+        noted[f"{folder}/{file.name}"] = path
+    return path
+
+
+@contextlib.contextmanager
+def noting() -> Iterator[dict[str, Path]]:
+    """While inside, note which files are located: paths by FOLDER/FILE, which is where another machine needs them."""
+    noted: dict[str, Path] = {}
+    token = _noted.set(noted)
+    try:
+        yield noted
+    finally:
+        _noted.reset(token)
 
 
 def find(folder: str, file: DataFile) -> Path | None:

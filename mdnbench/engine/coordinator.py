@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
 from mdnbench import environment, planning
 from mdnbench.data import folders
-from mdnbench.engine import pending
-from mdnbench.engine.local import Batch, LocalEngine
+from mdnbench.engine import engines, pending
+from mdnbench.engine.loop import Batch
 from mdnbench.engine.schedule import JobQueue, Schedule
 from mdnbench.engine.tasks import Job, Setup, Task
 from mdnbench.listener import Listener
@@ -46,10 +47,11 @@ class Coordinator:
         self._provenances = [provenance_of(self.plan, work) for work in self.plan.works]
         self._metrics = tuple(name for name in self.plan.metrics if name not in self.unavailable)
         self._setup = setup_of(self.plan)
-        mine = facts(self.plan, self.unavailable)
-        if note := replacement(self.store.run(self.plan.name), mine):
+        self._engine = engines.make(self.plan, self._setup, self._metrics, self.listener.note)
+        self._facts = facts(self.plan, self.unavailable)
+        if note := replacement(self.store.run(self.plan.name), self._facts):
             self.listener.note(note)
-        self._run = self.store.start_run(self.plan.name, self.plan.size, mine)
+        self._run = self.store.start_run(self.plan.name, self.plan.size, self._facts)
 
     def compute(self, stop: Stop) -> Tally:
         """Run every cell that the store does not answer; committed batch by batch."""
@@ -58,20 +60,17 @@ class Coordinator:
             if work.skip:
                 self._skip(work)
         schedule = Schedule(self._queue(work) for work in self.plan.works if not work.skip)
-        engine = self._engine()
-        for batch in engine.run(schedule, stop):
-            self._save(batch)
-            self._tell([task.cell for task in engine.running()])
-        self.tally = dataclasses.replace(self.tally, peak_worker_bytes=engine.peak_bytes())
+        with closing(self._engine.run(schedule, stop)) as batches:
+            for batch in batches:
+                self._save(batch)
+                self._tell([task.cell for task in self._engine.running()])
+        self.tally = dataclasses.replace(self.tally, peak_worker_bytes=self._engine.peak_bytes())
+        if machines := self._engine.machines():
+            self.store.amend_run(self._run, self._facts | environment_of(machines, self._facts))
         if not stop.requested:
             self.store.finish_run(self._run)
         self.listener.end("cells")
         return self.tally
-
-    def _engine(self) -> LocalEngine:
-        request = self.plan.request
-        jobs = request.jobs or environment.cores()
-        return LocalEngine(self._setup, jobs, request.timeout, int(request.memory * 2**30))
 
     def _queue(self, work: Work) -> JobQueue:
         pixels = sum(image.pixels for image in self.plan.images) * self.plan.request.seeds
@@ -110,6 +109,8 @@ class Coordinator:
             self.store.save_scores(identity, outcome, self._rule, self.plan.revisions)
             return identity
         provenance = self._provenances[task.job]
+        if outcome.machine:
+            provenance = provenance | {"machine": outcome.machine}
         return self.store.save(task.cell, outcome, self._rule, self.plan.revisions, provenance)
 
     def _unscored(self, outcome: Outcome) -> tuple[MetricScore, ...]:
@@ -208,6 +209,17 @@ def facts(plan: Plan, unavailable: Mapping[str, str]) -> dict[str, Any]:
         "notes": [*plan.notes, *weights_notes(plan)],
         "environment": environment.facts(plan.device),
     }
+
+
+def environment_of(machines: Mapping[str, Mapping[str, Any]], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts of a run that other machines computed: their environment in place of the coordinator's."""
+    found = list(machines.values())
+    processors = list(dict.fromkeys(each["cpu"] for each in found))
+    notes = [f"the cells ran on {len(found)} machines: {', '.join(processors)}."] if len(found) > 1 else []
+    if len(processors) > 1:
+        notes.append("different processors may differ in a score's last digits.")
+    merged = {**found[0], "cpu": ", ".join(processors)}
+    return {"environment": merged, "machines": dict(machines), "notes": [*facts["notes"], *notes]}
 
 
 def _rules(plan: Plan) -> dict[str, Any]:

@@ -67,6 +67,10 @@ class Schedule:
         """The queue of a job."""
         return self._queues[job]
 
+    def left(self) -> bool:
+        """Whether any task is still to be handed out."""
+        return any(queue.peek() for queue in self._queues.values())
+
     def next_task(self, job: int, busy: dict[int, int]) -> Task | None:
         """The next task for a slot that has `job` loaded; `busy` counts the slots on each job, this one left out.
 

@@ -1,15 +1,15 @@
-"""Slots: each is one worker process that keeps its loaded model; a fault costs it one cell and a fresh process."""
+"""Slots of this machine: each is one worker process that keeps its model; a fault costs one cell and a new process."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import psutil
 from pebble import ProcessExpired, ProcessPool
@@ -30,8 +30,11 @@ class _Verdict:
     reason: str
 
 
-class Slot:
+class ProcessSlot:
     """One single-worker pool, the job that its worker has loaded, and the tasks in its hands."""
+
+    ahead = 1
+    gone = False
 
     def __init__(self, setup: Setup, timeout: float, memory_bytes: int = 0) -> None:
         """`timeout` is in seconds per task; `memory_bytes` bounds the worker and its children (0: no bound)."""
@@ -52,14 +55,19 @@ class Slot:
         arguments = (self.setup, self._pulse)
         return ProcessPool(max_workers=1, context=self._context, initializer=worker.start, initargs=arguments)
 
-    def submit(self, task: Task, done: Callable[[Future[Outcome]], None]) -> None:
-        """Hand a task to the worker; `done` is called, in another thread, when it has ended somehow."""
-        self.job = task.job
-        if not self._pool.active:
-            self._pool = self._new_pool()
-        future = self._pool.schedule(worker.run, args=[task])  # no timeout: Pebble's follows the time of day
-        self.held[future] = task
-        future.add_done_callback(done)
+    def ask(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """What a function gives in the worker; whatever it raises is raised here."""
+        return self._pool.schedule(function, args=arguments).result()
+
+    def submit(self, tasks: Sequence[Task], done: Callable[[Future[Outcome]], None]) -> None:
+        """Hand tasks to the worker; `done` is called, in another thread, as each of them has ended somehow."""
+        for task in tasks:
+            self.job = task.job
+            if not self._pool.active:
+                self._pool = self._new_pool()
+            future = self._pool.schedule(worker.run, args=[task])  # no timeout: Pebble's follows the time of day
+            self.held[future] = task
+            future.add_done_callback(done)
 
     def collect(self, future: Future[Outcome]) -> tuple[Task, Outcome | None]:
         """The task of a future that has ended and what came of it, or None where it must be handed out again."""

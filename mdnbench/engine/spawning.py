@@ -7,9 +7,10 @@ that calls `mdnbench.run(...)` at its top level would run a second time in every
 from __future__ import annotations
 
 import threading
-from multiprocessing import spawn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import process, spawn
 from multiprocessing.context import SpawnContext, SpawnProcess
-from multiprocessing.process import BaseProcess
 from typing import Any
 
 _one_at_a_time = threading.Lock()
@@ -21,17 +22,36 @@ def _without_script(name: str) -> dict[str, Any]:
     return {key: value for key, value in _prepare(name).items() if not key.startswith("init_main")}
 
 
+@contextmanager
+def without_script() -> Iterator[None]:
+    """While inside, no spawned process imports the script which began it, whoever spawns it."""
+    before = spawn.get_preparation_data
+    spawn.get_preparation_data = _without_script
+    try:
+        yield
+    finally:
+        spawn.get_preparation_data = before
+
+
+@contextmanager
+def _as_a_parent() -> Iterator[None]:
+    """Let a daemonic process, as Dask's workers are, have children: ours end themselves when their parent is gone."""
+    config: dict[str, Any] = process.current_process()._config  # type: ignore[attr-defined]
+    before = config.get("daemon")
+    config["daemon"] = False
+    try:
+        yield
+    finally:
+        config["daemon"] = before
+
+
 class Process(SpawnProcess):
     """A spawned process that does not import the script which began it."""
 
-    @staticmethod
-    def _Popen(process_obj: BaseProcess) -> Any:  # noqa: N802 - the name that multiprocessing calls
-        with _one_at_a_time:
-            spawn.get_preparation_data = _without_script
-            try:
-                return SpawnProcess._Popen(process_obj)
-            finally:
-                spawn.get_preparation_data = _prepare
+    def start(self) -> None:
+        """Begin."""
+        with _one_at_a_time, _as_a_parent(), without_script():
+            super().start()
 
 
 class Context(SpawnContext):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mdnbench.names import Named
@@ -27,13 +28,19 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What all tasks of a run share. A worker rebuilds plugins from their files and names."""
+    """What all tasks of a run share. A worker rebuilds plugins from their files and names.
+
+    Clean images come from the data set, or, where `images` is given, from that folder by their pixels' digests, as kept
+    ones do. `variables` are put into the worker's environment before anything else.
+    """
 
     plugins: tuple[Path, ...]
     dataset: str
     protocol: Protocol
     device: str
     jobs: tuple[Job, ...]
+    images: Path | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def model(self, job: int) -> int:
         """The first job whose model is this one's too, so that one loading serves both."""

@@ -35,6 +35,7 @@ def start(setup: Setup, pulse: Pulse | None = None, count: int = 1) -> None:
     What plugins print goes to stderr: stdout is for the coordinator's data. More threads than one are for timing alone.
     """
     global _setup, _pulse, _folder
+    os.environ.update(setup.variables)
     threads.prepare(count)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError):
@@ -168,9 +169,20 @@ def _dataset() -> Any:
 
 
 @lru_cache(maxsize=16)
-def _clean(image: str) -> Image:
-    pixels: Image = _dataset().load(image)
+def _clean(image: str, digest: str) -> Image:
+    assert _setup is not None
+    pixels: Image = _sent(_setup.images, image, digest) if _setup.images else _dataset().load(image)
     pixels.flags.writeable = False
+    return pixels
+
+
+def _sent(folder: Path, image: str, digest: str) -> Image:
+    from mdnbench.errors import DataMissing
+    from mdnbench.store import kept
+
+    pixels = kept.load(folder, digest)
+    if pixels is None:
+        raise DataMissing(f"image {image!r} did not reach this worker as it was planned.")
     return pixels
 
 
@@ -180,7 +192,8 @@ def _case(task: Task) -> Case:
     assert _setup is not None
     noise, rule = _setup.jobs[task.job].noise, _setup.protocol.input
     spec = _registry().noises[noise.name]
-    return cases.make(_clean(task.cell.image), task.cell.case, noise, spec, rule, task.cell.noise_info)
+    clean = _clean(task.cell.image, task.cell.image_digest)
+    return cases.make(clean, task.cell.case, noise, spec, rule, task.cell.noise_info)
 
 
 def built(job: int) -> tuple[Denoise, str]:

@@ -202,6 +202,11 @@ class Store:
             ],
         )
 
+    def amend_run(self, run: int, facts: Mapping[str, Any]) -> None:
+        """Put what was only learnt on the way into the facts of a run."""
+        with self.transaction():
+            self.connection.execute("UPDATE runs SET facts = ? WHERE id = ?", (json.dumps(facts), run))
+
     def finish_run(self, run: int) -> None:
         """Note that a run went through to its end."""
         with self.transaction():

@@ -1,0 +1,77 @@
+"""Connecting to a Dask cluster: one that runs already, or one of our own on this machine."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mdnbench.engine import spawning
+from mdnbench.errors import BadOption, UsageError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+CONNECT_S = 30.0
+
+
+def require() -> None:
+    """Refuse to go on where Dask is not installed: BadOption says how to get it."""
+    if importlib.util.find_spec("distributed") is None:
+        raise BadOption("the engine 'dask' needs Dask, which is not installed: pip install 'mdnbench[dask]'.")
+
+
+@contextmanager
+def connect(scheduler: str, jobs: int) -> Iterator[Client]:
+    """A client of the scheduler at this address, or, without one, of a cluster here of `jobs` workers."""
+    if scheduler:
+        with _client(scheduler) as client:
+            yield client
+        return
+    with _local(jobs) as address, _client(address) as client:
+        yield client
+
+
+@contextmanager
+def _client(address: str) -> Iterator[Client]:
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=CONNECT_S, set_as_default=False, name="mdnbench")
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"no Dask scheduler can be reached at {address!r} ({error}). Start one with `dask scheduler`, and give the "
+            "address that it prints: --scheduler tcp://HOST:8786."
+        ) from None
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@contextmanager
+def _local(jobs: int) -> Iterator[str]:
+    """The address of a cluster on this machine, of processes with one thread each, that hears no Ctrl-C."""
+    from distributed import LocalCluster
+
+    before = dict(os.environ)
+    with spawning.without_script():
+        cluster = LocalCluster(
+            n_workers=jobs, threads_per_worker=1, processes=True, memory_limit=0, dashboard_address=None,
+            silence_logs=logging.CRITICAL, preload=["mdnbench.engine.cluster.host"],
+        )  # fmt: skip
+        try:
+            yield cluster.scheduler_address
+        finally:
+            cluster.close()
+            _restore(before)
+
+
+def _restore(before: dict[str, str]) -> None:
+    """Take back what Dask put into the environment for its workers, thread counts among it."""
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)

@@ -1,0 +1,163 @@
+"""The inside of a Dask worker: it keeps what it was sent, and hosts the local engine's own slots, which do the work.
+
+A host lives as long as the coordinator holds on to its anchor, the result of `begin`: Dask drops it when the
+coordinator lets go of it, or is gone, however that happened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import shutil
+import signal
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mdnbench.engine.cluster import freight, passport
+from mdnbench.engine.cluster.passport import Passport
+from mdnbench.engine.local import LocalEngine
+from mdnbench.engine.schedule import JobQueue, Schedule
+from mdnbench.engine.tasks import Setup, Task
+from mdnbench.records import Outcome
+from mdnbench.stopping import Stop
+
+if TYPE_CHECKING:
+    from distributed import Worker
+
+ANCHOR_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a worker is to do in a run: the set-up as it travels, the metrics, and the bounds of each slot."""
+
+    setup: Setup
+    metrics: tuple[str, ...]
+    timeout: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came of some tasks, in their order; None for those that the host gave up when it closed."""
+
+    outcomes: tuple[Outcome | None, ...]
+    peak_bytes: int
+
+
+@dataclass
+class Host:
+    """What a Dask worker holds for one run: a folder, and one local engine of a single slot for each of its threads."""
+
+    folder: Path
+    setup: Setup
+    timeout: float
+    memory_bytes: int
+    stop: Stop = field(default_factory=Stop)
+
+    def __post_init__(self) -> None:
+        self._engines: dict[int, LocalEngine] = {}
+
+    def engine(self, number: int) -> LocalEngine:
+        """The engine of a thread, which keeps its slot and the model in it."""
+        if number not in self._engines:
+            self._engines[number] = LocalEngine(self.setup, 1, self.timeout, self.memory_bytes)
+        return self._engines[number]
+
+    def work(self, number: int, tasks: list[Task]) -> Reply:
+        """Compute tasks, as the local engine does."""
+        engine = self.engine(number)
+        jobs = dict.fromkeys(task.job for task in tasks)
+        queues = (JobQueue(job, iter([task for task in tasks if task.job == job]), 0) for job in jobs)
+        found: dict[int, Outcome] = {}
+        for batch in engine.work(Schedule(queues), self.stop):
+            found |= {task.position: outcome for task, outcome in batch}
+        return Reply(tuple(found.get(task.position) for task in tasks), engine.peak_bytes())
+
+    def close(self) -> None:
+        """End every worker process at once, and remove what was sent."""
+        self.stop.requested = True
+        for engine in self._engines.values():
+            engine.close(at_once=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+_hosts: dict[str, Host] = {}
+
+
+def receive(run: str, name: str, start: int, part: bytes, digest: str, dask_worker: Worker) -> None:
+    """Write a part of a file into the run's folder; with its digest, the file is whole and takes its name."""
+    path = _folder(dask_worker, run) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.part")
+    with fresh.open("r+b" if start else "wb") as file:
+        file.seek(start)
+        file.write(part)
+    if digest:
+        with fresh.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                raise OSError(f"{name} did not arrive as it was sent")
+        fresh.replace(path)
+
+
+def begin(run: str, order: bytes) -> Passport:
+    """Make ready for a run, and show the passport of this machine."""
+    from distributed import get_worker
+
+    dask_worker = get_worker()
+    wanted: Order = pickle.loads(order)
+    folder = _folder(dask_worker, run)
+    folder.mkdir(parents=True, exist_ok=True)
+    setup = freight.settled(wanted.setup, folder, _variables(folder))
+    _hosts[run] = host = Host(folder, setup, wanted.timeout, wanted.memory_bytes)
+    anchor = dask_worker.get_current_task()
+    threading.Thread(target=_hold, args=(run, host, dask_worker, anchor), daemon=True).start()
+    try:
+        shown: Passport = host.engine(0).ask(passport.inspect, setup, wanted.metrics)
+    except Exception as error:  # of Pebble, or of a package that is missing: whatever it is, this worker is no use
+        return Passport({}, {}, (f"a worker process did not start there: {type(error).__name__}: {error}",))
+    return shown
+
+
+def work(run: str, number: int, tasks: bytes) -> Reply | None:
+    """Compute tasks; None where this run is not known here, as after a restart."""
+    host = _hosts.get(run)
+    if host is None:
+        return None
+    return host.work(number, [freight.settled_task(task, host.folder) for task in pickle.loads(tasks)])
+
+
+def deafen() -> None:
+    """Ignore Ctrl-C, which a terminal sends to every process of the group: the coordinator decides."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+async def dask_setup(worker: Worker) -> None:
+    """Called by Dask in the workers of a cluster of our own, which preload this module."""
+    deafen()
+
+
+def _hold(run: str, host: Host, dask_worker: Worker, anchor: Any) -> None:
+    """Wait until the coordinator lets go of the anchor, or is gone; then close the host."""
+    while anchor in dask_worker.state.tasks:
+        time.sleep(ANCHOR_S)
+    _hosts.pop(run, None)
+    host.close()
+
+
+def _folder(dask_worker: Worker, run: str) -> Path:
+    return Path(dask_worker.local_directory) / f"mdnbench-{run}"
+
+
+def _variables(folder: Path) -> dict[str, str]:
+    """The environment of the worker processes: plugins are those that were sent, and so are the files of metrics."""
+    own = os.environ.get("MDNBENCH_DATA_PATH", "")
+    return {
+        "MDNBENCH_PLUGINS": str(folder / freight.FOLDER_PLUGINS),
+        "MDNBENCH_DATA_PATH": os.pathsep.join(filter(None, [str(folder / freight.DATA), own])),
+        "MDNBENCH_OFFLINE": "1",
+    }

@@ -1,0 +1,81 @@
+"""Passports: what a machine computes with. A worker is let in where its own says the same as the coordinator's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mdnbench import environment, planning, registry
+from mdnbench.digests import of_parts
+from mdnbench.engine.tasks import Setup
+from mdnbench.errors import MdnbenchError
+
+if TYPE_CHECKING:
+    from mdnbench.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Passport:
+    """What results depend on, by name, what is known of the machine, and what it lacks.
+
+    `versions` are those of mdnbench's own source, of packages, and of the plugins' specs, as their revisions.
+    """
+
+    versions: Mapping[str, str]
+    environment: Mapping[str, Any]
+    lacks: tuple[str, ...] = ()
+
+    def differences(self, there: Passport) -> tuple[str, ...]:
+        """Why a worker with that passport cannot be used here; empty where it can."""
+        unlike = [
+            f"{name} is {there.versions.get(name, 'missing')} there and {version} here"
+            for name, version in self.versions.items()
+            if there.versions.get(name) != version
+        ]
+        return (*there.lacks, *unlike)
+
+
+def issue(known: Registry, setup: Setup, metrics: Sequence[str]) -> Passport:
+    """The passport of this machine for a run; a plugin that is missing or broken raises."""
+    return Passport(dict(_versions(known, setup, metrics)), environment.facts(setup.device))
+
+
+def inspect(setup: Setup, metrics: Sequence[str]) -> Passport:
+    """The passport of a worker's machine, and what it lacks for the run. Called in a worker process."""
+    try:
+        known = registry.load(setup.plugins)
+        passport = issue(known, setup, metrics)
+        planning.device(setup.device)
+    except MdnbenchError as error:
+        return Passport({}, {}, (str(error),))
+    reasons = [_unprepared(known, name) for name in metrics]
+    return Passport(passport.versions, passport.environment, tuple(filter(None, reasons)))
+
+
+def _unprepared(known: Registry, metric: str) -> str:
+    spec = known.metric(metric)
+    return (spec.prepare(False) or "") if spec.prepare else ""
+
+
+def _versions(known: Registry, setup: Setup, metrics: Sequence[str]) -> Iterator[tuple[str, str]]:
+    yield "mdnbench", f"{planning.version_of('mdnbench')} (source {source()})"
+    methods = {job.method.name: known.denoisers[job.method.name] for job in setup.jobs}
+    noises = {job.noise.name: known.noises[job.noise.name] for job in setup.jobs}
+    measures = {name: known.metric(name) for name in metrics}
+    specs: list[Any] = [*methods.values(), *measures.values()]
+    for package in dict.fromkeys(["numpy", "torch", *(package for spec in specs for package in spec.packages)]):
+        yield package, planning.version_of(package)
+    for kind, shelf in (("method", methods), ("noise", noises), ("metric", measures)):
+        yield from ((f"the revision of {kind} {name}", spec.revision) for name, spec in shelf.items())
+
+
+@cache
+def source() -> str:
+    """A short digest of mdnbench's own code: its version alone does not tell two checkouts apart."""
+    root = Path(__file__).parents[2]
+    files = sorted(root.rglob("*.py"))
+    content = [[path.relative_to(root).as_posix(), path.read_text(encoding="utf-8")] for path in files]
+    return of_parts("source", content)[:12]

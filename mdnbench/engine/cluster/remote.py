@@ -1,0 +1,187 @@
+"""Slots on other machines: the line to a Dask worker, and the slots that it hosts."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import pickle
+import queue
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from mdnbench.engine.cluster import host
+from mdnbench.engine.cluster.freight import Freight, Piece
+from mdnbench.engine.cluster.host import Order, Reply
+from mdnbench.engine.cluster.passport import Passport
+from mdnbench.engine.tasks import Task
+from mdnbench.records import Outcome
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+SENDING_AT_ONCE = 4  # lines; it bounds what the coordinator and the scheduler hold of what travels
+
+_sending = threading.Semaphore(SENDING_AT_ONCE)
+_numbers = count()
+
+
+class Lost(Exception):
+    """The worker is gone, or does not do what it is told."""
+
+
+class Line:
+    """The line to one Dask worker: calls that run there and nowhere else, and what was sent there already."""
+
+    def __init__(self, client: Client, run: str, address: str, threads: int) -> None:
+        self.address = address
+        self.threads = threads
+        self.lost = False
+        self.why = ""
+        self.machine = ""
+        self.environment: Mapping[str, Any] = {}
+        self._client = client
+        self._run = run
+        self._sent: set[str] = set()
+        self._calls: set[Any] = set()
+        self._anchor: Any = None
+        self._changing, self._sending = threading.Lock(), threading.Lock()
+
+    def begin(self, order: Order, pieces: Iterable[Piece]) -> Passport:
+        """Send what is needed to begin, open the host there, and return the passport that it shows."""
+        self.send(pieces)
+        self._anchor = self._submit(host.begin, pickle.dumps(order))
+        shown: Passport = self._result(self._anchor)
+        self.environment = shown.environment
+        self.machine = shown.environment.get("machine_id", "")
+        return shown
+
+    def work(self, number: int, tasks: Sequence[Task]) -> Reply:
+        """What came of tasks in a slot there."""
+        reply: Reply | None = self._result(self._submit(host.work, number, pickle.dumps(list(tasks))))
+        if reply is None:
+            raise Lost(f"{self.address} was started anew")
+        return reply
+
+    def send(self, pieces: Iterable[Piece]) -> None:
+        """Send the pieces that this worker has not got yet."""
+        with self._sending:
+            for piece in pieces:
+                if piece.name not in self._sent:
+                    self._send(piece)
+                    self._sent.add(piece.name)
+
+    def cut(self, why: str = "") -> None:
+        """Give the worker up: whoever waits for it is told, and it closes its host if it is still there."""
+        with self._changing:
+            self.lost, self.why = True, self.why or why
+            for call in self._calls:
+                with contextlib.suppress(Exception):  # the client may be gone as well
+                    call.cancel()
+            self._anchor = None
+
+    def _send(self, piece: Piece) -> None:
+        """Beside the tasks, so that a worker that is busy computing takes it in as well."""
+        whole, start = hashlib.sha256(), 0
+        with _sending:
+            for part in piece.parts():
+                self._receive(piece.name, start, part, "")
+                whole.update(part)
+                start += len(part)
+            self._receive(piece.name, start, b"", whole.hexdigest())
+
+    def _receive(self, *arguments: Any) -> None:
+        if self.lost:
+            raise Lost(self.address)
+        try:
+            answers = self._client.run(host.receive, self._run, *arguments, workers=[self.address])
+        except Exception as error:  # whatever Dask's lines can raise, and a full disk there
+            raise Lost(f"{self.address}: {type(error).__name__}: {error}") from error
+        if self.address not in answers:
+            raise Lost(self.address)
+
+    def _submit(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        with self._changing:
+            if self.lost:
+                raise Lost(self.address)
+            key = f"mdnbench-{function.__name__}-{self._run}-{next(_numbers)}"
+            call = self._client.submit(
+                function, self._run, *arguments, key=key, workers=[self.address], allow_other_workers=False, pure=False
+            )
+            self._calls.add(call)
+            return call
+
+    def _result(self, call: Any) -> Any:
+        try:
+            return call.result()
+        except Exception as error:  # the worker died, or could not even begin: both are told by any kind of error
+            raise Lost(f"{self.address}: {type(error).__name__}: {error}") from error
+        except CancelledError as error:
+            raise Lost(self.address) from error
+        finally:
+            with self._changing:
+                self._calls.discard(call)
+
+
+class RemoteSlot:
+    """One slot of a host: it takes tasks as a slot of this machine does, and brings their outcomes home."""
+
+    def __init__(self, line: Line, number: int, freight: Freight) -> None:
+        self.job = -1
+        self.held: dict[Future[Any], Task] = {}
+        self.peak_bytes = 0
+        self.ahead = 2 if line.threads == 1 else 1  # of several threads there, a second parcel would take another's
+        self.line = line
+        self._number = number
+        self._freight = freight
+        self._parcels: queue.SimpleQueue[list[tuple[Task, Future[Any]]] | None] = queue.SimpleQueue()
+        for _ in range(self.ahead):
+            threading.Thread(target=self._serve, daemon=True).start()
+
+    @property
+    def gone(self) -> bool:
+        """Whether the Dask worker is lost."""
+        return self.line.lost
+
+    def submit(self, tasks: Sequence[Task], done: Callable[[Future[Any]], None]) -> None:
+        """Send tasks as one parcel; `done` is called, in another thread, as each of them has ended somehow."""
+        parcel: list[tuple[Task, Future[Any]]] = [(task, Future()) for task in tasks]
+        for task, future in parcel:
+            self.job = task.job
+            self.held[future] = task
+            future.add_done_callback(done)
+        self._parcels.put(parcel)
+
+    def collect(self, future: Future[Any]) -> tuple[Task, Outcome | None]:
+        """The task of a future that has ended and what came of it, or None where it must be handed out again."""
+        task = self.held.pop(future)
+        outcome: Outcome | None = future.result()
+        return task, dataclasses.replace(outcome, machine=self.line.machine) if outcome else None
+
+    def watch(self) -> None:
+        """Nothing: the host there watches its worker processes."""
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """End the threads of this slot; its host closes when the engine lets go of the cluster."""
+        for _ in range(self.ahead):
+            self._parcels.put(None)
+
+    def _serve(self) -> None:
+        while (parcel := self._parcels.get()) is not None:
+            outcomes: Sequence[Outcome | None] = [None] * len(parcel)
+            try:
+                tasks = [task for task, _ in parcel]
+                self.line.send(self._freight.of(tasks))
+                reply = self.line.work(self._number, tasks)
+                outcomes, self.peak_bytes = reply.outcomes, max(self.peak_bytes, reply.peak_bytes)
+            except Lost as error:
+                self.line.cut(str(error))
+            except Exception as error:  # an image or a file that cannot be read here: the run cannot go on
+                for _, future in parcel:
+                    future.set_exception(error)
+                continue
+            for (_, future), outcome in zip(parcel, outcomes, strict=True):
+                future.set_result(outcome)

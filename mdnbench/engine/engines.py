@@ -1,0 +1,36 @@
+"""The choice of an engine: where the cells of a plan run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from mdnbench import environment
+from mdnbench.engine.loop import Engine
+from mdnbench.engine.tasks import Setup
+from mdnbench.planning import Plan
+
+
+def make(plan: Plan, setup: Setup, metrics: Sequence[str], note: Callable[[str], None]) -> Engine:
+    """The engine that a plan asks for; `metrics` are those that can be computed, `note` tells the person something."""
+    return {"local": _local, "dask": _dask}[plan.request.engine](plan, setup, tuple(metrics), note)
+
+
+def _local(plan: Plan, setup: Setup, metrics: tuple[str, ...], note: Callable[[str], None]) -> Engine:
+    from mdnbench.engine.local import LocalEngine
+
+    request = plan.request
+    return LocalEngine(setup, request.jobs or environment.cores(), request.timeout, _memory_bytes(plan))
+
+
+def _dask(plan: Plan, setup: Setup, metrics: tuple[str, ...], note: Callable[[str], None]) -> Engine:
+    from mdnbench.engine.cluster import DaskEngine, Freight, Order, passport
+
+    request = plan.request
+    freight = Freight(plan, setup, metrics)
+    order = Order(freight.setup, metrics, request.timeout, _memory_bytes(plan))
+    jobs = request.jobs if request.scheduler else request.jobs or environment.cores()
+    return DaskEngine(order, freight, passport.issue(plan.registry, setup, metrics), request.scheduler, jobs, note)
+
+
+def _memory_bytes(plan: Plan) -> int:
+    return int(plan.request.memory * 2**30)

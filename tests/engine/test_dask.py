@@ -1,0 +1,131 @@
+"""The engine `dask`: real schedulers and workers that share no folder, and the same digits as the local engine's."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import PIL.Image
+import psutil
+import pytest
+
+from mdnbench import api, registry
+from mdnbench.errors import BadOption
+from mdnbench.request import Request
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+
+# Everything that the worker process opens is written down in its own folder, and it waits there for a file.
+PLUGIN = """
+import os, sys, time
+from pathlib import Path
+
+opened = set()
+sys.addaudithook(lambda event, arguments: opened.add(str(arguments[0])) if event == "open" else None)
+
+def denoise(noisy, noise):
+    Path("opened.log").write_text("\\n".join([str(os.getpid()), __file__, *opened]))
+    while not Path("go").exists():
+        time.sleep(0.02)
+    return (noisy * 0.9 + 0.05).clone()
+
+@mdnbench.hookimpl
+def mdnbench_denoisers():
+    build = lambda options, device, weights: denoise
+    return [mdnbench.DenoiserSpec(name, "1", name, build) for name in ("seen", "seen-too")]
+"""
+DIGITS = ("image", "noise", "seed", "method", "status", "psnr", "ssim", "lpips", "noisy_digest", "output_digest")
+
+
+@pytest.fixture
+def tiles(workspace: Path) -> Path:
+    """A folder of four small images."""
+    sk12 = registry.load().datasets["sk12"]
+    (workspace / "tiles").mkdir()
+    for name in ("01", "04", "06", "08"):
+        cut = sk12.load(name)[:64, :48]
+        PIL.Image.fromarray((cut * 255).round().astype("uint8")).save(workspace / "tiles" / f"{name}.png")
+    return workspace / "tiles"
+
+
+def command(*flags: object, **keys: object) -> list[str]:
+    """A run of these keys, by the command line."""
+    said = [f"--{key.replace('_', '-')}={value}" for key, value in keys.items()]
+    return [sys.executable, "-m", "mdnbench", "run", *said, *map(str, flags), "--no-timing", "--json"]
+
+
+def digits(printed: str) -> list[tuple[Any, ...]]:
+    """All that must be equal to the last digit, and the keys of the outputs."""
+    return sorted(tuple(str(cell.get(name)) for name in (*DIGITS, "output")) for cell in json.loads(printed)["cells"])
+
+
+def wait(until: Callable[[], Any], seconds: float = 90) -> None:
+    """Wait for something to be true; the test fails where it does not come."""
+    start = time.monotonic()
+    while not until():
+        assert time.monotonic() - start < seconds, "what was waited for did not come"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def background() -> Iterator[Callable[[list[str]], subprocess.Popen[str]]]:
+    """Start a command and come back at once; what is left of it ends with the test."""
+    begun: list[subprocess.Popen[str]] = []
+
+    def start(arguments: list[str]) -> subprocess.Popen[str]:
+        begun.append(subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        return begun[-1]
+
+    yield start
+    for process in begun:
+        process.kill()
+        process.communicate()
+
+
+def test_workers_that_share_no_folder_and_one_of_them_killed(
+    dask_cluster: Any, background: Any, tiles: Path, plugin: Callable[..., Path], workspace: Path
+) -> None:
+    """Images, weights and a plugin travel; one of two workers dies in mid-run; all digits are the local engine's."""
+    keys: dict[str, object] = {
+        "methods": "seen,seen-too,dncnn", "sigma": "25,50", "dataset": tiles, "metrics": "psnr,ssim", "seeds": 2,
+        "plugin": plugin(PLUGIN), "keep_images": "all",
+    }  # fmt: skip
+    folders = [dask_cluster.folder / name for name in ("one", "two")]
+    first, _ = (dask_cluster.worker(folder.name) for folder in folders)
+    run = background(command(**keys, engine="dask", scheduler=dask_cluster.address))
+    wait(lambda: all(len(opened(folder)) > 2 for folder in folders))  # both have a cell in hand, which waits
+    first.send_signal(signal.SIGKILL)
+    (folders[1] / "go").touch()
+    out, err = run.communicate(timeout=120)
+    assert run.returncode == 0, err
+    assert "is gone; what it had goes to another one" in err
+    wait(lambda: not psutil.pid_exists(int(opened(folders[0])[0])), 20)
+    for folder in folders:
+        _, own, *paths = opened(folder)
+        assert Path(own).is_relative_to(folder / "scratch")
+        assert not [path for path in paths if path.startswith(str(workspace))]
+    local = workspace / "local"
+    local.mkdir()
+    (local / "go").touch()
+    done = subprocess.run(command(**keys, jobs=1), cwd=local, capture_output=True, text=True, check=True)
+    assert digits(out) == digits(done.stdout)
+    assert len(digits(out)) == 48
+    assert images(workspace) == images(local)
+
+
+def opened(folder: Path) -> list[str]:
+    """What the worker process of a Dask worker noted: its number, the plugin's file, and all files it opened."""
+    log = folder / "opened.log"
+    return log.read_text().splitlines() if log.exists() else []
+
+
+def images(folder: Path) -> set[str]:
+    """The kept outputs of a workspace, by their content."""
+    return {path.name for path in (folder / ".mdnbench" / "images").rglob("*.npy")}
