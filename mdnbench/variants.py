@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mdnbench.errors import BadOption
-from mdnbench.names import Named, Option, Value
+from mdnbench.names import Named, Option, Value, resolve
 
 if TYPE_CHECKING:
     from mdnbench.specs import DenoiserSpec
@@ -90,11 +90,11 @@ def packages(spec: DenoiserSpec, named: Named) -> tuple[str, ...]:
     return spec.packages if variant.plain else tuple(dict.fromkeys([*spec.packages, *variant.packages]))
 
 
-def without(spec: DenoiserSpec, named: Named) -> dict[str, Value]:
-    """What is written in a method's name, less its variant: `weights` and options of its own, defaults left out."""
-    defaults = {option.name: option.fallback() for option in options_of(spec)}
+def whole(spec: DenoiserSpec, named: Named) -> Named:
+    """The method as its author computes it: without its variant, with its own options and `weights`."""
     offered = {option.name for option in _offered(spec)}
-    return {k: value for k, value in named.options if k not in offered and value != defaults[k]}
+    given = {name: value for name, value in named.options if name not in offered}
+    return resolve("method", spec.name, given, options_of(spec))
 
 
 def settle(spec: DenoiserSpec, given: Mapping[str, str]) -> dict[str, str]:

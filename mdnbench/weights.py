@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import digests, paths, tomlfile
+from mdnbench import digests, paths, tomlfile, variants
 from mdnbench.errors import BadOption, UnknownName, WeightsError
-from mdnbench.names import Named
+from mdnbench.names import Named, show
 
 if TYPE_CHECKING:
     import torch
@@ -252,38 +252,69 @@ def _content(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def resolve(spec: DenoiserSpec, method: Named, noise: Named, *, fallback: bool = True) -> Resolved | None:
-    """The weights that a method uses for a noise; None where it must be trained first.
+def resolve(spec: DenoiserSpec, method: Named, noise: Named | None, *, fallback: bool = True) -> Resolved | None:
+    """The weights that a method uses for a noise; None where it must be trained, or pruned and fine-tuned, first.
 
     In order: those named by the method's option `weights`, a shipped set that covers the noise (the narrowest cover
     wins), one trained earlier on this machine. With `fallback`, shipped or trained weights for another noise are better
     than none, the widest cover first, and the note says so. Imported weights are used by their name alone, since
-    nothing tells what they were trained for.
+    nothing tells what they were trained for. Without a noise, the widest cover is taken.
+
+    A method that keeps a share of its channels uses what was pruned to it from the weights that the whole one uses.
     """
+    found, keep = _whole(spec, method, noise, fallback), variants.of(spec, method).keep
+    return found if found is None or found.weights.card.keep == keep else _pruned(spec, found, keep)
+
+
+def parent(spec: DenoiserSpec, method: Named, noise: Named | None) -> Weights | None:
+    """The weights that a method with fewer channels is pruned from: those that the whole one uses."""
+    found = _whole(spec, method, noise, fallback=True)
+    return found.weights if found else None
+
+
+def _whole(spec: DenoiserSpec, method: Named, noise: Named | None, fallback: bool) -> Resolved | None:
+    """The weights of the whole network; pruned ones only where they are named."""
     assert spec.trainable is not None
     wanted = method.values().get("weights", AUTO)
     if wanted != AUTO:
-        return Resolved(_matching(find(spec, str(wanted)), method))
+        return Resolved(_matching(spec, find(spec, str(wanted)), method))
     groups = [shipped(spec.trainable), [each for each in trained(spec.name) if not each.card.source]]
-    for group in groups:
-        fitting = [item for item in group if _fits(item.card, method)]
-        covering = [(cover.width(), item) for item in fitting for cover in item.card.noise if cover.holds(noise)]
+    groups = [[each for each in group if each.card.keep == 1 and _fits(each.card, method)] for group in groups]
+    for group in groups if noise else ():
+        covering = [(cover.width(), item) for item in group for cover in item.card.noise if cover.holds(noise)]  # type: ignore[arg-type]
         if covering:
             return Resolved(min(covering, key=lambda pair: (pair[0], len(pair[1].card.noise), pair[1].name))[1])
-    if fallback:
-        for group in groups:
-            if fitting := [item for item in group if _fits(item.card, method)]:
-                widest = max(fitting, key=lambda item: (_width(item.card), item.name))
-                learnt = "; ".join(map(str, widest.card.noise)) or "a noise that its card does not name"
-                return Resolved(widest, f"trained for {learnt}, not for {noise}")
+    for group in groups if fallback else ():
+        if group:
+            widest = max(group, key=lambda item: (_width(item.card), item.name))
+            learnt = "; ".join(map(str, widest.card.noise)) or "a noise that its card does not name"
+            return Resolved(widest, f"trained for {learnt}, not for {noise}" if noise else "")
     return None
+
+
+def _pruned(spec: DenoiserSpec, found: Resolved, keep: float) -> Resolved | None:
+    """What was pruned from these weights to that share of their channels, fine-tuned the longest."""
+    assert spec.trainable is not None
+    sha256 = found.weights.sha256
+    made = [
+        each
+        for each in (*shipped(spec.trainable), *trained(spec.name))
+        if each.card.keep == keep and each.card.pruned_from == sha256
+    ]
+    best = max(made, key=lambda each: (each.card.minutes, each.card.steps, each.name), default=None)
+    return Resolved(best, found.note) if best else None
 
 
 def _in(folder: Path) -> list[Weights]:
     return [read(path) for path in sorted(folder.glob("*.toml"))]
 
 
-def _matching(weights: Weights, method: Named) -> Weights:
+def _matching(spec: DenoiserSpec, weights: Weights, method: Named) -> Weights:
+    if weights.card.keep not in (1, variants.of(spec, method).keep):
+        raise WeightsError(
+            f"the weights {weights.name} are pruned; write {method.name}[weights={weights.name},"
+            f"keep={show(weights.card.keep)}] for them, or name the weights that they were pruned from."
+        )
     if not _fits(weights.card, method, only_given=True):
         made = ", ".join(f"{key}={value}" for key, value in weights.card.options.items())
         raise WeightsError(f"the weights {weights.name} are of another network ({made}) than {method} asks for.")

@@ -31,7 +31,7 @@ def train_missing(plan: Plan, listener: Listener, stop: Callable[[], bool] = lam
 
 def _train(plan: Plan, work: Work, minutes: float, listener: Listener, stop: Callable[[], bool]) -> str:
     """Train one method; the reason where that cannot be done, which is no reason to give up the others."""
-    order = session.Order(work.named, minutes=minutes, device=plan.device)
+    order = session.Order(work.named, minutes=minutes, device=plan.device, noise=work.noise.named)
     try:
         session.run(order, plan.registry, listener, stop)
     except (UsageError, WeightsError) as error:

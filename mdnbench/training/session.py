@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import data, planning
+from mdnbench import data, planning, variants, weights
 from mdnbench.errors import DataMissing, UnknownName
 from mdnbench.listener import Listener
 from mdnbench.names import Named
 from mdnbench.registry import Registry
 from mdnbench.specs import DatasetSpec, DenoiserSpec
+from mdnbench.training import pruning
 from mdnbench.training import recipe as recipes
+from mdnbench.training.pruning import Task
 from mdnbench.weights import Weights, check_name
 
 if TYPE_CHECKING:
@@ -23,7 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A training as it was ordered: a method, a recipe by name or path, a budget, and keys of the recipe to change."""
+    """A training as it was ordered: a method, a recipe by name or path, a budget, and keys of the recipe to change.
+
+    `noise` chooses the weights that a method with fewer channels is pruned from; without it, those of widest cover are.
+    """
 
     method: Named
     recipe: str = "best"
@@ -35,11 +41,25 @@ class Order:
     threads: int | None = None
     resume: bool = True
     name: str | None = None
+    noise: Named | None = None
 
 
-def recipe_of(order: Order, spec: DenoiserSpec) -> Recipe:
-    """The recipe that an order means, with its changes and its budget."""
-    found = recipes.named(recipes.trainable_of(spec).recipes, order.recipe)
+def task_of(order: Order, registry: Registry, listener: Listener, stop: Callable[[], bool]) -> Task:
+    """What the loop is given for an order; where there is nothing to prune yet, that is trained first."""
+    spec = registry.denoisers[order.method.name]
+    if variants.of(spec, order.method).keep == 1:
+        found = recipes.named(recipes.trainable_of(spec).recipes, order.recipe)
+        return Task(spec, order.method, _changed(order, found))
+    pruning.refuse_recipe(order.recipe)
+    parent = weights.parent(spec, order.method, order.noise)
+    if parent is None:
+        whole = dataclasses.replace(order, method=variants.whole(spec, order.method), name=None)
+        parent = run(whole, registry, listener, stop)
+    return pruning.task(spec, order.method, parent, lambda found: _changed(order, found))
+
+
+def _changed(order: Order, found: Recipe) -> Recipe:
+    """A recipe with an order's changes and budget."""
     changed = recipes.override(found, dict(order.changes)) if order.changes else found
     return changed.within(minutes=order.minutes, steps=order.steps, epochs=order.epochs)
 
@@ -52,8 +72,8 @@ def run(order: Order, registry: Registry, listener: Listener, stop: Callable[[],
     device = planning.device(order.device)
     if order.name is not None:
         check_name(order.name)
-    spec = registry.denoisers[order.method.name]
-    recipe = recipe_of(order, spec)
+    task = task_of(order, registry, listener, stop)
+    recipe = task.recipe
     if recipe.data not in registry.datasets:
         raise UnknownName("training data set", recipe.data, registry.datasets)
     material = registry.datasets[recipe.data]
@@ -64,8 +84,9 @@ def run(order: Order, registry: Registry, listener: Listener, stop: Callable[[],
     phase = f"training {order.method.text}"
     listener.begin(phase, 100)
     weights = loop.train(
-        spec, order.method, recipe, data=material, noises=registry.noises, exclude=exclude, device=device,
-        threads=order.threads, resume=order.resume, name=order.name, report=lambda each: _tell(listener, phase, each),
+        task.spec, task.method, recipe, data=material, noises=registry.noises, exclude=exclude, device=device,
+        threads=order.threads, resume=order.resume, facts=task.facts, half=task.half,
+        name=order.name, report=lambda each: _tell(listener, phase, each),
         stop=stop,
     )  # fmt: skip
     listener.end(phase)

@@ -1,0 +1,109 @@
+"""Pruning: the channels that weigh least are taken out of a trained network, and what is left is fine-tuned."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mdnbench import tomlfile, variants
+from mdnbench.deploy import networks
+from mdnbench.errors import UsageError
+from mdnbench.names import Named, show
+from mdnbench.training import recipe as recipes
+from mdnbench.training.recipe import Recipe, trainable_of
+from mdnbench.wrappers.onnx_session import INSTALL
+
+if TYPE_CHECKING:
+    import torch
+
+    from mdnbench.specs import DenoiserSpec
+    from mdnbench.weights import Weights
+
+SHARE_OF_RATE = 0.25  # a network that has learnt already takes smaller steps
+MINUTES = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What the loop is given: a spec whose network is to be trained, its method, a recipe, and facts for the card."""
+
+    spec: DenoiserSpec
+    method: Named
+    recipe: Recipe
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    half: bool = False
+
+
+def task(spec: DenoiserSpec, named: Named, parent: Weights, changed: Callable[[Recipe], Recipe]) -> Task:
+    """The fine-tuning of pruned weights: what the loop follows is the recipe that the parent was trained by.
+
+    `changed` makes the changes that a person ordered. What the parent was told of the noise, its child is told. Nothing
+    is hidden any more from a network that was trained with masks.
+    """
+    keep = variants.of(spec, named).keep
+    options = variants.own(spec, named)
+    method = Named(f"{spec.name}-keep-{show(keep)}-{parent.sha256[:8]}", tuple(options.items()), spec.name)
+    trainable = dataclasses.replace(trainable_of(spec), network=lambda **_: prune(spec, parent, keep), export=None)
+    whole = sum(tensor.numel() for tensor in networks.filled(spec, parent).state_dict().values())
+    return Task(
+        dataclasses.replace(spec, trainable=trainable), method, changed(_recipe(spec, parent)),
+        {"keep": keep, "pruned_from": parent.sha256, "notes": f"pruned from {parent.name} and fine-tuned"},
+        half=parent.card.bytes < 3 * whole,
+    )  # fmt: skip
+
+
+def _recipe(spec: DenoiserSpec, parent: Weights) -> Recipe:
+    if parent.card.recipe:
+        found = tomlfile.build(Recipe, parent.card.recipe, f"the recipe of the weights {parent.name}")
+    else:
+        found = recipes.named(trainable_of(spec).recipes, "best")
+    lr = found.optimiser.lr * SHARE_OF_RATE
+    gentle = {"mask": None, "blind": parent.card.blind, "optimiser": {"lr": lr}, "budget": {"minutes": MINUTES}}
+    return recipes.override(found, gentle)
+
+
+def prune(spec: DenoiserSpec, parent: Weights, keep: float) -> torch.nn.Module:
+    """The parent's network with that share of every layer's channels, rounded down; those of least magnitude are gone.
+
+    Layers that are added to each other lose the same channels; the image's own are never touched. UsageError where
+    torch-pruning is not installed.
+    """
+    pruning = _package()
+    module = networks.filled(spec, parent)
+    example = networks.example(parent, 64, 64)
+    pruning.pruner.BasePruner(
+        module, example, importance=pruning.importance.GroupMagnitudeImportance(p=2), pruning_ratio=1 - keep,
+        ignored_layers=_last_layers(pruning, module, example),
+    ).step()  # fmt: skip
+    return module
+
+
+def _last_layers(pruning: Any, module: torch.nn.Module, example: Any) -> list[torch.nn.Module]:
+    """The layers whose channels are the image's: they reach the output without passing through another one."""
+    graph = pruning.DependencyGraph().build_dependency(module, example_inputs=example)
+    found = []
+    for layer in [each for each in graph.module2node if list(each.parameters(recurse=False))]:
+        cut = graph.get_pruner_of_module(layer).prune_out_channels
+        group = [part.dep.target.type for part in graph.get_pruning_group(layer, cut, idxs=[0])]
+        if pruning.ops.OPTYPE.OUTPUT in group:
+            found.append(layer)
+    return found
+
+
+def _package() -> Any:
+    try:
+        import torch_pruning
+    except ImportError as error:
+        raise UsageError(f"torch-pruning cannot be imported ({error}); install it with: {INSTALL}.") from error
+    return torch_pruning
+
+
+def refuse_recipe(name: str) -> None:
+    """A pruned network is fine-tuned by its parent's recipe: UsageError where another one was asked for."""
+    if name != "best":
+        raise UsageError(
+            f"pruned weights are fine-tuned by the recipe that they were trained by, not by {name!r}; change keys of it "
+            "with --set, as --set optimiser.lr=1e-4."
+        )
