@@ -126,7 +126,8 @@ def _described(kind: str, shelf: Shelf[Any], name: str) -> dict[str, Any]:
     if kind == "methods" and spec.trainable:
         found["recipes"] = sorted(path.stem for path in spec.trainable.recipes.glob("*.toml"))
     found["from"] = entry.door.address
-    options = variants.options_of(spec) if kind == "methods" else getattr(spec, "parameters", getattr(spec, "options", ()))
+    other = getattr(spec, "parameters", getattr(spec, "options", ()))
+    options = variants.options_of(spec) if kind == "methods" else other
     found["options"] = [_option(option) for option in options]
     return found
 

@@ -104,6 +104,6 @@ def refuse_recipe(name: str) -> None:
     """A pruned network is fine-tuned by its parent's recipe: UsageError where another one was asked for."""
     if name != "best":
         raise UsageError(
-            f"pruned weights are fine-tuned by the recipe that they were trained by, not by {name!r}; change keys of it "
-            "with --set, as --set optimiser.lr=1e-4."
+            f"pruned weights are fine-tuned by the recipe that they were trained by, not by {name!r}; change keys of "
+            "it with --set, as --set optimiser.lr=1e-4."
         )

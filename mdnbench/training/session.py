@@ -12,7 +12,7 @@ from mdnbench.errors import DataMissing, UnknownName
 from mdnbench.listener import Listener
 from mdnbench.names import Named
 from mdnbench.registry import Registry
-from mdnbench.specs import DatasetSpec, DenoiserSpec
+from mdnbench.specs import DatasetSpec
 from mdnbench.training import pruning
 from mdnbench.training import recipe as recipes
 from mdnbench.training.pruning import Task
