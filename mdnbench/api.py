@@ -126,12 +126,13 @@ def train(method: str, *, plugins: Files = (), listener: Listener | None = None,
     """Train a learned method, or continue its training, and return its weights.
 
     `order` takes recipe, minutes, steps or epochs, changes (keys of the recipe), device, threads, resume and name.
-    Interrupted after Ctrl-C, with a checkpoint saved.
+    Interrupted after Ctrl-C, with a checkpoint saved. Processes that torchrun started train together; `listener` hears
+    of it in the first.
     """
     from mdnbench.stopping import on_interrupt
-    from mdnbench.training import session
+    from mdnbench.training import ranks, session
 
-    known, heard = registry.load(plugins), listener or notebook.listener()
+    known, heard = registry.load(plugins), (listener or notebook.listener()) if ranks.first() else Listener()
     stopping = "Stopping: a checkpoint is saved after this step. Ctrl-C again stops at once."
     with on_interrupt(lambda: heard.note(stopping)) as stop:
         return session.run(session.Order(known.method(method), **order), known, heard, lambda: stop.requested)

@@ -43,6 +43,7 @@ NOT_RUN = {
     "mdnbench plugin new": "tests/test_scaffold.py writes, installs and tests what is written",
     "mdnbench plugin check my_filter.py": "the same",
     "python -m pip install -e": "the same",
+    "torchrun --standalone": "no GPU is at hand; tests/training/test_ranks.py does it in two processes on the CPU",
     "python -m pytest -n 0 tests/benchmarks": ".ci/full runs the benchmarks",
 }
 PLACES = {"RUN-A": "told", "RUN-B": "estimated", "RUN": "set12-gaussian-50", "PATH": "base", "FOLDER": "photographs",

@@ -13,6 +13,12 @@ def main() -> None:
         from mdnbench.cli.app import app
 
         app(prog_name="mdnbench")
+    except Interrupted as error:
+        from mdnbench.training import ranks
+
+        if ranks.first():  # of processes that train together, all are stopped and one says so
+            _complain(str(error))
+        sys.exit(error.exit_code)
     except MdnbenchError as error:
         _complain(str(error))
         sys.exit(error.exit_code)

@@ -38,13 +38,15 @@ def train(
     """
     from mdnbench import api
     from mdnbench.cli import progress
+    from mdnbench.training import ranks
 
     with progress.listener() as listener:
         made = api.train(
             method, plugins=plugin or (), listener=listener, recipe=recipe, minutes=minutes, steps=steps, epochs=epochs,
             changes=_changes(set_ or []), device=device, threads=threads, resume=not from_scratch, name=name,
         )  # fmt: skip
-    typer.echo(f"{made.path}\n{made.card.steps} steps in {made.card.minutes:.1f} minutes, {_psnr(made.card)}")
+    if ranks.first():
+        typer.echo(f"{made.path}\n{made.card.steps} steps in {made.card.minutes:.1f} minutes, {_psnr(made.card)}")
 
 
 @weights.command("list")

@@ -1,4 +1,4 @@
-"""One process at a time trains into a folder."""
+"""One process at a time trains into a folder, or the processes that torchrun started together."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mdnbench.errors import UsageError
+from mdnbench.training import ranks
 
 
 @contextlib.contextmanager
@@ -14,8 +15,11 @@ def held(folder: Path) -> Iterator[None]:
     """Hold a training folder; UsageError where another process does.
 
     The operating system holds the lock for the process: it ends with its holder, however that ends, and a lock file
-    that was left behind stops nobody.
+    that was left behind stops nobody. Of processes that train together the first holds it.
     """
+    if not ranks.first():
+        yield
+        return
     from filelock import FileLock, Timeout
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ import torch
 from mdnbench import digests, paths, variants
 from mdnbench import weights as store
 from mdnbench.errors import Interrupted
-from mdnbench.training import checkpoint, lock, log, optimisers
+from mdnbench.training import checkpoint, lock, log, optimisers, ranks
 from mdnbench.training.material import Material, gather
 from mdnbench.training.meter import Meter
 from mdnbench.training.recipe import Moment, plain, trainable_of
@@ -55,24 +55,30 @@ def train(
     `method` carries the network's options, `exclude` the ids of images to leave out (those that overlap test data), and
     `facts` what else the card is to say.
     A training that was stopped goes on from its checkpoint unless `resume` is False. `report` is told how it stands.
-    `stop` is asked before every step; once it says so, a checkpoint is saved and Interrupted raised.
+    `stop` is asked before every step; once it says so, a checkpoint is saved and Interrupted raised. Processes that are
+    `ranks.joined` train together: the first one decides and writes, and all return what it wrote.
     """
+    ranks.check(recipe.batch)
     trainable = trainable_of(spec)
     folder = folder_of(spec, method, recipe)
     torch.set_num_threads(threads or torch.get_num_threads())
     material = gather(recipe, data, noises, exclude, bool(method.values().get("colour")), device)
 
     with lock.held(folder):
-        checkpoint.tidy(folder)
+        if ranks.first():
+            checkpoint.tidy(folder)
         torch.manual_seed(recipe.seed)
-        network = trainable.network(blind=recipe.blind, **variants.own(spec, method))
+        network = ranks.prepared(trainable.network(blind=recipe.blind, **variants.own(spec, method)))
         state = State(network, recipe, len(material.images), device, material.crops.digest)
         state.resume(folder) if resume else state.discard(folder)
+        ranks.check_step(state.clock.step)
         follow(trainable, state, material, folder, report, stop)
+        if not ranks.first():
+            return ranks.told(None)
         log.draw(folder / "log.csv", folder / "curve.png")
         tensors = trainable.export(network) if trainable.export else network.state_dict()
         card = dataclasses.replace(_card(spec, method, data, state, material), **(facts or {}))
-        return store.save(paths.home() / "weights" / spec.name, name or folder.name, tensors, card, half)
+        return ranks.told(store.save(paths.home() / "weights" / spec.name, name or folder.name, tensors, card, half))
 
 
 def follow(
@@ -89,22 +95,24 @@ def follow(
     """
     network, recipe, clock, optimiser = state.network, state.recipe, state.clock, state.optimiser
     context = autocast(state)
-    record = log.CsvLog(folder / "log.csv", clock.step)
+    record = log.CsvLog(folder / "log.csv", clock.step) if ranks.first() else None
     meter = Meter(recipe.batch * recipe.crop**2, clock, state.device)
     saved_at = time.perf_counter()
     clock.start()
 
-    while (progress := clock.progress()) < 1 and not stop():
+    while (progress := ranks.agreed(clock.progress())) < 1 and not ranks.agreed(stop()):
         moment = Moment(clock.step, progress)
+        ranks.reseed(recipe.seed, clock.step)
         lr = optimisers.rate(recipe.optimiser, recipe.schedule, clock.step, progress)
         for group in optimiser.param_groups:
             group["lr"] = lr
 
         with meter.outside():
-            clean, noisy, std = material.draw(state.generator)
+            clean, noisy, std = map(ranks.share, material.draw(state.generator))
         with context:
             loss = trainable.loss(network, clean, noisy, std, state.rng, moment, recipe)
         loss.backward()  # type: ignore[no-untyped-call]
+        loss = ranks.averaged(loss.detach(), network)
         if recipe.optimiser.clip:
             torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.optimiser.clip)
         optimiser.step()
@@ -114,9 +122,9 @@ def follow(
 
         clock.step += 1
         state.masked_steps += recipe.mask is not None and recipe.mask.ratio(moment) >= 0.2
-        meter.add(loss.detach())
+        meter.add(loss)
 
-        validate = clock.step % recipe.validation.every == 0
+        validate = ranks.first() and clock.step % recipe.validation.every == 0
         if validate:
             with state.average.in_place():
                 state.psnr = material.validator.psnr(network, recipe.blind, context)
@@ -140,8 +148,9 @@ def follow(
         _tell(meter.read(lr, state.psnr), record, report)
 
 
-def _tell(standing: log.Progress, record: log.CsvLog, report: Callable[[log.Progress], None] | None) -> None:
-    record.add(standing)
+def _tell(standing: log.Progress, record: log.CsvLog | None, report: Callable[[log.Progress], None] | None) -> None:
+    if record:
+        record.add(standing)
     if report:
         report(standing)
 
@@ -173,7 +182,7 @@ def _card(spec: DenoiserSpec, method: Named, data: DatasetSpec, state: State, ma
         data={file.name: file.sha256 for file in data.files},
         left_out=material.left_out,
         packages={package: metadata.version(package) for package in ("torch", "numpy", "mdnbench")},
-        device=state.device,
+        device=state.device if ranks.count() == 1 else f"{ranks.count()} × {state.device}",
         minutes=round(state.clock.elapsed() / 60, 2),
         steps=state.clock.step,
         validation_psnr=state.psnr,

@@ -13,7 +13,7 @@ from mdnbench.listener import Listener
 from mdnbench.names import Named
 from mdnbench.registry import Registry
 from mdnbench.specs import DatasetSpec
-from mdnbench.training import pruning
+from mdnbench.training import pruning, ranks
 from mdnbench.training import recipe as recipes
 from mdnbench.training.pruning import Task
 from mdnbench.weights import Weights, check_name
@@ -77,20 +77,25 @@ def run(order: Order, registry: Registry, listener: Listener, stop: Callable[[],
     if recipe.data not in registry.datasets:
         raise UnknownName("training data set", recipe.data, registry.datasets)
     material = registry.datasets[recipe.data]
-    data.fetch(material)
-    exclude = leaking(material, registry, listener)
-    from mdnbench.training import loop  # torch comes with it
+    with ranks.joined(device):
+        exclude = ranks.told(_ready_to_train(material, registry, listener) if ranks.first() else None)
+        from mdnbench.training import loop  # torch comes with it
 
-    phase = f"training {order.method.text}"
-    listener.begin(phase, 100)
-    weights = loop.train(
-        task.spec, task.method, recipe, data=material, noises=registry.noises, exclude=exclude, device=device,
-        threads=order.threads, resume=order.resume, facts=task.facts, half=task.half,
-        name=order.name, report=lambda each: _tell(listener, phase, each),
-        stop=stop,
-    )  # fmt: skip
-    listener.end(phase)
+        phase = f"training {order.method.text}"
+        listener.begin(phase, 100)
+        weights = loop.train(
+            task.spec, task.method, recipe, data=material, noises=registry.noises, exclude=exclude, device=device,
+            threads=order.threads, resume=order.resume, facts=task.facts, half=task.half, name=order.name, stop=stop,
+            report=lambda each: _tell(listener, phase, each),
+        )  # fmt: skip
+        listener.end(phase)
     return weights
+
+
+def _ready_to_train(material: DatasetSpec, registry: Registry, listener: Listener) -> frozenset[str]:
+    """Fetch the training data, and find out what to leave out of it."""
+    data.fetch(material)
+    return leaking(material, registry, listener)
 
 
 def leaking(material: DatasetSpec, registry: Registry, listener: Listener) -> frozenset[str]:

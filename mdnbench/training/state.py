@@ -9,8 +9,7 @@ from typing import Any
 import torch
 
 from mdnbench.errors import UsageError, WeightsError
-from mdnbench.rng import TorchRng
-from mdnbench.training import checkpoint, optimisers
+from mdnbench.training import checkpoint, optimisers, ranks
 from mdnbench.training.average import Average
 from mdnbench.training.meter import Clock
 from mdnbench.training.recipe import Recipe
@@ -35,13 +34,15 @@ class State:
         self.average = Average(network, recipe.ema)
         self.optimiser = optimisers.make(network, recipe.optimiser)
         self.generator = torch.Generator(device).manual_seed(recipe.seed)
-        self.rng = TorchRng(self.generator)
+        self.rng = ranks.SharedRng(self.generator)
         self.clock = Clock(recipe, images)
         self.psnr: float | None = None
         self.masked_steps = 0  # in which at least 20 % of the pixels were hidden
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint, atomically."""
+        """Write a checkpoint, atomically; of processes that train together the first does."""
+        if not ranks.first():
+            return
         state = {
             "network": self.network.state_dict(),
             "average": self.average.values,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional as F
 
+from mdnbench.training import ranks
+
 if TYPE_CHECKING:
     from mdnbench.rng import TorchRng
     from mdnbench.training.recipe import Mask, Moment, Recipe
@@ -59,6 +61,6 @@ def parted(error: torch.Tensor, mask: torch.Tensor | None, settings: Mask | None
     if mask is None or settings is None:
         return error.mean()
     channels, tiny = error.shape[1], 1e-8
-    hidden = (error * mask).sum() / (mask.sum() * channels + tiny)
-    kept = (error * (1 - mask)).sum() / ((1 - mask).sum() * channels + tiny)
+    hidden = (error * mask).sum() / (ranks.mean(mask.sum()) * channels + tiny)
+    kept = (error * (1 - mask)).sum() / (ranks.mean((1 - mask).sum()) * channels + tiny)
     return settings.kept * kept + settings.hidden * hidden

@@ -23,7 +23,7 @@ PLUGIN = '''
 
     import skimage
 
-    from mdnbench import DatasetSpec, DenoiserSpec, Trainable, Unavailable, hookimpl, weights
+    from mdnbench import DatasetSpec, DenoiserSpec, Option, Trainable, Unavailable, hookimpl, weights
     from mdnbench.data import images
 
     HERE = Path(__file__).parent
@@ -38,7 +38,7 @@ PLUGIN = '''
         picture = images.to_gray(images.read_image(Path(skimage.__file__).parent / "data" / file))
         return picture[top : top + size, left : left + size]
 
-    def network(*, blind):
+    def network(*, blind, dropout=0.0):
         """Both a dropout and a batch normalisation: what resuming exactly must not forget."""
         from torch import nn
 
@@ -46,7 +46,7 @@ PLUGIN = '''
             def __init__(self):
                 super().__init__()
                 self.layers = nn.Sequential(
-                    nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(0.1),
+                    nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(dropout),
                     nn.Conv2d(16, 1, 3, padding=1),
                 )
 
@@ -74,7 +74,8 @@ PLUGIN = '''
     @hookimpl
     def mdnbench_denoisers():
         trainable = Trainable(network, loss, HERE / "recipes", HERE / "shipped")
-        return [DenoiserSpec("tiny", "1", "a tiny network", build, wants="nothing", channels=(1,), trainable=trainable)]
+        dropout = Option("dropout", float, 0.1, "the share of features that is dropped", minimum=0.0, maximum=0.9)
+        return [DenoiserSpec("tiny", "1", "a tiny network", build, (dropout,), channels=(1,), trainable=trainable)]
 '''
 
 RECIPE = """
