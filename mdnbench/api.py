@@ -79,6 +79,7 @@ def run(
     with on_interrupt(lambda: listener.note(stopping)) as stop:
         if any(work.training for work in planned.works):
             planned = _train_missing(planned, listener, lambda: stop.requested)
+        _prepare_models(planned, listener)
         coordinator = Coordinator(planned, store, unavailable, listener)
         tally = coordinator.compute(stop)
         found = Results(store, planned.name, folder)
@@ -115,6 +116,7 @@ def time(
     planned, folder = _with_folder(planned, base, "timings")
     store = open_store(base / "results.sqlite")
     with on_interrupt(lambda: heard.note("Stopping: after this call. Ctrl-C again stops at once.")) as stop:
+        _prepare_models(planned, heard)
         found = session.times(planned, under, store, folder, heard, lambda: stop.requested)
     if stop.requested:
         raise Interrupted("stopped; nothing was kept of this timing.")
@@ -371,6 +373,12 @@ def _train_missing(planned: Plan, listener: Listener, stop: Callable[[], bool]) 
     from mdnbench.training import phase
 
     return phase.train_missing(planned, listener, stop)
+
+
+def _prepare_models(planned: Plan, listener: Listener) -> None:
+    from mdnbench.deploy import phase
+
+    phase.prepare(planned, listener)
 
 
 def _with_folder(planned: Plan, base: Path, kind: str = "runs") -> tuple[Plan, Path]:

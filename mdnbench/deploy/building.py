@@ -122,11 +122,11 @@ def compiled(module: torch.nn.Module, device: str) -> Any:
     torch._inductor.config.compile_threads = 1  # a cell has one process
     torch._dynamo.config.recompile_limit = torch._dynamo.config.accumulated_recompile_limit = MOST_SIZES
     torch._dynamo.config.fail_on_recompile_limit_hit = True  # it would go on uncompiled, without a word
-    fast: Any = torch.compile(module, dynamic=False)
+    module.compile(dynamic=False)
 
     def call(*arguments: Any) -> Any:
         # a number of threads is written into what is compiled for it
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(paths.home() / "deploy" / f"compiled-{torch.get_num_threads()}")
-        return fast(*arguments)
+        return module(*arguments)
 
     return call

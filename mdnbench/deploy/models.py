@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mdnbench import digests, paths, planning, variants
-from mdnbench.deploy import export, quantise
 
 if TYPE_CHECKING:
     from mdnbench.registry import Registry
@@ -52,6 +51,8 @@ def obtain(known: Registry, spec: DenoiserSpec, weights: Weights, precision: str
 
 
 def _make(known: Registry, spec: DenoiserSpec, weights: Weights, whole: Path | None, path: Path) -> None:
+    from mdnbench.deploy import export, quantise  # torch comes with them
+
     fresh = path.with_suffix(f".{os.getpid()}.part")
     try:
         if whole is None:

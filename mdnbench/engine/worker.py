@@ -19,6 +19,7 @@ from mdnbench.engine import family, threads
 from mdnbench.engine.pulse import Pulse
 from mdnbench.engine.tasks import Setup, Task
 from mdnbench.records import Outcome
+from mdnbench.variants import Variant
 
 if TYPE_CHECKING:
     from mdnbench.records import Case, NoiseInfo
@@ -207,13 +208,20 @@ def _model_of(job: int) -> int:
     return _setup.model(job)
 
 
+def variant_of(job: int) -> Variant:
+    """How a job's method is deployed."""
+    assert _setup is not None
+    method = _setup.jobs[job].method
+    return variants.of(_registry().denoisers[method.name], method)
+
+
 @lru_cache(maxsize=4)
 def _model(index: int) -> tuple[Denoise, str]:
     assert _setup is not None
     job = _setup.jobs[index]
     spec = _registry().denoisers[job.method.name]
     clean_slate(0)
-    if not variants.of(spec, job.method).plain:
+    if not variant_of(index).plain:
         from mdnbench.deploy import building
 
         return building.build(_registry(), spec, job.method, _setup.device, job.weights), spec.wants

@@ -105,8 +105,8 @@ def _warm_up(each: Process, timed: Timed, clock: Clock) -> None:
     """Warm up; a long call is a round where it is the only one, or where the sizes before have warmed the method up."""
     if each.problem or timed.loaded is None:
         return
-    if timed.loaded.first_call_s > (ONE_ROUND_S if timed is each.timed[0] else probe.LONGEST_WARMUP_S):
-        timed.seconds.append(timed.loaded.first_call_s)
+    if timed.loaded.call_s > (ONE_ROUND_S if timed is each.timed[0] else probe.LONGEST_WARMUP_S):
+        timed.seconds.append(timed.loaded.call_s)
     elif MARGIN * timed.expected_s < clock.left(clock.end):
         clock.tell(timed, "warm-up")
         each.warm(timed, clock.end)
@@ -132,7 +132,7 @@ def rounds(processes: Sequence[Process], order: random.Random, most: int, clock:
 
 
 def _fits(each: Process, timed: Timed, most: int, clock: Clock) -> bool:
-    once = timed.loaded is not None and timed.loaded.first_call_s > ONE_ROUND_S
+    once = timed.loaded is not None and timed.loaded.call_s > ONE_ROUND_S
     ready = not each.problem and len(timed.seconds) < (1 if once else most)
     return ready and MARGIN * timed.expected_s < clock.left(clock.end)
 
@@ -144,7 +144,7 @@ def _close(each: Process, found: selftests.Examined | None) -> None:
     """
     for timed in each.timed:
         if timed.loaded:
-            timed.seconds = timed.seconds or [timed.loaded.first_call_s]
+            timed.seconds = timed.seconds or [timed.loaded.call_s]
             work = (found and found.multiply_adds) or each.multiply_adds
             timed.loaded = replace(timed.loaded, multiply_adds=work)
         else:

@@ -36,11 +36,13 @@ class First:
     """The first call on an image of a size, and the most memory that was held until it was over.
 
     `memory_bytes` is the process's beyond what it held before loading, `device_bytes` what torch held on the GPU.
+    `again_s` is the second call's time, of a method that compiles itself in the first; None of others.
     """
 
     seconds: float
     memory_bytes: int
     device_bytes: int | None
+    again_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,15 @@ class Bench:
         with safe_open(weights.path, "pt") as file:
             return int(sum(prod(file.get_slice(key).get_shape()) for key in file.keys()))  # noqa: SIM118 (not a dict)
 
+    def file_bytes(self) -> int | None:
+        """The size of the file that the method computes from, its weights or an ONNX file; None without one."""
+        from mdnbench.deploy import models
+
+        weights, variant = self._setup.jobs[self._job].weights, worker.variant_of(self._job)
+        if weights is None:
+            return None
+        return (models.path_of(weights, variant.precision) if variant.onnx else weights.path).stat().st_size
+
     def first(self, side: int, noisy: Image, info: NoiseInfo) -> First:
         """Take an image (H, W) or (H, W, 3) to be timed on, and call the method on it."""
         from mdnbench.cells.adapters import to_tensor
@@ -111,7 +122,9 @@ class Bench:
         memory.begin_peak(self._setup.device)
         call, _ = self._timed(tensor, shown.told)
         peak = max(0, memory.peak_bytes() - self._base)
-        return First(call.seconds, peak, memory.device_peak_bytes(self._setup.device))
+        device = memory.device_peak_bytes(self._setup.device)
+        again = self.call(side, 1)[0].seconds if worker.variant_of(self._job).compile else None
+        return First(call.seconds, peak, device, again)
 
     def warm(self, side: int, before_s: float, within_s: float) -> tuple[int, bool]:
         """Call until two calls in a row take equally long, or time is up: how many calls, and whether they agreed.

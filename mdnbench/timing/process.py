@@ -27,6 +27,8 @@ class Loaded:
     """What loading a method and its first call on an image of a size took, and how large its weights are.
 
     `memory_bytes` are the process's own beyond its idle base, `device_bytes` a GPU's; `multiply_adds` are per pixel.
+    `file_bytes` is the size of the file that the method computes from. `again_s` is the second call's time where the
+    first had to compile.
     """
 
     load_s: float
@@ -35,6 +37,13 @@ class Loaded:
     parameters: int | None
     device_bytes: int | None = None
     multiply_adds: float | None = None
+    file_bytes: int | None = None
+    again_s: float | None = None
+
+    @property
+    def call_s(self) -> float:
+        """The seconds of a first call that did not have to compile."""
+        return self.first_call_s if self.again_s is None else self.again_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +87,7 @@ class Timed:
     @property
     def expected_s(self) -> float:
         """The seconds that the next call is likely to take."""
-        return min(self.seconds) if self.seconds else self.loaded.first_call_s if self.loaded else 0.0
+        return min(self.seconds) if self.seconds else self.loaded.call_s if self.loaded else 0.0
 
 
 @dataclass(frozen=True)
@@ -114,6 +123,7 @@ class Process:
     timed: list[Timed] = field(default_factory=list)
     load_s: float = 0.0
     parameters: int | None = None
+    file_bytes: int | None = None
     multiply_adds: float | None = None
     problem: str = ""
 
@@ -132,13 +142,15 @@ class Process:
         if seconds is not None:
             self.load_s = seconds
             self.parameters = self._told("parameters", until=until)
+            self.file_bytes = self._told("file_bytes", until=until)
 
     def first(self, timed: Timed, noisy: Image, info: NoiseInfo, until: float) -> None:
         """The first call on the image of a size."""
         found: First | None = self.ask("first", timed.side, noisy, info, until=until)
         if found:
             timed.loaded = Loaded(
-                self.load_s, found.seconds, found.memory_bytes, self.parameters, found.device_bytes
+                self.load_s, found.seconds, found.memory_bytes, self.parameters, found.device_bytes,
+                file_bytes=self.file_bytes, again_s=found.again_s,
             )  # fmt: skip
 
     def warm(self, timed: Timed, until: float) -> None:

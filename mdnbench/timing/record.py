@@ -78,6 +78,7 @@ def _extra(timed: Timed, seconds: float) -> dict[str, Any]:
         "peak_device_bytes": loaded.device_bytes,
         "device_s": median(timed.device_seconds) if timed.device_seconds else None,
         "parameters": loaded.parameters,
+        "file_bytes": loaded.file_bytes,
         "multiply_adds_per_pixel": loaded.multiply_adds,
         "megapixels_per_s": megapixels / seconds,
         "ms_per_megapixel": 1000 * seconds / megapixels,

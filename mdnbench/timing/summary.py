@@ -8,6 +8,7 @@ from typing import Any
 from mdnbench.names import counted
 
 TITLES = ("Method", "ms", "IQR", "Rounds", "MP/s", "Load s", "First s", "MiB", "Weights", "kMAC")
+FILE_TITLES = ("File MB",)
 GPU_TITLES = ("GPU ms", "GPU MiB")
 NOISY = 0.10
 
@@ -30,16 +31,16 @@ def groups(record: Mapping[str, Any]) -> list[str]:
 
 
 def titles(record: Mapping[str, Any]) -> tuple[str, ...]:
-    """The columns' titles: on a GPU there are two more."""
-    return (*TITLES, *GPU_TITLES) if _on_gpu(record) else TITLES
+    """The columns' titles: one more where networks come in several forms, and two more on a GPU."""
+    return (*TITLES, *(FILE_TITLES if _in_forms(record) else ()), *(GPU_TITLES if _on_gpu(record) else ()))
 
 
 def cells(record: Mapping[str, Any], group: str = "") -> list[list[str]]:
     """One row of texts per method, fastest first; of several groups the one that is asked for, or the first."""
     group = group or next(iter(groups(record)), "")
     chosen = [each for each in record["benchmarks"] if each["group"] == group]
-    gpu = _on_gpu(record)
-    return [_row(each, gpu) for each in sorted(chosen, key=lambda each: float(each["stats"]["median"]))]
+    gpu, forms = _on_gpu(record), _in_forms(record)
+    return [_row(each, forms, gpu) for each in sorted(chosen, key=lambda each: float(each["stats"]["median"]))]
 
 
 def notes(record: Mapping[str, Any]) -> list[str]:
@@ -107,7 +108,12 @@ def _on_gpu(record: Mapping[str, Any]) -> bool:
     return any(each["extra_info"].get("device_s") is not None for each in record["benchmarks"])
 
 
-def _row(each: Mapping[str, Any], gpu: bool) -> list[str]:
+def _in_forms(record: Mapping[str, Any]) -> bool:
+    """Whether any method that has a file was given options, as for its deployment."""
+    return any(each["extra_info"].get("file_bytes") and "[" in each["name"] for each in record["benchmarks"])
+
+
+def _row(each: Mapping[str, Any], forms: bool, gpu: bool) -> list[str]:
     stats, extra = each["stats"], each["extra_info"]
     parameters, work = extra["parameters"], extra.get("multiply_adds_per_pixel")
     row = [
@@ -122,6 +128,9 @@ def _row(each: Mapping[str, Any], gpu: bool) -> list[str]:
         "–" if parameters is None else f"{parameters / 1e6:.2f} M",
         "–" if work is None else three_figures(work / 1000),
     ]
+    if forms:
+        size = extra.get("file_bytes")
+        row.append("–" if size is None else three_figures(size / 1e6))
     if gpu:
         seconds, held = extra.get("device_s"), extra.get("peak_device_bytes")
         row += ["–" if seconds is None else milliseconds(seconds), "–" if held is None else f"{held / 2**20:.0f}"]
