@@ -39,7 +39,18 @@ LAYERS: dict[str, str] = {
 OPEN_TO_PLUGINS = {"mdnbench.published", "mdnbench.statistics", "mdnbench.timing.quality", "mdnbench.timing.summary",
                    "mdnbench.training.ranks", "mdnbench.training.recipe"}  # fmt: skip
 LOWER = ("planning", "looking up", "contract with plugins", "ground")
-HEAVY = ("torch", "torchvision", "pandas", "bm3d", "lpips", "skimage", "scipy", "matplotlib", "PIL.Image")
+HEAVY = (
+    "torch",
+    "torchvision",
+    "pandas",
+    "bm3d",
+    "lpips",
+    "skimage",
+    "scipy",
+    "matplotlib",
+    "PIL.Image",
+    "distributed",
+)
 
 
 @cache
@@ -183,7 +194,8 @@ def test_a_cached_run_and_a_plan_import_nothing_heavy(finished: Any, tmp_path: P
         "--images", "01,02", "--metrics", "psnr,ssim", "--out", "done",
     ]  # fmt: skip
     heavy = set(HEAVY) - {"PIL.Image"}  # sk12 is read from its files
-    for command in (["run", *same, "--no-timing"], ["plan", *same], ["report", "done", "--to", "md,csv,json"]):
+    run = ["run", *same, "--no-timing"]
+    for command in (run, [*run, "--engine", "dask"], ["plan", *same], ["report", "done", "--to", "md,csv,json"]):
         found = imported("-m", "mdnbench", *command, cwd=folder)
         assert "mdnbench.planning" in found or command[0] == "report"
         assert not found & heavy, found & heavy

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,8 +17,10 @@ import PIL.Image
 import psutil
 import pytest
 
+import mdnbench
 from mdnbench import api, registry
-from mdnbench.errors import BadOption
+from mdnbench.engine.cluster import connecting
+from mdnbench.errors import BadOption, UsageError
 from mdnbench.request import Request
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
@@ -118,6 +121,59 @@ def test_workers_that_share_no_folder_and_one_of_them_killed(
     assert digits(out) == digits(done.stdout)
     assert len(digits(out)) == 48
     assert images(workspace) == images(local)
+
+
+def test_workers_are_free_again_when_the_run_was_killed(
+    dask_cluster: Any, background: Any, tiles: Path, plugin: Callable[..., Path]
+) -> None:
+    """Whatever way a coordinator ends, its worker processes end and what it sent is removed; the Dask worker stays."""
+    worker, folder = dask_cluster.worker("one"), dask_cluster.folder / "one"
+    keys = {"methods": "seen", "sigma": 50, "dataset": tiles, "metrics": "psnr", "plugin": plugin(PLUGIN)}
+    run = background(command(**keys, engine="dask", scheduler=dask_cluster.address))
+    wait(lambda: len(opened(folder)) > 2)
+    slot = int(opened(folder)[0])
+    assert list((folder / "scratch").rglob("own.py"))
+    run.send_signal(signal.SIGKILL)
+    wait(lambda: not psutil.pid_exists(slot) and not list((folder / "scratch").rglob("own.py")), 30)
+    assert worker.poll() is None
+
+
+def test_a_worker_that_computes_otherwise_is_refused(
+    dask_cluster: Any, tiles: Path, workspace: Path, cli: Callable[..., Any]
+) -> None:
+    """Another numpy, or a line more in mdnbench's own source, and nothing is computed there: exit code 2 says why."""
+    other = workspace / "other"
+    shutil.copytree(Path(mdnbench.__file__).parent, other / "mdnbench", ignore=shutil.ignore_patterns("__pycache__"))
+    with (other / "mdnbench" / "rng.py").open("a") as file:
+        file.write("# another line\n")
+    (other / "numpy-1.0.dist-info").mkdir()
+    (other / "numpy-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 1.0\n")
+    dask_cluster.worker("one", PYTHONPATH=str(other))
+    done = cli("run", "--methods", "noisy", "--sigma", 50, "--dataset", tiles, "--metrics", "psnr", "--no-timing",
+               "--engine", "dask", "--scheduler", dask_cluster.address)  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    (said,) = (line for line in done.stderr.splitlines() if line.startswith("mdnbench:"))
+    assert "no worker of the Dask cluster can be used" in said
+    assert re.search(r"mdnbench is 0\.1\.0 \(source \w{12}\) there and 0\.1\.0 \(source \w{12}\) here", said)
+    assert re.search(r"numpy is 1\.0 there and 2\.\S+ here", said)
+
+
+def test_what_cannot_be_is_refused_before_anything_is_computed(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An address that is none, one without its engine, one where nobody answers, and Dask that is not installed."""
+    for keys in ({"scheduler": "tcp://here:8786"}, {"scheduler": "here", "engine": "dask"}):
+        with pytest.raises(
+            BadOption, match="the address of a Dask scheduler, as tcp://HOST:8786, beside --engine dask"
+        ):
+            Request(**keys)
+    asked: dict[str, Any] = {"methods": "noisy", "sigma": 50, "dataset": "sk12", "images": "01", "metrics": "psnr"}
+    monkeypatch.setattr(connecting, "CONNECT_S", 1.0)
+    with pytest.raises(UsageError, match=r"no Dask scheduler can be reached at 'tcp://127\.0\.0\.1:9'"):
+        api.run(**asked, engine="dask", scheduler="tcp://127.0.0.1:9", timing=False)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(BadOption, match=r"pip install 'mdnbench\[dask\]'"):
+        api.run(**asked, engine="dask", timing=False)
 
 
 def opened(folder: Path) -> list[str]:

@@ -6,22 +6,27 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = """
 import mdnbench
 
 print("once")
 found = mdnbench.run(
     methods=["noisy", "median"], noise="gaussian:50", dataset="sk12", images=["01"], metrics=["psnr"], timing=False,
-    jobs=2,
+    jobs=2, engine="local",
 )
 print(found.counts["ok"])
 """
 
 
-def test_a_script_without_a_guard_runs_once(workspace: Path) -> None:
+@pytest.mark.parametrize("engine", ["local", "dask"])
+def test_a_script_without_a_guard_runs_once(workspace: Path, engine: str) -> None:
     """A plain script, with no `if __name__ == "__main__"`, runs its matrix; no worker runs the script again."""
+    if engine == "dask":
+        pytest.importorskip("distributed", reason="Dask is not installed")
     path = workspace / "plain.py"
-    path.write_text(SCRIPT, encoding="utf-8")
+    path.write_text(SCRIPT.replace("local", engine), encoding="utf-8")
     done = subprocess.run(
         [sys.executable, str(path)], cwd=workspace, capture_output=True, text=True, check=False, timeout=300
     )

@@ -43,6 +43,7 @@ def begin(workspace: Path) -> Iterator[Begin]:
         process = subprocess.Popen(
             [sys.executable, "-m", "mdnbench", *map(str, arguments)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | variables,
+            start_new_session=True,
         )  # fmt: skip
         begun.append(process)
         return process

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -13,14 +14,15 @@ import pytest
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for other processes")
 @pytest.mark.parametrize("times", [1, 2])
-def test_fault_28_ctrl_c_while_a_plugin_hangs(hangs: Path, begin: Any, outside: Any, times: int) -> None:
+@pytest.mark.parametrize("engine", ["local", pytest.param("dask", marks=pytest.mark.full)])
+def test_fault_28_ctrl_c_while_a_plugin_hangs(hangs: Path, begin: Any, outside: Any, engine: str, times: int) -> None:
     """130 both times, the finished cell kept, the store sound, and nothing of the worker left."""
     run = begin("run", "--plugin", hangs, "--methods", "hangs", "--sigma", 50, "--dataset", "sk12",
                 "--images", "01,08", "--metrics", "psnr", "--no-timing", "--jobs", 1,
-                "--timeout", 6 if times == 1 else 600)  # fmt: skip
+                "--engine", engine, "--timeout", 6 if times == 1 else 600)  # fmt: skip
     outside.wait(lambda: Path("worker.pid").exists() and Path("worker.pid").read_text() and outside.count())
     for _ in range(times):
-        run.send_signal(signal.SIGINT)
+        os.killpg(run.pid, signal.SIGINT)  # as a terminal does: to all of its processes
         time.sleep(0.3)
     out, err = run.communicate(timeout=120)
     assert (run.returncode, out) == (130, ""), err

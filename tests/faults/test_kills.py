@@ -38,6 +38,20 @@ def mdnbench_denoisers():
 """
 
 
+KILLER = """
+import os, signal
+
+def denoise(noisy, noise):
+    if noisy.shape[-1] == 256:
+        os.kill(os.getppid(), signal.SIGKILL)
+    return noisy.clone()
+
+@mdnbench.hookimpl
+def mdnbench_denoisers():
+    return [mdnbench.DenoiserSpec("killer", "1", "killer", lambda options, device, weights: denoise)]
+"""
+
+
 def digits(records: Any) -> list[tuple[Any, ...]]:
     """All that must be equal to the last digit."""
     return sorted(tuple(record[name] for name in DIGITS) for record in records)
@@ -104,3 +118,19 @@ def test_fault_04_a_worker_dies_with_a_cell_in_hand(hangs: Path, begin: Any, out
     assert {cell["status"] for cell in cells.values()} == {"ok"}
     assert not outside.alive(Path("child.pid"))
     assert not [each for each in psutil.process_iter() if each.pid == worker]
+
+
+def test_fault_04_a_cell_that_loses_three_dask_workers(plugin: Plugin, begin: Any) -> None:
+    """A method that kills the Dask worker around it: retried twice, then `crashed`; all other cells are ok."""
+    pytest.importorskip("distributed", reason="Dask is not installed")
+    run = begin("run", "--plugin", plugin(KILLER), "--methods", "killer,noisy", "--sigma", 50, "--dataset", "sk12",
+                "--images", "01,08", "--metrics", "psnr", "--no-timing", "--jobs", 1, "--engine", "dask",
+                "--json")  # fmt: skip
+    out, err = run.communicate(timeout=180)
+    assert run.returncode == 4, err
+    cells = {(cell["method"], cell["image"]): cell for cell in json.loads(out)["cells"]}
+    bad = cells.pop(("killer", "01"))
+    assert bad["status"] == "crashed"
+    assert bad["reason"] == "its Dask worker was lost, and so were the two that had it next."
+    assert {cell["status"] for cell in cells.values()} == {"ok"}
+    assert err.count("is gone; what it had goes to another one") == 3

@@ -15,7 +15,7 @@ from mdnbench.errors import BadOption, UsageError
 if TYPE_CHECKING:
     from distributed import Client
 
-CONNECT_S = 30.0
+CONNECT_S = 10.0
 
 
 def require() -> None:

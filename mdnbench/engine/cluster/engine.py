@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import uuid
@@ -22,6 +23,7 @@ from mdnbench.stopping import Stop
 if TYPE_CHECKING:
     from distributed import Client
 
+END_S = 10.0
 MUSTER_S = 1.0
 PATIENCE_S = 5.0
 
@@ -74,8 +76,17 @@ class DaskEngine(Engine):
         super().close(at_once=at_once)
         for slot in self._ready:
             slot.stop()
+        if not at_once:
+            self._end_hosts()
         for line in self._lines.values():
             line.cut()
+
+    def _end_hosts(self) -> None:
+        """Have all hosts closed, and wait for it: one that takes too long closes by itself."""
+        until = time.monotonic() + END_S
+        for call in filter(None, [line.end() for line in self._lines.values()]):
+            with contextlib.suppress(Exception):  # gone, or too slow
+                call.result(timeout=max(0.0, until - time.monotonic()))
 
     def _room(self) -> bool:
         with self._changing:

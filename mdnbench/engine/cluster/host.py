@@ -14,6 +14,7 @@ import signal
 import threading
 import time
 from dataclasses import dataclass, field
+from multiprocessing import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,9 +114,9 @@ def begin(run: str, order: bytes) -> Passport:
     folder = _folder(dask_worker, run)
     folder.mkdir(parents=True, exist_ok=True)
     setup = freight.settled(wanted.setup, folder, _variables(folder))
-    _hosts[run] = host = Host(folder, setup, wanted.timeout, wanted.memory_bytes)
+    host = _hosts[run] = Host(folder, setup, wanted.timeout, wanted.memory_bytes)
     anchor = dask_worker.get_current_task()
-    threading.Thread(target=_hold, args=(run, host, dask_worker, anchor), daemon=True).start()
+    threading.Thread(target=_hold, args=(run, dask_worker, anchor), daemon=True).start()
     try:
         shown: Passport = host.engine(0).ask(passport.inspect, setup, wanted.metrics)
     except Exception as error:  # of Pebble, or of a package that is missing: whatever it is, this worker is no use
@@ -131,6 +132,21 @@ def work(run: str, number: int, tasks: bytes) -> Reply | None:
     return host.work(number, [freight.settled_task(task, host.folder) for task in pickle.loads(tasks)])
 
 
+def end(run: str) -> None:
+    """Close the host of a run, if it is still open."""
+    if host := _hosts.pop(run, None):
+        host.close()
+
+
+def _end_all() -> None:
+    """Close all hosts: a Dask worker that ends, and is not killed, would end its children but not what they started."""
+    for run in list(_hosts):
+        end(run)
+
+
+util.Finalize(None, _end_all, exitpriority=10)  # ahead of what multiprocessing itself does at the end
+
+
 def deafen() -> None:
     """Ignore Ctrl-C, which a terminal sends to every process of the group: the coordinator decides."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -141,12 +157,11 @@ async def dask_setup(worker: Worker) -> None:
     deafen()
 
 
-def _hold(run: str, host: Host, dask_worker: Worker, anchor: Any) -> None:
+def _hold(run: str, dask_worker: Worker, anchor: Any) -> None:
     """Wait until the coordinator lets go of the anchor, or is gone; then close the host."""
     while anchor in dask_worker.state.tasks:
         time.sleep(ANCHOR_S)
-    _hosts.pop(run, None)
-    host.close()
+    end(run)
 
 
 def _folder(dask_worker: Worker, run: str) -> Path:

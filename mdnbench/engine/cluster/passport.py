@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import environment, planning, registry
+from mdnbench import environment, planning, registry, variants
 from mdnbench.digests import of_parts
 from mdnbench.engine.tasks import Setup
 from mdnbench.errors import MdnbenchError
@@ -62,11 +62,13 @@ def _unprepared(known: Registry, metric: str) -> str:
 
 def _versions(known: Registry, setup: Setup, metrics: Sequence[str]) -> Iterator[tuple[str, str]]:
     yield "mdnbench", f"{planning.version_of('mdnbench')} (source {source()})"
+    packages = ["numpy", "torch"]
+    for job in setup.jobs:
+        packages += variants.packages(known.denoisers[job.method.name], job.method)
     methods = {job.method.name: known.denoisers[job.method.name] for job in setup.jobs}
     noises = {job.noise.name: known.noises[job.noise.name] for job in setup.jobs}
     measures = {name: known.metric(name) for name in metrics}
-    specs: list[Any] = [*methods.values(), *measures.values()]
-    for package in dict.fromkeys(["numpy", "torch", *(package for spec in specs for package in spec.packages)]):
+    for package in dict.fromkeys([*packages, *(each for spec in measures.values() for each in spec.packages)]):
         yield package, planning.version_of(package)
     for kind, shelf in (("method", methods), ("noise", noises), ("metric", measures)):
         yield from ((f"the revision of {kind} {name}", spec.revision) for name, spec in shelf.items())

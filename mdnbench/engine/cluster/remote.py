@@ -74,6 +74,12 @@ class Line:
                     self._send(piece)
                     self._sent.add(piece.name)
 
+    def end(self) -> Any:
+        """Close the host there; a call that ends when that is done, or None where the worker is gone."""
+        with contextlib.suppress(Lost):
+            return self._submit(host.end)
+        return None
+
     def cut(self, why: str = "") -> None:
         """Give the worker up: whoever waits for it is told, and it closes its host if it is still there."""
         with self._changing:
