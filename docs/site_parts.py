@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 CONTENTS: dict[str, tuple[str, ...]] = {
     "Use it": ("main-job", "names", "notebooks/first-steps", "comparing", "claims", "report", "data", "scale"),
     "Definitions": ("protocols", "noises", "metrics", "timing"),
-    "Extend it": ("plugins", "wrappers", "learned", "training", "leaks"),
+    "Extend it": ("plugins", "wrappers", "learned", "training", "deployment", "leaks"),
     "Trust it": ("checks", "reliability", "performance", "security", "experiments/*"),
     "Look it up": ("commands", "api", "reference", "design"),
 }

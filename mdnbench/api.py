@@ -19,6 +19,7 @@ from mdnbench.store import Store, open_store
 
 if TYPE_CHECKING:
     from mdnbench import conformance
+    from mdnbench.deploy.exporting import Exported
     from mdnbench.doctor import Finding
     from mdnbench.leaks import Leak
     from mdnbench.published import Claims
@@ -158,6 +159,19 @@ def export_weights(
 
     found = weights.find(registry.load(plugins).denoisers[method], name)
     return weights.export(found, folder, rename or name, half).path
+
+
+def export_model(
+    method: str, out: Path | None = None, *, to: str = "onnx", noise: str = "", plugins: Files = ()
+) -> Exported:
+    """Write a learned method to a file (default: METHOD.onnx here), for images of any size, and check it.
+
+    The weights are those that a run under `noise` would use; without it, those of the widest cover.
+    """
+    from mdnbench.deploy import exporting
+
+    known = registry.load(plugins)
+    return exporting.write(known, known.method(method), known.noise(noise) if noise else None, to, out)
 
 
 def fetch_data(name: str, *, listener: Listener | None = None) -> int:

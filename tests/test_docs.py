@@ -175,7 +175,7 @@ def written(folder: Path, text: str) -> list[Path]:
     return paths
 
 
-@pytest.mark.parametrize("name", ["plugins", "learned", "wrappers"])
+@pytest.mark.parametrize("name", ["plugins", "learned", "wrappers", "deployment"])
 def test_every_plugin_on_the_pages_loads(name: str, tmp_path: Path) -> None:
     """Each fenced plugin brings something through its file's door."""
     for path in written(tmp_path, page(name)):

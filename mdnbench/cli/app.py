@@ -13,6 +13,7 @@ from mdnbench.cli import (
     comparing,
     datasets,
     doctoring,
+    exporting,
     listing,
     plugins,
     rescoring,
@@ -59,6 +60,7 @@ app.command()(rescoring.rescore)
 app.command()(running.report)
 app.command()(timing.time)
 app.command()(training.train)
+app.command()(exporting.export)
 app.command()(doctoring.doctor)
 app.add_typer(training.weights, name="weights")
 app.add_typer(datasets.data, name="data")
