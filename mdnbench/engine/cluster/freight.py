@@ -10,17 +10,19 @@ from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdnbench import data
+from mdnbench import data, variants
 from mdnbench.engine.tasks import Job, Setup, Task
 from mdnbench.store.kept import path_of
 
 if TYPE_CHECKING:
     from mdnbench.planning import Plan
     from mdnbench.registry import Door
+    from mdnbench.weights import Weights
 
 CHUNK_BYTES = 4 << 20
 IMAGES = Path("images")
 DATA = Path("data")
+HOME = Path("home")
 FOLDER_PLUGINS = Path("plugins", "folder")
 
 
@@ -67,6 +69,19 @@ class Freight:
                 yield Piece(path_of(IMAGES, task.kept.stem).as_posix(), partial(_of_file, task.kept))
             if weights := self._here.jobs[task.job].weights:
                 yield Piece(_weights(weights.sha256).as_posix(), partial(_of_file, weights.path))
+                yield from self._made_of(task.job, weights)
+
+    def _made_of(self, job: int, weights: Weights) -> Iterator[Piece]:
+        """The ONNX file that was made of weights, and its digest, where the job's method computes from one."""
+        method = self._here.jobs[job].method
+        variant = variants.of(self._plan.registry.denoisers[method.name], method)
+        if variant.onnx:
+            from mdnbench.deploy import models
+
+            path = models.path_of(weights, variant.precision)
+            for each in (path, path.with_suffix(".sha256")):
+                if each.is_file():
+                    yield Piece((HOME / "deploy" / each.name).as_posix(), partial(_of_file, each))
 
     @cached_property
     def _doors(self) -> tuple[Door, ...]:

@@ -18,6 +18,7 @@ from multiprocessing import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mdnbench import paths
 from mdnbench.engine.cluster import freight, passport
 from mdnbench.engine.cluster.passport import Passport
 from mdnbench.engine.local import LocalEngine
@@ -169,10 +170,11 @@ def _folder(dask_worker: Worker, run: str) -> Path:
 
 
 def _variables(folder: Path) -> dict[str, str]:
-    """The environment of the worker processes: plugins are those that were sent, and so are the files of metrics."""
-    own = os.environ.get("MDNBENCH_DATA_PATH", "")
+    """The environment of the worker processes: plugins are those that were sent; data may be this machine's own."""
+    data = map(str, [folder / freight.DATA, *paths.data_folders(), paths.home()])
     return {
         "MDNBENCH_PLUGINS": str(folder / freight.FOLDER_PLUGINS),
-        "MDNBENCH_DATA_PATH": os.pathsep.join(filter(None, [str(folder / freight.DATA), own])),
+        "MDNBENCH_DATA_PATH": os.pathsep.join(data),
+        "MDNBENCH_HOME": str(folder / freight.HOME),
         "MDNBENCH_OFFLINE": "1",
     }
