@@ -132,7 +132,8 @@ class DaskCluster:
     def start(self) -> None:
         """Start the scheduler, and learn its address."""
         file = self.folder / "scheduler.json"
-        self.begin("scheduler", "scheduler", "--host", "127.0.0.1", "--port", 0, "--scheduler-file", file)
+        host = "tls://127.0.0.1" if "DASK_DISTRIBUTED__COMM__TLS__CA_FILE" in os.environ else "127.0.0.1"
+        self.begin("scheduler", "scheduler", "--host", host, "--port", 0, "--scheduler-file", file)
         until = time.monotonic() + 60
         while not self.address:
             assert time.monotonic() < until, (self.folder / "scheduler" / "log").read_text()

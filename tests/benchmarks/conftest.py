@@ -41,11 +41,11 @@ METHODS = (
 NOISES = ("gaussian:15", "gaussian:25", "gaussian:50", "poisson:60", "speckle:25")
 METRICS = ("psnr", "ssim", "lpips")  # those of a run that asks for none
 WATCHED = """
-import atexit, pathlib, runpy, sys
+import atexit, pathlib, runpy, sys, time
 
 def note():
     from mdnbench.timing import memory
-    pathlib.Path(path).write_text(str(memory.peak_bytes()))
+    pathlib.Path(path).write_text(f"{memory.peak_bytes()} {time.process_time()}")
 
 path = sys.argv.pop(1)
 atexit.register(note)
@@ -57,10 +57,14 @@ _figures: list[tuple[str, str, str]] = []
 
 @dataclass(frozen=True)
 class Ran:
-    """A command that has ended: its wall time from start to end, its peak memory (its workers' apart), its output."""
+    """A command that has ended: its wall time from start to end, its own peak memory and processor time, its output.
+
+    What its workers took is not in it.
+    """
 
     seconds: float
     peak_bytes: int
+    processor_s: float
     code: int
     out: str
 
@@ -134,7 +138,8 @@ def watched(tmp_path: Path) -> Callable[..., Ran]:
         )  # fmt: skip
         seconds = time.perf_counter() - start
         assert done.returncode in (0, 1), done.stderr
-        return Ran(seconds, int(peak.read_text()), done.returncode, done.stdout)
+        peak_bytes, processor_s = peak.read_text().split()
+        return Ran(seconds, int(peak_bytes), float(processor_s), done.returncode, done.stdout)
 
     return run
 

@@ -92,12 +92,20 @@ def background() -> Iterator[Callable[[list[str]], subprocess.Popen[str]]]:
         process.communicate()
 
 
+@pytest.mark.parametrize(
+    ("methods", "metrics", "seeds"),
+    [
+        ("dncnn", "psnr,ssim", 2),
+        pytest.param("dncnn,bm3d,masked-unet,unet[precision=int8]", "all", 6, marks=pytest.mark.full),
+    ],
+)
 def test_workers_that_share_no_folder_and_one_of_them_killed(
-    dask_cluster: Any, background: Any, tiles: Path, plugin: Callable[..., Path], workspace: Path
-) -> None:
+    dask_cluster: Any, background: Any, tiles: Path, plugin: Callable[..., Path], workspace: Path,
+    methods: str, metrics: str, seeds: int,
+) -> None:  # fmt: skip
     """Images, weights and a plugin travel; one of two workers dies in mid-run; all digits are the local engine's."""
     keys: dict[str, object] = {
-        "methods": "seen,seen-too,dncnn", "sigma": "25,50", "dataset": tiles, "metrics": "psnr,ssim", "seeds": 2,
+        "methods": f"seen,seen-too,{methods}", "sigma": "25,50", "dataset": tiles, "metrics": metrics, "seeds": seeds,
         "plugin": plugin(PLUGIN), "keep_images": "all",
     }  # fmt: skip
     folders = [dask_cluster.folder / name for name in ("one", "two")]
@@ -106,7 +114,7 @@ def test_workers_that_share_no_folder_and_one_of_them_killed(
     wait(lambda: all(len(opened(folder)) > 2 for folder in folders))  # both have a cell in hand, which waits
     first.send_signal(signal.SIGKILL)
     (folders[1] / "go").touch()
-    out, err = run.communicate(timeout=120)
+    out, err = run.communicate(timeout=400)
     assert run.returncode == 0, err
     assert "is gone; what it had goes to another one" in err
     wait(lambda: not psutil.pid_exists(int(opened(folders[0])[0])), 20)
@@ -119,8 +127,55 @@ def test_workers_that_share_no_folder_and_one_of_them_killed(
     (local / "go").touch()
     done = subprocess.run(command(**keys, jobs=1), cwd=local, capture_output=True, text=True, check=True)
     assert digits(out) == digits(done.stdout)
-    assert len(digits(out)) == 48
+    assert len(digits(out)) == 4 * 2 * seeds * (2 + len(methods.split(",")))
+    assert {cell["status"] for cell in json.loads(out)["cells"]} <= {"ok", "skipped"}
     assert images(workspace) == images(local)
+
+
+@pytest.mark.full
+def test_kept_outputs_travel_to_be_scored(dask_cluster: Any, tiles: Path) -> None:
+    """A metric more, asked of a cluster: no method runs again, and its values are those of the local engine."""
+    dask_cluster.worker("one")
+    keys: dict[str, Any] = {
+        "methods": ["median", "nlm"], "sigma": 25, "dataset": str(tiles), "timing": False, "seeds": 2,
+        "keep_images": "all",
+    }  # fmt: skip
+    both = {"metrics": ["psnr", "ssim"], "workspace_folder": Path("local")}
+    first = api.run(**keys, metrics="psnr")
+    there = api.run(**keys, metrics=["psnr", "ssim"], engine="dask", scheduler=dask_cluster.address)
+    here = api.run(**keys, **both)
+    assert there.tally is not None
+    assert (there.tally.rescored, there.tally.computed) == (16, 0)
+    assert [row["seconds"] for row in there.records()] == [row["seconds"] for row in first.records()]
+    assert [row["ssim"] for row in there.records()] == [row["ssim"] for row in here.records()]
+
+
+@pytest.fixture
+def certificates(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A certificate of our own, which Dask finds in its configuration for every part."""
+    if not (openssl := shutil.which("openssl")):
+        pytest.skip("there is no openssl")
+    made = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem"]
+    made += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(made, cwd=workspace, capture_output=True, check=True)
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TLS__CA_FILE", str(workspace / "cert.pem"))
+    for part in ("SCHEDULER", "WORKER", "CLIENT"):
+        monkeypatch.setenv(f"DASK_DISTRIBUTED__COMM__TLS__{part}__CERT", str(workspace / "cert.pem"))
+        monkeypatch.setenv(f"DASK_DISTRIBUTED__COMM__TLS__{part}__KEY", str(workspace / "key.pem"))
+
+
+@pytest.mark.full
+def test_a_cluster_behind_tls(certificates: None, dask_cluster: Any, tiles: Path, cli: Callable[..., Any]) -> None:
+    """With certificates in Dask's configuration a run goes through; without them one line says what is missing."""
+    dask_cluster.worker("one")
+    assert dask_cluster.address.startswith("tls://")
+    asked = ("run", "--methods", "noisy", "--sigma", 50, "--dataset", tiles, "--metrics", "psnr", "--no-timing",
+             "--engine", "dask", "--scheduler", dask_cluster.address)  # fmt: skip
+    done = cli(*asked)
+    assert done.returncode == 0, done.stderr
+    done = cli(*asked, "--fresh", DASK_DISTRIBUTED__COMM__TLS__CA_FILE=None)
+    assert done.returncode == 2, done.stderr
+    assert "needs certificates" in done.stderr
 
 
 def test_workers_are_free_again_when_the_run_was_killed(

@@ -20,7 +20,7 @@ print(found.counts["ok"])
 """
 
 
-@pytest.mark.parametrize("engine", ["local", "dask"])
+@pytest.mark.parametrize("engine", ["local", pytest.param("dask", marks=pytest.mark.full)])
 def test_a_script_without_a_guard_runs_once(workspace: Path, engine: str) -> None:
     """A plain script, with no `if __name__ == "__main__"`, runs its matrix; no worker runs the script again."""
     if engine == "dask":

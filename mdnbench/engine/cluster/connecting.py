@@ -37,8 +37,14 @@ def connect(scheduler: str, jobs: int) -> Iterator[Client]:
 
 @contextmanager
 def _client(address: str) -> Iterator[Client]:
-    from distributed import Client
+    from distributed import Client, Security
 
+    if address.startswith("tls:") and not Security().get_connection_args("client").get("ssl_context"):
+        raise BadOption(
+            f"{address} needs certificates, which Dask takes from its configuration: set "
+            "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and "
+            "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY."
+        )
     try:
         client = Client(address, timeout=CONNECT_S, set_as_default=False, name="mdnbench")
     except (OSError, ValueError) as error:
