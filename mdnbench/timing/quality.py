@@ -55,7 +55,7 @@ class Pareto:
 
 def of_results(found: Results, noise: str) -> Pareto | None:
     """A run's methods under a noise by the timing phase that came after it; None where nothing has both."""
-    timed, facts = found.timing, found.run.facts
+    timed = found.timing
     if timed is None:
         return None
     values = {
@@ -63,10 +63,15 @@ def of_results(found: Results, noise: str) -> Pareto | None:
         for row in found.means
         if row.noise == noise and row.ok == row.total and row.means.get(METRIC) is not None
     }
+    return _pareto(timed, values, levels(found, noise))
+
+
+def levels(found: Results, noise: str) -> list[Line]:
+    """What papers print for what a run measured under a noise, timed or not; nothing for a part of a data set."""
+    facts = found.run.facts
     spec = registry.load(found.plugins).datasets.get(facts["dataset"])
     whole = spec is not None and set(facts["images"]) == set(spec.images)
-    lines = published(facts["dataset"], noise, facts["protocol_hash"]) if whole else []
-    return _pareto(timed, values, lines)
+    return published(facts["dataset"], noise, facts["protocol_hash"]) if whole else []
 
 
 def of_record(record: Mapping[str, Any]) -> Pareto | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import planning
+from mdnbench.timing import quality
 from mdnbench_reports import boxes, heat, pareto, style
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def of_run(results: Results, scores: Scores) -> Iterator[Chart]:
             yield _named("boxes", column.metric, table.noise, title, boxes.drawing(scores, index, column, table))
         for column in with_values:
             title = f"{column.title} against time, {table.noise}"
-            drawing = pareto.drawing(column, table, clock, scores.idle)
+            published = quality.levels(results, table.noise) if column.metric == quality.METRIC else ()
+            drawing = pareto.drawing(column, table, clock, scores.idle, published)
             yield _named("pareto", column.metric, table.noise, title, drawing)
 
 

@@ -1,15 +1,17 @@
-"""Where the labels of a scatter plot go, so that they cover neither points nor each other."""
+"""Where the labels of a scatter plot go, so that they cover neither points nor lines nor each other."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from statistics import mean
 from typing import Any
 
 from mdnbench_reports import style
 
 HEIGHT = 240
+ACROSS, UP = 24.0, 18.0  # pixels between the plot's edge and the outermost points
 LETTER, LINE = 6.2, 14.0
 
 # Text marks by place; `dx` and `dy` are pixels from the point.
@@ -23,26 +25,45 @@ MARKS: Mapping[str, dict[str, Any]] = {
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
-def placed(rows: Sequence[Mapping[str, Any]], direction: str) -> dict[str, list[Mapping[str, Any]]]:
-    """The rows by the place of their label: the first of above, right, left and below that is free."""
-    spots = _spots(rows)
-    taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in spots]
-    line = _steps([spot for spot, row in zip(spots, rows, strict=True) if row["front"]])
+def placed(
+    rows: Sequence[Mapping[str, Any]], width: int, levels: Sequence[float] = ()
+) -> dict[str, list[Mapping[str, Any]]]:
+    """The rows by the place of their label: the first of above, right, left and below that is free.
+
+    `width` is the plot's, `levels` are values at which lines go across it.
+    """
+    spots = _spots(rows, width, levels)
+    taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in spots[: len(rows)]]
+    line = _steps([spot for spot, row in zip(spots, rows, strict=False) if row["front"]])
+    line += [(0.0, y - 0.1, float(width), y + 0.1) for _, y in spots[len(rows) :]]  # pale: a name may cross one
     found: dict[str, list[Mapping[str, Any]]] = {}
     for index, row in enumerate(rows):
         others = taken[:index] + taken[index + 1 :] + line
         boxes = {place: _box(place, *spots[index], len(row["method"])) for place in MARKS}
-        place = min(MARKS, key=lambda place: _cost(boxes[place], others))
+        place = min(MARKS, key=lambda place: _cost(boxes[place], width, others))
         taken.append(boxes[place])
         found.setdefault(place, []).append(row)
     return found
 
 
-def _spots(rows: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
-    """Roughly where the points lie in the plot, in pixels."""
-    across = _spread([math.log(row["seconds"]) for row in rows], style.WIDTH - 48.0)
-    up = _spread([row["value"] for row in rows], HEIGHT - 36.0)
-    return [(x + 24.0, HEIGHT - 18.0 - y) for x, y in zip(across, up, strict=True)]
+def spaced(wanted: Sequence[float], gap: float, length: float) -> list[float]:
+    """Places in this order on a line, at least `gap` apart and as near as that allows to those that are wanted."""
+    gap = min(gap, length / max(1, len(wanted)))
+    blocks: list[list[float]] = []  # of places that touch; without the gaps they are one place
+    for index, place in enumerate(wanted):
+        blocks.append([place - index * gap])
+        while len(blocks) > 1 and mean(blocks[-2]) > mean(blocks[-1]):
+            blocks[-2:] = [blocks[-2] + blocks[-1]]
+    free = [mean(block) for block in blocks for _ in block]
+    room = length - gap * (len(wanted) - 1)
+    return [min(max(0.0, place), room) + index * gap for index, place in enumerate(free)]
+
+
+def _spots(rows: Sequence[Mapping[str, Any]], width: int, levels: Sequence[float]) -> list[tuple[float, float]]:
+    """Roughly where the points lie in the plot, in pixels, and then the levels, whose place across means nothing."""
+    across = _spread([math.log(row["seconds"]) for row in rows], width - 2 * ACROSS)
+    up = _spread([*(row["value"] for row in rows), *levels], HEIGHT - 2 * UP)
+    return [(x + ACROSS, HEIGHT - UP - y) for x, y in zip([*across, *(0.0 for _ in levels)], up, strict=True)]
 
 
 def _steps(front: Sequence[tuple[float, float]]) -> list[Box]:
@@ -70,10 +91,10 @@ def _box(place: str, x: float, y: float, letters: int) -> Box:
     return (left, top, left + width, top + LINE)
 
 
-def _cost(box: Box, taken: Sequence[Box]) -> float:
+def _cost(box: Box, width: int, taken: Sequence[Box]) -> float:
     """The area that a box shares with what is taken, and by how much it leaves the plot."""
     left, top, right, bottom = box
-    outside = max(0.0, -left) + max(0.0, right - style.WIDTH) + max(0.0, -top) + max(0.0, bottom - HEIGHT)
+    outside = max(0.0, -left) + max(0.0, right - width) + max(0.0, -top) + max(0.0, bottom - HEIGHT)
     shared = sum(
         max(0.0, min(right, other[2]) - max(left, other[0])) * max(0.0, min(bottom, other[3]) - max(top, other[1]))
         for other in taken

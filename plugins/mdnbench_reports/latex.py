@@ -38,7 +38,7 @@ def text_of(results: Results) -> str:
     parts = ["% Needs \\usepackage{booktabs} (and \\usepackage[T1]{fontenc} with pdfLaTeX)."]
     for first in range(0, len(results.tables), SIDE_BY_SIDE):
         parts.append(_float(results, results.tables[first : first + SIDE_BY_SIDE], first // SIDE_BY_SIDE))
-    timed = [grid for grid in timings.of(results) if grid.rows]
+    timed = [grid for grid in (*timings.of(results), *timings.against_quality(results)) if grid.rows]
     parts += [_timing(results.name, grid, number) for number, grid in enumerate(timed, start=1)]
     return "\n\n".join(parts) + "\n"
 

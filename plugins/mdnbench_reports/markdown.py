@@ -31,6 +31,7 @@ def text_of(results: Results) -> str:
     for table in results.tables:
         parts += [f"## {escape(table.noise)}", _table(table), *(f"*{escape(note)}*" for note in table.notes)]
     timed = timings.of(results)
+    timed += timings.against_quality(results)
     parts += ["## Timing"] if timed else []
     for grid in timed:
         parts += [escape(grid.title), *([_grid(grid.titles, grid.rows)] if grid.rows else [])]

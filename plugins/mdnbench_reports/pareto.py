@@ -1,4 +1,4 @@
-"""Quality against time: a point per method, and a line through those that none beats in both."""
+"""Quality against time: a point per method, a line through those that none beats in both, and published levels."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mdnbench.timing import summary
-from mdnbench_reports import labels, style
+from mdnbench_reports import labels, levels, style
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
     from mdnbench.results.tables import Column, Line, Table
+    from mdnbench.timing import quality
 
 FASTEST_S = 1e-3  # what is faster is drawn here
 
@@ -37,20 +38,48 @@ def clock_of(results: Results) -> Clock | None:
     return Clock(seconds, f"seconds per call ({condition}), log scale") if whole else None
 
 
-def drawing(column: Column, table: Table, clock: Clock | None, idle: Collection[str] = ()) -> Any:
+def drawing(
+    column: Column,
+    table: Table,
+    clock: Clock | None,
+    idle: Collection[str] = (),
+    published: Sequence[quality.Line] = (),
+) -> Any:
     """Quality against time; the methods that no other beats in both are joined by a line.
 
-    Without the `idle` ones, which change nothing: their point would press all others together.
+    Without the `idle` ones, which change nothing: their point would press all others together. `published` are levels
+    across the plot.
     """
     import altair as alt
 
     rows = _timed(column, [line for line in table.lines if line.method not in idle], clock)
     title = clock.title if clock else "seconds per image while running (indicative), log scale"
-    x = alt.X("seconds:Q", title=title, scale=alt.Scale(type="log", nice=False, padding=24), axis=_log_axis(rows))
-    y = alt.Y("value:Q", title=column.title, scale=alt.Scale(zero=False, padding=18), axis=alt.Axis(tickCount=5))
+    across = alt.Scale(type="log", nice=False, padding=labels.ACROSS)
+    x = alt.X("seconds:Q", title=title, scale=across, axis=_log_axis(rows))
+    width = levels.WIDTH if published else style.WIDTH
+    heights = [line.psnr for line in published]
+    ends = _ends([*(row["value"] for row in rows), *heights])
+    shown = {"domain": ends, "nice": False} if published else {"zero": False}
+    up = alt.Scale(padding=labels.UP, **shown)
+
+    def y(field: str) -> Any:
+        return alt.Y(f"{field}:Q", title=column.title, scale=up, axis=alt.Axis(tickCount=5))
+
+    parts = levels.layers(published, column, ends, y) if published else []
+    parts += _points(rows, x, y("value"))
+    for place, group in labels.placed(rows, width, heights).items():
+        text = alt.Chart(alt.InlineData(values=group)).mark_text(**labels.MARKS[place], limit=style.LABEL_WIDTH)
+        parts.append(text.encode(x=x, y=y("value"), text="method:N"))
+    return alt.layer(*parts).properties(width=width, height=labels.HEIGHT)
+
+
+def _points(rows: Sequence[Mapping[str, Any]], x: Any, y: Any) -> list[Any]:
+    """A point for every method, and the line through the best."""
+    import altair as alt
+
     colour = alt.condition("datum.front", alt.value(style.ACCENT), alt.value(style.MUTED))
     front = [row for row in rows if row["front"]]
-    parts: list[Any] = [
+    return [
         alt.Chart(alt.InlineData(values=front))
         .mark_line(color=style.ACCENT, interpolate="step-after", strokeWidth=1, strokeDash=[3, 3], aria=False)
         .encode(x=x, y=y),
@@ -58,10 +87,12 @@ def drawing(column: Column, table: Table, clock: Clock | None, idle: Collection[
         .mark_circle(size=60, opacity=1)
         .encode(x=x, y=y, color=colour, description="label:N"),
     ]
-    for place, group in labels.placed(rows, column.direction).items():
-        text = alt.Chart(alt.InlineData(values=group)).mark_text(**labels.MARKS[place], limit=style.LABEL_WIDTH)
-        parts.append(text.encode(x=x, y=y, text="method:N"))
-    return alt.layer(*parts).properties(width=style.WIDTH, height=labels.HEIGHT)
+
+
+def _ends(values: Sequence[float]) -> tuple[float, float]:
+    """The lowest and the highest value, apart where there is only one."""
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
 def _timed(column: Column, lines: Sequence[Line], clock: Clock | None) -> list[dict[str, Any]]:

@@ -22,7 +22,8 @@ GROUPS = {
     "boxes": ("Distribution over images", "Box: quartiles and median; whiskers: 1.5 interquartile ranges; dots: single "
               "images, or outliers where there are many. Methods by their mean, the best in colour."),
     "pareto": ("Quality against time", "No method is both better and faster than those on the dashed line. What only "
-               "gives the noisy image back is left out."),
+               "gives the noisy image back is left out. Lines across are what papers print for the same images, "
+               "noise and protocol, where they do."),
     "heat": ("Methods against noises", "Means. The fainter a square, the further it is from the best method under "
              "that noise."),
 }  # fmt: skip

@@ -19,6 +19,7 @@ def shortened(context: dict[str, Any], most: int) -> dict[str, Any]:
         "comparisons": _grids(context["comparisons"], most),
         "told": _grid(context["told"], most),
         "timing": _grids(context["timing"], most),
+        "standing": _grids(context["standing"], most),
         "claims": _section(context["claims"], most),
         "provenance": _section(context["provenance"], most),
         "footnotes": context["footnotes"][:most],
@@ -55,7 +56,8 @@ def _section(section: Any, most: int) -> Any:
 
 def _lines(context: dict[str, Any]) -> int:
     """How many lines the tables have."""
-    grids = [*context["comparisons"], *context["timing"], *([context["told"]] if context["told"] else [])]
+    grids = [*context["comparisons"], *context["timing"], *context["standing"]]
+    grids += [context["told"]] if context["told"] else []
     for section in (context["claims"], context["provenance"]):
         grids += section.grids if section else []
     return sum(len(table.lines) for _, table in context["tables"]) + sum(len(grid.rows) for grid in grids)

@@ -1,15 +1,16 @@
-"""Timings as tables of texts: one for each condition that methods were timed under."""
+"""Timings as tables of texts: one for each condition that methods were timed under, and quality against time."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mdnbench.timing import summary
+from mdnbench.timing import quality, summary
 from mdnbench_reports.grid import Grid
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
+    from mdnbench.timing.quality import Pareto
 
 
 def of(results: Results) -> list[Grid]:
@@ -22,3 +23,20 @@ def of(results: Results) -> list[Grid]:
         Grid(summary.heading(record, group), titles, summary.cells(record, group)) for group in summary.groups(record)
     ]
     return [*grids[:-1], replace(grids[-1], notes=notes)] if grids else [Grid("Nothing was timed.", titles, [], notes)]
+
+
+def against_quality(results: Results) -> list[Grid]:
+    """PSNR and time of every method that has both, for each noise, published levels between them."""
+    found = ((table.noise, quality.of_results(results, table.noise)) for table in results.tables)
+    return [_standing(noise, pareto) for noise, pareto in found if pareto]
+
+
+def _standing(noise: str, found: Pareto) -> Grid:
+    sources: dict[str, list[str]] = {}
+    for line in found.published:
+        sources.setdefault(line.source, []).append(line.method)
+    notes = [f"{', '.join(methods)}: {source}" for source, methods in sources.items()]
+    if notes:
+        notes.insert(0, "Published: printed for these images, this noise and this protocol, and not measured here.")
+    condition = ", ".join(found.group.split(", ")[:2])
+    return Grid(f"Quality against time, {noise} ({condition})", quality.TITLES, quality.table(found), notes)
