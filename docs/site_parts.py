@@ -18,7 +18,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
     "Use it": ("main-job", "names", "notebooks/first-steps", "comparing", "claims", "report", "data", "scale"),
     "Definitions": ("protocols", "noises", "metrics", "timing"),
     "Extend it": ("plugins", "wrappers", "learned", "training", "deployment", "leaks"),
-    "Trust it": ("checks", "reliability", "performance", "security", "experiments/*"),
+    "Trust it": ("checks", "reliability", "performance", "security", "experiments", "experiments/*"),
     "Look it up": ("commands", "api", "reference", "design"),
 }
 

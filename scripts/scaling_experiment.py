@@ -80,7 +80,7 @@ def _page(found: Times, methods: str, budget: float) -> Iterator[str]:
     yield f"{summary.machine(found.record)}, {gib:.0f} GiB · {packages} · {found.record['datetime'][:10]}"
     for each in grown:
         if each.method == CLAIMED:
-            yield f"## {CLAIMED}\n\n{textwrap.fill(_verdict(each), 118)}"
+            yield f"## Is BM3D O(n²)?\n\n{textwrap.fill(_verdict(each), 118)}"
     yield f"## Exponents\n\n{_grid(TITLES, table(grown))}"
     titles = ("Method", *(f"{side}²" for side in sides))
     above = "Level rows are linear in pixels. In brackets: how many calls the median is of."
@@ -99,7 +99,9 @@ def _verdict(each: Scaling) -> str:
     )
     if abs(each.time.last - 1) > NEAR:
         sense = (
-            "is right even where n is the number of pixels" if abs(each.time.last - 2) <= NEAR else "holds for neither"
+            "is right even where n is the number of pixels"
+            if abs(each.time.last - 2) <= NEAR
+            else "holds for neither meaning of n"
         )
         return f"{text} So O(n²) {sense}."
     return (
