@@ -6,9 +6,7 @@ coordinator lets go of it, or is gone, however that happened.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import pickle
 import shutil
 import signal
 import threading
@@ -18,7 +16,7 @@ from multiprocessing import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import paths
+from mdnbench import digests, paths
 from mdnbench.engine.cluster import freight, passport
 from mdnbench.engine.cluster.passport import Passport
 from mdnbench.engine.local import LocalEngine
@@ -96,41 +94,40 @@ def receive(run: str, name: str, start: int, part: bytes, digest: str, dask_work
     path = _folder(dask_worker, run) / name
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.part")
-    with fresh.open("r+b" if start else "wb") as file:
-        file.seek(start)
+    if not start:
+        fresh.unlink(missing_ok=True)
+    with fresh.open("ab") as file:
         file.write(part)
     if digest:
-        with fresh.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
-                raise OSError(f"{name} did not arrive as it was sent")
+        if digests.of_file(fresh) != digest:
+            raise OSError(f"{name} did not arrive as it was sent")
         fresh.replace(path)
 
 
-def begin(run: str, order: bytes) -> Passport:
+def begin(run: str, order: Order) -> Passport:
     """Make ready for a run, and show the passport of this machine."""
     from distributed import get_worker
 
     dask_worker = get_worker()
-    wanted: Order = pickle.loads(order)
     folder = _folder(dask_worker, run)
     folder.mkdir(parents=True, exist_ok=True)
-    setup = freight.settled(wanted.setup, folder, _variables(folder))
-    host = _hosts[run] = Host(folder, setup, wanted.timeout, wanted.memory_bytes)
+    setup = freight.settled(order.setup, folder, _variables(folder))
+    host = _hosts[run] = Host(folder, setup, order.timeout, order.memory_bytes)
     anchor = dask_worker.get_current_task()
     threading.Thread(target=_hold, args=(run, dask_worker, anchor), daemon=True).start()
     try:
-        shown: Passport = host.engine(0).ask(passport.inspect, setup, wanted.metrics)
+        shown: Passport = host.engine(0).ask(passport.inspect, setup, order.metrics)
     except Exception as error:  # of Pebble, or of a package that is missing: whatever it is, this worker is no use
         return Passport({}, {}, (f"a worker process did not start there: {type(error).__name__}: {error}",))
     return shown
 
 
-def work(run: str, number: int, tasks: bytes) -> Reply | None:
+def work(run: str, number: int, tasks: tuple[Task, ...]) -> Reply | None:
     """Compute tasks; None where this run is not known here, as after a restart."""
     host = _hosts.get(run)
     if host is None:
         return None
-    return host.work(number, [freight.settled_task(task, host.folder) for task in pickle.loads(tasks)])
+    return host.work(number, [freight.settled_task(task, host.folder) for task in tasks])
 
 
 def end(run: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import pickle
 import queue
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -53,7 +52,7 @@ class Line:
     def begin(self, order: Order, pieces: Iterable[Piece]) -> Passport:
         """Send what is needed to begin, open the host there, and return the passport that it shows."""
         self.send(pieces)
-        self._anchor = self._submit(host.begin, pickle.dumps(order))
+        self._anchor = self._submit(host.begin, order)
         shown: Passport = self._result(self._anchor)
         self.environment = shown.environment
         self.machine = shown.environment.get("machine_id", "")
@@ -61,7 +60,7 @@ class Line:
 
     def work(self, number: int, tasks: Sequence[Task]) -> Reply:
         """What came of tasks in a slot there."""
-        reply: Reply | None = self._result(self._submit(host.work, number, pickle.dumps(list(tasks))))
+        reply: Reply | None = self._result(self._submit(host.work, number, tuple(tasks)))
         if reply is None:
             raise Lost(f"{self.address} was started anew")
         return reply
