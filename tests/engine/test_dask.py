@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -18,8 +19,9 @@ import psutil
 import pytest
 
 import mdnbench
-from mdnbench import api, registry
+from mdnbench import api, environment, registry
 from mdnbench.engine.cluster import connecting
+from mdnbench.engine.coordinator import environment_of
 from mdnbench.errors import BadOption, UsageError
 from mdnbench.request import Request
 
@@ -106,10 +108,12 @@ def test_workers_that_share_no_folder_and_one_of_them_killed(
     """Images, weights and a plugin travel; one of two workers dies in mid-run; all digits are the local engine's."""
     keys: dict[str, object] = {
         "methods": f"seen,seen-too,{methods}", "sigma": "25,50", "dataset": tiles, "metrics": metrics, "seeds": seeds,
-        "plugin": plugin(PLUGIN), "keep_images": "all",
+        "plugin": plugin(PLUGIN), "keep_images": "all", "out": "whole",
     }  # fmt: skip
     folders = [dask_cluster.folder / name for name in ("one", "two")]
-    first, _ = (dask_cluster.worker(folder.name) for folder in folders)
+    first, second = (dask_cluster.worker(folder.name) for folder in folders)
+    if hasattr(os, "sched_setaffinity"):  # with a core of its own alone, it is another machine than this one
+        os.sched_setaffinity(second.pid, {min(os.sched_getaffinity(0))})
     run = background(command(**keys, engine="dask", scheduler=dask_cluster.address))
     wait(lambda: all(len(opened(folder)) > 2 for folder in folders))  # both have a cell in hand, which waits
     first.send_signal(signal.SIGKILL)
@@ -130,6 +134,9 @@ def test_workers_that_share_no_folder_and_one_of_them_killed(
     assert len(digits(out)) == 4 * 2 * seeds * (2 + len(methods.split(",")))
     assert {cell["status"] for cell in json.loads(out)["cells"]} <= {"ok", "skipped"}
     assert images(workspace) == images(local)
+    made = api.open_run("whole")
+    assert made.run.facts["environment"]["cores"] == (1 if hasattr(os, "sched_setaffinity") else environment.cores())
+    assert {row.provenance["machine"] for row in made.rows()} == {made.run.facts["environment"]["machine_id"]}
 
 
 @pytest.mark.full
@@ -211,6 +218,19 @@ def test_a_worker_that_computes_otherwise_is_refused(
     assert "no worker of the Dask cluster can be used" in said
     assert re.search(r"mdnbench is 0\.1\.0 \(source \w{12}\) there and 0\.1\.0 \(source \w{12}\) here", said)
     assert re.search(r"numpy is 1\.0 there and 2\.\S+ here", said)
+
+
+def test_a_run_on_several_kinds_of_machine_says_so() -> None:
+    """A run's environment is that of its workers, all processors named; what may differ between them is noted."""
+    mine = environment.facts()
+    others = {name: mine | {"machine_id": name, "cpu": cpu} for name, cpu in (("a", "old"), ("b", "new"), ("c", "old"))}
+    found = environment_of(others, {"notes": ["first"]})
+    assert found["environment"]["cpu"] == "old, new"
+    assert list(found["machines"]) == ["a", "b", "c"]
+    assert found["notes"] == [
+        "first", "the cells ran on 3 machines: old, new.", "different processors may differ in a score's last digits."
+    ]  # fmt: skip
+    assert environment_of({"a": others["a"]}, {"notes": []})["notes"] == []
 
 
 def test_what_cannot_be_is_refused_before_anything_is_computed(

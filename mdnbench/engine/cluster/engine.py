@@ -95,9 +95,7 @@ class DaskEngine(Engine):
 
     def _recruit(self) -> RemoteSlot:
         with self._changing:
-            slot = self._ready.pop(0)
-        self._machines[slot.line.machine] = slot.line.environment
-        return slot
+            return self._ready.pop(0)
 
     def _look(self) -> None:
         super()._look()
@@ -155,7 +153,8 @@ class DaskEngine(Engine):
                 line.cut()
             else:
                 self._accepted = True
-                self._ready += [RemoteSlot(line, number, self._freight) for number in range(line.threads)]
+                numbers = range(line.threads)
+                self._ready += [RemoteSlot(line, number, self._freight, self._machines) for number in numbers]
 
     def _tell(self) -> None:
         """Say which workers were refused, and that none is there; raise where there is none but refused ones."""

@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import queue
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from concurrent.futures import CancelledError, Future
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,6 @@ class Line:
         self.threads = threads
         self.lost = False
         self.why = ""
-        self.machine = ""
         self.environment: Mapping[str, Any] = {}
         self._client = client
         self._run = run
@@ -55,7 +54,6 @@ class Line:
         self._anchor = self._submit(host.begin, order)
         shown: Passport = self._result(self._anchor)
         self.environment = shown.environment
-        self.machine = shown.environment.get("machine_id", "")
         return shown
 
     def work(self, number: int, tasks: Sequence[Task]) -> Reply:
@@ -134,7 +132,10 @@ class Line:
 class RemoteSlot:
     """One slot of a host: it takes tasks as a slot of this machine does, and brings their outcomes home."""
 
-    def __init__(self, line: Line, number: int, freight: Freight) -> None:
+    def __init__(
+        self, line: Line, number: int, freight: Freight, machines: MutableMapping[str, Mapping[str, Any]]
+    ) -> None:
+        """`machines` notes, by its id, what is known of a machine that brought an outcome."""
         self.job = -1
         self.held: dict[Future[Any], Task] = {}
         self.peak_bytes = 0
@@ -142,6 +143,7 @@ class RemoteSlot:
         self.line = line
         self._number = number
         self._freight = freight
+        self._machines = machines
         self._parcels: queue.SimpleQueue[list[tuple[Task, Future[Any]]] | None] = queue.SimpleQueue()
         for _ in range(self.ahead):
             threading.Thread(target=self._serve, daemon=True).start()
@@ -164,7 +166,11 @@ class RemoteSlot:
         """The task of a future that has ended and what came of it, or None where it must be handed out again."""
         task = self.held.pop(future)
         outcome: Outcome | None = future.result()
-        return task, dataclasses.replace(outcome, machine=self.line.machine) if outcome else None
+        if outcome is None:
+            return task, None
+        machine: str = self.line.environment["machine_id"]
+        self._machines[machine] = self.line.environment
+        return task, dataclasses.replace(outcome, machine=machine)
 
     def watch(self) -> None:
         """Nothing: the host there watches its worker processes."""
