@@ -36,8 +36,8 @@ LAYERS: dict[str, str] = {
     "ground": "names records errors tomlfile jsonfile digests paths rng listener stopping",
 }
 # What plugins may use beside the names in `mdnbench` itself: the lower layers, and these.
-OPEN_TO_PLUGINS = {"mdnbench.published", "mdnbench.statistics", "mdnbench.timing.quality", "mdnbench.timing.summary",
-                   "mdnbench.training.ranks", "mdnbench.training.recipe"}  # fmt: skip
+OPEN_TO_PLUGINS = {"mdnbench.published", "mdnbench.published.texts", "mdnbench.statistics", "mdnbench.timing.quality",
+                   "mdnbench.timing.summary", "mdnbench.training.ranks", "mdnbench.training.recipe"}  # fmt: skip
 LOWER = ("planning", "looking up", "contract with plugins", "ground")
 HEAVY = (
     "torch",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 
 import mdnbench
@@ -110,6 +111,41 @@ def test_a_comparison_shows_itself(finished: mdnbench.Results) -> None:
     assert f"{STRONG} · PSNR dB ↑" in texts
     assert {"Wins/ties/losses", "p (Holm)", "2/0/0"} <= set(texts)
     assert any(text.startswith("2 images are few.") for text in texts)
+
+
+def test_a_verdict_shows_itself(finished: mdnbench.Results, tmp_path: Path) -> None:
+    """The conclusion, every mean with its baseline, what fell in bold, and what the tolerances rest on."""
+    mdnbench.write_baseline(finished, tmp_path / "base")
+    passed = Texts(mdnbench.check(finished, tmp_path / "base")._repr_html_())
+    assert ("p", f"done against {tmp_path / 'base'}: no regression (8 means compared)") in passed.found
+    assert {("caption", STRONG), ("caption", WEAK), ("td", "pass")} <= set(passed.found)
+    assert "b" not in passed.tags
+
+    cells = pandas.read_csv(tmp_path / "base.csv", dtype={"image": str})
+    cells.loc[cells["method"] == "median", "psnr"] += 1
+    cells.to_csv(tmp_path / "base.csv", index=False)
+    fell = Texts(mdnbench.check(finished, tmp_path / "base")._repr_html_())
+    assert fell.found.count(("b", "REGRESSION")) == 2
+    assert "2 means fell" in fell.found[0][1]
+    assert fell.found.count(("td", "pass")) == 6
+    assert any(tag == "p" and text.startswith("warning: ") for tag, text in fell.found)
+    assert any(tag == "p" and text.startswith("tolerance ") for tag, text in fell.found)
+
+
+def test_claims_show_themselves(finished: mdnbench.Results, tmp_path: Path) -> None:
+    """What was printed beside what was measured, each number with its source, as plain text."""
+    more = tmp_path / "more.csv"
+    more.write_text(
+        "method,dataset,noise,sigma,image,metric,value,source\nmedian,sk12,gaussian,50,01,psnr,20.5,<b>A paper</b>\n",
+        encoding="utf-8",
+    )
+    html = mdnbench.claims(finished, references=[more])._repr_html_()
+    texts = Texts(html)
+    assert ("caption", "Published numbers") in texts.found
+    row = texts.found.index(("td", "20.50"))
+    assert [text for _, text in texts.found[row - 5 : row]] == ["median", "median", STRONG, "01", "PSNR"]
+    assert ("p", "[1] <b>A paper</b>") in texts.found
+    assert "b" not in texts.tags
 
 
 def test_a_long_call_draws_a_bar_in_a_notebook_alone(monkeypatch: pytest.MonkeyPatch) -> None:

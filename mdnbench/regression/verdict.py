@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from mdnbench.errors import NothingToDo, UnknownName
-from mdnbench.regression import likeness, slowdown
+from mdnbench.regression import likeness, slowdown, texts
 from mdnbench.regression.baselines import SECONDS, Baseline, Facts, facts_of
 from mdnbench.regression.garbage import uncollected
 from mdnbench.regression.likeness import Difference
@@ -86,6 +86,10 @@ class Verdict:
         if self.regressions or self.missing or self.slower:
             return 1
         return NothingToDo.exit_code if self.untimed else 0
+
+    def _repr_html_(self) -> str:
+        """The verdict as a notebook shows it."""
+        return texts.html(self)
 
 
 @dataclass(frozen=True, slots=True)

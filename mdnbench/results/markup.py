@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mdnbench.names import printable
 from mdnbench.results import grids, tables
@@ -24,6 +24,13 @@ STYLE = """\
 .mdnbench thead th { border-bottom: 1px solid currentColor; white-space: nowrap; }
 .mdnbench tbody tr + tr td { border-top: 1px solid color-mix(in srgb, currentColor 15%, transparent); }
 """
+
+
+class Texts(NamedTuple):
+    """A table of texts."""
+
+    titles: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
 
 
 def of_run(found: Results) -> str:

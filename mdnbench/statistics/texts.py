@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from mdnbench.results.markup import Texts
 
 if TYPE_CHECKING:
     from mdnbench.statistics.comparison import Comparison, Family
     from mdnbench.statistics.paired import Pair
 
 SHOWN = 15  # pairs; beyond, only those with the best method
-
-
-class Texts(NamedTuple):
-    """A table of texts."""
-
-    titles: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
 
 
 def heading(found: Comparison) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from mdnbench import protocols, references, registry
 from mdnbench.digests import of_pixels
 from mdnbench.errors import DataMissing, NothingToDo
+from mdnbench.published import texts
 from mdnbench.references import MEAN, Reference
 from mdnbench.regression.baselines import without_weights
 from mdnbench.results import tables
@@ -111,6 +112,10 @@ class Claims:
     orders: tuple[OrderClaim, ...]
     notes: tuple[str, ...]
     others: tuple[Reference, ...] = ()
+
+    def _repr_html_(self) -> str:
+        """The claims as a notebook shows them."""
+        return texts.html(self)
 
 
 def compare(found: Results, more: Iterable[Reference] = ()) -> Claims:
