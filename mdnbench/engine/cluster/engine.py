@@ -110,6 +110,8 @@ class DaskEngine(Engine):
                 line.cut()
             if line.lost:
                 self._forget(line)
+        with self._changing:  # an address may come back, as another worker
+            self._refused = {address: why for address, why in self._refused.items() if address in present}
         for address, threads in present.items():
             if address not in self._lines and address not in self._refused:
                 self._welcome(address, threads)
@@ -145,7 +147,7 @@ class DaskEngine(Engine):
         try:
             unlike = self._here.differences(line.begin(self._order, self._freight.first()))
         except Exception as error:  # gone already, or without mdnbench, or out of disk space
-            unlike = (str(error),)
+            unlike = (" ".join(str(error).split()),)
         with self._changing:
             self._arriving -= 1
             if unlike:
@@ -159,8 +161,8 @@ class DaskEngine(Engine):
     def _tell(self) -> None:
         """Say which workers were refused, and that none is there; raise where there is none but refused ones."""
         for address in self._refused.keys() - self._told:
-            self._told.add(address)
             self._note(f"the Dask worker {address} is not used: {self._refused[address]}.")
+        self._told = set(self._refused)
         if self._arriving or self._ready or any(not slot.gone for slot in self._slots):
             self._alone_since = time.monotonic()
         elif self._refused and not self._accepted:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SENDING_AT_ONCE = 4  # lines; it bounds what the coordinator and the scheduler hold of what travels
 
-_sending = threading.Semaphore(SENDING_AT_ONCE)
+_at_once = threading.Semaphore(SENDING_AT_ONCE)
 _numbers = count()
 
 
@@ -89,7 +89,7 @@ class Line:
     def _send(self, piece: Piece) -> None:
         """Beside the tasks, so that a worker that is busy computing takes it in as well."""
         whole, start = hashlib.sha256(), 0
-        with _sending:
+        with _at_once:
             for part in piece.parts():
                 self._receive(piece.name, start, part, "")
                 whole.update(part)
