@@ -46,12 +46,19 @@ def task(spec: DenoiserSpec, named: Named, parent: Weights, changed: Callable[[R
     options = variants.own(spec, named)
     method = Named(f"{spec.name}-keep-{show(keep)}-{parent.sha256[:8]}", tuple(options.items()), spec.name)
     trainable = dataclasses.replace(trainable_of(spec), network=lambda **_: prune(spec, parent, keep), export=None)
-    whole = sum(tensor.numel() for tensor in networks.filled(spec, parent).state_dict().values())
     return Task(
         dataclasses.replace(spec, trainable=trainable), method, changed(_recipe(spec, parent)),
         {"keep": keep, "pruned_from": parent.sha256, "notes": f"pruned from {parent.name} and fine-tuned"},
-        half=parent.card.bytes < 3 * whole,
+        half=_is_half(parent),
     )  # fmt: skip
+
+
+def _is_half(weights: Weights) -> bool:
+    """Whether a file's tensors are in half precision."""
+    from safetensors import safe_open
+
+    with safe_open(weights.path, "pt") as file:
+        return any(file.get_slice(key).get_dtype() == "F16" for key in file.keys())  # noqa: SIM118 (not a dict)
 
 
 def _recipe(spec: DenoiserSpec, parent: Weights) -> Recipe:
