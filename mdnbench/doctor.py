@@ -23,6 +23,7 @@ NETWORK_S = 3.0
 LITTLE_DISK_BYTES = 200 * 2**20
 LITTLE_MEMORY_BYTES = 2**30
 GIB = 2**30
+DEPLOYING = ("onnx", "onnxruntime", "onnxscript", "torch-pruning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Finding:
 
 
 def examine(known: Registry, workspace: Path) -> tuple[Finding, ...]:
-    """Look at machine, versions, folders, network, plugins, data, weights, trainings and the store."""
+    """Look at machine, versions, folders, network, plugins, data, weights, deployment, trainings and the store."""
     return (
         *_machine(),
         *_folders(workspace),
@@ -43,6 +44,7 @@ def examine(known: Registry, workspace: Path) -> tuple[Finding, ...]:
         *_plugins(known),
         *_data(known),
         *_weights(known),
+        *_deployment(),
         *_trainings(),
         *_store(workspace / "results.sqlite"),
     )
@@ -167,6 +169,28 @@ def _weights_of(spec: DenoiserSpec) -> Iterator[Finding]:
         yield Finding("weights", "well", f"{spec.name}: {', '.join(each.name for each in found)}")
     else:
         yield Finding("weights", "note", f"{spec.name}: none; `run` trains it, or `mdnbench train {spec.name}`")
+
+
+def _deployment() -> Iterator[Finding]:
+    """What variants of learned methods have to work with here."""
+    from mdnbench.deploy import building
+    from mdnbench.wrappers.onnx_session import INSTALL
+
+    lacking = [name for name in DEPLOYING if planning.version_of(name) == "missing"]
+    if lacking:
+        yield Finding("deployment", "note", f"{', '.join(lacking)} not installed: {INSTALL}")
+    else:
+        versions = ", ".join(f"{name} {planning.version_of(name)}" for name in DEPLOYING)
+        import onnxruntime
+
+        providers = ", ".join(onnxruntime.get_available_providers())
+        yield Finding("deployment", "well", f"{versions}; ONNX Runtime's providers: {providers}")
+    found = building.compiler()
+    text = f"torch.compile uses {found}" if found else "no C++ compiler: methods with compile=true are skipped"
+    yield Finding("deployment", "well" if found else "note", text)
+    quick = building.bfloat16_is_quick("cpu")
+    text = "bfloat16 by the processor" if quick else "no bfloat16: methods with precision=bf16 are skipped on the CPU"
+    yield Finding("deployment", "well" if quick else "note", text)
 
 
 def _trainings() -> Iterator[Finding]:

@@ -32,7 +32,8 @@ def test_a_new_machine_is_well(cli: Cli, workspace: Path) -> None:
     assert {each["state"] for each in found["findings"]} == {"well", "note"}
     topics = {each["topic"] for each in found["findings"]}
     assert topics == {
-        "versions", "cores", "GPU", "memory", "workspace", "home", "network", "plugins", "data", "weights", "store",
+        "versions", "cores", "GPU", "memory", "workspace", "home", "network", "plugins", "data", "weights", "deployment",
+        "store",
     }  # fmt: skip
     assert list(workspace.iterdir()) == []
     assert not [each for each in found["findings"] if "\n" in each["text"]]
@@ -60,6 +61,16 @@ def test_data_that_is_missing_is_a_note(no_data: None) -> None:
     assert any("`mdnbench data fetch set12`" in text for text in notes)
     assert any("metric lpips" in text for text in notes)
     assert any(each.text.startswith("sk12: at hand") for each in of("data", "well"))
+
+
+def test_what_deployment_has_to_work_with(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The providers of ONNX Runtime that there are, whether torch can compile, and bfloat16."""
+    pytest.importorskip("onnxruntime", reason="onnxruntime is in the extra 'deploy'")
+    (tools, _, bfloat16) = [each.text for each in of("deployment")]
+    assert "CPUExecutionProvider" in tools
+    assert "bfloat16" in bfloat16
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert [each.state for each in of("deployment") if "compiler" in each.text] == ["note"]
 
 
 def test_damaged_weights_are_a_problem(workspace: Path) -> None:
