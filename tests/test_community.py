@@ -81,6 +81,15 @@ def test_workflows_cannot_be_abused() -> None:
     assert "password" not in text_of(".github/workflows/release.yml").partition("name: release")[2]
 
 
+def test_pre_commit_takes_its_configuration(tmp_path: Path) -> None:
+    """The hooks pass pre-commit's own check of their form, without a warning, which does see a stage that is none."""
+    passed = tool("pre-commit", "validate-config", ROOT / ".pre-commit-config.yaml")
+    assert (passed.returncode, passed.stdout, passed.stderr) == (0, "", "")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(text_of(".pre-commit-config.yaml").replace("pass_filenames: false", "stages: [sometimes]"))
+    assert tool("pre-commit", "validate-config", broken).returncode == 1
+
+
 def test_hooks_run_what_every_push_checks() -> None:
     """Each hook has the version of the constraints, and its command is one of .ci/run's."""
     (repository,) = yaml.safe_load(text_of(".pre-commit-config.yaml"))["repos"]

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import torch
 
-from mdnbench import api
+from mdnbench import api, weights
 from mdnbench.errors import Interrupted, UsageError, WeightsError
 from mdnbench.listener import Listener
 from mdnbench.training import checkpoint, lock, loop
@@ -129,6 +129,21 @@ def test_fault_02_a_partial_file_is_never_used(fit: Fit, home: Path) -> None:
         with pytest.raises(WeightsError, match=r"checkpoint\.pt is damaged .* --from-scratch"):
             fit(steps=6)
     assert fit(steps=6, resume=False).sha256 == whole.sha256
+
+
+def test_fault_16_damaged_weights_are_made_again_by_their_command(fit: Fit, home: Path) -> None:
+    """What was cut short is refused with the command; that writes the same file without a step, or from the first."""
+    made = fit(steps=6, name="mine")
+    sound = made.path.read_bytes()
+    for resume, steps in ((True, []), (False, [4, 6])):
+        made.path.write_bytes(sound[:-100])
+        with pytest.raises(WeightsError, match="train it again: `mdnbench train tiny --name mine`"):
+            weights.load_state(made)
+        reports: list[Progress] = []
+        fit(steps=6, name="mine", resume=resume, report=reports.append)
+        assert [report.step for report in reports] == steps
+        assert made.path.read_bytes() == sound
+        assert weights.load_state(made)
 
 
 def test_a_writer_that_fails_leaves_the_old_checkpoint(tmp_path: Path) -> None:
