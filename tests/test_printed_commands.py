@@ -44,6 +44,11 @@ NOT_RUN = {
     "mdnbench plugin check my_filter.py": "the same",
     "python -m pip install -e": "the same",
     "torchrun --standalone": "no GPU is at hand; tests/training/test_ranks.py does it in two processes on the CPU",
+    "pip install 'mdnbench[": ".ci/run installs these extras with [test]",
+    "mdnbench run --methods all --sigma 50 --engine dask --scheduler": "tests/engine/test_dask.py runs on real clusters",
+    "dask scheduler": "the same, by the module that this command calls",
+    "dask worker": "the same",
+    "export DASK_DISTRIBUTED__COMM__TLS__": "the same, in a test of its own",
     "python -m pytest -n 0 tests/benchmarks": ".ci/full runs the benchmarks",
 }
 PLACES = {"RUN-A": "told", "RUN-B": "estimated", "RUN": "set12-gaussian-50", "PATH": "base", "FOLDER": "photographs",
