@@ -32,8 +32,8 @@ def test_a_new_machine_is_well(cli: Cli, workspace: Path) -> None:
     assert {each["state"] for each in found["findings"]} == {"well", "note"}
     topics = {each["topic"] for each in found["findings"]}
     assert topics == {
-        "versions", "cores", "GPU", "memory", "workspace", "home", "network", "plugins", "data", "weights", "deployment",
-        "store",
+        "versions", "cores", "GPU", "memory", "workspace", "home", "network", "plugins", "data", "weights",
+        "deployment", "store",
     }  # fmt: skip
     assert list(workspace.iterdir()) == []
     assert not [each for each in found["findings"] if "\n" in each["text"]]
