@@ -14,7 +14,7 @@ from mdnbench.results import Results
 from mdnbench.timing import quality
 from mdnbench_reports import charts, drawing, labels, latex, levels, markdown, page, scores
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NOISE = "gaussian:sigma=50"
 
 
