@@ -94,6 +94,39 @@ def cli() -> Callable[..., subprocess.CompletedProcess[str]]:
     return run
 
 
+@pytest.fixture
+def begin(workspace: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """`begin("run", …)` starts the real command line and comes back at once; what is left of it ends with the test."""
+    begun: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: object, **variables: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mdnbench", *map(str, arguments)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | variables,
+            start_new_session=True,
+        )  # fmt: skip
+        begun.append(process)
+        return process
+
+    yield start
+    for process in begun:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def wait() -> Callable[..., None]:
+    """`wait(until, seconds=90)` waits for something to be true; the test fails where it does not come."""
+    return _wait
+
+
+def _wait(until: Callable[[], Any], seconds: float = 90) -> None:
+    start = time.monotonic()
+    while not until():
+        assert time.monotonic() - start < seconds, "what was waited for did not come"
+        time.sleep(0.02)
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A finished run that tests read and never change: two methods on two images of sk12 under two noises."""
@@ -134,12 +167,8 @@ class DaskCluster:
         file = self.folder / "scheduler.json"
         host = "tls://127.0.0.1" if "DASK_DISTRIBUTED__COMM__TLS__CA_FILE" in os.environ else "127.0.0.1"
         self.begin("scheduler", "scheduler", "--host", host, "--port", 0, "--scheduler-file", file)
-        until = time.monotonic() + 60
-        while not self.address:
-            assert time.monotonic() < until, (self.folder / "scheduler" / "log").read_text()
-            time.sleep(0.05)
-            if file.exists() and (text := file.read_text()):
-                self.address = json.loads(text)["address"]
+        _wait(lambda: file.exists() and file.read_text(), 60)
+        self.address = json.loads(file.read_text())["address"]
 
     def worker(self, name: str, **variables: str | None) -> subprocess.Popen[bytes]:
         """Start a worker of one thread that nobody starts again when it dies."""

@@ -45,7 +45,7 @@ NOT_RUN = {
     "python -m pip install -e": "the same",
     "torchrun --standalone": "no GPU is at hand; tests/training/test_ranks.py does it in two processes on the CPU",
     "pip install 'mdnbench[": ".ci/run installs these extras with [test]",
-    "mdnbench run --methods all --sigma 50 --engine dask --scheduler": "tests/engine/test_dask.py runs on real clusters",
+    "mdnbench run --methods all --sigma 50 --engine dask --scheduler": "tests/engine/test_dask.py has clusters",
     "dask scheduler": "the same, by the module that this command calls",
     "dask worker": "the same",
     "export DASK_DISTRIBUTED__COMM__TLS__": "the same, in a test of its own",

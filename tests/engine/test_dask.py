@@ -9,8 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,37 +60,14 @@ def tiles(workspace: Path) -> Path:
 
 
 def command(*flags: object, **keys: object) -> list[str]:
-    """A run of these keys, by the command line."""
+    """The arguments of a run of these keys."""
     said = [f"--{key.replace('_', '-')}={value}" for key, value in keys.items()]
-    return [sys.executable, "-m", "mdnbench", "run", *said, *map(str, flags), "--no-timing", "--json"]
+    return ["run", *said, *map(str, flags), "--no-timing", "--json"]
 
 
 def digits(printed: str) -> list[tuple[Any, ...]]:
     """All that must be equal to the last digit, and the keys of the outputs."""
     return sorted(tuple(str(cell.get(name)) for name in (*DIGITS, "output")) for cell in json.loads(printed)["cells"])
-
-
-def wait(until: Callable[[], Any], seconds: float = 90) -> None:
-    """Wait for something to be true; the test fails where it does not come."""
-    start = time.monotonic()
-    while not until():
-        assert time.monotonic() - start < seconds, "what was waited for did not come"
-        time.sleep(0.05)
-
-
-@pytest.fixture
-def background() -> Iterator[Callable[[list[str]], subprocess.Popen[str]]]:
-    """Start a command and come back at once; what is left of it ends with the test."""
-    begun: list[subprocess.Popen[str]] = []
-
-    def start(arguments: list[str]) -> subprocess.Popen[str]:
-        begun.append(subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
-        return begun[-1]
-
-    yield start
-    for process in begun:
-        process.kill()
-        process.communicate()
 
 
 @pytest.mark.parametrize(
@@ -102,7 +78,7 @@ def background() -> Iterator[Callable[[list[str]], subprocess.Popen[str]]]:
     ],
 )
 def test_workers_that_share_no_folder_and_one_of_them_killed(
-    dask_cluster: Any, background: Any, tiles: Path, plugin: Callable[..., Path], workspace: Path,
+    dask_cluster: Any, begin: Any, cli: Any, wait: Any, tiles: Path, plugin: Callable[..., Path], workspace: Path,
     methods: str, metrics: str, seeds: int,
 ) -> None:  # fmt: skip
     """Images, weights and a plugin travel; one of two workers dies in mid-run; all digits are the local engine's."""
@@ -114,7 +90,7 @@ def test_workers_that_share_no_folder_and_one_of_them_killed(
     first, second = (dask_cluster.worker(folder.name) for folder in folders)
     if hasattr(os, "sched_setaffinity"):  # with a core of its own alone, it is another machine than this one
         os.sched_setaffinity(second.pid, {min(os.sched_getaffinity(0))})
-    run = background(command(**keys, engine="dask", scheduler=dask_cluster.address))
+    run = begin(*command(**keys, engine="dask", scheduler=dask_cluster.address))
     wait(lambda: all(len(opened(folder)) > 2 for folder in folders))  # both have a cell in hand, which waits
     first.send_signal(signal.SIGKILL)
     (folders[1] / "go").touch()
@@ -129,7 +105,8 @@ def test_workers_that_share_no_folder_and_one_of_them_killed(
     local = workspace / "local"
     local.mkdir()
     (local / "go").touch()
-    done = subprocess.run(command(**keys, jobs=1), cwd=local, capture_output=True, text=True, check=True)
+    done = cli(*command(**keys, jobs=1), cwd=local, timeout=400)
+    assert done.returncode == 0, done.stderr
     assert digits(out) == digits(done.stdout)
     assert len(digits(out)) == 4 * 2 * seeds * (2 + len(methods.split(",")))
     assert {cell["status"] for cell in json.loads(out)["cells"]} <= {"ok", "skipped"}
@@ -186,12 +163,12 @@ def test_a_cluster_behind_tls(certificates: None, dask_cluster: Any, tiles: Path
 
 
 def test_workers_are_free_again_when_the_run_was_killed(
-    dask_cluster: Any, background: Any, tiles: Path, plugin: Callable[..., Path]
+    dask_cluster: Any, begin: Any, wait: Any, tiles: Path, plugin: Callable[..., Path]
 ) -> None:
     """Whatever way a coordinator ends, its worker processes end and what it sent is removed; the Dask worker stays."""
     worker, folder = dask_cluster.worker("one"), dask_cluster.folder / "one"
     keys = {"methods": "seen", "sigma": 50, "dataset": tiles, "metrics": "psnr", "plugin": plugin(PLUGIN)}
-    run = background(command(**keys, engine="dask", scheduler=dask_cluster.address))
+    run = begin(*command(**keys, engine="dask", scheduler=dask_cluster.address))
     wait(lambda: len(opened(folder)) > 2)
     slot = int(opened(folder)[0])
     assert list((folder / "scratch").rglob("own.py"))

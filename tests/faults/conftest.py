@@ -1,21 +1,15 @@
-"""What the tests of faults share: commands that run in the background, and looks at a store from outside."""
+"""What the tests of faults share: a method that hangs, and looks at a store and at processes from outside."""
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-
-Begin = Callable[..., subprocess.Popen[str]]
 
 HANGS = """
 import os, subprocess, time
@@ -35,26 +29,6 @@ def mdnbench_denoisers():
 
 
 @pytest.fixture
-def begin(workspace: Path) -> Iterator[Begin]:
-    """`begin("run", …)` starts the real command line and comes back at once; what is left of it ends with the test."""
-    begun: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: object, **variables: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "mdnbench", *map(str, arguments)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | variables,
-            start_new_session=True,
-        )  # fmt: skip
-        begun.append(process)
-        return process
-
-    yield start
-    for process in begun:
-        process.kill()
-        process.communicate()
-
-
-@pytest.fixture
 def hangs(plugin: Callable[..., Path]) -> Path:
     """A plugin file: its method hangs on images 256 wide, beside a process of its own, and leaves both numbers."""
     return plugin(HANGS)
@@ -65,6 +39,7 @@ class Outside:
     """A look at a workspace's store and at processes, by SQLite and the operating system alone."""
 
     path: Path
+    wait: Callable[..., None]
 
     def count(self, table: str = "outputs") -> int:
         """How many rows a table has; 0 where it is not there yet."""
@@ -85,13 +60,6 @@ class Outside:
             connection.close()
         return found
 
-    def wait(self, until: Callable[[], Any], seconds: float = 90) -> None:
-        """Wait for something to be true; the test fails where it does not come."""
-        start = time.monotonic()
-        while not until():
-            assert time.monotonic() - start < seconds, "what was waited for did not come"
-            time.sleep(0.02)
-
     def alive(self, *files: Path) -> list[int]:
         """Those processes, whose numbers stand in files, that still run."""
         found = []
@@ -102,6 +70,6 @@ class Outside:
 
 
 @pytest.fixture
-def outside(workspace: Path) -> Outside:
+def outside(workspace: Path, wait: Callable[..., None]) -> Outside:
     """A look at this test's workspace from outside."""
-    return Outside(workspace / ".mdnbench" / "results.sqlite")
+    return Outside(workspace / ".mdnbench" / "results.sqlite", wait)
