@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mdnbench import digests, paths, planning, variants
+from mdnbench.errors import Unavailable
 
 if TYPE_CHECKING:
     from mdnbench.registry import Registry
@@ -43,10 +44,16 @@ def obtain(known: Registry, spec: DenoiserSpec, weights: Weights, precision: str
     if at_hand(weights, precision):
         return path
     whole = obtain(known, spec, weights, "fp32") if precision == "int8" else None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        if not at_hand(weights, precision):
-            _make(known, spec, weights, whole, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            if not at_hand(weights, precision):
+                _make(known, spec, weights, whole, path)
+    except OSError as error:
+        raise Unavailable(
+            f"the ONNX file of {spec.name} cannot be kept in {path.parent} ({error.strerror or error}): make room, or "
+            "point MDNBENCH_HOME at a folder that can be written."
+        ) from error
     return path
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
+from mdnbench import variants, weights
 from mdnbench.errors import UsageError, WeightsError
 from mdnbench.listener import Listener
 from mdnbench.planning import Plan, Work
@@ -16,17 +17,25 @@ def train_missing(plan: Plan, listener: Listener, stop: Callable[[], bool] = lam
 
     Interrupted, with a checkpoint saved, where `stop` says so.
     """
-    pending = {work.named.text: work for work in plan.works if work.training}
+    pending = {(work.named.text, _parent(work)): work for work in plan.works if work.training}
     if not pending:
         return plan
-    minutes = plan.request.train_budget
+    minutes, texts = plan.request.train_budget, list(dict.fromkeys(text for text, _ in pending))
     if not minutes:
         return dataclasses.replace(
-            plan, untrained=dict.fromkeys(pending, "it has no weights, and the train budget is 0.")
+            plan, untrained=dict.fromkeys(texts, "it has no weights, and the train budget is 0.")
         )
-    listener.note(f"no weights for {', '.join(pending)}: each is trained now, for {minutes:g} minutes at most.")
-    reasons = {text: _train(plan, work, minutes, listener, stop) for text, work in pending.items()}
+    listener.note(f"no weights for {', '.join(texts)}: each is trained now, for {minutes:g} minutes at most.")
+    reasons = {text: _train(plan, work, minutes, listener, stop) for (text, _), work in pending.items()}
     return dataclasses.replace(plan, untrained={text: reason for text, reason in reasons.items() if reason})
+
+
+def _parent(work: Work) -> str:
+    """What a method with fewer channels is pruned from, which another noise may choose otherwise; '' for others."""
+    if variants.of(work.spec, work.named).keep == 1:
+        return ""
+    found = weights.parent(work.spec, work.named, work.noise.named)
+    return found.sha256 if found else ""
 
 
 def _train(plan: Plan, work: Work, minutes: float, listener: Listener, stop: Callable[[], bool]) -> str:
