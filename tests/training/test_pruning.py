@@ -105,6 +105,30 @@ def test_a_run_prunes_and_fine_tunes_what_it_lacks(home: Path, parent: Weights, 
     assert means["tiny"] != means["tiny[keep=0.5]"]
 
 
+def test_every_noise_has_what_its_own_weights_are_pruned_to(
+    home: Path, fit: Callable[..., Weights], plugin_file: Path
+) -> None:
+    """Where two noises choose other weights of the whole method, both are pruned, and neither is used for the other."""
+    ranges = {"low": [5, 15], "high": [40, 60]}
+    parents = {
+        name: fit(
+            steps=1, name=name,
+            changes={"noise": [{"family": "gaussian", "ranges": {"sigma": span}}], "validation": {"count": 1}},
+        ).sha256
+        for name, span in ranges.items()
+    }  # fmt: skip
+    asked: dict[str, Any] = {
+        "methods": ["tiny[keep=0.5]"], "noise": ["gaussian:10", "gaussian:50"], "dataset": "sk12", "images": ["01"],
+        "metrics": ["psnr"], "timing": False, "jobs": 1, "train_budget": 0.01, "plugins": [str(plugin_file)],
+    }  # fmt: skip
+    found = api.run(**asked)
+    assert [row.status for row in found.rows()] == ["ok", "ok"]
+    low, high = (work.weights for work in api.plan(**asked).works)
+    assert low is not None
+    assert high is not None
+    assert (low.card.pruned_from, high.card.pruned_from) == (parents["low"], parents["high"])
+
+
 def test_train_prunes_by_name_and_names_choose(home: Path, parent: Weights, known: Registry, plugin_file: Path) -> None:
     """`train` makes them under a name; that name is theirs alone, and what it was not pruned to is refused."""
     spec = known.denoisers["tiny"]
