@@ -69,7 +69,7 @@ def _value(hint: Any, given: Any, where: str) -> Any:
 def _collection(origin: Any, arguments: tuple[Any, ...], given: Any, where: str) -> Any:
     """A tuple from an array, a dictionary from a table."""
     if origin is dict and isinstance(given, dict):
-        return {key: _value(arguments[1], item, f"{where}.{key}") for key, item in given.items()}
+        return {key: _value(arguments[1], item, f"{where}.{_shown(key)}") for key, item in given.items()}
     if origin is tuple and isinstance(given, list):
         hints = [arguments[0]] * len(given) if arguments[-1] is ... else arguments
         if len(given) == len(hints):
@@ -87,6 +87,11 @@ def _union(arguments: tuple[Any, ...], given: Any, where: str) -> Any:
         except BadFile:
             continue
     raise BadFile(f"{where} = {given!r} must be {' or '.join(_words(a) for a in arguments if a is not type(None))}.")
+
+
+def _shown(key: str) -> str:
+    """A key of one's own as a message shows it: quoted where it would not stand in one line as it is."""
+    return key if key.isprintable() else repr(key)
 
 
 def _words(hint: Any) -> str:

@@ -118,11 +118,20 @@ def files(page: Path, folder: Path) -> dict[str, Path]:
         "plan.toml": [block for block in fenced(text, "toml") if "methods = [" in block],
         "cropped.toml": [block for block in fenced(text, "toml") if 'name = "cropped"' in block],
         "more.csv": fenced(text, "csv"),
+        "recipes/best.toml": [recipe()] if page.stem == "learned" else [],
     }
     for name, found in blocks.items():
         if found:
+            (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(textwrap.dedent(found[0]), encoding="utf-8")
     return {name: folder / name for name, found in blocks.items() if found}
+
+
+def recipe() -> str:
+    """The recipe that the page on training prints, and that the page on learned methods sends its readers to."""
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    (found,) = [block for block in fenced(text, "toml") if "[[noise]]" in block]
+    return found
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if lines_of(page)], ids=lambda page: page.stem)
@@ -208,7 +217,7 @@ def run(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Path]:
+def place(leaks_found: Path) -> Iterator[Path]:
     """A folder with what commands take for granted: runs, a baseline, a folder of images, weights of one's own."""
     if not data.at_hand(registry.load().datasets["set12"]):
         pytest.skip("Set12 is not at hand: MDNBENCH_DATA_PATH names no folder that has it")
@@ -216,6 +225,8 @@ def place() -> Iterator[Path]:
         folder = Path(name)
         (folder / "reports" / "baselines").mkdir(parents=True)
         (folder / "photographs").mkdir()
+        (folder / "home").mkdir()
+        (folder / "home" / "leaks").symlink_to(leaks_found, target_is_directory=True)
         sk12 = registry.load().datasets["sk12"]
         import PIL.Image
 
@@ -239,6 +250,7 @@ def place() -> Iterator[Path]:
 
 
 @pytest.mark.full
+@pytest.mark.timeout(2400)  # the first training looks for leaks in all test sets, which takes ten minutes of a core
 @pytest.mark.parametrize("page", [page for page in PAGES if lines_of(page)], ids=lambda page: page.stem)
 def test_every_page_runs_from_top_to_bottom(page: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page's commands one after the other, and each ends well."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,6 +34,7 @@ class Outer:
     inner: Inner | None = None
     ranges: dict[str, tuple[float, float]] | None = None
     many: tuple[Inner, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)
 
 
 def build(**table: Any) -> Outer:
@@ -75,6 +76,8 @@ def test_a_whole_file_becomes_a_record(tmp_path: Path) -> None:
         ({"words": [1]}, "must be a text"),
         ({"inner": 5}, "must be"),
         ({"ranges": {"sigma": 5}}, "must be"),
+        ({"labels": {"a": 0}}, r"the file: labels\.a = 0 must be a text"),
+        ({"labels": {"\r": 0}}, r"the file: labels\.'\\r' = 0 must be a text"),
         ({"many": [{"high": 1.0}]}, "lacks the key 'low'"),
     ],
 )
