@@ -198,6 +198,7 @@ class SharedRng(TorchRng):
         import torch
         from torch import distributed
 
+        rate = rate.contiguous()
         rates: list[Any] = [torch.empty_like(rate) for _ in range(count())]
         distributed.all_gather(rates, rate)
         return share(super().poisson(torch.cat(rates)))

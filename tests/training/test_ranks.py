@@ -31,7 +31,8 @@ CURVES: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 CHILD = """
     import os, signal, sys
-    from mdnbench import errors, registry
+    import torch
+    from mdnbench import errors, registry, rng
     from mdnbench.training import loop, ranks, recipe
 
     known, curves = registry.load([sys.argv[1]]), eval(sys.argv[2])
@@ -66,7 +67,12 @@ CHILD = """
             fit("odd", "tiny", {"batch": 3}, 1)
         except errors.UsageError as error:
             say(error)
-        say(ranks.count(), resumed.sha256 == whole.sha256)
+        rate = 9 * ranks.told(torch.rand(3, 4, 2)).movedim(2, 0)  # (2, 3, 4), and not contiguous
+        here, alone = (kind(torch.Generator().manual_seed(3)) for kind in (ranks.SharedRng, rng.TorchRng))
+        draws = [torch.equal(here.normal((1, 5)), ranks.share(alone.normal((2, 5)))),
+                 torch.equal(here.uniform((1,)), ranks.share(alone.uniform((2,)))),
+                 torch.equal(here.poisson(ranks.share(rate)), ranks.share(alone.poisson(rate)))]
+        say(ranks.count(), resumed.sha256 == whole.sha256, draws)
 """
 
 
@@ -87,7 +93,7 @@ def torchrun() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     for process in started:
         if process.poll() is None:
             process.terminate()  # not kill: it has processes of its own to end
-            process.communicate(timeout=60)
+            process.communicate(timeout=300)
 
 
 def curve(home: Path) -> dict[int, float]:
@@ -118,12 +124,12 @@ def test_two_processes_train_as_one_and_stop_together(
     while not any(len(log.read(path)) for path in (home / "training").glob("*/log.csv")) and process.poll() is None:
         pulse.wait(0.02)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     (stopped,) = re.findall(r"the training was stopped after (\d+) steps", errors)
     assert errors.count("left out of own") == errors.count("Stopping:") == 1
     budget = 2 * int(stopped) + 4  # before whose falling rate it was stopped
 
-    output, errors = torchrun(*command, "--steps", budget).communicate(timeout=60)
+    output, errors = torchrun(*command, "--steps", budget).communicate(timeout=300)
     assert output.splitlines()[1].startswith(f"{budget} steps in 0."), errors
     made = home / "weights" / "masked-unet" / "two.safetensors"
     assert output.splitlines()[0] == str(made)
@@ -143,9 +149,9 @@ def test_fault_02_one_of_two_processes_killed(
     """Started again, two processes end with the bits of two that nobody killed; their loss curves are those of one."""
     child = workspace / "child.py"
     child.write_text(textwrap.dedent(CHILD), encoding="utf-8")
-    output, errors = torchrun("--max-restarts", 1, child, plugin_file, repr(CURVES), STEPS).communicate(timeout=100)
+    output, errors = torchrun("--max-restarts", 1, child, plugin_file, repr(CURVES), STEPS).communicate(timeout=300)
     *steps, refused, same = output.splitlines()
-    assert (steps, same) == (["step 8", "step 12", "step 16"], "2 True"), errors
+    assert (steps, same) == (["step 8", "step 12", "step 16"], "2 True [True, True, True]"), errors
     assert refused.startswith("a batch of 3 crops cannot be shared equally by 2 processes;")
     for method, changes in CURVES:
         name = method.partition("[")[0]
