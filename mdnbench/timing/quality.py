@@ -69,9 +69,11 @@ def of_results(found: Results, noise: str) -> Pareto | None:
 def levels(found: Results, noise: str) -> list[Line]:
     """What papers print for what a run measured under a noise, timed or not; nothing for a part of a data set."""
     facts = found.run.facts
+    lines = published(facts["dataset"], noise, facts["protocol_hash"])
+    if not lines:
+        return []
     spec = registry.load(found.plugins).datasets.get(facts["dataset"])
-    whole = spec is not None and set(facts["images"]) == set(spec.images)
-    return published(facts["dataset"], noise, facts["protocol_hash"]) if whole else []
+    return lines if spec is not None and set(facts["images"]) == set(spec.images) else []
 
 
 def of_record(record: Mapping[str, Any]) -> Pareto | None:
