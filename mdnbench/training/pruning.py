@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mdnbench.specs import DenoiserSpec
     from mdnbench.weights import Weights
 
-SHARE_OF_RATE = 0.25  # a network that has learnt already takes smaller steps
+SHARE_OF_RATE = 0.5  # a network that has learnt already takes smaller steps
 MINUTES = 10.0
 
 
