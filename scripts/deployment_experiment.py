@@ -1,6 +1,6 @@
 """What deployment variants cost and gain: measures them on Set12, and writes docs/experiments/deployment.md.
 
-Usage: deployment_experiment.py run [--minutes 3] [--methods dncnn,unet,masked-unet] [--time-budget 120]
+Usage: deployment_experiment.py run [--minutes 3] [--methods dncnn,unet,masked-unet] [--time-budget 150]
        deployment_experiment.py page [--show]
 
 `run` prunes and fine-tunes (once; `--minutes` for each method), denoises, and times each method's variants in
@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("what", choices=("run", "page"))
     parser.add_argument("--methods", default=METHODS)
     parser.add_argument("--minutes", type=float, default=3.0, help="of fine-tuning, for each method")
-    parser.add_argument("--time-budget", type=float, default=120.0, help="seconds of timing, for each method")
+    parser.add_argument("--time-budget", type=float, default=150.0, help="seconds of timing, for each method")
     parser.add_argument("--images", default="", help="only these of Set12, by comma: to rehearse")
     parser.add_argument("--noise", default=";".join(NOISES), help="by semicolon")
     parser.add_argument("--busy", action="store_true", help="measure on a busy machine too: to rehearse")
@@ -141,7 +141,7 @@ def _page(methods: Sequence[str]) -> Iterator[str]:
     rows = {method: _rows(method, found, records[method]) for method in methods}
     noises = [noise for noise in found.run.facts["noises"] if noise != JUDGED]
     yield HEAD
-    yield _machine(next(iter(records.values())))
+    yield _machine(next(iter(records.values())), found)
     yield "## Verdict"
     yield from (textwrap.fill(text, 118) for text in _verdict(rows))
     for method in methods:
@@ -177,9 +177,11 @@ def _rows(method: str, found: Results, record: Mapping[str, Any]) -> list[Row]:
     return made
 
 
-def _machine(record: Mapping[str, Any]) -> str:
-    packages = ("torch", "onnxruntime", "onnx", "onnxscript", "torch-pruning")
-    versions = " · ".join(f"{name} {planning.version_of(name)}" for name in packages)
+def _machine(record: Mapping[str, Any], found: Results) -> str:
+    """The machine, and the versions that the run was made with; torch-pruning is in no method's identity."""
+    used = {name: version for facts in found.run.facts["methods"].values() for name, version in facts["packages"].items()}
+    used["torch-pruning"] = planning.version_of("torch-pruning")
+    versions = " · ".join(f"{name} {version}" for name, version in used.items())
     gib = environment.memory_bytes() / 2**30
     return f"{summary.machine(record)}, {gib:.0f} GiB · {versions} · {record['datetime'][:10]}"
 
