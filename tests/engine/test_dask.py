@@ -74,7 +74,7 @@ def digits(printed: str) -> list[tuple[Any, ...]]:
     ("methods", "metrics", "seeds"),
     [
         ("dncnn", "psnr,ssim", 2),
-        pytest.param("dncnn,bm3d,masked-unet,unet[precision=int8]", "all", 6, marks=pytest.mark.full),
+        pytest.param("dncnn,bm3d,masked-unet,unet[precision=int8]", "all", 2, marks=pytest.mark.full),
     ],
 )
 def test_workers_that_share_no_folder_and_one_of_them_killed(
