@@ -179,7 +179,9 @@ def _rows(method: str, found: Results, record: Mapping[str, Any]) -> list[Row]:
 
 def _machine(record: Mapping[str, Any], found: Results) -> str:
     """The machine, and the versions that the run was made with; torch-pruning is in no method's identity."""
-    used = {name: version for facts in found.run.facts["methods"].values() for name, version in facts["packages"].items()}
+    used = {
+        name: version for facts in found.run.facts["methods"].values() for name, version in facts["packages"].items()
+    }
     used["torch-pruning"] = planning.version_of("torch-pruning")
     versions = " · ".join(f"{name} {version}" for name, version in used.items())
     gib = environment.memory_bytes() / 2**30
