@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mdnbench_reports.grid import Grid
 
 SIDE_BY_SIDE = 3  # noises in one table
+WIDE = 6  # columns from which on a table is set small, to fit the column of an article
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
@@ -93,7 +94,8 @@ def _mark(line: Line, column: Column) -> str:
 
 
 def _tabular(heads: Sequence[Sequence[str]], rows: Sequence[Sequence[str]], columns: str, rules: str = "") -> str:
-    lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", _row(heads[0])]
+    small = [r"\small\setlength{\tabcolsep}{2.5pt}"] if len(columns) >= WIDE else []
+    lines = [*small, rf"\begin{{tabular}}{{{columns}}}", r"\toprule", _row(heads[0])]
     for head in heads[1:]:
         lines += [rules, _row(head)]
     lines += [r"\midrule", *map(_row, rows), r"\bottomrule", r"\end{tabular}"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,21 @@ def test_latex_gives_its_numbers_back(finished: Results) -> None:
     assert found == _expected(finished)
     best = {(table.noise, line.method, name) for table in finished.tables for line in table.lines for name in line.best}
     assert text.count(r"\textbf{") == len(best)
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_is_set_without_complaint(finished: Results, hostile: Results, tmp_path: Path) -> None:
+    """LaTeX itself takes the tables, hostile names too; those of a usual run fit the page."""
+    for name, results in (("usual", finished), ("hostile", hostile)):
+        latex.write(results, tmp_path)
+        document = (r"\documentclass{article}", r"\usepackage{booktabs}", r"\usepackage[T1]{fontenc}",
+                    r"\begin{document}", r"\input{tables}", r"\end{document}")  # fmt: skip
+        (tmp_path / f"{name}.tex").write_text("\n".join(document), encoding="utf-8")
+        command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "-no-shell-escape", f"{name}.tex"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+        assert done.returncode == 0, done.stdout.decode("utf-8", "replace")
+        assert (tmp_path / f"{name}.pdf").stat().st_size > 5_000
+        assert name == "hostile" or b"Overfull" not in done.stdout, done.stdout.decode("utf-8", "replace")
 
 
 def test_latex_takes_names_as_text(hostile: Results) -> None:
