@@ -50,6 +50,7 @@ def test_bfloat16_is_near(
 
 
 @pytest.mark.full
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")  # torch's own
 @pytest.mark.skipif(not building.compiler(), reason="there is no C++ compiler here")
 @pytest.mark.parametrize("variant", ["compile=true", "precision=bf16,compile=true"])
 def test_compiled_gives_what_it_gives_uncompiled(
