@@ -59,15 +59,6 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture(scope="session")
-def leaks_found(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for `MDNBENCH_HOME/leaks` of slow tests: what one of them finds, in whatever process, all remember."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "leaks"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
 @pytest.fixture
 def no_data(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine that has no data files at all."""

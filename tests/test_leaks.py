@@ -7,7 +7,7 @@ import itertools
 import json
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,10 @@ import PIL.Image
 import pytest
 import skimage
 
-from mdnbench import leaks, paths, registry
+from mdnbench import data, leaks, paths, registry
 from mdnbench.data import images
 from mdnbench.errors import DataMissing, StoreError
-from mdnbench.leaks import Leak
+from mdnbench.leaks import Leak, cache
 from mdnbench.specs import DatasetSpec, Image
 
 PHOTOGRAPHS = ("camera.png", "astronaut.png", "chelsea.png", "coffee.png", "coins.png", "rocket.jpg", "brick.png",
@@ -207,6 +207,44 @@ def test_findings_are_remembered_until_a_pixel_changes() -> None:
     train["part"][0, 0] += 0.1
     assert len(leaks.cached_leaks(dataset(train), dataset({"it": test}))) == 1
     assert len(list((paths.home() / "leaks").iterdir())) == 2
+
+
+SHIPPED = sorted(cache.SHIPPED.glob("*.json"))
+
+
+def shipped(path: Path) -> tuple[DatasetSpec, DatasetSpec, tuple[Leak, ...]]:
+    """The two data sets that a file of known leaks is about, and what it says; skips where they are not at hand."""
+    content, known = json.loads(path.read_text(encoding="utf-8")), registry.load().datasets
+    train, test = known[content["train"]], known[content["test"]]
+    assert path.stem == f"{train.name}-{test.name}"
+    if not (data.at_hand(train) and data.at_hand(test)):
+        pytest.skip(f"{train.name} and {test.name} are not both at hand")
+    return train, test, tuple(Leak(**entry) for entry in content["leaks"])
+
+
+def test_what_is_known_of_our_own_data_is_shipped() -> None:
+    """A training on BSD400 need not look for what was found before it was released."""
+    assert {path.stem for path in SHIPPED} == {"bsd400-set12", "bsd400-sk12"}
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_what_is_shipped_is_taken_for_these_pixels(path: Path) -> None:
+    """It is found without looking, nothing is written, and the guard finds the same in the images that it names."""
+    train, test, found = shipped(path)
+    assert leaks.cached_leaks(train, test) == found
+    assert not (paths.home() / "leaks").exists()
+    for leak in found:
+        few = (replace(spec, images=(name,)) for spec, name in ((train, leak.train_id), (test, leak.test_id)))
+        assert leaks.find_leaks(*few) == (leak,)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(2400)  # five minutes of a core, by itself
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_what_is_shipped_is_what_the_guard_finds(path: Path) -> None:
+    """All pairs of both sets, looked at anew."""
+    train, test, found = shipped(path)
+    assert leaks.find_leaks(train, test) == found
 
 
 def test_a_home_that_cannot_be_written_is_named(workspace: Path) -> None:

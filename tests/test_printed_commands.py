@@ -217,7 +217,7 @@ def run(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def place(leaks_found: Path) -> Iterator[Path]:
+def place() -> Iterator[Path]:
     """A folder with what commands take for granted: runs, a baseline, a folder of images, weights of one's own."""
     if not data.at_hand(registry.load().datasets["set12"]):
         pytest.skip("Set12 is not at hand: MDNBENCH_DATA_PATH names no folder that has it")
@@ -225,8 +225,6 @@ def place(leaks_found: Path) -> Iterator[Path]:
         folder = Path(name)
         (folder / "reports" / "baselines").mkdir(parents=True)
         (folder / "photographs").mkdir()
-        (folder / "home").mkdir()
-        (folder / "home" / "leaks").symlink_to(leaks_found, target_is_directory=True)
         sk12 = registry.load().datasets["sk12"]
         import PIL.Image
 
@@ -250,7 +248,7 @@ def place(leaks_found: Path) -> Iterator[Path]:
 
 
 @pytest.mark.full
-@pytest.mark.timeout(2400)  # the first training looks for leaks in all test sets, which takes ten minutes of a core
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("page", [page for page in PAGES if lines_of(page)], ids=lambda page: page.stem)
 def test_every_page_runs_from_top_to_bottom(page: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page's commands one after the other, and each ends well."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Counts up whenever the guard may find something else than before; whatever was remembered until then is found anew.
 REVISION = "1"
+# What was found for the project's own data sets, in files like the remembered ones, named by the two sets.
+SHIPPED = Path(__file__).parent / "known"
 
 
 def cached_leaks(
@@ -29,19 +31,20 @@ def cached_leaks(
     jobs: int = 2,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Leak, ...]:
-    """What `find_leaks` finds, read from MDNBENCH_HOME/leaks/ where it is known already.
+    """What `find_leaks` finds, read where it is known already: from mdnbench's own files, or MDNBENCH_HOME/leaks/.
 
-    The file's name is a digest of all pixels and ids of both sets and of the guard's revision. A file that cannot be
-    understood is found anew; StoreError where none can be written.
+    What is known has as its key a digest of all pixels and ids of both sets and of the guard's revision. A file that
+    cannot be understood is found anew; StoreError where none can be written.
     """
     key = digests.of_parts(REVISION, _identity(train, jobs), _identity(test, jobs))
     path = paths.home() / "leaks" / f"{key}.json"
-    known = _read(path)
+    known = _read(SHIPPED / f"{train.name}-{test.name}.json", key)
+    if known is None:
+        known = _read(path, key)
     if known is None:
         known = find_leaks(train, test, jobs=jobs, progress=progress)
-        _write(
-            path, {"revision": REVISION, "train": train.name, "test": test.name, "leaks": [asdict(k) for k in known]}
-        )
+        facts = {"key": key, "revision": REVISION, "train": train.name, "test": test.name}
+        _write(path, {**facts, "leaks": [asdict(leak) for leak in known]})
     return known
 
 
@@ -52,10 +55,11 @@ def _identity(dataset: DatasetSpec, jobs: int) -> list[list[str]]:
         return list(found)
 
 
-def _read(path: Path) -> tuple[Leak, ...] | None:
-    """The leaks in a file; None where there is no file, or a damaged one."""
+def _read(path: Path, key: str) -> tuple[Leak, ...] | None:
+    """The leaks in a file; None where there is no file, a damaged one, or one with another key."""
     try:
-        return tuple(Leak(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))["leaks"])
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return tuple(Leak(**entry) for entry in content["leaks"]) if content["key"] == key else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
