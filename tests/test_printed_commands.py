@@ -51,8 +51,7 @@ NOT_RUN = {
     "export DASK_DISTRIBUTED__COMM__TLS__": "the same, in a test of its own",
     "python -m pytest -n 0 tests/benchmarks": ".ci/full runs the benchmarks",
 }
-PLACES = {"RUN-A": "told", "RUN-B": "estimated", "RUN": "set12-gaussian-50", "PATH": "base", "FOLDER": "photographs",
-          "METHOD": "unet", "NAME": "mine"}  # fmt: skip
+PLACES = {"RUN-A": "told", "RUN-B": "estimated", "RUN": "set12-gaussian-50", "PATH": "base", "FOLDER": "photographs"}
 FEW = 2  # images
 
 
