@@ -42,7 +42,9 @@ class Cost:
 
 
 @pytest.fixture
-def cost(dask_cluster: Any, watched: Any, tiles: Any, plugin: Callable[..., Path], workspace: Path) -> Any:
+def cost(
+    full: bool, dask_cluster: Any, watched: Any, tiles: Any, plugin: Callable[..., Path], workspace: Path
+) -> Any:  # `full` comes first: it looks whether the machine is busy, which the cluster's start would make it
     """`cost("noisy", 200)` runs so many cells of 64×64, two workers beside it, PSNR alone, and keeps no image."""
     for name in ("one", "two"):
         dask_cluster.worker(name)

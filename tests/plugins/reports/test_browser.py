@@ -346,7 +346,9 @@ def _best_of(opened: Page, code: str, action: str) -> float:
 
 
 @pytest.mark.full
-def test_a_large_page_opens_fast_and_reacts_at_once(visit: Callable[..., Page], large: Path) -> None:
+def test_a_large_page_opens_fast_and_reacts_at_once(
+    visit: Callable[..., Page], large: Path, record_property: Callable[[str, object], None]
+) -> None:
     """10 methods, 68 images, 3 levels: below 15 MiB, open in 2 s, and every action is drawn within 100 ms."""
     assert 10 * 2**20 < large.stat().st_size <= 15 * 2**20
     took = []
@@ -357,8 +359,11 @@ def test_a_large_page_opens_fast_and_reacts_at_once(visit: Callable[..., Page], 
     assert min(took) < OPENS_S
     assert opened.locator("#matrix tbody tr").count() == 25
     assert opened.inner_text("#matrix-range") == "1–25 of 68 images"
-    slow = {name: took for name in ACTIONS if (took := _best_of(opened, DRAWN, ACTIONS[name])) > REACTS_MS}
-    assert slow == {}
+    times = {name: _best_of(opened, DRAWN, action) for name, action in ACTIONS.items()}
+    assert {name: ms for name, ms in times.items() if ms > REACTS_MS} == {}
     opened.evaluate("() => { document.querySelector('.filter-rows').closest('details').open = true; }")
     assert column(opened, "#provenance details table", 0) == ["photo07"]
-    assert _best_of(opened, SHOWN, "byId('view-next').click()") < REACTS_MS
+    times["next image"] = _best_of(opened, SHOWN, "byId('view-next').click()")
+    assert times["next image"] < REACTS_MS
+    for name, value in {"MiB": large.stat().st_size / 2**20, "opens, s": min(took), **times}.items():
+        record_property(name, round(value, 2))  # pytest --junitxml shows them
