@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -82,7 +83,7 @@ def test_fault_20_a_full_disk(small_disk: Path, cli: Cli, outside: Any) -> None:
     assert "Traceback" not in full.stderr
     assert len(full.stderr.splitlines()) == 1
     assert "o space left" in full.stderr or "disk is full" in full.stderr
-    store = type(outside)(small_disk / ".mdnbench" / "results.sqlite")
+    store = dataclasses.replace(outside, path=small_disk / ".mdnbench" / "results.sqlite")
     finished = store.count()
     assert store.sound()
     assert 0 < finished < 16
