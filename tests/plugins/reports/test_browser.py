@@ -366,4 +366,4 @@ def test_a_large_page_opens_fast_and_reacts_at_once(
     times["next image"] = _best_of(opened, SHOWN, "byId('view-next').click()")
     assert times["next image"] < REACTS_MS
     for name, value in {"MiB": large.stat().st_size / 2**20, "opens, s": min(took), **times}.items():
-        record_property(name, round(value, 2))  # pytest --junitxml shows them
+        record_property(name, round(value, 2))  # pytest -o junit_family=xunit1 --junitxml FILE shows them
