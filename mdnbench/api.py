@@ -19,7 +19,7 @@ from mdnbench.store import Store, open_store
 
 if TYPE_CHECKING:
     from mdnbench import conformance
-    from mdnbench.deploy.exporting import Exported
+    from mdnbench.deploy.exported import Exported
     from mdnbench.doctor import Finding
     from mdnbench.leaks import Leak
     from mdnbench.published import Claims
@@ -168,10 +168,10 @@ def export_model(
 
     The weights are those that a run under `noise` would use; without it, those of the widest cover.
     """
-    from mdnbench.deploy import exporting
+    from mdnbench.deploy import exported
 
     known = registry.load(plugins)
-    return exporting.write(known, known.method(method), known.noise(noise) if noise else None, to, out)
+    return exported.write(known, known.method(method), known.noise(noise) if noise else None, to, out)
 
 
 def fetch_data(name: str, *, listener: Listener | None = None) -> int:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from mdnbench import __version__
 from mdnbench.deploy import networks
-from mdnbench.errors import MdnbenchError, Unavailable
-from mdnbench.wrappers.onnx_session import INSTALL, Session
+from mdnbench.errors import MdnbenchError
+from mdnbench.wrappers.onnx_session import Session, package
 
 if TYPE_CHECKING:
     import torch
@@ -33,8 +33,8 @@ def write(spec: DenoiserSpec, weights: Weights, path: Path) -> None:
     Unavailable where a package is missing; MdnbenchError where the network cannot be exported, or the file does not
     compute what the network does.
     """
-    onnx = _package("onnx")
-    _package("onnxscript")
+    onnx = package("onnx")
+    package("onnxscript")
     module = networks.filled(spec, weights).requires_grad_(False)
     try:
         with _quiet():
@@ -117,12 +117,3 @@ def _quiet() -> Iterator[None]:
         finally:
             for logger, level in zip(loggers, before, strict=True):
                 logger.setLevel(level)
-
-
-def _package(name: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise Unavailable(f"{name} cannot be imported ({error}); install it with: {INSTALL}.") from error

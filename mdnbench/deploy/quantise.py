@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from mdnbench.deploy import calibration, export
-from mdnbench.wrappers.onnx_session import Session, runtime
+from mdnbench.wrappers.onnx_session import Session, package
 
 if TYPE_CHECKING:
     from mdnbench.registry import Registry
@@ -26,7 +26,7 @@ def write(known: Registry, weights: Weights, whole: Path, path: Path) -> None:
     Weights are signed with a scale for each channel; what flows between layers is unsigned: the pair that processors
     have instructions for.
     """
-    runtime()
+    package("onnxruntime")
     import onnx
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process

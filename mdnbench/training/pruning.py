@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from mdnbench import tomlfile, variants
 from mdnbench.deploy import networks
-from mdnbench.errors import UsageError
+from mdnbench.errors import Unavailable, UsageError
 from mdnbench.names import Named, show
 from mdnbench.training import recipe as recipes
 from mdnbench.training.recipe import Recipe, trainable_of
-from mdnbench.wrappers.onnx_session import INSTALL
+from mdnbench.wrappers.onnx_session import package
 
 if TYPE_CHECKING:
     import torch
@@ -101,10 +101,9 @@ def _last_layers(pruning: Any, module: torch.nn.Module, example: Any) -> list[to
 
 def _package() -> Any:
     try:
-        import torch_pruning
-    except ImportError as error:
-        raise UsageError(f"torch-pruning cannot be imported ({error}); install it with: {INSTALL}.") from error
-    return torch_pruning
+        return package("torch_pruning")
+    except Unavailable as error:
+        raise UsageError(str(error)) from None
 
 
 def refuse_recipe(name: str) -> None:

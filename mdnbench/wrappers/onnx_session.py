@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,20 +50,19 @@ class Session:
         return self._session
 
 
-def runtime() -> Any:
-    """The onnxruntime package; Unavailable where it is not installed."""
+def package(name: str) -> Any:
+    """A package of the extra `deploy`; Unavailable where it is not installed."""
     try:
-        import onnxruntime
+        return importlib.import_module(name)
     except ImportError as error:
-        raise Unavailable(f"onnxruntime cannot be imported ({error}); install it with: {INSTALL}.") from error
-    return onnxruntime
+        raise Unavailable(f"{name} cannot be imported ({error}); install it with: {INSTALL}.") from error
 
 
 def _chosen(device: str, provider: str) -> str:
     """The provider's name in `PROVIDERS`; Unavailable where this onnxruntime lacks it, or the device is another one."""
     name = device if provider == "auto" else provider
     (wanted, *_), advice = PROVIDERS[name]
-    available = runtime().get_available_providers()
+    available = package("onnxruntime").get_available_providers()
     if wanted not in available:
         raise Unavailable(f"this onnxruntime has no {wanted}, only {', '.join(available)}; {advice}.")
     if name != "cpu" and device == "cpu":
@@ -71,7 +71,7 @@ def _chosen(device: str, provider: str) -> str:
 
 
 def _opened(path: Path, provider: str, threads: int) -> Any:
-    onnxruntime, (wanted, advice) = runtime(), PROVIDERS[provider]
+    onnxruntime, (wanted, advice) = package("onnxruntime"), PROVIDERS[provider]
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.use_deterministic_compute = True

@@ -14,20 +14,22 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
 import psutil
 import pytest
 
-from mdnbench import api, registry
+from mdnbench import api, registry, variants
+from mdnbench.engine import threads
 from mdnbench.engine.coordinator import facts, provenance_of
 from mdnbench.planning import Plan
-from mdnbench.records import MetricScore, Outcome
+from mdnbench.records import MetricScore, NoiseInfo, Outcome
 from mdnbench.store import open_store
 
 BUSY_CORES = 0.25  # more than this in use by others, and a measurement waits for another day
@@ -142,6 +144,31 @@ def watched(tmp_path: Path) -> Callable[..., Ran]:
         return Ran(seconds, int(peak_bytes), float(processor_s), done.returncode, done.stdout)
 
     return run
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As a worker has it."""
+    import threadpoolctl
+    import torch
+
+    before = torch.get_num_threads()
+    with threadpoolctl.threadpool_limits():
+        threads.hold()
+        yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def learned() -> Callable[[str, Any], Callable[[], Any]]:
+    """`learned("unet", noisy)` calls a method, with the weights of a run at sigma 50, on an image (1, 1, H, W)."""
+
+    def make(method: str, noisy: Any) -> Callable[[], Any]:
+        work = api.plan(methods=[method], sigma=50, dataset="sk12", images=["01"]).works[0]
+        denoise = work.spec.build(variants.own(work.spec, work.named), "cpu", work.weights)
+        return lambda: denoise(noisy, NoiseInfo(std=50 / 255, source="known"))
+
+    return make
 
 
 @pytest.fixture(scope="session")

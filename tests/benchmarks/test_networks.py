@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mdnbench import api, registry
+from mdnbench import registry
 from mdnbench.cells.adapters import to_tensor
-from mdnbench.engine import threads
-from mdnbench.records import NoiseInfo
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 METHODS = ("unet", "masked-unet", "dncnn")
 ROUNDS = 7
 
@@ -28,28 +27,17 @@ class Convolution:
     macs: int
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """As a worker has it."""
-    import threadpoolctl
-    import torch
-
-    before = torch.get_num_threads()
-    with threadpoolctl.threadpool_limits():
-        threads.hold()
-        yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize(
     "side", [64, pytest.param(256, marks=pytest.mark.full), pytest.param(512, marks=pytest.mark.full)]
 )
 @pytest.mark.parametrize("method", METHODS)
-def test_a_network_beside_its_bare_convolutions(method: str, side: int, benchmark: Any, figure: Any) -> None:
+def test_a_network_beside_its_bare_convolutions(
+    method: str, side: int, learned: Any, benchmark: Any, figure: Any
+) -> None:
     """A method's call does the multiply-adds of its convolutions and takes little longer than they do by themselves."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    call = denoiser(method, side)
+    call = learned(method, photograph(side))
     bare = convolutions(call)
     with FlopCounterMode(display=False) as counter:
         call()
@@ -64,15 +52,11 @@ def test_a_network_beside_its_bare_convolutions(method: str, side: int, benchmar
         figure(f"{method} at {side}×{side} over its bare convolutions", 100 * alone / whole, "%", least=least)
 
 
-def denoiser(method: str, side: int) -> Callable[[], Any]:
-    """A call of a learned method with the weights that a run at sigma 50 takes, on a noisy photograph of that size."""
-    work = api.plan(methods=[method], sigma=50, dataset="sk12", images=["08"]).works[0]
-    options = {name: value for name, value in work.named.options if name != "weights"}
-    denoise = work.spec.build(options, "cpu", work.weights)
+def photograph(side: int) -> Any:
+    """A noisy photograph (1, 1, side, side) at sigma 50."""
     clean = registry.load().datasets["sk12"].load("08")[:side, :side]
     noise = np.random.default_rng(3).standard_normal(clean.shape, dtype=np.float32) * np.float32(50 / 255)
-    noisy = to_tensor(clean + noise)
-    return lambda: denoise(noisy, NoiseInfo(std=50 / 255, source="known"))
+    return to_tensor(clean + noise)
 
 
 def convolutions(call: Callable[[], Any]) -> list[Convolution]:

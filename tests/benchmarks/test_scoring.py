@@ -4,36 +4,22 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
-from mdnbench import api, registry
+from mdnbench import registry
 from mdnbench.cells import scoring
 from mdnbench.cells.adapters import to_numpy, to_tensor
-from mdnbench.engine import threads
 from mdnbench.errors import Unavailable
 from mdnbench.protocols import load
-from mdnbench.records import NoiseInfo
 from mdnbench.specs import Image
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 SIDE = 512
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """As a worker has it."""
-    import threadpoolctl
-    import torch
-
-    before = torch.get_num_threads()
-    with threadpoolctl.threadpool_limits():
-        threads.hold()
-        yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +86,7 @@ def test_lpips_of_many_methods(
 
 
 @pytest.mark.parametrize("image", ["01", "08"], ids=["256", "512"])
-def test_scoring_beside_denoising(image: str, benchmark: Any, figure: Any) -> None:
+def test_scoring_beside_denoising(image: str, learned: Any, benchmark: Any, figure: Any) -> None:
     """Decoding, PSNR and SSIM are a small part of a cell of `unet`."""
     known = registry.load()
     dataset, rule = known.datasets["sk12"], load("standard").scoring
@@ -108,7 +94,7 @@ def test_scoring_beside_denoising(image: str, benchmark: Any, figure: Any) -> No
     scorers = {name: spec.build("cpu") for name, spec in specs.items()}
     clean = dataset.load(image)
     noise = np.random.default_rng(1).standard_normal(clean.shape, dtype=np.float32) * np.float32(50 / 255)
-    denoise = unet(to_tensor(clean + noise))
+    denoise = learned("unet", to_tensor(clean + noise))
     output = to_numpy(denoise())
 
     scores = benchmark(lambda: scoring.score(output, dataset.load(image), rule, specs, scorers))
@@ -118,21 +104,6 @@ def test_scoring_beside_denoising(image: str, benchmark: Any, figure: Any) -> No
         part, call = benchmark.stats.stats.median, median_s(denoise)
         size = f"{clean.shape[1]}×{clean.shape[0]}"
         figure(f"decoding, PSNR and SSIM of a unet cell at {size}", 100 * part / (part + call), "%", below=15)
-
-
-def unet(noisy: Any) -> Callable[[], Any]:
-    """A call of `unet` with the weights that a run at sigma 50 takes, on one noisy image (1, 1, H, W)."""
-    import torch
-
-    work = api.plan(methods=["unet"], sigma=50, dataset="sk12", images=["01"]).works[0]
-    options = {name: value for name, value in work.named.options if name != "weights"}
-    denoise = work.spec.build(options, "cpu", work.weights)
-
-    def call() -> Any:
-        with torch.no_grad():
-            return denoise(noisy, NoiseInfo(std=50 / 255, source="known"))
-
-    return call
 
 
 def median_s(call: Callable[[], object], rounds: int = 7) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -164,14 +164,7 @@ def test_without_the_extra_it_says_what_to_install(
     dncnn_onnx: Path, built: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A method from an ONNX file is listed without onnxruntime; its cells say how to get it."""
-    importing = builtins.__import__
-
-    def without(name: str, *arguments: Any, **keywords: Any) -> Any:
-        if name == "onnxruntime":
-            raise ModuleNotFoundError("No module named 'onnxruntime'")
-        return importing(name, *arguments, **keywords)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # importing it fails
     with pytest.raises(Unavailable, match=r"pip install 'mdnbench\[deploy\]'"):
         built(wrap_onnx("mine", dncnn_onnx))
 
