@@ -1,0 +1,39 @@
+"""The public Python API: what a notebook imports, and what each command of the command line calls."""
+
+from __future__ import annotations
+
+from mdnbench.api.datasets import fetch_data, find_leaks, verify_data
+from mdnbench.api.extending import check_plugin, examine, new_plugin
+from mdnbench.api.judging import baseline_change, check, claims, compare, open_run, report, rescore, write_baseline
+from mdnbench.api.keeping import check_store, compact_store, merge_store, store_leftovers
+from mdnbench.api.learning import export_model, export_weights, import_weights, train
+from mdnbench.api.running import outlook, plan, run, time
+
+__all__ = [
+    "baseline_change",
+    "check",
+    "check_plugin",
+    "check_store",
+    "claims",
+    "compact_store",
+    "compare",
+    "examine",
+    "export_model",
+    "export_weights",
+    "fetch_data",
+    "find_leaks",
+    "import_weights",
+    "merge_store",
+    "new_plugin",
+    "open_run",
+    "outlook",
+    "plan",
+    "report",
+    "rescore",
+    "run",
+    "store_leftovers",
+    "time",
+    "train",
+    "verify_data",
+    "write_baseline",
+]

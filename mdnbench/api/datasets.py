@@ -1,0 +1,58 @@
+"""Data sets: fetching them, verifying their files, finding what leaks between two."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mdnbench import notebook, planning, registry
+from mdnbench.errors import DataMissing
+from mdnbench.listener import Listener
+
+if TYPE_CHECKING:
+    from mdnbench.leaks import Leak
+    from mdnbench.specs import MetricSpec
+
+
+def fetch_data(name: str, *, listener: Listener | None = None) -> int:
+    """Download what is missing of a data set, or what a metric needs; the number of files that were fetched."""
+    from mdnbench import data
+
+    known, heard = registry.load(), listener or notebook.listener()
+    if name in known.metrics:
+        return _fetch_for_metric(known.metrics[name])
+    spec = known.datasets[name]
+    heard.begin(f"fetching {name}", len(spec.files))
+    fetched = data.fetch(spec, lambda done, total: heard.progress(f"fetching {name}", done))
+    heard.end(f"fetching {name}")
+    return fetched
+
+
+def _fetch_for_metric(spec: MetricSpec) -> int:
+    if spec.prepare is None or not spec.prepare(False):
+        return 0
+    if reason := spec.prepare(True):
+        raise DataMissing(reason)
+    return 1
+
+
+def verify_data(name: str) -> list[str]:
+    """What is missing or altered among a data set's files, one line each."""
+    from mdnbench import data
+
+    return data.verify(registry.load().datasets[name])
+
+
+def find_leaks(train_set: str, test_set: str, *, pictures: Path | None = None) -> tuple[Leak, ...]:
+    """The images of a training set that overlap images of a test set; remembered under MDNBENCH_HOME."""
+    from mdnbench import leaks
+
+    known = registry.load()
+    material, test = planning.find_dataset(train_set, known), planning.find_dataset(test_set, known)
+    found = leaks.cached_leaks(material, test)
+    for leak in found if pictures else ():
+        assert pictures is not None
+        pictures.mkdir(parents=True, exist_ok=True)
+        name = planning.slug(f"{leak.train_id}-{leak.test_id}")
+        leaks.picture_of(leak, material, test, pictures / f"{name}.png")
+    return found

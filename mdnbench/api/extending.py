@@ -1,0 +1,44 @@
+"""Plugins and the installation: writing one, holding one to the rules, looking whether all is well."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mdnbench import registry, workspace
+from mdnbench.listener import Listener
+from mdnbench.registry import Files
+
+if TYPE_CHECKING:
+    from mdnbench import conformance
+    from mdnbench.doctor import Finding
+
+
+def new_plugin(name: str, kind: str, *, package: bool = False, folder: Path | str = ".") -> tuple[Path, ...]:
+    """Write a working plugin to begin with, in a file with its test, or as a package; the paths of its files.
+
+    `kind` is denoiser, learned, noise, metric, dataset or reporter.
+    """
+    from mdnbench import scaffold
+
+    return scaffold.write(name, kind, package=package, folder=Path(folder))
+
+
+def check_plugin(
+    plugin: str | Path, *, plugins: Files = (), timeout: float = 120.0, listener: Listener | None = None
+) -> tuple[conformance.Finding, ...]:
+    """Take what a plugin brings through the conformance kit: one Finding for each rule, kept, broken or skipped.
+
+    `plugin` is a file, the name of a plugin or of anything that one brings, or 'all'; `timeout` is in seconds per rule.
+    """
+    from mdnbench.conformance import kit
+
+    known, subjects = kit.load(plugin, plugins)
+    return kit.check(subjects, known, timeout=timeout, listener=listener)
+
+
+def examine(*, plugins: Files = (), workspace_folder: Path | None = None) -> tuple[Finding, ...]:
+    """Look at machine, versions, network, plugins, data, weights and the store: what is well and what is not."""
+    from mdnbench import doctor
+
+    return doctor.examine(registry.load(plugins), workspace.locate(workspace_folder))

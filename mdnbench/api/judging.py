@@ -1,0 +1,119 @@
+"""What is made of a run's results: reports, checks, comparisons, claims, other scoring rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mdnbench import notebook, registry, results, workspace
+from mdnbench.errors import Interrupted
+from mdnbench.listener import Listener
+from mdnbench.notebook import Results
+from mdnbench.registry import Files
+
+if TYPE_CHECKING:
+    from mdnbench.published import Claims
+    from mdnbench.regression import Change, Verdict
+    from mdnbench.rescoring import Rescored
+    from mdnbench.statistics import Comparison
+
+
+def open_run(name: str, *, workspace_folder: Path | None = None) -> Results:
+    """The results of an earlier run, by name or by its folder's path."""
+    found = results.find(workspace.locate(workspace_folder), name)
+    return Results(found.store, found.name, found.folder)
+
+
+def report(
+    found: results.Results, formats: Iterable[str], *, folder: Path | None = None, plugins: Files = ()
+) -> list[Path]:
+    """Write a run's results down in the named formats, as `md` or `html[limit=6]`; the paths of what was written.
+
+    `plugins` are files that bring reporters, or the methods and noises of the run; those that it ran with are known.
+    """
+    known = registry.load((*found.plugins, *registry.listed(plugins)))
+    found.plugins = known.files
+    wanted = [known.reporter(text) for text in formats]
+    target = folder or found.folder
+    target.mkdir(parents=True, exist_ok=True)
+    return [known.reporters[named.name].write(found, target, **named.values()) for named in wanted]
+
+
+def check(
+    found: results.Results,
+    baseline: Path,
+    *,
+    tolerances: Mapping[str, float] | None = None,
+    partial: bool = False,
+    timing: bool = False,
+) -> Verdict:
+    """Hold a run against a baseline; with `partial`, methods of the baseline that the run lacks are no regression.
+
+    With `timing`, seconds are compared too, where both were timed on one machine.
+    """
+    from mdnbench import regression
+    from mdnbench.regression import baselines
+
+    return regression.compare(found, baselines.read(baseline), tolerances or {}, partial=partial, timing=timing)
+
+
+def baseline_change(found: results.Results, baseline: Path) -> Change | None:
+    """What `write_baseline` would change there; None where there is no baseline yet."""
+    from mdnbench import regression
+    from mdnbench.regression import baselines
+
+    return regression.changes(found, baselines.read(baseline)) if baselines.exists(baseline) else None
+
+
+def write_baseline(found: results.Results, baseline: Path) -> Path:
+    """Write a run as a baseline: BASELINE.csv and BASELINE.toml."""
+    from mdnbench.regression import baselines
+
+    return baselines.write(found, baseline)
+
+
+def compare(
+    found: results.Results, *others: results.Results, metrics: Iterable[str] = (), against: str = ""
+) -> Comparison:
+    """Compare the methods of a run, or of several runs, image by image: intervals, paired differences, tests.
+
+    With `against`, only the pairs with that method are made, and corrected as such.
+    """
+    from mdnbench import statistics
+
+    return statistics.compare((found, *others), metrics=tuple(metrics), against=against)
+
+
+def claims(found: results.Results, *, references: Iterable[Path] = ()) -> Claims:
+    """Set a run's numbers beside published and claimed ones; `references` are CSV files of more of them."""
+    from mdnbench import published
+    from mdnbench.references import read
+
+    return published.compare(found, [each for path in references for each in read(Path(path))])
+
+
+def rescore(
+    found: results.Results,
+    scoring: Iterable[str] = ("all",),
+    *,
+    dataset: str = "",
+    jobs: int = 0,
+    plugins: Files = (),
+    listener: Listener | None = None,
+) -> Rescored:
+    """Score a run's kept outputs under other rules and metric settings, and tell the shifts; no method runs again.
+
+    `scoring` names protocols, files of protocols, metric settings (`ssim[uniform]`), or 'all' that are known. Raises
+    Interrupted after Ctrl-C, with what was scored saved.
+    """
+    from mdnbench.rescoring import Rescoring
+    from mdnbench.stopping import on_interrupt
+
+    heard = listener or notebook.listener()
+    work = Rescoring(found, registry.load(plugins), dataset, jobs)
+    with on_interrupt(lambda: heard.note("Stopping: what is running is finished and saved.")) as stop:
+        scored = work.run(list(scoring), heard, stop)
+    if stop.requested:
+        raise Interrupted("stopped; the same command goes on from there.")
+    return scored

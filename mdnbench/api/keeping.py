@@ -1,0 +1,50 @@
+"""The store of a workspace: its health, what can go, what comes from another one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mdnbench import workspace
+from mdnbench.errors import NothingToDo
+from mdnbench.store import Store, open_store
+
+if TYPE_CHECKING:
+    from mdnbench.store.health import Health
+    from mdnbench.store.leftovers import Leftovers
+    from mdnbench.store.merging import Merged
+
+
+def check_store(*, workspace_folder: Path | None = None) -> Health:
+    """Look at every page, row and kept image of the store: what there is, and one line for each problem."""
+    from mdnbench.store import health
+
+    return health.check(_existing_store(workspace_folder))
+
+
+def store_leftovers(*, workspace_folder: Path | None = None) -> Leftovers:
+    """What no run of the store refers to any more: what `compact_store` would remove."""
+    from mdnbench.store import leftovers
+
+    return leftovers.find(_existing_store(workspace_folder))
+
+
+def compact_store(*, workspace_folder: Path | None = None) -> int:
+    """Remove what no run of the store refers to any more; the bytes that became free. Not while a run is going on."""
+    from mdnbench.store import leftovers
+
+    return leftovers.remove(_existing_store(workspace_folder))
+
+
+def merge_store(other: Path, *, workspace_folder: Path | None = None) -> Merged:
+    """Bring the outputs, scores, runs and kept images of another store in; `other` is only read."""
+    from mdnbench.store import merging
+
+    return merging.merge(open_store(workspace.locate(workspace_folder) / "results.sqlite"), Path(other))
+
+
+def _existing_store(workspace_folder: Path | None) -> Store:
+    path = workspace.locate(workspace_folder) / "results.sqlite"
+    if not path.is_file():
+        raise NothingToDo(f"there is no store {path}; run something first.")
+    return open_store(path)

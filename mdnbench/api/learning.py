@@ -1,0 +1,63 @@
+"""Learned methods: training them, and taking weights and models in and out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mdnbench import notebook, registry
+from mdnbench.listener import Listener
+from mdnbench.registry import Files
+
+if TYPE_CHECKING:
+    from mdnbench.deploy.exported import Exported
+    from mdnbench.weights import Weights
+
+
+def train(method: str, *, plugins: Files = (), listener: Listener | None = None, **order: Any) -> Weights:
+    """Train a learned method, or continue its training, and return its weights.
+
+    `order` takes recipe, minutes, steps or epochs, changes (keys of the recipe), device, threads, resume and name.
+    Interrupted after Ctrl-C, with a checkpoint saved. Processes that torchrun started train together; `listener` hears
+    of it in the first.
+    """
+    from mdnbench.stopping import on_interrupt
+    from mdnbench.training import ranks, session
+
+    known, heard = registry.load(plugins), (listener or notebook.listener()) if ranks.first() else Listener()
+    stopping = "Stopping: a checkpoint is saved after this step. Ctrl-C again stops at once."
+    with on_interrupt(lambda: heard.note(stopping)) as stop:
+        return session.run(session.Order(known.method(method), **order), known, heard, lambda: stop.requested)
+
+
+def import_weights(method: str, path: Path, name: str, *, plugins: Files = ()) -> Weights:
+    """Take published PyTorch weights in under a name; WeightsError where they are unsafe or of another network."""
+    from mdnbench import weights
+
+    return weights.import_weights(registry.load(plugins).denoisers[method], path, name)
+
+
+def export_weights(
+    method: str, name: str, folder: Path, *, rename: str = "", half: bool = False, plugins: Files = ()
+) -> Path:
+    """Copy a method's weights and their card to a folder, under another name if `rename` is given; the copy's path.
+
+    `half` keeps the tensors in half precision, as shipped weights are.
+    """
+    from mdnbench import weights
+
+    found = weights.find(registry.load(plugins).denoisers[method], name)
+    return weights.export(found, folder, rename or name, half).path
+
+
+def export_model(
+    method: str, out: Path | None = None, *, to: str = "onnx", noise: str = "", plugins: Files = ()
+) -> Exported:
+    """Write a learned method to a file (default: METHOD.onnx here), for images of any size, and check it.
+
+    The weights are those that a run under `noise` would use; without it, those of the widest cover.
+    """
+    from mdnbench.deploy import exported
+
+    known = registry.load(plugins)
+    return exported.write(known, known.method(method), known.noise(noise) if noise else None, to, out)

@@ -1,0 +1,174 @@
+"""Running and timing a matrix: plan, outlook, run and time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+from mdnbench import notebook, paths, planning, registry, request, results, workspace
+from mdnbench.errors import Interrupted, MdnbenchError, Unavailable
+from mdnbench.listener import Listener
+from mdnbench.notebook import Results
+from mdnbench.planning import Plan
+from mdnbench.registry import Files, Registry
+from mdnbench.request import Keys, Request, RunKeys
+from mdnbench.store import open_store
+
+if TYPE_CHECKING:
+    from mdnbench.timing.times import Times
+
+RUN_FILES = ("md", "csv", "json")
+
+
+def plan(asked: Request | None = None, *, plugins: Files = (), **keys: Unpack[Keys]) -> Plan:
+    """What a run would do: names looked up, data at hand, nothing computed. Takes the keys of `run`."""
+    wanted = asked or request.from_values(keys, "the request")
+    loaded = registry.load((*wanted.plugins, *registry.listed(plugins)))
+    return planning.make(wanted, loaded)
+
+
+def outlook(planned: Plan, *, workspace_folder: Path | None = None) -> dict[str, Any]:
+    """What a run of this plan would find stored, compute, train and keep, and how long it would take."""
+    from mdnbench import outlook as outlooks
+
+    return outlooks.of_plan(planned, workspace.locate(workspace_folder), _prepare_metrics(planned, download=False))
+
+
+def run(
+    asked: Request | None = None,
+    *,
+    workspace_folder: Path | None = None,
+    listener: Listener | None = None,
+    **keys: Unpack[RunKeys],
+) -> Results:
+    """Run a matrix of methods over images and noises, and return its results.
+
+    Takes a Request, or its fields as keywords: `run(methods=["bm3d", "nlm"], noise="gaussian:50", dataset="set12")`.
+    What the store holds already is not computed again. Raises UsageError before anything is computed where the request
+    cannot be met, and Interrupted after Ctrl-C, with what was finished saved.
+    """
+    from mdnbench.engine.coordinator import Coordinator
+    from mdnbench.stopping import on_interrupt
+
+    listener = listener or notebook.listener()
+    planned = plan(asked, **keys)
+    for note in planned.notes:
+        listener.note(note)
+    base = workspace.locate(workspace_folder)
+    planned, folder = _with_folder(planned, base)
+    store = open_store(base / "results.sqlite")
+    if store.note:
+        listener.note(store.note)
+    unavailable = _prepare_metrics(planned, download=not paths.offline())
+    stopping = "Stopping: what is running is finished and saved. Ctrl-C again stops at once."
+    with on_interrupt(lambda: listener.note(stopping)) as stop:
+        if any(work.training for work in planned.works):
+            planned = _train_missing(planned, listener, lambda: stop.requested)
+        _prepare_models(planned, listener)
+        coordinator = Coordinator(planned, store, unavailable, listener)
+        tally = coordinator.compute(stop)
+        found = Results(store, planned.name, folder)
+        found.tally, found.plugins = tally, planned.registry.files
+        record = _timing(planned, found, listener) if planned.request.timing and not stop.requested else None
+        _write(found, planned.registry, record, listener)
+    if stop.requested:
+        raise Interrupted(f"stopped after {tally.done} of {planned.size} cells; the same command goes on from there.")
+    return found
+
+
+def time(
+    asked: Request | None = None, *, sizes: Sequence[int] = (), threads: Sequence[int | str] = (),
+    budget_s: float | None = None, scaling: bool = False, workspace_folder: Path | None = None,
+    listener: Listener | None = None, **keys: Any,
+) -> Times:  # fmt: skip
+    """Time methods under the first noise, alone, each in a fresh process; takes a Request or its fields as `run` does.
+
+    `sizes` are sides in pixels, `threads` numbers or 'all'; `budget_s` seconds in all win over everything. `scaling`
+    has other defaults, for how time grows with the image. Quality stands beside it where the store has it. What this
+    machine has timed under the same conditions is not measured again, unless the request says `fresh`. Interrupted
+    after Ctrl-C.
+    """
+    from mdnbench.stopping import on_interrupt
+    from mdnbench.timing import conditions, session
+
+    under = conditions.alone(sizes, threads, budget_s, scaling=scaling)
+    heard, planned = listener or notebook.listener(), plan(asked, **keys)
+    for note in planned.notes:
+        heard.note(note)
+    base = workspace.locate(workspace_folder)
+    if scaling and not planned.request.out:
+        planned = dataclasses.replace(planned, name=f"{planned.name}-scaling")
+    planned, folder = _with_folder(planned, base, "timings")
+    store = open_store(base / "results.sqlite")
+    with on_interrupt(lambda: heard.note("Stopping: after this call. Ctrl-C again stops at once.")) as stop:
+        _prepare_models(planned, heard)
+        found = session.times(planned, under, store, folder, heard, lambda: stop.requested)
+    if stop.requested:
+        raise Interrupted("stopped; nothing was kept of this timing.")
+    found.write()
+    return found
+
+
+def _train_missing(planned: Plan, listener: Listener, stop: Callable[[], bool]) -> Plan:
+    from mdnbench.training import phase
+
+    return phase.train_missing(planned, listener, stop)
+
+
+def _prepare_models(planned: Plan, listener: Listener) -> None:
+    from mdnbench.deploy import phase
+
+    phase.prepare(planned, listener)
+
+
+def _with_folder(planned: Plan, base: Path, kind: str = "runs") -> tuple[Plan, Path]:
+    """The plan under its run's name, and the run's folder: `--out` is a name, or a path where it has a separator."""
+    out = planned.request.out
+    if out and (Path(out).name != out or out in (".", "..")):
+        folder = Path(out).expanduser()
+        return dataclasses.replace(planned, name=planning.slug(folder.resolve().name)), folder
+    return planned, base / kind / planning.slug(planned.name)
+
+
+def _prepare_metrics(planned: Plan, *, download: bool) -> dict[str, str]:
+    """The metrics that cannot be computed here, and why; with `download`, what can be fetched is fetched."""
+    unavailable = {}
+    for name, spec in planned.metrics.items():
+        try:
+            reason = spec.prepare(download) if spec.prepare else None
+        except Unavailable as error:
+            reason = str(error)
+        if reason:
+            unavailable[name] = reason
+    return unavailable
+
+
+def _timing(planned: Plan, found: Results, listener: Listener) -> dict[str, Any] | None:
+    from mdnbench.timing import session
+
+    if planned.request.scheduler:
+        listener.note("the timing phase is left out: it would time this machine, and other ones computed the cells.")
+        return None
+    return session.record_for(planned, found, listener)
+
+
+def _write(found: results.Results, known: Registry, record: Mapping[str, Any] | None, listener: Listener) -> None:
+    """Write the run's files: timing first, because the tables show it."""
+    import json
+
+    try:
+        found.folder.mkdir(parents=True, exist_ok=True)
+        timing = found.folder / "timing.json"
+        if record is not None:
+            timing.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        else:
+            timing.unlink(missing_ok=True)
+        for name in RUN_FILES:
+            if name in known.reporters:
+                known.reporters[name].write(found, found.folder)
+            else:
+                listener.note(f"the reporter {name!r} is not installed; its file is left out.")
+    except OSError as error:
+        raise MdnbenchError(f"the files of the run cannot be written to {found.folder}: {error}.") from error
