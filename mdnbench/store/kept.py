@@ -21,11 +21,14 @@ def path_of(folder: Path, digest: str) -> Path:
 
 
 def keep(folder: Path, digest: str, image: Image) -> Path:
-    """Write an image under its pixel digest, whole or not at all; StoreError when the disk says no."""
+    """Write an image under its pixel digest, whole or not at all; StoreError when the disk says no.
+
+    One that is there stays, unless it is not what its name says any more.
+    """
     import numpy as np
 
     path = path_of(folder, digest)
-    if path.exists():
+    if load(folder, digest) is not None:
         return path
     content = io.BytesIO()
     np.save(content, image, allow_pickle=False)  # not to the file: NumPy does not say why a disk takes no more

@@ -143,10 +143,10 @@ def _free_name(store: Store, name: str) -> str:
 
 
 def _copy_images(folder: Path, store: Store) -> int:
-    """Copy the kept images that are not here yet and are what their names say."""
+    """Copy the kept images that are what their names say, and are not here yet or were altered here."""
     copied = 0
     for path in sorted(folder.glob("*/*.npy")):
-        if not kept.path_of(store.images, path.stem).exists():
+        if kept.load(store.images, path.stem) is None:
             image = kept.load(folder, path.stem)
             if image is not None:
                 kept.keep(store.images, path.stem, image)
