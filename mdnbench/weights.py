@@ -133,12 +133,17 @@ def _advice(weights: Weights) -> str:
     return f"install its plugin again, or train others: `{command} --name NAME`, to use as [weights=NAME]."
 
 
-def check_name(name: str) -> None:
-    """Refuse names that could not be written as METHOD[weights=NAME], or that are no plain file name: BadOption."""
+def check_name(name: str, spec: DenoiserSpec) -> None:
+    """Refuse names for new weights that are no plain file name, not fit for METHOD[weights=NAME], or taken: BadOption.
+
+    Weights that are shipped with the method are found first, so that others of their name never would be.
+    """
     if not _NAME.fullmatch(name) or name == AUTO:
         raise BadOption(
             f"{name!r} cannot be the name of weights; names are letters, digits, '-', '_' and '.', and not {AUTO!r}."
         )
+    if spec.trainable and name in (each.name for each in shipped(spec.trainable)):
+        raise BadOption(f"{name!r} is the name of weights that are shipped with {spec.name}; choose another one.")
 
 
 def save(folder: Path, name: str, state: Mapping[str, torch.Tensor], card: Card, half: bool = False) -> Weights:
@@ -206,11 +211,9 @@ def import_weights(spec: DenoiserSpec, path: Path, name: str) -> Weights:
 
     Only tensors are ever unpickled. WeightsError where the file is unsafe, damaged, or of another network.
     """
-    check_name(name)
     if spec.trainable is None or spec.trainable.convert is None:
         raise WeightsError(f"{spec.name} takes no published weights.")
-    if name in (each.name for each in shipped(spec.trainable)):
-        raise BadOption(f"{name!r} is the name of weights that are shipped with {spec.name}; choose another one.")
+    check_name(name, spec)
     state, options = spec.trainable.convert(tensors_in(path))
     card = Card(spec.name, options, blind=True, source=path.name, source_sha256=digests.of_file(path))
     return save(paths.home() / "weights" / spec.name, name, state, card)

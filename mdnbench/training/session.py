@@ -71,7 +71,7 @@ def run(order: Order, registry: Registry, listener: Listener, stop: Callable[[],
     """
     device = planning.device(order.device)
     if order.name is not None:
-        check_name(order.name)
+        check_name(order.name, registry.denoisers[order.method.name])
     task = task_of(order, registry, listener, stop)
     recipe = task.recipe
     if recipe.data not in registry.datasets:

@@ -170,6 +170,8 @@ def test_what_cannot_be_trained_is_refused(known: Registry, recipe: Recipe, plug
     for name in ("../up", "auto", "a,b", ""):
         with pytest.raises(BadOption, match="cannot be the name of weights"):
             api.train("tiny", plugins=[plugin_file], name=name)
+    with pytest.raises(BadOption, match="'gaussian' is the name of weights that are shipped with unet"):
+        api.train("unet", steps=1, name="gaussian")
     with pytest.raises(BadOption, match="device 'tpu' is not allowed"):
         api.train("tiny", plugins=[plugin_file], device="tpu")
 
