@@ -312,10 +312,7 @@ def _bare(function: Any) -> str:
 
 def test_the_python_functions_are_those_listed() -> None:
     """Every public function of mdnbench.api stands on its page with its arguments."""
-    functions = {
-        name: each for name, each in vars(api).items()
-        if inspect.isfunction(each) and each.__module__ == api.__name__ and not name.startswith("_")
-    }  # fmt: skip
+    functions = {name: getattr(api, name) for name in api.__all__}
     text = page("api")
     for name, function in functions.items():
         assert f"| `{name}{_bare(function)}` |" in text, f"docs/api.md lacks {name}{_bare(function)}"

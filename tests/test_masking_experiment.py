@@ -100,7 +100,7 @@ def test_seeds_that_disagree_prove_nothing(script: Any) -> None:
 @pytest.mark.timeout(1500)
 @pytest.mark.skipif(not os.environ.get("MDNBENCH_DATA_PATH"), reason="BSD400 and Set12 are not at hand")
 def test_the_page_is_made_from_networks_and_store(workspace: Path) -> None:
-    """One step each, one image: thirteen networks, every table, and nothing trained twice."""
+    """One step each, two images: thirteen networks, every table, and nothing trained twice."""
 
     def call(*arguments: str) -> str:
         done = subprocess.run(
@@ -113,7 +113,7 @@ def test_the_page_is_made_from_networks_and_store(workspace: Path) -> None:
     again = call("train", "--steps", "1").splitlines()
     assert len(again) == 13
     assert all(line.endswith("is there already") for line in again)
-    call("run", "--images", "01")
+    call("run", "--images", "01,02")
     page = call("page", "--show")
     for heading in ("Verdict", "Trained on mixed noise", "How much to hide", "The article's recipe beside ours"):
         assert f"## {heading}" in page

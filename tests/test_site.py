@@ -124,8 +124,7 @@ def test_formulas_are_drawn_without_a_script(site: Path) -> None:
 def test_the_reference_has_every_public_function(site: Path) -> None:
     """What can be called from Python stands on the page that is made from the code."""
     ids = markup(site / "reference.html").ids
-    functions = [name for name, each in vars(api).items() if getattr(each, "__module__", "") == "mdnbench.api"]
-    assert {f"mdnbench.api.{name}" for name in functions if not name.startswith("_")} <= ids
+    assert {f"mdnbench.api.{name}" for name in api.__all__} <= ids
     assert {f"mdnbench.notebook.Results.{name}" for name in ("table", "compare", "show", "cells", "means")} <= ids
     assert f"mdnbench {mdnbench.__version__}" in (site / "index.html").read_text(encoding="utf-8")
 
