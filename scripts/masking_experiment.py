@@ -288,7 +288,12 @@ def _verdict(scores: Scores, contrasts: Mapping[str, Sequence[Contrast]]) -> Ite
 
 
 def _listed(rows: Sequence[Contrast]) -> str:
-    return ", ".join(f"`{row.noise}` ({row.pair.difference:+.2f} dB)" for row in rows) or "none of the test noises"
+    return ", ".join(f"`{row.noise}` ({_signed(row.pair.difference)} dB)" for row in rows) or "none of the test noises"
+
+
+def _signed(value: float | None, digits: int = 2) -> str:
+    """A difference with its sign, never a negative zero; a dash where too few images give none."""
+    return "–" if value is None else f"{round(value, digits) + 0.0:+.{digits}f}"
 
 
 def _table(rows: Sequence[Contrast]) -> str:
@@ -296,9 +301,10 @@ def _table(rows: Sequence[Contrast]) -> str:
     lines = [
         [
             f"`{row.noise}`", f"{row.plain:.2f}", f"{row.masked:.2f}",
-            f"**{row.pair.difference:+.2f}**" if row.clear else f"{row.pair.difference:+.2f}",
-            f"{row.pair.low:+.2f} to {row.pair.high:+.2f}", " / ".join(f"{each:+.2f}" for each in row.by_seed),
-            f"{row.pair.p_holm:.3f}", f"{row.others['ssim']:+.4f}", f"{row.others['lpips']:+.4f}",
+            f"**{_signed(row.pair.difference)}**" if row.clear else _signed(row.pair.difference),
+            f"{_signed(row.pair.low)} to {_signed(row.pair.high)}", " / ".join(map(_signed, row.by_seed)),
+            "–" if row.pair.p_holm is None else f"{row.pair.p_holm:.3f}",
+            *(_signed(row.others[metric], 4) for metric in METRICS[1:]),
         ]
         for row in rows
     ]  # fmt: skip
@@ -374,8 +380,8 @@ def draw_contrasts(contrasts: Mapping[str, Sequence[Contrast]], path: Path) -> N
     axes.axvline(0, color=GRAY, linewidth=1)
     axes.set_yticks(range(len(noises)), noises)
     axes.invert_yaxis()
-    axes.set_xlabel("PSNR of masked-unet less that of unet, dB (95 % over images; strokes: each training seed)")
-    axes.legend(frameon=False, loc="best")
+    axes.set_xlabel("PSNR of masked-unet less that of unet, dB\n95 % over images; strokes: each training seed")
+    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     _save(figure, path)
 
 
@@ -390,7 +396,7 @@ def draw_ratios(scores: Scores, path: Path) -> None:
     axes.set_xticks(range(len(names)), [text for text, _ in names])
     axes.set_xlabel("share of hidden pixels")
     axes.set_ylabel("change against unet, dB")
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4)
     _save(figure, path)
 
 
