@@ -30,12 +30,12 @@ FACTS: dict[Any, Any] = {
 PROVENANCE: dict[Any, Any] = {"revision": str, "packages": _VERSIONS, "weights": str, "weights_digest": str}
 
 _STRANGERS = """
-    SELECT count(*) FROM run_cells c JOIN outputs o ON o.id = c.output JOIN runs r ON r.id = c.run
+    SELECT count(*) FROM run_cells c JOIN runs r ON r.id = c.run
     WHERE r.id = ? AND (c.position < 0 OR c.position >= r.planned
         OR c.seed < 0 OR c.seed >= json_extract(r.facts, '$.seeds')
         OR c.noise NOT IN (SELECT key FROM json_each(r.facts, '$.noises'))
         OR c.image NOT IN (SELECT key FROM json_each(r.facts, '$.images'))
-        OR o.method NOT IN (SELECT key FROM json_each(r.facts, '$.methods')))
+        OR c.method NOT IN (SELECT key FROM json_each(r.facts, '$.methods')))
 """
 
 

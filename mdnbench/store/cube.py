@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 _PLACES = """
-    SELECT c.position, c.noise, o.method, c.image, c.seed
+    SELECT c.position, c.noise, c.method, c.image, c.seed
     FROM run_cells c JOIN outputs o ON o.id = c.output WHERE c.run = ? AND o.status = 'ok'
 """
 _VALUES = """

@@ -195,9 +195,9 @@ class Store:
     def add_cells(self, run: int, cells: Iterable[tuple[int, int, Cell]]) -> None:
         """Note that cells (position, output id, cell) belong to a run. Call inside a transaction."""
         self.connection.executemany(
-            "INSERT OR REPLACE INTO run_cells VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO run_cells VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (run, position, output, c.dataset, c.image, c.image_digest, c.noise, c.seed, c.noise_info)
+                (run, position, output, c.dataset, c.image, c.image_digest, c.noise, c.seed, c.noise_info, c.method)
                 for position, output, c in cells
             ],
         )

@@ -41,8 +41,8 @@ _SCORES = """
     WHERE scores.status <> 'ok' AND excluded.status = 'ok'
 """
 _CELLS = """
-    INSERT INTO run_cells (run, position, output, dataset, image, image_digest, noise, seed, noise_info)
-    SELECT ?, c.position, mine.id, c.dataset, c.image, c.image_digest, c.noise, c.seed, c.noise_info
+    INSERT INTO run_cells (run, position, output, dataset, image, image_digest, noise, seed, noise_info, method)
+    SELECT ?, c.position, mine.id, c.dataset, c.image, c.image_digest, c.noise, c.seed, c.noise_info, c.method
     FROM other.run_cells c JOIN other.outputs o ON o.id = c.output JOIN main.outputs mine ON mine.key = o.key
     WHERE c.run = ?
 """

@@ -12,12 +12,12 @@ from mdnbench.store.database import Store
 from mdnbench.store.rows import CellRow, Mark, MeanRow, RunRow
 
 _CELLS = """
-    SELECT c.position, c.dataset, c.image, c.noise, c.seed, o.method, o.status, o.reason, o.seconds, c.noise_info,
+    SELECT c.position, c.dataset, c.image, c.noise, c.seed, c.method, o.status, o.reason, o.seconds, c.noise_info,
            c.image_digest, o.case_key, o.key, o.noisy_digest, o.output_digest, o.traceback, o.provenance, o.id
     FROM run_cells c JOIN outputs o ON o.id = c.output WHERE c.run = ? ORDER BY c.position
 """
 _MARKS = """
-    SELECT c.image, c.noise, c.seed, o.method, o.status, o.reason, o.noisy_digest{columns}
+    SELECT c.image, c.noise, c.seed, c.method, o.status, o.reason, o.noisy_digest{columns}
     FROM run_cells c JOIN outputs o ON o.id = c.output{joins} WHERE c.run = ? ORDER BY c.position
 """
 _JOIN = """
@@ -28,27 +28,27 @@ _SCORES = """
     FROM run_cells c JOIN scores s ON s.output = c.output WHERE c.run = ? AND s.rule = ? ORDER BY c.position
 """
 _STATES = """
-    SELECT c.noise, o.method, c.noise_info, o.status, count(*), avg(o.seconds), min(o.reason)
+    SELECT c.noise, c.method, c.noise_info, o.status, count(*), avg(o.seconds), min(o.reason)
     FROM run_cells c JOIN outputs o ON o.id = c.output WHERE c.run = ?
-    GROUP BY c.noise, o.method, c.noise_info, o.status ORDER BY min(c.position)
+    GROUP BY c.noise, c.method, c.noise_info, o.status ORDER BY min(c.position)
 """
 _MEANS = """
-    SELECT c.noise, o.method, c.noise_info, s.metric, s.revision,
+    SELECT c.noise, c.method, c.noise_info, s.metric, s.revision,
            avg(CASE WHEN abs(s.value) < 9e999 THEN s.value END), count(s.value), sum(abs(s.value) >= 9e999)
     FROM run_cells c JOIN outputs o ON o.id = c.output JOIN scores s ON s.output = o.id
     WHERE c.run = ? AND s.rule = ? AND o.status = 'ok' AND s.status = 'ok'
-    GROUP BY c.noise, o.method, c.noise_info, s.metric, s.revision
+    GROUP BY c.noise, c.method, c.noise_info, s.metric, s.revision
 """
 _PROVENANCES = """
-    SELECT c.noise, o.method, o.provenance
+    SELECT c.noise, c.method, o.provenance
     FROM run_cells c JOIN outputs o ON o.id = c.output WHERE c.run = ? AND o.status = 'ok'
-    GROUP BY c.noise, o.method, o.provenance ORDER BY min(c.position)
+    GROUP BY c.noise, c.method, o.provenance ORDER BY min(c.position)
 """
 _UNSCORED = """
-    SELECT c.noise, o.method, c.noise_info, s.metric, s.revision, count(*), min(s.reason)
+    SELECT c.noise, c.method, c.noise_info, s.metric, s.revision, count(*), min(s.reason)
     FROM run_cells c JOIN outputs o ON o.id = c.output JOIN scores s ON s.output = o.id
     WHERE c.run = ? AND s.rule = ? AND o.status = 'ok' AND s.status <> 'ok'
-    GROUP BY c.noise, o.method, c.noise_info, s.metric, s.revision
+    GROUP BY c.noise, c.method, c.noise_info, s.metric, s.revision
 """
 
 Group = tuple[str, str, str]

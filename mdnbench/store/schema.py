@@ -64,6 +64,11 @@ MIGRATIONS = (
         content TEXT NOT NULL
     ) WITHOUT ROWID;
     """,
+    # A run's own name of each cell's method: two names may lead to one output, as `unet` and `unet[weights=gaussian]`.
+    """
+    ALTER TABLE run_cells ADD COLUMN method TEXT NOT NULL DEFAULT '';
+    UPDATE run_cells SET method = (SELECT o.method FROM outputs o WHERE o.id = output);
+    """,
 )
 
 VERSION = len(MIGRATIONS)

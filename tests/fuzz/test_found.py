@@ -72,7 +72,7 @@ def test_a_runs_own_file_that_was_altered(mdnbench: Any, stored: Path, content: 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ("UPDATE outputs SET method = 'stranger'", "cells of the run 'done' are none that its facts name"),
+        ("UPDATE run_cells SET method = 'stranger'", "cells of the run 'done' are none that its facts name"),
         ("UPDATE run_cells SET seed = 7 WHERE position = 0", "1 cells of the run 'done' are none"),
         ("UPDATE run_cells SET noise = 'white'", "are none that its facts name"),
         ("UPDATE runs SET facts = '{}'", "the facts of the run 'done' are damaged: dataset is None"),

@@ -248,8 +248,8 @@ def big_store(path: Path, methods: int, noises: int, images: int, seeds: int) ->
             ((at, f"k{at}", f"m{m}") for at, (_, m, _, _) in enumerate(places)),
         )
         store.connection.executemany(
-            "INSERT INTO run_cells VALUES (?,?,?,'big',?,'x',?,?,'known')",
-            ((run, at, at, f"i{i}", f"gaussian:sigma={n}", s) for at, (n, _, i, s) in enumerate(places)),
+            "INSERT INTO run_cells VALUES (?,?,?,'big',?,'x',?,?,'known',?)",
+            ((run, at, at, f"i{i}", f"gaussian:sigma={n}", s, f"m{m}") for at, (n, m, i, s) in enumerate(places)),
         )
         store.connection.executemany(
             "INSERT INTO scores VALUES (?,'r',?,'1','ok','',?)",

@@ -214,7 +214,7 @@ def test_what_is_no_store_is_not_merged(
         else:
             with closing(sqlite3.connect(other)) as connection:
                 change = {"newer": "PRAGMA user_version = 99", "foreign": "PRAGMA application_id = 1"}
-                connection.execute(change.get(kind, "UPDATE outputs SET method = 'stranger'"))
+                connection.execute(change.get(kind, "UPDATE run_cells SET method = 'stranger'"))
                 connection.commit()
     before = other.read_bytes() if other.exists() else b""
     with pytest.raises(MdnbenchError) as caught:

@@ -20,6 +20,7 @@ from mdnbench.store import open_store, schema
 
 FIXTURES = Path(__file__).parent / "fixtures"
 Grow = Callable[..., None]
+NOW = schema.VERSION  # the further steps of these tests come after it
 
 # What a later version may well do: a new table, a column that rows get a value for, and an index.
 SECOND = """
@@ -60,11 +61,12 @@ def path(workspace: Path) -> Path:
 
 @pytest.fixture
 def grow(monkeypatch: pytest.MonkeyPatch) -> Grow:
-    """`grow(step, …)`: from now on this mdnbench has further steps, after those of version 1."""
+    """`grow(step, …)`: from now on this mdnbench has these further steps, and none that an earlier call brought."""
+    real = schema.MIGRATIONS
 
     def more(*steps: str) -> None:
-        monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS[:1], *steps))
-        monkeypatch.setattr(schema, "VERSION", 1 + len(steps))
+        monkeypatch.setattr(schema, "MIGRATIONS", (*real, *steps))
+        monkeypatch.setattr(schema, "VERSION", NOW + len(steps))
 
     return more
 
@@ -76,12 +78,23 @@ def held(path: Path) -> list[str]:
         return [f"version {version}", *connection.iterdump()]
 
 
-def test_a_second_step_brings_an_older_store_up(path: Path, grow: Grow) -> None:
+def test_every_cell_of_a_first_store_gets_its_methods_name(path: Path) -> None:
+    """Version 2 keeps the method's name with a run's cells; those of version 1 take it from their outputs."""
+    store = open_store(path)
+    assert next(store.select("PRAGMA user_version"))[0] >= 2
+    rows = list(store.select("SELECT c.method, o.method FROM run_cells c JOIN outputs o ON o.id = c.output"))
+    store.close()
+    assert len(rows) == 6
+    assert all(mine == computed for mine, computed in rows)
+    assert {mine for mine, _ in rows} == {"noisy", "median", "unlucky"}
+
+
+def test_a_further_step_brings_an_older_store_up(path: Path, grow: Grow) -> None:
     """Table, column, index and values of the new version are there, and all that the store held before."""
     before = {name: open_run_psnr(path, name) for name in ("noisy", "median")}
     grow(SECOND)
     store = open_store(path)
-    assert next(store.select("PRAGMA user_version"))[0] == 2
+    assert next(store.select("PRAGMA user_version"))[0] == NOW + 1
     assert list(store.select("SELECT name, machine FROM runs")) == [("early", "000000000000")]
     assert list(store.select("SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")) == [
         ("outputs_by_method",)
@@ -100,7 +113,7 @@ def open_run_psnr(path: Path, method: str) -> float | None:
 
 
 def test_steps_are_done_in_their_order_and_once(path: Path, grow: Grow) -> None:
-    """From version 1 to 3 at once, or by way of 2, is the same; opening it again does nothing more."""
+    """From version 1 by two further steps at once, or one by one, is the same; opening it again does nothing more."""
     copy = path.with_name("copy.sqlite")
     copy.write_bytes(path.read_bytes())
     grow(SECOND, THIRD)
@@ -111,7 +124,7 @@ def test_steps_are_done_in_their_order_and_once(path: Path, grow: Grow) -> None:
     grow(SECOND, THIRD)
     open_store(copy).close()
     assert held(copy) == held(path)
-    assert "version 3" in held(path)
+    assert f"version {NOW + 2}" in held(path)
     assert sum("'early'" in line and "tags" in line for line in held(path)) == 1
 
 
@@ -179,7 +192,7 @@ def test_two_that_open_an_older_store_at_once_bring_it_up_once(path: Path) -> No
         for _ in range(4)
     ]
     assert [(opener.communicate(timeout=60)[0], opener.returncode) for opener in openers] == [("begun\n", 0)] * 4
-    assert held(path)[0] == "version 2"
+    assert held(path)[0] == f"version {NOW + 1}"
 
 
 def test_a_newer_store_is_refused_by_every_command(path: Path, grow: Grow, cli: Callable[..., object]) -> None:
@@ -191,5 +204,5 @@ def test_a_newer_store_is_refused_by_every_command(path: Path, grow: Grow, cli: 
         said = cli(*command)
         assert said.returncode == 3  # type: ignore[attr-defined]
         (line,) = said.stderr.splitlines()  # type: ignore[attr-defined]
-        assert f"{path} has schema 2, newer than this mdnbench (1); upgrade mdnbench." in line
+        assert f"{path} has schema {NOW + 1}, newer than this mdnbench ({NOW}); upgrade mdnbench." in line
         assert path.read_bytes() == before

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from mdnbench import api
 from mdnbench.records import Cell, MetricScore, Outcome
 from mdnbench.store import RunRow, Store, open_store, queries
 
@@ -138,6 +139,23 @@ def test_rows_are_by_noise_method_and_information(store: Store) -> None:
     good = Outcome("", "ok", scores=(value("psnr", 20.0),))
     run = run_of(store, [({"method": m, "noise": n, "noise_info": i}, good) for m, n, i in groups])
     assert [(row.method, row.noise, row.noise_info) for row in queries.means(store, run)] == groups
+
+
+def test_two_names_of_one_output_are_two_methods(workspace: Path) -> None:
+    """Named weights that are those chosen anyway: each name has its cells, in this run and in one that comes later."""
+    asked = {"dataset": "sk12", "images": ["01"], "sigma": [50], "metrics": ["psnr"], "timing": False, "jobs": 1}
+    both = api.run(methods=["dncnn", "dncnn[weights=gaussian]"], **asked)
+    first, second = both.means
+    assert (first.method, second.method) == ("dncnn", "dncnn[weights=gaussian]")
+    assert (first.total, second.total) == (1, 1)
+    assert first.means == second.means
+    assert [row.method for row in both.rows()] == ["dncnn", "dncnn[weights=gaussian]"]
+    later = api.run(methods=["dncnn[weights=gaussian]"], **asked)
+    assert [row.method for row in later.means] == ["dncnn[weights=gaussian]"]
+    assert later.tally is not None
+    assert later.tally.computed == 0
+    assert later.compare(both).families[0].means
+    assert api.check_store().problems == ()
 
 
 def test_means_are_those_of_the_cells(finished: Any) -> None:
