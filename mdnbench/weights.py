@@ -57,7 +57,7 @@ class Card:
     data set has them; `minutes`, `steps` and `device` say what training took; `validation_psnr` is in dB, over images
     held out of the training data; `source` and `source_sha256` are of imported weights; `sha256` and `bytes` are the
     safetensors file's own. Of a pruned network `keep` is the share of channels that was kept, and `pruned_from` the
-    SHA-256 of the weights that it was pruned from.
+    SHA-256 of the weights that it was pruned from; `begun_from` is that of the weights that training began with.
     """
 
     method: str
@@ -82,6 +82,7 @@ class Card:
     notes: str = ""
     keep: float = 1.0
     pruned_from: str = ""
+    begun_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +202,20 @@ def find(spec: DenoiserSpec, name: str) -> Weights:
     raise UnknownName(f"weights file of {spec.name}", name, (each.name for each in known))
 
 
+def named(spec: DenoiserSpec, name: str, method: Named) -> Weights:
+    """The weights of that name; UnknownName if there are none, WeightsError where they are of another network."""
+    weights = find(spec, name)
+    if weights.card.keep not in (1, variants.of(spec, method).keep):
+        raise WeightsError(
+            f"the weights {weights.name} are pruned; write {method.name}[weights={weights.name},"
+            f"keep={show(weights.card.keep)}] for them, or name the weights that they were pruned from."
+        )
+    if not _fits(weights.card, method, only_given=True):
+        made = ", ".join(f"{key}={value}" for key, value in weights.card.options.items())
+        raise WeightsError(f"the weights {weights.name} are of another network ({made}) than {method} asks for.")
+    return weights
+
+
 def covers(recipe: Recipe) -> tuple[Cover, ...]:
     """The noises that a recipe trains for."""
     return tuple(Cover(item.family, dict(item.ranges)) for item in recipe.noise)
@@ -280,7 +295,7 @@ def _whole(spec: DenoiserSpec, method: Named, noise: Named | None, fallback: boo
     assert spec.trainable is not None
     wanted = method.values().get("weights", AUTO)
     if wanted != AUTO:
-        return Resolved(_matching(spec, find(spec, str(wanted)), method))
+        return Resolved(named(spec, str(wanted), method))
     groups = [shipped(spec.trainable), [each for each in trained(spec.name) if not each.card.source]]
     groups = [[each for each in group if each.card.keep == 1 and _fits(each.card, method)] for group in groups]
     for group in groups if noise else ():
@@ -310,18 +325,6 @@ def _pruned(spec: DenoiserSpec, found: Resolved, keep: float) -> Resolved | None
 
 def _in(folder: Path) -> list[Weights]:
     return [read(path) for path in sorted(folder.glob("*.toml"))]
-
-
-def _matching(spec: DenoiserSpec, weights: Weights, method: Named) -> Weights:
-    if weights.card.keep not in (1, variants.of(spec, method).keep):
-        raise WeightsError(
-            f"the weights {weights.name} are pruned; write {method.name}[weights={weights.name},"
-            f"keep={show(weights.card.keep)}] for them, or name the weights that they were pruned from."
-        )
-    if not _fits(weights.card, method, only_given=True):
-        made = ", ".join(f"{key}={value}" for key, value in weights.card.options.items())
-        raise WeightsError(f"the weights {weights.name} are of another network ({made}) than {method} asks for.")
-    return weights
 
 
 def _fits(card: Card, method: Named, only_given: bool = False) -> bool:

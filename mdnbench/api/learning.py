@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def train(method: str, *, plugins: Files = (), listener: Listener | None = None, **order: Any) -> Weights:
     """Train a learned method, or continue its training, and return its weights.
 
-    `order` takes recipe, minutes, steps or epochs, changes (keys of the recipe), device, threads, resume and name.
-    Interrupted after Ctrl-C, with a checkpoint saved. Processes that torchrun started train together; `listener` hears
-    of it in the first.
+    `order` takes recipe, minutes, steps or epochs, changes (keys of the recipe), device, threads, resume, name, and
+    start, the name of weights to begin with. Interrupted after Ctrl-C, with a checkpoint saved. Processes that torchrun
+    started train together; `listener` hears of it in the first.
     """
     from mdnbench.stopping import on_interrupt
     from mdnbench.training import ranks, session

@@ -29,6 +29,7 @@ def train(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[int | None, typer.Option(help="CPU threads. [default: all cores]")] = None,
     name: Annotated[str | None, typer.Option(help="The weights' name. [default: method and recipe digest]")] = None,
+    start: Annotated[str, typer.Option(help="The weights to begin with, by name. [default: random ones]")] = "",
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Do not resume from a checkpoint.")] = False,
     plugin: o.Plugin = None,
 ) -> None:
@@ -44,6 +45,7 @@ def train(
         made = api.train(
             method, plugins=plugin or (), listener=listener, recipe=recipe, minutes=minutes, steps=steps, epochs=epochs,
             changes=_changes(set_ or []), device=device, threads=threads, resume=not from_scratch, name=name,
+            start=start,
         )  # fmt: skip
     if ranks.first():
         typer.echo(f"{made.path}\n{made.card.steps} steps in {made.card.minutes:.1f} minutes, {_psnr(made.card)}")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import tomlfile, variants
@@ -13,6 +12,7 @@ from mdnbench.errors import Unavailable, UsageError
 from mdnbench.names import Named, show
 from mdnbench.training import recipe as recipes
 from mdnbench.training.recipe import Recipe, trainable_of
+from mdnbench.training.tuning import Task
 from mdnbench.wrappers.onnx_session import package
 
 if TYPE_CHECKING:
@@ -23,17 +23,6 @@ if TYPE_CHECKING:
 
 SHARE_OF_RATE = 0.5  # a network that has learnt already takes smaller steps
 MINUTES = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What the loop is given: a spec whose network is to be trained, its method, a recipe, and facts for the card."""
-
-    spec: DenoiserSpec
-    method: Named
-    recipe: Recipe
-    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    half: bool = False
 
 
 def task(spec: DenoiserSpec, named: Named, parent: Weights, changed: Callable[[Recipe], Recipe]) -> Task:

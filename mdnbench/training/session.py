@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import data, planning, variants, weights
-from mdnbench.errors import DataMissing, UnknownName
+from mdnbench.errors import DataMissing, UnknownName, UsageError
 from mdnbench.listener import Listener
 from mdnbench.names import Named
 from mdnbench.registry import Registry
 from mdnbench.specs import DatasetSpec
-from mdnbench.training import pruning, ranks
+from mdnbench.training import pruning, ranks, tuning
 from mdnbench.training import recipe as recipes
-from mdnbench.training.pruning import Task
 from mdnbench.weights import Weights, check_name
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ class Order:
     """A training as it was ordered: a method, a recipe by name or path, a budget, and keys of the recipe to change.
 
     `noise` chooses the weights that a method with fewer channels is pruned from; without it, those of widest cover are.
+    `start` names the weights that training begins with, '' for random ones.
     """
 
     method: Named
@@ -42,14 +42,20 @@ class Order:
     resume: bool = True
     name: str | None = None
     noise: Named | None = None
+    start: str = ""
 
 
-def task_of(order: Order, registry: Registry, listener: Listener, stop: Callable[[], bool]) -> Task:
+def task_of(order: Order, registry: Registry, listener: Listener, stop: Callable[[], bool]) -> tuning.Task:
     """What the loop is given for an order; where there is nothing to prune yet, that is trained first."""
     spec = registry.denoisers[order.method.name]
     if variants.of(spec, order.method).keep == 1:
         found = recipes.named(recipes.trainable_of(spec).recipes, order.recipe)
-        return Task(spec, order.method, _changed(order, found))
+        return tuning.task(spec, order.method, _changed(order, found), order.start)
+    if order.start:
+        raise UsageError(
+            "a pruned network begins with the weights that it is pruned from; name them as "
+            f"{spec.name}[keep=…,weights={order.start}]."
+        )
     pruning.refuse_recipe(order.recipe)
     parent = weights.parent(spec, order.method, order.noise)
     if parent is None:
