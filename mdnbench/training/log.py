@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+BLUE = "#2563a8"
+BESIDE = 4  # lines on each side that smooth a loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +67,33 @@ def draw(path: Path, picture: Path) -> bool:
         return False
     lines = read(path)
     minutes = [float(line["elapsed_s"]) / 60 for line in lines]
+    losses = [float(line["loss"]) for line in lines]
     figure = Figure(figsize=(7, 6), layout="constrained")
     above, below = figure.subplots(2, sharex=True)
-    above.plot(minutes, [float(line["loss"]) for line in lines])
+    above.plot(minutes, losses, color=BLUE, alpha=0.3, linewidth=1)
+    above.plot(minutes, _smoothed(losses), color=BLUE)
     above.set(ylabel="loss", yscale="log")
-    scored = [(minute, float(line["psnr"])) for minute, line in zip(minutes, lines, strict=True) if line["psnr"]]
-    below.plot([minute for minute, _ in scored], [psnr for _, psnr in scored])
-    below.set(xlabel="minutes", ylabel="validation PSNR (dB)")
+    scored = _validations(lines)
+    below.plot([minute for minute, _ in scored], [psnr for _, psnr in scored], "o-", color=BLUE, markersize=4)
+    below.set(xlabel="minutes", ylabel="validation PSNR, dB")
+    for minute, psnr in scored[-1:]:
+        below.annotate(f"{psnr:.2f}", (minute, psnr), (0, -14), textcoords="offset points", ha="center")
+    for axes in (above, below):
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(picture)
     return True
+
+
+def _smoothed(values: Sequence[float]) -> list[float]:
+    """Each value with its neighbours on both sides, as their median: what a curve does behind its noise."""
+    return [statistics.median(values[max(0, at - BESIDE) : at + BESIDE + 1]) for at in range(len(values))]
+
+
+def _validations(lines: Sequence[dict[str, str]]) -> list[tuple[float, float]]:
+    """Minutes and dB of each validation: every line repeats the latest one."""
+    found: list[tuple[float, float]] = []
+    for line in lines:
+        if line["psnr"] and (not found or float(line["psnr"]) != found[-1][1]):
+            found.append((float(line["elapsed_s"]) / 60, float(line["psnr"])))
+    return found
