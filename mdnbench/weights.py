@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mdnbench.training.recipe import Recipe
 
 AUTO = "auto"  # the value of the option `weights` that lets the harness choose
+USUAL = "gaussian"  # the family that weights are for where no noise is named
 
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -275,8 +276,9 @@ def resolve(spec: DenoiserSpec, method: Named, noise: Named | None, *, fallback:
 
     In order: those named by the method's option `weights`, a shipped set that covers the noise (the narrowest cover
     wins), one trained earlier on this machine. With `fallback`, shipped or trained weights for another noise are better
-    than none, the widest cover first, and the note says so. Imported weights are used by their name alone, since
-    nothing tells what they were trained for. Without a noise, the widest cover is taken.
+    than none: those for the same family first, then the widest cover; the note says so. Imported weights are used by
+    their name alone, since nothing tells what they were trained for. Without a noise, those for Gaussian noise are
+    taken, the widest cover first.
 
     A method that keeps a share of its channels uses what was pruned to it from the weights that the whole one uses.
     """
@@ -304,9 +306,10 @@ def _whole(spec: DenoiserSpec, method: Named, noise: Named | None, fallback: boo
             return Resolved(min(covering, key=lambda pair: (pair[0], len(pair[1].card.noise), pair[1].name))[1])
     for group in groups if fallback else ():
         if group:
-            widest = max(group, key=lambda item: (_width(item.card), item.name))
-            learnt = "; ".join(map(str, widest.card.noise)) or "a noise that its card does not name"
-            return Resolved(widest, f"trained for {learnt}, not for {noise}" if noise else "")
+            family = noise.name if noise else USUAL
+            nearest = max(group, key=lambda item: (_knows(item.card, family), _width(item.card), item.name))
+            learnt = "; ".join(map(str, nearest.card.noise)) or "a noise that its card does not name"
+            return Resolved(nearest, f"trained for {learnt}, not for {noise}" if noise else "")
     return None
 
 
@@ -336,6 +339,10 @@ def _fits(card: Card, method: Named, only_given: bool = False) -> bool:
         if key in card.options and card.options[key] != value:
             return False
     return True
+
+
+def _knows(card: Card, family: str) -> bool:
+    return any(cover.family == family for cover in card.noise)
 
 
 def _width(card: Card) -> float:

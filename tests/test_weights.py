@@ -85,6 +85,20 @@ def test_a_shipped_set_for_another_noise_gives_way_to_a_trained_one_that_covers(
     assert chosen(unet, known, "salt-pepper:0.1") == ("impulses", "")
 
 
+def test_weights_for_the_same_family_are_nearer_than_wider_ones(unet: DenoiserSpec, known: Registry) -> None:
+    """Beyond their levels, Gaussian weights stay the choice for Gaussian noise; any other noise takes the widest."""
+    put("shipped", "levels", 0, 75)
+    wide = Cover("mixed", {"sigma": (5, 50), "peak": (20, 120), "density": (0, 0.1)})
+    card = Card("unet", {"size": "default", "colour": False}, noise=(wide,), blind=True)
+    weights.save(Path("shipped").resolve(), "everything", SMALL, card)
+    assert chosen(unet, known, "gaussian:100")[0] == "levels"
+    assert chosen(unet, known, "mixed") == ("everything", "")
+    assert chosen(unet, known, "speckle:25")[0] == "everything"
+    parent = weights.parent(unet, known.method("unet[keep=0.5]"), None)
+    assert parent is not None
+    assert parent.name == "levels"
+
+
 def test_weights_are_of_the_network_that_was_asked_for(unet: DenoiserSpec, known: Registry) -> None:
     """Options that make another network need other weights; by name, a mismatch is an error that says what they are."""
     put("shipped", "default", 0, 75)

@@ -55,7 +55,7 @@ def export_model(
 ) -> Exported:
     """Write a learned method to a file (default: METHOD.onnx here), for images of any size, and check it.
 
-    The weights are those that a run under `noise` would use; without it, those of the widest cover.
+    The weights are those that a run under `noise` would use; without it, those for Gaussian noise of the widest cover.
     """
     from mdnbench.deploy import exported
 

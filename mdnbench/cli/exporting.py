@@ -22,7 +22,8 @@ def export(
     to: Annotated[str, typer.Option(help="The format: onnx.")] = "onnx",
     out: Annotated[Path | None, typer.Option(help="The file. [default: METHOD.onnx here]")] = None,
     noise: Annotated[
-        str, typer.Option(help="Take the weights for this noise, as gaussian:50. [default: the widest cover]")
+        str,
+        typer.Option(help="Take the weights for this noise, as gaussian:50. [default: Gaussian, the widest range]"),
     ] = "",
     plugin: o.Plugin = None,
     json: o.Json = False,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Order:
     """A training as it was ordered: a method, a recipe by name or path, a budget, and keys of the recipe to change.
 
-    `noise` chooses the weights that a method with fewer channels is pruned from; without it, those of widest cover are.
+    `noise` chooses the weights that a method with fewer channels is pruned from; without it, Gaussian ones.
     `start` names the weights that training begins with, '' for random ones.
     """
 
