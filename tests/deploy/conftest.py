@@ -64,9 +64,7 @@ def known(plugin_file: Path) -> Registry:
 
 def own_weights(known: Registry, method: str) -> Weights:
     """The shipped weights of a method as `own` in this home, as if they had been trained on the photographs."""
-    trainable = known.denoisers[method].trainable
-    assert trainable is not None
-    (shipped,) = weights.shipped(trainable)
+    shipped = weights.find(known.denoisers[method], "gaussian")
     recipe = shipped.card.recipe | {"data": "own", "validation": {"count": 1}}
     card = dataclasses.replace(shipped.card, recipe=recipe, left_out=("cat",))
     return weights.save(paths.home() / "weights" / method, "own", weights.load_state(shipped), card, half=True)

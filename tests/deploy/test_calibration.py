@@ -35,9 +35,7 @@ def test_it_draws_from_what_was_trained_on_alone(known: Registry, found: Weights
 @pytest.mark.parametrize("method", ["dncnn", "unet", "masked-unet"])
 def test_what_is_shipped_is_calibrated_on_no_test_image(known: Registry, method: str) -> None:
     """The images are of the training set of the card, less those that the card says overlap test data."""
-    trainable = known.denoisers[method].trainable
-    assert trainable is not None
-    (shipped,) = weights.shipped(trainable)
+    shipped = weights.find(known.denoisers[method], "gaussian")
     chosen = set(calibration.images(known, shipped))
     assert len(chosen) == calibration.COUNT
     assert known.datasets[shipped.card.recipe["data"]].split == "train"
@@ -49,9 +47,7 @@ def test_what_is_shipped_is_calibrated_on_no_test_image(known: Registry, method:
 
 def test_without_training_data_it_says_so(known: Registry, found: Weights, no_data: None) -> None:
     """Data that is not here, a data set that is unknown, and weights of whose training nothing is known."""
-    trainable = known.denoisers["unet"].trainable
-    assert trainable is not None
-    (shipped,) = weights.shipped(trainable)
+    shipped = weights.find(known.denoisers["unet"], "gaussian")
     with pytest.raises(
         Unavailable, match=r"calibrated on the training images, and these are not here: datasets/bsd400"
     ):

@@ -35,8 +35,7 @@ def test_it_keeps_what_was_promised(known: Registry, method: str, workspace: Pat
     Written down and read again it computes the same, without what pruned it.
     """
     spec = known.denoisers[method]
-    assert spec.trainable is not None
-    (shipped,) = weights.shipped(spec.trainable)
+    shipped = weights.find(spec, "gaussian")
     whole, pruned = networks.filled(spec, shipped), pruning.prune(spec, shipped, KEEP)
     before, after = (
         {name: layer for name, layer in module.named_modules() if isinstance(layer, torch.nn.Conv2d)}
@@ -63,8 +62,7 @@ def test_it_keeps_what_was_promised(known: Registry, method: str, workspace: Pat
 def test_the_weakest_channels_go(known: Registry) -> None:
     """A channel that was silenced is not among those kept."""
     spec = known.denoisers["dncnn"]
-    assert spec.trainable is not None
-    (shipped,) = weights.shipped(spec.trainable)
+    shipped = weights.find(spec, "gaussian")
     state = weights.load_state(shipped)
     loud = [1, 5, 60]
     state["layers.conv0.weight"][loud] *= 100

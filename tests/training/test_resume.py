@@ -83,7 +83,7 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-@pytest.mark.parametrize(("method", "changes", "steps"), [("tiny", {}, 24), ("masked-unet", MASKED, 8)])
+@pytest.mark.parametrize(("method", "changes", "steps"), [("tiny", {}, 240), ("masked-unet", MASKED, 16)])
 def test_fault_02_killed_twice_and_resumed_gives_the_same_bits(
     method: str,
     changes: dict[str, Any],
@@ -96,7 +96,7 @@ def test_fault_02_killed_twice_and_resumed_gives_the_same_bits(
     """After two kills, with the network's dropout, batch norm, masks and Muon, the weights are those of one go."""
     monkeypatch.setenv("MDNBENCH_HOME", str(workspace / "home"))
     first = child(method, changes, steps)
-    read_until(first, 4)
+    read_until(first, 8)  # at least the checkpoint of step 7 is there
     with pytest.raises(UsageError, match="another process is training into"):
         fit(method, changes=changes, steps=steps)
     kill(first)
@@ -106,7 +106,7 @@ def test_fault_02_killed_twice_and_resumed_gives_the_same_bits(
         kill(second)
     reports: list[Progress] = []
     resumed = fit(method, changes=changes, steps=steps, report=reports.append)
-    assert reports[0].step > 4
+    assert reports[0].step >= 8  # not the validation of step 4, with which a training from scratch begins
     assert not list((workspace / "home" / "training").glob("*/*.part"))
 
     monkeypatch.setenv("MDNBENCH_HOME", str(workspace / "other"))

@@ -39,7 +39,7 @@ def test_the_shipped_dncnn_wrapped_is_the_shipped_dncnn(
 def test_a_network_that_is_told_the_level_gets_it(noisy: Any, told: NoiseInfo, built: Callable[..., Any]) -> None:
     """As a scalar: what comes out is what the plugin of the U-Net gives, and another level gives another image."""
     plugin = registry.load().denoisers["unet"]
-    (card,) = weights.shipped(plugin.trainable)  # type: ignore[arg-type]
+    card = weights.find(plugin, "gaussian")
     expected = plugin.build({"size": "default", "colour": False}, "cpu", card)(noisy, told)
     spec = wrap_torch("mine", unet, card.path, noise_level="scalar")
     assert spec.wants == "std"
