@@ -275,10 +275,10 @@ def resolve(spec: DenoiserSpec, method: Named, noise: Named | None, *, fallback:
     """The weights that a method uses for a noise; None where it must be trained, or pruned and fine-tuned, first.
 
     In order: those named by the method's option `weights`, a shipped set that covers the noise (the narrowest cover
-    wins), one trained earlier on this machine. With `fallback`, shipped or trained weights for another noise are better
-    than none: those for the same family first, then the widest cover; the note says so. Imported weights are used by
-    their name alone, since nothing tells what they were trained for. Without a noise, those for Gaussian noise are
-    taken, the widest cover first.
+    wins), one trained earlier on this machine. With `fallback`, weights for another noise are better than none: those
+    for the same family first, shipped before trained ones, then the widest cover; the note says so. Imported weights
+    are used by their name alone, since nothing tells what they were trained for. Without a noise, those for Gaussian
+    noise are taken, shipped ones first.
 
     A method that keeps a share of its channels uses what was pruned to it from the weights that the whole one uses.
     """
@@ -304,13 +304,21 @@ def _whole(spec: DenoiserSpec, method: Named, noise: Named | None, fallback: boo
         covering = [(cover.width(), item) for item in group for cover in item.card.noise if cover.holds(noise)]  # type: ignore[arg-type]
         if covering:
             return Resolved(min(covering, key=lambda pair: (pair[0], len(pair[1].card.noise), pair[1].name))[1])
-    for group in groups if fallback else ():
-        if group:
-            family = noise.name if noise else USUAL
-            nearest = max(group, key=lambda item: (_knows(item.card, family), _width(item.card), item.name))
-            learnt = "; ".join(map(str, nearest.card.noise)) or "a noise that its card does not name"
-            return Resolved(nearest, f"trained for {learnt}, not for {noise}" if noise else "")
-    return None
+    return _nearest(groups[0], groups[1], noise) if fallback else None
+
+
+def _nearest(ours: list[Weights], theirs: list[Weights], noise: Named | None) -> Resolved | None:
+    """The best of shipped (`ours`) and trained weights that were made for another noise."""
+    family = noise.name if noise else USUAL
+    nearest = max(
+        (*ours, *theirs),
+        key=lambda item: (_knows(item.card, family), item in ours, _width(item.card), item.name),
+        default=None,
+    )
+    if nearest is None:
+        return None
+    learnt = "; ".join(map(str, nearest.card.noise)) or "a noise that its card does not name"
+    return Resolved(nearest, f"trained for {learnt}, not for {noise}" if noise else "")
 
 
 def _pruned(spec: DenoiserSpec, found: Resolved, keep: float) -> Resolved | None:

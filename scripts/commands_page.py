@@ -59,13 +59,19 @@ def _notes(body: str) -> str:
 
 
 def _table(params: list[Any]) -> list[str]:
-    lines = [f"| `{_flag(each)}` | {each.help} |" for each in params]
+    lines = [f"| `{_flag(each)}` | {each.help}{_default(each)} |" for each in params]
     return ["\n".join(["| argument or option | meaning |", "|---|---|", *lines])] if lines else []
 
 
 def _metavar(argument: Any) -> str:
     text = argument.name.upper() + ("…" if argument.nargs == -1 else "")
     return text if argument.required else f"[{text}]"
+
+
+def _default(param: Any) -> str:
+    """What `--help` adds by itself; nothing where it is empty, or the help text says it in words."""
+    shown = param.show_default and not getattr(param, "is_flag", False) and param.default not in (None, "")
+    return f" [default: {param.default}]" if shown else ""
 
 
 def _flag(param: Any) -> str:

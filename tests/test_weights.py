@@ -94,6 +94,8 @@ def test_weights_for_the_same_family_are_nearer_than_wider_ones(unet: DenoiserSp
     assert chosen(unet, known, "gaussian:100")[0] == "levels"
     assert chosen(unet, known, "mixed") == ("everything", "")
     assert chosen(unet, known, "speckle:25")[0] == "everything"
+    put("here", "photons", 20, 40, family="poisson")
+    assert chosen(unet, known, "poisson:60")[0] == "photons"
     parent = weights.parent(unet, known.method("unet[keep=0.5]"), None)
     assert parent is not None
     assert parent.name == "levels"

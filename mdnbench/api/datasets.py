@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def fetch_data(name: str, *, listener: Listener | None = None) -> int:
-    """Download what is missing of a data set, or what a metric needs; the number of files that were fetched."""
+    """Download what a data set lacks, or a metric with its settings; the number of files that were fetched."""
     from mdnbench import data
 
     known, heard = registry.load(), listener or notebook.listener()
@@ -29,11 +29,13 @@ def fetch_data(name: str, *, listener: Listener | None = None) -> int:
 
 
 def _fetch_for_metric(spec: MetricSpec) -> int:
-    if spec.prepare is None or not spec.prepare(False):
-        return 0
-    if reason := spec.prepare(True):
-        raise DataMissing(reason)
-    return 1
+    """What the metric and its settings lack."""
+    needs = [prepare for prepare in (spec.prepare, *(each.prepare for each in spec.settings)) if prepare]
+    lacking = [prepare for prepare in needs if prepare(False)]
+    for prepare in lacking:
+        if reason := prepare(True):
+            raise DataMissing(reason)
+    return len(lacking)
 
 
 def verify_data(name: str) -> list[str]:

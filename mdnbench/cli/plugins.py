@@ -22,9 +22,14 @@ def new(
     name: Annotated[str, typer.Argument(help="The name of what it brings, as my-filter.")],
     kind: Annotated[str, typer.Option(help="denoiser, learned, noise, metric, dataset or reporter.")] = "denoiser",
     package: Annotated[
-        bool, typer.Option("--package/--file", help="A package that pip installs. [default: --file, with its test]")
+        bool,
+        typer.Option(
+            "--package/--file",
+            show_default=False,
+            help="A package that pip installs, or a file with its test, the default.",
+        ),
     ] = False,
-    folder: Annotated[Path, typer.Option(help="Where to write it. [default: here]")] = Path(),
+    folder: Annotated[Path, typer.Option(help="Where to write it. [default: here]", show_default=False)] = Path(),
     json: o.Json = False,
 ) -> None:
     """Write a plugin to begin with: it works, has types and tests, and passes `mdnbench plugin check`.
