@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mdnbench import data
+from mdnbench import api, data, registry
 from mdnbench.data import files
 from mdnbench.errors import BadFile, DataMissing, MdnbenchError
 from mdnbench.specs import DataFile, DatasetSpec
@@ -294,3 +294,44 @@ def test_pooch_is_imported_only_to_download() -> None:
     code = "import sys, mdnbench.data; print(sorted({'pooch', 'requests', 'numpy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_fetching_for_a_metric_brings_what_its_settings_need_too(
+    here: Path, server: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`data fetch METRIC` is what the reasons of a metric's settings advise, so it must help them as well."""
+    (here / "plugins").mkdir()
+    (here / "plugins" / "stars.py").write_text(
+        METRIC.format(address=f"http://127.0.0.1:{server.server_address[1]}/", sha256=SHA256, size=len(CONTENT))
+    )
+    monkeypatch.setenv("MDNBENCH_PLUGINS", str(here / "plugins"))
+    setting = registry.load().metric("stars[bright]")
+    assert setting.prepare is not None
+    assert "mdnbench data fetch stars" in (setting.prepare(False) or "")
+    assert api.fetch_data("stars") == 2
+    assert setting.prepare(False) is None
+    assert api.fetch_data("stars") == 0
+
+
+METRIC = """
+from mdnbench import DataFile, MetricSetting, MetricSpec, data, hookimpl
+from mdnbench.errors import DataMissing
+
+FILES = {{name: DataFile(name, "{sha256}", {size}, ("{address}" + name,)) for name in ("good-own", "good-bright")}}
+
+def need(name):
+    def prepare(download):
+        try:
+            data.locate("weights/stars", FILES[name], download)
+        except DataMissing as error:
+            return str(error)
+    return prepare
+
+def build(device):
+    return lambda output, clean: 0.0
+
+@hookimpl
+def mdnbench_metrics():
+    bright = MetricSetting("bright", "of bright stars", build, need("good-bright"))
+    return [MetricSpec("stars", "1", "stars", "higher", build, prepare=need("good-own"), settings=(bright,))]
+"""
