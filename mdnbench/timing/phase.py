@@ -11,7 +11,7 @@ from mdnbench.listener import Listener
 from mdnbench.timing import probe, process, selftests
 from mdnbench.timing.clock import Clock
 from mdnbench.timing.conditions import Conditions
-from mdnbench.timing.process import NO_TIME, Process, Subject, Timed
+from mdnbench.timing.process import NO_TIME, TOO_SHORT, Process, Subject, Timed
 
 ONE_ROUND_S = 30.0
 TURN_S = 0.25
@@ -138,15 +138,17 @@ def _fits(each: Process, timed: Timed, most: int, clock: Clock) -> bool:
 
 
 def _close(each: Process, found: selftests.Examined | None) -> None:
-    """Say why there is nothing where there is nothing, and set what the self-tests found beside the timings.
+    """Say why there is nothing, or no more where the method broke; set what the self-tests found beside the timings.
 
     Where there was time for the first call alone, it is the round.
     """
+    broke = "" if each.problem in TOO_SHORT else each.problem
     for timed in each.timed:
         if timed.loaded:
             timed.seconds = timed.seconds or [timed.loaded.call_s]
             work = (found and found.multiply_adds) or each.multiply_adds
             timed.loaded = replace(timed.loaded, multiply_adds=work)
+            timed.problem = broke
         else:
             timed.problem = each.problem or NO_TIME
     if found and each.timed:

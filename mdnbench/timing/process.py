@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from mdnbench.engine import spawning
 from mdnbench.engine.tasks import Setup, Task
 from mdnbench.timing import probe
 from mdnbench.timing.probe import Call, Compared, First
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 NO_TIME = "no time was left in the budget"
 LATE = "its process did not start in time"
+TOO_SHORT = (NO_TIME, LATE)  # the budget was: no fault of the method
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +63,12 @@ class SelfTests:
     @property
     def complete(self) -> bool:
         """Whether both were looked at, or could not be for another reason than time."""
-        return self.again is not None and not self.output.endswith((NO_TIME, LATE))
+        return self.again is not None and not self.output.endswith(TOO_SHORT)
 
 
 @dataclass
 class Timed:
-    """What was measured of one method at one size on so many threads, or why there is nothing.
+    """What was measured of one method at one size on so many threads, and why there is nothing or no more.
 
     `seconds` are those of every counted call, `device_seconds` the same by the GPU's clock. `warmups` calls were made
     before these, and `warm` says whether the last two of them took equally long.
@@ -223,7 +224,7 @@ class Process:
 
 def launch(setup: Setup, job: int, threads: int) -> Process:
     """Start a fresh process for a job of the set-up."""
-    context = multiprocessing.get_context("spawn")
+    context = spawning.Context()
     here, there = context.Pipe()
     process = context.Process(target=probe.serve, args=(there, setup, job, threads), daemon=True)
     process.start()

@@ -43,10 +43,10 @@ def group(timed: Timed) -> str:
 
 
 def _problems(timed: Sequence[Timed]) -> dict[str, str]:
-    """Why what has no seconds has none, by method, and by condition where there are several."""
+    """Why there are no seconds, or no more, by method, and by condition where there are several."""
     several = len({(each.side, each.threads) for each in timed}) > 1
     return {
-        f"{each.method} ({group(each)})" if several else each.method: each.problem for each in timed if not each.seconds
+        f"{each.method} ({group(each)})" if several else each.method: each.problem for each in timed if each.problem
     }
 
 

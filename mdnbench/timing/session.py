@@ -17,7 +17,7 @@ from mdnbench.planning import Plan, Work
 from mdnbench.timing import quality
 from mdnbench.timing.conditions import AFTER_RUN, Conditions
 from mdnbench.timing.process import Subject, Trial
-from mdnbench.timing.times import Times
+from mdnbench.timing.times import Times, failed
 
 if TYPE_CHECKING:
     from mdnbench.records import Case
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mdnbench.specs import Image
     from mdnbench.store import Store
 
-REVISION = "2"
+REVISION = "3"
 
 
 def record_for(plan: Plan, results: Results, listener: Listener) -> dict[str, Any] | None:
@@ -68,14 +68,14 @@ def record(
 ) -> dict[str, Any]:  # fmt: skip
     """The timing record of these works; from the store where this machine has one, and there afterwards.
 
-    What was stopped on the way is not stored.
+    What was stopped on the way is not stored, nor is a record in which a method failed: the next run tries again.
     """
     key = _key(plan, works, conditions)
     stored = None if plan.request.fresh else store.timing(key)
     if stored:
         return dict(stored.content)
     found = _measure(plan, works, conditions, store, listener, stop)
-    if not stop():
+    if not stop() and not failed(found):
         store.save_timing(key, found)
     return found
 
@@ -85,11 +85,14 @@ def _works(plan: Plan) -> tuple[Work, ...]:
 
 
 def _key(plan: Plan, works: list[Work], conditions: Conditions = AFTER_RUN) -> str:
-    """Timings are of methods on a machine: the image's content does not matter, its size, channels and noise do."""
-    identities = [work.identity for work in works]
+    """Timings are of methods on a machine: the image's content does not matter, its size, channels and noise do.
+
+    A record names its methods, and one identity may have several names.
+    """
+    methods = [[work.named.text, work.identity] for work in works]
     noise, channels = works[0].noise.named.text, list(plan.images[0].shape[2:])
     under = list(dataclasses.asdict(conditions).values())
-    return of_parts("timing", REVISION, identities, noise, under, channels, environment.machine_id(), plan.device)
+    return of_parts("timing", REVISION, methods, noise, under, channels, environment.machine_id(), plan.device)
 
 
 def _measure(

@@ -44,10 +44,10 @@ def cells(record: Mapping[str, Any], group: str = "") -> list[list[str]]:
 
 
 def notes(record: Mapping[str, Any]) -> list[str]:
-    """Measurements that were noisy, methods that could not be timed, and what the self-tests found."""
+    """Measurements that were noisy, methods that could not be timed or broke, and what the self-tests found."""
     several = len(groups(record)) > 1
     noisy = [_name(each, several) for each in record["benchmarks"] if is_noisy(each["stats"])]
-    found = [f"{name} was not timed: {problem}" for name, problem in record.get("problems", {}).items()]
+    found = _problems(record)
     if noisy:
         found.append(f"the measurement was noisy (IQR over {NOISY:.0%} of the median): {', '.join(noisy)}.")
     return [*found, *_tested(record, several)]
@@ -72,6 +72,19 @@ def failures(record: Mapping[str, Any]) -> list[str]:
                 "its figures are worth nothing."
             )
     return found
+
+
+def _problems(record: Mapping[str, Any]) -> list[str]:
+    """What became of each method that has a problem: it was not timed, or broke after so many rounds."""
+    rounds = {
+        name: each["stats"]["rounds"] for each in record["benchmarks"] for name in (each["name"], _name(each, True))
+    }
+    return [
+        f"{name} failed after {counted(rounds[name], 'round')}, and its figures are of no more: {problem}"
+        if name in rounds
+        else f"{name} was not timed: {problem}"
+        for name, problem in record.get("problems", {}).items()
+    ]
 
 
 def _tested(record: Mapping[str, Any], several: bool) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from mdnbench.errors import MdnbenchError
 from mdnbench.timing import quality, scaling, summary
-from mdnbench.timing.process import LATE, NO_TIME
+from mdnbench.timing.process import TOO_SHORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,7 @@ class Times:
 
         A budget that was too short for something is no failure.
         """
-        failed = [why for why in self.record["problems"].values() if why not in (NO_TIME, LATE)]
-        if failed or summary.failures(self.record):
+        if failed(self.record) or summary.failures(self.record):
             return 4
         return 0 if self.record["benchmarks"] else 5
 
@@ -87,3 +86,8 @@ class Times:
             (self.folder / "timing.json").write_text(text + "\n", encoding="utf-8")
         except OSError as error:
             raise MdnbenchError(f"the timings cannot be written to {self.folder}: {error}.") from error
+
+
+def failed(record: Mapping[str, Any]) -> bool:
+    """Whether any method failed; that the budget was too short is no failure."""
+    return any(why not in TOO_SHORT for why in record["problems"].values())

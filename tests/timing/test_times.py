@@ -76,9 +76,27 @@ def raises(options, device, weights):
     raise OSError("gone")
 
 
+def breaks(options, device, weights):
+    """Answers once."""
+    calls = []
+    def denoise(noisy, noise):
+        calls.append(None)
+        if len(calls) > 1:
+            raise RuntimeError("worn out")
+        return noisy.clone()
+    return denoise
+
+
+def recovers(options, device, weights):
+    """Can be built once a file is there."""
+    Path("there").read_text()
+    return lambda noisy, noise: noisy.clone()
+
+
 @mdnbench.hookimpl
 def mdnbench_denoisers():
-    return [mdnbench.DenoiserSpec(each.__name__, "1", "", each) for each in (honest, remembers, drifts, waits, raises)]
+    methods = (honest, remembers, drifts, waits, raises, breaks, recovers)
+    return [mdnbench.DenoiserSpec(each.__name__, "1", "", each) for each in methods]
 '''
 SIDES = [64, 96, 128, 512]
 KEYS: dict[str, Any] = {"sigma": 50, "dataset": "sk12", "images": ["01"], "metrics": ["psnr"], "plugins": ["own.py"]}
@@ -197,8 +215,62 @@ def test_the_record_is_written_and_compared(times: Times) -> None:
 def test_the_same_request_is_not_timed_again(times: Times, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The stored record is shown, and quality is looked up anew."""
     monkeypatch.chdir(folder)
-    again = api.time(**CHEATS, sizes=SIDES, threads=[1], budget_s=600.0)
-    assert again.record == times.record
+    once, again = (api.time(**KEYS, methods=["honest"], sizes=[64], threads=[1], budget_s=60.0) for _ in range(2))
+    assert once.exit_code == 0
+    assert again.record == once.record
+    assert again.pareto is not None
+
+
+def test_a_failure_is_no_answer_for_later(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A method that failed is timed by the next request, once it works."""
+    monkeypatch.chdir(folder)
+    keys = {**KEYS, "methods": ["recovers"], "sizes": [64], "threads": [1], "budget_s": 60.0}
+    first = api.time(**keys)
+    assert "FileNotFoundError" in first.record["problems"]["recovers"]
+    (folder / "there").touch()
+    second = api.time(**keys)
+    assert (second.record["problems"], second.exit_code) == ({}, 0)
+    assert rows(second, "recovers")
+
+
+def test_a_method_that_breaks_after_its_first_call_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The call that it answered is shown with its problem, beside the size that it never saw; the exit code is 4."""
+    monkeypatch.chdir(folder)
+    found = api.time(**KEYS, methods=["breaks"], sizes=[64, 96], threads=[1], budget_s=60.0)
+    (timed,) = rows(found, "breaks")
+    assert timed["stats"]["data"] == [timed["extra_info"]["first_call_s"]]
+    assert found.record["problems"] == {
+        f"breaks ({side}×{side}, 1 thread)": "RuntimeError: worn out" for side in (64, 96)
+    }
+    assert found.notes[:2] == [
+        "breaks (64×64, 1 thread) failed after 1 round, and its figures are of no more: RuntimeError: worn out",
+        "breaks (96×96, 1 thread) was not timed: RuntimeError: worn out",
+    ]
+    assert found.exit_code == 4
+
+
+SCRIPT = """
+import mdnbench
+print("top level")
+found = mdnbench.time(
+    methods=["noisy"], sigma=50, dataset="sk12", images=["01"], metrics=["psnr"], sizes=[64], threads=[1], budget_s=60.0
+)
+print(found.record["problems"], len(found.record["benchmarks"]))
+"""
+
+
+@pytest.mark.parametrize("from_stdin", [True, False])
+def test_the_script_that_asks_is_left_alone(workspace: Path, *, from_stdin: bool) -> None:
+    """Timing processes do not import the script which began them: one from stdin has no file, another runs once."""
+    script = workspace / "script.py"
+    script.write_text(SCRIPT, encoding="utf-8")
+    with script.open(encoding="utf-8") as text:
+        done = subprocess.run(
+            [sys.executable, "-" if from_stdin else str(script)],
+            stdin=text, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["top level", "{} 1"]
 
 
 def test_the_command_counts_work_and_threads(folder: Path, cli: Callable[..., Any]) -> None:

@@ -19,6 +19,7 @@ from mdnbench.cells import cases
 from mdnbench.engine.tasks import Job, Setup
 from mdnbench.listener import Listener
 from mdnbench.results import Results
+from mdnbench.store import open_store
 from mdnbench.timing import phase, quality, session, summary
 from mdnbench.timing.clock import Clock
 from mdnbench.timing.conditions import AFTER_RUN, Conditions
@@ -70,6 +71,7 @@ KEYS: dict[str, Any] = {
     "jobs": 1, "plugins": ["timed.py"],
 }  # fmt: skip
 GOOD = {**KEYS, "methods": ["naps", "noisy"]}
+DNCNN = "dncnn[weights=gaussian]"
 
 
 @dataclass
@@ -168,6 +170,19 @@ def test_colour_is_timed_by_itself(timed: TimedRun, monkeypatch: pytest.MonkeyPa
     assert session._key(plans[0], list(plans[0].works)) != first
 
 
+def test_one_method_under_two_names_has_two_records(workspace: Path) -> None:
+    """A record names its methods as they were asked for, also where weights that are taken anyway were said."""
+    store, record = open_store(workspace / "results.sqlite"), {}
+    plans = {name: api.plan(**KEYS | {"methods": [name], "plugins": []}) for name in ("dncnn", DNCNN)}
+    for name, plan in plans.items():
+        under = Conditions((16,), rounds=1, budget_s=60.0)
+        record[name] = session.record(plan, list(plan.works), under, store, Listener())
+    assert len({plan.works[0].identity for plan in plans.values()}) == 1
+    assert {name: [each["name"] for each in found["benchmarks"]] for name, found in record.items()} == {
+        "dncnn": ["dncnn"], DNCNN: [DNCNN]
+    }  # fmt: skip
+
+
 def test_without_timing_there_is_no_record(timed: TimedRun, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--no-timing` leaves no record of an earlier run of the name behind."""
     monkeypatch.chdir(timed.folder)
@@ -251,14 +266,15 @@ def test_the_timing_table_is_fastest_first_with_three_figures() -> None:
 
 
 def test_a_noisy_measurement_and_a_missing_one_have_their_notes() -> None:
-    """An IQR over a tenth of the median is told, and so is why a method was not timed."""
+    """An IQR over a tenth of the median is told, and so is why a method was not timed, or no longer."""
     record = {
         "benchmarks": [benchmark("calm", 1, 0.05, 9), benchmark("wild", 1, 0.2, 9), benchmark("once", 1, 0.9, 1)],
-        "problems": {"lost": "its process died"},
+        "problems": {"lost": "its process died", "calm": "OSError: gone"},
     }
     notes = summary.notes(record)
     assert notes[0] == "lost was not timed: its process died"
-    assert notes[1].endswith("of the median): wild.")
+    assert notes[1] == "calm failed after 9 rounds, and its figures are of no more: OSError: gone"
+    assert notes[2].endswith("of the median): wild.")
 
 
 def test_a_run_has_its_quality_against_time(timed: TimedRun) -> None:
