@@ -88,7 +88,7 @@ class Plan:
     device: str
     name: str
     notes: tuple[str, ...] = field(default=())
-    untrained: Mapping[str, str] = field(default_factory=dict)
+    untrained: Mapping[tuple[str, str], str] = field(default_factory=dict)  # by method and noise
 
     @property
     def dataset_digest(self) -> str:
@@ -161,12 +161,14 @@ class Plan:
 
     def _work(self, index: int, named: Named, noise: PlannedNoise) -> Work:
         spec = self.registry.denoisers[named.name]
-        skip = _channels_reason(spec, self.dataset, self.images) or self.untrained.get(named.text, "")
+        skip = _channels_reason(spec, self.dataset, self.images)
         found, note, training = None, "", False
         if spec.trainable:
             resolved = weights.resolve(spec, named, noise.named)
             found, note = (resolved.weights, resolved.note) if resolved else (None, "")
-            training = resolved is None and not skip
+            if resolved is None:
+                skip = skip or self.untrained.get((named.text, noise.named.text), "")
+                training = not skip
         return Work(index, named, spec, noise, found, note, skip, training, self._identity(named, spec, found))
 
     def _identity(self, named: Named, spec: DenoiserSpec, found: Weights | None) -> str:

@@ -46,12 +46,12 @@ def ignores_names(method: Method) -> None:
 
 def _digest(method: Method, name: str) -> str:
     """The digest of a real cell's output; the two cells differ in the image's name alone."""
-    from mdnbench.digests import of_parts
+    from mdnbench.digests import of_parts, of_pixels
     from mdnbench.engine import worker
     from mdnbench.engine.tasks import Task
 
-    case = of_parts("conformance")
-    cell = Cell("conformance", name, case, "gaussian:25", 0, method.spec.name, "known", case, case)
+    case, pixels = of_parts("conformance"), of_pixels(samples.clean(method.channels))
+    cell = Cell("conformance", name, pixels, "gaussian:25", 0, method.spec.name, "known", case, case)
     outcome = worker.run(Task(0, cell, method.job, samples.SIZE[0] * samples.SIZE[1], (), keep=False))
     if outcome.status != "ok":  # whatever the reason is, other rules are for it
         raise Unavailable(f"a run's cell came to nothing: {outcome.status}: {outcome.reason}")

@@ -45,7 +45,7 @@ def build(known: Registry, spec: DenoiserSpec, named: Named, device: str, weight
 def file_of(spec: DenoiserSpec, named: Named, weights: Weights) -> Path:
     """The file that a variant computes from: its ONNX file, or its weights."""
     variant = variants.of(spec, named)
-    return models.path_of(weights, variant.precision) if variant.onnx else weights.path
+    return models.path_of(spec, weights, variant.precision) if variant.onnx else weights.path
 
 
 def in_onnx(path: Path, device: str, provider: str) -> Network:

@@ -39,11 +39,10 @@ def write(spec: DenoiserSpec, weights: Weights, path: Path) -> None:
     try:
         with _quiet():
             model = _exported(module, weights)
+            onnx.helper.set_model_props(model, _facts(spec, weights))
+            onnx.checker.check_model(model, full_check=True)
     except Exception as error:  # torch's exporter raises nearly anything, in many lines
-        reason = " ".join(str(error).split())[:300]
-        raise MdnbenchError(f"the network of {spec.name} cannot be written as ONNX: {reason}") from error
-    onnx.helper.set_model_props(model, _facts(spec, weights))
-    onnx.checker.check_model(model, full_check=True)
+        raise MdnbenchError(f"the network of {spec.name} cannot be written as ONNX: {reason(error)}") from error
     onnx.save(model, path)
     if (apart := difference(module, weights, path)) > LARGEST_DIFFERENCE:
         raise MdnbenchError(
@@ -52,17 +51,33 @@ def write(spec: DenoiserSpec, weights: Weights, path: Path) -> None:
 
 
 def difference(module: torch.nn.Module, weights: Weights, path: Path) -> float:
-    """The largest difference of any pixel, on the [0, 1] scale, between a file and its network, at two odd sizes."""
+    """The largest difference of any pixel, on the [0, 1] scale, between a file and its network, at two odd sizes.
+
+    MdnbenchError where either of the two cannot be called with an image of such a size.
+    """
+    session = Session(path, "cpu")
+    return max(_difference_at(size, module, weights, session) for size in ODD_SIZES)
+
+
+def _difference_at(size: tuple[int, int], module: torch.nn.Module, weights: Weights, session: Session) -> float:
     import torch
 
-    session, largest = Session(path, "cpu"), 0.0
-    for height, width in ODD_SIZES:
-        noisy, std = networks.example(weights, height, width)
+    (height, width), (noisy, std) = size, networks.example(weights, *size)
+    try:
         with torch.inference_mode():
             expected = module(noisy, std)
         given = torch.from_numpy(session.run(feeds(session, noisy, std)))
-        largest = max(largest, float((given - expected).abs().max()))
-    return largest
+        return float((given - expected).abs().max())
+    except Exception as error:  # the network is a plugin's, and onnxruntime has an error of its own for each status
+        raise MdnbenchError(
+            f"the network of {weights.card.method} and its ONNX file were tried on an image of {width}x{height} "
+            f"pixels, and that failed ({reason(error)}); the network has to take any size: let it pad images itself."
+        ) from error
+
+
+def reason(error: Exception) -> str:
+    """What an error says, in one line of at most 300 characters."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
 def feeds(session: Session, noisy: torch.Tensor, std: torch.Tensor | None) -> dict[str, Any]:

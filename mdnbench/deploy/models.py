@@ -17,16 +17,19 @@ if TYPE_CHECKING:
 PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime")
 
 
-def path_of(weights: Weights, precision: str) -> Path:
-    """Where the file of these weights in this precision ('fp32' or 'int8') lies; versions are part of its name."""
+def path_of(spec: DenoiserSpec, weights: Weights, precision: str) -> Path:
+    """Where the file of a method with these weights in this precision ('fp32' or 'int8') lies.
+
+    The method's revision and the packages' versions are part of its name: other code may be another network.
+    """
     versions = [planning.version_of(package) for package in PACKAGES]
-    key = digests.of_parts("model", variants.REVISION, weights.sha256, precision, versions)
+    key = digests.of_parts("model", variants.REVISION, spec.revision, weights.sha256, precision, versions)
     return paths.home() / "deploy" / f"{weights.card.method}-{precision}-{key[:12]}.onnx"
 
 
-def at_hand(weights: Weights, precision: str) -> bool:
+def at_hand(spec: DenoiserSpec, weights: Weights, precision: str) -> bool:
     """Whether the file is there, and is what was written: an altered one is made again."""
-    path = path_of(weights, precision)
+    path = path_of(spec, weights, precision)
     try:
         return digests.of_file(path) == _digest_file(path).read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
@@ -36,18 +39,18 @@ def at_hand(weights: Weights, precision: str) -> bool:
 def obtain(known: Registry, spec: DenoiserSpec, weights: Weights, precision: str) -> Path:
     """The file, made now where it is not there. Of several processes that want it, one makes it and the others wait.
 
-    Unavailable where a package or the training data for int8 is missing.
+    Unavailable where a package or the training data for int8 is missing; MdnbenchError where it cannot be made.
     """
     from filelock import FileLock
 
-    path = path_of(weights, precision)
-    if at_hand(weights, precision):
+    path = path_of(spec, weights, precision)
+    if at_hand(spec, weights, precision):
         return path
     whole = obtain(known, spec, weights, "fp32") if precision == "int8" else None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
-            if not at_hand(weights, precision):
+            if not at_hand(spec, weights, precision):
                 _make(known, spec, weights, whole, path)
     except OSError as error:
         raise Unavailable(

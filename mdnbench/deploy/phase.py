@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
+from typing import TYPE_CHECKING
 
 from mdnbench import variants
-from mdnbench.errors import MdnbenchError
+from mdnbench.errors import Interrupted
 from mdnbench.listener import Listener
-from mdnbench.planning import Plan
+from mdnbench.planning import Plan, Work
+
+if TYPE_CHECKING:
+    from mdnbench.weights import Weights
 
 
 def prepare(plan: Plan, listener: Listener) -> None:
@@ -21,9 +24,20 @@ def prepare(plan: Plan, listener: Listener) -> None:
             continue
         from mdnbench.deploy import models
 
-        if not models.at_hand(work.weights, variant.precision):
-            phase = f"making {models.path_of(work.weights, variant.precision).name}"
+        if not models.at_hand(work.spec, work.weights, variant.precision):
+            phase = f"making {models.path_of(work.spec, work.weights, variant.precision).name}"
             listener.begin(phase, 1)
-            with contextlib.suppress(MdnbenchError):
-                models.obtain(plan.registry, work.spec, work.weights, variant.precision)
+            _try(plan, work, work.weights, variant.precision)
             listener.end(phase)
+
+
+def _try(plan: Plan, work: Work, weights: Weights, precision: str) -> None:
+    """Make a work's file if that can be done, whatever its plugin raises meanwhile."""
+    from mdnbench.deploy import models
+
+    try:
+        models.obtain(plan.registry, work.spec, weights, precision)
+    except Interrupted:
+        raise
+    except (Exception, SystemExit):  # its cells come to the same, and say so
+        return

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from mdnbench.deploy import calibration, export
+from mdnbench.errors import MdnbenchError
 from mdnbench.wrappers.onnx_session import Session, package
 
 if TYPE_CHECKING:
@@ -24,9 +25,20 @@ def write(known: Registry, weights: Weights, whole: Path, path: Path) -> None:
     """Write the ONNX file `whole` in eight bits; ranges are those met on the calibration crops.
 
     Weights are signed with a scale for each channel; what flows between layers is unsigned: the pair that processors
-    have instructions for.
+    have instructions for. MdnbenchError where that fails.
     """
     package("onnxruntime")
+    try:
+        _write(known, weights, whole, path)
+    except (MdnbenchError, OSError):
+        raise
+    except Exception as error:  # the quantiser's, or of what a plugin brings to calibrate with
+        raise MdnbenchError(
+            f"the ONNX file of {weights.card.method} cannot be written in eight bits: {export.reason(error)}"
+        ) from error
+
+
+def _write(known: Registry, weights: Weights, whole: Path, path: Path) -> None:
     import onnx
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process

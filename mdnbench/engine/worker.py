@@ -23,7 +23,7 @@ from mdnbench.variants import Variant
 
 if TYPE_CHECKING:
     from mdnbench.records import Case, NoiseInfo
-    from mdnbench.specs import Denoise, Image
+    from mdnbench.specs import Denoise, DenoiserSpec, Image
 
 _setup: Setup | None = None
 _pulse: Pulse | None = None
@@ -172,8 +172,23 @@ def _dataset() -> Any:
 @lru_cache(maxsize=16)
 def _clean(image: str, digest: str) -> Image:
     assert _setup is not None
-    pixels: Image = _sent(_setup.images, image, digest) if _setup.images else _dataset().load(image)
+    pixels: Image = _sent(_setup.images, image, digest) if _setup.images else _loaded(image, digest)
     pixels.flags.writeable = False
+    return pixels
+
+
+def _loaded(image: str, digest: str) -> Image:
+    """The image from the data set; DataMissing where its pixels are not the planned ones any more."""
+    from mdnbench.digests import of_pixels
+    from mdnbench.errors import DataMissing
+
+    assert _setup is not None
+    pixels: Image = _dataset().load(image)
+    if of_pixels(pixels) != digest:
+        raise DataMissing(
+            f"image {image!r} of the data set {_setup.dataset} has changed since the run was planned; put the former "
+            "one back, or run again with the new one."
+        )
     return pixels
 
 
@@ -208,18 +223,23 @@ def _model_of(job: int) -> int:
     return _setup.model(job)
 
 
+def spec_of(job: int) -> DenoiserSpec:
+    """What a job's method is, as its plugin says."""
+    assert _setup is not None
+    spec: DenoiserSpec = _registry().denoisers[_setup.jobs[job].method.name]
+    return spec
+
+
 def variant_of(job: int) -> Variant:
     """How a job's method is deployed."""
     assert _setup is not None
-    method = _setup.jobs[job].method
-    return variants.of(_registry().denoisers[method.name], method)
+    return variants.of(spec_of(job), _setup.jobs[job].method)
 
 
 @lru_cache(maxsize=4)
 def _model(index: int) -> tuple[Denoise, str]:
     assert _setup is not None
-    job = _setup.jobs[index]
-    spec = _registry().denoisers[job.method.name]
+    job, spec = _setup.jobs[index], spec_of(index)
     clean_slate(0)
     if not variant_of(index).plain:
         from mdnbench.deploy import building

@@ -106,12 +106,12 @@ class Bench:
 
     def file_bytes(self) -> int | None:
         """The size of the file that the method computes from, its weights or an ONNX file; None without one."""
-        from mdnbench.deploy import models
+        from mdnbench.deploy import building
 
-        weights, variant = self._setup.jobs[self._job].weights, worker.variant_of(self._job)
-        if weights is None:
+        job = self._setup.jobs[self._job]
+        if job.weights is None:
             return None
-        return (models.path_of(weights, variant.precision) if variant.onnx else weights.path).stat().st_size
+        return building.file_of(worker.spec_of(self._job), job.method, job.weights).stat().st_size
 
     def first(self, side: int, noisy: Image, info: NoiseInfo) -> First:
         """Take an image (H, W) or (H, W, 3) to be timed on, and call the method on it."""

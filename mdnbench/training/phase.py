@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 
 from mdnbench import variants, weights
-from mdnbench.errors import UsageError, WeightsError
+from mdnbench.errors import Interrupted, MdnbenchError
 from mdnbench.listener import Listener
 from mdnbench.planning import Plan, Work
 from mdnbench.training import session
@@ -17,17 +17,18 @@ def train_missing(plan: Plan, listener: Listener, stop: Callable[[], bool] = lam
 
     Interrupted, with a checkpoint saved, where `stop` says so.
     """
-    pending = {(work.named.text, _parent(work)): work for work in plan.works if work.training}
+    pending = [(work, (work.named.text, _parent(work))) for work in plan.works if work.training]
     if not pending:
         return plan
-    minutes, texts = plan.request.train_budget, list(dict.fromkeys(text for text, _ in pending))
-    if not minutes:
-        return dataclasses.replace(
-            plan, untrained=dict.fromkeys(texts, "it has no weights, and the train budget is 0.")
-        )
-    listener.note(f"no weights for {', '.join(texts)}: each is trained now, for {minutes:g} minutes at most.")
-    reasons = {text: _train(plan, work, minutes, listener, stop) for (text, _), work in pending.items()}
-    return dataclasses.replace(plan, untrained={text: reason for text, reason in reasons.items() if reason})
+    trainings, minutes = {training: work for work, training in pending}, plan.request.train_budget
+    if minutes:
+        texts = ", ".join(dict.fromkeys(text for text, _ in trainings))
+        listener.note(f"no weights for {texts}: each is trained now, for {minutes:g} minutes at most.")
+        reasons = {key: _train(plan, work, minutes, listener, stop) for key, work in trainings.items()}
+    else:
+        reasons = dict.fromkeys(trainings, "it has no weights, and the train budget is 0.")
+    untrained = {(work.named.text, work.noise.named.text): reasons[training] for work, training in pending}
+    return dataclasses.replace(plan, untrained=untrained)
 
 
 def _parent(work: Work) -> str:
@@ -40,9 +41,14 @@ def _parent(work: Work) -> str:
 
 def _train(plan: Plan, work: Work, minutes: float, listener: Listener, stop: Callable[[], bool]) -> str:
     """Train one method; the reason where that cannot be done, which is no reason to give up the others."""
-    order = session.Order(work.named, minutes=minutes, device=plan.device, noise=work.noise.named)
+    order = session.Order(
+        work.named, minutes=minutes, device=plan.device, noise=work.noise.named, tests=(plan.dataset,)
+    )
     try:
         session.run(order, plan.registry, listener, stop)
-    except (UsageError, WeightsError) as error:
-        return f"it has no weights and cannot be trained here: {error}"
+    except Interrupted:
+        raise
+    except (Exception, SystemExit) as error:  # the loss and the network are a plugin's
+        said = str(error) if isinstance(error, MdnbenchError) else f"{type(error).__name__}: {error}"
+        return f"it has no weights and cannot be trained here: {said}"
     return ""

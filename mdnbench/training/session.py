@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,8 @@ class Order:
     """A training as it was ordered: a method, a recipe by name or path, a budget, and keys of the recipe to change.
 
     `noise` chooses the weights that a method with fewer channels is pruned from; without it, Gaussian ones.
-    `start` names the weights that training begins with, '' for random ones.
+    `start` names the weights that training begins with, '' for random ones. `tests` are data sets that training must
+    not see, beside the registry's test sets.
     """
 
     method: Named
@@ -43,12 +44,14 @@ class Order:
     name: str | None = None
     noise: Named | None = None
     start: str = ""
+    tests: tuple[DatasetSpec, ...] = ()
 
 
 def task_of(order: Order, registry: Registry, listener: Listener, stop: Callable[[], bool]) -> tuning.Task:
     """What the loop is given for an order; where there is nothing to prune yet, that is trained first."""
     spec = registry.denoisers[order.method.name]
     if variants.of(spec, order.method).keep == 1:
+        _refuse_named(order)
         found = recipes.named(recipes.trainable_of(spec).recipes, order.recipe)
         return tuning.task(spec, order.method, _changed(order, found), order.start)
     if order.start:
@@ -62,6 +65,16 @@ def task_of(order: Order, registry: Registry, listener: Listener, stop: Callable
         whole = dataclasses.replace(order, method=variants.whole(spec, order.method), name=None)
         parent = run(whole, registry, listener, stop)
     return pruning.task(spec, order.method, parent, lambda found: _changed(order, found))
+
+
+def _refuse_named(order: Order) -> None:
+    """UsageError where an option names weights: it says what a method denoises with, not what training begins with."""
+    name = order.method.values().get("weights", weights.AUTO)
+    if name != weights.AUTO:
+        raise UsageError(
+            f"the option weights={name} says what {order.method.name} denoises with; to begin a training with those "
+            f"weights, name them with --start {name}, and leave the option out."
+        )
 
 
 def _changed(order: Order, found: Recipe) -> Recipe:
@@ -84,7 +97,7 @@ def run(order: Order, registry: Registry, listener: Listener, stop: Callable[[],
         raise UnknownName("training data set", recipe.data, registry.datasets)
     material = registry.datasets[recipe.data]
     with ranks.joined(device):
-        exclude = ranks.told(_ready_to_train(material, registry, listener) if ranks.first() else None)
+        exclude = ranks.told(_ready_to_train(order, material, registry, listener) if ranks.first() else None)
         from mdnbench.training import loop  # torch comes with it
 
         phase = f"training {order.method.text}"
@@ -98,16 +111,19 @@ def run(order: Order, registry: Registry, listener: Listener, stop: Callable[[],
     return weights
 
 
-def _ready_to_train(material: DatasetSpec, registry: Registry, listener: Listener) -> frozenset[str]:
+def _ready_to_train(order: Order, material: DatasetSpec, registry: Registry, listener: Listener) -> frozenset[str]:
     """Fetch the training data, and find out what to leave out of it."""
     data.fetch(material)
-    return leaking(material, registry, listener)
+    return leaking(material, registry, listener, order.tests)
 
 
-def leaking(material: DatasetSpec, registry: Registry, listener: Listener) -> frozenset[str]:
-    """The training images that overlap a test image of any test set at hand; found once, then remembered."""
+def leaking(
+    material: DatasetSpec, registry: Registry, listener: Listener, tests: Iterable[DatasetSpec] = ()
+) -> frozenset[str]:
+    """The training images that overlap an image of `tests` or of any test set at hand; found once, then remembered."""
     found: set[str] = set()
-    for test in registry.datasets.values():
+    known = list(registry.datasets.values())
+    for test in [*known, *(test for test in tests if test not in known)]:
         if test.split == "test" and _ready(test):
             overlaps = _overlaps(material, test, listener)
             if overlaps:

@@ -103,6 +103,51 @@ def found(home: Path, known: Registry) -> Weights:
     return weights.find(known.denoisers["unet"], "own")
 
 
+NETWORK = '''
+    """A network of one convolution."""
+    from pathlib import Path
+
+    from mdnbench import DenoiserSpec, Trainable, hookimpl, inference
+
+    def network(*, blind):
+        import torch.nn.functional as F
+        from torch import nn
+
+        class Network(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layer = nn.Conv2d(1, 1, 3, padding=1)
+
+            def forward(self, noisy, std=None):
+                return FORWARD
+
+        return Network()
+
+    def build(options, device, found):
+        module = inference.placed(inference.fill(network(blind=True), found), device)
+        return inference.denoiser(inference.in_torch(module), found)
+
+    @hookimpl
+    def mdnbench_denoisers():
+        trainable = Trainable(network, None, Path("recipes"), Path("shipped"))
+        return [DenoiserSpec("convolution", "1", "one convolution", build, trainable=trainable)]
+'''
+
+
+@pytest.fixture
+def convolution(workspace: Path) -> Callable[[str], tuple[Path, Weights]]:
+    """`convolution("self.layer(noisy)")` is a plugin file with such a network, and weights for it, always the same."""
+
+    def make(forward: str) -> tuple[Path, Weights]:
+        path = workspace / "convolution.py"
+        path.write_text(textwrap.dedent(NETWORK).replace("FORWARD", forward), encoding="utf-8")
+        state = {"layer.weight": torch.full((1, 1, 3, 3), 0.1), "layer.bias": torch.zeros(1)}
+        card = weights.Card("convolution", blind=True, noise=(weights.Cover("gaussian", {"sigma": (0.0, 75.0)}),))
+        return path, weights.save(paths.home() / "weights" / "convolution", "one", state, card)
+
+    return make
+
+
 @pytest.fixture(scope="session")
 def clean(known: Registry) -> Any:
     """A photograph's part as float32 (96, 83) in [0, 1]: sides that no power of two divides."""

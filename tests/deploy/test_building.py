@@ -93,12 +93,12 @@ def test_a_provider_that_is_not_there_is_named(
         built(f"unet[weights=own,backend=onnxruntime,provider={provider}]", device="cuda")
 
 
-def test_sessions_have_as_many_threads_as_torch(home: Path, found: Weights, noisy: torch.Tensor) -> None:
+def test_sessions_have_as_many_threads_as_torch(home: Path, known: Any, found: Weights, noisy: torch.Tensor) -> None:
     """One for a cell; in timings on more threads the session is opened anew, and gives the same to rounding."""
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        session = Session(models.path_of(found, "fp32"), "cpu")
+        session = Session(models.path_of(known.denoisers["unet"], found, "fp32"), "cpu")
         feeds = {"noisy": noisy.numpy(), "std": np.full((1, 1, 1, 1), 0.2, np.float32)}
         alone = session.run(feeds)
         counts = []
@@ -144,6 +144,18 @@ def test_variants_run_through_the_same_matrix(asked: dict[str, Any]) -> None:
     assert "onnxruntime" in packages[small] & packages[onnx]
     assert "onnxruntime" not in packages[whole]
     assert api.outlook(api.plan(**asked))["new_cells"] == 0
+
+
+def test_a_file_that_cannot_be_made_fails_its_cells_alone(asked: dict[str, Any], convolution: Built) -> None:
+    """A network that takes no odd sizes has no ONNX file: its cells say why, and all others run."""
+    plugin, _ = convolution("self.layer(noisy) + F.interpolate(F.avg_pool2d(noisy, 2), scale_factor=2)")
+    images.write_png(Path("images", "crop.png"), np.zeros((32, 32), np.float32))
+    methods = ["noisy", "convolution", "convolution[backend=onnxruntime]"]
+    found = api.run(**asked | {"methods": methods, "plugins": [str(plugin)]})
+    assert found.counts == {"ok": 2, "failed": 1}
+    (row,) = (row for row in found.rows() if row.status == "failed")
+    assert row.method == methods[-1]
+    assert "were tried on an image of 53x37 pixels" in row.reason
 
 
 @pytest.mark.full

@@ -13,10 +13,13 @@ from typing import Any
 
 import pytest
 
-from mdnbench import api, weights
+from mdnbench import api, registry, weights
+from mdnbench.data import images
 from mdnbench.errors import Interrupted
 from mdnbench.listener import Listener
+from mdnbench.registry import Registry
 from mdnbench.training import phase
+from mdnbench.weights import Card, Cover
 
 RUN: dict[str, Any] = {
     "methods": ["tiny", "noisy"], "dataset": "sk12", "images": ["01"], "metrics": ["psnr"], "timing": False, "jobs": 1,
@@ -134,3 +137,67 @@ def test_what_cannot_be_trained_is_skipped_alone(home: Path, plugin_file: Path, 
     first, second = (work.skip for work in planned.works)
     assert first.startswith("it has no weights and cannot be trained here: no training data set is named 'elsewhere'")
     assert second == ""
+
+
+BROKEN = "raise RuntimeError('no loss')"
+
+
+@pytest.fixture
+def broken(plugin_file: Path, workspace: Path) -> Path:
+    """The plugin file with a loss that raises."""
+    return changed(plugin_file, workspace, "return (network(noisy, std).float() - clean).square().mean()", BROKEN)
+
+
+def test_a_plugins_error_in_training_skips_its_method_alone(home: Path, broken: Path) -> None:
+    """The cells of the method whose loss raises say so, and those of the others are computed."""
+    found = api.run(**RUN, plugins=[str(broken)], noise=["gaussian:25"])
+    (tiny,) = (row for row in found.rows() if row.method == "tiny")
+    assert (tiny.status, tiny.reason) == (
+        "skipped", "it has no weights and cannot be trained here: RuntimeError: no loss"
+    )  # fmt: skip
+    assert found.counts == {"ok": 1, "skipped": 1}
+
+
+def test_a_plugin_that_is_interrupted_ends_the_run(home: Path, broken: Path) -> None:
+    """Ctrl-C a second time is nobody's error, and is passed on."""
+    broken.write_text(broken.read_text(encoding="utf-8").replace(BROKEN, "raise KeyboardInterrupt"), encoding="utf-8")
+    planned = api.plan(**RUN, plugins=[str(broken)], noise=["gaussian:25"])
+    with pytest.raises(KeyboardInterrupt):
+        phase.train_missing(planned, Listener())
+
+
+@pytest.mark.parametrize("budget", [0.0, 0.02])
+def test_a_method_is_skipped_only_under_noises_that_it_has_no_weights_for(
+    home: Path, broken: Path, budget: float
+) -> None:
+    """No budget, or a training that fails, leaves alone what a smaller network has weights for."""
+    spec = registry.load([broken]).denoisers["tiny"]
+    assert spec.trainable is not None
+    state, folder = spec.trainable.network(blind=True).state_dict(), home / "weights" / "tiny"
+    gaussian, poisson = (Cover("gaussian", {"sigma": (0.0, 50.0)}),), (Cover("poisson", {"peak": (1.0, 60.0)}),)
+    whole = weights.save(folder, "whole", state, Card("tiny", blind=True, noise=gaussian))
+    other = {key: tensor + 1 for key, tensor in state.items()}
+    weights.save(folder, "other", other, Card("tiny", blind=True, noise=poisson))
+    lean = Card("tiny", blind=True, noise=gaussian, keep=0.5, pruned_from=whole.sha256)
+    weights.save(folder, "lean", state, lean)
+
+    asked = {**RUN, "methods": ["tiny[keep=0.5]"], "train_budget": budget, "plugins": [str(broken)]}
+    planned = phase.train_missing(api.plan(**asked, noise=["gaussian:25", "poisson:30"]), Listener())
+    has, lacks = planned.works
+    assert has.weights is not None
+    assert (has.weights.name, has.skip) == ("lean", "")
+    assert lacks.skip.startswith("it has no weights")
+    assert not lacks.training
+
+
+def test_what_overlaps_the_folder_under_test_is_left_out(home: Path, plugin_file: Path, known: Registry) -> None:
+    """A folder of a person's own is in no registry, and is looked at as test sets are."""
+    folder = home.parent / "mine"
+    folder.mkdir()
+    images.write_png(folder / "photograph.png", known.datasets["own"].load("bike"))
+    asked = {**RUN, "dataset": str(folder), "images": [], "noise": ["gaussian:25"], "plugins": [str(plugin_file)]}
+    heard = Heard()
+    phase.train_missing(api.plan(**asked), heard)
+    (made,) = weights.trained("tiny")
+    assert made.card.left_out == ("bike", "cat")
+    assert "left out of own, because they overlap mine: bike" in heard.said

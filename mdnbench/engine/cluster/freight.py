@@ -74,11 +74,12 @@ class Freight:
     def _made_of(self, job: int, weights: Weights) -> Iterator[Piece]:
         """The ONNX file that was made of weights, and its digest, where the job's method computes from one."""
         method = self._here.jobs[job].method
-        variant = variants.of(self._plan.registry.denoisers[method.name], method)
+        spec = self._plan.registry.denoisers[method.name]
+        variant = variants.of(spec, method)
         if variant.onnx:
             from mdnbench.deploy import models
 
-            path = models.path_of(weights, variant.precision)
+            path = models.path_of(spec, weights, variant.precision)
             for each in (path, path.with_suffix(".sha256")):
                 if each.is_file():
                     yield Piece((HOME / "deploy" / each.name).as_posix(), partial(_of_file, each))
