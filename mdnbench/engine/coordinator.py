@@ -89,8 +89,7 @@ class Coordinator:
         with self.store.transaction():
             for position, cell in self.plan.cells(work):
                 outcome = Outcome(cell.output, "skipped", work.skip)
-                identity = self.store.save(cell, outcome, self._rule, self.plan.revisions, provenance)
-                self.store.add_cells(self._run, [(position, identity, cell)])
+                self.store.add_cells(self._run, [(position, self._write(cell, outcome, provenance), cell)])
             self._count("skipped", self.plan.cells_per_work)
 
     def _save(self, batch: Batch) -> None:
@@ -104,14 +103,29 @@ class Coordinator:
     def _save_one(self, task: Task, outcome: Outcome) -> int:
         outcome = dataclasses.replace(outcome, image=None, scores=outcome.scores + self._unscored(outcome))
         self._count(_kind(task, outcome))
-        if task.kept is not None and outcome.status == "ok":
+        if outcome.status == "ok" and not outcome.output_digest:  # only scored
             identity = self.store.outputs([task.cell.output])[task.cell.output].id
             self.store.save_scores(identity, outcome, self._rule, self.plan.revisions)
             return identity
         provenance = self._provenances[task.job]
         if outcome.machine:
             provenance = provenance | {"machine": outcome.machine}
-        return self.store.save(task.cell, outcome, self._rule, self.plan.revisions, provenance)
+        return self._write(task.cell, outcome, provenance)
+
+    def _write(self, cell: Cell, outcome: Outcome, provenance: Mapping[str, Any]) -> int:
+        """Store an outcome. Unless `fresh`, a stored output that is ok stays so, whatever a later attempt comes to."""
+        fresh = self.plan.request.fresh
+        if outcome.status != "ok" and not fresh:
+            known = self.store.outputs([cell.output]).get(cell.output)
+            if known and known.status == "ok":
+                self.store.save_scores(known.id, self._marked(outcome), self._rule, self.plan.revisions)
+                return known.id
+        return self.store.save(cell, outcome, self._rule, self.plan.revisions, provenance, fresh=fresh)
+
+    def _marked(self, outcome: Outcome) -> Outcome:
+        """An attempt that came to nothing, with its status and reason for each metric that it was to give."""
+        scores = tuple(MetricScore(name, outcome.status, reason=outcome.reason) for name in self._metrics)
+        return dataclasses.replace(outcome, scores=scores)
 
     def _unscored(self, outcome: Outcome) -> tuple[MetricScore, ...]:
         if outcome.status != "ok":

@@ -18,6 +18,16 @@ from mdnbench.store import journal, schema
 from mdnbench.store.rows import RunRow, StoredOutput, TimingRow
 
 BUSY_S = 60.0
+# Scores are of an output's pixels: they go with them.
+_STALE = """
+    DELETE FROM scores WHERE output IN (SELECT id FROM outputs WHERE key = ? AND (? <> 'ok' OR output_digest <> ?))
+"""
+_SCORE = """
+    INSERT INTO scores (output, rule, metric, revision, status, reason, value) VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (output, rule, metric, revision) DO UPDATE SET status = excluded.status, reason = excluded.reason,
+        value = excluded.value
+    WHERE ? OR scores.status <> 'ok' OR excluded.status = 'ok'
+"""
 # What reading a damaged file raises: where a name in it is no UTF-8, Python fails before SQLite can tell.
 DAMAGE = (sqlite3.Error, UnicodeDecodeError)
 
@@ -135,9 +145,20 @@ class Store:
         return found
 
     def save(
-        self, cell: Cell, outcome: Outcome, rule: str, revisions: Mapping[str, str], provenance: Mapping[str, Any]
+        self,
+        cell: Cell,
+        outcome: Outcome,
+        rule: str,
+        revisions: Mapping[str, str],
+        provenance: Mapping[str, Any],
+        *,
+        fresh: bool = False,
     ) -> int:
-        """Write what came of a cell; an earlier output of the same key is replaced. Call inside a transaction."""
+        """Write what came of a cell; an earlier output of the same key is replaced. Call inside a transaction.
+
+        Its scores, under whatever rule, go where its pixels do; `fresh` is as for `save_scores`.
+        """
+        self.connection.execute(_STALE, (cell.output, outcome.status, outcome.output_digest))
         row = self.connection.execute(
             """INSERT INTO outputs (key, case_key, method, status, reason, traceback, seconds, noisy_digest,
                                     output_digest, provenance, created)
@@ -146,22 +167,29 @@ class Store:
                    traceback = excluded.traceback, seconds = excluded.seconds, noisy_digest = excluded.noisy_digest,
                    output_digest = excluded.output_digest, provenance = excluded.provenance, created = excluded.created
                RETURNING id""",
-            (cell.output, cell.case, cell.method, outcome.status, outcome.reason, outcome.traceback, outcome.seconds,
-             outcome.noisy_digest, outcome.output_digest, self._provenance(provenance), now()),
+            (cell.output, cell.case, cell.method, outcome.status, _encodable(outcome.reason),
+             _encodable(outcome.traceback), outcome.seconds, outcome.noisy_digest, outcome.output_digest,
+             self._provenance(provenance), now()),
         ).fetchone()  # fmt: skip
         identity = int(row[0])
-        self.save_scores(identity, outcome, rule, revisions)
+        self.save_scores(identity, outcome, rule, revisions, fresh=fresh)
         return identity
 
-    def save_scores(self, output: int, outcome: Outcome, rule: str, revisions: Mapping[str, str]) -> None:
-        """Write the scores of an output under a scoring rule. Call inside a transaction."""
+    def save_scores(
+        self, output: int, outcome: Outcome, rule: str, revisions: Mapping[str, str], *, fresh: bool = False
+    ) -> None:
+        """Write the scores of an output under a scoring rule. Call inside a transaction.
+
+        A score that is ok gives way to one that is not only where `fresh`.
+        """
         self.connection.executemany(
-            "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?, ?)",
+            _SCORE,
             [
-                (output, rule, each.metric, revisions[each.metric], each.status, each.reason, each.value)
+                (output, rule, each.metric, revisions[each.metric], each.status, _encodable(each.reason), each.value,
+                 fresh)
                 for each in outcome.scores
             ],
-        )
+        )  # fmt: skip
 
     def _provenance(self, content: Mapping[str, Any]) -> int:
         text = json.dumps(content, sort_keys=True)
@@ -241,6 +269,11 @@ def _count_of_scores(rule: str, revisions: Mapping[str, str]) -> tuple[str, list
     metrics = " OR ".join(["(s.metric = ? AND s.revision = ?)"] * len(revisions)) or "FALSE"
     query = f"(SELECT count(*) FROM scores s WHERE s.output = o.id AND s.rule = ? AND s.status = 'ok' AND ({metrics}))"
     return query, [rule, *chain.from_iterable(revisions.items())]
+
+
+def _encodable(text: str) -> str:
+    """The text as SQLite takes it: a lone surrogate, as from a file name that is not UTF-8, is written as an escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _advice(error: Exception) -> str:

@@ -15,6 +15,12 @@ from mdnbench.store import contents, kept
 from mdnbench.store.database import DAMAGE, Store, open_store
 
 _PROVENANCES = "INSERT OR IGNORE INTO provenances (content) SELECT content FROM other.provenances"
+# What failed here has no pixels, but older versions left it the scores of former ones: they are not of those to come.
+_STALE = """
+    DELETE FROM scores WHERE output IN (
+        SELECT mine.id FROM main.outputs mine JOIN other.outputs o ON o.key = mine.key
+        WHERE mine.status <> 'ok' AND o.status = 'ok')
+"""
 # What is ok here stays; what failed here gives way to what is ok there.
 _OUTPUTS = """
     INSERT INTO outputs (key, case_key, method, status, reason, traceback, seconds, noisy_digest, output_digest,
@@ -70,6 +76,7 @@ def merge(store: Store, path: Path) -> Merged:
         try:
             with store.transaction():
                 store.connection.execute(_PROVENANCES)
+                store.connection.execute(_STALE)
                 outputs = store.connection.execute(_OUTPUTS).rowcount
                 scores = store.connection.execute(_SCORES).rowcount
                 runs = tuple(_copy_runs(store))

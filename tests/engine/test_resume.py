@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import PIL.Image
 import pytest
 
 from mdnbench import api
@@ -31,6 +33,41 @@ def build(options, device, weights):
 @mdnbench.hookimpl
 def mdnbench_denoisers():
     return [mdnbench.DenoiserSpec(name, "1", name, build) for name in ("dice", "more-dice")]
+"""
+MOODS = """
+import os
+from pathlib import Path
+import mdnbench
+
+def ending(file, result):
+    def call(*given):
+        if Path(file).exists():
+            os._exit(3)
+        return result(*given)
+    return call
+
+@mdnbench.hookimpl
+def mdnbench_denoisers():
+    denoise = ending("bad-method", lambda noisy, noise: noisy.clone())
+    return [mdnbench.DenoiserSpec("moody", "1", "moody", lambda options, device, weights: denoise, channels=(1,))]
+
+@mdnbench.hookimpl
+def mdnbench_metrics():
+    score = ending("bad-score", lambda denoised, clean: 1.0)
+    return [mdnbench.MetricSpec("moody-score", "1", "moody", "higher", lambda device: score, by_name=True)]
+"""
+OTHER_EACH_TIME = """
+from pathlib import Path
+import mdnbench
+
+def denoise(noisy, noise):
+    calls = Path("calls")
+    calls.write_text(calls.read_text() + "x" if calls.exists() else "x")
+    return noisy * (1 - 0.1 * len(calls.read_text()))
+
+@mdnbench.hookimpl
+def mdnbench_denoisers():
+    return [mdnbench.DenoiserSpec("other", "1", "other", lambda options, device, weights: denoise)]
 """
 DIGITS = ("image", "noise", "seed", "method", "status", "psnr", "ssim", "noisy_digest", "output_digest")
 
@@ -115,6 +152,77 @@ def test_an_altered_image_is_not_scored(dice: str) -> None:
     (record,) = again.records()
     (true,) = run("fresh", dice, **keys, metrics=["psnr", "ssim"]).records()
     assert (record["psnr"], record["ssim"]) == (true["psnr"], true["ssim"])
+
+
+@pytest.fixture
+def moods(workspace: Path) -> str:
+    """A method for gray images and a metric, each of which ends its worker once a file says so."""
+    (workspace / "moods.py").write_text(MOODS, encoding="utf-8")
+    return "moods.py"
+
+
+def reopened(folder: str, out: str) -> Results:
+    """A finished run as the store shows it now."""
+    return api.open_run(out, workspace_folder=Path(folder))
+
+
+@pytest.mark.parametrize(("keep", "fault"), [("all", "bad-score"), ("none", "bad-score"), ("none", "bad-method")])
+def test_a_failed_attempt_takes_nothing_from_a_finished_run(moods: str, keep: str, fault: str) -> None:
+    """What a new metric ends in is that metric's alone: the output and its values stay as they were for every run."""
+    keys: dict[str, Any] = {"methods": ["moody"], "sigma": 50, "images": ["01"], "keep_images": keep}
+    first = digits(run("w", moods, **keys, out="first"))
+    Path(fault).touch()
+    second = run("w", moods, **keys, metrics=["psnr", "moody-score"], out="second")
+    assert (second.counts, tally(second).failed) == ({"ok": 1}, 1)
+    (row,) = second.rows()
+    assert row.value("psnr") == first[0][5]
+    assert (row.scores["moody-score"].status, row.scores["moody-score"].value) == ("crashed", None)
+    assert "exit code 3" in row.scores["moody-score"].reason
+    assert digits(reopened("w", "first")) == first
+    Path(fault).unlink()
+    third = run("w", moods, **keys, metrics=["psnr", "moody-score"], out="second")
+    assert [row.value("moody-score") for row in third.rows()] == [1.0]
+
+
+def test_a_failure_is_recorded_where_all_is_fresh(moods: str) -> None:
+    """`--fresh` asks what the code does now: a stored output does not hide that it fails."""
+    keys: dict[str, Any] = {"methods": ["moody"], "sigma": 50, "images": ["01"]}
+    run("w", moods, **keys)
+    Path("bad-method").touch()
+    assert run("w", moods, **keys, fresh=True).counts == {"ok": 0, "crashed": 1}
+
+
+def test_a_skipped_method_takes_nothing_from_a_finished_run(moods: str, workspace: Path) -> None:
+    """A colour image beside the gray one skips the method: the gray one's output is still there, in both runs."""
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
+    (workspace / "photos").mkdir()
+    PIL.Image.fromarray(pixels[..., 0]).save(workspace / "photos" / "a.png")
+    keys: dict[str, Any] = {"methods": ["moody"], "sigma": 50, "dataset": "photos", "images": [], "metrics": ["psnr"]}
+    first = digits(run("w", moods, **keys, out="first"))
+    PIL.Image.fromarray(pixels).save(workspace / "photos" / "b.png")
+    second = run("w", moods, **keys | {"metrics": ["psnr", "ssim"]}, out="second")
+    gray, colour = second.rows()
+    assert (gray.status, gray.value("psnr")) == ("ok", first[0][5])
+    assert gray.scores["ssim"].status == colour.status == "skipped"
+    assert "gray images only" in colour.reason == gray.scores["ssim"].reason
+    assert tally(second).skipped == 2
+    assert digits(reopened("w", "first")) == first
+
+
+def test_new_pixels_in_place_of_an_altered_image_are_stored_as_such(workspace: Path) -> None:
+    """A method that comes out differently when an altered image is made again: digest and scores are of one image."""
+    (workspace / "other.py").write_text(OTHER_EACH_TIME, encoding="utf-8")
+    keys: dict[str, Any] = {"methods": ["other"], "sigma": 50, "images": ["01"], "keep_images": "all"}
+    (before,) = run("w", "other.py", **keys, metrics=["psnr"]).rows()
+    (path,) = (Path("w") / "images").rglob("*.npy")
+    path.write_bytes(path.read_bytes()[:-4000] + bytes(4000))
+    (after,) = run("w", "other.py", **keys, metrics=["psnr", "ssim"]).rows()
+    assert after.output_digest != before.output_digest
+    assert after.value("ssim") is not None
+    assert after.value("psnr") is None
+    (whole,) = run("w", "other.py", **keys, metrics=["psnr", "ssim"]).rows()
+    assert whole.output_digest == after.output_digest
+    assert whole.value("psnr") not in (None, before.value("psnr"))
 
 
 def test_a_run_that_takes_anothers_place_says_so() -> None:

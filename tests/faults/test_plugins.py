@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -201,6 +202,39 @@ def test_fault_05_a_plugin_raises(survived: Survived) -> None:
     assert "in raises" in row.traceback
     quits = survived.bad("quits")
     assert (quits.status, quits.reason) == ("failed", "SystemExit: enough of this")
+
+
+ODD = """
+    import os
+
+    def fails(*given):
+        raise ValueError("cannot read " + os.fsdecode(b"/data/caf\\xe9.npy"))
+
+    @mdnbench.hookimpl
+    def mdnbench_denoisers():
+        return [mdnbench.DenoiserSpec("odd", "1", "odd", lambda options, device, weights: fails)]
+
+    @mdnbench.hookimpl
+    def mdnbench_metrics():
+        return [mdnbench.MetricSpec("odd-score", "1", "odd", "higher", lambda device: fails, by_name=True)]
+"""
+
+
+def test_fault_05_a_plugin_raises_what_is_not_utf_8(
+    plugin: Callable[..., Path], cli: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """A reason with a file name that is not UTF-8 costs its own cell or score, like any other, and not the run."""
+    done = cli(
+        "run", "--methods", "odd,noisy", "--metrics", "psnr,odd-score", "--sigma", 50, "--dataset", "sk12", "--images",
+        "01", "--no-timing", "--jobs", 1, "--plugin", plugin(ODD), "--out", "odd",
+        "--json",
+    )  # fmt: skip
+    assert done.returncode == 4, done.stderr
+    odd, noisy = api.open_run("odd").rows()
+    said = r"ValueError: cannot read /data/caf\udce9.npy"
+    assert (odd.status, odd.reason) == ("failed", said)
+    assert said in odd.traceback
+    assert (noisy.status, noisy.scores["odd-score"].reason) == ("ok", said)
 
 
 def test_fault_07_a_plugin_hangs(survived: Survived) -> None:

@@ -176,6 +176,15 @@ def test_another_store_comes_in_once(first: Path, made: Path, sql: sqlite3.Conne
     assert (made / "second" / "results.sqlite").read_bytes() == before
 
 
+def test_what_is_mended_has_no_scores_of_former_pixels(first: Path, made: Path, sql: sqlite3.Connection) -> None:
+    """Older versions left scores with an output that failed later: they do not pass for the merged pixels' own."""
+    (failed,) = sql.execute("SELECT min(id) FROM outputs WHERE method = 'fickle'").fetchone()
+    sql.execute("INSERT INTO scores VALUES (?, 'former rule', 'psnr', '1', 'ok', '', 9.0)", (failed,))
+    api.merge_store(made / "second")
+    assert sql.execute("SELECT status FROM outputs WHERE id = ?", (failed,)).fetchone() == ("ok",)
+    assert sql.execute("SELECT count(*) FROM scores WHERE rule = 'former rule'").fetchone() == (0,)
+
+
 def test_what_came_in_is_not_computed_again(made: Path, workspace: Path) -> None:
     """A run after a merge into an empty workspace finds every cell in the store."""
     api.merge_store(made / "second", workspace_folder=workspace / "fresh")

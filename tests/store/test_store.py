@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -190,6 +192,50 @@ def test_an_output_is_replaced_by_a_later_one(store: Store) -> None:
     assert first == second
     (row,) = store.select("SELECT status, reason, traceback FROM outputs")
     assert row == ("ok", "", "")
+
+
+@pytest.mark.parametrize(
+    ("later", "kept"),
+    [
+        ({}, {"psnr": 14.5, "ssim": 0.5}),
+        ({"output_digest": "other pixels"}, {"psnr": 14.5}),
+        ({"status": "failed", "output_digest": "", "scores": ()}, {}),
+    ],
+)
+def test_scores_go_where_their_pixels_go(store: Store, later: dict[str, Any], kept: dict[str, float]) -> None:
+    """The same pixels keep what other rules made of them; other pixels, or none, have their own scores alone."""
+    identity = save(store)
+    other = save(store, dataclasses.replace(CELL, output="other"))
+    with store.transaction():
+        for output in (identity, other):
+            beside = Outcome("", "ok", scores=(MetricScore("ssim", "ok", 0.5),))
+            store.save_scores(output, beside, "other rule", REVISIONS)
+    assert save(store, CELL, dataclasses.replace(OUTCOME, **later)) == identity
+    values = "SELECT metric, value FROM scores WHERE output = ? AND status = 'ok'"
+    assert dict(store.select(values, [identity])) == kept
+    assert dict(store.select(values, [other])) == {"psnr": 14.5, "ssim": 0.5}
+
+
+def test_a_value_gives_way_to_a_failure_only_where_all_is_fresh(store: Store) -> None:
+    """A metric that goes wrong the next time takes no value away, unless everything was to be computed again."""
+    identity = save(store)
+    worse = dataclasses.replace(OUTCOME, scores=(MetricScore("psnr", "failed", reason="OSError: gone"),))
+    save(store, CELL, worse)
+    assert store.scored([identity], "rule", REVISIONS) == {identity: {"psnr"}}
+    with store.transaction():
+        store.save(CELL, worse, "rule", REVISIONS, PROVENANCE, fresh=True)
+    scores = {row[0]: row[1:] for row in store.select("SELECT metric, status, value, reason FROM scores")}
+    assert scores["psnr"] == ("failed", None, "OSError: gone")
+
+
+def test_a_text_with_a_lone_surrogate_is_stored(store: Store) -> None:
+    """What is left of a file name that is not UTF-8 is written as an escape, in an output's texts and in a score's."""
+    text = os.fsdecode(b"/data/caf\xe9.npy")
+    scores = (MetricScore("psnr", "failed", reason=text),)
+    save(store, CELL, Outcome("output", "failed", text, f"Traceback: {text}", scores=scores))
+    shown = "/data/caf\\udce9.npy"
+    assert list(store.select("SELECT reason, traceback FROM outputs")) == [(shown, f"Traceback: {shown}")]
+    assert list(store.select("SELECT reason FROM scores")) == [(shown,)]
 
 
 def test_scores_count_for_their_rule_and_revision_only(store: Store) -> None:
