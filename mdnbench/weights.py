@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import digests, paths, tomlfile, variants
-from mdnbench.errors import BadOption, UnknownName, WeightsError
+from mdnbench.errors import BadOption, StoreError, UnknownName, WeightsError
 from mdnbench.names import Named, show
 
 if TYPE_CHECKING:
@@ -149,20 +150,47 @@ def check_name(name: str, spec: DenoiserSpec) -> None:
 
 
 def save(folder: Path, name: str, state: Mapping[str, torch.Tensor], card: Card, half: bool = False) -> Weights:
-    """Write NAME.safetensors and NAME.toml, each atomically, the tensors in half precision if asked."""
+    """Write NAME.safetensors and NAME.toml, each atomically, the tensors in half precision if asked.
+
+    StoreError where the folder cannot be written.
+    """
     import tomli_w
     from safetensors.torch import save as packed
 
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.safetensors"
     fresh = folder / f"{name}.{os.getpid()}.part"
     # Not save_file: nobody but the owner could read what it writes.
-    fresh.write_bytes(packed({key: _to_disk(tensor, half) for key, tensor in state.items()}))
-    card = dataclasses.replace(card, sha256=digests.of_file(fresh), bytes=fresh.stat().st_size)
-    fresh.replace(path)
-    fresh.write_text(tomli_w.dumps(_table(dataclasses.asdict(card))), encoding="utf-8")
-    fresh.replace(path.with_suffix(".toml"))
+    content = packed({key: _to_disk(tensor, half) for key, tensor in state.items()})
+    with written(folder), gone_after(fresh):
+        folder.mkdir(parents=True, exist_ok=True)
+        fresh.write_bytes(content)
+        card = dataclasses.replace(card, sha256=digests.of_file(fresh), bytes=fresh.stat().st_size)
+        fresh.replace(path)
+        fresh.write_text(tomli_w.dumps(_table(dataclasses.asdict(card))), encoding="utf-8")
+        fresh.replace(path.with_suffix(".toml"))
     return Weights(name, path, card.sha256, card)
+
+
+@contextlib.contextmanager
+def written(folder: Path) -> Iterator[None]:
+    """What is done in here writes below a folder: StoreError, which says what to do, where the system refuses."""
+    try:
+        yield
+    except OSError as error:
+        ours = folder.is_relative_to(paths.home())
+        other = "point MDNBENCH_HOME at a folder that can be written" if ours else "choose another folder"
+        raise StoreError(f"{folder} cannot be written: {error.strerror or error}. Make room, or {other}.") from None
+
+
+@contextlib.contextmanager
+def gone_after(part: Path) -> Iterator[None]:
+    """A file that is written in here, to be moved to its place, is not left behind by an error."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
 
 
 def _to_disk(tensor: torch.Tensor, half: bool) -> torch.Tensor:

@@ -17,7 +17,7 @@ from torch import nn
 
 from mdnbench import api, catalogue, digests, registry, weights
 from mdnbench.data import images
-from mdnbench.errors import BadOption, UnknownName, WeightsError
+from mdnbench.errors import BadOption, StoreError, UnknownName, WeightsError
 from mdnbench.records import NoiseInfo
 from mdnbench.registry import Registry
 from mdnbench.specs import DenoiserSpec
@@ -150,6 +150,21 @@ def test_tensors_and_card_come_back(unet: DenoiserSpec) -> None:
     assert sizes[1] < sizes[0]
     tied = torch.zeros(3)
     assert weights.save(Path("elsewhere"), "tied", {"a": tied, "b": tied}, Card("unet")).card.bytes > 0
+
+
+def test_a_folder_that_cannot_be_written(unet: DenoiserSpec) -> None:
+    """It is named with what to do: another home for what belongs there, another folder for a copy."""
+    made = put("here", "own", 25, 25)
+    for file, words in (("home/file", "point MDNBENCH_HOME at a folder"), ("file", "choose another folder")):
+        path = Path(file).resolve()
+        path.write_text("no folder", encoding="utf-8")
+        with pytest.raises(StoreError, match=f"cannot be written: .* Make room, or {words}"):
+            weights.export(made, path / "weights", "copy", half=False)
+    before = sorted(made.path.parent.iterdir())
+    made.path.with_name("taken.safetensors").mkdir()
+    with pytest.raises(StoreError, match="cannot be written"):
+        weights.export(made, made.path.parent, "taken", half=False)
+    assert sorted(made.path.parent.iterdir()) == [*before, made.path.with_name("taken.safetensors")]
 
 
 def test_damaged_files_are_refused(unet: DenoiserSpec) -> None:

@@ -50,8 +50,10 @@ class _Bars(Listener):
         self._console.print(printable(text), style="dim", markup=False, highlight=False)
 
     def begin(self, phase: str, total: float) -> None:
+        from rich.markup import escape
+
         bars = self._bars()
-        self._tasks[phase] = bars.add_task(phase, total=total, doing="")
+        self._tasks[phase] = bars.add_task(escape(printable(phase)), total=total, doing="")
 
     def progress(self, phase: str, done: float, doing: Sequence[str] = (), detail: str = "") -> None:
         from rich.markup import escape

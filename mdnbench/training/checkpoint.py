@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 
 from mdnbench.errors import WeightsError
+from mdnbench.weights import gone_after, written
 
 
 def tidy(folder: Path) -> None:
@@ -19,14 +20,23 @@ def tidy(folder: Path) -> None:
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Write `state` to `path`; a reader sees the old file or the new one, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write `state` to `path`; a reader sees the old file or the new one, whole. StoreError on a full disk."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with fresh.open("wb") as file:
+    with written(path.parent), gone_after(fresh):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with fresh.open("wb") as file:
+            _write(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+
+
+def _write(state: dict[str, Any], file: IO[bytes]) -> None:
+    """As torch.save does, but a disk's refusal stays what it is: torch hides it behind an error of its own."""
+    try:
         torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    except RuntimeError as error:
+        raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
 
 
 def load(path: Path, device: str) -> dict[str, Any] | None:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from mdnbench.errors import UsageError
 from mdnbench.training import ranks
+from mdnbench.weights import written
 
 
 @contextlib.contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold a training folder; UsageError where another process does.
+    """Hold a training folder; UsageError where another process does, StoreError where it cannot be written.
 
     The operating system holds the lock for the process: it ends with its holder, however that ends, and a lock file
     that was left behind stops nobody. Of processes that train together the first holds it.
@@ -22,13 +23,14 @@ def held(folder: Path) -> Iterator[None]:
         return
     from filelock import FileLock, Timeout
 
-    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / "lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        message = f"another process is training into {folder}; wait until it has ended, or stop it, and try again."
-        raise UsageError(message) from None
+    with written(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            message = f"another process is training into {folder}; wait until it has ended, or stop it, and try again."
+            raise UsageError(message) from None
     try:
         yield
     finally:

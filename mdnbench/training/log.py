@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mdnbench.weights import written
+
 BLUE = "#2563a8"
 BESIDE = 4  # lines on each side that smooth a loss
 
@@ -38,19 +40,28 @@ class CsvLog:
 
     def __init__(self, path: Path, step: int) -> None:
         self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        kept = [line for line in read(path) if int(line["step"]) <= step] if path.is_file() and step else []
+        # As a float: millions of steps were once written as 1.23457e+06.
+        kept = [line for line in read(path) if float(line["step"]) <= step] if path.is_file() and step else []
         names = [field.name for field in dataclasses.fields(Progress)]
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, names, extrasaction="ignore", lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(kept)
+        with written(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, names, extrasaction="ignore", lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(kept)
 
     def add(self, progress: Progress) -> None:
         """Write one line down."""
-        values = ("" if value is None else f"{value:.6g}" for value in dataclasses.astuple(progress))
-        with self._path.open("a", newline="", encoding="utf-8") as file:
+        values = [_cell(value) for value in dataclasses.astuple(progress)]
+        with written(self._path.parent), self._path.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerow(values)
+
+
+def _cell(value: float | None) -> str:
+    """A number with six digits; a step with all of its own."""
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, int) else f"{value:.6g}"
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -81,7 +92,8 @@ def draw(path: Path, picture: Path) -> bool:
     for axes in (above, below):
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(picture)
+    with written(picture.parent):
+        figure.savefig(picture)
     return True
 
 

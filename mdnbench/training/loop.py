@@ -14,7 +14,7 @@ import torch
 from mdnbench import digests, paths, variants
 from mdnbench import weights as store
 from mdnbench.errors import Interrupted
-from mdnbench.training import checkpoint, lock, log, optimisers, ranks
+from mdnbench.training import checkpoint, divergence, lock, log, optimisers, ranks
 from mdnbench.training.material import Material, gather
 from mdnbench.training.meter import Meter
 from mdnbench.training.recipe import Moment, plain, trainable_of
@@ -69,7 +69,7 @@ def train(
             checkpoint.tidy(folder)
         torch.manual_seed(recipe.seed)
         network = ranks.prepared(trainable.network(blind=recipe.blind, **variants.own(spec, method)))
-        state = State(network, recipe, len(material.images), device, material.crops.digest)
+        state = State(network, recipe, len(material.images), device, material.crops.digest, spec.revision)
         state.resume(folder) if resume else state.discard(folder)
         ranks.check_step(state.clock.step)
         follow(trainable, state, material, folder, report, stop)
@@ -91,7 +91,8 @@ def follow(
 ) -> None:
     """Follow the recipe until its budget is used up; the network then has its averaged weights, validated.
 
-    Interrupted, with a checkpoint saved, where `stop` says so before.
+    Interrupted, with a checkpoint saved, where `stop` says so before; WeightsError, with the checkpoint kept that was
+    there, where the training diverges.
     """
     network, recipe, clock, optimiser = state.network, state.recipe, state.clock, state.optimiser
     context = autocast(state)
@@ -131,12 +132,12 @@ def follow(
         if validate or meter.due(REPORT_EVERY_S):
             _tell(meter.read(lr, state.psnr), record, report)
         if progress < recipe.schedule.falling <= clock.progress():
-            state.save(folder / PLATEAU)
+            _save(state, meter, folder / PLATEAU)
         if time.perf_counter() - saved_at > SAVE_EVERY_S:
-            state.save(folder / CHECKPOINT)
+            _save(state, meter, folder / CHECKPOINT)
             saved_at = time.perf_counter()
 
-    state.save(folder / CHECKPOINT)
+    _save(state, meter, folder / CHECKPOINT)
     if progress < 1:
         raise Interrupted(
             f"the training was stopped after {clock.step} steps, {progress:.0%} of its budget, and a checkpoint saved; "
@@ -144,11 +145,19 @@ def follow(
         )
     state.average.copy_to(network)
     state.psnr = material.validator.psnr(network, recipe.blind, context)
+    divergence.check(clock.step, meter.loss(), state.psnr)
     if meter.steps:
         _tell(meter.read(lr, state.psnr), record, report)
 
 
+def _save(state: State, meter: Meter, path: Path) -> None:
+    """Save a checkpoint; WeightsError, and the file stays as it is, where the training has diverged."""
+    divergence.check(state.clock.step, meter.loss(), state.psnr, state.average.values.values())
+    state.save(path)
+
+
 def _tell(standing: log.Progress, record: log.CsvLog | None, report: Callable[[log.Progress], None] | None) -> None:
+    divergence.check(standing.step, standing.loss, standing.psnr)
     if record:
         record.add(standing)
     if report:

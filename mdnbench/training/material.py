@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mdnbench.errors import UsageError
-from mdnbench.training import patches
+from mdnbench.training import patches, validation
 from mdnbench.training.mixture import Mixture
 from mdnbench.training.validation import Validator, held_out
 
@@ -46,10 +46,12 @@ def gather(
     colour: bool,
     device: str,
 ) -> Material:
-    """Load everything onto the device.
+    """Load everything onto the device; BadFile, before anything is loaded, for noises that cannot be followed.
 
     Validation images are held out first, so that leaving images out never moves one from there into training.
     """
+    mixture = Mixture(recipe.noise, noises, recipe.blind)
+    validation.check(recipe.validation, noises, recipe.blind)
     channels = 3 if colour else 1
     left_out = set(exclude) & set(data.images)
     everything = sorted(data.images)  # so that a manifest in another order trains the same
@@ -66,7 +68,7 @@ def gather(
     return Material(
         recipe,
         patches.Patches(copies, recipe.crop, device, recipe.flips),
-        Mixture(recipe.noise, noises, recipe.blind),
+        mixture,
         Validator(checked, recipe.validation, noises, device),
         used,
         tuple(sorted(left_out)),

@@ -81,6 +81,10 @@ class Meter:
         """Whether the last report is that long ago."""
         return time.perf_counter() - self._since >= seconds
 
+    def loss(self) -> float:
+        """The mean loss since the last report; a GPU is waited for."""
+        return float(self._loss) / max(1, self.steps)
+
     def read(self, lr: float, psnr: float | None) -> Progress:
         """The standing since the last call."""
         clock, progress, elapsed = self._clock, self._clock.progress(), self._clock.elapsed()
@@ -90,7 +94,7 @@ class Meter:
             elapsed_s=elapsed,
             remaining_s=elapsed * (1 - progress) / max(progress, 1e-9),
             lr=lr,
-            loss=float(self._loss) / max(1, self.steps),
+            loss=self.loss(),
             psnr=psnr,
             pixels_per_s=self._pixels * self.steps / (time.perf_counter() - self._since),
             outside=self._outside / self._whole if self._whole else 0.0,

@@ -11,6 +11,7 @@ from mdnbench.errors import BadFile, UnknownName
 from mdnbench.rng import TorchRng
 
 if TYPE_CHECKING:
+    from mdnbench.names import Option
     from mdnbench.specs import NoiseSpec
     from mdnbench.training.recipe import NoiseRange
 
@@ -59,7 +60,7 @@ class Mixture:
 
 
 def _check(item: NoiseRange, noises: Mapping[str, NoiseSpec], blind: bool) -> None:
-    """Refuse a family or a parameter that does not exist, one that lacks, and an unknown std where it is wanted."""
+    """Refuse what does not exist, lacks, or is out of a parameter's bounds, and an unknown std where it is wanted."""
     if item.family not in noises:
         raise UnknownName("noise", item.family, noises)
     spec = noises[item.family]
@@ -70,7 +71,24 @@ def _check(item: NoiseRange, noises: Mapping[str, NoiseSpec], blind: bool) -> No
     for option in spec.parameters:
         if option.name not in item.ranges:  # even where it has a default: the ranges say what weights are good for
             raise BadFile(f"the recipe's noise {item.family!r} lacks a range for {option.name}.")
+        _check_range(option, item)
     if not blind and spec.std(**{name: high for name, (_, high) in item.ranges.items()}) is None:
         raise BadFile(
             f"the noise {item.family!r} has no level that could be told to the network; set blind = true in the recipe."
+        )
+
+
+def _check_range(option: Option, item: NoiseRange) -> None:
+    """BadOption where an end of the range is no value that the parameter takes; BadFile where none can be drawn."""
+    ends = item.ranges[option.name]
+    if option.type not in (int, float):
+        return
+    for end in ends:
+        option.parse(end, f"the recipe's noise {item.family!r}")
+    low, high = ends
+    if low != high and (option.type is int or option.choices):
+        raise BadFile(
+            f"the recipe's noise {item.family!r} has {option.name} from {low:g} to {high:g}, and a {option.name} "
+            f"cannot be drawn from between: give one value, {option.name} = [{low:g}, {low:g}], and other values in "
+            "[[noise]] tables of their own."
         )

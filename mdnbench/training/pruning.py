@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import tomlfile, variants
+from mdnbench import weights as store
 from mdnbench.deploy import networks
 from mdnbench.errors import Unavailable, UsageError
 from mdnbench.names import Named, show
@@ -29,8 +30,11 @@ def task(spec: DenoiserSpec, named: Named, parent: Weights, changed: Callable[[R
     """The fine-tuning of pruned weights: what the loop follows is the recipe that the parent was trained by.
 
     `changed` makes the changes that a person ordered. What the parent was told of the noise, its child is told. Nothing
-    is hidden any more from a network that was trained with masks.
+    is hidden any more from a network that was trained with masks. UsageError where the parent is pruned itself;
+    WeightsError where its file is damaged or missing.
     """
+    _refuse_pruned(spec, parent)
+    store.load_state(parent)  # whose words for a damaged file say what to do
     keep = variants.of(spec, named).keep
     options = variants.own(spec, named)
     method = Named(f"{spec.name}-keep-{show(keep)}-{parent.sha256[:8]}", tuple(options.items()), spec.name)
@@ -40,6 +44,17 @@ def task(spec: DenoiserSpec, named: Named, parent: Weights, changed: Callable[[R
         {"keep": keep, "pruned_from": parent.sha256, "notes": f"pruned from {parent.name} and fine-tuned"},
         half=_is_half(parent),
     )  # fmt: skip
+
+
+def _refuse_pruned(spec: DenoiserSpec, parent: Weights) -> None:
+    if parent.card.keep == 1:
+        return
+    known = store.trained(spec.name) + store.shipped(trainable_of(spec))
+    origin = next((each.name for each in known if each.sha256 == parent.card.pruned_from), "")
+    raise UsageError(
+        f"the weights {parent.name} are pruned already, from {origin or 'weights that are not here any more'}; "
+        + (f"name those: {spec.name}[keep=…,weights={origin}]." if origin else "name whole ones to prune.")
+    )
 
 
 def _is_half(weights: Weights) -> bool:

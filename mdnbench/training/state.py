@@ -21,16 +21,24 @@ PLATEAU = "plateau.pt"  # the last before a 'wsd' schedule lets its learning rat
 class State:
     """A network in training: its optimiser, moving average, random numbers, clock and latest validation (dB).
 
-    `images` are how many it is trained on, and `pixels` is their digest: a checkpoint of others is not continued.
+    `images` are how many it is trained on, `pixels` is their digest and `revision` the method's: a checkpoint of others
+    is not continued.
     """
 
     def __init__(
-        self, network: torch.nn.Module, recipe: Recipe, images: int, device: str = "cpu", pixels: str = ""
+        self,
+        network: torch.nn.Module,
+        recipe: Recipe,
+        images: int,
+        device: str = "cpu",
+        pixels: str = "",
+        revision: str = "",
     ) -> None:
         network = network.to(device)
         if recipe.channels_last:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.network, self.recipe, self.device, self.pixels = network.train(), recipe, device, pixels
+        self.network, self.recipe, self.device = network.train(), recipe, device
+        self.pixels, self.revision = pixels, revision
         self.average = Average(network, recipe.ema)
         self.optimiser = optimisers.make(network, recipe.optimiser)
         self.generator = torch.Generator(device).manual_seed(recipe.seed)
@@ -50,6 +58,7 @@ class State:
             "generator": self.generator.get_state(),
             "global": _random_states(self.device),
             "pixels": self.pixels,
+            "revision": self.revision,
             "step": self.clock.step,
             "elapsed": self.clock.elapsed(),
             "progress": self.clock.progress(),
@@ -68,21 +77,17 @@ class State:
         """Go on from the folder's checkpoint, if there is one.
 
         Where the budget has changed since, go on from where the learning rate had not begun to fall. UsageError where
-        the new budget is too short for that, or the images are others now; WeightsError where the checkpoint is damaged
-        or of another network.
+        the new budget is too short for that, or the images or the method are others now; WeightsError where the
+        checkpoint is damaged or of another network.
         """
         saved = checkpoint.load(folder / CHECKPOINT, self.device)
         if saved is None:
             return
         changed, falling = saved["budget"] != str(self.recipe.budget), self.recipe.schedule.falling
-        fell = changed and saved.get("progress", 0.0) >= falling
-        if changed and (plateau := checkpoint.load(folder / PLATEAU, self.device)):
+        fell = changed and saved.get("progress", 1.0) >= falling
+        if fell and (plateau := checkpoint.load(folder / PLATEAU, self.device)):
             saved, fell = plateau, False
-        if saved.get("pixels", self.pixels) != self.pixels:
-            raise UsageError(
-                f"the training in {folder} was begun on other images: the data, or what is left out of it for "
-                "overlapping test data, has changed since; train from scratch (--from-scratch)."
-            )
+        self._check(saved, folder)
         try:
             self._take(saved)
         except (RuntimeError, ValueError, KeyError) as error:
@@ -94,6 +99,19 @@ class State:
                 f"the training in {folder} was begun with a longer budget: after its {self.clock.step} steps, "
                 f"{self.clock.before / 60:.1f} minutes, the learning rate would have to have fallen already; "
                 "give a longer budget, or --from-scratch."
+            )
+
+    def _check(self, saved: dict[str, Any], folder: Path) -> None:
+        """UsageError where a checkpoint is of other images or of a method that has changed; older ones do not say."""
+        if saved.get("pixels", self.pixels) != self.pixels:
+            raise UsageError(
+                f"the training in {folder} was begun on other images: the data, or what is left out of it for "
+                "overlapping test data, has changed since; train from scratch (--from-scratch)."
+            )
+        if (old := saved.get("revision", self.revision)) != self.revision:
+            raise UsageError(
+                f"the training in {folder} was begun with revision {old} of the method, which is {self.revision} now: "
+                "its plugin has changed since; train from scratch (--from-scratch)."
             )
 
     def _take(self, saved: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from mdnbench import names
-from mdnbench.errors import UnknownName
+from mdnbench.errors import BadFile, UnknownName
 from mdnbench.rng import TorchRng
 
 if TYPE_CHECKING:
@@ -21,6 +21,25 @@ def held_out(images: Sequence[str], count: int) -> list[str]:
     """`count` ids spread evenly over a data set, always the same."""
     count = min(count, len(images) - 1)
     return [images[(2 * index + 1) * len(images) // (2 * count)] for index in range(count)]
+
+
+def check(settings: Validation, noises: Mapping[str, NoiseSpec], blind: bool) -> None:
+    """Refuse a noise that does not exist, and one without a level where the network is told it."""
+    for text in settings.noise if settings.count else ():
+        name, params = _parsed(text, noises)
+        if not blind and noises[name].std(**params) is None:
+            raise BadFile(
+                f"the recipe validates under {text}, which has no level that could be told to the network; set "
+                "blind = true in the recipe, or validate under another noise, as validation.noise = ['gaussian:25']."
+            )
+
+
+def _parsed(text: str, noises: Mapping[str, NoiseSpec]) -> tuple[str, dict[str, Any]]:
+    """The family and the parameters that a noise's text stands for."""
+    name, given = names.split_noise(text)
+    if name not in noises:
+        raise UnknownName("noise", name, noises)
+    return name, dict(names.resolve("noise", name, given, noises[name].parameters).numbers())
 
 
 class Validator:
@@ -36,10 +55,7 @@ class Validator:
         self._noisy = [self._make(text, noises) for text in settings.noise] if images else []
 
     def _make(self, text: str, noises: Mapping[str, NoiseSpec]) -> tuple[torch.Tensor, torch.Tensor | None]:
-        name, given = names.split_noise(text)
-        if name not in noises:
-            raise UnknownName("noise", name, noises)
-        params: dict[str, Any] = dict(names.resolve("noise", name, given, noises[name].parameters).numbers())
+        name, params = _parsed(text, noises)
         generator = torch.Generator().manual_seed(0)  # on the CPU, so that every device validates on the same pixels
         noisy = noises[name].apply(self._clean.cpu(), TorchRng(generator), **params).to(self._clean.device)
         std = noises[name].std(**params)

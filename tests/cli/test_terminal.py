@@ -15,6 +15,7 @@ import pytest
 from rich.cells import cell_len
 
 from mdnbench import catalogue
+from mdnbench.cli import progress
 
 HEAVY = ("torch", "numpy", "pandas", "scipy", "skimage", "matplotlib", "PIL.Image")
 
@@ -142,6 +143,21 @@ def test_there_is_colour_only_where_somebody_looks(finished: Any, monkeypatch: p
     assert not colour.search(on_terminal(*command, NO_COLOR="1"))
     assert "\x1b" not in cli(*command, TERM="xterm-256color").stdout
     assert "\x1b" not in cli("list", TERM="xterm-256color").stdout
+
+
+def test_bars_show_brackets_as_they_are(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A phase's name is text, not markup: options stand in brackets, and nothing in them is obeyed."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    phases = ("training unet[size=large]", "checking [/red] x", "testing \x1b[2J")
+    with progress.listener() as listener:
+        for phase in phases:
+            listener.begin(phase, 100)
+            listener.progress(phase, 10)
+    shown = capsys.readouterr().err
+    assert "training unet[size=large]" in shown
+    assert "checking [/red] x" in shown
+    assert "testing \\x1b[2J" in shown
 
 
 def test_every_command_shows_an_example(mdnbench: Callable[..., Any]) -> None:

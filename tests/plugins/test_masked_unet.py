@@ -181,6 +181,17 @@ def test_levels_blindness_and_colour(known: Registry, untrained: dict[str, Weigh
         together(noisy[:, :1], NoiseInfo())
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_flat_image_without_a_level(known: Registry, untrained: dict[str, Weights], channels: int) -> None:
+    """Where nothing varies, the estimated level is 0: the result is that of the level 0, not a picture of nothing."""
+    flat = torch.zeros(1, channels, 32, 32)
+    denoise = known.denoisers["unet"].build(OPTIONS, "cpu", untrained["unet"])
+    estimated = denoise(flat, NoiseInfo())
+    assert torch.isfinite(estimated).all()
+    assert torch.equal(estimated, denoise(flat, NoiseInfo(std=0.0)))
+
+
 def test_wrong_or_missing_weights(known: Registry) -> None:
     """Without weights they are unavailable; with those of another network than their card says, an error."""
     state = UNet(1, False, False, WIDTHS).state_dict()

@@ -117,6 +117,21 @@ def plugin_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def edited(plugin_file: Path, workspace: Path) -> Callable[[str, str], Path]:
+    """`edited(old, new)` is a copy of the plugin file with something else in it, its recipe beside it."""
+
+    def copy(old: str, new: str) -> Path:
+        folder = workspace / "edited"
+        shutil.copytree(plugin_file.parent / "recipes", folder / "recipes", dirs_exist_ok=True)
+        text = plugin_file.read_text(encoding="utf-8")
+        assert old in text
+        (folder / "tiny.py").write_text(text.replace(old, new), encoding="utf-8")
+        return folder / "tiny.py"
+
+    return copy
+
+
 @pytest.fixture(scope="session")
 def known(plugin_file: Path) -> Registry:
     """All plugins and the tiny one."""

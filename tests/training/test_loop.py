@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from mdnbench import api, digests, tomlfile, weights
-from mdnbench.errors import BadOption, UnknownName, UsageError
+from mdnbench.errors import BadFile, BadOption, UnknownName, UsageError, WeightsError
 from mdnbench.listener import Listener
 from mdnbench.registry import Registry
-from mdnbench.training import log, loop, optimisers
+from mdnbench.training import checkpoint, divergence, log, loop, optimisers
 from mdnbench.training.average import Average
 from mdnbench.training.material import gather
 from mdnbench.training.recipe import Optimiser, Recipe, Schedule
@@ -72,6 +72,66 @@ def test_the_log_and_the_learning_curve(fit: Fit, home: Path) -> None:
     (picture,) = (home / "training").glob("*/curve.png")
     with PIL.Image.open(picture) as opened:
         assert opened.size[0] > 300
+
+
+def test_the_log_beyond_a_million_steps(tmp_path: Path) -> None:
+    """Every step keeps all its digits, and a resumed training reads them, even where they were once cut to six."""
+    path = tmp_path / "log.csv"
+    record = log.CsvLog(path, 0)
+    for step in (999_999, 1_000_000, 1_234_567, 1_300_000):
+        record.add(log.Progress(step, 0.5, 60.0, 60.0, 1e-3, 0.1, 30.0, 1e6, 0.1))
+    path.write_text(path.read_text().replace("1000000,", "1e+06,"), encoding="utf-8")
+    log.CsvLog(path, 1_234_567)
+    assert [line["step"] for line in log.read(path)] == ["999999", "1e+06", "1234567"]
+
+
+def test_a_training_that_diverges_is_refused(fit: Fit, home: Path) -> None:
+    """With an absurd learning rate there are no weights and no checkpoint, but a word on what to change."""
+    absurd = {"optimiser": {"lr": 1e30, "clip": 0.0}}
+    with pytest.raises(WeightsError, match=r"has diverged: at step 4 the loss is \w+; .*optimiser\.lr=1e-4.*clip"):
+        fit(steps=8, changes=absurd)
+    with pytest.raises(WeightsError, match="has diverged: at step 3 "):
+        fit(steps=3, changes=absurd)
+    assert weights.trained("tiny") == []
+    assert not list((home / "training").glob("*/*.pt"))
+    assert not any("nan" in line.values() for path in (home / "training").glob("*/log.csv") for line in log.read(path))
+
+
+def test_a_training_that_diverges_keeps_the_checkpoint_before(
+    home: Path, edited: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Saved after every step, a training whose loss is not a number from its seventh step on has a sound sixth."""
+    monkeypatch.setattr(loop, "SAVE_EVERY_S", 0.0)
+    path = edited(".square().mean()", '.square().mean() * (float("nan") if moment.step >= 6 else 1)')
+    with pytest.raises(WeightsError, match="at step 7 the loss is nan; no weights were written"):
+        api.train("tiny", plugins=[path], steps=12, threads=1)
+    (kept,) = (home / "training").glob("*/checkpoint.pt")
+    saved = checkpoint.load(kept, "cpu")
+    assert saved
+    assert saved["step"] == 6
+    assert divergence.finite(saved["network"].values())
+    assert weights.trained("tiny") == []
+
+
+def test_what_counts_as_diverged() -> None:
+    """A loss, a validation or a weight that is not finite; an image that was restored exactly is no such thing."""
+    sound = [torch.ones(2), torch.tensor(7)]
+    divergence.check(1, 0.1, float("inf"), sound)
+    divergence.check(1, 0.1, None)
+    for loss, psnr, values in (
+        (float("inf"), 30.0, sound), (0.1, float("nan"), sound), (0.1, None, [*sound, torch.tensor([1, torch.inf])]),
+    ):  # fmt: skip
+        with pytest.raises(WeightsError, match="has diverged: at step 9"):
+            divergence.check(9, loss, psnr, values)
+
+
+def test_a_validation_whose_level_nobody_could_tell_is_refused(fit: Fit, home: Path) -> None:
+    """Before anything is trained, where the network is told the level; a blind one is validated under any noise."""
+    changes: dict[str, Any] = {"validation": {"noise": ["gaussian:25", "mixed"]}}
+    with pytest.raises(BadFile, match=r"validates under mixed, which has no level .* blind = true"):
+        fit(steps=4, changes={**changes, "blind": False})
+    assert not (home / "training").exists()
+    assert fit(steps=4, changes=changes).card.validation_psnr
 
 
 def test_a_training_without_validation(fit: Fit, home: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from mdnbench.errors import BadFile, UnknownName
+from mdnbench.errors import BadFile, BadOption, UnknownName
 from mdnbench.registry import Registry
 from mdnbench.training.mixture import Mixture
 from mdnbench.training.recipe import NoiseRange
@@ -99,3 +99,15 @@ def test_what_does_not_exist_or_lacks_is_refused(known: Registry) -> None:
         Mixture(ranges(mixed={"sigma": (1, 2), "peak": (5, 6)}), known.noises, blind=True)
     with pytest.raises(BadFile, match="blind = true"):
         Mixture(ranges(poisson={"peak": (5, 6)}), known.noises, blind=False)
+
+
+def test_ranges_lie_within_what_their_parameters_take(known: Registry) -> None:
+    """Both ends are held against the bounds; a whole number is not drawn from a range, but may be one value."""
+    for family, wrong in (
+        ("gaussian", {"sigma": (-50, 25)}), ("gaussian", {"sigma": (25, 256)}), ("poisson", {"peak": (0, 0)}),
+        ("correlated", {"sigma": (5, 25), "width": (1.5, 1.5)}), ("gaussian", {"sigma": (0, float("inf"))}),
+    ):  # fmt: skip
+        with pytest.raises(BadOption, match=f"the recipe's noise '{family}': .* is not allowed; .* takes a"):
+            Mixture(ranges(**{family: wrong}), known.noises, blind=True)
+    with pytest.raises(BadFile, match=r"width from 1 to 5, .* give one value, width = \[1, 1\]"):
+        Mixture(ranges(correlated={"sigma": (25, 25), "width": (1, 5)}), known.noises, blind=True)

@@ -151,6 +151,29 @@ def test_train_prunes_by_name_and_names_choose(home: Path, parent: Weights, know
         api.train("tiny[keep=0.5]", plugins=plugin_file, recipe="paper", steps=1)
 
 
+def test_what_is_pruned_is_not_pruned_again(home: Path, parent: Weights, plugin_file: Path) -> None:
+    """Named as what to prune, pruned weights are refused, with the name of those that they were pruned from."""
+    api.train("tiny[keep=0.5]", plugins=plugin_file, steps=1, name="lean", threads=1)
+    with pytest.raises(UsageError, match=rf"pruned already, from {parent.name}; name those: tiny\[keep=…,weights="):
+        api.train("tiny[keep=0.5,weights=lean]", plugins=plugin_file, steps=1)
+    parent.path.unlink()
+    parent.path.with_suffix(".toml").unlink()
+    with pytest.raises(UsageError, match="from weights that are not here any more; name whole ones to prune"):
+        api.train("tiny[keep=0.5,weights=lean]", plugins=plugin_file, steps=1)
+
+
+def test_fault_16_a_damaged_parent_is_refused(home: Path, parent: Weights, plugin_file: Path) -> None:
+    """Cut short or missing, with the words that any damaged weights get."""
+    sound = parent.path.read_bytes()
+    for remains in (sound[:60], sound[:-1], None):
+        parent.path.unlink()
+        if remains is not None:
+            parent.path.write_bytes(remains)
+        with pytest.raises(WeightsError, match=rf"train it again: `mdnbench train tiny --name {parent.name}`"):
+            api.train("tiny[keep=0.5]", plugins=plugin_file, steps=1)
+        parent.path.touch()
+
+
 def test_the_start_of_fine_tuning_is_the_pruned_network(home: Path, parent: Weights, known: Registry) -> None:
     """What the loop is given begins with the parent's kept channels, not with random ones, and keeps its precision."""
     spec, named = known.denoisers["tiny"], known.method("tiny[keep=0.5]")

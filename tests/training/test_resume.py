@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -18,7 +19,7 @@ import pytest
 import torch
 
 from mdnbench import api, weights
-from mdnbench.errors import Interrupted, UsageError, WeightsError
+from mdnbench.errors import Interrupted, StoreError, UsageError, WeightsError
 from mdnbench.listener import Listener
 from mdnbench.training import checkpoint, lock, loop
 from mdnbench.training.log import Progress
@@ -183,6 +184,21 @@ def test_a_stopped_plateau_takes_another_budget(fit: Fit, workspace: Path, monke
     assert fit(steps=20, changes=changes).sha256 == resumed.sha256
 
 
+def test_a_stopped_extension_goes_on_from_where_it_was_stopped(
+    fit: Fit, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plateau of an older, shorter budget is not gone back to while the rate of the latest has not fallen."""
+    changes = {"schedule": {"kind": "wsd", "cooldown": 0.4}}
+    fit(steps=10, changes=changes)
+    steps, reports = iter(range(100)), list[Progress]()
+    with pytest.raises(Interrupted, match="after 18 steps, 45% of its budget"):
+        fit(steps=40, changes=changes, stop=lambda: next(steps) == 12)
+    longer = fit(steps=60, changes=changes, report=reports.append)
+    assert reports[0].step == 20
+    monkeypatch.setenv("MDNBENCH_HOME", str(workspace / "other"))
+    assert fit(steps=60, changes=changes).sha256 == longer.sha256
+
+
 def test_a_fallen_rate_is_not_taken_for_a_plateau(fit: Fit, home: Path) -> None:
     """Where the checkpoint from before the fall is lost, a longer budget is refused, not begun with the wrong rate."""
     changes = {"schedule": {"kind": "wsd", "cooldown": 0.4}}
@@ -205,6 +221,55 @@ def test_a_checkpoint_of_other_images_or_another_network_is_refused(fit: Fit, ho
     with pytest.raises(WeightsError, match="not of this network"):
         fit(steps=4)
     assert fit(steps=4, exclude=["moon"], resume=False).card.left_out == ("moon",)
+
+
+def test_an_edited_plugin_does_not_go_on_from_what_it_was(
+    home: Path, plugin_file: Path, edited: Callable[[str, str], Path]
+) -> None:
+    """Its checkpoint is refused and can be thrown away; one from before checkpoints said their revision is taken."""
+    order: dict[str, Any] = {"steps": 4, "threads": 1}
+    first = api.train("tiny", plugins=[plugin_file], **order)
+    other = edited(".square().mean()", ".abs().mean()")
+    with pytest.raises(UsageError, match=r"with revision 1\+\w+ of the method, which is 1\+\w+ now.*--from-scratch"):
+        api.train("tiny", plugins=[other], **order)
+    assert weights.load_state(first)
+    assert api.train("tiny", plugins=[other], resume=False, **order).sha256 != first.sha256
+    (path,) = (home / "training").glob("*/checkpoint.pt")
+    saved = torch.load(path, weights_only=True)
+    assert saved.pop("revision")
+    torch.save(saved, path)
+    assert api.train("tiny", plugins=[plugin_file], **order).card.steps == 4
+
+
+@contextlib.contextmanager
+def full_disk() -> Iterator[None]:
+    """No file may grow beyond 100 kB in here: the system refuses to write on, as on a full disk."""
+    resource = pytest.importorskip("resource", reason="this system has no such limits")
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, old[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+
+
+@pytest.mark.parametrize("size", [30_000, 1_000_000])
+def test_a_full_disk_leaves_the_old_checkpoint_and_says_what_to_do(size: int, workspace: Path) -> None:
+    """Whether torch or the system says so; nothing half written stays behind."""
+    path = workspace / "home" / "training" / "one" / "checkpoint.pt"
+    checkpoint.save(path, {"step": 1})
+    with full_disk(), pytest.raises(StoreError, match=r"cannot be written: .*Make room, or point MDNBENCH_HOME at"):
+        checkpoint.save(path, {"step": 2, "weights": torch.zeros(size)})
+    assert checkpoint.load(path, "cpu") == {"step": 1}
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_home_that_cannot_be_written(fit: Fit, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused by its path before a step is taken."""
+    (workspace / "file").write_text("no folder", encoding="utf-8")
+    monkeypatch.setenv("MDNBENCH_HOME", str(workspace / "file" / "home"))
+    with pytest.raises(StoreError, match=r"file.home.* cannot be written: .*point MDNBENCH_HOME at a folder"):
+        fit(steps=1)
 
 
 def test_the_log_of_a_resumed_training_has_no_step_twice(fit: Fit, home: Path) -> None:
