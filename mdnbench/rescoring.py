@@ -6,7 +6,7 @@ The scores are stored under their own rule and metric, beside the run's; asking 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,7 +16,7 @@ from mdnbench.digests import of_pixels
 from mdnbench.engine.local import LocalEngine
 from mdnbench.engine.schedule import JobQueue, Schedule
 from mdnbench.engine.tasks import Job, Setup, Task
-from mdnbench.errors import BadFile, DataMissing, NothingToDo, UnknownName
+from mdnbench.errors import BadFile, DataMissing, NothingToDo, UnknownName, UsageError
 from mdnbench.names import Named
 from mdnbench.records import Cell, Outcome
 from mdnbench.results.shifts import Shift, Way, shifts_of
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mdnbench.results import Results
     from mdnbench.specs import DatasetSpec
     from mdnbench.stopping import Stop
-    from mdnbench.store import CellRow
+    from mdnbench.store import CellRow, RunRow
 
 ALL = "all"
 TIMEOUT_S = 600.0
@@ -155,7 +155,7 @@ class Rescoring:
         noises = [self.known.noise(text) for text in self.found.run.facts["noises"]]
         jobs = tuple(Job(noise, Named("", (), ""), None) for noise in noises)
         folder = self.dataset or self.found.run.facts.get("dataset_folder", "")
-        name = folders.absolute(folder) if folder else spec.name
+        name = folders.absolute(folder) if folder and folder not in self.known.datasets else spec.name
         setup = Setup(self.known.files, name, batch.protocol, "cpu", jobs)
         engine = LocalEngine(setup, self.jobs or environment.cores(), TIMEOUT_S)
         for ended in engine.run(Schedule(_queues([task for _, task in batch.tasks])), stop):
@@ -173,7 +173,10 @@ class Rescoring:
 
 
 def choose(found: Results, scoring: Iterable[str], known: Registry) -> tuple[list[Choice], list[str]]:
-    """The ways to score that were asked for, and why some of them are left out."""
+    """The ways to score that were asked for, and why some of them are left out.
+
+    UsageError where all are left out because their metrics are other revisions today than those of the run.
+    """
     facts, own = found.run.facts, protocol_of(found)
     metrics = tuple(name for name in facts["metrics"] if name not in facts["unavailable"])
     choices: list[Choice] = []
@@ -185,7 +188,11 @@ def choose(found: Results, scoring: Iterable[str], known: Registry) -> tuple[lis
             choice, note = _rule(name, own, metrics, choices)
         choices += [choice] if choice else []
         notes += [note] if note else []
-    return choices, notes
+    stale = _stale(dict.fromkeys(metric for choice in choices for metric in choice.metrics), found.run, known)
+    left = list(_without(choices, stale))
+    if stale and not left:
+        raise UsageError(f"nothing can be scored again: {' '.join(stale.values())}")
+    return left, [*notes, *stale.values()]
 
 
 def protocol_of(found: Results) -> Protocol:
@@ -236,6 +243,24 @@ def _setting(name: str, own: Protocol, metrics: tuple[str, ...], known: Registry
     return Choice(name, spec.summary, own, {name: metric}), ""
 
 
+def _stale(metrics: Iterable[str], run: RunRow, known: Registry) -> dict[str, str]:
+    """Those of the metrics that are other revisions today than the run's, and a note on each: they cannot be mixed."""
+    revisions = {name: (revision_of(run, name), known.metric(name).revision) for name in metrics}
+    return {
+        name: f"{name} is left out: run {run.name!r} was scored by its revision {before!r}, and here it is {today!r}."
+        for name, (before, today) in revisions.items()
+        if before != today
+    }
+
+
+def _without(choices: Iterable[Choice], metrics: Collection[str]) -> Iterator[Choice]:
+    """The choices without these metrics, but for those that have no other."""
+    for choice in choices:
+        left = {name: beside for name, beside in choice.metrics.items() if name not in metrics}
+        if left:
+            yield dataclasses.replace(choice, metrics=left)
+
+
 def _by_rule(choices: Iterable[Choice]) -> list[tuple[Protocol, list[str]]]:
     """The choices by their scoring rule, so that a worker that has an image in hand does all that rule asks for."""
     groups: dict[str, tuple[Protocol, list[str]]] = {}
@@ -255,8 +280,13 @@ def _words(rule: Rule) -> str:
 
 
 def _dataset(found: Results, folder: str, known: Registry) -> DatasetSpec:
-    """The run's data set; DataMissing where its images are not those that the run was made on."""
+    """The run's data set; UsageError for another one, DataMissing where its images are not those of the run."""
     facts: Any = found.run.facts
+    if folder in known.datasets and folder != facts["dataset"]:
+        raise UsageError(
+            f"run {found.name!r} was made on {facts['dataset']}, not on {folder}; --dataset takes the folder of its "
+            "images."
+        )
     folder = folder or facts.get("dataset_folder", "")
     if not folder and facts["dataset"] not in known.datasets:
         raise DataMissing(

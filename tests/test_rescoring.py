@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from mdnbench import api, protocols, registry
 from mdnbench.data.images import read_image
-from mdnbench.errors import DataMissing, NothingToDo, UnknownName
+from mdnbench.errors import DataMissing, NothingToDo, UnknownName, UsageError
 from mdnbench.results import Results
 from mdnbench.store import kept
 
@@ -127,6 +128,58 @@ def test_a_protocol_of_ones_own_and_a_folder_of_ones_own(tmp_path: Path) -> None
     Image.fromarray(np.uint8(np.round(image.T * 255))).save(folder / "a.png")
     with pytest.raises(DataMissing, match="is not the one that run 'own' was made on"):
         api.rescore(found, ["float"], dataset=str(folder))
+
+
+METRIC = """
+    @mdnbench.hookimpl
+    def mdnbench_metrics():
+        build = lambda device: lambda output, clean: {value}
+        return [mdnbench.MetricSpec("mine", "1", "of one's own", "higher", build)]
+"""
+
+
+def test_a_metric_that_was_changed_is_left_out(plugin: Callable[..., Path]) -> None:
+    """Values of another revision are not filed under the run's: it is said, and refused where nothing is left."""
+    path = plugin(METRIC.format(value="1.0"))
+    found = api.run(
+        methods=["noisy"], noise="gaussian:50", dataset="sk12", images=["01"], metrics=["psnr", "mine"], timing=False,
+        jobs=1, out="changed", plugins=[path],
+    )  # fmt: skip
+    plugin(METRIC.format(value="2.0"))
+    scored = api.rescore(found, ["float"], plugins=[path], jobs=1)
+    assert {shift.metric for shift in scored.shifts} == {"psnr"}
+    (note,) = scored.notes
+    before, today = found.run.facts["metrics"]["mine"], registry.load([path]).metrics["mine"].revision
+    assert f"mine is left out: run 'changed' was scored by its revision {before!r}, and here it is {today!r}." in note
+    assert [row[0] for row in found.store.select("SELECT value FROM scores WHERE metric = 'mine'")] == [1.0]
+    alone = api.run(
+        methods=["noisy"], noise="gaussian:50", dataset="sk12", images=["01"], metrics=["mine"], timing=False, jobs=1,
+        out="alone", plugins=[path],
+    )  # fmt: skip
+    plugin(METRIC.format(value="3.0"))
+    with pytest.raises(UsageError, match="nothing can be scored again: mine is left out"):
+        api.rescore(alone, ["float"], plugins=[path], jobs=1)
+
+
+def test_another_data_set_is_refused_at_once(plugin: Callable[..., Path]) -> None:
+    """The run's own data set may be named; another one is refused, though its images are called and look alike."""
+    path = plugin("""
+        from mdnbench import registry
+
+        @mdnbench.hookimpl
+        def mdnbench_datasets():
+            def load(identity):
+                return registry.load().datasets["sk12"].load(identity)
+            return [mdnbench.DatasetSpec("twin", "the same", "test", channels=1, images=("01",), load=load)]
+    """)
+    found = api.run(
+        methods=["noisy"], noise="gaussian:50", dataset="sk12", images=["01"], metrics=["psnr"], timing=False, jobs=1,
+        out="own",
+    )  # fmt: skip
+    with pytest.raises(UsageError, match="was made on sk12, not on twin"):
+        api.rescore(found, ["float"], dataset="twin", plugins=[path], jobs=1)
+    scored = api.rescore(found, ["float"], dataset="sk12", jobs=1)
+    assert (scored.computed, scored.failed) == (1, ())
 
 
 def test_without_kept_outputs_there_is_nothing_to_score(run: Results, cli: Any) -> None:

@@ -14,7 +14,8 @@ from mdnbench.notebook import Results
 from mdnbench.planning import Plan
 from mdnbench.registry import Files, Registry
 from mdnbench.request import Keys, Request, RunKeys
-from mdnbench.store import open_store
+from mdnbench.results import places
+from mdnbench.store import Store, open_store
 
 if TYPE_CHECKING:
     from mdnbench.timing.times import Times
@@ -25,8 +26,9 @@ RUN_FILES = ("md", "csv", "json")
 def plan(asked: Request | None = None, *, plugins: Files = (), **keys: Unpack[Keys]) -> Plan:
     """What a run would do: names looked up, data at hand, nothing computed. Takes the keys of `run`."""
     wanted = asked or request.from_values(keys, "the request")
-    loaded = registry.load((*wanted.plugins, *registry.listed(plugins)))
-    return planning.make(wanted, loaded)
+    files = (*wanted.plugins, *map(str, registry.listed(plugins)))
+    wanted = dataclasses.replace(wanted, plugins=tuple(dict.fromkeys(files)))  # a run's name has them too
+    return planning.make(wanted, registry.load(files))
 
 
 def outlook(planned: Plan, *, workspace_folder: Path | None = None) -> dict[str, Any]:
@@ -57,10 +59,10 @@ def run(
     for note in planned.notes:
         listener.note(note)
     base = workspace.locate(workspace_folder)
-    planned, folder = _with_folder(planned, base)
     store = open_store(base / "results.sqlite")
     if store.note:
         listener.note(store.note)
+    planned, folder = _placed(*_with_folder(planned, base), store, listener)
     unavailable = _prepare_metrics(planned, download=not paths.offline())
     stopping = "Stopping: what is running is finished and saved. Ctrl-C again stops at once."
     with on_interrupt(lambda: listener.note(stopping)) as stop:
@@ -125,11 +127,23 @@ def _prepare_models(planned: Plan, listener: Listener) -> None:
 
 def _with_folder(planned: Plan, base: Path, kind: str = "runs") -> tuple[Plan, Path]:
     """The plan under its run's name, and the run's folder: `--out` is a name, or a path where it has a separator."""
-    out = planned.request.out
+    out, name = planned.request.out, planning.slug(planned.name)
+    folder = base / kind / name
     if out and (Path(out).name != out or out in (".", "..")):
         folder = Path(out).expanduser()
-        return dataclasses.replace(planned, name=planning.slug(folder.resolve().name)), folder
-    return planned, base / kind / planning.slug(planned.name)
+        name = planning.slug(folder.resolve().name)
+    return dataclasses.replace(planned, name=name), folder
+
+
+def _placed(planned: Plan, folder: Path, store: Store, listener: Listener) -> tuple[Plan, Path]:
+    """The plan under a name that no other folder's run has, and the folder, which the workspace remembers."""
+    base = store.path.parent
+    name = places.name_of(store, folder, planned.name)
+    if name != planned.name:
+        listener.note(f"a run in another folder is called {planned.name!r}; this one is called {name!r}.")
+        folder = places.home(base, name) if folder == places.home(base, planned.name) else folder
+    places.remember(store, folder, name)
+    return dataclasses.replace(planned, name=name), folder
 
 
 def _prepare_metrics(planned: Plan, *, download: bool) -> dict[str, str]:

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from mdnbench.records import Source
 from mdnbench.results import Results, tables
@@ -108,7 +108,9 @@ def by_noise_info(found: Results) -> Knowledge | None:
 
 
 def _grid(column: Column, means: Sequence[MeanRow]) -> Grid:
-    values = {(row.method, row.noise): mean for row in means if (mean := row.means.get(column.metric)) is not None}
+    values = {
+        (row.method, row.noise): mean for row in means if (mean := tables.mean_of(row, column.metric)) is not None
+    }
     noises = tuple(dict.fromkeys(row.noise for row in means))
     methods = tuple(dict.fromkeys(row.method for row in means))
     best = frozenset(place for noise in noises for place in _best(column, noise, values))
@@ -123,19 +125,30 @@ def _best(column: Column, noise: str, values: Values) -> Iterator[Place]:
 
 
 def _siblings(found: Results) -> dict[str, Results]:
-    """The newest finished run of each other noise information, of the same data, protocol, metrics and seeds."""
+    """The newest finished run of each other noise information, alike in all else that makes numbers."""
     mine = found.run.facts
     siblings: dict[str, Results] = {}
     for name in found.store.run_names():
         run = found.store.run(name)
         if run is None or not run.finished or run.facts["noise_info"] in (mine["noise_info"], *siblings):
             continue
-        same = ("dataset_digest", "protocol_hash", "seeds", "device")
-        alike = all(run.facts[key] == mine[key] for key in same)
-        revisions = run.facts["metrics"].items() & mine["metrics"].items()
-        if alike and revisions and run.facts["noises"].items() & mine["noises"].items():
+        if _alike(run.facts, mine):
             siblings[run.facts["noise_info"]] = Results(found.store, name, found.folder.parent / name)
     return siblings
+
+
+def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two runs have data, protocol, seeds and device in common, and some metrics, noises and methods.
+
+    Those that both have must be of one version.
+    """
+    if any(one[key] != other[key] for key in ("dataset_digest", "protocol_hash", "seeds", "device")):
+        return False
+    for key in ("metrics", "noises", "methods"):
+        both = one[key].keys() & other[key].keys()
+        if not both or any(one[key][name] != other[key][name] for name in both):
+            return False
+    return True
 
 
 def _grids_of(found: Results) -> dict[str, Grid]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mdnbench import jsonfile
 from mdnbench.errors import NothingToDo, UnknownName
 from mdnbench.records import Tally
-from mdnbench.results import tables
+from mdnbench.results import places, tables
 from mdnbench.store import CellRow, MeanRow, RunRow, Store, open_store, queries
 
 if TYPE_CHECKING:
@@ -107,15 +107,17 @@ class Results:
 
 def find(workspace: Path, name: str) -> Results:
     """The results of a run by name or by its folder's path."""
-    folder = Path(name) if Path(name).is_dir() else workspace / "runs" / name
-    if (folder / "run.json").is_file():
-        facts = jsonfile.read(folder / "run.json", "run's file", {"name": str, "store": str})
-        name, store = facts["name"], Path(facts["store"])
-        path = store if store.is_absolute() else folder / store
-    else:
-        path = workspace / "results.sqlite"
+    said = places.read(Path(name)) or places.read(places.home(workspace, name))
+    path = said.store if said else workspace / "results.sqlite"
     if not path.is_file():
         raise NothingToDo(f"there is no run {name!r}: no results are stored in {path.parent}. Run something first.")
-    results = Results(open_store(path), name, folder)
+    store = open_store(path)
+    results = Results(store, said.name, said.folder) if said else _unsaid(store, workspace, name)
     _ = results.run
     return results
+
+
+def _unsaid(store: Store, workspace: Path, name: str) -> Results:
+    """A run of the workspace that has no file of its own, as after a kill."""
+    folder = places.home(workspace, name)
+    return Results(store, folder.name if store.run(folder.name) else name, folder)

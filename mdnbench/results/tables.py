@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mdnbench.names import printable
@@ -80,7 +80,8 @@ def of_run(run: RunRow, means: Sequence[MeanRow]) -> tuple[Table, ...]:
     """The tables of a run, in the order of its noises."""
     columns = columns_of(run)
     noises = list(dict.fromkeys(row.noise for row in means))
-    return tuple(_table(noise, columns, [row for row in means if row.noise == noise]) for noise in noises)
+    found = [_table(noise, columns, [row for row in means if row.noise == noise]) for noise in noises]
+    return tuple(found) if run.finished else tuple(_unfinished(run, found))
 
 
 def heading(run: RunRow) -> tuple[str, ...]:
@@ -106,17 +107,17 @@ def footnotes(run: RunRow) -> tuple[str, ...]:
     return (*run.facts["notes"], *absent)
 
 
-def _table(noise: str, columns: tuple[Column, ...], rows: Sequence[MeanRow]) -> Table:
-    values = {row.method: {column.metric: _mean(row, column.metric) for column in columns} for row in rows}
-    ranked = {column.metric: _ranks(column, values) for column in columns}
-    lines = [_line(row, values[row.method], ranked) for row in _best_first(rows, columns, values)]
-    return Table(noise, columns, tuple(lines), tuple(_notes(rows, columns)))
-
-
-def _mean(row: MeanRow, metric: str) -> float | None:
+def mean_of(row: MeanRow, metric: str) -> float | None:
     """The mean over finite values; infinite only where every cell is, so that one perfect cell does not hide others."""
     mean = row.means.get(metric)
     return math.inf if mean is None and row.infinite.get(metric) else mean
+
+
+def _table(noise: str, columns: tuple[Column, ...], rows: Sequence[MeanRow]) -> Table:
+    values = {row.method: {column.metric: mean_of(row, column.metric) for column in columns} for row in rows}
+    ranked = {column.metric: _ranks(column, values) for column in columns}
+    lines = [_line(row, values[row.method], ranked) for row in _best_first(rows, columns, values)]
+    return Table(noise, columns, tuple(lines), tuple(_notes(rows, columns)))
 
 
 def _ranks(column: Column, values: Mapping[str, Mapping[str, float | None]]) -> tuple[frozenset[str], frozenset[str]]:
@@ -155,8 +156,9 @@ def _notes(rows: Sequence[MeanRow], columns: Sequence[Column]) -> list[str]:
     empty = {column.metric for column in columns if column.absent}  # these are explained once, below all tables
     for row in rows:
         if row.problems:
-            listed = "; ".join(f"{n} {status}{_because(row.reasons.get(status))}" for status, n in row.problems.items())
-            notes.append(f"{row.method}: {row.total - row.ok} of {row.total} cells are missing ({listed}).")
+            listed = [f"{n} {status}{_because(row.reasons.get(status))}" for status, n in row.problems.items()]
+            listed += [f"{left} not computed"] if (left := row.total - row.ok - sum(row.problems.values())) else []
+            notes.append(f"{row.method}: {row.total - row.ok} of {row.total} cells are missing ({'; '.join(listed)}).")
         for metric, (count, reason) in row.unscored.items():
             if metric not in empty:
                 notes.append(
@@ -165,6 +167,29 @@ def _notes(rows: Sequence[MeanRow], columns: Sequence[Column]) -> list[str]:
         for metric, count in row.infinite.items():
             notes.append(f"{row.method}: {metric.upper()} is infinite in {count} cells; the mean leaves them out.")
     return notes
+
+
+def _unfinished(run: RunRow, found: Sequence[Table]) -> Iterator[Table]:
+    """The tables of a run that was not finished, each saying what it lacks; the last one also names the others."""
+    shown = {table.noise for table in found}
+    absent = [noise for noise in run.facts.get("noises", ()) if noise not in shown]
+    for table in found:
+        notes = [*table.notes, *_lacking(run, table.lines)]
+        if absent and table is found[-1]:
+            notes.append(f"the run was not finished: nothing was computed under {', '.join(absent)}.")
+        yield replace(table, notes=tuple(notes))
+
+
+def _lacking(run: RunRow, lines: Sequence[Line]) -> Iterator[str]:
+    facts = run.facts
+    absent = facts["methods"].keys() - {line.method for line in lines}
+    many = len(absent) * len(facts["images"]) * facts["seeds"] + sum(line.total for line in lines)
+    left = many - sum(line.ok + sum(line.problems.values()) for line in lines)
+    if left:
+        yield (
+            f"the run was not finished: {left} of {many} cells were not computed, so that means may be over different "
+            "images."
+        )
 
 
 def _because(reason: str | None) -> str:

@@ -91,13 +91,13 @@ class Comparison:
 def compare(found: Sequence[Results], *, metrics: Collection[str] = (), against: str = "") -> Comparison:
     """Compare the methods of runs, pair by pair, or all of them with one method (`against`).
 
-    UsageError where runs differ in protocol, data, noise or metric revision; NothingToDo where nothing can be
-    compared.
+    Only the metrics that all runs have. UsageError where runs differ in protocol, data, noise or metric revision, or
+    one lacks a metric of `metrics`; NothingToDo where nothing can be compared.
     """
     first = found[0]
     for other in found[1:]:
         likeness.require(facts_of(other), facts_of(first), f"run {first.name!r}", noise_info=False)
-    columns = _columns(first, metrics)
+    columns = _shared(found, metrics)
     whole = _joined([(each, cube.read(each.store, each.run, columns)) for each in found])
     if against and against not in whole.methods:
         raise UnknownName("method in the run", against, whole.methods)
@@ -167,11 +167,20 @@ def _span(family: Family, ends: tuple[float, float]) -> str:
     return f"{low}{unit}" if low == high else f"{low} to {high}{unit}, depending on the pair,"
 
 
+def _shared(found: Sequence[Results], metrics: Collection[str]) -> dict[str, Column]:
+    """The metrics that all runs have, as columns of the first; every run must have those that were asked for."""
+    first, *others = (_columns(each, metrics) for each in found)
+    shared = {name: column for name, column in first.items() if all(name in other for other in others)}
+    if not shared:
+        raise NothingToDo("nothing was compared: there is no metric that these runs have in common.")
+    return shared
+
+
 def _columns(found: Results, metrics: Collection[str]) -> dict[str, Column]:
     known = {column.metric: column for column in tables.columns_of(found.run) if not column.absent}
     for name in metrics:
         if name not in known:
-            raise UnknownName("metric in the run", name, known)
+            raise UnknownName(f"metric in run {found.name!r}", name, known)
     return {name: column for name, column in known.items() if not metrics or name in metrics}
 
 

@@ -83,7 +83,10 @@ def marks(store: Store, run: RunRow, metrics: Sequence[str]) -> Iterator[Mark]:
 
 
 def means(store: Store, run: RunRow) -> list[MeanRow]:
-    """One row per noise, method and noise information: means over the cells that are ok, and what the others are."""
+    """One row per noise, method and noise information: means over the cells that are ok, and what the others are.
+
+    Its total counts the cells that a run lacks too, because it was interrupted.
+    """
     known, asked = run.facts["metrics"], (run.id, run.facts["scoring_rule"])
     scores: dict[Group, dict[str, tuple[float | None, int, int]]] = {}
     for noise, method, info, metric, revision, *found in store.select(_MEANS, asked):
@@ -96,7 +99,10 @@ def means(store: Store, run: RunRow) -> list[MeanRow]:
     states: dict[Group, dict[str, tuple[int, float | None, str]]] = {}
     for noise, method, info, status, count, seconds, reason in store.select(_STATES, (run.id,)):
         states.setdefault((noise, method, info), {})[status] = (count, seconds, reason)
-    return [_mean_row(group, state, scores.get(group, {}), unscored.get(group, {})) for group, state in states.items()]
+    many = len(run.facts.get("images", ())) * run.facts.get("seeds", 1)
+    return [
+        _mean_row(group, state, scores.get(group, {}), unscored.get(group, {}), many) for group, state in states.items()
+    ]
 
 
 def provenances(store: Store, run: RunRow) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
@@ -111,6 +117,7 @@ def _mean_row(
     state: dict[str, tuple[int, float | None, str]],
     scores: dict[str, tuple[float | None, int, int]],
     unscored: dict[str, tuple[int, str]],
+    planned: int,
 ) -> MeanRow:
     ok, seconds, _ = state.get("ok", (0, None, ""))
     return MeanRow(
@@ -120,7 +127,7 @@ def _mean_row(
         infinite={name: infinite for name, (_, _, infinite) in scores.items() if infinite},
         seconds=seconds,
         ok=ok,
-        total=sum(count for count, _, _ in state.values()),
+        total=max(planned, sum(count for count, _, _ in state.values())),
         problems={status: count for status, (count, _, _) in state.items() if status != "ok"},
         reasons={status: reason for status, (_, _, reason) in state.items() if status != "ok"},
         unscored=unscored,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mdnbench import api, request
 from mdnbench.planning import default_name, slug
 from mdnbench.request import Request
 
@@ -28,6 +31,15 @@ from mdnbench.request import Request
 def test_a_run_is_named_after_what_it_is(noises: list[str], changes: dict[str, Any], name: str) -> None:
     """The same command means the same run; whatever makes other cells or scores makes another name."""
     assert default_name("sk12", noises, Request(**changes)) == name
+
+
+def test_plugins_of_a_call_are_part_of_the_name(plugin: Callable[..., Path]) -> None:
+    """In Python as on the command line: what plugin files bring makes another run than without them."""
+    path = plugin("")
+    asked: dict[str, Any] = {"sigma": 50, "dataset": "sk12", "images": "01", "metrics": "psnr"}
+    plain, more = api.plan(**asked), api.plan(plugins=[path], **asked)
+    assert more.name == f"{plain.name}-own"
+    assert api.plan(request.from_values({**asked, "plugins": str(path)}, "the request")).name == more.name
 
 
 @pytest.mark.parametrize("many", ["noises", "methods", "images"])

@@ -143,6 +143,41 @@ def test_runs_of_other_data_are_no_siblings(finished: Results) -> None:
     assert grids.by_noise_info(finished) is None
 
 
+def test_an_infinite_mean_is_the_best(workspace: Path) -> None:
+    """Without noise the noisy image is perfect: the grid shows ∞ and the star where the table does."""
+    found = api.run(
+        methods=["noisy", "median"], noise=["salt-pepper:0", "gaussian:25"], dataset="sk12", images=["01"],
+        metrics=["psnr"], timing=False, jobs=1, out="clean",
+    )  # fmt: skip
+    (grid,) = grids.of_run(found.run, found.means)
+    assert grid.show("noisy", "salt-pepper:density=0") == "*∞"
+    assert not grid.show("median", "salt-pepper:density=0").startswith("*")
+
+
+def test_other_versions_are_no_noise_information(plugin: Callable[..., Path]) -> None:
+    """A run of the method as it was before is not set beside one of today; after a run of today it is."""
+    text = """
+        def denoise(noisy, noise):
+            return noisy * {factor}
+
+        @mdnbench.hookimpl
+        def mdnbench_denoisers():
+            return [mdnbench.DenoiserSpec("scale", "1", "scaled", lambda options, device, weights: denoise)]
+    """
+    asked: dict[str, Any] = {
+        "methods": ["scale"], "noise": "gaussian:25", "dataset": "sk12", "images": ["01"], "metrics": ["psnr"],
+        "timing": False, "jobs": 1, "plugins": [plugin(text.format(factor=0.5))],
+    }  # fmt: skip
+    api.run(**asked, noise_info="withheld", out="withheld")
+    plugin(text.format(factor=0.9))
+    today = api.run(**asked, out="today")
+    assert grids.by_noise_info(today) is None
+    api.run(**asked, noise_info="withheld", out="withheld-today")
+    known = grids.by_noise_info(today)
+    assert known is not None
+    assert known.runs == {"known": "today", "withheld": "withheld-today"}
+
+
 def test_terminal_and_markdown_show_grids(told: dict[str, Results], cli: Any) -> None:
     """A run with more than three noises prints grids; its Markdown has them before the tables."""
     text = (told["withheld"].folder / "table.md").read_text(encoding="utf-8")

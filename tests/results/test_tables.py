@@ -2,18 +2,49 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import re
+import signal
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mdnbench import api
+from mdnbench.errors import Interrupted
+from mdnbench.listener import Listener
 from mdnbench.results import tables
 from mdnbench.store import MeanRow, RunRow
 
+SLOW = """
+    import time
+
+    def denoise(noisy, noise):
+        time.sleep(0.3)
+        return noisy.clone()
+
+    @mdnbench.hookimpl
+    def mdnbench_denoisers():
+        return [mdnbench.DenoiserSpec("slow", "1", "slow", lambda options, device, weights: denoise)]
+"""
 METRICS = {
     "psnr": {"direction": "higher", "unit": "dB", "digits": 2, "packages": {}},
     "lpips": {"direction": "lower", "unit": "", "digits": 3, "packages": {"lpips": "0.1.4"}},
 }
+
+
+class Impatient(Listener):
+    """Presses Ctrl-C once the first cells of both methods are there."""
+
+    pressed = False
+
+    def progress(self, phase: str, done: float, doing: Sequence[str] = (), detail: str = "") -> None:
+        """Press it once."""
+        if phase == "cells" and done >= 14 and not self.pressed:
+            self.pressed = True
+            signal.raise_signal(signal.SIGINT)
 
 
 def run(**changes: Any) -> RunRow:
@@ -130,6 +161,39 @@ def test_a_package_that_only_a_plugin_knows_of_stands_above_the_table_too() -> N
     methods = {"a": {"packages": {"bm3d": "4.0.3", "zebra": "2.1"}}, "b": {"packages": {"acme": "1.0", "zebra": "2.1"}}}
     _, second = tables.heading(run(methods=methods))
     assert second == "mdnbench 0.1.0 · numpy 2.4 · bm3d 4.0.3 · lpips 0.1.4 · acme 1.0 · zebra 2.1"
+
+
+def test_an_interrupted_run_says_what_it_lacks(plugin: Callable[..., Path]) -> None:
+    """After Ctrl-C a line counts all cells that were planned, and a note says how many of them are not there."""
+    path = plugin(SLOW)
+    with pytest.raises(Interrupted):
+        api.run(
+            methods=["noisy", "slow"], sigma=[25, 50], dataset="sk12", metrics=["psnr"], timing=False, jobs=1,
+            out="part", plugins=[path], listener=Impatient(),
+        )  # fmt: skip
+    found = api.open_run("part")
+    done = sum(found.counts.values())
+    assert 0 < done < 48
+    assert {line.total for each in found.tables for line in each.lines} == {12}
+    assert any(line.cells == f"{line.ok} of 12" for each in found.tables for line in each.lines)
+    lacking = [re.search(r"(\d+) of 24 cells were not computed", note) for each in found.tables for note in each.notes]
+    assert sum(int(each[1]) for each in lacking if each) == 24 * len(found.tables) - done
+    if len(found.tables) == 1:
+        assert found.tables[0].notes[-1].startswith("the run was not finished: nothing was computed under gaussian:sig")
+    assert "cells were not computed" in (found.folder / "table.md").read_text(encoding="utf-8")
+
+
+def test_what_was_not_computed_is_told_from_what_failed() -> None:
+    """A line with both says how many of each; a finished run says nothing of the kind."""
+    rows = [row("a", 20.0, ok=1, total=6, problems={"failed": 2}), row("b", 20.0, ok=6, total=6)]
+    methods: dict[str, Any] = {name: {"packages": {}} for name in "abc"}
+    found = table(*rows, methods=methods, images=dict.fromkeys("uvwxyz", ""))
+    assert found.notes == (
+        "a: 5 of 6 cells are missing (2 failed; 3 not computed).",
+        "the run was not finished: 9 of 18 cells were not computed, so that means may be over different images.",
+    )
+    (whole,) = tables.of_run(dataclasses.replace(run(), finished="now"), [row("a", 20.0)])
+    assert whole.notes == ()
 
 
 @pytest.mark.parametrize("unit", ["", "dB"])

@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from mdnbench import api, statistics
-from mdnbench.errors import UnknownName, UsageError
+from mdnbench.errors import NothingToDo, UnknownName, UsageError
 from mdnbench.results import Results
 from mdnbench.results.tables import Column
 from mdnbench.statistics import bootstrap, paired
@@ -181,6 +181,22 @@ def test_runs_are_compared_under_their_names_and_unlike_ones_refused(seeded: Res
     assert {mean.method for mean in family.means} == {f"{m} @ seeded" for m in ("noisy", "median", "wavelet")}
     with pytest.raises(UsageError, match="data set digest"):
         api.compare(seeded, finished)
+
+
+def test_runs_are_compared_by_what_they_share(workspace: Path) -> None:
+    """Only metrics that all runs have; one that was asked for and is not everywhere is refused, and none is nothing."""
+    asked: dict[str, Any] = {
+        "methods": ["noisy", "median"], "noise": "gaussian:25", "dataset": "sk12", "images": ["01", "02"],
+        "timing": False, "jobs": 1,
+    }  # fmt: skip
+    both = api.run(**asked, metrics=["psnr", "ssim"], out="both")
+    psnr, ssim = (api.run(**asked, metrics=[name], out=name) for name in ("psnr", "ssim"))
+    for runs in ((both, psnr), (psnr, both)):
+        assert [family.column.metric for family in api.compare(*runs).families] == ["psnr"]
+        with pytest.raises(UsageError, match="no metric in run 'psnr' is named 'ssim'"):
+            api.compare(*runs, metrics=["ssim"])
+    with pytest.raises(NothingToDo, match="no metric that these runs have in common"):
+        api.compare(psnr, ssim)
 
 
 def test_infinite_scores_are_wins_and_in_no_mean() -> None:
