@@ -52,10 +52,11 @@ def writes(reporter: Reporter) -> None:
     """It writes into the folder that it is given, and returns the path."""
     folder = reporter.folder / "a folder [of reports]"
     folder.mkdir(exist_ok=True)
+    found = reporter.results()  # opened before, since SQLite keeps files beside a store that is open
     outside = set(reporter.folder.iterdir()) | set(Path.cwd().iterdir())
     for _ in range(2):  # a report that is written again replaces the first
         try:
-            path = reporter.spec.write(reporter.results(), folder, **samples.values(reporter.spec.options))
+            path = reporter.spec.write(found, folder, **samples.values(reporter.spec.options))
         except Unavailable:
             raise
         except Exception as error:

@@ -147,6 +147,8 @@ class ProcessSlot:
         self.watch()
         if at_once:
             self._pool.stop()
+            for pid in self._workers:  # now, for whoever ends this process too may not wait for the pool
+                family.end(pid)
         else:
             self._pool.close()
         with contextlib.suppress(FutureTimeout, TimeoutError, RuntimeError):

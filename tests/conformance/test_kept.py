@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
+import numpy as np
+import PIL.Image
 import pytest
 
 from mdnbench import conformance, registry, scaffold
+from mdnbench.conformance import reporters
 from mdnbench.conformance.rule import Finding, Subject
 
 QUICK = ("classical", "noises", "psnr", "ssim", "sk12")
@@ -64,3 +68,17 @@ def test_everything_that_ships_keeps_every_rule(tmp_path: Path) -> None:
     assert [str(each) for each in found if each.state == "skipped" and not any(a in each.came for a in absent)] == []
     if os.environ.get("MDNBENCH_DATA_PATH"):
         assert all(each.state == "kept" for each in found if each.subject.name == "lpips")
+
+
+def test_the_store_beside_a_report_is_not_the_reporters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite keeps files beside a store while it is open, and takes them away with the last one who has it open."""
+    known = registry.load()
+    pictures, finished = tmp_path / "pictures", tmp_path / "finished"
+    for folder in (pictures, finished):
+        folder.mkdir()
+    monkeypatch.chdir(tmp_path)
+    PIL.Image.fromarray(np.arange(64 * 64, dtype=np.uint16).reshape(64, 64).astype(np.uint8)).save(pictures / "a.png")
+    reporters.finish_run(known, pictures, finished)
+    gc.collect()
+    assert not list(finished.glob("*.sqlite-*"))
+    reporters.writes(reporters.Reporter(known.reporters["html"], finished))
