@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdnbench import digests, paths, planning, variants
+from mdnbench import atomic, digests, paths, planning, variants
 from mdnbench.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -63,19 +62,15 @@ def obtain(known: Registry, spec: DenoiserSpec, weights: Weights, precision: str
 def _make(known: Registry, spec: DenoiserSpec, weights: Weights, whole: Path | None, path: Path) -> None:
     from mdnbench.deploy import export, quantise  # torch comes with them
 
-    fresh = path.with_suffix(f".{os.getpid()}.part")
-    try:
+    with atomic.replacing(path) as part:
         if whole is None:
-            export.write(spec, weights, fresh)
+            export.write(spec, weights, part)
         else:
-            quantise.write(known, weights, whole, fresh)
-        digest = digests.of_file(fresh)
+            quantise.write(known, weights, whole, part)
+        digest = digests.of_file(part)
         _digest_file(path).unlink(missing_ok=True)  # so that a digest never stands beside another file
-        fresh.replace(path)
-        fresh.write_text(f"{digest}\n", encoding="ascii")
-        fresh.replace(_digest_file(path))
-    finally:
-        fresh.unlink(missing_ok=True)
+    with atomic.replacing(_digest_file(path)) as part:
+        part.write_text(f"{digest}\n", encoding="ascii")
 
 
 def _digest_file(path: Path) -> Path:

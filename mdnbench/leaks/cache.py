@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdnbench import digests, paths
+from mdnbench import atomic, digests, paths
 from mdnbench.errors import StoreError
 from mdnbench.leaks.finding import find_leaks
 from mdnbench.leaks.leak import Leak
@@ -66,11 +65,9 @@ def _read(path: Path, key: str) -> tuple[Leak, ...] | None:
 
 def _write(path: Path, content: dict[str, object]) -> None:
     """Write the file whole or not at all: another process may be reading or writing the same one."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(content, indent=1), encoding="utf-8")
-        part.replace(path)
+        with atomic.replacing(path) as part:
+            part.write_text(json.dumps(content, indent=1), encoding="utf-8")
     except OSError as error:
         raise StoreError(
             f"what leaks from a training set cannot be remembered in {path.parent}: {error.strerror}. "

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mdnbench import atomic
 from mdnbench.digests import of_pixels
 from mdnbench.errors import StoreError
 
@@ -33,22 +32,11 @@ def keep(folder: Path, digest: str, image: Image) -> Path:
     content = io.BytesIO()
     np.save(content, image, allow_pickle=False)  # not to the file: NumPy does not say why a disk takes no more
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, content.getbuffer())
+        with atomic.replacing(path) as part:
+            part.write_bytes(content.getbuffer())
     except OSError as error:
         raise StoreError(f"an image cannot be kept in {folder}: {error.strerror or error}.") from error
     return path
-
-
-def _write(path: Path, content: memoryview) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def load(folder: Path, digest: str) -> Image | None:

@@ -9,8 +9,8 @@ from typing import IO, Any
 
 import torch
 
+from mdnbench import atomic
 from mdnbench.errors import WeightsError
-from mdnbench.weights import gone_after, written
 
 
 def tidy(folder: Path) -> None:
@@ -21,14 +21,10 @@ def tidy(folder: Path) -> None:
 
 def save(path: Path, state: dict[str, Any]) -> None:
     """Write `state` to `path`; a reader sees the old file or the new one, whole. StoreError on a full disk."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with written(path.parent), gone_after(fresh):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with fresh.open("wb") as file:
-            _write(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
+    with atomic.below(path.parent), atomic.replacing(path) as part, part.open("wb") as file:
+        _write(state, file)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _write(state: dict[str, Any], file: IO[bytes]) -> None:

@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from mdnbench import atomic
 from mdnbench.errors import UsageError
 from mdnbench.training import ranks
-from mdnbench.weights import written
 
 
 @contextlib.contextmanager
@@ -24,7 +24,7 @@ def held(folder: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     lock = FileLock(folder / "lock")
-    with written(folder):
+    with atomic.below(folder):
         folder.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)

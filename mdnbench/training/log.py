@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mdnbench.weights import written
+from mdnbench import atomic
 
 BLUE = "#2563a8"
 BESIDE = 4  # lines on each side that smooth a loss
@@ -43,7 +43,7 @@ class CsvLog:
         # As a float: millions of steps were once written as 1.23457e+06.
         kept = [line for line in read(path) if float(line["step"]) <= step] if path.is_file() and step else []
         names = [field.name for field in dataclasses.fields(Progress)]
-        with written(path.parent):
+        with atomic.below(path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.DictWriter(file, names, extrasaction="ignore", lineterminator="\n")
@@ -53,7 +53,7 @@ class CsvLog:
     def add(self, progress: Progress) -> None:
         """Write one line down."""
         values = [_cell(value) for value in dataclasses.astuple(progress)]
-        with written(self._path.parent), self._path.open("a", newline="", encoding="utf-8") as file:
+        with atomic.below(self._path.parent), self._path.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerow(values)
 
 
@@ -92,7 +92,7 @@ def draw(path: Path, picture: Path) -> bool:
     for axes in (above, below):
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-    with written(picture.parent):
+    with atomic.below(picture.parent):
         figure.savefig(picture)
     return True
 

@@ -1,0 +1,31 @@
+"""Weights of learned methods: a safetensors file each, beside the card that says where it comes from."""
+
+from __future__ import annotations
+
+from mdnbench.weights.card import Card, Cover, Weights, covers, read
+from mdnbench.weights.choosing import Resolved, named, parent, resolve
+from mdnbench.weights.files import export, load_state, save
+from mdnbench.weights.foreign import import_weights, tensors_in
+from mdnbench.weights.shelf import AUTO, check_name, find, shipped, trained
+
+__all__ = [
+    "AUTO",
+    "Card",
+    "Cover",
+    "Resolved",
+    "Weights",
+    "check_name",
+    "covers",
+    "export",
+    "find",
+    "import_weights",
+    "load_state",
+    "named",
+    "parent",
+    "read",
+    "resolve",
+    "save",
+    "shipped",
+    "tensors_in",
+    "trained",
+]

@@ -1,0 +1,121 @@
+"""Which weights a method uses for a noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mdnbench import variants
+from mdnbench.errors import WeightsError
+from mdnbench.names import Named, show
+from mdnbench.weights.card import Card, Weights
+from mdnbench.weights.shelf import AUTO, find, shipped, trained
+
+if TYPE_CHECKING:
+    from mdnbench.specs import DenoiserSpec
+
+USUAL = "gaussian"  # the family that weights are for where no noise is named
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The weights that a method uses for a noise, and a note where they were trained for another one."""
+
+    weights: Weights
+    note: str = ""
+
+
+def resolve(spec: DenoiserSpec, method: Named, noise: Named | None, *, fallback: bool = True) -> Resolved | None:
+    """The weights that a method uses for a noise; None where it must be trained, or pruned and fine-tuned, first.
+
+    In order: those named by the method's option `weights`, a shipped set that covers the noise (the narrowest cover
+    wins), one trained earlier on this machine. With `fallback`, weights for another noise are better than none: those
+    for the same family first, shipped before trained ones, then the widest cover; the note says so. Imported weights
+    are used by their name alone, since nothing tells what they were trained for. Without a noise, those for Gaussian
+    noise are taken, shipped ones first.
+
+    A method that keeps a share of its channels uses what was pruned to it from the weights that the whole one uses.
+    """
+    found, keep = _whole(spec, method, noise, fallback), variants.of(spec, method).keep
+    return found if found is None or found.weights.card.keep == keep else _pruned(spec, found, keep)
+
+
+def parent(spec: DenoiserSpec, method: Named, noise: Named | None) -> Weights | None:
+    """The weights that a method with fewer channels is pruned from: those that the whole one uses."""
+    found = _whole(spec, method, noise, fallback=True)
+    return found.weights if found else None
+
+
+def named(spec: DenoiserSpec, name: str, method: Named) -> Weights:
+    """The weights of that name; UnknownName if there are none, WeightsError where they are of another network."""
+    weights = find(spec, name)
+    if weights.card.keep not in (1, variants.of(spec, method).keep):
+        raise WeightsError(
+            f"the weights {weights.name} are pruned; write {method.name}[weights={weights.name},"
+            f"keep={show(weights.card.keep)}] for them, or name the weights that they were pruned from."
+        )
+    if not _fits(weights.card, method, only_given=True):
+        made = ", ".join(f"{key}={value}" for key, value in weights.card.options.items())
+        raise WeightsError(f"the weights {weights.name} are of another network ({made}) than {method} asks for.")
+    return weights
+
+
+def _whole(spec: DenoiserSpec, method: Named, noise: Named | None, fallback: bool) -> Resolved | None:
+    """The weights of the whole network; pruned ones only where they are named."""
+    assert spec.trainable is not None
+    wanted = method.values().get("weights", AUTO)
+    if wanted != AUTO:
+        return Resolved(named(spec, str(wanted), method))
+    groups = [shipped(spec.trainable), [each for each in trained(spec.name) if not each.card.source]]
+    groups = [[each for each in group if each.card.keep == 1 and _fits(each.card, method)] for group in groups]
+    for group in groups if noise else ():
+        covering = [(cover.width(), item) for item in group for cover in item.card.noise if cover.holds(noise)]  # type: ignore[arg-type]
+        if covering:
+            return Resolved(min(covering, key=lambda pair: (pair[0], len(pair[1].card.noise), pair[1].name))[1])
+    return _nearest(groups[0], groups[1], noise) if fallback else None
+
+
+def _nearest(ours: list[Weights], theirs: list[Weights], noise: Named | None) -> Resolved | None:
+    """The best of shipped (`ours`) and trained weights that were made for another noise."""
+    family = noise.name if noise else USUAL
+    nearest = max(
+        (*ours, *theirs),
+        key=lambda item: (_knows(item.card, family), item in ours, _width(item.card), item.name),
+        default=None,
+    )
+    if nearest is None:
+        return None
+    learnt = "; ".join(map(str, nearest.card.noise)) or "a noise that its card does not name"
+    return Resolved(nearest, f"trained for {learnt}, not for {noise}" if noise else "")
+
+
+def _pruned(spec: DenoiserSpec, found: Resolved, keep: float) -> Resolved | None:
+    """What was pruned from these weights to that share of their channels, fine-tuned the longest."""
+    assert spec.trainable is not None
+    sha256 = found.weights.sha256
+    made = [
+        each
+        for each in (*shipped(spec.trainable), *trained(spec.name))
+        if each.card.keep == keep and each.card.pruned_from == sha256
+    ]
+    best = max(made, key=lambda each: (each.card.minutes, each.card.steps, each.name), default=None)
+    return Resolved(best, found.note) if best else None
+
+
+def _fits(card: Card, method: Named, only_given: bool = False) -> bool:
+    """Whether a card's network is the one that the method's options describe."""
+    given = method.text if only_given else ""
+    for key, value in method.values().items():
+        if key == "weights" or (only_given and f"{key}=" not in given):
+            continue
+        if key in card.options and card.options[key] != value:
+            return False
+    return True
+
+
+def _knows(card: Card, family: str) -> bool:
+    return any(cover.family == family for cover in card.noise)
+
+
+def _width(card: Card) -> float:
+    return max((cover.width() for cover in card.noise), default=0.0)

@@ -1,0 +1,86 @@
+"""The tensors of a weights file, read and written: only the file that its card describes is ever used."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mdnbench import atomic, digests, paths
+from mdnbench.errors import WeightsError
+from mdnbench.weights.card import Card, Weights
+
+if TYPE_CHECKING:
+    import torch
+
+
+def load_state(weights: Weights) -> dict[str, torch.Tensor]:
+    """The tensors in a weights file, float32 on the CPU; WeightsError where the file is not the one of its card."""
+    path, card, advice = weights.path, weights.card, _advice(weights)
+    if not path.is_file():
+        raise WeightsError(f"the weights file {path} is missing; {advice}")
+    if (size := path.stat().st_size) != card.bytes:
+        raise WeightsError(f"the weights file {path} has {size} bytes where its card says {card.bytes}; {advice}")
+    if (digest := digests.of_file(path)) != weights.sha256:
+        raise WeightsError(
+            f"the weights file {path} has SHA-256 {digest} where its card says {weights.sha256}; {advice}"
+        )
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        found = load_file(path)
+    except SafetensorError as error:
+        raise WeightsError(f"the weights file {path} is no safetensors file ({error}); {advice}") from None
+    return {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in found.items()}
+
+
+def _advice(weights: Weights) -> str:
+    """How to get sound weights where these are not."""
+    if weights.card.source:
+        return f"import {weights.card.source} again."
+    command = f"mdnbench train {weights.card.method}"
+    if weights.path.is_relative_to(paths.home()):
+        return f"train it again: `{command} --name {weights.name}`."
+    return f"install its plugin again, or train others: `{command} --name NAME`, to use as [weights=NAME]."
+
+
+def save(folder: Path, name: str, state: Mapping[str, torch.Tensor], card: Card, half: bool = False) -> Weights:
+    """Write NAME.safetensors and NAME.toml, each atomically, the tensors in half precision if asked.
+
+    StoreError where the folder cannot be written.
+    """
+    import tomli_w
+    from safetensors.torch import save as packed
+
+    path = folder / f"{name}.safetensors"
+    # Not save_file: nobody but the owner could read what it writes.
+    content = packed({key: _to_disk(tensor, half) for key, tensor in state.items()})
+    with atomic.below(folder):
+        with atomic.replacing(path) as part:
+            part.write_bytes(content)
+            card = dataclasses.replace(card, sha256=digests.of_file(part), bytes=part.stat().st_size)
+        with atomic.replacing(path.with_suffix(".toml")) as part:
+            part.write_text(tomli_w.dumps(_table(dataclasses.asdict(card))), encoding="utf-8")
+    return Weights(name, path, card.sha256, card)
+
+
+def _to_disk(tensor: torch.Tensor, half: bool) -> torch.Tensor:
+    """A copy that shares no memory with other tensors, in the precision that goes to disk; counters stay whole."""
+    import torch
+
+    plain = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+    return plain.to(torch.float16 if half else torch.float32) if plain.is_floating_point() else plain
+
+
+def export(weights: Weights, folder: Path, name: str, half: bool) -> Weights:
+    """A copy of checked weights with their card under a name of its own, in half precision if `half`: for shipping."""
+    return save(folder, name, load_state(weights), weights.card, half)
+
+
+def _table(value: Any) -> Any:
+    """Plain TOML values: tuples as lists, None left out."""
+    if isinstance(value, dict):
+        return {key: _table(item) for key, item in value.items() if item is not None}
+    return [_table(item) for item in value] if isinstance(value, list | tuple) else value

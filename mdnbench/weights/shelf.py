@@ -1,0 +1,54 @@
+"""The weights there are of a method, shipped and on this machine, and the names that new ones may have."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mdnbench import paths
+from mdnbench.errors import BadOption, UnknownName
+from mdnbench.weights.card import Weights, read
+
+if TYPE_CHECKING:
+    from mdnbench.specs import DenoiserSpec, Trainable
+
+AUTO = "auto"  # the value of the option `weights` that lets the harness choose
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def shipped(trainable: Trainable) -> list[Weights]:
+    """The weights inside a method's plugin package."""
+    return _in(trainable.weights)
+
+
+def trained(method: str) -> list[Weights]:
+    """The weights of a method that were trained or imported on this machine."""
+    return _in(paths.home() / "weights" / method)
+
+
+def find(spec: DenoiserSpec, name: str) -> Weights:
+    """The weights of a method by name, shipped or on this machine; UnknownName if there are none."""
+    known = [*shipped(spec.trainable), *trained(spec.name)] if spec.trainable else []
+    for each in known:
+        if each.name == name:
+            return each
+    raise UnknownName(f"weights file of {spec.name}", name, (each.name for each in known))
+
+
+def check_name(name: str, spec: DenoiserSpec) -> None:
+    """Refuse names for new weights that are no plain file name, not fit for METHOD[weights=NAME], or taken: BadOption.
+
+    Weights that are shipped with the method are found first, so that others of their name never would be.
+    """
+    if not _NAME.fullmatch(name) or name == AUTO:
+        raise BadOption(
+            f"{name!r} cannot be the name of weights; names are letters, digits, '-', '_' and '.', and not {AUTO!r}."
+        )
+    if spec.trainable and name in (each.name for each in shipped(spec.trainable)):
+        raise BadOption(f"{name!r} is the name of weights that are shipped with {spec.name}; choose another one.")
+
+
+def _in(folder: Path) -> list[Weights]:
+    return [read(path) for path in sorted(folder.glob("*.toml"))]
