@@ -18,10 +18,9 @@ from typing import Any
 import psutil
 import pytest
 
-from mdnbench import api, environment, planning, protocols, registry
-from mdnbench.errors import BadOption, NothingToDo
-from mdnbench.timing import conditions, quality, scaling, selftests, summary
-from mdnbench.timing.process import LATE, NO_TIME, SelfTests, Timed
+from mdnbench import api, environment, planning, registry
+from mdnbench.errors import NothingToDo
+from mdnbench.timing import quality, scaling
 from mdnbench.timing.times import Times
 
 PLUGIN = '''
@@ -335,120 +334,6 @@ def test_a_learned_method_without_weights_is_left_out(folder: Path, monkeypatch:
         api.time(**KEYS, methods=["unet[size=large]"], budget_s=1.0)
 
 
-# -- conditions, fits and verdicts: nothing to measure ----------------------------------------------------------------
-
-
-def test_the_usual_conditions() -> None:
-    """What the command times without further words, and with --scaling; `all` is a thread per core."""
-    usual, growth = conditions.alone(), conditions.alone(scaling=True)
-    assert (usual.sizes, usual.budget_s, usual.self_tests) == ((256, 512, 1024), 600.0, True)
-    assert usual.threads == tuple(sorted({1, environment.cores()}))
-    assert (growth.sizes, growth.threads) == ((64, 128, 256, 512, 1024, 2048), (1,))
-    assert conditions.alone([512, 64, 512], ["all"], 5).sizes == (64, 512)
-    assert conditions.alone(threads=["all"]).threads == (environment.cores(),)
-
-
-@pytest.mark.parametrize(
-    ("keys", "why"),
-    [
-        ({"sizes": [8]}, "size 8 is not allowed; it takes sides from 16 to 8192"),
-        ({"threads": ["0"]}, "0 threads are not allowed"),
-        ({"threads": ["many"]}, "threads 'many' is not a number"),
-        ({"budget_s": 0}, "a time budget of 0 s is not allowed"),
-    ],
-)
-def test_conditions_that_cannot_be_met_are_refused(keys: dict[str, Any], why: str) -> None:
-    """The message says what was given and what is allowed."""
-    with pytest.raises(BadOption, match=why):
-        conditions.alone(**keys)
-
-
-def test_a_power_law_is_found() -> None:
-    """Exact data give the exponent and no interval; scattered data an interval that holds it; the end is its own."""
-    pixels = [4.0**power for power in range(6, 12)]
-    exact = scaling.fit(pixels, [3e-6 * each**1.25 for each in pixels])
-    assert (exact.exponent, exact.low, exact.high, exact.last) == pytest.approx((1.25,) * 4)
-    scatter = [1.1, 0.9, 1.05, 0.97, 1.02, 0.95]
-    loose = scaling.fit(pixels, [each * off for each, off in zip(pixels, scatter, strict=True)])
-    assert loose.low < 1.0 < loose.high
-    assert loose.high - loose.low > 0.01
-    fixed = scaling.fit(pixels, [1e-3 + 1e-6 * each for each in pixels])
-    assert fixed.exponent < fixed.last < 1.0
-
-
-@pytest.mark.parametrize(
-    ("pairs", "quicker"),
-    [
-        ([(0.10, 0.001)] * 5, True),
-        ([(0.10, 0.10)] * 5, False),
-        ([(0.10, 0.08), (0.10, 0.08), (0.10, 0.08), (0.05, 0.08), (0.2, 0.08)], False),  # the best fresh one was best
-        ([(0.10, 0.04)] * 3 + [(0.06, 0.07), (0.05, 0.07)], False),  # in three of five alone
-        ([(1e-5, 5e-6)] * 5, False),  # too little to be worth remembering
-        ([], False),
-    ],
-)
-def test_quicker_needs_more_than_chance(pairs: list[tuple[float, float]], quicker: bool) -> None:
-    """The medians, the best calls and nearly all pairs, and a gain that would pay."""
-    assert selftests.remembered(pairs)[1] is quicker
-
-
-@pytest.mark.parametrize(
-    ("output", "again", "complete"),
-    [
-        ("equal", 1.0, True),
-        ("not compared: OSError: gone", 1.0, True),
-        (f"not compared: {NO_TIME}", 1.0, False),
-        (f"not compared: {LATE}", None, False),
-        ("equal", None, False),
-    ],
-)
-def test_tests_that_lacked_time_are_taken_up_again(output: str, again: float | None, complete: bool) -> None:
-    """Only time is a reason to come back to them after the rounds."""
-    assert SelfTests(output, again=again).complete is complete
-
-
-def record(**points: tuple[float, float]) -> dict[str, Any]:
-    """A record of methods at one size with their quality: dB and seconds per megapixel."""
-    group = "256×256, 1 thread, cpu, gaussian:sigma=50"
-    made = [
-        {"name": name, "group": group, "extra_info": {"megapixels_per_s": 1 / seconds}}
-        for name, (_, seconds) in points.items()
-    ]
-    lines = [{"method": "DnCNN-S", "psnr": 27.18, "source": "a paper"}]
-    return {"benchmarks": made, "quality": {"psnr": {name: dB for name, (dB, _) in points.items()}, "published": lines}}
-
-
-def test_the_front_is_what_nothing_beats() -> None:
-    """Better or faster than every other; equals share it; published levels stand among the rows without a time."""
-    found = quality.of_record(record(fast=(20, 1), good=(27, 9), worse=(26, 10), twin=(27, 9), slow=(28, 90)))
-    assert found is not None
-    assert {point.method for point in found.points if point.front} == {"fast", "good", "twin", "slow"}
-    assert [row[0] for row in quality.table(found)] == ["slow", "DnCNN-S", "good", "twin", "worse", "fast"]
-    assert quality.table(found)[1] == ["DnCNN-S", "27.18", "–", "published"]
-
-
-def test_published_levels_are_those_of_the_same_thing() -> None:
-    """Means over the whole data set under the same noise, and nothing under another protocol."""
-    known = protocols.known()
-    lines = {line.method: line.psnr for line in quality.published("set12", "gaussian:sigma=50", known["standard"].hash)}
-    assert lines["DnCNN-S"] == 27.178
-    assert lines["BM3D"] == 26.72
-    assert quality.published("set12", "gaussian:sigma=50", known["float"].hash) == []
-    assert quality.published("sk12", "gaussian:sigma=50", known["standard"].hash) == []
-
-
-def test_a_gpu_has_columns_of_its_own() -> None:
-    """Its own clock's milliseconds and its memory stand beside the others, where there is one."""
-    plain = {"side": 256, "load_s": 1.0, "first_call_s": 1.0, "peak_memory_bytes": 0, "parameters": None,
-             "megapixels_per_s": 6.5536}  # fmt: skip
-    one = {"name": "a", "group": "g", "stats": {"median": 0.01, "iqr": 0.0, "rounds": 3}, "extra_info": plain}
-    assert summary.titles({"benchmarks": [one]}) == summary.TITLES
-    one["extra_info"] = {**plain, "device_s": 0.009, "peak_device_bytes": 2**21}
-    found = {"benchmarks": [one]}
-    assert summary.titles(found)[-2:] == ("GPU ms", "GPU MiB")
-    assert summary.cells(found)[0][-2:] == ["9", "2"]
-
-
 def test_a_gpu_is_timed_by_its_own_events(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is a GPU: events within the clock's time, memory of its own, and equal outputs."""
     if planning.device("auto") != "cuda":
@@ -460,11 +345,3 @@ def test_a_gpu_is_timed_by_its_own_events(folder: Path, monkeypatch: pytest.Monk
     assert 0 < each["extra_info"]["device_s"] <= each["stats"]["max"]
     assert each["extra_info"]["peak_device_bytes"] > 0
     assert each["extra_info"]["self_tests"]["output"].startswith("equal")
-
-
-def test_the_group_names_size_and_threads() -> None:
-    """One thread is one thread, and two are two threads."""
-    from mdnbench.timing import record as records
-
-    assert records.group(Timed("m", side=512, threads=2)) == "512×512, 2 threads"
-    assert records.group(Timed("m")) == "256×256, 1 thread"
