@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterable, Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +13,10 @@ import torch
 from mdnbench import digests, paths, variants
 from mdnbench import weights as store
 from mdnbench.errors import Interrupted
-from mdnbench.training import checkpoint, divergence, lock, log, optimisers, ranks
+from mdnbench.training import card, checkpoint, divergence, lock, log, optimisers, ranks
 from mdnbench.training.material import Material, gather
 from mdnbench.training.meter import Meter
-from mdnbench.training.recipe import Moment, plain, trainable_of
+from mdnbench.training.recipe import Moment, trainable_of
 from mdnbench.training.state import CHECKPOINT, PLATEAU, State
 
 if TYPE_CHECKING:
@@ -77,8 +76,10 @@ def train(
             return ranks.told(None)
         log.draw(folder / "log.csv", folder / "curve.png")
         tensors = trainable.export(network) if trainable.export else network.state_dict()
-        card = dataclasses.replace(_card(spec, method, data, state, material), **(facts or {}))
-        return ranks.told(store.save(paths.home() / "weights" / spec.name, name or folder.name, tensors, card, half))
+        described = dataclasses.replace(card.of(spec, method, data, state, material), **(facts or {}))
+        return ranks.told(
+            store.save(paths.home() / "weights" / spec.name, name or folder.name, tensors, described, half)
+        )
 
 
 def follow(
@@ -175,35 +176,3 @@ def autocast(state: State) -> torch.autocast:
     """The precision in which a recipe has its network run."""
     enabled = state.recipe.precision == "bf16"
     return torch.autocast(torch.device(state.device).type, torch.bfloat16, enabled=enabled)
-
-
-def _card(spec: DenoiserSpec, method: Named, data: DatasetSpec, state: State, material: Material) -> store.Card:
-    recipe = state.recipe
-    return store.Card(
-        method=spec.name,
-        options=variants.own(spec, method),
-        blind=recipe.blind,
-        noise=store.covers(recipe),
-        mask=_mask_text(state),
-        revision=spec.revision,
-        recipe=plain(recipe),
-        recipe_digest=recipe.digest(),
-        data={file.name: file.sha256 for file in data.files},
-        left_out=material.left_out,
-        packages={package: metadata.version(package) for package in ("torch", "numpy", "mdnbench")},
-        device=state.device if ranks.count() == 1 else f"{ranks.count()} × {state.device}",
-        minutes=round(state.clock.elapsed() / 60, 2),
-        steps=state.clock.step,
-        validation_psnr=state.psnr,
-    )
-
-
-def _mask_text(state: State) -> str:
-    if (mask := state.recipe.mask) is None:
-        return ""
-    share = state.masked_steps / max(1, state.clock.step)
-    return (
-        f"{mask.start:.0%} of the pixels hidden at first, {mask.end:.0%} in the end, in squares of {mask.patch} "
-        f"pixels; at least 20 % hidden in {share:.1%} of the steps, nothing in the others and in the last "
-        f"{1 - mask.until:.0%} of the budget; loss {mask.kept} × kept + {mask.hidden} × hidden"
-    )

@@ -1,0 +1,49 @@
+"""The card of a finished training: what was trained, on what, for how long, and how much was hidden."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from mdnbench import variants, weights
+from mdnbench.training import ranks
+from mdnbench.training.recipe import plain
+
+if TYPE_CHECKING:
+    from mdnbench.names import Named
+    from mdnbench.specs import DatasetSpec, DenoiserSpec
+    from mdnbench.training.material import Material
+    from mdnbench.training.state import State
+
+
+def of(spec: DenoiserSpec, method: Named, data: DatasetSpec, state: State, material: Material) -> weights.Card:
+    """The card of a training that has used its budget up; size and digest come to it when the file is written."""
+    recipe = state.recipe
+    return weights.Card(
+        method=spec.name,
+        options=variants.own(spec, method),
+        blind=recipe.blind,
+        noise=weights.covers(recipe),
+        mask=_mask_text(state),
+        revision=spec.revision,
+        recipe=plain(recipe),
+        recipe_digest=recipe.digest(),
+        data={file.name: file.sha256 for file in data.files},
+        left_out=material.left_out,
+        packages={package: metadata.version(package) for package in ("torch", "numpy", "mdnbench")},
+        device=state.device if ranks.count() == 1 else f"{ranks.count()} × {state.device}",
+        minutes=round(state.clock.elapsed() / 60, 2),
+        steps=state.clock.step,
+        validation_psnr=state.psnr,
+    )
+
+
+def _mask_text(state: State) -> str:
+    if (mask := state.recipe.mask) is None:
+        return ""
+    share = state.masked_steps / max(1, state.clock.step)
+    return (
+        f"{mask.start:.0%} of the pixels hidden at first, {mask.end:.0%} in the end, in squares of {mask.patch} "
+        f"pixels; at least 20 % hidden in {share:.1%} of the steps, nothing in the others and in the last "
+        f"{1 - mask.until:.0%} of the budget; loss {mask.kept} × kept + {mask.hidden} × hidden"
+    )
