@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mdnbench import protocols, references, registry
 from mdnbench.references import MEAN
 from mdnbench.timing import summary
+from mdnbench.timing.record import sound
 
 if TYPE_CHECKING:
     from mdnbench.planning import Plan, Work
@@ -133,7 +134,7 @@ def table(found: Pareto) -> list[list[str]]:
 def _pareto(record: Mapping[str, Any], values: Mapping[str, Any], lines: Sequence[Line]) -> Pareto | None:
     """Under the condition that most methods were timed under; of several such, the first."""
     chosen: dict[str, dict[str, float]] = {group: {} for group in summary.groups(record)}
-    for each in record["benchmarks"]:
+    for each in sound(record):
         if each["name"] in values and math.isfinite(values[each["name"]]):
             pace = 1000 / float(each["extra_info"]["megapixels_per_s"])
             chosen[each["group"]][each["name"]] = pace

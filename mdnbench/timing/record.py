@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -34,6 +34,11 @@ def make(timed: Sequence[Timed], noise: str, device: str) -> dict[str, Any]:
         "datetime": now(),
         "version": f"mdnbench-{__version__}",
     }
+
+
+def sound(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The benchmarks that conclusions are drawn from: those of methods that did not break on the way."""
+    return [each for each in record["benchmarks"] if not each["extra_info"].get("problem")]
 
 
 def group(timed: Timed) -> str:
@@ -83,6 +88,7 @@ def _extra(timed: Timed, seconds: float) -> dict[str, Any]:
         "megapixels_per_s": megapixels / seconds,
         "ms_per_megapixel": 1000 * seconds / megapixels,
         "self_tests": dataclasses.asdict(timed.self_tests) if timed.self_tests else None,
+        "problem": timed.problem or None,
     }
 
 

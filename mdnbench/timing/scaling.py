@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mdnbench.timing.record import sound
+
 FEWEST = 4  # sizes: with fewer, an interval says nothing
 LEVEL = 0.95
 TITLES = ("Method", "Sides", "Time exponent", "95 %", "At the end", "Memory exponent", "95 %", "At the end")
@@ -60,7 +62,7 @@ def fit(pixels: Sequence[float], values: Sequence[float]) -> Fit:
 def of_record(record: Mapping[str, Any]) -> tuple[Scaling, ...]:
     """Every method that was timed at enough sizes, in the record's order."""
     found: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
-    for each in record["benchmarks"]:
+    for each in sound(record):
         if "side" in each["extra_info"]:
             found.setdefault((each["name"], each["extra_info"]["threads"]), []).append(each)
     return tuple(_scaling(*key, rows) for key, rows in found.items() if len(rows) >= FEWEST)

@@ -102,6 +102,21 @@ def test_the_front_is_what_nothing_beats() -> None:
     assert quality.table(found)[1] == ["DnCNN-S", "27.18", "–", "published"]
 
 
+def test_a_method_that_broke_on_the_way_proves_nothing() -> None:
+    """Its figures, of fewer calls than were due, stand in the record and take no part in front or growth."""
+    found = record(good=(27, 9), broken=(29, 1))
+    found["benchmarks"][1]["extra_info"]["problem"] = "RuntimeError: worn out"
+    front = quality.of_record(found)
+    assert front is not None
+    assert [point.method for point in front.points] == ["good"]
+    sizes = [
+        {"name": name, "extra_info": {"side": side, "threads": 1, "peak_memory_bytes": side**2, "problem": problem},
+         "stats": {"median": side**2 * 1e-6}}
+        for name, problem in (("good", None), ("broken", "worn out")) for side in (64, 128, 256, 512)
+    ]  # fmt: skip
+    assert [each.method for each in scaling.of_record({"benchmarks": sizes})] == ["good"]
+
+
 def test_published_levels_are_those_of_the_same_thing() -> None:
     """Means over the whole data set under the same noise, and nothing under another protocol."""
     known = protocols.known()
