@@ -165,10 +165,13 @@ class Plan:
         found, note, training = None, "", False
         if spec.trainable:
             resolved = weights.resolve(spec, named, noise.named)
-            found, note = (resolved.weights, resolved.note) if resolved else (None, "")
             if resolved is None:
                 skip = skip or self.untrained.get((named.text, noise.named.text), "")
                 training = not skip
+            else:
+                found = resolved.weights
+                seen = weights.seen(found.card, self.dataset, [image.id for image in self.images])
+                note = "; ".join(filter(None, (resolved.note, seen)))
         return Work(index, named, spec, noise, found, note, skip, training, self._identity(named, spec, found))
 
     def _identity(self, named: Named, spec: DenoiserSpec, found: Weights | None) -> str:

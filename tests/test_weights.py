@@ -10,17 +10,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import skimage
 import torch
 from torch import nn
 
-from mdnbench import api, catalogue, digests, registry, weights
+from mdnbench import api, catalogue, data, digests, registry, weights
 from mdnbench.data import images
 from mdnbench.errors import BadOption, StoreError, UnknownName, WeightsError
 from mdnbench.records import NoiseInfo
 from mdnbench.registry import Registry
-from mdnbench.specs import DenoiserSpec
+from mdnbench.specs import DataFile, DatasetSpec, DenoiserSpec
 from mdnbench.weights import Card, Cover, Weights
 
 SMALL = {"layer.weight": torch.arange(6, dtype=torch.float32).reshape(2, 3), "count": torch.tensor(70_000)}
@@ -131,6 +132,28 @@ def test_what_a_cover_holds(known: Registry) -> None:
     assert not any(cover.holds(known.noise(text)) for text in outside)
     assert str(cover) == "mixed sigma 5–50, peak 20–120, density 0–0.1"
     assert str(Cover("gaussian", {"sigma": (25, 25)})) == "gaussian sigma 25"
+
+
+def test_images_that_training_saw_are_counted() -> None:
+    """By the SHA-256 of their files: those under test alone, without those that training left out; archives by name."""
+    files = tuple(DataFile(f"{name}.png", name * 64) for name in "abcd")
+    tested = DatasetSpec("own", "", "test", 1, tuple("abcd"), lambda _: np.zeros((8, 8), np.float32), files)
+    card = Card("unet", data={"x.png": "a" * 64, "y.png": "b" * 64, "z.png": "c" * 64}, left_out=("c",))
+    assert weights.seen(card, tested, "abcd") == "its training saw 2 of these 4 images"
+    assert weights.seen(card, tested, "bc") == "its training saw 1 of these 2 images"
+    assert weights.seen(card, tested, "cd") == ""
+    assert weights.seen(Card("unet"), tested, "abcd") == ""
+    packed = dataclasses.replace(tested, files=(DataFile("all.zip", "a" * 64),))
+    assert weights.seen(card, packed, "a") == "its training saw own itself"
+
+
+def test_a_plan_says_that_a_method_is_tested_on_its_training_images(known: Registry) -> None:
+    """The shipped weights on three photographs of BSD400, one of which their training left out as a leak."""
+    if not data.at_hand(known.datasets["bsd400"]):
+        pytest.skip("BSD400 is not at hand")
+    asked = {"methods": ["unet", "median"], "noise": ["gaussian:25"], "dataset": "bsd400"}
+    planned = api.plan(**asked, images=["2018", "2092", "12003"])
+    assert [work.note for work in planned.works] == ["its training saw 2 of these 3 images", ""]
 
 
 def test_tensors_and_card_come_back(unet: DenoiserSpec) -> None:

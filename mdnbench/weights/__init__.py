@@ -6,6 +6,7 @@ from mdnbench.weights.card import Card, Cover, Weights, covers, read
 from mdnbench.weights.choosing import Resolved, named, parent, resolve
 from mdnbench.weights.files import export, load_state, save
 from mdnbench.weights.foreign import import_weights, tensors_in
+from mdnbench.weights.overlap import seen
 from mdnbench.weights.shelf import AUTO, check_name, find, shipped, trained
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "read",
     "resolve",
     "save",
+    "seen",
     "shipped",
     "tensors_in",
     "trained",
