@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,23 @@ SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "masking_experiment.p
 
 
 @pytest.fixture(scope="module")
-def script() -> Any:
-    """The script as a module."""
-    spec = importlib.util.spec_from_file_location("masking_experiment", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["masking_experiment"] = module
-    spec.loader.exec_module(module)
-    return module
+def masking() -> Iterator[Any]:
+    """The experiment's package, which the script finds beside itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPT.parent)
+        yield importlib.import_module("masking")
+
+
+@pytest.fixture(scope="module")
+def networks(masking: Any) -> Any:
+    """Its networks."""
+    return importlib.import_module("masking.networks")
+
+
+@pytest.fixture(scope="module")
+def page(masking: Any) -> Any:
+    """Its page."""
+    return importlib.import_module("masking.page")
 
 
 def recipe_of(network: Any) -> recipes.Recipe:
@@ -36,7 +45,7 @@ def recipe_of(network: Any) -> recipes.Recipe:
     return recipes.override(recipes.named(trainable.recipes, network.recipe), dict(network.changes))
 
 
-def scores(script: Any, gaps: tuple[float, float]) -> Any:
+def scores(page: Any, gaps: tuple[float, float]) -> Any:
     """Twelve images, one test noise; masked is above plain by `gaps`, one for each training seed."""
     images = np.linspace(25, 30, 12)
     jitter = np.linspace(-0.02, 0.02, 12)
@@ -45,12 +54,12 @@ def scores(script: Any, gaps: tuple[float, float]) -> Any:
         made[f"unet[weights=masking-gaussian-plain-{seed}]"] = images
         made[f"masked-unet[weights=masking-gaussian-masked-{seed}]"] = images + gap + jitter
     values = np.stack(list(made.values()))[None, :, :, None]  # (noises, methods, images, seeds)
-    return script.Scores(("gaussian:sigma=25",), tuple(made), dict.fromkeys(script.METRICS, values))
+    return page.Scores(("gaussian:sigma=25",), tuple(made), dict.fromkeys(page.METRICS, values))
 
 
-def test_masks_are_all_that_differs(script: Any) -> None:
+def test_masks_are_all_that_differs(networks: Any) -> None:
     """Each pair of networks has one recipe but for the mask: noise, crops, optimiser, budget, seed."""
-    found = {network.name: network for network in script.networks()}
+    found = {network.name: network for network in networks.networks()}
     for kind in ("gaussian", "mixed"):
         for seed in (1, 2):
             plain, masked = (recipe_of(found[f"masking-{kind}-{side}-{seed}"]) for side in ("plain", "masked"))
@@ -60,40 +69,40 @@ def test_masks_are_all_that_differs(script: Any) -> None:
             assert plain.seed == seed
 
 
-def test_the_sweep_differs_in_the_share_alone(script: Any) -> None:
+def test_the_sweep_differs_in_the_share_alone(networks: Any) -> None:
     """Every swept network hides its own share in masked steps, and is otherwise the main masked one of seed 1."""
-    found = {network.name: recipe_of(network) for network in script.networks()}
+    found = {network.name: recipe_of(network) for network in networks.networks()}
     main = found["masking-gaussian-masked-1"]
-    for ratio in script.RATIOS:
+    for ratio in networks.RATIOS:
         swept = found[f"masking-ratio-{ratio:g}"]
         assert swept.mask.ratio(recipes.Moment(1, 0.5)) == ratio
         assert recipes.override(swept, {"mask": {"start": 0.2, "end": 0.3}}) == main
 
 
-def test_budgets_are_equal_in_pixels(script: Any) -> None:
+def test_budgets_are_equal_in_pixels(networks: Any) -> None:
     """The article's recipe, with larger crops, gets as many pixels as ours, to half a step."""
-    for network in script.networks():
+    for network in networks.networks():
         recipe = recipe_of(network)
-        ours, its = 3000 * 12 * 128**2, script._steps(network, 3000) * recipe.batch * recipe.crop**2
+        ours, its = 3000 * 12 * 128**2, networks.steps_of(network, 3000) * recipe.batch * recipe.crop**2
         assert abs(its - ours) <= recipe.batch * recipe.crop**2 / 2
 
 
-def test_a_difference_is_masked_less_plain(script: Any) -> None:
+def test_a_difference_is_masked_less_plain(page: Any) -> None:
     """Its mean, each seed's own, and clear where images and seeds agree."""
-    (row,) = script.contrast(scores(script, (0.2, 0.3)), "gaussian", ["gaussian:sigma=25"])
+    (row,) = page.contrast(scores(page, (0.2, 0.3)), "gaussian", ["gaussian:sigma=25"])
     assert row.pair.difference == pytest.approx(0.25)
     assert row.by_seed == pytest.approx((0.2, 0.3))
     assert row.masked - row.plain == pytest.approx(0.25)
     assert row.clear
-    assert "**+0.25**" in script._table([row])
+    assert "**+0.25**" in page._table([row])
 
 
-def test_seeds_that_disagree_prove_nothing(script: Any) -> None:
+def test_seeds_that_disagree_prove_nothing(page: Any) -> None:
     """However sure the images are, a difference that turns with the training seed is not called proven."""
-    (row,) = script.contrast(scores(script, (0.5, -0.1)), "gaussian", ["gaussian:sigma=25"])
+    (row,) = page.contrast(scores(page, (0.5, -0.1)), "gaussian", ["gaussian:sigma=25"])
     assert row.pair.significant
     assert not row.clear
-    said = next(script._verdict(None, {"gaussian": [row], "mixed": []}))
+    said = next(page._verdict(None, {"gaussian": [row], "mixed": []}))
     assert "no difference is proven under `gaussian:sigma=25`" in said
     assert "helps" not in said
     assert "hurts" not in said
