@@ -4,7 +4,7 @@ Usage: masking_experiment.py train [--steps 3000] [--device cpu] [--threads 1] [
        masking_experiment.py run [--images 01,02]
        masking_experiment.py page [--show]
 
-`train` makes the thirteen networks below, each once; two calls with --share 1/2 and --share 2/2 divide them. `run`
+`train` makes the thirteen networks, each once; two calls with --share 1/2 and --share 2/2 divide them. `run`
 denoises Set12 under every test noise. `page` makes the page and its plots from the store and the weights' cards alone.
 """
 
