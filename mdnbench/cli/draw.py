@@ -89,11 +89,20 @@ def listing(found: Mapping[str, Any]) -> None:
 
 
 def table(
-    titles: Sequence[str], rows: Iterable[Sequence[object]], *, left: int = 2, words: Collection[str] = ()
+    titles: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    left: int = 2,
+    words: Collection[str] = (),
+    whole: Collection[str] = (),
 ) -> None:
-    """Print a plain table; the first `left` columns and those titled as `words` says are set left, the others right."""
+    """Print a plain table; the first `left` columns and those titled as `words` says are set left, the others right.
+
+    Columns titled as `whole` says are not broken where the terminal is too narrow; the others give way.
+    """
     grid = _grid(titles, left=left)
     for column in grid.columns:
+        column.no_wrap = str(column.header) in whole
         if str(column.header) in words:
             column.justify = "left"
     for row in rows:
@@ -220,10 +229,10 @@ def _grid(titles: Any, *, title: str = "", header: bool = True, left: int = 1, t
 
 
 def _plain(text: object) -> Any:
-    """A text that rich must not read markup in: names may hold square brackets. One that has its style keeps it."""
+    """A text that neither rich nor a terminal reads commands in: names may hold anything. One with a style keeps it."""
     from rich.text import Text
 
-    return text if isinstance(text, Text) else Text(str(text))
+    return text if isinstance(text, Text) else Text("\n".join(map(printable, str(text).split("\n"))))
 
 
 def _console() -> Console:

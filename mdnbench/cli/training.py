@@ -69,7 +69,10 @@ def list_weights(
         draw.data(found)
     else:
         draw.table(
-            ("Method", "Weights", "For", "Validation", "Trained", "SHA-256"), [list(row.values()) for row in found]
+            ("Method", "Weights", "For", "Validation", "Trained", "SHA-256"),
+            [list(row.values()) for row in found],
+            words=("For", "Trained"),
+            whole=("Method", "Validation", "SHA-256"),
         )
 
 

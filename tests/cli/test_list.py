@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from mdnbench.cli import draw
+
 Mdnbench = Callable[..., Any]
 Plugin = Callable[..., Path]
 
@@ -139,3 +141,25 @@ def test_version_and_help(mdnbench: Mdnbench) -> None:
     for command in ("run", "plan", "list", "describe", "check", "report", "train"):
         assert f" {command} " in said.out
     assert "Usage" in mdnbench().out + mdnbench().err
+
+
+def test_tables_hold_nothing_that_a_terminal_obeys(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Escapes and signs that are none, as in the name of a run in a damaged store, are written out."""
+    monkeypatch.setenv("COLUMNS", "80")
+    draw.listing({"runs": [{"name": "\ud7fc", "summary": "\x1b[31m8 cells"}]})
+    said = capsys.readouterr().out
+    assert r"\ud7fc" in said
+    assert r"\x1b[31m8 cells" in said
+    assert all(sign.isprintable() for sign in said.replace("\n", ""))
+
+
+def test_digests_stay_whole_in_a_narrow_terminal(mdnbench: Mdnbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 80 columns the noises are what gives way: a digest that is broken could not be searched for."""
+    monkeypatch.setenv("COLUMNS", "80")
+    listed = json.loads(mdnbench("weights", "list", "--json").out)
+    said = mdnbench("weights", "list").out
+    assert max(map(len, said.splitlines())) <= 80
+    assert listed
+    assert all(each["sha256"] in said and each["method"] in said for each in listed)
