@@ -224,7 +224,17 @@ def _means_line(base: Row, found: Results) -> str:
     scores = base.means.get(JUDGED, {})
     shown = [f"{name.upper()} {value:.{digits[name]}f}{units[name]}" for name in units if (value := scores.get(name))]
     count = len(found.run.facts["images"])
-    return f"As its author computes it: {', '.join(shown)}, the means of {count} images at σ 50. Changes are to these."
+    said = (
+        f"As its author computes it{_weights(base, found)}: {', '.join(shown)}, the means of {count} images at σ 50. "
+        "Changes are to these."
+    )
+    return textwrap.fill(said, 118)
+
+
+def _weights(base: Row, found: Results) -> str:
+    """Which weights the run used: others may have been shipped since."""
+    row = next((row for row in found.rows() if row.method == base.text), None)
+    return f", with the weights of SHA-256 `{row.provenance['weights_digest'][:12]}`" if row else ""
 
 
 def _table(rows: Sequence[Row]) -> str:
