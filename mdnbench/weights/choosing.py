@@ -90,7 +90,7 @@ def _nearest(ours: list[Weights], theirs: list[Weights], noise: Named | None) ->
 
 
 def _pruned(spec: DenoiserSpec, found: Resolved, keep: float) -> Resolved | None:
-    """What was pruned from these weights to that share of their channels, fine-tuned the longest."""
+    """What was pruned from these weights to that share of their channels, fine-tuned for the most steps."""
     assert spec.trainable is not None
     sha256 = found.weights.sha256
     made = [
@@ -98,7 +98,7 @@ def _pruned(spec: DenoiserSpec, found: Resolved, keep: float) -> Resolved | None
         for each in (*shipped(spec.trainable), *trained(spec.name))
         if each.card.keep == keep and each.card.pruned_from == sha256
     ]
-    best = max(made, key=lambda each: (each.card.minutes, each.card.steps, each.name), default=None)
+    best = max(made, key=lambda each: (each.card.steps, each.name), default=None)
     return Resolved(best, found.note) if best else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,9 @@ def test_train_prunes_by_name_and_names_choose(home: Path, parent: Weights, know
         for name, steps in (("lean", 2), ("longer", 3))
     ]
     assert [each.card.steps for each in made] == [2, 3]
+    card = made[0].path.with_suffix(".toml")  # as on a machine that was busy: fewer steps in more minutes
+    card.write_text(re.sub(r"^minutes = .*$", "minutes = 9.0", card.read_text(), flags=re.MULTILINE))
+    assert weights.read(card).card.minutes == 9
 
     def chosen(text: str) -> str:
         found = weights.resolve(spec, known.method(text), known.noise("gaussian:25"))
