@@ -58,9 +58,12 @@ class Mask:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """The penalty: 'l1', 'l2' or 'charbonnier'; `stages` > 0 adds that many coarser scales, which fade out."""
+    """The penalty: 'l1', 'l2', 'rmse' or 'charbonnier'; `stages` > 0 adds that many coarser scales, which fade out.
 
-    kind: Literal["l1", "l2", "charbonnier"] = "l1"
+    'rmse' is the root of 'l2' crop by crop, so that crops with strong noise do not outweigh those with weak.
+    """
+
+    kind: Literal["l1", "l2", "rmse", "charbonnier"] = "l1"
     stages: int = 0
 
 

@@ -43,7 +43,7 @@ def _loss(
     recipe: Recipe,
 ) -> torch.Tensor:
     """Mean squared (or absolute) error; clean and noisy are (B, C, H, W). BadFile for a recipe that asks for more."""
-    if recipe.mask or recipe.loss.stages or recipe.loss.kind == "charbonnier":
+    if recipe.mask or recipe.loss.stages or recipe.loss.kind not in ("l1", "l2"):
         raise BadFile("dncnn is trained with the loss l1 or l2, without a mask and without stages; change the recipe.")
     error: torch.Tensor = network(noisy).float() - clean
     return error.abs().mean() if recipe.loss.kind == "l1" else error.square().mean()

@@ -49,11 +49,16 @@ def draw(settings: Mask, ratio: float, clean: torch.Tensor, rng: TorchRng) -> to
 
 
 def penalty(estimate: torch.Tensor, clean: torch.Tensor, kind: str) -> torch.Tensor:
-    """The error of every pixel, (B, C, H, W)."""
+    """The error of every pixel, (B, C, H, W); for "rmse", squared, over the crop's root mean square."""
     error = estimate - clean
     if kind == "l1":
         return error.abs()
-    return error.square() if kind == "l2" else (error.square() + 1e-6).sqrt()
+    if kind == "charbonnier":
+        return (error.square() + 1e-6).sqrt()
+    square = error.square()
+    if kind == "l2":
+        return square
+    return square / (square.mean((1, 2, 3), keepdim=True).detach() + 1e-8).sqrt()  # no gradient through the weight
 
 
 def parted(error: torch.Tensor, mask: torch.Tensor | None, settings: Mask | None) -> torch.Tensor:

@@ -123,7 +123,8 @@ def test_what_its_loss_does_not_know_is_refused(known: Registry) -> None:
     trainable = known.denoisers["dncnn"].trainable
     assert trainable
     clean, rng = torch.zeros(1, 1, 8, 8), TorchRng(torch.Generator())
-    for changes in ({"mask": {"start": 0.3}}, {"loss": {"stages": 1}}, {"loss": {"kind": "charbonnier"}}):
+    losses = ({"stages": 1}, {"kind": "charbonnier"}, {"kind": "rmse"})
+    for changes in ({"mask": {"start": 0.3}}, *({"loss": loss} for loss in losses)):
         recipe = recipes.override(recipes.named(trainable.recipes, "best"), changes)
         with pytest.raises(BadFile, match="dncnn is trained with the loss l1 or l2"):
             trainable.loss(DnCNN(17, 1, norm=True), clean, clean, None, rng, Moment(0, 0.0), recipe)

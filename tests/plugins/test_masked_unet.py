@@ -276,6 +276,21 @@ def test_penalties(penalty: str) -> None:
     assert error.tolist() == pytest.approx([0.25 if penalty == "l2" else 0.5, 0.0], abs=2e-3)
 
 
+def test_the_root_mean_square_weighs_crops_alike() -> None:
+    """Its mean is the mean of the crops' root mean squares, and a crop ten times as wrong pulls no more."""
+    estimate = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(1)) * 0.1
+    estimate[1] = estimate[0] * 10
+    estimate.requires_grad_()
+    error = losses.penalty(estimate, torch.zeros_like(estimate), "rmse")
+    roots = estimate.detach().square().mean((1, 2, 3)).sqrt()
+    torch.testing.assert_close(error.mean((1, 2, 3)), roots, rtol=1e-4, atol=0)
+    error.mean().backward()
+    assert estimate.grad is not None
+    torch.testing.assert_close(estimate.grad[0], estimate.grad[1], rtol=1e-4, atol=0)
+    exact = losses.penalty(torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4), "rmse")
+    assert exact.tolist() == torch.zeros(1, 1, 4, 4).tolist()
+
+
 @pytest.mark.parametrize("name", ["best", "mixed", "article"])
 def test_at_least_four_fifths_of_the_steps_are_masked(trainable: Trainable, name: str) -> None:
     """Gone through step by step, every masked recipe hides a fifth or more of the pixels in 80 % of its steps."""
