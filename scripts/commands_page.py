@@ -16,7 +16,7 @@ import typer
 from mdnbench.cli.app import app
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "commands.md"
-PLACEHOLDERS = {"str": "TEXT", "path": "PATH", "int": "N", "float": "X"}
+PLACEHOLDERS = {"str": "TEXT", "path": "PATH", "int": "N", "int range": "N", "float": "X"}
 
 
 def commands() -> Iterator[tuple[str, Any]]:

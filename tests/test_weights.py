@@ -200,7 +200,7 @@ def test_damaged_files_are_refused(unet: DenoiserSpec) -> None:
             weights.load_state(made)
         text = str(caught.value)
         assert str(made.path) in text
-        assert text.endswith("train it again: `mdnbench train unet --name own`.")
+        assert "train it again, with the command that made it: `mdnbench train unet … --name own`; the card" in text
         return text
 
     made.path.write_bytes(sound[:-7])

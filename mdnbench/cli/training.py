@@ -27,7 +27,7 @@ def train(
         list[str] | None, typer.Option("--set", help="A key of the recipe, as optimiser.lr=1e-3; repeatable.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    threads: Annotated[int | None, typer.Option(help="CPU threads. [default: all cores]")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads. [default: all cores]", min=1)] = None,
     name: Annotated[str | None, typer.Option(help="The weights' name. [default: method and recipe digest]")] = None,
     start: Annotated[str, typer.Option(help="The weights to begin with, by name. [default: random ones]")] = "",
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Do not resume from a checkpoint.")] = False,

@@ -49,7 +49,10 @@ def batches(known: Registry, weights: Weights) -> Iterator[tuple[torch.Tensor, t
         data.fetch(spec)
     except DataMissing as error:
         raise Unavailable(f"int8 is calibrated on the training images, and these are not here: {error}") from None
-    loaded = patches.load(chosen, spec.load, inference.channels_of(weights))
+    try:
+        loaded = patches.load(chosen, spec.load, inference.channels_of(weights))
+    except OSError as error:
+        raise Unavailable(f"int8 is calibrated on the training images, and one cannot be read: {error}") from None
     crop = min([CROP, *(side for image in loaded for side in image.shape[:2])])
     generator = torch.Generator().manual_seed(0)
     clean = patches.Patches(loaded, crop, "cpu", "none").draw(len(loaded), generator)

@@ -43,17 +43,18 @@ def _write(known: Registry, weights: Weights, whole: Path, path: Path) -> None:
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
+    reader = _Reader(known, weights, whole)
     with TemporaryDirectory() as folder, _quiet():
         ready = Path(folder) / "ready.onnx"
         quant_pre_process(whole, ready, skip_symbolic_shape=True)
         quantization.quantize_static(
-            ready, path, _Reader(known, weights, whole), quant_format=quantization.QuantFormat.QDQ, per_channel=True,
+            ready, path, reader, quant_format=quantization.QuantFormat.QDQ, per_channel=True,
             activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8,
             calibrate_method=quantization.CalibrationMethod.MinMax, op_types_to_quantize=OPERATORS,
         )  # fmt: skip
     model = onnx.load(path)
     facts = {each.key: each.value for each in onnx.load(whole, load_external_data=False).metadata_props}
-    crops = f"{calibration.COUNT} crops of training images"
+    crops = f"{len(reader)} crops of training images"
     onnx.helper.set_model_props(model, facts | {"precision": "int8, per channel, QDQ", "calibrated_on": crops})
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
@@ -63,7 +64,7 @@ class _Reader:
     """The crops as ONNX Runtime asks for them, one after the other."""
 
     def __init__(self, known: Registry, weights: Weights, whole: Path) -> None:
-        session = Session(whole, "cpu")
+        session, self._count = Session(whole, "cpu"), len(calibration.images(known, weights))
         self._feeds: Iterator[dict[str, Any]] = (
             export.feeds(session, noisy, std) for noisy, std in calibration.batches(known, weights)
         )
@@ -73,7 +74,7 @@ class _Reader:
         return next(self._feeds, None)
 
     def __len__(self) -> int:
-        return calibration.COUNT
+        return self._count
 
 
 @contextlib.contextmanager

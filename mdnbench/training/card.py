@@ -44,6 +44,6 @@ def _mask_text(state: State) -> str:
     share = state.masked_steps / max(1, state.clock.step)
     return (
         f"{mask.start:.0%} of the pixels hidden at first, {mask.end:.0%} in the end, in squares of {mask.patch} "
-        f"pixels; at least 20 % hidden in {share:.1%} of the steps, nothing in the others and in the last "
-        f"{1 - mask.until:.0%} of the budget; loss {mask.kept} × kept + {mask.hidden} × hidden"
+        f"pixels; at least 20 % hidden in {share:.1%} of the steps, less or nothing in the others, "
+        f"nothing in the last {1 - mask.until:.0%} of the budget; loss {mask.kept} × kept + {mask.hidden} × hidden"
     )

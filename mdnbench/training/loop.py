@@ -68,18 +68,18 @@ def train(
             checkpoint.tidy(folder)
         torch.manual_seed(recipe.seed)
         network = ranks.prepared(trainable.network(blind=recipe.blind, **variants.own(spec, method)))
-        state = State(network, recipe, len(material.images), device, material.crops.digest, spec.revision)
+        belongings = {"pixels": material.crops.digest, "revision": spec.revision, "noises": material.mixture.text}
+        state = State(network, recipe, len(material.images), device, belongings)
         state.resume(folder) if resume else state.discard(folder)
         ranks.check_step(state.clock.step)
         follow(trainable, state, material, folder, report, stop)
         if not ranks.first():
             return ranks.told(None)
-        log.draw(folder / "log.csv", folder / "curve.png")
-        tensors = trainable.export(network) if trainable.export else network.state_dict()
         described = dataclasses.replace(card.of(spec, method, data, state, material), **(facts or {}))
-        return ranks.told(
-            store.save(paths.home() / "weights" / spec.name, name or folder.name, tensors, described, half)
-        )
+        tensors = trainable.export(network) if trainable.export else network.state_dict()
+        made = store.save(paths.home() / "weights" / spec.name, name or folder.name, tensors, described, half)
+        log.draw(folder / "log.csv", folder / "curve.png")
+        return ranks.told(made)
 
 
 def follow(
@@ -101,8 +101,9 @@ def follow(
     meter = Meter(recipe.batch * recipe.crop**2, clock, state.device)
     saved_at = time.perf_counter()
     clock.start()
+    progress = ranks.agreed(clock.progress())
 
-    while (progress := ranks.agreed(clock.progress())) < 1 and not ranks.agreed(stop()):
+    while progress < 1 and not ranks.agreed(stop()):
         moment = Moment(clock.step, progress)
         ranks.reseed(recipe.seed, clock.step)
         lr = optimisers.rate(recipe.optimiser, recipe.schedule, clock.step, progress)
@@ -132,7 +133,8 @@ def follow(
                 state.psnr = material.validator.psnr(network, recipe.blind, context)
         if validate or meter.due(REPORT_EVERY_S):
             _tell(meter.read(lr, state.psnr), record, report)
-        if progress < recipe.schedule.falling <= clock.progress():
+        before, progress = progress, ranks.agreed(clock.progress())
+        if before < recipe.schedule.falling <= progress:
             _save(state, meter, folder / PLATEAU)
         if time.perf_counter() - saved_at > SAVE_EVERY_S:
             _save(state, meter, folder / CHECKPOINT)

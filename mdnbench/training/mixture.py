@@ -24,6 +24,7 @@ class Mixture:
             _check(item, noises, blind)
         self._ranges, self._blind = tuple(ranges), blind
         self._specs = [noises[item.family] for item in ranges]
+        self.text = ", ".join(sorted({f"{spec.name} {spec.revision}" for spec in self._specs}))  # with revisions
         self._weights = torch.tensor([item.weight for item in ranges])
 
     def draw(self, clean: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor | None]:

@@ -36,7 +36,7 @@ def task(spec: DenoiserSpec, named: Named, parent: Weights, changed: Callable[[R
     _refuse_pruned(spec, parent)
     store.load_state(parent)  # whose words for a damaged file say what to do
     keep = variants.of(spec, named).keep
-    options = variants.own(spec, named)
+    options = variants.own(spec, named) | dict(parent.card.options)
     method = Named(f"{spec.name}-keep-{show(keep)}-{parent.sha256[:8]}", tuple(options.items()), spec.name)
     trainable = dataclasses.replace(trainable_of(spec), network=lambda **_: prune(spec, parent, keep), export=None)
     return Task(

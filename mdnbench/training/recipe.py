@@ -206,9 +206,17 @@ def checked(recipe: Recipe, name: str) -> Recipe:
         "crop and batch must be at least 1": min(recipe.crop, recipe.batch) >= 1,
         "scales must lie above 0 and at most 1": bool(recipe.scales) and all(0 < s <= 1 for s in recipe.scales),
         "the mask's ratios must lie from 0 to below 1": mask is None or all(0 <= r < 1 for r in (mask.start, mask.end)),
+        "the mask's until must lie above 0 and at most 1": mask is None or 0 < mask.until <= 1,
         "the mask's patch must be at least 1": mask is None or mask.patch >= 1,
         "ema must lie from 0 to below 1": 0 <= recipe.ema < 1,
         "the learning rate must be above 0": recipe.optimiser.lr > 0,
+        "betas must lie from 0 to below 1": all(0 <= beta < 1 for beta in recipe.optimiser.betas),
+        "weight_decay, clip, warmup and jitter must be at least 0": (
+            min(recipe.optimiser.weight_decay, recipe.optimiser.clip, recipe.optimiser.warmup, recipe.jitter) >= 0
+        ),
+        "the schedule's final rate must be at least 0, and above 0 where it falls exponentially": (
+            recipe.schedule.final > 0 or (recipe.schedule.final == 0 and recipe.schedule.kind != "exponential")
+        ),
         "the schedule's cooldown must lie above 0 and at most 1": 0 < recipe.schedule.cooldown <= 1,
         "validation must be every 1 or more steps, on 0 or more images, of 1 or more pixels a side": (
             min(recipe.validation.every, recipe.validation.crop) >= 1 and recipe.validation.count >= 0

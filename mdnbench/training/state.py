@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,19 @@ from mdnbench.training.recipe import Recipe
 CHECKPOINT = "checkpoint.pt"  # the latest
 PLATEAU = "plateau.pt"  # the last before a 'wsd' schedule lets its learning rate fall: a longer budget can go on there
 
+BELONGINGS = {  # what a checkpoint is of, and what is said where that is another one now
+    "pixels": "on other images: the data, or what is left out of it for overlapping test data, has changed since",
+    "revision": "with revision {old} of the method, which is {now} now: its plugin has changed since",
+    "noises": "with the noises {old}, which are {now} now: their plugin has changed since",
+    "device": "on {old}, and cannot go on with its random numbers on {now}: give --device {old}",
+}
+
 
 class State:
     """A network in training: its optimiser, moving average, random numbers, clock and latest validation (dB).
 
-    `images` are how many it is trained on, `pixels` is their digest and `revision` the method's: a checkpoint of others
-    is not continued.
+    `images` are how many it is trained on. `belongings` say what a checkpoint is of, by the keys of BELONGINGS: one of
+    something else is not continued.
     """
 
     def __init__(
@@ -31,14 +38,13 @@ class State:
         recipe: Recipe,
         images: int,
         device: str = "cpu",
-        pixels: str = "",
-        revision: str = "",
+        belongings: Mapping[str, str] | None = None,
     ) -> None:
         network = network.to(device)
         if recipe.channels_last:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network, self.recipe, self.device = network.train(), recipe, device
-        self.pixels, self.revision = pixels, revision
+        self._belongings = {"device": torch.device(device).type, **(belongings or {})}
         self.average = Average(network, recipe.ema)
         self.optimiser = optimisers.make(network, recipe.optimiser)
         self.generator = torch.Generator(device).manual_seed(recipe.seed)
@@ -57,8 +63,7 @@ class State:
             "optimiser": self.optimiser.state_dict(),
             "generator": self.generator.get_state(),
             "global": _random_states(self.device),
-            "pixels": self.pixels,
-            "revision": self.revision,
+            **self._belongings,
             "step": self.clock.step,
             "elapsed": self.clock.elapsed(),
             "progress": self.clock.progress(),
@@ -94,7 +99,12 @@ class State:
             first = (str(error).splitlines() or [type(error).__name__])[0]
             message = f"the checkpoint in {folder} is not of this network ({first}); train it with --from-scratch."
             raise WeightsError(message) from None
-        if fell or (changed and self.clock.progress() >= falling):
+        if fell:
+            raise UsageError(
+                f"the learning rate of the training in {folder} has fallen already, and {PLATEAU}, from which it could "
+                "go on to another budget, is not there; give the budget that it had, or --from-scratch."
+            )
+        if changed and self.clock.progress() >= falling:
             raise UsageError(
                 f"the training in {folder} was begun with a longer budget: after its {self.clock.step} steps, "
                 f"{self.clock.before / 60:.1f} minutes, the learning rate would have to have fallen already; "
@@ -102,17 +112,11 @@ class State:
             )
 
     def _check(self, saved: dict[str, Any], folder: Path) -> None:
-        """UsageError where a checkpoint is of other images or of a method that has changed; older ones do not say."""
-        if saved.get("pixels", self.pixels) != self.pixels:
-            raise UsageError(
-                f"the training in {folder} was begun on other images: the data, or what is left out of it for "
-                "overlapping test data, has changed since; train from scratch (--from-scratch)."
-            )
-        if (old := saved.get("revision", self.revision)) != self.revision:
-            raise UsageError(
-                f"the training in {folder} was begun with revision {old} of the method, which is {self.revision} now: "
-                "its plugin has changed since; train from scratch (--from-scratch)."
-            )
+        """UsageError where a checkpoint is of something else than this training; older ones do not say."""
+        for key, now in self._belongings.items():
+            if (old := saved.get(key, now)) != now:
+                words = BELONGINGS[key].format(old=old, now=now)
+                raise UsageError(f"the training in {folder} was begun {words}, or train from scratch (--from-scratch).")
 
     def _take(self, saved: dict[str, Any]) -> None:
         """Be what a checkpoint says."""

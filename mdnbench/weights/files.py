@@ -42,7 +42,10 @@ def _advice(weights: Weights) -> str:
         return f"import {weights.card.source} again."
     command = f"mdnbench train {weights.card.method}"
     if weights.path.is_relative_to(paths.home()):
-        return f"train it again: `{command} --name {weights.name}`."
+        return (
+            f"train it again, with the command that made it: `{command} … --name {weights.name}`; the card beside it "
+            "has the recipe, the options, and what it was begun or pruned from."
+        )
     return f"install its plugin again, or train others: `{command} --name NAME`, to use as [weights=NAME]."
 
 

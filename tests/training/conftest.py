@@ -156,6 +156,12 @@ def leaks_at_hand(known: Registry, tmp_path_factory: pytest.TempPathFactory) -> 
     return home / "leaks"
 
 
+@pytest.fixture(autouse=True)
+def no_reports_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training reports at its validations alone, however slow the machine is."""
+    monkeypatch.setattr(loop, "REPORT_EVERY_S", float("inf"))
+
+
 @pytest.fixture
 def home(workspace: Path, leaks_at_hand: Path, no_data: None) -> Path:
     """A home where the leak guard remembers, on a machine that has no data files."""

@@ -35,6 +35,7 @@ CHILD = """
     from mdnbench import errors, registry, rng
     from mdnbench.training import loop, ranks, recipe
 
+    loop.REPORT_EVERY_S = 1e9  # at validations alone
     known, curves = registry.load([sys.argv[1]]), eval(sys.argv[2])
     tiny = recipe.named(known.denoisers["tiny"].trainable.recipes, "best")
 

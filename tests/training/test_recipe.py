@@ -29,6 +29,9 @@ REFUSED: dict[str, dict[str, Any]] = {
     "ema": {"ema": 1.0}, "learning rate": {"optimiser": {"lr": 0.0}}, "cooldown": {"schedule": {"cooldown": 0.0}},
     "validation": {"validation": {"every": 0}}, "must be a whole number": {"crop": {"x": 1}},
     "must be one of": {"loss": {"kind": "huber"}}, "array of 2": {"optimiser": {"betas": [0.9]}},
+    "until": {"mask": {"until": 1.5}}, "betas": {"optimiser": {"betas": [2, 0.9]}}, "jitter": {"jitter": -0.1},
+    "weight_decay": {"optimiser": {"weight_decay": -1}}, "clip": {"optimiser": {"clip": -1}},
+    "final rate": {"schedule": {"final": -1}}, "falls exponentially": {"schedule": {"kind": "exponential", "final": 0}},
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -37,12 +38,19 @@ CHILD = """
 
     plugin, method, steps, changes = sys.argv[1], sys.argv[2], int(sys.argv[3]), eval(sys.argv[4])
     loop.SAVE_EVERY_S = 0.0  # a checkpoint after every step: a kill falls into the writing of one, more likely than not
+    loop.REPORT_EVERY_S = 1e9  # at validations alone
     known = registry.load([plugin])
     named, tiny = known.method(method), known.denoisers["tiny"]
     chosen = recipe.override(recipe.named(tiny.trainable.recipes, "best"), changes).within(steps=steps)
+
+    def report(progress):
+        print(progress.step, flush=True)
+        if progress.step >= steps - 4:
+            sys.stdin.read()  # it does not end by itself, however late it is killed
+
     loop.train(
         known.denoisers[named.name], named, chosen, data=known.datasets["own"], noises=known.noises, threads=1,
-        report=lambda progress: print(progress.step, flush=True),
+        report=report,
     )
 """
 
@@ -55,7 +63,10 @@ def child(plugin_file: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     def start(method: str, changes: dict[str, Any], steps: int) -> subprocess.Popen[str]:
         arguments = [str(plugin_file), method, str(steps), repr(changes)]
         process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(CHILD), *arguments], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", textwrap.dedent(CHILD), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         started.append(process)
         return process
@@ -63,9 +74,7 @@ def child(plugin_file: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     yield start
     for process in started:
         process.kill()
-        process.wait()
-        if process.stdout:
-            process.stdout.close()
+        process.communicate()
 
 
 def read_until(process: subprocess.Popen[str], step: int) -> None:
@@ -125,7 +134,9 @@ def test_fault_02_a_partial_file_is_never_used(fit: Fit, home: Path) -> None:
     part.write_bytes(sound[: len(sound) // 2])
     assert fit(steps=6).sha256 == whole.sha256
     assert not part.exists()
-    for damaged in (sound[:-100], sound[: len(sound) // 2], sound[:10], b"", b"no checkpoint"):
+    flipped = bytearray(sound)
+    flipped[len(sound) // 2] ^= 1  # torch itself would go on with this one, to other weights
+    for damaged in (sound[:-100], sound[: len(sound) // 2], sound[:10], b"", b"no checkpoint", bytes(flipped)):
         path.write_bytes(damaged)
         with pytest.raises(WeightsError, match=r"checkpoint\.pt is damaged .* --from-scratch"):
             fit(steps=6)
@@ -138,7 +149,9 @@ def test_fault_16_damaged_weights_are_made_again_by_their_command(fit: Fit, home
     sound = made.path.read_bytes()
     for resume, steps in ((True, []), (False, [4, 6])):
         made.path.write_bytes(sound[:-100])
-        with pytest.raises(WeightsError, match="train it again: `mdnbench train tiny --name mine`"):
+        with pytest.raises(
+            WeightsError, match="train it again, with the command that made it: `mdnbench train tiny … "
+        ):
             weights.load_state(made)
         reports: list[Progress] = []
         fit(steps=6, name="mine", resume=resume, report=reports.append)
@@ -205,8 +218,28 @@ def test_a_fallen_rate_is_not_taken_for_a_plateau(fit: Fit, home: Path) -> None:
     fit(steps=10, changes=changes)
     (path,) = (home / "training").glob("*/plateau.pt")
     path.unlink()
-    with pytest.raises(UsageError, match="--from-scratch"):
+    with pytest.raises(
+        UsageError, match=r"has fallen already, and plateau\.pt, .* is not there; give the budget that it"
+    ):
         fit(steps=40, changes=changes)
+    assert fit(steps=10, changes=changes).card.steps == 10
+
+
+def test_a_budget_in_minutes_never_misses_its_plateau(fit: Fit, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the checkpoints take that are written meanwhile, the last before the rate falls is kept."""
+    save = checkpoint.save
+
+    def slowly(path: Path, state: dict[str, Any]) -> None:
+        save(path, state)
+        time.sleep(0.5)
+
+    monkeypatch.setattr(checkpoint, "save", slowly)
+    monkeypatch.setattr(loop, "SAVE_EVERY_S", 0.0)
+    fit(minutes=0.05, changes={"schedule": {"kind": "wsd", "cooldown": 0.4}})
+    (path,) = (home / "training").glob("*/plateau.pt")
+    saved = checkpoint.load(path, "cpu")
+    assert saved
+    assert 0.6 <= saved["progress"] <= 1
 
 
 def test_a_checkpoint_of_other_images_or_another_network_is_refused(fit: Fit, home: Path) -> None:
@@ -215,12 +248,32 @@ def test_a_checkpoint_of_other_images_or_another_network_is_refused(fit: Fit, ho
     with pytest.raises(UsageError, match=r"begun on other images.*--from-scratch"):
         fit(steps=4, exclude=["moon"])
     (path,) = (home / "training").glob("*/checkpoint.pt")
-    saved = torch.load(path, weights_only=True)
+    saved = checkpoint.load(path, "cpu")
+    assert saved
     saved["network"]["layers.0.weight"] = torch.zeros(3, 3)
-    torch.save(saved, path)
+    checkpoint.save(path, saved)
     with pytest.raises(WeightsError, match="not of this network"):
         fit(steps=4)
     assert fit(steps=4, exclude=["moon"], resume=False).card.left_out == ("moon",)
+
+
+def test_a_checkpoint_of_another_noise_or_device_is_refused(fit: Fit, home: Path) -> None:
+    """A noise that has changed since, and a device whose random numbers this one cannot go on with."""
+    fit(steps=4)
+    (path,) = (home / "training").glob("*/checkpoint.pt")
+    saved = checkpoint.load(path, "cpu")
+    assert saved
+    assert saved["noises"] == "gaussian 1"
+    checkpoint.save(path, saved | {"noises": "gaussian 0"})
+    with pytest.raises(UsageError, match=r"with the noises gaussian 0, which are gaussian 1 now: .*--from-scratch"):
+        fit(steps=4)
+    checkpoint.save(path, saved | {"device": "cuda"})
+    with pytest.raises(
+        UsageError, match=r"begun on cuda, and cannot go on .* on cpu: give --device cuda, or train from"
+    ):
+        fit(steps=4)
+    checkpoint.save(path, saved)
+    assert fit(steps=4).card.steps == 4
 
 
 def test_an_edited_plugin_does_not_go_on_from_what_it_was(
@@ -235,9 +288,10 @@ def test_an_edited_plugin_does_not_go_on_from_what_it_was(
     assert weights.load_state(first)
     assert api.train("tiny", plugins=[other], resume=False, **order).sha256 != first.sha256
     (path,) = (home / "training").glob("*/checkpoint.pt")
-    saved = torch.load(path, weights_only=True)
+    saved = checkpoint.load(path, "cpu")
+    assert saved
     assert saved.pop("revision")
-    torch.save(saved, path)
+    checkpoint.save(path, saved)
     assert api.train("tiny", plugins=[plugin_file], **order).card.steps == 4
 
 
