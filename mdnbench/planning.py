@@ -313,10 +313,12 @@ def find_dataset(name: str, registry: Registry) -> DatasetSpec:
 
 
 def _images(request: Request, dataset: DatasetSpec) -> tuple[PlannedImage, ...]:
-    chosen = tuple(dict.fromkeys(request.images)) or dataset.images
-    for image in chosen:
+    """The images that were asked for, in the data set's order: said in another one, they are the same data."""
+    for image in request.images:
         if image not in dataset.images:
             raise UnknownName(f"image of data set {dataset.name!r}", image, dataset.images)
+    wanted = {*request.images} or {*dataset.images}
+    chosen = tuple(image for image in dataset.images if image in wanted)
     if not chosen:
         raise NothingToDo(f"the data set {dataset.name!r} has no images.")
     return tuple(_planned(image, dataset) for image in chosen)

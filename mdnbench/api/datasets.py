@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdnbench import notebook, planning, registry
+from mdnbench import atomic, notebook, planning, registry
 from mdnbench.errors import DataMissing
 from mdnbench.listener import Listener
 
@@ -49,12 +49,14 @@ def find_leaks(train_set: str, test_set: str, *, pictures: Path | None = None) -
     """The images of a training set that overlap images of a test set; remembered under MDNBENCH_HOME."""
     from mdnbench import leaks
 
+    if pictures is not None:
+        atomic.ready(pictures)
     known = registry.load()
     material, test = planning.find_dataset(train_set, known), planning.find_dataset(test_set, known)
     found = leaks.cached_leaks(material, test)
-    for leak in found if pictures else ():
-        assert pictures is not None
-        pictures.mkdir(parents=True, exist_ok=True)
-        name = planning.slug(f"{leak.train_id}-{leak.test_id}")
-        leaks.picture_of(leak, material, test, pictures / f"{name}.png")
+    if pictures is not None:
+        with atomic.below(pictures):
+            for leak in found:
+                name = planning.slug(f"{leak.train_id}-{leak.test_id}")
+                leaks.picture_of(leak, material, test, pictures / f"{name}.png")
     return found

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdnbench import notebook, registry, results, workspace
+from mdnbench import atomic, notebook, registry, results, workspace
 from mdnbench.errors import Interrupted
 from mdnbench.listener import Listener
 from mdnbench.notebook import Results
@@ -36,8 +36,9 @@ def report(
     found.plugins = known.files
     wanted = [known.reporter(text) for text in formats]
     target = folder or found.folder
-    target.mkdir(parents=True, exist_ok=True)
-    return [known.reporters[named.name].write(found, target, **named.values()) for named in wanted]
+    atomic.ready(target)
+    with atomic.below(target):
+        return [known.reporters[named.name].write(found, target, **named.values()) for named in wanted]
 
 
 def check(

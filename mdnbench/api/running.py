@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from mdnbench import notebook, paths, planning, registry, request, results, workspace
+from mdnbench import atomic, notebook, paths, planning, registry, request, results, workspace
 from mdnbench.errors import Interrupted, MdnbenchError, Unavailable
 from mdnbench.listener import Listener
 from mdnbench.notebook import Results
@@ -142,6 +142,7 @@ def _placed(planned: Plan, folder: Path, store: Store, listener: Listener) -> tu
     if name != planned.name:
         listener.note(f"a run in another folder is called {planned.name!r}; this one is called {name!r}.")
         folder = places.home(base, name) if folder == places.home(base, planned.name) else folder
+    atomic.ready(folder)  # not found out only when everything is computed
     places.remember(store, folder, name)
     return dataclasses.replace(planned, name=name), folder
 

@@ -11,7 +11,7 @@ from statistics import stdev
 from sys import intern
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mdnbench import jsonfile, names, tomlfile
+from mdnbench import jsonfile, names, registry, tomlfile
 from mdnbench.errors import BadFile, MdnbenchError, NothingToDo, UnknownName
 from mdnbench.regression import slowdown
 from mdnbench.regression.garbage import uncollected
@@ -129,8 +129,6 @@ def _write_files(results: Results, facts: Facts, stem: Path) -> None:
 
     import tomli_w
 
-    from mdnbench import registry
-
     with tempfile.TemporaryDirectory(dir=stem.parent) as folder:  # another table may lie beside the baseline
         shutil.move(registry.load().reporters["csv"].write(results, Path(folder)), _beside(stem, ".csv"))
     _beside(stem, ".toml").write_text(tomli_w.dumps(asdict(facts)), encoding="utf-8")
@@ -211,18 +209,18 @@ def without_weights(method: str) -> str:
 
 
 def _edited(facts: Facts, earlier: Path) -> Facts:
-    """The facts with the tolerances and spreads of an earlier baseline, where a person has written some."""
+    """The facts with the tolerances of an earlier baseline, and its spreads where none were measured now."""
     try:
         raw = tomlfile.read(earlier, "baseline")
         tolerances, spread = raw.get("tolerances", {}), raw.get("spread", {})
-        return replace(facts, tolerances=dict(tolerances), spread={**facts.spread, **spread})
+        return replace(facts, tolerances=dict(tolerances), spread={**spread, **facts.spread})
     except (BadFile, TypeError, ValueError):
         return facts
 
 
 def _check(facts: Facts, where: Path) -> None:
     for name, value in facts.tolerances.items():
-        if name not in facts.metrics and name != SECONDS:
+        if name not in facts.metrics and name != SECONDS and name not in registry.load().metrics:
             raise UnknownName(f"metric in [tolerances] of {where}", name, (*facts.metrics, SECONDS))
         if not 0 <= value < math.inf:
             raise BadFile(f"baseline {where}: tolerances.{name} = {value} must be a number of at least 0.")

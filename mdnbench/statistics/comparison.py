@@ -27,7 +27,10 @@ FEW_IMAGES = 30
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A method's mean over the cells that have a finite value, with its 95 % interval; None for one image alone."""
+    """A method's mean over the cells that have a finite value, with its 95 % interval; None for one image alone.
+
+    Infinite where every value is, as the PSNR of a perfect method.
+    """
 
     method: str
     mean: float
@@ -40,7 +43,10 @@ class Mean:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """All methods under one noise by one metric, best first, and all their pairs, which are corrected together."""
+    """All methods under one noise by one metric, best first, and all their pairs, which are corrected together.
+
+    `missing` are the methods without a score.
+    """
 
     noise: str
     column: Column
@@ -48,6 +54,7 @@ class Family:
     seeds: int
     means: tuple[Mean, ...]
     pairs: tuple[Pair, ...]
+    missing: tuple[str, ...] = ()
 
     @property
     def detectable(self) -> tuple[float, float] | None:
@@ -108,7 +115,9 @@ def compare(found: Sequence[Results], *, metrics: Collection[str] = (), against:
         if (family := _family(noise, column, whole, whole.values[name][index], against)) is not None
     )
     if not families:
-        raise NothingToDo("nothing was compared: no cell of these runs has a finite score.")
+        raise NothingToDo("nothing was compared: no cell of these runs has a score.")
+    if against and not any(family.pairs for family in families):
+        raise NothingToDo(f"nothing was compared: {against} and the others have no score under the same noise.")
     facts = first.run.facts
     label = f"{facts['protocol']} ({facts['protocol_hash']})"
     return Comparison(tuple(each.name for each in found), facts["dataset"], label, families)
@@ -128,6 +137,10 @@ def intervals(found: Results, metrics: Collection[str] = ()) -> dict[tuple[str, 
 
 def sentences(family: Family) -> list[str]:
     """What a reader must know before trusting a family's numbers, in plain words."""
+    return [*(f"{method} has no score here." for method in family.missing), *_on_trust(family)]
+
+
+def _on_trust(family: Family) -> list[str]:
     if family.images < 2:
         return ["One image says nothing of others: there are no intervals and no tests."]
     seeds = "1 seed" if family.seeds == 1 else f"{family.seeds} seeds"
@@ -215,7 +228,8 @@ def _family(noise: str, column: Column, scores: ScoreCube, values: Array, agains
     differences = (_difference(values[places[first]], values[places[second]]) for first, second in names)
     pairs = paired.compare(names, differences, sign, 0.5 * 10.0**-column.digits)
     images = max(mean.images for mean in means)
-    return Family(noise, column, images, scores.seeds, tuple(means), tuple(pairs))
+    missing = tuple(method for method in scores.methods if method not in order)
+    return Family(noise, column, images, scores.seeds, tuple(means), tuple(pairs), missing)
 
 
 def _difference(first: Array, second: Array) -> Array:
@@ -226,17 +240,15 @@ def _difference(first: Array, second: Array) -> Array:
 
 
 def _means(methods: Sequence[str], values: Array) -> Iterator[Mean]:
-    """The means of all methods that have a finite value; `values` is (methods, images, seeds)."""
+    """The means of all methods that have a value; `values` is (methods, images, seeds)."""
     import numpy as np
 
     finite = np.isfinite(values)
     sums, counts = np.where(finite, values, 0).sum(axis=2), finite.sum(axis=2).astype(np.float64)
     lows, highs = bootstrap.intervals(sums, counts)
     for index, method in enumerate(methods):
-        cells = int(counts[index].sum())
-        if cells:
+        cells, infinite = int(counts[index].sum()), values[index][np.isinf(values[index])]
+        if cells or len(infinite):
             low, high = (None if math.isnan(end) else float(end) for end in (lows[index], highs[index]))
-            mean = float(sums[index].sum() / cells)
-            yield Mean(
-                method, mean, low, high, int((counts[index] > 0).sum()), cells, int(np.isinf(values[index]).sum())
-            )
+            mean = float(sums[index].sum() / cells if cells else infinite[0])
+            yield Mean(method, mean, low, high, int((counts[index] > 0).sum()), cells, len(infinite))

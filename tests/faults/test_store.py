@@ -12,6 +12,11 @@ from typing import Any
 
 import pytest
 
+from mdnbench import api
+from mdnbench.errors import StoreError
+from mdnbench.results import Results
+from mdnbench.store import open_store
+
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 Plugin = Callable[..., Path]
 
@@ -127,3 +132,19 @@ def test_fault_29_a_store_that_is_damaged(cli: Cli, workspace: Path, outside: An
         assert str(outside.path) in line
         assert "ove it away" in line
         assert outside.path.read_bytes() == broken
+
+
+def test_a_folder_that_cannot_be_written_is_refused_first(finished: Results, workspace: Path) -> None:
+    """For a run before a cell is computed and before the run has a name, for a report, and for pictures of leaks."""
+    (workspace / "file.txt").write_text("no folder", encoding="utf-8")
+    place = workspace / "file.txt"
+    with pytest.raises(StoreError, match=r"file\.txt.* cannot be written: .*choose another folder"):
+        api.run(methods=["median"], sigma=50, dataset="sk12", images=["01"], timing=False, out=str(place))
+    store = open_store(workspace / ".mdnbench" / "results.sqlite")
+    assert store.run("file.txt") is None
+    store.close()
+    for folder in (place, place / "below"):
+        with pytest.raises(StoreError, match=r"file\.txt.* cannot be written"):
+            api.report(finished, ["md"], folder=folder)
+        with pytest.raises(StoreError, match=r"file\.txt.* cannot be written"):
+            api.find_leaks("sk12", "sk12", pictures=folder)

@@ -29,7 +29,14 @@ def test_big_images_come_first_and_positions_keep_the_order(plan: Any) -> None:
     planned = plan(images=["01", "08", "02"])
     cells = list(planned.cells(planned.works[0]))
     assert [each.image for _, each in cells] == ["08", "01", "02"]
-    assert [each.image for _, each in sorted(cells, key=lambda pair: pair[0])] == ["01", "08", "02"]
+    assert [each.image for _, each in sorted(cells, key=lambda pair: pair[0])] == ["01", "02", "08"]
+
+
+def test_the_order_in_which_images_are_asked_for_says_nothing(plan: Any) -> None:
+    """The same images are the same data, with the same digest, which a baseline compares."""
+    first, other = plan(images=["01", "02"]), plan(images=["02", "01"])
+    assert first.dataset_digest == other.dataset_digest != plan(images=["01"]).dataset_digest
+    assert [image.id for image in other.images] == ["01", "02"]
 
 
 @pytest.mark.parametrize(

@@ -239,6 +239,19 @@ def test_check_writes_what_it_is_asked_for(finished: Results, stem: Path, cli: A
     assert "REGRESSION" in (tmp_path / "m.md").read_text(encoding="utf-8")
 
 
+def test_a_tolerance_of_a_metric_that_was_left_out_outlives_an_update(finished: Results, stem: Path) -> None:
+    """A run without it writes a baseline that can be read; a spread that is measured anew takes the old one's place."""
+    edit_facts(stem, lambda facts: facts.update(tolerances={"lpips": 0.3}))
+    assert "lpips" not in baselines.read(stem).facts.metrics
+    api.write_baseline(finished, stem)
+    assert baselines.read(stem).facts.tolerances == {"lpips": 0.3}
+    assert api.check(finished, stem).exit_code == 0
+    measured = replace(baselines.read(stem).facts, spread={"median": {"psnr": 0.01}})
+    edit_facts(stem, lambda facts: facts.update(spread={"median": {"psnr": 0.9}, "tv": {"psnr": 0.2}}))
+    kept = baselines._edited(measured, stem.with_name(stem.name + ".toml"))
+    assert kept.spread == {"median": {"psnr": 0.01}, "tv": {"psnr": 0.2}}
+
+
 def test_update_shows_what_changes_and_keeps_what_was_edited(finished: Results, stem: Path, cli: Any) -> None:
     """`--update` names the means and facts that change, and leaves tolerances and spreads as a person wrote them."""
     raise_psnr(stem, 1.0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +143,34 @@ def test_a_comparison_pairs_the_same_noisy_images(seeded: Results) -> None:
         assert family.record(pair.second, pair.first) == f"{pair.losses}/{pair.ties}/{pair.wins}"
 
 
+BROKEN = """
+def denoise(noisy, noise):
+    raise RuntimeError("always")
+
+@mdnbench.hookimpl
+def mdnbench_denoisers():
+    return [mdnbench.DenoiserSpec("broken", "1", "broken", lambda options, device, weights: denoise)]
+"""
+
+
+def test_no_method_is_passed_over(plugin: Callable[..., Path], workspace: Path) -> None:
+    """One that is perfect everywhere stands first and wins; one that failed everywhere is named, and is no pair."""
+    found = api.run(
+        methods=["median", "noisy", "broken"], noise="gaussian:0", dataset="sk12", images=["01", "02"],
+        metrics=["psnr"], timing=False, jobs=1, plugins=[plugin(BROKEN)],
+    )  # fmt: skip
+    (family,) = api.compare(found).families
+    assert [mean.method for mean in family.means] == ["noisy", "median"]
+    assert math.isinf(family.means[0].mean)
+    assert (family.means[0].cells, family.means[0].infinite) == (0, 2)
+    assert family.record("noisy", "median") == "2/0/0"
+    assert family.missing == ("broken",)
+    assert statistics.sentences(family)[0] == "broken has no score here."
+    assert "∞" in api.compare(found)._repr_html_()
+    with pytest.raises(NothingToDo, match="broken and the others have no score under the same noise"):
+        api.compare(found, against="broken")
+
+
 def test_against_one_method_fewer_pairs_are_corrected(seeded: Results) -> None:
     """`against` keeps the pairs with one method, and Holm corrects for those alone."""
     every = api.compare(seeded, metrics=["psnr"]).families[0]
@@ -207,15 +237,17 @@ def test_infinite_scores_are_wins_and_in_no_mean() -> None:
     assert (pair.difference, pair.images, pair.cells) == (2.0, 3, 3)
 
 
-def test_a_method_without_a_finite_score_is_left_out() -> None:
-    """Without noise the noisy image is perfect: nothing can be said of it but that, and nothing of it alone."""
+def test_a_method_that_is_perfect_under_one_noise() -> None:
+    """Without noise the noisy image is perfect: it wins there, by no finite difference and without a test."""
     found = api.run(
         methods=["noisy", "median"], noise=["salt-pepper:0", "gaussian:25"], dataset="sk12", images=["01", "02"],
         metrics=["psnr"], timing=False, jobs=1, out="clean",
     )  # fmt: skip
     clean, noisy = api.compare(found).families
-    assert [mean.method for mean in clean.means] == ["median"]
-    assert clean.pairs == ()
+    assert [(mean.method, mean.mean == math.inf) for mean in clean.means] == [("noisy", True), ("median", False)]
+    (pair,) = clean.pairs
+    assert (pair.record, pair.p, pair.images) == ("2/0/0", None, 0)
+    assert math.isnan(pair.difference)
     assert len(noisy.pairs) == 1
 
 
