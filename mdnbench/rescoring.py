@@ -65,7 +65,8 @@ class Batch:
 class Rescored:
     """What came of a rescoring: the shifts, and how many outputs were kept of how many.
 
-    `computed` counts what was scored now, once for each output and rule; the store answered for the others.
+    `computed` counts what was scored now, once for each output and rule, and `failed` has a line for each where it
+    went wrong; the store answered for the others.
     """
 
     run: str
@@ -156,7 +157,7 @@ class Rescoring:
         jobs = tuple(Job(noise, Named("", (), ""), None) for noise in noises)
         folder = self.dataset or self.found.run.facts.get("dataset_folder", "")
         name = folders.absolute(folder) if folder and folder not in self.known.datasets else spec.name
-        setup = Setup(self.known.files, name, batch.protocol, "cpu", jobs)
+        setup = Setup(self.known.files, name, batch.protocol, "cpu", jobs, digests=self.known.digests)
         engine = LocalEngine(setup, self.jobs or environment.cores(), TIMEOUT_S)
         for ended in engine.run(Schedule(_queues([task for _, task in batch.tasks])), stop):
             with self.found.store.transaction():
@@ -165,11 +166,21 @@ class Rescoring:
             listener.progress(PHASE, self._computed + len(self._failed))
 
     def _save(self, batch: Batch, identity: int, task: Task, outcome: Outcome) -> None:
-        if outcome.status != "ok":
-            self._failed.append(f"{task.cell.method} on {task.cell.image}: {outcome.status}: {outcome.reason}")
-            return
-        self._computed += 1
-        self.found.store.save_scores(identity, outcome, batch.protocol.scoring.digest, batch.revisions)
+        if outcome.status == "ok":
+            self.found.store.save_scores(identity, outcome, batch.protocol.scoring.digest, batch.revisions)
+        if wrong := "; ".join(_problems(outcome)):
+            self._failed.append(f"{task.cell.method} on {task.cell.image}: {wrong}")
+        else:
+            self._computed += 1
+
+
+def _problems(outcome: Outcome) -> Iterator[str]:
+    """What went wrong with a scoring: with all of it, or with single metrics; one that was skipped did not go wrong."""
+    if outcome.status != "ok":
+        yield f"{outcome.status}: {outcome.reason}"
+    for score in outcome.scores:
+        if score.status not in ("ok", "skipped"):
+            yield f"{score.metric} {score.status}: {score.reason}"
 
 
 def choose(found: Results, scoring: Iterable[str], known: Registry) -> tuple[list[Choice], list[str]]:

@@ -161,6 +161,23 @@ def test_a_metric_that_was_changed_is_left_out(plugin: Callable[..., Path]) -> N
         api.rescore(alone, ["float"], plugins=[path], jobs=1)
 
 
+def test_a_metric_that_fails_is_told(plugin: Callable[..., Path], cli: Any) -> None:
+    """A metric that raises under another rule is a failure with its reason and exit code 4; the others are stored."""
+    value = "1 / float((output * 255 % 1 == 0).all())"  # of rounded outputs alone
+    path = plugin(METRIC.format(value=value))
+    found = api.run(
+        methods=["noisy"], noise="gaussian:50", dataset="sk12", images=["01"], metrics=["psnr", "mine"], timing=False,
+        jobs=1, out="fails", plugins=[path],
+    )  # fmt: skip
+    assert found.exit_code == 0
+    scored = api.rescore(found, ["float"], plugins=[path], jobs=1)
+    assert scored.failed == ("noisy on 01: mine failed: ZeroDivisionError: float division by zero",)
+    assert (scored.computed, {shift.metric for shift in scored.shifts}) == (0, {"psnr"})
+    done = cli("rescore", found.folder, "--scoring", "float", "--plugin", path)
+    assert done.returncode == 4
+    assert "noisy on 01: mine failed: ZeroDivisionError" in done.stdout
+
+
 def test_another_data_set_is_refused_at_once(plugin: Callable[..., Path]) -> None:
     """The run's own data set may be named; another one is refused, though its images are called and look alike."""
     path = plugin("""

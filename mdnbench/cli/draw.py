@@ -8,7 +8,7 @@ import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mdnbench.names import printable
+from mdnbench.names import counted, printable
 from mdnbench.results import tables
 from mdnbench.timing import summary
 
@@ -181,14 +181,16 @@ def _draw_timing(console: Console, record: Mapping[str, Any]) -> None:
 
 def _ending(results: Results) -> str:
     counts = ", ".join(f"{count} {status}" for status, count in results.counts.items())
-    return f"{counts}{_sources(results.tally)}. Files: {results.folder}"
+    lost = f", {counted(results.failed_scores, 'score')} failed" if results.failed_scores else ""
+    return f"{counts}{lost}{_sources(results.tally)}. Files: {results.folder}"
 
 
 def _sources(tally: Tally | None) -> str:
     if tally is None:
         return ""
     rescored = f", {tally.rescored} rescored from kept outputs" if tally.rescored else ""
-    return f"; {tally.cached} from the store{rescored}, {tally.computed} computed"
+    failed = f", {tally.failed} failed" if tally.failed else ""
+    return f"; {tally.cached} from the store{rescored}, {tally.computed} computed{failed}"
 
 
 def _table_facts(table: tables.Table) -> dict[str, Any]:

@@ -63,6 +63,11 @@ class Results:
         return counts
 
     @property
+    def failed_scores(self) -> int:
+        """How many scores of ok cells went wrong: their metric raised, say, or an attempt at it came to nothing."""
+        return sum(row.failed_scores for row in self.means)
+
+    @property
     def metrics(self) -> tuple[str, ...]:
         """The metrics that were asked for, in their order."""
         return tuple(self.run.facts["metric_facts"])
@@ -99,10 +104,11 @@ class Results:
 
     @property
     def exit_code(self) -> int:
-        """0 when all cells are ok or skipped, 4 when some went wrong, 5 when there is not one."""
+        """0 when all cells and their scores are ok or skipped, 4 when some went wrong, 5 when there is no cell."""
         if not sum(self.counts.values()):
             return 5
-        return 4 if any(count for status, count in self.counts.items() if status not in ("ok", "skipped")) else 0
+        failed_cells = sum(count for status, count in self.counts.items() if status not in ("ok", "skipped"))
+        return 4 if failed_cells or self.failed_scores else 0
 
 
 def find(workspace: Path, name: str) -> Results:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, get_args
 from mdnbench import jsonfile
 from mdnbench.errors import StoreError
 from mdnbench.records import Status
+from mdnbench.store import strangers
 from mdnbench.store.database import Store, open_store
 
 _KINDS = {"TEXT": "'text'", "INTEGER": "'integer'", "REAL": "'real', 'integer'"}
@@ -28,15 +30,6 @@ FACTS: dict[Any, Any] = {
     "environment": {"mdnbench": str, "cpu": str, "packages": _VERSIONS},
 }  # fmt: skip
 PROVENANCE: dict[Any, Any] = {"revision": str, "packages": _VERSIONS, "weights": str, "weights_digest": str}
-
-_STRANGERS = """
-    SELECT count(*) FROM run_cells c JOIN runs r ON r.id = c.run
-    WHERE r.id = ? AND (c.position < 0 OR c.position >= r.planned
-        OR c.seed < 0 OR c.seed >= json_extract(r.facts, '$.seeds')
-        OR c.noise NOT IN (SELECT key FROM json_each(r.facts, '$.noises'))
-        OR c.image NOT IN (SELECT key FROM json_each(r.facts, '$.images'))
-        OR c.method NOT IN (SELECT key FROM json_each(r.facts, '$.methods')))
-"""
 
 
 def faults(store: Store) -> Iterator[str]:
@@ -96,10 +89,10 @@ def _tables_in_json(store: Store) -> Iterator[str]:
 
 def _strangers(store: Store) -> Iterator[str]:
     """Cells under a noise, image or method that their run's facts do not name; asked where the facts are sound."""
-    for identity, name in list(store.select("SELECT id, name FROM runs")):
-        (count,) = next(store.select(_STRANGERS, (identity,)))
+    for identity, name, planned, facts in list(store.select("SELECT id, name, planned, facts FROM runs")):
+        (count,) = next(store.select(strangers.COUNT, strangers.values(identity, planned, json.loads(facts))))
         if count:
-            yield f"{count} cells of the run {name!r} are none that its facts name."
+            yield f"{count} cells of the run {name!r} are none that its facts name; running it again removes them."
 
 
 def _misshapen(text: str, shape: Any) -> str:

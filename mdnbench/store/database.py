@@ -14,7 +14,7 @@ from typing import Any
 
 from mdnbench.errors import StoreError
 from mdnbench.records import Cell, Outcome
-from mdnbench.store import journal, schema
+from mdnbench.store import journal, schema, strangers
 from mdnbench.store.rows import RunRow, StoredOutput, TimingRow
 
 BUSY_S = 60.0
@@ -28,6 +28,11 @@ _SCORE = """
         value = excluded.value
     WHERE ? OR scores.status <> 'ok' OR excluded.status = 'ok'
 """
+# Where a run is computed makes it no other run.
+_CIRCUMSTANCES = ("environment", "machines")
+_TAKEN = (
+    "another run, begun later, took the name {!r}; what was stored of this one stays. Run it again with another --out."
+)
 # What reading a damaged file raises: where a name in it is no UTF-8, Python fails before SQLite can tell.
 DAMAGE = (sqlite3.Error, UnicodeDecodeError)
 
@@ -75,6 +80,7 @@ class Store:
         self.wal = wal
         self.connection = connection
         self._provenances: dict[str, int] = {}
+        self._names: dict[int, str] = {}  # of the runs that were begun or looked up here
 
     @property
     def images(self) -> Path:
@@ -208,7 +214,7 @@ class Store:
         """
         text = json.dumps(facts)
         with self.transaction():
-            found = self.connection.execute("SELECT planned, facts FROM runs WHERE name = ?", (name,)).fetchone()
+            self._retire(name, planned, text)
             row = self.connection.execute(
                 """INSERT INTO runs (name, created, planned, facts) VALUES (?, ?, ?, ?)
                    ON CONFLICT (name) DO UPDATE SET created = excluded.created, finished = '',
@@ -216,12 +222,25 @@ class Store:
                    RETURNING id""",
                 (name, now(), planned, text),
             ).fetchone()
-            if found != (planned, text):
-                self.connection.execute("DELETE FROM run_cells WHERE run = ?", (row[0],))
+            self.connection.execute(strangers.REMOVE, strangers.values(row[0], planned, facts))
+        self._names[row[0]] = name
         return int(row[0])
 
+    def _retire(self, name: str, planned: int, facts: str) -> None:
+        """End a run of this name that was something else. Its id goes too: a process still at it must stop."""
+        found = self.connection.execute("SELECT id, planned, facts FROM runs WHERE name = ?", (name,)).fetchone()
+        if found and (found[1], _cells_by(found[2])) != (planned, _cells_by(facts)):
+            self.connection.execute("DELETE FROM run_cells WHERE run = ?", found[:1])
+            self.connection.execute("UPDATE runs SET id = (SELECT max(id) + 1 FROM runs) WHERE id = ?", found[:1])
+
+    def require_run(self, run: int) -> None:
+        """StoreError where a run is gone, because another one has its name now."""
+        if not next(self.select("SELECT count(*) FROM runs WHERE id = ?", (run,)))[0]:
+            raise StoreError(_TAKEN.format(self._names.get(run, "")))
+
     def add_cells(self, run: int, cells: Iterable[tuple[int, int, Cell]]) -> None:
-        """Note that cells (position, output id, cell) belong to a run. Call inside a transaction."""
+        """Note that cells (position, output id, cell) belong to a run that is still there. Call in a transaction."""
+        self.require_run(run)
         self.connection.executemany(
             "INSERT OR REPLACE INTO run_cells VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
@@ -233,17 +252,21 @@ class Store:
     def amend_run(self, run: int, facts: Mapping[str, Any]) -> None:
         """Put what was only learnt on the way into the facts of a run."""
         with self.transaction():
+            self.require_run(run)
             self.connection.execute("UPDATE runs SET facts = ? WHERE id = ?", (json.dumps(facts), run))
 
     def finish_run(self, run: int) -> None:
         """Note that a run went through to its end."""
         with self.transaction():
+            self.require_run(run)
             self.connection.execute("UPDATE runs SET finished = ? WHERE id = ?", (now(), run))
 
     def run(self, name: str) -> RunRow | None:
         """The run of this name, if there is one."""
         query = "SELECT id, name, created, finished, planned, facts FROM runs WHERE name = ?"
         row = next(self.select(query, (name,)), None)
+        if row:
+            self._names[row[0]] = name
         return RunRow(*row[:5], json.loads(row[5])) if row else None  # type: ignore[call-arg]
 
     def run_names(self) -> list[str]:
@@ -269,6 +292,11 @@ def _count_of_scores(rule: str, revisions: Mapping[str, str]) -> tuple[str, list
     metrics = " OR ".join(["(s.metric = ? AND s.revision = ?)"] * len(revisions)) or "FALSE"
     query = f"(SELECT count(*) FROM scores s WHERE s.output = o.id AND s.rule = ? AND s.status = 'ok' AND ({metrics}))"
     return query, [rule, *chain.from_iterable(revisions.items())]
+
+
+def _cells_by(facts: str) -> str:
+    """Those of a run's facts that its cells follow from, as text: their order counts too."""
+    return json.dumps({key: fact for key, fact in json.loads(facts).items() if key not in _CIRCUMSTANCES})
 
 
 def _encodable(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from sys import intern
 from typing import Any
 
@@ -45,7 +45,7 @@ _PROVENANCES = """
     GROUP BY c.noise, c.method, o.provenance ORDER BY min(c.position)
 """
 _UNSCORED = """
-    SELECT c.noise, c.method, c.noise_info, s.metric, s.revision, count(*), min(s.reason)
+    SELECT c.noise, c.method, c.noise_info, s.metric, s.revision, count(*), min(s.reason), sum(s.status <> 'skipped')
     FROM run_cells c JOIN outputs o ON o.id = c.output JOIN scores s ON s.output = o.id
     WHERE c.run = ? AND s.rule = ? AND o.status = 'ok' AND s.status <> 'ok'
     GROUP BY c.noise, c.method, c.noise_info, s.metric, s.revision
@@ -56,6 +56,7 @@ Group = tuple[str, str, str]
 
 def cells(store: Store, run: RunRow) -> Iterator[CellRow]:
     """The cells of a run in their order, streamed: a million of them do not fill the memory."""
+    store.require_run(run.id)
     provenances = _Provenances(store)
     asked = (run.id, run.facts["scoring_rule"])
     scores = _grouped(store.select(_SCORES, asked), run.facts["metrics"])
@@ -72,6 +73,7 @@ def marks(store: Store, run: RunRow, metrics: Sequence[str]) -> Iterator[Mark]:
 
     That is a third of the work of `cells`.
     """
+    store.require_run(run.id)
     many, rule, revisions = len(metrics), run.facts["scoring_rule"], run.facts["metrics"]
     columns = "".join(f", s{n}.{column}" for column in ("value", "status", "reason") for n in range(many))
     query = _MARKS.format(columns=columns, joins="".join(map(_JOIN.format, range(many))))
@@ -87,21 +89,24 @@ def means(store: Store, run: RunRow) -> list[MeanRow]:
 
     Its total counts the cells that a run lacks too, because it was interrupted.
     """
+    store.require_run(run.id)
     known, asked = run.facts["metrics"], (run.id, run.facts["scoring_rule"])
     scores: dict[Group, dict[str, tuple[float | None, int, int]]] = {}
     for noise, method, info, metric, revision, *found in store.select(_MEANS, asked):
         if known.get(metric) == revision:
             scores.setdefault((noise, method, info), {})[metric] = (found[0], found[1], found[2])
-    unscored: dict[Group, dict[str, tuple[int, str]]] = {}
-    for noise, method, info, metric, revision, count, reason in store.select(_UNSCORED, asked):
+    unscored: dict[Group, dict[str, tuple[int, str, int]]] = {}
+    for noise, method, info, metric, revision, *lacking in store.select(_UNSCORED, asked):
         if known.get(metric) == revision:
-            unscored.setdefault((noise, method, info), {})[metric] = (count, reason)
+            unscored.setdefault((noise, method, info), {})[metric] = (lacking[0], lacking[1], lacking[2])
     states: dict[Group, dict[str, tuple[int, float | None, str]]] = {}
     for noise, method, info, status, count, seconds, reason in store.select(_STATES, (run.id,)):
         states.setdefault((noise, method, info), {})[status] = (count, seconds, reason)
+    absent = run.facts.get("unavailable", ())
     many = len(run.facts.get("images", ())) * run.facts.get("seeds", 1)
     return [
-        _mean_row(group, state, scores.get(group, {}), unscored.get(group, {}), many) for group, state in states.items()
+        _mean_row(group, state, scores.get(group, {}), unscored.get(group, {}), absent, many)
+        for group, state in states.items()
     ]
 
 
@@ -116,7 +121,8 @@ def _mean_row(
     group: Group,
     state: dict[str, tuple[int, float | None, str]],
     scores: dict[str, tuple[float | None, int, int]],
-    unscored: dict[str, tuple[int, str]],
+    unscored: dict[str, tuple[int, str, int]],
+    absent: Collection[str],
     planned: int,
 ) -> MeanRow:
     ok, seconds, _ = state.get("ok", (0, None, ""))
@@ -130,7 +136,8 @@ def _mean_row(
         total=max(planned, sum(count for count, _, _ in state.values())),
         problems={status: count for status, (count, _, _) in state.items() if status != "ok"},
         reasons={status: reason for status, (_, _, reason) in state.items() if status != "ok"},
-        unscored=unscored,
+        unscored={name: (count, reason) for name, (count, reason, _) in unscored.items()},
+        failed_scores=sum(failed for name, (_, _, failed) in unscored.items() if name not in absent),
     )
 
 

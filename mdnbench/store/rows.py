@@ -82,7 +82,8 @@ class MeanRow:
     """One line of a table: a method under a noise, its means over the cells that are ok, and the cells that are not.
 
     `problems` counts the cells that are not ok by status, `reasons` has one reason for each such status, and
-    `unscored` says of each metric in how many ok cells it has no value, and one reason for it.
+    `unscored` says of each metric in how many ok cells it has no value, and one reason for it; `failed_scores` counts
+    those of them that are not skipped, of metrics that can be computed here.
     """
 
     noise: str
@@ -97,6 +98,7 @@ class MeanRow:
     problems: Mapping[str, int]
     reasons: Mapping[str, str] = field(default_factory=dict)
     unscored: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    failed_scores: int = 0
 
 
 @dataclass(frozen=True, slots=True)

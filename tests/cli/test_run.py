@@ -154,6 +154,96 @@ def test_failed_cells_end_with_4_and_skipped_ones_with_0(cli: Cli, plugin: Plugi
     assert "absent: 2 of 2 cells are missing (2 skipped: its licence is missing; buy one)." in absent.stdout
 
 
+METRIC = """
+import os
+
+def score(denoised, clean):
+    mood = os.environ.get("MOOD")
+    if mood == "raises":
+        raise ValueError("no luck")
+    if mood == "absent":
+        raise mdnbench.Unavailable("its licence is missing; buy one.")
+    return float("nan") if mood == "nan" else 1.0
+
+@mdnbench.hookimpl
+def mdnbench_metrics():
+    return [mdnbench.MetricSpec("moody", "1", "moody", "higher", lambda device: score)]
+"""
+
+
+def test_failed_scores_end_with_4_and_skipped_ones_with_0(cli: Cli, plugin: Plugin) -> None:
+    """A metric that raises or gives NaN is told and counts, though its cells are ok; once it works, all is well."""
+    common = ("run", "--plugin", plugin(METRIC), "--methods", "noisy", "--sigma", 50, *SMALL, "--metrics", "psnr,moody")
+    for mood, because in (("raises", "ValueError: no luck"), ("nan", "moody gave NaN")):
+        failed = cli(*common, MOOD=mood)
+        assert failed.returncode == 4
+        assert f"noisy: MOODY has no value in 2 of 2 cells: {because}." in failed.stdout
+        assert "2 ok, 2 scores failed; 0 from the store, " in failed.stdout
+    absent = cli(*common, MOOD="absent")
+    assert absent.returncode == 0
+    assert "its licence is missing; buy one." in absent.stdout
+    mended = cli(*common)
+    assert mended.returncode == 0
+    assert "2 ok; 0 from the store, 2 rescored from kept outputs, 0 computed. Files" in mended.stdout
+
+
+def test_a_failed_attempt_beside_a_kept_output_ends_with_4(cli: Cli, plugin: Plugin) -> None:
+    """The method fails when a new metric asks for its output again: the old values stand, and the failure is told."""
+    path = plugin(
+        """
+        import os
+        def denoise(noisy, noise):
+            if os.environ.get("MOOD"):
+                raise RuntimeError("out of sorts")
+            return noisy.clone()
+        @mdnbench.hookimpl
+        def mdnbench_denoisers():
+            return [mdnbench.DenoiserSpec("flaky", "1", "none", lambda options, device, weights: denoise)]
+        """
+    )
+    common = ("run", "--plugin", path, "--methods", "flaky", "--sigma", 50, *SMALL, "--keep-images", "none")
+    assert cli(*common, "--metrics", "psnr").returncode == 0
+    failed = cli(*common, "--metrics", "psnr,ssim", MOOD="bad")
+    assert failed.returncode == 4
+    assert "2 ok, 2 scores failed; 0 from the store, 0 computed, 2 failed. Files" in failed.stdout
+    assert cli(*common, "--metrics", "psnr").returncode == 0
+    assert cli(*common, "--metrics", "psnr,ssim").returncode == 0
+
+
+def test_two_runs_that_take_one_name(workspace: Path, plugin: Plugin, begin: Any, wait: Any, cli: Cli) -> None:
+    """Two folders called alike at once: the first run stops in one line, the second has its own cells alone."""
+    path = plugin(
+        """
+        import time
+        def denoise(noisy, noise):
+            time.sleep(0.5)
+            return noisy.clone()
+        @mdnbench.hookimpl
+        def mdnbench_denoisers():
+            return [mdnbench.DenoiserSpec("slow", "1", "slow", lambda options, device, weights: denoise)]
+        """
+    )
+    names = tuple(str(number) for number in range(20))
+    for folder in ("x", "y"):
+        (workspace / folder).mkdir()
+    photographs(workspace / "x" / "images", names)
+    photographs(workspace / "y" / "images", names[:3])
+    command = ("run", "--plugin", path, "--methods", "slow", "--sigma", 50, "--metrics", "psnr", "--no-timing",
+               "--jobs", 1, "--fresh", "--dataset")  # fmt: skip
+    first = begin(*command, "x/images")
+    wait(lambda: list((workspace / ".mdnbench" / "images").rglob("*.npy")))
+    second = cli(*command, "y/images", "--json")
+    out, err = first.communicate(timeout=60)
+    assert (first.returncode, out) == (3, "")
+    assert re.fullmatch(r"mdnbench: another run, begun later, took the name '\S+'; .* another --out\.\n", err)
+    assert second.returncode == 0, second.stderr
+    found = json.loads(second.stdout)
+    assert {cell["image"] for cell in found["cells"]} == {"0", "1", "2"}
+    assert found["counts"] == {"ok": 3}
+    assert {cell["image_digest"] for cell in found["cells"]} == set(found["facts"]["images"].values())
+    assert cli("store", "check").returncode == 0
+
+
 def test_a_plan_file_and_the_command_line_together(mdnbench: Mdnbench, workspace: Path) -> None:
     """What is said beside a plan file wins, key by key; `plan` computes nothing."""
     (workspace / "night.toml").write_text(

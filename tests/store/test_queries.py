@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from mdnbench import api
+from mdnbench.errors import StoreError
 from mdnbench.records import Cell, MetricScore, Outcome
 from mdnbench.store import RunRow, Store, open_store, queries
 
@@ -120,6 +121,29 @@ def test_a_metric_without_a_value_is_counted_with_its_reason(store: Store) -> No
     (row,) = queries.means(store, run)
     assert row.means == {"psnr": 20.0, "ssim": 0.5}
     assert row.unscored == {"ssim": (1, "OSError: gone")}
+
+
+def test_scores_that_went_wrong_are_counted(store: Store) -> None:
+    """A metric that failed, crashed or gave NaN in an ok cell counts; a skipped or absent one does not."""
+    statuses: list[Any] = ["failed", "crashed", "invalid", "skipped", "ok"]
+    outcomes: list[tuple[dict[str, Any], Outcome]] = [
+        ({}, Outcome("", "ok", scores=(value("psnr", 20.0), MetricScore("ssim", status, None, "so"))))
+        for status in statuses
+    ]
+    (row,) = queries.means(store, run_of(store, outcomes))
+    assert (row.failed_scores, row.unscored) == (3, {"ssim": (4, "so")})
+    (row,) = queries.means(store, run_of(store, outcomes, FACTS | {"unavailable": {"ssim": "no backbone"}}))
+    assert (row.failed_scores, row.unscored) == (0, {"ssim": (4, "so")})
+
+
+def test_a_run_that_lost_its_name_is_not_read_as_an_empty_one(store: Store) -> None:
+    """Its cells are gone, and what stands under its name is another run: reading it says so."""
+    good = Outcome("", "ok", scores=(value("psnr", 20.0),))
+    run = run_of(store, [({}, good)])
+    run_of(store, [({}, good), ({"image": "02"}, good)])
+    for read in (queries.cells, queries.means, lambda store, run: queries.marks(store, run, ["psnr"])):
+        with pytest.raises(StoreError, match="begun later, took the name 'r'"):
+            list(read(store, run))
 
 
 def test_scores_of_another_revision_or_rule_are_not_shown(store: Store) -> None:

@@ -19,12 +19,15 @@ from mdnbench.digests import of_pixels
 from mdnbench.errors import StoreError
 from mdnbench.records import Cell, MetricScore, Outcome
 from mdnbench.registry import load
-from mdnbench.store import Store, kept, open_store, schema
+from mdnbench.store import Store, kept, open_store, schema, strangers
 
 CELL = Cell("sk12", "01", "d" * 64, "gaussian:sigma=50", 0, "noisy", "known", "case", "output")
 SCORES = (MetricScore("psnr", "ok", 14.5), MetricScore("lpips", "skipped", None, "no backbone"))
 OUTCOME = Outcome("output", "ok", seconds=0.5, noisy_digest="n", output_digest="o", scores=SCORES)
 REVISIONS = {"psnr": "1", "ssim": "1", "lpips": "1"}
+FACTS: dict[str, Any] = {
+    "images": {"01": "d" * 64}, "noises": {"gaussian:sigma=50": "1"}, "methods": {"noisy": {}, "bm3d": {}}, "seeds": 1,
+}  # fmt: skip
 PROVENANCE = {"revision": "1", "weights_digest": ""}
 
 OPENER = """
@@ -268,7 +271,7 @@ def test_an_output_is_complete_with_every_value_that_is_asked_for(
 
 
 def test_a_run_begins_anew_under_its_name(store: Store) -> None:
-    """The same name is the same run: its facts are the new ones, its cells those of the new beginning."""
+    """What takes an old name has its own facts and cells, and an id that no process at the old run knows."""
     identity = save(store)
     run = store.start_run("a", 3, {"seeds": 1})
     with store.transaction():
@@ -277,13 +280,70 @@ def test_a_run_begins_anew_under_its_name(store: Store) -> None:
     found = store.run("a")
     assert found is not None
     assert found.finished
-    assert store.start_run("a", 5, {"seeds": 2}) == run
+    assert store.start_run("a", 5, {"seeds": 2}) != run
     found = store.run("a")
     assert found is not None
     assert (found.planned, found.finished, found.facts) == (5, "", {"seeds": 2})
     assert list(store.select("SELECT * FROM run_cells")) == []
     assert set(store.outputs(["output"])) == {"output"}
     assert store.run("b") is None
+
+
+@pytest.mark.parametrize("change", ["methods", "order", "planned"])
+def test_a_run_that_lost_its_name_adds_nothing(store: Store, change: str) -> None:
+    """Another process under the same name, with another plan: the first one stops in one line, and nothing is mixed."""
+    run, identity = store.start_run("a", 2, FACTS), save(store)
+    with store.transaction():
+        store.add_cells(run, [(0, identity, CELL)])
+    other = open_store(store.path)
+    methods = {"methods": {"median": {}}, "order": dict(reversed(FACTS["methods"].items()))}.get(change)
+    later = other.start_run("a", 3 if change == "planned" else 2, FACTS | ({"methods": methods} if methods else {}))
+
+    def add() -> None:
+        with store.transaction():
+            store.save(dataclasses.replace(CELL, output="second"), OUTCOME, "rule", REVISIONS, PROVENANCE)
+            store.add_cells(run, [(1, identity, CELL)])
+
+    for write in (add, lambda: store.amend_run(run, FACTS), lambda: store.finish_run(run)):
+        with pytest.raises(StoreError, match=r"begun later, took the name 'a'; .* another --out\.$"):
+            write()
+    with other.transaction():
+        other.add_cells(later, [(1, identity, CELL)])
+    other.finish_run(later)
+    other.close()
+    assert list(store.select("SELECT run, position FROM run_cells")) == [(later, 1)]
+    assert set(store.outputs(["output", "second"])) == {"output"}
+    assert not store.connection.in_transaction
+
+
+def test_two_processes_at_one_run_share_it(store: Store) -> None:
+    """The same plan under the same name, on another machine too: one run, with the cells of both."""
+    other, identity = open_store(store.path), save(store)
+    run = store.start_run("a", 2, FACTS | {"environment": {"cpu": "one"}})
+    with store.transaction():
+        store.add_cells(run, [(0, identity, CELL)])
+    assert other.start_run("a", 2, FACTS | {"environment": {"cpu": "two"}}) == run
+    with other.transaction():
+        other.add_cells(run, [(1, identity, CELL)])
+    for each in (store, other):
+        each.finish_run(run)
+    other.close()
+    assert [row[0] for row in store.select("SELECT position FROM run_cells ORDER BY position")] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [{"method": "median"}, {"image": "02"}, {"image_digest": "e" * 64}, {"noise": "poisson:peak=30"}, {"seed": 1}, {}],
+)
+def test_cells_of_another_plan_leave_a_run_that_begins_again(store: Store, stranger: dict[str, Any]) -> None:
+    """What two processes once mixed is told by a check, and is gone when the run begins again; its own cells stay."""
+    run, identity = store.start_run("a", 2, FACTS), save(store)
+    other = (1 if stranger else 2, identity, dataclasses.replace(CELL, **stranger))
+    with store.transaction():
+        store.add_cells(run, [(0, identity, CELL), other])
+    assert next(store.select(strangers.COUNT, strangers.values(run, 2, FACTS))) == (1,)
+    assert store.start_run("a", 2, FACTS) == run
+    assert list(store.select("SELECT run, position FROM run_cells")) == [(run, 0)]
 
 
 def test_runs_are_listed_newest_first(store: Store) -> None:
