@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib import metadata
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from types import CodeType, ModuleType
+from typing import Any, Generic, NoReturn, Protocol, TypeAlias, TypeVar
 
 import pluggy
 
-from mdnbench import hookspecs, names, variants
+from mdnbench import hookspecs, names, speccheck, variants
 from mdnbench.data import gray
-from mdnbench.digests import of_file, of_parts
+from mdnbench.digests import of_parts
 from mdnbench.errors import BadPlugin, UnknownName
 from mdnbench.names import Named
 from mdnbench.specs import DatasetSpec, DenoiserSpec, MetricSpec, NoiseSpec, ReporterSpec
@@ -143,6 +146,13 @@ class Registry:
     broken: tuple[Broken, ...] = ()
     files: tuple[Path, ...] = field(default=())
 
+    @property
+    def digests(self) -> dict[Path, str]:
+        """The digests of the files that brought something, wherever they were found."""
+        shelves = (self.denoisers, self.noises, self.datasets, self.metrics, self.reporters)
+        doors = (shelf.entry(name).door for shelf in shelves for name in shelf)
+        return {door.path: door.digest for door in doors if door.path}
+
     def method(self, text: str) -> Named:
         """Parse `bm3d[profile=lc]` against the method's options; what makes no sense together is refused."""
         name, given = names.split_method(text)
@@ -190,7 +200,7 @@ def load(files: Files = ()) -> Registry:
     manager.add_hookspecs(hookspecs)
     broken: list[Broken] = []
     brought: list[tuple[Door, str, list[Any]]] = []
-    for door, importer in [*_installed(), *map(_file, dict.fromkeys([*_folder_files(), *given]))]:
+    for door, importer in [*_installed(), *_no_folder(), *map(_file, dict.fromkeys([*_folder_files(), *given]))]:
         try:
             with contextlib.redirect_stdout(sys.stderr):  # stdout is for data, whatever a plugin prints
                 brought += _bring(manager, door, importer())
@@ -218,14 +228,14 @@ def _bring(manager: pluggy.PluginManager, door: Door, module: ModuleType) -> lis
     manager.register(module, name=door.address)
     results = []
     for hook in marked:
-        specs = getattr(module, hook)()
+        specs = list(getattr(module, hook)())
         record = HOOKS[hook][1]
         wrong = [spec for spec in specs if not isinstance(spec, record)]
         if wrong:
             raise BadPlugin(f"{hook} must return a list of {record.__name__}; it gave a {type(wrong[0]).__name__}.")
         for spec in specs:
-            names.check_declared(spec.name)
-        results.append((door, hook, list(specs)))
+            speccheck.check(record, spec)
+        results.append((door, hook, specs))
     return results
 
 
@@ -247,29 +257,64 @@ def _installed() -> Iterator[tuple[Door, Callable[[], ModuleType]]]:
             yield Door(point.name, f"{point.value} ({package} {version})"), point.load
 
 
+def _folder() -> Path | None:
+    named = os.environ.get("MDNBENCH_PLUGINS")
+    return Path(named).expanduser().resolve() if named else None
+
+
 def _folder_files() -> list[Path]:
-    folder = os.environ.get("MDNBENCH_PLUGINS")
-    return sorted(Path(folder).expanduser().resolve().glob("*.py")) if folder else []
+    folder = _folder()
+    return sorted(folder.glob("*.py")) if folder else []
+
+
+def _no_folder() -> Iterator[tuple[Door, Callable[[], ModuleType]]]:
+    """The folder MDNBENCH_PLUGINS where it is none: a broken plugin, for what it should bring is missing."""
+    folder = _folder()
+    if folder and not folder.is_dir():
+        why = f"it names {folder}, which is no folder; make it, or set the variable to the one that you mean."
+        yield Door("MDNBENCH_PLUGINS", "MDNBENCH_PLUGINS"), partial(_refuse, why)
 
 
 def _file(path: Path) -> tuple[Door, Callable[[], ModuleType]]:
-    digest = of_file(path) if path.is_file() else ""
-    return Door(path.stem, str(path), path, digest), lambda: _import_file(path, digest)
+    """The door of a file, and what imports it; it is read once, so that its digest is of the text that runs."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        why = f"it cannot be read: {error.strerror or error}." if path.is_file() else f"there is no file {path}."
+        return Door(path.stem, str(path), path), partial(_refuse, why)
+    digest = hashlib.sha256(content).hexdigest()
+    return Door(path.stem, str(path), path, digest), partial(_import_file, path, digest, content)
 
 
-def _import_file(path: Path, digest: str) -> ModuleType:
-    if not digest:
-        raise FileNotFoundError(f"there is no file {path}")
+def _refuse(why: str) -> NoReturn:
+    raise BadPlugin(why)
+
+
+class _AsRead(SourceFileLoader):
+    """Imports a file's text as it was read; Python's own way is to read it again, or a .pyc of an earlier text."""
+
+    def __init__(self, name: str, path: str, content: bytes) -> None:
+        super().__init__(name, path)
+        self._content = content
+
+    def get_code(self, fullname: str) -> CodeType:
+        """The code of that text."""
+        return self.source_to_code(self._content, self.path)
+
+
+def _import_file(path: Path, digest: str, content: bytes) -> ModuleType:
     name = f"mdnbench_file_{of_parts(str(path), digest)[:12]}"  # a copy elsewhere is another plugin
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
+    if path.suffix != ".py":
         raise ImportError("not a Python file; its name must end in .py")
+    loader = _AsRead(name, str(path), content)
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    assert spec is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise

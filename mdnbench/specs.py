@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 Image: TypeAlias = "np.ndarray[Any, np.dtype[np.float32]]"
 Denoise: TypeAlias = "Callable[[torch.Tensor, NoiseInfo], torch.Tensor]"
 Score: TypeAlias = "Callable[[Image, Image], float]"
+Wants: TypeAlias = Literal["noise", "std", "nothing"]
+Split: TypeAlias = Literal["train", "test"]
+Direction: TypeAlias = Literal["higher", "lower"]
 
 
 class Rng(Protocol):
@@ -84,7 +87,7 @@ class DenoiserSpec:
     summary: str
     build: Callable[[Mapping[str, Value], str, Weights | None], Denoise]
     options: tuple[Option, ...] = ()
-    wants: Literal["noise", "std", "nothing"] = "nothing"
+    wants: Wants = "nothing"
     channels: tuple[int, ...] = (1,)
     packages: tuple[str, ...] = ()
     licence: str = ""
@@ -134,7 +137,7 @@ class DatasetSpec:
 
     name: str
     summary: str
-    split: Literal["train", "test"]
+    split: Split
     channels: int
     images: tuple[str, ...]
     load: Callable[[str], Image]
@@ -171,7 +174,7 @@ class MetricSpec:
     name: str
     revision: str
     summary: str
-    direction: Literal["higher", "lower"]
+    direction: Direction
     build: Callable[[str], Score]
     unit: str = ""
     digits: int = 3

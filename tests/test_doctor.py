@@ -55,6 +55,15 @@ def test_broken_plugins_and_stores_end_with_1(
     assert store.read_bytes() == b"my diary, " * 500
 
 
+def test_a_folder_of_plugins_that_is_none_is_a_problem(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A misspelt MDNBENCH_PLUGINS is named with the folder; an empty folder is well."""
+    monkeypatch.setenv("MDNBENCH_PLUGINS", str(workspace / "plugin"))
+    (problem,) = of("plugins", "problem")
+    assert problem.text.startswith(f"MDNBENCH_PLUGINS is broken: it names {workspace / 'plugin'}, which is no folder;")
+    (workspace / "plugin").mkdir()
+    assert of("plugins", "problem") == []
+
+
 def test_data_that_is_missing_is_a_note(no_data: None) -> None:
     """Without data the command that fetches it stands there; what needs none is at hand."""
     notes = [each.text for each in of("data", "note")]

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from mdnbench import api, registry
+from mdnbench import api, registry, speccheck
 from mdnbench.errors import BadPlugin, UnknownName
+from mdnbench.notebook import Results
 
 Plugin = Callable[..., Path]
 Cli = Callable[..., subprocess.CompletedProcess[str]]
@@ -163,6 +165,124 @@ def test_a_plugin_that_breaks_the_rules_is_told_at_load(plugin: Plugin, text: st
     assert says in str(error.value)
 
 
+# One of each, as Python text: what it takes beside its name, and the hook that it comes through.
+SPECS = {
+    "Denoiser": ("'1', 'copies', lambda options, device, weights: lambda noisy, noise: noisy.clone()", "denoisers"),
+    "Noise": ("'1', 'none', lambda clean, rng, **given: clean, lambda **given: 0.0", "noises"),
+    "Dataset": ("'no images', 'test', 1, (), lambda identity: None", "datasets"),
+    "Metric": ("'1', 'always 1', 'lower', lambda device: lambda denoised, clean: 1.0", "metrics"),
+    "Reporter": ("'nothing', lambda results, folder: folder", "reporters"),
+}
+OPTION, SETTING = "mdnbench.Option('{}', float)", "mdnbench.MetricSetting('{}', '', lambda device: None)"
+
+
+def bringing(kind: str, name: str = "own", **fields: str) -> str:
+    """The text of a plugin whose spec has these fields, each as Python text, and else nothing wrong."""
+    given, hook = SPECS[kind]
+    changes = ", ".join(f"{field}={value}" for field, value in fields.items())
+    return (
+        "import dataclasses\n@mdnbench.hookimpl\n"
+        f"def mdnbench_{hook}():\n    spec = mdnbench.{kind}Spec({name!r}, {given})\n"
+        f"    return [dataclasses.replace(spec, {changes})]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value", "says"),
+    [
+        ("Denoiser", "wants", "'sdt'", "wants takes one of 'noise', 'std', 'nothing'. Did you mean 'std'?"),
+        ("Denoiser", "channels", "(1)", "channels=1 is not allowed; channels takes (1,), (3,) or (1, 3)."),
+        ("Denoiser", "channels", "()", "channels=() is not allowed"),
+        ("Denoiser", "channels", "('1',)", "channels=('1',) is not allowed"),
+        ("Denoiser", "packages", "('scipy')", "packages takes a tuple of the names of distributions, as ('scipy',)."),
+        ("Denoiser", "packages", "(1,)", "packages=(1,) is not allowed"),
+        ("Denoiser", "revision", "''", "revision takes a text that is not empty"),
+        ("Noise", "revision", "2", "revision=2 is not allowed"),
+        ("Dataset", "split", "'training'", "split takes one of 'train', 'test'."),
+        ("Dataset", "channels", "(1,)", "channels takes 1 or 3, or 0 where images differ."),
+        ("Dataset", "images", "'camera'", "images takes a tuple of ids"),
+        ("Metric", "direction", "'sideways'", "direction takes one of 'higher', 'lower'."),
+        ("Metric", "digits", "'2'", "digits='2' is not allowed; digits takes a whole number of at least 0."),
+        ("Metric", "digits", "2.0", "digits=2.0 is not allowed"),
+        ("Metric", "min_size", "0", "min_size takes a whole number of at least 1."),
+        ("Metric", "tolerance", "-0.1", "tolerance takes a number of at least 0."),
+        ("Metric", "tolerance", "float('nan')", "tolerance=nan is not allowed"),
+        ("Metric", "packages", "'piq'", "packages='piq' is not allowed"),
+        ("Metric", "settings", SETTING.format("bright"), "settings takes a tuple of MetricSetting"),
+        ("Metric", "settings", f"({SETTING.format('a]')},)", "no setting can be named 'a]';"),
+        ("Denoiser", "options", OPTION.format("by"), "options takes a tuple of Option, as (option,)."),
+        ("Denoiser", "options", f"({OPTION.format('by')},) * 2", "two options are named 'by'; rename one."),
+        ("Denoiser", "options", f"({OPTION.format('by=2')},)", "no option can be named 'by=2';"),
+        ("Denoiser", "options", f"({OPTION.format('')},)", "no option can be named '';"),
+        ("Noise", "parameters", f"({OPTION.format('by how much')},)", "no option can be named 'by how much';"),
+        ("Noise", "parameters", "(mdnbench.Option('kind', str),)", "type takes one of bool, int, float."),
+        ("Reporter", "options", "(mdnbench.Option('by', 'float'),)", "'by' of type='float' is not allowed"),
+    ],
+)
+def test_a_wrong_value_is_told_at_load(plugin: Plugin, kind: str, field: str, value: str, says: str) -> None:
+    """What a field does not take is refused with its name, what it takes, and nothing computed."""
+    with pytest.raises(BadPlugin, match=r"own\.py is broken: own: ") as error:
+        registry.load([plugin(bringing(kind, **{field: value}))])
+    assert says in str(error.value)
+
+
+@pytest.mark.parametrize("kind", SPECS)
+def test_a_right_value_is_not(plugin: Plugin, kind: str) -> None:
+    """The specs that the test above makes wrong are right as they are."""
+    registry.load([plugin(bringing(kind))])
+
+
+def test_a_learned_method_has_weights_already(plugin: Plugin) -> None:
+    """An option of its own named `weights` would take the place of the one that chooses them."""
+    trainable = "mdnbench.Trainable(None, None, None, None)"
+    text = bringing("Denoiser", options="(mdnbench.Option('weights', str, 'auto'),)", trainable=trainable)
+    with pytest.raises(BadPlugin, match="two options are named 'weights'"):
+        registry.load([plugin(text)])
+
+
+def test_no_metric_is_named_as_a_column(plugin: Plugin, finished: Results) -> None:
+    """A metric that would write over a column of the tables is refused, whichever the column."""
+    pytest.importorskip("pandas")
+    whole = finished.table()
+    columns = {*finished.columns, *whole.columns, *whole.index.names} - {"psnr", "ssim", "lpips"}
+    assert columns == set(speccheck.COLUMNS)
+    for name in columns:
+        with pytest.raises(BadPlugin, match=f"{name}: name='{name}' is not allowed; name takes none of"):
+            registry.load([plugin(bringing("Metric", name), name)])
+
+
+def test_a_hook_may_yield(plugin: Plugin) -> None:
+    """What a hook gives one by one is taken as a list of it is."""
+    path = plugin(COPY.format(name="copy").replace("return [", "yield ").replace(")]", ")"))
+    assert "copy" in registry.load([path]).denoisers
+
+
+def test_a_file_that_cannot_be_read_is_broken_like_others(plugin: Plugin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the folder it is listed, and the others load; given by hand it is an error."""
+    source = Path("/proc/self/mem")  # which nobody can read from its beginning, whatever his rights
+    if not source.is_file():
+        pytest.skip("there is no file here that cannot be read")
+    path = plugin(COPY.format(name="copy"), "good").with_name("bad.py")
+    path.symlink_to(source)
+    monkeypatch.setenv("MDNBENCH_PLUGINS", str(path.parent))
+    known = registry.load()
+    assert "copy" in known.denoisers
+    (broken,) = known.broken
+    assert (broken.door.address, broken.reason) == (str(path), "it cannot be read: Input/output error.")
+    monkeypatch.delenv("MDNBENCH_PLUGINS")
+    with pytest.raises(BadPlugin, match="is broken: it cannot be read"):
+        registry.load([path])
+
+
+def test_a_folder_that_is_none_is_listed(workspace: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
+    """MDNBENCH_PLUGINS that names no folder stands among the broken plugins; what is installed goes on working."""
+    listed = cli("list", "--json", MDNBENCH_PLUGINS=str(workspace / "gone"))
+    assert listed.returncode == 0, listed.stderr
+    (broken,) = json.loads(listed.stdout)["broken"]
+    assert broken["name"] == "MDNBENCH_PLUGINS"
+    assert f"it names {workspace / 'gone'}, which is no folder" in broken["summary"]
+
+
 def test_a_missing_file_is_an_error() -> None:
     """`--plugin` with a path that is not there says so."""
     with pytest.raises(BadPlugin, match="there is no file"):
@@ -185,6 +305,17 @@ def test_an_edited_file_is_loaded_anew(plugin: Plugin) -> None:
     second = registry.load([path]).denoisers.entry("after").door
     assert first.digest != second.digest
     assert os.fspath(path) == first.address == second.address
+
+
+def test_the_text_that_was_digested_is_the_one_that_runs(plugin: Plugin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An edit that leaves a file's size and time as they were does not run what Python has kept of the former text."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    path = plugin(COPY.format(name="before"))
+    times = (path.stat().st_atime_ns, path.stat().st_mtime_ns)
+    for name in ("before", "behind"):
+        plugin(COPY.format(name=name))
+        os.utime(path, ns=times)
+        assert name in registry.load([path]).denoisers
 
 
 def test_unknown_names_are_guessed() -> None:

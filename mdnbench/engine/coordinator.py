@@ -174,6 +174,7 @@ def setup_of(plan: Plan) -> Setup:
         plan.protocol,
         plan.device,
         tuple(Job(work.noise.named, work.named, work.weights) for work in plan.works),
+        digests=plan.registry.digests,
     )
 
 

@@ -30,6 +30,7 @@ class Job:
 class Setup:
     """What all tasks of a run share. A worker rebuilds plugins from their files and names.
 
+    `digests` are those of plugin files when the run was planned, by path: a file that differs is not used any more.
     Clean images come from the data set, or, where `images` is given, from that folder by their pixels' digests, as kept
     ones do. `variables` are put into the worker's environment before anything else.
     """
@@ -41,6 +42,7 @@ class Setup:
     jobs: tuple[Job, ...]
     images: Path | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[Path, str] = field(default_factory=dict)
 
     def model(self, job: int) -> int:
         """The first job whose model is this one's too, so that one loading serves both."""

@@ -159,6 +159,21 @@ def _registry() -> Any:
     return registry.load(_setup.plugins)
 
 
+def _planned(shelf: Any, name: str) -> Any:
+    """What a plugin brings by this name; BadPlugin where its file is not the planned one any more."""
+    from mdnbench.errors import BadPlugin
+
+    assert _setup is not None
+    entry = shelf.entry(name)
+    door = entry.door
+    if _setup.digests.get(door.path, door.digest) != door.digest:
+        raise BadPlugin(
+            f"the plugin {door.address} has changed since the run was planned; put the former file back, or run again "
+            "with the new one."
+        )
+    return entry.spec
+
+
 @lru_cache(maxsize=1)
 def _dataset() -> Any:
     from mdnbench.data import folders
@@ -207,7 +222,7 @@ def _case(task: Task) -> Case:
 
     assert _setup is not None
     noise, rule = _setup.jobs[task.job].noise, _setup.protocol.input
-    spec = _registry().noises[noise.name]
+    spec = _planned(_registry().noises, noise.name)
     clean = _clean(task.cell.image, task.cell.image_digest)
     return cases.make(clean, task.cell.case, noise, spec, rule, task.cell.noise_info)
 
@@ -226,7 +241,7 @@ def _model_of(job: int) -> int:
 def spec_of(job: int) -> DenoiserSpec:
     """What a job's method is, as its plugin says."""
     assert _setup is not None
-    spec: DenoiserSpec = _registry().denoisers[_setup.jobs[job].method.name]
+    spec: DenoiserSpec = _planned(_registry().denoisers, _setup.jobs[job].method.name)
     return spec
 
 
@@ -252,6 +267,7 @@ def _model(index: int) -> tuple[Denoise, str]:
 def _scorer(name: str) -> Any:
     """A metric, built; one that cannot be is a scorer that says why each time, so that the others still count."""
     try:
+        _planned(_registry().metrics, name.partition("[")[0])
         return _registry().metric(name).build("cpu")
     except Exception as error:
         why = error

@@ -104,7 +104,7 @@ def _measure(
 
     jobs = tuple(Job(work.noise.named, work.named, work.weights) for work in works)
     dataset = dataset_folder(plan) or plan.dataset.name
-    setup = Setup(plan.registry.files, dataset, plan.protocol, plan.device, jobs)
+    setup = Setup(plan.registry.files, dataset, plan.protocol, plan.device, jobs, digests=plan.registry.digests)
     images = {side: _square_case(plan, works[0], side) for side in conditions.sizes}
     subject = Subject(setup, {side: (case.noisy, case.info) for side, case in images.items()})
     if conditions.self_tests:

@@ -1,10 +1,12 @@
-"""Workers: they score against the images that were planned, and no others."""
+"""Workers: they compute with the images and the plugins that were planned, and no others."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from mdnbench import api
 from mdnbench.data.images import write_png
@@ -37,3 +39,96 @@ def test_an_image_that_changed_after_the_plan_is_not_scored(workspace: Path) -> 
     assert (same.image, same.status) == ("a", "ok")
     assert (other.image, other.status) == ("b", "failed")
     assert f"image 'b' of the data set {folder} has changed since the run was planned" in other.reason
+
+
+# In its first cell this method edits its own file, as a person might while a run goes on, and its worker is lost.
+EDITS = """
+    import os
+    from pathlib import Path
+
+    GAIN = 0.5
+
+    def denoise(noisy, noise):
+        if not Path("edited").exists():
+            Path("edited").touch()
+            file = Path(__file__)
+            file.write_text(file.read_text().replace("GAIN = 0.5", "GAIN = 0.7"))
+            os._exit(9)
+        return noisy * GAIN
+
+    @mdnbench.hookimpl
+    def mdnbench_denoisers():
+        return [mdnbench.DenoiserSpec("own", "1", "own", lambda options, device, weights: denoise)]
+"""
+
+
+@pytest.mark.parametrize("door", ["file", "folder"])
+def test_a_plugin_that_was_edited_in_mid_run_computes_nothing(
+    plugin: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, door: str
+) -> None:
+    """A fresh worker refuses the new text under the old one's identity; the next run has it, and computes anew."""
+    path = plugin(EDITS)
+    if door == "folder":
+        monkeypatch.setenv("MDNBENCH_PLUGINS", str(path.parent))
+    keys = {"sigma": 50, "dataset": "sk12", "images": ["01", "02"], "metrics": ["psnr"], "timing": False, "jobs": 1}
+    asked = keys | {"methods": ["own", "noisy"], "plugins": [path] if door == "file" else []}
+    rows = {(row.method, row.image): row for row in api.run(**asked).rows()}
+    assert sorted(row.status for row in rows.values()) == ["crashed", "failed", "ok", "ok"]
+    (failed,) = (row for row in rows.values() if row.status == "failed")
+    assert failed.reason == (
+        f"BadPlugin: the plugin {path} has changed since the run was planned; put the former file back, or run again "
+        "with the new one."
+    )
+    assert {row.method for row in rows.values() if row.status == "ok"} == {"noisy"}
+    assert api.run(**asked).counts == {"ok": 4}
+
+
+NOISE = """
+    def apply(clean, rng, by):
+        return clean + by / 255
+
+    @mdnbench.hookimpl
+    def mdnbench_noises():
+        by = mdnbench.Option("by", float)
+        return [mdnbench.NoiseSpec("shift", "1", "adds a constant", apply, lambda by: by / 255, (by,))]
+"""
+METRIC = """
+    @mdnbench.hookimpl
+    def mdnbench_metrics():
+        return [mdnbench.MetricSpec("one", "1", "always 1", "lower", lambda device: lambda denoised, clean: 1.0)]
+"""
+UNUSED = """
+    @mdnbench.hookimpl
+    def mdnbench_reporters():
+        return [mdnbench.ReporterSpec("unused", "asked for by nobody", lambda results, folder: folder)]
+"""
+
+
+class Edits(Listener):
+    """Adds a line to a file once the plan is made, before the cells are computed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def begin(self, phase: str, total: float) -> None:
+        """Add it."""
+        if phase == "cells":
+            self._path.write_text(self._path.read_text(encoding="utf-8") + "# edited\n", encoding="utf-8")
+
+
+def test_noises_and_metrics_are_the_planned_ones_too(
+    plugin: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An edited noise costs its cells, a metric its scores, and a plugin of the folder that is not asked nothing."""
+    noise, metric, unused = (plugin(text, name) for name, text in (("n", NOISE), ("m", METRIC), ("u", UNUSED)))
+    monkeypatch.setenv("MDNBENCH_PLUGINS", str(noise.parent))
+    keys = {"methods": "noisy", "noise": "shift:9", "dataset": "sk12", "images": "01", "metrics": ["psnr", "one"],
+            "timing": False, "jobs": 1, "fresh": True}  # fmt: skip
+    (row,) = api.run(**keys, listener=Edits(noise)).rows()
+    assert (row.status, f"the plugin {noise} has changed" in row.reason) == ("failed", True)
+    (row,) = api.run(**keys, listener=Edits(metric)).rows()
+    assert (row.status, row.value("one")) == ("ok", None)
+    assert row.value("psnr") is not None
+    assert f"the plugin {metric} has changed" in row.scores["one"].reason
+    (row,) = api.run(**keys, listener=Edits(unused)).rows()
+    assert (row.status, row.value("one")) == ("ok", 1.0)

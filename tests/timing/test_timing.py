@@ -190,6 +190,31 @@ def test_without_timing_there_is_no_record(timed: TimedRun, monkeypatch: pytest.
     assert api.run(**GOOD, out="quiet", timing=False).timing is None
 
 
+class Edits(Listener):
+    """Adds a line to a plugin's file once the cells are computed, before any is timed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def begin(self, phase: str, total: float) -> None:
+        """Add it."""
+        if phase == "timing":
+            self._path.write_text(self._path.read_text(encoding="utf-8") + "# edited\n", encoding="utf-8")
+
+
+def test_a_plugin_that_was_edited_after_the_plan_is_not_timed(workspace: Path) -> None:
+    """The record says why under the method's name, has no seconds of the new text, and is not kept for the old one."""
+    path = workspace / "timed.py"
+    path.write_text(PLUGIN, encoding="utf-8")
+    results = api.run(**KEYS | {"methods": ["noisy", "naps"]}, listener=Edits(path))
+    assert results.counts == {"ok": 2}
+    record = results.timing
+    assert record is not None
+    assert f"the plugin {path} has changed since the run was planned" in record["problems"]["naps"]
+    assert [each["name"] for each in record["benchmarks"]] == ["noisy"]
+    assert api.run(**KEYS | {"methods": ["noisy", "naps"]}).timing["problems"] == {}
+
+
 def test_the_budget_wins(timed: TimedRun, monkeypatch: pytest.MonkeyPatch) -> None:
     """Slow and hanging methods do not make it longer; what could not be timed says so, and its child is gone."""
     monkeypatch.chdir(timed.folder)

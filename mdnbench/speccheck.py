@@ -1,0 +1,130 @@
+"""What the fields of specs may hold: a wrong one is told when its plugin is loaded, not when it is first used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from mdnbench import names, variants
+from mdnbench.errors import BadPlugin, likeliest
+from mdnbench.names import Option
+from mdnbench.specs import (
+    DatasetSpec,
+    DenoiserSpec,
+    Direction,
+    MetricSetting,
+    MetricSpec,
+    NoiseSpec,
+    ReporterSpec,
+    Split,
+    Wants,
+)
+
+# The columns that tables of results have beside their metrics': of `cells.csv`, and of `Results.table`.
+COLUMNS = (
+    "dataset", "image", "noise", "seed", "method", "status", "reason", "seconds", "noise_info", "weights",
+    "image_digest", "noisy_digest", "output_digest", "output", "ok", "total",
+)  # fmt: skip
+UNWRITABLE = "[],= "
+NUMBERS = (bool, int, float)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a field takes: in words, as a test, and as a list where there is one."""
+
+    takes: str
+    allows: Callable[[Any], bool]
+    choices: tuple[str, ...] = ()
+
+
+def check(record: type, spec: Any) -> None:
+    """Refuse a spec of this record that could not be used as it is: BadPlugin, with the field and what it takes."""
+    names.check_declared(spec.name)
+    for field, rule in RULES[record].items():
+        value = getattr(spec, field)
+        if not rule.allows(value):
+            meant = likeliest(str(value), rule.choices)
+            raise BadPlugin(f"{spec.name}: {field}={value!r} is not allowed; {field} takes {rule.takes}.{meant}")
+    options = _options(spec)
+    for option in options:
+        _check_type(spec, option)
+    _check_names(spec, "option", [option.name for option in options])
+    _check_names(spec, "setting", [setting.name for setting in getattr(spec, "settings", ())])
+
+
+def _options(spec: Any) -> tuple[Option, ...]:
+    """What a person can write behind a spec's name, the `weights` of a learned method included."""
+    if isinstance(spec, DenoiserSpec):
+        return variants.options_of(spec)
+    return tuple(getattr(spec, "parameters", getattr(spec, "options", ())))
+
+
+def _check_type(spec: Any, option: Option) -> None:
+    allowed = NUMBERS if isinstance(spec, NoiseSpec) else (*NUMBERS, str)
+    if option.type not in allowed:
+        takes = ", ".join(each.__name__ for each in allowed)
+        raise BadPlugin(
+            f"{spec.name}: {option.name!r} of type={option.type!r} is not allowed; type takes one of {takes}."
+        )
+
+
+def _check_names(spec: Any, noun: str, given: Iterable[object]) -> None:
+    """Refuse names that could not be written behind the spec's own, as in `name[option=value]`, or told apart."""
+    seen: set[object] = set()
+    for name in given:
+        if not isinstance(name, str) or not name or not name.isprintable() or set(name) & set(UNWRITABLE):
+            raise BadPlugin(f"{spec.name}: no {noun} can be named {name!r}; leave out '[', ']', ',', '=' and spaces.")
+        if name in seen:
+            raise BadPlugin(f"{spec.name}: two {noun}s are named {name!r}; rename one.")
+        seen.add(name)
+
+
+def _one_of(literal: object) -> Rule:
+    choices = get_args(literal)
+    return Rule(f"one of {', '.join(map(repr, choices))}", lambda value: value in choices, choices)
+
+
+def _tuple_of(kind: str, example: str, allows: Callable[[Any], bool]) -> Rule:
+    return Rule(f"a tuple of {kind}, as {example}", lambda value: isinstance(value, tuple) and all(map(allows, value)))
+
+
+def _whole(value: object, least: int = 0) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+REVISION = Rule("a text that is not empty, as '1'", _is_text)
+PACKAGES = _tuple_of("the names of distributions", "('scipy',)", _is_text)
+OPTIONS = _tuple_of("Option", "(option,)", lambda value: isinstance(value, Option))
+
+RULES: Mapping[type, Mapping[str, Rule]] = {
+    DenoiserSpec: {
+        "revision": REVISION,
+        "options": OPTIONS,
+        "wants": _one_of(Wants),
+        "channels": Rule("(1,), (3,) or (1, 3)", lambda value: value in ((1,), (3,), (1, 3), (3, 1))),
+        "packages": PACKAGES,
+    },
+    NoiseSpec: {"revision": REVISION, "parameters": OPTIONS},
+    DatasetSpec: {
+        "split": _one_of(Split),
+        "channels": Rule("1 or 3, or 0 where images differ", lambda value: _whole(value) and value in (0, 1, 3)),
+        "images": _tuple_of("ids", "('01', '02')", _is_text),
+    },
+    MetricSpec: {
+        "name": Rule(f"none of the tables' columns {', '.join(COLUMNS)}", lambda value: value not in COLUMNS),
+        "revision": REVISION,
+        "direction": _one_of(Direction),
+        "digits": Rule("a whole number of at least 0", _whole),
+        "tolerance": Rule("a number of at least 0", lambda value: isinstance(value, int | float) and value >= 0),
+        "min_size": Rule("a whole number of at least 1", lambda value: _whole(value, 1)),
+        "packages": PACKAGES,
+        "settings": _tuple_of("MetricSetting", "(setting,)", lambda value: isinstance(value, MetricSetting)),
+    },
+    ReporterSpec: {"options": OPTIONS},
+}
