@@ -31,7 +31,7 @@ LAYERS: dict[str, str] = {
     "doing": "outlook catalogue rescoring engine timing doctor conformance scaffold",
     "training": "training deploy",
     "planning": "planning request sweeps environment cells weights inference wrappers store results workspace",
-    "looking up": "registry speccheck variants protocols references data leaks",
+    "looking up": "registry doors speccheck variants protocols references data leaks",
     "contract with plugins": "hookspecs specs",
     "ground": "names records errors tomlfile jsonfile atomic digests paths rng listener stopping",
 }

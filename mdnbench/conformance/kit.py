@@ -21,7 +21,8 @@ from mdnbench.names import ALL, Named
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from mdnbench.registry import Door, Registry
+    from mdnbench.doors import Door
+    from mdnbench.registry import Registry
 
 TIMEOUT_S = 120.0
 START_S = 300.0  # importing torch on a busy machine
