@@ -15,6 +15,8 @@ ONE_LEVEL: dict[str, Any] = {
     "noise": [{"family": "gaussian", "ranges": {"sigma": [25, 25]}}],
     "blind": True,
     "validation": {"noise": ["gaussian:25"]},
+    "loss": {"kind": "l1"},
+    "scales": [1.0],
 }
 RATIOS = (0.1, 0.5, 0.7, 0.9)
 
