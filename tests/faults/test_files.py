@@ -46,7 +46,7 @@ def _complaint(cli: Cli, own: weights.Weights) -> str:
     assert done.returncode == 4, done.stderr
     (bad,) = [cell for cell in json.loads(done.stdout)["cells"] if cell["status"] != "ok"]
     assert (bad["status"], bad["method"]) == ("failed", "dncnn[weights=own]")
-    for part in (str(own.path), "`mdnbench train dncnn --name own`"):
+    for part in (str(own.path), "`mdnbench train dncnn … --name own`"):
         assert part in bad["reason"]
     return str(bad["reason"])
 
