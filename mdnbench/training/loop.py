@@ -61,6 +61,7 @@ def train(
     trainable = trainable_of(spec)
     folder = folder_of(spec, method, recipe)
     torch.set_num_threads(threads or torch.get_num_threads())
+    torch.backends.cudnn.benchmark = True  # all crops are of one size: worth finding the quickest convolutions
     material = gather(recipe, data, noises, exclude, bool(method.values().get("colour")), device)
 
     with lock.held(folder):

@@ -250,11 +250,36 @@ def test_learning_rates() -> None:
 
 def test_muon_steps_along_a_semi_orthogonal_matrix() -> None:
     """All singular values come near 1, for wide matrices and tall ones."""
-    for shape in ((16, 40), (40, 16)):
+    for shape in ((3, 16, 40), (3, 40, 16)):
         values = torch.linalg.svdvals(
             optimisers.orthogonal(torch.randn(shape, generator=torch.Generator().manual_seed(1)))
         )
+        assert values.shape == (3, 16)
         assert 0.5 < float(values.min()) <= float(values.max()) < 1.3
+
+
+def test_muon_treats_every_parameter_by_itself() -> None:
+    """Matrices of one shape are stepped together, vectors too, to the bits that each would get alone.
+
+    One vector has no gradient in some steps, as a layer that only masked steps use: its average is its own.
+    """
+    random = torch.Generator().manual_seed(1)
+    shapes = ((32, 16, 3, 3), (32, 16, 3, 3), (16, 64), (32,), (8, 1, 3, 3))
+    start = [torch.randn(shape, generator=random) for shape in shapes]
+    grads = [[torch.randn(shape, generator=random) for shape in shapes] for _ in range(4)]
+
+    def trained(chosen: range) -> list[torch.Tensor]:
+        parameters = [torch.nn.Parameter(start[index].clone()) for index in chosen]
+        optimiser = optimisers.Muon(parameters, 1e-2, (0.9, 0.999), 0.01)
+        for step, each in enumerate(grads):
+            for index, parameter in zip(chosen, parameters, strict=True):
+                parameter.grad = None if index == 3 and step % 2 else each[index].clone()
+            optimiser.step()
+        return [parameter.detach() for parameter in parameters]
+
+    together = trained(range(5))
+    for index in range(5):
+        torch.testing.assert_close(trained(range(index, index + 1))[0], together[index], rtol=0, atol=1e-6)
 
 
 def test_the_average_stands_in_and_steps_aside() -> None:
