@@ -192,6 +192,7 @@ def lighter(line: Line) -> list[str] | None:
         words = ["--steps" if word == "--minutes" else "2" if words[at - 1] == "--minutes" else word
                  for at, word in enumerate(words)]  # fmt: skip
         words += [] if "--steps" in words else ["--steps", "2"]
+        words = [planning.device("auto") if words[at - 1] == "--device" else word for at, word in enumerate(words)]
     return words
 
 

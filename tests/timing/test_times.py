@@ -330,8 +330,8 @@ def test_ctrl_c_keeps_nothing_that_is_half_done(folder: Path, tmp_path: Path) ->
 def test_a_learned_method_without_weights_is_left_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Timing trains nothing; where nothing is left, that is said."""
     monkeypatch.chdir(folder)
-    with pytest.raises(NothingToDo, match=r"it has no weights for .* `mdnbench train unet\[size=large\]` first"):
-        api.time(**KEYS, methods=["unet[size=large]"], budget_s=1.0)
+    with pytest.raises(NothingToDo, match=r"it has no weights for .* `mdnbench train unet\[colour=true\]` first"):
+        api.time(**KEYS, methods=["unet[colour=true]"], budget_s=1.0)
 
 
 def test_a_gpu_is_timed_by_its_own_events(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
