@@ -70,9 +70,26 @@ def _recipe(spec: DenoiserSpec, parent: Weights) -> Recipe:
         found = tomlfile.build(Recipe, parent.card.recipe, f"the recipe of the weights {parent.name}")
     else:
         found = recipes.named(trainable_of(spec).recipes, "best")
-    lr = found.optimiser.lr * SHARE_OF_RATE
-    gentle = {"mask": None, "blind": parent.card.blind, "optimiser": {"lr": lr}, "budget": {"minutes": MINUTES}}
+    usual = _usual(spec, found)
+    gentle = {
+        "mask": None,
+        "blind": parent.card.blind,
+        "batch": min(found.batch, usual.batch),
+        "optimiser": {"lr": max(found.optimiser.lr, usual.optimiser.lr) * SHARE_OF_RATE},
+        "budget": {"minutes": MINUTES},
+    }
     return recipes.override(found, gentle)
+
+
+def _usual(spec: DenoiserSpec, found: Recipe) -> Recipe:
+    """The method's own recipe where it has the same optimiser, else `found` itself.
+
+    A parent may have gone through its last steps in large batches, on a GPU that is not here, and at a rate too small
+    for a network that lost channels.
+    """
+    own = trainable_of(spec).recipes / "best.toml"
+    usual = recipes.read(own) if own.is_file() else found
+    return usual if usual.optimiser.kind == found.optimiser.kind else found
 
 
 def prune(spec: DenoiserSpec, parent: Weights, keep: float) -> torch.nn.Module:

@@ -195,6 +195,17 @@ def test_fault_16_a_damaged_parent_is_refused(home: Path, parent: Weights, plugi
         parent.path.touch()
 
 
+def test_a_parent_from_a_large_gpu_is_fine_tuned_in_small_steps(
+    home: Path, fit: Callable[..., Weights], known: Registry
+) -> None:
+    """The batch is the method's own recipe's where the parent had a larger one; so is the rate where it was smaller."""
+    spec, named = known.denoisers["tiny"], known.method("tiny[keep=0.5]")
+    for name, batch, rate, expected in (("large", 12, 1e-3, (2, 0.5e-2)), ("small", 1, 4e-2, (1, 2e-2))):
+        parent = fit(steps=1, name=name, changes={"batch": batch, "optimiser": {"lr": rate}})
+        recipe = pruning.task(spec, named, parent, lambda recipe: recipe).recipe
+        assert (recipe.batch, recipe.optimiser.lr) == pytest.approx(expected)
+
+
 def test_the_start_of_fine_tuning_is_the_pruned_network(home: Path, parent: Weights, known: Registry) -> None:
     """What the loop is given begins with the parent's kept channels, not with random ones, and keeps its precision."""
     spec, named = known.denoisers["tiny"], known.method("tiny[keep=0.5]")
