@@ -366,3 +366,14 @@ def test_published_weights_from_import_to_export(
     assert refused.stderr.startswith("mdnbench: the weights file trap.pth holds more than tensors")
     assert refused.stderr.count("\n") == 1
     assert not Path("sprung").exists()
+
+
+def test_what_is_shipped_is_small(known: Registry) -> None:
+    """The networks of default options take at most 25 MiB together, a large one at most 15, all in half precision."""
+    shipped = [each for spec in known.denoisers.values() if spec.trainable for each in weights.shipped(spec.trainable)]
+    large = [each for each in shipped if each.card.options.get("size") == "large"]
+    assert len(shipped) == 7
+    assert len(large) == 2
+    assert sum(each.path.stat().st_size for each in shipped if each not in large) <= 25 * 2**20
+    for each in large:
+        assert each.path.stat().st_size <= 15 * 2**20
