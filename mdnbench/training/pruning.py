@@ -42,7 +42,7 @@ def task(spec: DenoiserSpec, named: Named, parent: Weights, changed: Callable[[R
     return Task(
         dataclasses.replace(spec, trainable=trainable), method, changed(_recipe(spec, parent)),
         {"keep": keep, "pruned_from": parent.sha256, "notes": f"pruned from {parent.name} and fine-tuned"},
-        half=_is_half(parent),
+        half=store.is_half(parent),
     )  # fmt: skip
 
 
@@ -55,14 +55,6 @@ def _refuse_pruned(spec: DenoiserSpec, parent: Weights) -> None:
         f"the weights {parent.name} are pruned already, from {origin or 'weights that are not here any more'}; "
         + (f"name those: {spec.name}[keep=…,weights={origin}]." if origin else "name whole ones to prune.")
     )
-
-
-def _is_half(weights: Weights) -> bool:
-    """Whether a file's tensors are in half precision."""
-    from safetensors import safe_open
-
-    with safe_open(weights.path, "pt") as file:
-        return any(file.get_slice(key).get_dtype() == "F16" for key in file.keys())  # noqa: SIM118 (not a dict)
 
 
 def _recipe(spec: DenoiserSpec, parent: Weights) -> Recipe:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mdnbench.weights.card import Card, Cover, Weights, covers, read
 from mdnbench.weights.choosing import Resolved, named, parent, resolve
-from mdnbench.weights.files import export, load_state, save
+from mdnbench.weights.files import export, is_half, load_state, save
 from mdnbench.weights.foreign import import_weights, tensors_in
 from mdnbench.weights.overlap import seen
 from mdnbench.weights.shelf import AUTO, check_name, find, shipped, trained
@@ -20,6 +20,7 @@ __all__ = [
     "export",
     "find",
     "import_weights",
+    "is_half",
     "load_state",
     "named",
     "parent",

@@ -78,8 +78,16 @@ def _to_disk(tensor: torch.Tensor, half: bool) -> torch.Tensor:
 
 
 def export(weights: Weights, folder: Path, name: str, half: bool) -> Weights:
-    """A copy of checked weights with their card under a name of its own, in half precision if `half`: for shipping."""
-    return save(folder, name, load_state(weights), weights.card, half)
+    """A copy of checked weights with their card under a name of its own, in half precision if `half` or if they are."""
+    return save(folder, name, load_state(weights), weights.card, half or is_half(weights))
+
+
+def is_half(weights: Weights) -> bool:
+    """Whether a file's tensors are in half precision."""
+    from safetensors import safe_open
+
+    with safe_open(weights.path, "pt") as file:
+        return any(file.get_slice(key).get_dtype() == "F16" for key in file.keys())  # noqa: SIM118 (not a dict)
 
 
 def _table(value: Any) -> Any:
