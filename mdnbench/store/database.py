@@ -17,7 +17,6 @@ from mdnbench.records import Cell, Outcome
 from mdnbench.store import journal, schema, strangers
 from mdnbench.store.rows import RunRow, StoredOutput, TimingRow
 
-BUSY_S = 60.0
 # Scores are of an output's pixels: they go with them.
 _STALE = """
     DELETE FROM scores WHERE output IN (SELECT id FROM outputs WHERE key = ? AND (? <> 'ok' OR output_digest <> ?))
@@ -62,7 +61,7 @@ def _connected(path: Path, prepare: Callable[[sqlite3.Connection, str], None]) -
     # SQLite takes a file of a single byte for an empty one, and would write over it.
     if path.is_file() and path.stat().st_size == 1:
         raise sqlite3.DatabaseError("file is not a database")
-    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=journal.BUSY_S, isolation_level=None)
     try:
         connection.execute("PRAGMA foreign_keys = ON")
         prepare(connection, str(path))

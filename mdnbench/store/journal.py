@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
+import time
 from contextlib import closing, suppress
 from pathlib import Path
 
 from mdnbench.store import schema
 
+BUSY_S = 60.0  # of waiting for other processes
 NOTE = (
     "the file system of {} carries no write-ahead log; the store uses a rollback journal instead, which is safe but "
     "slower: put the workspace on a local disk if you can."
@@ -24,7 +26,7 @@ _SHARED_MEMORY_ERRORS = {
 
 def choose(connection: sqlite3.Connection, folder: Path) -> bool:
     """Give the store a write-ahead log where its folder carries one; whether it has one now."""
-    wal = _mode(connection) == "wal" or (_carries(folder) and _mode(connection, "WAL") == "wal")
+    wal = _mode(connection) == "wal" or (_carries(folder) and _turned(connection))
     # With a rollback journal, a commit that is not flushed to disk may break the file when the power fails.
     connection.execute(f"PRAGMA synchronous = {'NORMAL' if wal else 'FULL'}")
     return wal
@@ -59,6 +61,22 @@ def _carries(folder: Path) -> bool:
             other.commit()
             return bool(one.execute("SELECT count(*) FROM trial").fetchone()[0])
     return False
+
+
+def _turned(connection: sqlite3.Connection) -> bool:
+    """Give the file a write-ahead log; whether it has one.
+
+    Where other processes that have just opened the new file want the same, SQLite says at once that it is locked,
+    whatever its timeout: so wait here until one of them has done it.
+    """
+    end = time.monotonic() + BUSY_S
+    while True:
+        try:
+            return _mode(connection, "WAL") == "wal"
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+        time.sleep(0.01)
 
 
 def _mode(connection: sqlite3.Connection, wanted: str = "") -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mdnbench import weights
+from mdnbench import paths, registry, weights
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 Mdnbench = Callable[..., Any]
@@ -64,9 +64,12 @@ def test_mistakes(cli: Cli, plugin: Callable[..., Path], no_data: None) -> None:
 
 
 def test_shipped_weights_are_copied_under_another_name(mdnbench: Mdnbench) -> None:
-    """`--rename` and `--half` make what a plugin ships: half the size, and a card of its own."""
-    half = Path(mdnbench("weights", "export", "dncnn", "gaussian", "out", "--rename", "small", "--half").out.strip())
-    full = Path(mdnbench("weights", "export", "dncnn", "gaussian", "out").out.strip())
-    assert (half.name, full.name) == ("small.safetensors", "gaussian.safetensors")
+    """`--rename` and `--half` make what a plugin ships: half the size of what was trained, and a card of its own."""
+    shipped = weights.find(registry.load().denoisers["dncnn"], "gaussian")
+    trained = weights.save(paths.home() / "weights" / "dncnn", "own", weights.load_state(shipped), shipped.card)
+    half = Path(mdnbench("weights", "export", "dncnn", "own", "out", "--rename", "small", "--half").out.strip())
+    full = Path(mdnbench("weights", "export", "dncnn", "own", "out").out.strip())
+    assert (half.name, full.name) == ("small.safetensors", "own.safetensors")
+    assert full.read_bytes() == trained.path.read_bytes()
     assert 1.9 < full.stat().st_size / half.stat().st_size < 2.1
     assert half.with_suffix(".toml").is_file()

@@ -7,8 +7,10 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +135,20 @@ def test_a_folder_in_the_way_is_refused(workspace: Path) -> None:
     (workspace / "file").write_text("a file where a folder should be")
     with pytest.raises(StoreError, match="cannot be used"):
         open_store(workspace / "file" / "results.sqlite")
+
+
+def test_a_new_store_is_waited_for_while_another_process_writes_to_it(workspace: Path) -> None:
+    """Between its creation and its write-ahead log another process may write: SQLite itself does not wait then."""
+    path = workspace / "results.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        schema.prepare(other, str(path))
+        other.execute("BEGIN IMMEDIATE")
+        done = threading.Timer(0.3, lambda: other.execute("ROLLBACK"))
+        done.start()
+        found = open_store(path)
+        assert found.wal
+        found.close()
+        done.join()
 
 
 def test_many_processes_may_open_one_new_store(workspace: Path) -> None:
