@@ -1,6 +1,6 @@
 """What deployment variants cost and gain: measures them on Set12, and writes docs/experiments/deployment.md.
 
-Usage: deployment_experiment.py run [--minutes 3] [--methods dncnn,unet,masked-unet] [--time-budget 150]
+Usage: deployment_experiment.py run [--minutes 8] [--methods dncnn,unet,masked-unet] [--time-budget 300]
        deployment_experiment.py page [--show]
 
 `run` prunes and fine-tunes (once; `--minutes` for each method), denoises, and times each method's variants in
@@ -71,8 +71,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("run", "page"))
     parser.add_argument("--methods", default=METHODS)
-    parser.add_argument("--minutes", type=float, default=3.0, help="of fine-tuning, for each method")
-    parser.add_argument("--time-budget", type=float, default=150.0, help="seconds of timing, for each method")
+    parser.add_argument("--minutes", type=float, default=8.0, help="of fine-tuning, for each method")
+    parser.add_argument("--time-budget", type=float, default=300.0, help="seconds of timing, for each method")
     parser.add_argument("--images", default="", help="only these of Set12, by comma: to rehearse")
     parser.add_argument("--noise", default=";".join(NOISES), help="by semicolon")
     parser.add_argument("--busy", action="store_true", help="measure on a busy machine too: to rehearse")

@@ -20,7 +20,7 @@ from mdnbench.engine.tasks import Job, Setup
 from mdnbench.listener import Listener
 from mdnbench.results import Results
 from mdnbench.store import open_store
-from mdnbench.timing import phase, quality, session, summary
+from mdnbench.timing import phase, quality, selftests, session, summary
 from mdnbench.timing.clock import Clock
 from mdnbench.timing.conditions import AFTER_RUN, Conditions
 from mdnbench.timing.process import LATE, NO_TIME, Loaded, Process, Subject, Timed
@@ -215,17 +215,22 @@ def test_a_plugin_that_was_edited_after_the_plan_is_not_timed(workspace: Path) -
     assert api.run(**KEYS | {"methods": ["noisy", "naps"]}).timing["problems"] == {}
 
 
-def test_the_budget_wins(timed: TimedRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Slow and hanging methods do not make it longer; what could not be timed says so, and its child is gone."""
-    monkeypatch.chdir(timed.folder)
-    plan = api.plan(**KEYS | {"methods": ["sleeps", "hangs"]})
-    noise, budget = plan.noises[0], 9.0
+def subject_of(*methods: str) -> Subject:
+    """Methods on a noisy square of 256 pixels."""
+    plan = api.plan(**KEYS | {"methods": list(methods)})
+    noise = plan.noises[0]
     clean = session.square(plan.dataset.load("01"), 256)
     case = cases.make(clean, "00" * 32, noise.named, noise.spec, plan.protocol.input, "known")
     jobs = tuple(Job(noise.named, method, None) for method in plan.methods)
     setup = Setup(plan.registry.files, "sk12", plan.protocol, "cpu", jobs)
+    return Subject(setup, {256: (case.noisy, case.info)})
+
+
+def test_the_budget_wins(timed: TimedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slow and hanging methods do not make it longer; what could not be timed says so, and its child is gone."""
+    monkeypatch.chdir(timed.folder)
+    subject, budget = subject_of("sleeps", "hangs"), 9.0
     start = time.monotonic()
-    subject = Subject(setup, {256: (case.noisy, case.info)})
     sleeps, hangs = phase.measure(subject, Conditions(budget_s=budget))
     assert time.monotonic() - start < budget + 3
     assert len(sleeps.seconds) <= (budget - 2) / 0.4
@@ -236,6 +241,15 @@ def test_the_budget_wins(timed: TimedRun, monkeypatch: pytest.MonkeyPatch) -> No
     if child.exists():
         number = int(child.read_text())
         assert not psutil.pid_exists(number) or psutil.Process(number).status() == psutil.STATUS_ZOMBIE
+
+
+def test_no_self_tests_where_no_time_is_left(timed: TimedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said that the budget was too short, and no process is begun to find that out."""
+    monkeypatch.chdir(timed.folder)
+    now = time.monotonic()
+    found = selftests.run(subject_of("sleeps", "naps"), (0, 1), 1, Clock(now, now))
+    assert {job: each.tests.output for job, each in found.items()} == dict.fromkeys((0, 1), f"not compared: {NO_TIME}")
+    assert not any(each.tests.complete for each in found.values())
 
 
 def test_a_very_slow_method_has_one_round() -> None:
