@@ -17,7 +17,7 @@ from mdnbench.names import Named, Option, Value, resolve
 if TYPE_CHECKING:
     from mdnbench.specs import DenoiserSpec
 
-REVISION = "1"  # of how models are exported, calibrated and quantised
+REVISION = "2"  # of how models are exported, calibrated and quantised
 SMALLEST_KEEP = 0.1
 
 WEIGHTS = Option("weights", str, default="auto", help="name of the weights to use; auto takes those that fit the noise")
