@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from mdnbench.statistics import bootstrap
@@ -58,46 +59,61 @@ def compare(names: Sequence[tuple[str, str]], differences: Iterable[Array], sign
     """
     import numpy as np
 
-    pairs, sums, counts = [], [], []
+    pairs, by_image, sums, counts = [], [], [], []
     for (first, second), difference in zip(names, differences, strict=True):
         finite = np.isfinite(difference)
         sums.append(np.where(finite, difference, 0).sum(axis=1))
         counts.append(finite.sum(axis=1).astype(np.float64))
-        pairs.append(_pair(first, second, difference, sign, tie, len(names)))
+        by_image.append(sums[-1][counts[-1] > 0] / counts[-1][counts[-1] > 0])
+        pairs.append(_pair(first, second, difference, by_image[-1], sign, tie, len(names)))
     if not pairs:
         return []
     lows, highs = bootstrap.intervals(np.array(sums), np.array(counts))
-    corrected = holm([pair.p for pair in pairs])
+    values = signed_rank_ps(by_image)
     return [
-        replace(pair, low=_number(low), high=_number(high), p_holm=p)
-        for pair, low, high, p in zip(pairs, lows, highs, corrected, strict=True)
+        replace(pair, low=_number(low), high=_number(high), p=p, p_holm=corrected)
+        for pair, low, high, p, corrected in zip(pairs, lows, highs, values, holm(values), strict=True)
     ]
 
 
-def _pair(first: str, second: str, difference: Array, sign: int, tie: float, family: int) -> Pair:
+def _pair(first: str, second: str, difference: Array, by_image: Array, sign: int, tie: float, family: int) -> Pair:
+    """A pair without its interval and its test."""
     import numpy as np
 
     known = difference[~np.isnan(difference)]  # an infinite one is a win or a loss, and in no mean
     finite = np.isfinite(difference)
-    rows = finite.any(axis=1)
-    by_image = np.where(finite, difference, 0).sum(axis=1)[rows] / finite.sum(axis=1)[rows]
     mean = float(difference[finite].mean()) if finite.any() else math.nan
     wins, losses = int((sign * known > tie).sum()), int((sign * known < -tie).sum())
     return Pair(
-        first, second, mean, None, None, signed_rank_p(by_image), None, wins, len(known) - wins - losses, losses,
-        int(rows.sum()), int(finite.sum()), detectable(by_image, family),
+        first, second, mean, None, None, None, None, wins, len(known) - wins - losses, losses,
+        len(by_image), int(finite.sum()), detectable(by_image, family),
     )  # fmt: skip
 
 
-def signed_rank_p(differences: Array) -> float | None:
-    """The two-sided p-value of Wilcoxon's signed-rank test; None for fewer than two differences."""
+def signed_rank_ps(differences: Sequence[Array]) -> list[float | None]:
+    """The two-sided p-values of Wilcoxon's signed-rank test, one for each array; None for fewer than two differences.
+
+    Arrays of one length are tested together, which is a hundred times as fast, but for those with zeros or ties: they
+    would decide for all others how p is computed.
+    """
     import numpy as np
     from scipy.stats import wilcoxon
 
-    rounded = np.round(differences, EQUAL)
-    if len(rounded) < 2:
-        return None
-    return 1.0 if not rounded.any() else float(wilcoxon(rounded).pvalue)
+    found: list[float | None] = [None] * len(differences)
+    together: dict[int, list[int]] = {}
+    rounded = [np.round(each, EQUAL) for each in differences]
+    for index, each in enumerate(rounded):
+        if len(each) < 2:
+            continue
+        if each.all() and len(np.unique(np.abs(each))) == len(each):
+            together.setdefault(len(each), []).append(index)
+        else:
+            found[index] = float(wilcoxon(each).pvalue) if each.any() else 1.0
+    for indices in together.values():
+        values = wilcoxon(np.array([rounded[index] for index in indices]), axis=1).pvalue
+        for index, value in zip(indices, values, strict=True):
+            found[index] = float(value)
+    return found
 
 
 def holm(values: Sequence[float | None]) -> list[float | None]:
@@ -117,13 +133,18 @@ def detectable(differences: Array, family: int) -> float | None:
     For differences that scatter over the images as these do, by the t-test, which sees a little more than the
     signed-rank test. None for fewer than two images.
     """
-    from scipy.stats import t
-
     many = len(differences)
     if many < 2:
         return None
-    error = float(differences.std(ddof=1)) / math.sqrt(many)
-    return float((t.ppf(1 - ALPHA / (2 * family), many - 1) + t.ppf(POWER, many - 1)) * error)
+    return _errors_to_be_seen(many, family) * (float(differences.std(ddof=1)) / math.sqrt(many))
+
+
+@lru_cache
+def _errors_to_be_seen(many: int, family: int) -> float:
+    """How many standard errors a mean of so many differences must be from zero."""
+    from scipy.stats import t
+
+    return float(t.ppf(1 - ALPHA / (2 * family), many - 1) + t.ppf(POWER, many - 1))
 
 
 def smallest_p(images: int, family: int) -> float:

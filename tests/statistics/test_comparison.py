@@ -100,12 +100,24 @@ def test_holm_is_the_textbook_procedure() -> None:
 def test_the_signed_rank_test_is_scipys_and_bears_degenerate_data() -> None:
     """Twelve ordinary differences give scipy's exact p; all zero gives 1; ties and zeros raise no warning."""
     differences = RNG.normal(0.3, 1, 12)
-    assert paired.signed_rank_p(differences) == pytest.approx(stats.wilcoxon(differences, method="exact").pvalue)
-    assert paired.signed_rank_p(np.zeros(12)) == 1.0
-    assert paired.signed_rank_p(np.array([1.0])) is None
-    p = paired.signed_rank_p(np.array([0, 0, 0.5, 0.5, -0.5, 0.25, 0.25, 0.125, 0.5, 0.5, 1, 1]))
-    assert p is not None
-    assert 0 < p < 1
+    torn = np.array([0, 0, 0.5, 0.5, -0.5, 0.25, 0.25, 0.125, 0.5, 0.5, 1, 1])
+    p, same, lone, ties = paired.signed_rank_ps([differences, np.zeros(12), np.array([1.0]), torn])
+    assert p == pytest.approx(stats.wilcoxon(differences, method="exact").pvalue)
+    assert (same, lone) == (1.0, None)
+    assert ties is not None
+    assert 0 < ties < 1
+
+
+def test_differences_tested_together_have_the_p_of_each_alone() -> None:
+    """Whatever their length, and whether others among them have ties or zeros."""
+    rng = np.random.default_rng(0)
+    rows = [
+        np.round(rng.normal(0.2, 1, length), digits) for length in (2, 12, 60) for digits in (1, 8) for _ in range(9)
+    ]
+    rows[5] = np.append(rows[5][:-1], 0.0)
+    alone = [float(stats.wilcoxon(each).pvalue) for each in rows]
+    assert paired.signed_rank_ps(rows) == alone
+    assert paired.signed_rank_ps([]) == []
 
 
 def test_the_detectable_difference_is_found_four_times_out_of_five() -> None:
