@@ -93,8 +93,8 @@ def _pair(first: str, second: str, difference: Array, by_image: Array, sign: int
 def signed_rank_ps(differences: Sequence[Array]) -> list[float | None]:
     """The two-sided p-values of Wilcoxon's signed-rank test, one for each array; None for fewer than two differences.
 
-    Arrays of one length are tested together, which is a hundred times as fast, but for those with zeros or ties: they
-    would decide for all others how p is computed.
+    Arrays of one length are tested in one call, which is far quicker, but for those with zeros or ties: they would
+    decide for all others how p is computed.
     """
     import numpy as np
     from scipy.stats import wilcoxon

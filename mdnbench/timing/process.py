@@ -133,7 +133,7 @@ class Process:
         try:
             if self.connection.poll(max(0.0, within_s)) and self.connection.recv() == "ready":
                 return
-            self.fail(LATE)
+            self.fail(LATE if within_s > 0 else NO_TIME)
         except (EOFError, OSError):
             self.fail("its process died")
 

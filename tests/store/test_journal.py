@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import sqlite3
+import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 
 from mdnbench import api
 from mdnbench.listener import Listener
-from mdnbench.store import open_store
+from mdnbench.store import open_store, schema
 
 posix = pytest.mark.skipif(os.name == "nt", reason="SQLite's driver without shared memory is for POSIX systems")
 plain_connect = sqlite3.connect
@@ -91,3 +93,17 @@ def test_a_store_that_comes_from_elsewhere_loses_nothing(workspace: Path, reques
     assert again.run_names() == ["late", "early"]
     again.close()
     assert mode(copy) == "delete"
+
+
+def test_a_new_store_is_waited_for_while_another_process_writes_to_it(workspace: Path) -> None:
+    """Between its creation and its write-ahead log another process may write: SQLite itself does not wait then."""
+    path = workspace / "results.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        schema.prepare(other, str(path))
+        other.execute("BEGIN IMMEDIATE")
+        done = threading.Timer(0.3, lambda: other.execute("ROLLBACK"))
+        done.start()
+        found = open_store(path)
+        assert found.wal
+        found.close()
+        done.join()

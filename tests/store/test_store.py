@@ -7,21 +7,16 @@ import os
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from mdnbench.digests import of_pixels
 from mdnbench.errors import StoreError
 from mdnbench.records import Cell, MetricScore, Outcome
-from mdnbench.registry import load
-from mdnbench.store import Store, kept, open_store, schema, strangers
+from mdnbench.store import Store, open_store, schema, strangers
 
 CELL = Cell("sk12", "01", "d" * 64, "gaussian:sigma=50", 0, "noisy", "known", "case", "output")
 SCORES = (MetricScore("psnr", "ok", 14.5), MetricScore("lpips", "skipped", None, "no backbone"))
@@ -135,20 +130,6 @@ def test_a_folder_in_the_way_is_refused(workspace: Path) -> None:
     (workspace / "file").write_text("a file where a folder should be")
     with pytest.raises(StoreError, match="cannot be used"):
         open_store(workspace / "file" / "results.sqlite")
-
-
-def test_a_new_store_is_waited_for_while_another_process_writes_to_it(workspace: Path) -> None:
-    """Between its creation and its write-ahead log another process may write: SQLite itself does not wait then."""
-    path = workspace / "results.sqlite"
-    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
-        schema.prepare(other, str(path))
-        other.execute("BEGIN IMMEDIATE")
-        done = threading.Timer(0.3, lambda: other.execute("ROLLBACK"))
-        done.start()
-        found = open_store(path)
-        assert found.wal
-        found.close()
-        done.join()
 
 
 def test_many_processes_may_open_one_new_store(workspace: Path) -> None:
@@ -379,45 +360,3 @@ def test_timings_are_kept_by_key(store: Store) -> None:
     assert found is not None
     assert found.content == {"benchmarks": [2]}
     assert store.timing("other") is None
-
-
-def test_kept_images_are_whole_or_absent(workspace: Path) -> None:
-    """An image is kept under its digest; a file that was altered or cut is not handed out."""
-    image = load().datasets["sk12"].load("01")
-    digest = of_pixels(image)
-    path = kept.keep(workspace / "images", digest, image)
-    found = kept.load(workspace / "images", digest)
-    assert found is not None
-    assert np.array_equal(found, image)
-    assert [each.name for each in path.parent.iterdir()] == [f"{digest}.npy"]
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-    assert kept.load(workspace / "images", digest) is None
-    path.write_bytes(content[:1000])
-    assert kept.load(workspace / "images", digest) is None
-    assert kept.load(workspace / "images", "0" * 64) is None
-
-
-def test_an_altered_image_is_written_again(workspace: Path) -> None:
-    """Keeping an image anew mends its file; a sound one is left alone."""
-    folder, image = workspace / "images", np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
-    digest = of_pixels(image)
-    path = kept.keep(folder, digest, image)
-    before = path.stat().st_ino
-    kept.keep(folder, digest, image)
-    assert path.stat().st_ino == before
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-    kept.keep(folder, digest, image)
-    found = kept.load(folder, digest)
-    assert found is not None
-    assert (found == image).all()
-
-
-def test_an_image_that_cannot_be_kept_is_a_store_error(workspace: Path) -> None:
-    """A file where the folder should be is a message, not a crash."""
-    (workspace / "images").write_text("in the way")
-    with pytest.raises(StoreError, match="cannot be kept"):
-        kept.keep(workspace / "images", "ab", np.zeros((2, 2), np.float32))
