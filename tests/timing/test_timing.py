@@ -23,7 +23,7 @@ from mdnbench.store import open_store
 from mdnbench.timing import phase, quality, selftests, session, summary
 from mdnbench.timing.clock import Clock
 from mdnbench.timing.conditions import AFTER_RUN, Conditions
-from mdnbench.timing.process import LATE, NO_TIME, Loaded, Process, Subject, Timed
+from mdnbench.timing.process import LATE, NO_TIME, Loaded, Process, Subject, Timed, launch
 
 PLUGIN = '''
 import subprocess, time
@@ -250,6 +250,17 @@ def test_no_self_tests_where_no_time_is_left(timed: TimedRun, monkeypatch: pytes
     found = selftests.run(subject_of("sleeps", "naps"), (0, 1), 1, Clock(now, now))
     assert {job: each.tests.output for job, each in found.items()} == dict.fromkeys((0, 1), f"not compared: {NO_TIME}")
     assert not any(each.tests.complete for each in found.values())
+
+
+def test_only_a_process_that_was_waited_for_is_late(timed: TimedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the budget is over before it could begin, that is what is said."""
+    monkeypatch.chdir(timed.folder)
+    setup = subject_of("naps").setup
+    for within_s, said in ((0.0, NO_TIME), (-1.0, NO_TIME), (0.001, LATE)):
+        each = launch(setup, 0, 1)
+        each.started(within_s)
+        each.end()
+        assert each.problem == said
 
 
 def test_a_very_slow_method_has_one_round() -> None:
