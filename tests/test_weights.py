@@ -311,6 +311,21 @@ def test_files_of_other_networks_are_refused(known: Registry) -> None:
     assert weights.trained("dncnn") == []
 
 
+def test_imported_weights_replace_no_others(known: Registry) -> None:
+    """A file is taken in twice under one name, but another file is refused there, and so is a trained one's name."""
+    spec, path = known.denoisers["dncnn"], Path("published.pth")
+    torch.save({f"model.{key}": value for key, value in reference(17, 1, False).state_dict().items()}, path)
+    first = weights.import_weights(spec, path, "theirs")
+    assert weights.import_weights(spec, path, "theirs") == first
+    torch.save({f"model.{key}": value for key, value in reference(20, 1, False).state_dict().items()}, "other.pth")
+    with pytest.raises(BadOption, match=r"'theirs'.* imported from published\.pth; choose another --name"):
+        weights.import_weights(spec, Path("other.pth"), "theirs")
+    weights.save(first.path.parent, "mine", SMALL, Card("dncnn"))
+    with pytest.raises(BadOption, match=r"'mine'.* trained here"):
+        weights.import_weights(spec, path, "mine")
+    assert weights.load_state(first).keys() == weights.load_state(weights.find(spec, "theirs")).keys()
+
+
 def test_damaged_published_files_are_refused(known: Registry) -> None:
     """Missing, a folder, empty, cut short anywhere, of another kind: one error, whatever torch makes of them."""
     torch.save({"model.0.weight": torch.zeros(64, 1, 3, 3)}, "new.pth")

@@ -98,6 +98,8 @@ def run(order: Order, registry: Registry, listener: Listener, stop: Callable[[],
     material = registry.datasets[recipe.data]
     with ranks.joined(device):
         exclude = ranks.told(_ready_to_train(order, material, registry, listener) if ranks.first() else None)
+        if ranks.first():
+            _tell_replaced(order, task, listener)
         from mdnbench.training import loop  # torch comes with it
 
         phase = f"training {order.method.text}"
@@ -115,6 +117,18 @@ def _ready_to_train(order: Order, material: DatasetSpec, registry: Registry, lis
     """Fetch the training data, and find out what to leave out of it."""
     data.fetch(material)
     return leaking(material, registry, listener, order.tests)
+
+
+def _tell_replaced(order: Order, task: tuning.Task, listener: Listener) -> None:
+    """A note where weights of the name that was asked for are there already, made by another training."""
+    now = {"recipe_digest": task.recipe.digest(), "options": variants.own(task.spec, task.method)}
+    now |= {key: task.facts.get(key, "") for key in ("begun_from", "pruned_from")}
+    for old in weights.trained(task.spec.name):
+        if old.name == order.name and any(getattr(old.card, key) != value for key, value in now.items()):
+            listener.note(
+                f"the weights {old.name} ({old.card.steps} steps) are of another training; this one replaces them "
+                "once it is finished. To keep them, stop and choose another --name."
+            )
 
 
 def leaking(

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import digests, paths
-from mdnbench.errors import WeightsError
+from mdnbench.errors import BadOption, WeightsError
 from mdnbench.weights.card import Card, Weights
 from mdnbench.weights.files import save
-from mdnbench.weights.shelf import check_name
+from mdnbench.weights.shelf import check_name, trained
 
 if TYPE_CHECKING:
     from mdnbench.specs import DenoiserSpec
@@ -19,14 +19,27 @@ if TYPE_CHECKING:
 def import_weights(spec: DenoiserSpec, path: Path, name: str) -> Weights:
     """Take published PyTorch weights in, under a name, as `spec.name[weights=name]`; the file's digest is recorded.
 
-    Only tensors are ever unpickled. WeightsError where the file is unsafe, damaged, or of another network.
+    Only tensors are ever unpickled. WeightsError where the file is unsafe, damaged, or of another network; BadOption
+    where the name cannot be had, as where it is that of other weights on this machine.
     """
     if spec.trainable is None or spec.trainable.convert is None:
         raise WeightsError(f"{spec.name} takes no published weights.")
     check_name(name, spec)
     state, options = spec.trainable.convert(tensors_in(path))
     card = Card(spec.name, options, blind=True, source=path.name, source_sha256=digests.of_file(path))
+    _refuse_replacing(name, card)
     return save(paths.home() / "weights" / spec.name, name, state, card)
+
+
+def _refuse_replacing(name: str, card: Card) -> None:
+    """BadOption where weights of that name came from elsewhere: nothing here could make imported ones again."""
+    for old in trained(card.method):
+        if old.name == name and old.card.source_sha256 != card.source_sha256:
+            origin = f"imported from {old.card.source}" if old.card.source else "trained here"
+            raise BadOption(
+                f"{name!r} is the name of weights of {card.method} that were {origin}; choose another --name, or "
+                f"remove {old.path} and the card beside it."
+            )
 
 
 def tensors_in(path: Path) -> dict[str, Any]:

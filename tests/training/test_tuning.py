@@ -10,6 +10,7 @@ import torch
 
 from mdnbench import api, weights
 from mdnbench.errors import UnknownName, UsageError, WeightsError
+from mdnbench.listener import Listener
 from mdnbench.registry import Registry
 from mdnbench.weights import Weights
 
@@ -50,6 +51,30 @@ def test_it_has_checkpoints_of_its_own(home: Path, first: Weights, plugin_file: 
     assert len(list((home / "training").iterdir())) == 3
     again = api.train("tiny", plugins=[plugin_file], start="first", steps=6, name="again")
     assert again.sha256 == second.sha256
+
+
+class Notes(Listener):
+    """Keeps what a person should read."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        """One line."""
+        self.said.append(text)
+
+
+def test_a_name_that_other_weights_have_is_told_of(home: Path, first: Weights, plugin_file: Path) -> None:
+    """Another recipe, start or options under the same name replaces the weights, and says so; the same command not."""
+    heard = Notes()
+    api.train("tiny", plugins=[plugin_file], steps=6, name="first", listener=heard)
+    assert not [line for line in heard.said if "first" in line]
+    api.train("tiny", plugins=[plugin_file], steps=7, name="first", listener=heard)
+    api.train("tiny", plugins=[plugin_file], steps=6, start="first", name="first", listener=heard)
+    api.train("tiny[dropout=0.5]", plugins=[plugin_file], steps=6, name="first", listener=heard)
+    told = [line for line in heard.said if "first" in line]
+    assert [line.partition(" are ")[0] for line in told] == [f"the weights first ({n} steps)" for n in (6, 7, 6)]
+    assert all("stop and choose another --name" in line for line in told)
 
 
 def test_what_cannot_begin_there_is_refused(
