@@ -1,14 +1,19 @@
-"""The command line in this process: what it prints and the exit code that it ends with."""
+"""What the tests of the command line share: commands in this process, and folders of images."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
+import PIL.Image
 import pytest
 
 from mdnbench.cli import main
+from mdnbench.registry import load
 
 
 @dataclass(frozen=True)
@@ -43,3 +48,19 @@ def mdnbench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
         return Said(code, said.out, said.err)
 
     return run
+
+
+@pytest.fixture
+def photographs() -> Callable[[Path, tuple[str | bytes, ...]], Path]:
+    """`photographs(folder, names)` is the folder, with images of these names, no two with the same pixels."""
+    photo = load().datasets["sk12"].load("08")
+
+    def write(folder: Path, names: tuple[str | bytes, ...]) -> Path:
+        folder.mkdir()
+        for number, name in enumerate(names):
+            pixels = np.rint(photo[number * 7 : number * 7 + 24, :32] * 255).astype(np.uint8)
+            with (folder / os.fsdecode(os.fsencode(name) + b".png")).open("wb") as file:
+                PIL.Image.fromarray(pixels).save(file, format="PNG")
+        return folder
+
+    return write

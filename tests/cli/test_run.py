@@ -1,10 +1,8 @@
-"""`mdnbench run` and `plan`: the main job on real images, bad input in one line, and names made to do harm."""
+"""`mdnbench run` and `plan`: the main job on real images, exit codes, plan files, other data, and Ctrl-C."""
 
 from __future__ import annotations
 
-import csv
 import json
-import os
 import re
 import shutil
 import signal
@@ -15,11 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import PIL.Image
 import pytest
-
-from mdnbench.registry import load
 
 Said = Any
 Mdnbench = Callable[..., Said]
@@ -28,32 +22,6 @@ Plugin = Callable[..., Path]
 
 SMALL = ("--dataset", "sk12", "--images", "01,02", "--metrics", "psnr,ssim", "--no-timing", "--jobs", 1)
 COLUMNS = "dataset,image,noise,seed,method,status,reason,psnr,ssim,lpips,seconds"
-HOSTILE = (
-    "a[b]", "[bold red]x[/bold red]".replace("/", "∕"), "=cmd()", "+1", "-5", "@sum", "<script>alert(1)<∕script>",
-    "CON", "x" * 240, "pipe|pipe", "*star*_`tick`", "new\nline", "tab\tx", "é∂", "a,b", 'quote"d', "'=x", "\x1b[31mred",
-    "‮gnp",
-)  # fmt: skip
-LABELLED = """
-@mdnbench.hookimpl
-def mdnbench_denoisers():
-    build = lambda options, device, weights: lambda noisy, noise: noisy.clone()
-    label = mdnbench.Option("label", str, default="none")
-    return [mdnbench.DenoiserSpec("own", "1", "own", build, options=(label,), channels=(1, 3))]
-"""
-
-
-def photographs(folder: Path, names: tuple[str | bytes, ...]) -> Path:
-    """A folder with images of these names, no two with the same pixels."""
-    folder.mkdir()
-    photo = load().datasets["sk12"].load("08")
-    for number, name in enumerate(names):
-        pixels = np.rint(photo[number * 7 : number * 7 + 24, :32] * 255).astype(np.uint8)
-        with (folder / os.fsdecode(os.fsencode(name) + b".png")).open("wb") as file:
-            PIL.Image.fromarray(pixels).save(file, format="PNG")
-    return folder
-
-
-# -- the main job --------------------------------------------------------------------------------------------------
 
 
 def test_the_main_job(cli: Cli, workspace: Path) -> None:
@@ -210,7 +178,9 @@ def test_a_failed_attempt_beside_a_kept_output_ends_with_4(cli: Cli, plugin: Plu
     assert cli(*common, "--metrics", "psnr,ssim").returncode == 0
 
 
-def test_two_runs_that_take_one_name(workspace: Path, plugin: Plugin, begin: Any, wait: Any, cli: Cli) -> None:
+def test_two_runs_that_take_one_name(
+    workspace: Path, plugin: Plugin, photographs: Callable[..., Path], begin: Any, wait: Any, cli: Cli
+) -> None:
     """Two folders called alike at once: the first run stops in one line, the second has its own cells alone."""
     path = plugin(
         """
@@ -276,162 +246,6 @@ def test_a_set12_that_was_altered_is_named(mdnbench: Mdnbench, monkeypatch: pyte
     done = mdnbench("plan", "--methods", "noisy", "--sigma", 50, "--metrics", "psnr")
     assert "data: sk12 (" in done.out
     assert f"{folder / '01.png'} is not the expected file" in done.out
-
-
-# -- bad input -----------------------------------------------------------------------------------------------------
-
-COMMON = ("run", "--metrics", "psnr", "--no-timing")
-SK12 = (*COMMON, "--dataset", "sk12")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "says"),
-    [
-        ((*SK12, "--sigma", 50, "--methods", "medain"), 2, "no method is named 'medain'. Did you mean 'median'?"),
-        ((*SK12, "--noise", "gausian:50"), 2, "no noise is named 'gausian'. Did you mean 'gaussian'?"),
-        ((*SK12, "--noise", "gaussian:sgima=5"), 2, "Did you mean 'sigma'?"),
-        ((*SK12, "--sigma", 50, "--methods", "median[siez=3]"), 2, "no option of method 'median' is named 'siez'."),
-        ((*SK12, "--sigma", 50, "--methods", "median[size=3"), 2, "lacks its closing bracket"),
-        ((*SK12, "--sigma", 50, "--methods", ","), 5, "no method"),
-        ((*COMMON, "--sigma", 50, "--dataset", "sk21"), 2, "Did you mean 'sk12'?"),
-        ((*COMMON, "--sigma", 50, "--dataset", "set12", "--methods", "noisy"), 2, "mdnbench data fetch set12"),
-        ((*SK12, "--sigma", 50, "--images", "1"), 2, "no image of data set 'sk12' is named '1'. Did you"),
-        (("run", "--dataset", "sk12", "--sigma", 50, "--metrics", "psrn"), 2, "Did you mean 'psnr'?"),
-        ((*SK12, "--sigma", 50, "--protocol", "standart"), 2, "Did you mean 'standard'?"),
-        ((*SK12, "--sigma=-5"), 2, "sigma takes a number from 0 to 255"),
-        ((*SK12, "--sigma", "nan"), 2, "sigma takes a number from 0 to 255"),
-        ((*SK12, "--sigma", 900), 2, "sigma=900"),
-        ((*SK12, "--sigma", "many"), 2, "--sigma 'many' is not a number"),
-        ((*SK12, "--sigma", ""), 2, "no noise was given"),
-        (SK12, 2, "no noise was given; say --sigma 50"),
-        ((*SK12, "--sigma", 50, "--noise", "poisson:30"), 2, "--noise gaussian:25 --noise poisson:30"),
-        ((*SK12, "--noise", "poisson:0"), 2, "peak takes a number from 0.01"),
-        ((*SK12, "--sigma", 50, "--seeds", 0), 2, "seeds = 0 is not allowed"),
-        ((*SK12, "--sigma", 50, "--timeout", 0), 2, "timeout = 0.0 is not allowed"),
-        ((*SK12, "--sigma", 50, "--noise-info", "guessed"), 2, "'known', 'estimated', 'withheld'"),
-        ((*SK12, "--sigma", 50, "--device", "tpu"), 2, "it takes cpu, cuda or auto"),
-        ((*SK12, "--sigma", 50, "--plugin", "nowhere.py"), 2, "there is no file"),
-        ((*COMMON, "nowhere.toml"), 2, "there is no plan file nowhere.toml"),
-    ],
-)
-@pytest.mark.usefixtures("no_data")
-def test_a_mistake_gets_one_line(mdnbench: Mdnbench, arguments: tuple[object, ...], code: int, says: str) -> None:
-    """What was given, what is allowed, what to do: on one line of stderr, with the designed exit code."""
-    said = mdnbench(*arguments)
-    assert says in said.complaint()
-    assert said.code == code
-    assert not Path(".mdnbench").exists()
-
-
-def test_an_unknown_key_of_a_plan_file_gets_one_line(mdnbench: Mdnbench, workspace: Path) -> None:
-    """A misspelt key names the file and the likeliest key."""
-    (workspace / "plan.toml").write_text("sigmas = [50]\n")
-    said = mdnbench("run", "plan.toml")
-    assert "plan.toml is named 'sigmas'. Did you mean 'sigma'?" in said.complaint()
-    assert said.code == 2
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "says"),
-    [
-        ("", b"", "holds no images. Put files that end in"),
-        ("broken.png", b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "broken.png"),
-        ("text.png", b"this is no image at all, but a text", "is not an image file that is known here"),
-        ("empty.png", b"", "is empty"),
-    ],
-)
-def test_a_bad_folder_gets_one_line(mdnbench: Mdnbench, workspace: Path, name: str, content: bytes, says: str) -> None:
-    """An empty folder, and a folder with an image that cannot be read: refused by name, before anything is run."""
-    (workspace / "photos").mkdir()
-    if name:
-        (workspace / "photos" / name).write_bytes(content)
-    said = mdnbench(*COMMON, "--sigma", 50, "--dataset", "photos", "--methods", "noisy")
-    assert says in said.complaint()
-    assert said.code == 2
-
-
-def test_an_image_below_the_ssim_window_gets_one_line(mdnbench: Mdnbench, workspace: Path) -> None:
-    """The image is named with its size and what is needed, before anything is run."""
-    (workspace / "photos").mkdir()
-    PIL.Image.fromarray(np.zeros((10, 64), np.uint8)).save(workspace / "photos" / "tiny.png")
-    said = mdnbench("run", "--sigma", 50, "--dataset", "photos", "--methods", "noisy", "--metrics", "psnr,ssim")
-    assert "image 'tiny' is 64x10; ssim needs at least 11 pixels a side" in said.complaint()
-    assert said.code == 2
-
-
-def test_a_store_that_is_none_ends_with_3(mdnbench: Mdnbench, workspace: Path) -> None:
-    """A file in the store's place is named and left alone."""
-    (workspace / ".mdnbench").mkdir()
-    path = workspace / ".mdnbench" / "results.sqlite"
-    path.write_bytes(b"my shopping list, long enough to be read as the header of something else" * 5)
-    before = path.read_bytes()
-    said = mdnbench("run", "--methods", "noisy", "--sigma", 50, *SMALL)
-    assert "results.sqlite cannot be used" in said.complaint()
-    assert said.code == 3
-    assert path.read_bytes() == before
-
-
-def test_an_unknown_command_or_option_ends_with_2(mdnbench: Mdnbench) -> None:
-    """The parser's own refusals have the same exit code."""
-    assert mdnbench("rnu").code == 2
-    said = mdnbench("run", "--sigm", 50)
-    assert (said.code, said.out) == (2, "")
-    assert "--sigma" in said.err
-
-
-# -- names made to do harm -----------------------------------------------------------------------------------------
-
-
-def test_fault_26_hostile_file_names(cli: Cli, workspace: Path, plugin: Plugin) -> None:
-    """Markup, formulas, devices, control characters, other encodings: shown as what they are, wherever they appear."""
-    folder = photographs(workspace / "[red]photos<b>|x", (*HOSTILE, b"\xff\xfe"))
-    path = plugin(LABELLED)
-    label = "<script>|*x*`y`"
-    done = cli(
-        "run", "--plugin", path, "--methods", f"own,own[label={label}]", "--sigma", 50, "--dataset", folder,
-        "--metrics", "psnr", "--no-timing", "--jobs", 1, "--out", "=evil|<b>", "--json",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    images = {cell["image"] for cell in json.loads(done.stdout)["cells"]}
-    assert images == {*HOSTILE, "\\xff\\xfe"}
-    (made,) = (workspace / ".mdnbench" / "runs").iterdir()
-    assert re.fullmatch(r"[A-Za-z0-9.-]+", made.name)
-
-    with (made / "cells.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 2 * (len(HOSTILE) + 1)
-    for row in rows:
-        for value in (row["image"], row["method"], row["dataset"]):
-            assert not value.startswith(("=", "+", "-", "@", "\t", "\r"))
-    assert {row["image"].removeprefix("'") for row in rows} == {image.removeprefix("'") for image in images}
-
-    text = (made / "table.md").read_text(encoding="utf-8")
-    assert "<script>" not in text
-    assert "\\<script\\>\\|\\*x\\*\\`y\\`" in text
-    columns = {len(re.findall(r"(?<!\\)\|", line)) for line in text.splitlines() if line.startswith("|")}
-    assert len(columns) == 1
-
-    shown = cli("run", "--plugin", path, "--methods", f"own[label={label}]", "--sigma", 50, "--dataset", folder,
-                "--metrics", "psnr", "--no-timing", "--jobs", 1, "--out", "=evil|<b>")  # fmt: skip
-    assert shown.returncode == 0, shown.stderr
-    assert f"own[label={label}]" in shown.stdout
-    assert "\x1b[31m" not in shown.stdout
-
-
-def test_hostile_names_in_refusals_are_one_line(mdnbench: Mdnbench, workspace: Path) -> None:
-    """A file name with a line break or an escape sequence cannot write a second line or paint the terminal."""
-    photographs(workspace / "photos", ("new\nline\x1b[31m",))
-    (bad,) = (workspace / "photos").iterdir()
-    bad.write_bytes(b"no image")
-    said = mdnbench("run", "--sigma", 50, "--dataset", "photos", "--methods", "noisy", "--metrics", "psnr")
-    assert "\x1b" not in said.complaint()
-    said = mdnbench("run", "--sigma", 50, "--dataset", "no\nsuch\x1b[31m", "--methods", "noisy", "--metrics", "psnr")
-    assert "\x1b" not in said.complaint()
-    said = mdnbench("run", "--noise", "gaussian:sigma=5\n0", "--dataset", "sk12", "--methods", "noisy")
-    assert said.complaint()
-
-
-# -- Ctrl-C --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("times", [1, 2])
