@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import struct
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from mdnbench.errors import BadImage
+from mdnbench.quiet import without_warnings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,8 +98,7 @@ def to_gray(image: Image) -> Image:
 def _opened(path: Path) -> Iterator[tuple[Any, IO[bytes]]]:
     """The Pillow image with its header checked, and its file; any fault inside the block becomes one BadImage."""
     try:
-        with warnings.catch_warnings(), path.open("rb") as file:
-            warnings.simplefilter("ignore")  # Pillow warns of odd metadata; the pixels are ours to judge
+        with without_warnings(), path.open("rb") as file:  # of odd metadata: the pixels are ours to judge
             image = _parsed(file)
             _check_header(image)
             yield image, file

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mdnbench import __version__
 from mdnbench.deploy import networks
 from mdnbench.errors import MdnbenchError
+from mdnbench.quiet import without_warnings
 from mdnbench.wrappers.onnx_session import Session, package
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _quiet() -> Iterator[None]:
     """Without what the exporter says of its own inside; whatever it prints is not data."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     before = [logger.level for logger in loggers]
-    with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
+    with without_warnings(), contextlib.redirect_stdout(io.StringIO()):
         for logger in loggers:
             logger.setLevel(logging.ERROR)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -46,12 +47,21 @@ _SCORES = """
         value = excluded.value
     WHERE scores.status <> 'ok' AND excluded.status = 'ok'
 """
+# Cells that a run has here already stay as they are: they are the same ones, or the run would be another.
 _CELLS = """
-    INSERT INTO run_cells (run, position, output, dataset, image, image_digest, noise, seed, noise_info, method)
+    INSERT OR IGNORE INTO
+        run_cells (run, position, output, dataset, image, image_digest, noise, seed, noise_info, method)
     SELECT ?, c.position, mine.id, c.dataset, c.image, c.image_digest, c.noise, c.seed, c.noise_info, c.method
     FROM other.run_cells c JOIN other.outputs o ON o.id = c.output JOIN main.outputs mine ON mine.key = o.key
     WHERE c.run = ?
 """
+_OTHER_CELL = """
+    SELECT 1 FROM run_cells m JOIN outputs mine ON mine.id = m.output
+    JOIN other.run_cells c ON c.position = m.position JOIN other.outputs o ON o.id = c.output
+    WHERE m.run = ? AND c.run = ? AND mine.key <> o.key
+    LIMIT 1
+"""
+_NEWER = "UPDATE runs SET created = ?, finished = ? WHERE id = ? AND finished < ?"
 _TIMINGS = "INSERT OR IGNORE INTO timings SELECT * FROM other.timings"
 
 
@@ -125,20 +135,33 @@ def _require_sound(copy: Path) -> None:
 
 
 def _copy_runs(store: Store) -> Iterator[str]:
-    """Copy the runs that are not here yet; one whose name is taken by another run gets a number behind it."""
+    """Copy the runs that are not here yet; one whose name is taken by another run gets a number behind it.
+
+    A run that is here and was gone on with there, or begun again, is brought up to date.
+    """
     rows = store.connection.execute("SELECT id, name, created, finished, planned, facts FROM other.runs ORDER BY id")
-    for there, name, *rest in rows.fetchall():
-        found = store.connection.execute(
-            "SELECT 1 FROM runs WHERE created = ? AND finished = ? AND planned = ? AND facts = ?", rest
-        ).fetchone()
-        if not found:
+    for there, name, created, finished, planned, facts in rows.fetchall():
+        here = _same_run(store, there, name, (planned, facts))
+        if here is None:
             free = _free_name(store, name)
-            values = (free, *rest)
-            made = store.connection.execute(
-                "INSERT INTO runs (name, created, finished, planned, facts) VALUES (?, ?, ?, ?, ?)", values
-            )
-            store.connection.execute(_CELLS, (made.lastrowid, there))
+            here = store.connection.execute(
+                "INSERT INTO runs (name, created, finished, planned, facts) VALUES (?, ?, ?, ?, ?)",
+                (free, created, finished, planned, facts),
+            ).lastrowid
             yield free
+        else:
+            store.connection.execute(_NEWER, (created, finished, here, finished))
+        store.connection.execute(_CELLS, (here, there))
+
+
+def _same_run(store: Store, there: int, name: str, defined: tuple[int, str]) -> int | None:
+    """The run here that the one there is: of its name, but for a number behind it, its facts, and no other cell."""
+    found = store.connection.execute("SELECT id, name FROM runs WHERE planned = ? AND facts = ?", defined)
+    for here, called in found.fetchall():
+        named = re.fullmatch(rf"{re.escape(name)}(-\d+)?", called)
+        if named and store.connection.execute(_OTHER_CELL, (here, there)).fetchone() is None:
+            return int(here)
+    return None
 
 
 def _free_name(store: Store, name: str) -> str:

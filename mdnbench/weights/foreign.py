@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mdnbench import digests, paths
 from mdnbench.errors import BadOption, WeightsError
+from mdnbench.quiet import without_warnings
 from mdnbench.weights.card import Card, Weights
 from mdnbench.weights.files import save
 from mdnbench.weights.shelf import check_name, trained
@@ -67,12 +68,10 @@ def tensors_in(path: Path) -> dict[str, Any]:
 
 
 def _content(path: Path) -> Any:
-    import warnings
-
     import torch
     from safetensors.torch import load_file
 
     if path.suffix == ".safetensors":
         return load_file(path)
-    with warnings.catch_warnings(action="ignore"):  # of pickle protocols: what counts is whether it can be read
+    with without_warnings():  # of pickle protocols: what counts is whether it can be read
         return torch.load(path, map_location="cpu", weights_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mdnbench import MetricSetting, MetricSpec, Unavailable
 from mdnbench.cells.vision import import_torchvision
 from mdnbench.errors import DataMissing, MdnbenchError
+from mdnbench.quiet import without_warnings
 from mdnbench.specs import Image, Score
 from mdnbench_metrics import backbone
 
@@ -81,8 +81,7 @@ def _model(net: str) -> Any:
     import torch
 
     tensors = backbone.layers(net)
-    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-        warnings.simplefilter("ignore")  # lpips calls torchvision by names that torchvision calls deprecated
+    with without_warnings(), torch.random.fork_rng(devices=[]):  # of names that torchvision calls deprecated
         import_torchvision()
         import lpips
 

@@ -18,7 +18,7 @@ import pytest
 from mdnbench import api
 from mdnbench.errors import MdnbenchError, NothingToDo
 from mdnbench.results import Results
-from mdnbench.store import open_store, schema
+from mdnbench.store import leftovers, open_store, schema
 
 FIXTURES = Path(__file__).parent / "fixtures"
 Cli = Callable[..., subprocess.CompletedProcess[str]]
@@ -153,6 +153,31 @@ def test_what_no_run_refers_to_is_removed(first: Path, sql: sqlite3.Connection, 
     again.store.close()
 
 
+def test_the_work_grows_with_what_is_there(workspace: Path) -> None:
+    """Twice as many outputs and cells are about twice the work, by SQLite's own steps: no scan for every output."""
+
+    def steps(many: int) -> int:
+        store, ticks = open_store(workspace / f"{many}.sqlite"), []
+        with closing(store.connection) as connection:
+            with store.transaction():
+                connection.execute("INSERT INTO provenances VALUES (1, '{}')")
+                connection.execute("INSERT INTO runs VALUES (1, 'one', 'now', 'now', 1, '{}')")
+                outputs = [(key, f"key {key}", 1) for key in range(3 * many)]
+                connection.executemany(
+                    "INSERT INTO outputs (id, key, case_key, method, status, provenance, created) "
+                    "VALUES (?, ?, 'case', 'own', 'ok', ?, 'now')", outputs
+                )  # fmt: skip
+                cells = [(1, key, key) for key in range(3 * many) if key % 3]
+                connection.executemany("INSERT INTO run_cells VALUES (?, ?, ?, 'own', '01', '', '', 0, '', '')", cells)
+            connection.set_progress_handler(lambda: ticks.append(1), 100)
+            leftovers.remove(store)
+            assert connection.execute("SELECT count(*) FROM outputs").fetchone() == (2 * many,)
+            assert connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'by_output'").fetchone() is None
+        return len(ticks)
+
+    assert steps(1000) < 3 * steps(500)
+
+
 # -- merge ---------------------------------------------------------------------------------------------------------
 
 
@@ -174,6 +199,22 @@ def test_another_store_comes_in_once(first: Path, made: Path, sql: sqlite3.Conne
     again = json.loads(cli("store", "merge", made / "second" / "results.sqlite", "--json").stdout)
     assert again == {"outputs": 0, "scores": 0, "images": 0, "runs": []}
     assert (made / "second" / "results.sqlite").read_bytes() == before
+
+
+def test_a_run_that_was_begun_again_is_still_the_same(made: Path, workspace: Path) -> None:
+    """Merged once more after it was run again there, or gone on with, it is brought up to date, not here twice."""
+    shutil.copytree(made / "second", workspace / "there")
+    assert api.merge_store(workspace / "there", workspace_folder=workspace / "here").runs == ("same", "other")
+    with closing(sqlite3.connect(workspace / "here" / "results.sqlite", isolation_level=None)) as here:
+        here.execute("UPDATE runs SET finished = ''")  # as of one that was merged before it ended
+        here.execute("DELETE FROM run_cells WHERE position > 0")
+    again = run("there", "other", images=["02", "04"], metrics=["psnr", "ssim"])
+    run("there", "another", images=["02", "04"], metrics=["psnr", "ssim"]).store.close()
+    again.store.close()
+    assert api.merge_store(workspace / "there", workspace_folder=workspace / "here").runs == ("another",)
+    found = api.open_run("other", workspace_folder=workspace / "here")
+    assert (found.run.created, found.run.finished) == (again.run.created, again.run.finished)
+    assert found.counts == {"ok": 2}
 
 
 def test_what_is_mended_has_no_scores_of_former_pixels(first: Path, made: Path, sql: sqlite3.Connection) -> None:
