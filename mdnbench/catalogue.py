@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +109,8 @@ def _runs() -> list[dict[str, Any]]:
     path = workspace.locate() / "results.sqlite"
     if not path.is_file():
         return []
-    store = open_store(path)
-    runs = filter(None, map(store.run, store.run_names()))
+    with open_store(path) as store:
+        runs = [run for run in map(store.run, store.run_names()) if run]
     return [{"name": run.name, "summary": f"{run.planned} cells, {run.created[:16].replace('T', ' ')}"} for run in runs]
 
 
@@ -139,22 +139,13 @@ def _option(option: Option) -> dict[str, Any]:
 
 def _protocol(name: str) -> dict[str, Any]:
     protocol = protocols.load(name)
-
-    def words(rule: protocols.Rule) -> str:
-        parts: Sequence[str] = (
-            "clamped to [0, 1]" if rule.clamp else "unclipped",
-            f"rounded to {rule.bits} bit" if rule.bits else "not rounded",
-            *([f"{rule.border} pixels of border left out"] if rule.border else []),
-        )
-        return ", ".join(parts)
-
     return {
         "name": name,
         "kind": "protocol",
         "summary": protocol.summary,
         "hash": protocol.hash,
-        "noisy image": words(protocol.input),
-        "output": words(protocol.scoring),
+        "noisy image": protocol.input.words,
+        "output": protocol.scoring.words,
         "used by": protocol.used_by,
         "options": [],
     }

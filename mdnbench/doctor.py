@@ -218,9 +218,9 @@ def _store(path: Path) -> Iterator[Finding]:
         yield Finding("store", "problem", f"{path} cannot be read; ask its owner.")
         return
     try:
-        store = open_store(path)
-        runs = [run for run in map(store.run, store.run_names()) if run]
-        damage = list(health.damage(store)) or list(contents.faults(store))
+        with open_store(path) as store:
+            runs = [run for run in map(store.run, store.run_names()) if run]
+            damage = list(health.damage(store)) or list(contents.faults(store))
     except MdnbenchError as error:
         yield Finding("store", "problem", str(error))
         return
@@ -232,4 +232,3 @@ def _store(path: Path) -> Iterator[Finding]:
     for run in runs:
         if not run.finished:
             yield Finding("store", "note", f"the run {run.name!r} was not finished; the same command goes on with it.")
-    store.close()

@@ -1,4 +1,4 @@
-"""Reading JSON that has a shape, with errors that a person can act on.
+"""JSON files: written whole, and read by their shape, with errors that a person can act on.
 
 A shape is a class (or a tuple of classes), a list of one shape, or a dictionary of shapes by key; under the key `str`
 stands the shape that all values have. Keys beside those of the shape may be there: later versions add some.
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mdnbench import atomic
 from mdnbench.errors import BadFile
 
 Shape = Any
@@ -25,6 +26,16 @@ def read(path: Path, kind: str, shape: Shape) -> Any:
         raise BadFile(f"there is no {kind} {path}.") from None
     except (OSError, ValueError) as error:
         raise BadFile(f"the {kind} {path} cannot be read: {error}.") from None
+
+
+def write(path: Path, content: Any) -> None:
+    """Write a JSON file whole or not at all; OSError where the system refuses.
+
+    File names may hold bytes that are no UTF-8: these stand as JSON's own escapes, and come back as they were.
+    """
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    with atomic.replacing(path) as part:
+        part.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
 def parse(text: str, shape: Shape) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ CACHE = "PRAGMA cache_size = -65536"  # 64 MiB: keys are hashes, so that each on
 def of_plan(plan: Plan, workspace: Path, unavailable: dict[str, str]) -> dict[str, Any]:
     """Cells by method and noise, stored and new; trainings; the size of kept images; the estimated wall time."""
     path = workspace / "results.sqlite"
-    store = open_store(path) if path.is_file() else None
     metrics = [name for name in plan.metrics if name not in unavailable]
-    new = _new_cells(plan, store, metrics) if store else {}
-    paces = _paces(store) if store else {}
+    with open_store(path) if path.is_file() else nullcontext() as store:
+        new = _new_cells(plan, store, metrics) if store else {}
+        paces = _paces(store) if store else {}
     rows = [_row(plan, work, new.get(work.index, plan.cells_per_work), paces) for work in plan.works]
     known = [row["seconds"] for row in rows if row["seconds"] is not None]
     total = sum(known) / (plan.request.jobs or environment.cores())

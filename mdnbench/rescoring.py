@@ -25,7 +25,7 @@ from mdnbench.store.cube import revision_of
 
 if TYPE_CHECKING:
     from mdnbench.listener import Listener
-    from mdnbench.protocols import Protocol, Rule
+    from mdnbench.protocols import Protocol
     from mdnbench.records import Source
     from mdnbench.registry import Registry
     from mdnbench.results import Results
@@ -208,15 +208,10 @@ def choose(found: Results, scoring: Iterable[str], known: Registry) -> tuple[lis
 
 def protocol_of(found: Results) -> Protocol:
     """The protocol that a run was made under, rebuilt from its facts; BadFile where they do not suffice."""
-    facts = found.run.facts
-    if "rules" in facts:
-        input_rule, scoring = (protocols.Rule(**facts["rules"][part]) for part in ("input", "scoring"))
-        version = facts["rules"]["version"]
-        return protocols.Protocol(facts["protocol"], version, "", input_rule, scoring)
-    for protocol in protocols.known().values():
-        if protocol.hash == facts["protocol_hash"]:
-            return protocol
-    raise BadFile(f"the rules of protocol {facts['protocol']!r} are not known here; run {found.name!r} again.")
+    if protocol := protocols.of_facts(found.run.facts):
+        return protocol
+    name = found.run.facts["protocol"]
+    raise BadFile(f"the rules of protocol {name!r} are not known here; run {found.name!r} again.")
 
 
 def _named(scoring: Iterable[str], metrics: Sequence[str], known: Registry) -> Iterator[str]:
@@ -241,7 +236,7 @@ def _rule(name: str, own: Protocol, metrics: tuple[str, ...], earlier: Sequence[
             return None, f"{protocol.name} scores as {choice.name} does{other}."
     scoring = dataclasses.replace(own, scoring=protocol.scoring)
     note = f"{protocol.name} stands for its way of scoring alone{other}." if other else ""
-    return Choice(protocol.name, _words(protocol.scoring), scoring, {name: name for name in metrics}), note
+    return Choice(protocol.name, f"output {protocol.scoring.words}", scoring, {name: name for name in metrics}), note
 
 
 def _setting(name: str, own: Protocol, metrics: tuple[str, ...], known: Registry) -> tuple[Choice | None, str]:
@@ -279,15 +274,6 @@ def _by_rule(choices: Iterable[Choice]) -> list[tuple[Protocol, list[str]]]:
         _, metrics = groups.setdefault(choice.protocol.scoring.digest, (choice.protocol, []))
         metrics += [name for name in choice.metrics if name not in metrics]
     return list(groups.values())
-
-
-def _words(rule: Rule) -> str:
-    parts = [
-        "clamped to [0, 1]" if rule.clamp else "not clamped",
-        f"rounded to {rule.bits} bit" if rule.bits else "not rounded",
-        *([f"{rule.border} pixel{'s' if rule.border > 1 else ''} of border left out"] if rule.border else []),
-    ]
-    return "output " + ", ".join(parts)
 
 
 def _dataset(found: Results, folder: str, known: Registry) -> DatasetSpec:

@@ -112,7 +112,8 @@ def rescore(
     from mdnbench.stopping import on_interrupt
 
     heard = listener or notebook.listener()
-    work = Rescoring(found, registry.load(plugins), dataset, jobs)
+    known = registry.load((*found.plugins, *registry.listed(plugins)))
+    work = Rescoring(found, known, dataset, jobs)
     with on_interrupt(lambda: heard.note("Stopping: what is running is finished and saved.")) as stop:
         scored = work.run(list(scoring), heard, stop)
     if stop.requested:

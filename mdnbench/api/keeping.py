@@ -19,28 +19,32 @@ def check_store(*, workspace_folder: Path | None = None) -> Health:
     """Look at every page, row and kept image of the store: what there is, and one line for each problem."""
     from mdnbench.store import health
 
-    return health.check(_existing_store(workspace_folder))
+    with _existing_store(workspace_folder) as store:
+        return health.check(store)
 
 
 def store_leftovers(*, workspace_folder: Path | None = None) -> Leftovers:
     """What no run of the store refers to any more: what `compact_store` would remove."""
     from mdnbench.store import leftovers
 
-    return leftovers.find(_existing_store(workspace_folder))
+    with _existing_store(workspace_folder) as store:
+        return leftovers.find(store)
 
 
 def compact_store(*, workspace_folder: Path | None = None) -> int:
     """Remove what no run of the store refers to any more; the bytes that became free. Not while a run is going on."""
     from mdnbench.store import leftovers
 
-    return leftovers.remove(_existing_store(workspace_folder))
+    with _existing_store(workspace_folder) as store:
+        return leftovers.remove(store)
 
 
 def merge_store(other: Path, *, workspace_folder: Path | None = None) -> Merged:
     """Bring the outputs, scores, runs and kept images of another store in; `other` is only read."""
     from mdnbench.store import merging
 
-    return merging.merge(open_store(workspace.locate(workspace_folder) / "results.sqlite"), Path(other))
+    with open_store(workspace.locate(workspace_folder) / "results.sqlite") as store:
+        return merging.merge(store, Path(other))
 
 
 def _existing_store(workspace_folder: Path | None) -> Store:

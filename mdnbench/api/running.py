@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from mdnbench import atomic, notebook, paths, planning, registry, request, results, workspace
+from mdnbench import atomic, jsonfile, notebook, paths, planning, registry, request, results, workspace
 from mdnbench.errors import Interrupted, MdnbenchError, Unavailable
 from mdnbench.listener import Listener
 from mdnbench.notebook import Results
@@ -73,10 +73,13 @@ def run(
         tally = coordinator.compute(stop)
         found = Results(store, planned.name, folder)
         found.tally, found.plugins = tally, planned.registry.files
-        record = _timing(planned, found, listener) if planned.request.timing and not stop.requested else None
-        _write(found, planned.registry, record, listener)
-    if stop.requested:
+        timed = planned.request.timing and not stop.requested
+        record = _timing(planned, found, listener, lambda: stop.requested) if timed else None
+        _write(found, planned.registry, None if stop.requested else record, listener)
+    if stop.requested and tally.done < planned.size:
         raise Interrupted(f"stopped after {tally.done} of {planned.size} cells; the same command goes on from there.")
+    if stop.requested:
+        raise Interrupted("stopped while timing; all cells are there, and the same command goes on with the timing.")
     return found
 
 
@@ -103,8 +106,8 @@ def time(
     if scaling and not planned.request.out:
         planned = dataclasses.replace(planned, name=f"{planned.name}-scaling")
     planned, folder = _with_folder(planned, base, "timings")
-    store = open_store(base / "results.sqlite")
-    with on_interrupt(lambda: heard.note("Stopping: after this call. Ctrl-C again stops at once.")) as stop:
+    told = on_interrupt(lambda: heard.note("Stopping: after this call. Ctrl-C again stops at once."))
+    with open_store(base / "results.sqlite") as store, told as stop:
         _prepare_models(planned, heard)
         found = session.times(planned, under, store, folder, heard, lambda: stop.requested)
     if stop.requested:
@@ -160,24 +163,22 @@ def _prepare_metrics(planned: Plan, *, download: bool) -> dict[str, str]:
     return unavailable
 
 
-def _timing(planned: Plan, found: Results, listener: Listener) -> dict[str, Any] | None:
+def _timing(planned: Plan, found: Results, listener: Listener, stop: Callable[[], bool]) -> dict[str, Any] | None:
     from mdnbench.timing import session
 
     if planned.request.scheduler:
         listener.note("the timing phase is left out: it would time this machine, and other ones computed the cells.")
         return None
-    return session.record_for(planned, found, listener)
+    return session.record_for(planned, found, listener, stop)
 
 
 def _write(found: results.Results, known: Registry, record: Mapping[str, Any] | None, listener: Listener) -> None:
     """Write the run's files: timing first, because the tables show it."""
-    import json
-
     try:
         found.folder.mkdir(parents=True, exist_ok=True)
         timing = found.folder / "timing.json"
         if record is not None:
-            timing.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            jsonfile.write(timing, record)
         else:
             timing.unlink(missing_ok=True)
         for name in RUN_FILES:

@@ -28,11 +28,12 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         sys.stderr.close()
         sys.exit(0)
-    except Exception:
+    except Exception as error:
         import traceback
 
         if fault := _fault_in_store():
-            _complain(f"{fault} `mdnbench store check` says more; restore the store from a copy, or move it away.")
+            advice = "`mdnbench store check` says more; restore the store from a copy, or move it away."
+            _complain(f"{fault} {advice} It may be why this failed: {_in_a_line(error)}")
             sys.exit(MdnbenchError.exit_code)
         traceback.print_exc()
         _complain("this is an error in mdnbench or in a plugin, not in what you asked; please report it.")
@@ -48,6 +49,15 @@ def _fault_in_store() -> str:
         return contents.first_fault(workspace.locate() / "results.sqlite")
     except Exception:
         return ""
+
+
+def _in_a_line(error: Exception) -> str:
+    """An error and where it was raised, for one who has to tell it from another fault."""
+    import traceback
+    from pathlib import PurePath
+
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({PurePath(place.filename).name}, line {place.lineno})."
 
 
 def _complain(text: str) -> None:

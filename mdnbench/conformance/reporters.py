@@ -45,7 +45,8 @@ def finish_run(known: Registry, pictures: Path, folder: Path) -> None:
         jobs=1, out=RUN, timing=False,
     )  # fmt: skip
     plan = planning.make(asked, known)
-    Coordinator(plan, open_store(folder / "results.sqlite"), {}).compute(Stop())
+    with open_store(folder / "results.sqlite") as store:
+        Coordinator(plan, store, {}).compute(Stop())
 
 
 def writes(reporter: Reporter) -> None:

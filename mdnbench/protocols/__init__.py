@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mdnbench import tomlfile
 from mdnbench.digests import of_parts
@@ -38,6 +39,15 @@ class Rule:
             levels = np.float32(2**self.bits - 1)
             result = (np.round(result * levels) / levels).astype(np.float32, copy=False)
         return result
+
+    @property
+    def words(self) -> str:
+        """The rule as a person reads it."""
+        parts = ["clamped to [0, 1]" if self.clamp else "unclipped"]
+        parts.append(f"rounded to {self.bits} bit" if self.bits else "not rounded")
+        if self.border:
+            parts.append(f"{self.border} pixel{'s' if self.border > 1 else ''} of border left out")
+        return ", ".join(parts)
 
     def crop(self, image: Image) -> Image:
         """The image without its border."""
@@ -80,6 +90,13 @@ def load(name: str) -> Protocol:
     if name not in {each.stem for each in FOLDER.glob("*.toml")}:
         raise UnknownName("protocol", name, known(), hint="Or give a file of your own that ends in .toml.")
     return read(path)
+
+
+def of_facts(facts: Mapping[str, Any]) -> Protocol | None:
+    """The protocol that a run was made under, rebuilt from the run's facts; None where they do not suffice."""
+    if rules := facts.get("rules"):
+        return Protocol(facts["protocol"], rules["version"], "", Rule(**rules["input"]), Rule(**rules["scoring"]))
+    return next((each for each in known().values() if each.hash == facts["protocol_hash"]), None)
 
 
 def read(path: Path) -> Protocol:

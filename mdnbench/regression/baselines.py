@@ -11,7 +11,7 @@ from statistics import stdev
 from sys import intern
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mdnbench import jsonfile, names, registry, tomlfile
+from mdnbench import atomic, jsonfile, names, registry, tomlfile
 from mdnbench.errors import BadFile, MdnbenchError, NothingToDo, UnknownName
 from mdnbench.regression import slowdown
 from mdnbench.regression.garbage import uncollected
@@ -123,17 +123,16 @@ def write(results: Results, path: Path) -> Path:
 
 
 def _write_files(results: Results, facts: Facts, stem: Path) -> None:
-    import json
-    import shutil
     import tempfile
 
     import tomli_w
 
     with tempfile.TemporaryDirectory(dir=stem.parent) as folder:  # another table may lie beside the baseline
-        shutil.move(registry.load().reporters["csv"].write(results, Path(folder)), _beside(stem, ".csv"))
-    _beside(stem, ".toml").write_text(tomli_w.dumps(asdict(facts)), encoding="utf-8")
+        registry.load().reporters["csv"].write(results, Path(folder)).replace(_beside(stem, ".csv"))
+    with atomic.replacing(_beside(stem, ".toml")) as part:
+        part.write_text(tomli_w.dumps(asdict(facts)), encoding="utf-8")
     if record := results.timing:
-        _beside(stem, TIMING).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        jsonfile.write(_beside(stem, TIMING), record)
     else:
         _beside(stem, TIMING).unlink(missing_ok=True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -12,7 +12,7 @@ from mdnbench.cells import cases
 from mdnbench.data import folders
 from mdnbench.digests import of_pixels
 from mdnbench.errors import MdnbenchError
-from mdnbench.protocols import Rule
+from mdnbench.protocols import Protocol, Rule
 from mdnbench.store import kept
 
 if TYPE_CHECKING:
@@ -54,10 +54,12 @@ class Darkroom:
 
     @cached_property
     def rule(self) -> Rule:
-        """The scoring rule of the run, where a known protocol has it; else clamped and rounded to 8 bits."""
-        digest = self._results.run.facts["scoring_rule"]
-        rules = (protocol.scoring for protocol in protocols.known().values())
-        return next((rule for rule in rules if rule.digest == digest), EIGHT_BIT)
+        """The scoring rule of the run; where nobody knows it any more, clamped and rounded to 8 bits."""
+        return self._protocol.scoring if self._protocol else EIGHT_BIT
+
+    @cached_property
+    def _protocol(self) -> Protocol | None:
+        return protocols.of_facts(self._results.run.facts)
 
     def clean(self, subject: Subject) -> Image | None:
         """The clean image, from the data set; None where it is not at hand, or has other pixels now."""
@@ -67,7 +69,7 @@ class Darkroom:
         """The noisy image: kept as a method's output, or made again to the same bits."""
         found = self.output(subject.noisy_digest)
         clean = self.clean(subject) if found is None else None
-        return _made_again(clean, subject, self._registry) if clean is not None else found
+        return self._made_again(clean, subject) if clean is not None else found
 
     def output(self, digest: str) -> Image | None:
         """A method's output by its digest; None where it was not kept, or was altered."""
@@ -87,6 +89,18 @@ class Darkroom:
             return None
         return pixels if pixels is not None and of_pixels(pixels) == digest else None
 
+    def _made_again(self, clean: Image, subject: Subject) -> Image | None:
+        """The noisy image under the run's input rule; None where it comes out with other bits."""
+        try:
+            named = self._registry.noise(subject.noise)
+            spec = self._registry.noises[named.name]
+        except MdnbenchError:
+            return None
+        if not self._protocol:
+            return None
+        case = cases.make(clean, subject.case, named, spec, self._protocol.input, "withheld")
+        return case.noisy if case.noisy_digest == subject.noisy_digest else None
+
     @cached_property
     def _registry(self) -> Registry:
         return registry.load(self._results.plugins)
@@ -101,21 +115,3 @@ class Darkroom:
             return found.load if found else None
         spec = self._registry.datasets.get(facts["dataset"])
         return spec.load if spec and data.at_hand(spec) else None
-
-
-def _made_again(clean: Image, subject: Subject, known: Registry) -> Image | None:
-    try:
-        named = known.noise(subject.noise)
-        spec = known.noises[named.name]
-    except MdnbenchError:
-        return None
-    for rule in _input_rules():
-        case = cases.make(clean, subject.case, named, spec, rule, "withheld")
-        if case.noisy_digest == subject.noisy_digest:
-            return case.noisy
-    return None
-
-
-def _input_rules() -> Iterator[Rule]:
-    """The input rules that a noisy image may have been made under, each once."""
-    yield from {protocol.input.digest: protocol.input for protocol in protocols.known().values()}.values()

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +43,14 @@ def home(workspace: Path, name: str) -> Path:
     return workspace / "runs" / (planning.slug(name) if Path(name).name == name else name)
 
 
+def relative(path: Path, folder: Path) -> str:
+    """A path as seen from a folder, so that both can be moved together; whole where Windows has them on two drives."""
+    try:
+        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+    except ValueError:
+        return path.resolve().as_posix()
+
+
 def name_of(store: Store, folder: Path, plain: str) -> str:
     """The name of the run whose files go to a folder.
 
@@ -65,7 +72,8 @@ def remember(store: Store, folder: Path, name: str) -> None:
     try:
         if not _same(folder, here):
             here.mkdir(parents=True, exist_ok=True)
-            _write(here, {"name": name, "store": _relative(store.path, here), "folder": _relative(folder, here)})
+            content = {"name": name, "store": relative(store.path, here), "folder": relative(folder, here)}
+            jsonfile.write(here / FILE, content)
         elif said and not _same(said.folder, here):
             (here / FILE).unlink()
     except OSError as error:
@@ -96,15 +104,3 @@ def _is_here(said: Place, store: Store, folder: Path) -> bool:
 
 def _same(one: Path, other: Path) -> bool:
     return one.resolve() == other.resolve()
-
-
-def _write(folder: Path, content: dict[str, str]) -> None:
-    (folder / FILE).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _relative(path: Path, folder: Path) -> str:
-    """A path as seen from a folder, so that both can be moved together; whole where Windows has them on two drives."""
-    try:
-        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
-    except ValueError:
-        return path.resolve().as_posix()

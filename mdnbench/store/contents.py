@@ -51,7 +51,8 @@ def first_fault(path: Path) -> str:
     if not path.is_file():
         return ""
     try:
-        return next(faults(open_store(path)), "")
+        with open_store(path) as store:
+            return next(faults(store), "")
     except StoreError as error:
         return str(error)
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 from mdnbench.errors import StoreError
 from mdnbench.records import Cell, Outcome
@@ -94,6 +94,13 @@ class Store:
     def close(self) -> None:
         """Close the file; nothing is lost."""
         self.connection.close()
+
+    def __enter__(self) -> Self:
+        """The store itself, which is closed at the end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -126,12 +126,9 @@ def _snapshot(path: Path) -> Iterator[Path]:
 
 def _require_sound(copy: Path) -> None:
     """Bring a copy up to this schema; StoreError where its rows hold what nobody wrote: it must not spread."""
-    store = open_store(copy)
-    try:
+    with open_store(copy) as store:
         if fault := next(contents.faults(store), ""):
             raise StoreError(f"{fault} Nothing was merged.")
-    finally:
-        store.close()
 
 
 def _copy_runs(store: Store) -> Iterator[str]:

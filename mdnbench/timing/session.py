@@ -28,14 +28,16 @@ if TYPE_CHECKING:
 REVISION = "3"
 
 
-def record_for(plan: Plan, results: Results, listener: Listener) -> dict[str, Any] | None:
+def record_for(
+    plan: Plan, results: Results, listener: Listener, stop: Callable[[], bool] = lambda: False
+) -> dict[str, Any] | None:
     """The timing record of a run's methods under its first noise; from the store where this machine has timed them.
 
     Methods without one good cell are left out. None where nothing is left to time.
     """
     good = {row.method for row in results.means if row.noise == plan.noises[0].named.text and row.ok}
     works = [work for work in _works(plan) if work.named.text in good]
-    return record(plan, works, AFTER_RUN, results.store, listener) if works else None
+    return record(plan, works, AFTER_RUN, results.store, listener, stop) if works else None
 
 
 def ready(plan: Plan) -> tuple[list[Work], dict[str, str]]:

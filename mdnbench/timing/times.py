@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from mdnbench import jsonfile
 from mdnbench.errors import MdnbenchError
 from mdnbench.timing import quality, scaling, summary
 from mdnbench.timing.process import TOO_SHORT
@@ -81,9 +81,7 @@ class Times:
     def write(self) -> None:
         """Write `timing.json` to the folder."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(self.record, indent=2, ensure_ascii=False)
-            (self.folder / "timing.json").write_text(text + "\n", encoding="utf-8")
+            jsonfile.write(self.folder / "timing.json", self.record)
         except OSError as error:
             raise MdnbenchError(f"the timings cannot be written to {self.folder}: {error}.") from error
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,11 +61,9 @@ def train(
     ranks.check(recipe.batch)
     trainable = trainable_of(spec)
     folder = folder_of(spec, method, recipe)
-    torch.set_num_threads(threads or torch.get_num_threads())
-    torch.backends.cudnn.benchmark = True  # all crops are of one size: worth finding the quickest convolutions
     material = gather(recipe, data, noises, exclude, bool(method.values().get("colour")), device)
 
-    with lock.held(folder):
+    with lock.held(folder), _settings(device, threads):
         if ranks.first():
             checkpoint.tidy(folder)
         torch.manual_seed(recipe.seed)
@@ -81,6 +80,20 @@ def train(
         made = store.save(paths.home() / "weights" / spec.name, name or folder.name, tensors, described, half)
         log.draw(folder / "log.csv", folder / "curve.png")
         return ranks.told(made)
+
+
+@contextlib.contextmanager
+def _settings(device: str, threads: int | None) -> Iterator[None]:
+    """What a training sets for all of torch: threads, cuDNN's search, the generators; afterwards as they were."""
+    before = torch.get_num_threads(), torch.backends.cudnn.benchmark
+    with torch.random.fork_rng([device] if torch.device(device).type == "cuda" else []):
+        torch.set_num_threads(threads or before[0])
+        torch.backends.cudnn.benchmark = True  # all crops are of one size: worth finding the quickest convolutions
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before[0])
+            torch.backends.cudnn.benchmark = before[1]
 
 
 def follow(

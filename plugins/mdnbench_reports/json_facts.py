@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from mdnbench import jsonfile
+from mdnbench.results import places
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 def write(results: Results, folder: Path) -> Path:
     """Write `run.json` and return its path."""
     path = folder / "run.json"
-    path.write_text(json.dumps(content(results, folder), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    jsonfile.write(path, content(results, folder))
     return path
 
 
@@ -23,7 +24,7 @@ def content(results: Results, folder: Path) -> dict[str, Any]:
     run = results.run
     return {
         "name": run.name,
-        "store": _relative(results.store.path, folder),
+        "store": places.relative(results.store.path, folder),
         "created": run.created,
         "finished": run.finished,
         "planned": run.planned,
@@ -43,11 +44,3 @@ def content(results: Results, folder: Path) -> dict[str, Any]:
             for row in results.means
         ],
     }
-
-
-def _relative(path: Path, folder: Path) -> str:
-    """A path as seen from a folder, so that both can be moved together; whole where Windows has them on two drives."""
-    try:
-        return Path(os.path.relpath(path, folder)).as_posix()
-    except ValueError:
-        return path.resolve().as_posix()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def write(results: Results, folder: Path) -> Path:
     """Write `table.md` and return its path."""
     path = folder / "table.md"
-    path.write_text(text_of(results), encoding="utf-8")
+    path.write_text(text_of(results), encoding="utf-8", errors="backslashreplace")
     return path
 
 
