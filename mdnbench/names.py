@@ -162,7 +162,7 @@ def split_list(text: str) -> list[str]:
 
 
 def resolve(kind: str, name: str, given: dict[str, Any], declared: Sequence[Option]) -> Named:
-    """Match what was given with what is declared; `kind` is 'noise' or 'method' and chooses the canonical form."""
+    """Match what was given with what is declared; `kind` is what messages call it; a 'noise' has its own form."""
     given = dict(given)
     if "" in given and len(declared) == 1:
         if declared[0].name in given:
@@ -189,7 +189,7 @@ def resolve(kind: str, name: str, given: dict[str, Any], declared: Sequence[Opti
         if value != default:
             parts.append(f"{option.name}={show(value)}")
     body = ",".join(parts)
-    text = f"{name}[{body}]" if kind == "method" else f"{name}:{body}"
+    text = f"{name}:{body}" if kind == "noise" else f"{name}[{body}]"
     return Named(name, tuple(values), text if parts else name)
 
 

@@ -211,7 +211,8 @@ def make(request: Request, registry: Registry) -> Plan:
 def default_name(dataset: str, noises: Sequence[str], request: Request) -> str:
     """A run's name: data set, noises, and whatever else was chosen that makes other cells or scores.
 
-    The same command means the same run, and another one never takes its place.
+    The same command means the same run, and another one never takes its place, but for one on another folder of the
+    same name: that says so.
     """
     return slug("-".join([dataset, _listed(noises), *_choices(request)]))
 
@@ -221,7 +222,7 @@ def _choices(request: Request) -> Iterator[str]:
     for asked in (request.methods, request.metrics):
         parts = [part for text in asked for part in names.split_list(text)]
         if parts != [names.ALL]:
-            yield _listed(parts)
+            yield _listed(parts) or "none"
     if request.images:
         yield f"images-{_listed(request.images)}"
     if request.seeds > 1:
@@ -242,10 +243,11 @@ def _listed(texts: Sequence[str]) -> str:
 def slug(text: str) -> str:
     """A text as a file name: letters, digits, dots and dashes, at most 80 long, and no device of Windows.
 
-    Where little of the text is left, a digest keeps it apart from others.
+    Where letters of the text are lost, a digest keeps it apart from others.
     """
     plain = re.sub(r"[^a-zA-Z0-9.]+", "-", text.replace("sigma=", "")).strip("-.")
-    if len(plain) > LONGEST_SLUG:
+    lossy = plain and any(letter.isalnum() and not letter.isascii() for letter in text)
+    if lossy or len(plain) > LONGEST_SLUG:
         plain = f"{plain[: LONGEST_SLUG - 9].rstrip('-.')}-{of_parts(text)[:8]}"
     if _DEVICE.fullmatch(plain.partition(".")[0]):
         plain = f"run-{plain}"
@@ -265,6 +267,8 @@ def _methods(request: Request, registry: Registry) -> tuple[tuple[Named, ...], t
     asked = [part for text in request.methods for part in names.split_list(text)]
     for part in asked:
         texts += registry.denoisers if part == names.ALL else [part]
+    if not asked:
+        raise BadOption("no method was given; say --methods all, or names by comma (`mdnbench list` shows them).")
     if not texts:
         raise NothingToDo("no method was selected: no plugin brings one. `mdnbench list` shows broken plugins.")
     notes: tuple[str, ...] = ()

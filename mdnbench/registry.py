@@ -147,7 +147,7 @@ class Registry:
     def reporter(self, text: str) -> Named:
         """Parse `html[limit=6]` against the reporter's declared options."""
         name, given = names.split_method(text)
-        return names.resolve("method", name, given, self.reporters[name].options)
+        return names.resolve("reporter", name, given, self.reporters[name].options)
 
     def noise(self, text: str) -> Named:
         """Parse `gaussian:50` against the noise's declared parameters."""

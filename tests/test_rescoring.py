@@ -130,6 +130,22 @@ def test_a_protocol_of_ones_own_and_a_folder_of_ones_own(tmp_path: Path) -> None
         api.rescore(found, ["float"], dataset=str(folder))
 
 
+def test_the_plugins_of_the_run_are_known(plugin: Callable[..., Path]) -> None:
+    """A noise of one's own need not be named again where the run still knows where it came from."""
+    path = plugin(
+        """
+        @mdnbench.hookimpl
+        def mdnbench_noises():
+            return [mdnbench.NoiseSpec("mine", "1", "mine", lambda clean, rng: clean + 0.1, lambda: 0.1)]
+        """
+    )
+    found = api.run(
+        methods="noisy", noise="mine", dataset="sk12", images="01", metrics="psnr", timing=False, jobs=1, plugins=[path]
+    )
+    (shift,) = api.rescore(found, ["float"], jobs=1).shifts
+    assert shift.other == pytest.approx(20, abs=1)
+
+
 METRIC = """
     @mdnbench.hookimpl
     def mdnbench_metrics():

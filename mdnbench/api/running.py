@@ -76,10 +76,11 @@ def run(
         timed = planned.request.timing and not stop.requested
         record = _timing(planned, found, listener, lambda: stop.requested) if timed else None
         _write(found, planned.registry, None if stop.requested else record, listener)
-    if stop.requested and tally.done < planned.size:
-        raise Interrupted(f"stopped after {tally.done} of {planned.size} cells; the same command goes on from there.")
-    if stop.requested:
+    if stop.requested and timed:
         raise Interrupted("stopped while timing; all cells are there, and the same command goes on with the timing.")
+    if stop.requested:
+        command = "the same command without --fresh" if planned.request.fresh else "the same command"
+        raise Interrupted(f"stopped after {tally.done} of {planned.size} cells; {command} goes on from there.")
     return found
 
 

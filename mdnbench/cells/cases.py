@@ -8,7 +8,7 @@ from mdnbench.cells.estimation import estimate_std
 from mdnbench.digests import of_parts, of_pixels
 from mdnbench.errors import BadPlugin
 from mdnbench.records import Case, NoiseInfo, Source
-from mdnbench.rng import NumpyRng
+from mdnbench.rng import NumpyRng, stream
 
 if TYPE_CHECKING:
     from mdnbench.names import Named
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
 
 def key(image_digest: str, noise: Named, revision: str, seed: int) -> str:
-    """The digest that seeds a case's noise: image pixels, noise, its revision, seed index; never the method."""
-    return of_parts("case", image_digest, noise.name, list(noise.options), revision, seed)
+    """The digest that seeds a case's noise: image pixels, noise, its revision, seed index; never the method.
+
+    Where NumPy draws other numbers than when this was written, theirs are other cases, and are told apart.
+    """
+    return of_parts("case", image_digest, noise.name, list(noise.options), revision, seed, *stream())
 
 
 def make(clean: Image, case_key: str, noise: Named, spec: NoiseSpec, rule: Rule, source: Source) -> Case:

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import sys
 
+STOPPED = "stopped at once; what was finished is saved."
+
 
 def main() -> None:
     """Run the command line; every error that is meant for a person is one line and an exit code."""
+    from mdnbench.cli import streams
     from mdnbench.errors import Interrupted, MdnbenchError
 
+    streams.prepare()
     try:
         from mdnbench.cli.app import app
 
         app(prog_name="mdnbench")
+    except SystemExit as end:
+        if end.code == Interrupted.exit_code and isinstance(end.__context__, KeyboardInterrupt):
+            _complain(STOPPED)
+        _flush()
+        raise
     except Interrupted as error:
         from mdnbench.training import ranks
 
@@ -23,11 +32,8 @@ def main() -> None:
         _complain(str(error))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        _complain("stopped at once; what was finished is saved.")
+        _complain(STOPPED)
         sys.exit(Interrupted.exit_code)
-    except BrokenPipeError:  # the reader of our output went away, as `| head` does
-        sys.stderr.close()
-        sys.exit(0)
     except Exception as error:
         import traceback
 
@@ -38,6 +44,18 @@ def main() -> None:
         traceback.print_exc()
         _complain("this is an error in mdnbench or in a plugin, not in what you asked; please report it.")
         sys.exit(MdnbenchError.exit_code)
+
+
+def _flush() -> None:
+    """Write what is left of the output; a disk that is full is an error like others."""
+    from mdnbench.errors import MdnbenchError
+
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except MdnbenchError as error:
+        _complain(str(error))
+        sys.exit(error.exit_code)
 
 
 def _fault_in_store() -> str:

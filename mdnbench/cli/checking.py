@@ -75,6 +75,8 @@ def _write(verdict: Verdict, junit: Path | None, markdown: Path | None) -> None:
     from mdnbench.regression import junit as xml
 
     try:
+        for path in filter(None, (junit, markdown)):
+            path.parent.mkdir(parents=True, exist_ok=True)
         if junit:
             junit.write_text(xml.text_of(verdict), encoding="utf-8")
         if markdown:

@@ -39,9 +39,10 @@ def compare(
     from dataclasses import asdict
 
     from mdnbench import api
-    from mdnbench.cli import draw
+    from mdnbench.cli import draw, progress
 
-    found = api.compare(*map(api.open_run, runs), metrics=split_list(metrics or ""), against=against or "")
+    with progress.waiting(f"comparing {', '.join(runs)}"):
+        found = api.compare(*map(api.open_run, runs), metrics=split_list(metrics or ""), against=against or "")
     if json:
         draw.data(asdict(found))
     else:

@@ -61,9 +61,10 @@ def leaks(
     from dataclasses import asdict
 
     from mdnbench import api
-    from mdnbench.cli import draw
+    from mdnbench.cli import draw, progress
 
-    found = api.find_leaks(train, test, pictures=pictures)
+    with progress.waiting(f"looking for overlaps of {train} and {test}"):
+        found = api.find_leaks(train, test, pictures=pictures)
     if json:
         draw.data([asdict(leak) for leak in found])
     elif found:

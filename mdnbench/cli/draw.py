@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 def data(content: Any) -> None:
     """Print JSON; what is infinite or no number is null, because JSON has no such numbers."""
-    json.dump(_finite(content), sys.stdout, indent=2, ensure_ascii=False, default=str)
+    for part in json.JSONEncoder(indent=2, ensure_ascii=False, default=str).iterencode(_finite(content)):
+        sys.stdout.write(part.encode("utf-8", "backslashreplace").decode())  # a file name's bytes that are no UTF-8
     sys.stdout.write("\n")
 
 

@@ -33,9 +33,10 @@ def export(
     Example: mdnbench export unet --to onnx --out unet.onnx
     """
     from mdnbench import api
-    from mdnbench.cli import draw
+    from mdnbench.cli import draw, progress
 
-    made = api.export_model(method, out, to=to, noise=noise, plugins=plugin or ())
+    with progress.waiting(f"exporting {method}"):
+        made = api.export_model(method, out, to=to, noise=noise, plugins=plugin or ())
     sizes = " and ".join(f"{width}×{height}" for height, width in made.sizes)
     if json:
         draw.data({

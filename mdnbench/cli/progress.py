@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 QUIET_S = 30.0
+PATIENCE_S = 1.0
 
 
 @contextmanager
@@ -36,6 +38,32 @@ def listener() -> Iterator[Listener]:
             yield bars
         finally:
             bars.close()
+
+
+@contextmanager
+def waiting(text: str) -> Iterator[None]:
+    """For what tells nothing of its progress: on a terminal, after a second, what is going on and for how long."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    from rich.markup import escape
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    shown = Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console, transient=True
+    )
+    shown.add_task(escape(printable(text)), total=None)
+    timer = threading.Timer(PATIENCE_S, shown.start)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        shown.stop()
 
 
 class _Bars(Listener):

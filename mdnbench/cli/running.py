@@ -49,10 +49,11 @@ def plan(
     """
     said = o.overrides({key: value for key, value in locals().items() if key not in ("plan_file", "plugin", "json")})
     from mdnbench import api, request
-    from mdnbench.cli import draw
+    from mdnbench.cli import draw, progress
 
     asked = request.read(plan_file, said | ({"plugins": [str(path) for path in plugin]} if plugin else {}))
-    outlook = api.outlook(api.plan(asked))
+    with progress.waiting("planning"):
+        outlook = api.outlook(api.plan(asked))
     if json:
         draw.data(outlook)
     else:
@@ -75,7 +76,10 @@ def report(
     from pathlib import Path
 
     from mdnbench import api, names
+    from mdnbench.cli import progress
 
     found, folder = api.open_run(name), Path(out) if out else None
-    for path in api.report(found, names.split_list(to), folder=folder, plugins=plugin or ()):
+    with progress.waiting(f"writing {to}"):
+        paths = api.report(found, names.split_list(to), folder=folder, plugins=plugin or ())
+    for path in paths:
         typer.echo(path)

@@ -56,11 +56,11 @@ def _draw(found: Times) -> None:
     from mdnbench.cli import draw
 
     for grid in found.grids:
-        typer.echo(grid.heading)
+        draw.say(grid.heading)
         draw.table(grid.titles, grid.rows, left=1)
     for note in found.notes:
-        typer.echo(note)
-    typer.echo(f"Files: {found.folder}")
+        draw.say(note)
+    draw.say(f"Files: {found.folder}")
 
 
 def _whole(text: str) -> int:

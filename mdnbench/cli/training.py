@@ -72,7 +72,7 @@ def list_weights(
             ("Method", "Weights", "For", "Validation", "Trained", "SHA-256"),
             [list(row.values()) for row in found],
             words=("For", "Trained"),
-            whole=("Method", "Validation", "SHA-256"),
+            whole=("Method", "Weights", "Validation", "SHA-256"),
         )
 
 

@@ -251,6 +251,7 @@ def _method_facts(work: Work) -> dict[str, Any]:
     return {
         "revision": work.spec.revision,
         "packages": work.packages,
+        "wants": work.spec.wants,
     }
 
 

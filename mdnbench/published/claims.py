@@ -91,12 +91,12 @@ class OrderClaim:
 
     @property
     def finding(self) -> Order:
-        """Whether the measured gain has the claimed sign, and at least the claimed size."""
+        """Whether the measured gain has the claimed sign, and but for the metric's tolerance the claimed size."""
         if self.measured is None:
             return "not measured"
-        if self.measured < self.allowed / ALLOWED:
+        if self.measured <= 0:
             return "does not hold"
-        return "holds" if self.measured >= self.claimed - self.allowed else "holds by less"
+        return "holds" if self.measured >= self.claimed - self.allowed / ALLOWED - 1e-9 else "holds by less"
 
 
 @dataclass(frozen=True, slots=True)

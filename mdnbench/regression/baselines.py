@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import stdev
@@ -239,11 +239,19 @@ def _beside(stem: Path, ending: str) -> Path:
 def _read_cells(path: Path, facts: Facts) -> dict[CellKey, StoredCell]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return dict(_cells(csv.reader(file), tuple(facts.metrics)))
+            return _once(_cells(csv.reader(file), tuple(facts.metrics)))
     except FileNotFoundError:
         raise BadFile(f"the baseline {path} is missing beside its .toml.") from None
     except (OSError, UnicodeDecodeError, KeyError, IndexError, ValueError, csv.Error) as error:
         raise BadFile(f"the baseline {path} cannot be read: {type(error).__name__}: {error}.") from None
+
+
+def _once(cells: Iterable[tuple[CellKey, StoredCell]]) -> dict[CellKey, StoredCell]:
+    found: dict[CellKey, StoredCell] = {}
+    for key, cell in cells:
+        if found.setdefault(key, cell) is not cell:
+            raise ValueError(f"two lines are of {key[3]} on {key[0]} ({key[1]}, seed {key[2]})")
+    return found
 
 
 def _cells(lines: Iterator[list[str]], metrics: Sequence[str]) -> Iterator[tuple[CellKey, StoredCell]]:

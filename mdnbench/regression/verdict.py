@@ -183,9 +183,13 @@ def _pair(results: Results, baseline: Baseline) -> _Pairs:
             continue
         pairs.other_noise += bool(stored.noisy) and stored.noisy != mark.noisy_digest
         for metric, before, value in zip(metrics, stored.values, mark.values, strict=True):
-            if before is not None and value is not None:
+            if before is None:
+                pairs.unscored[metric, "the baseline has no value there"] += 1
+            elif value is not None:
+                if math.isinf(before) and math.isfinite(value):
+                    pairs.failed.append(f"{_words(mark.key)}: {metric} was {before:g} and is {value:g} now")
                 pairs.groups[mark.key[1], mark.key[3], metric].append((mark.key, before, value))
-            elif before is not None:
+            else:
                 _lacking(pairs, metric, before, mark, metrics.index(metric))
     return pairs
 
@@ -201,17 +205,16 @@ def _lacking(pairs: _Pairs, metric: str, before: float, mark: Mark, place: int) 
 
 def _gate(group: Group, pairs: list[tuple[CellKey, float, float]], facts: Facts, rules: Tolerances) -> Gate:
     metric = facts.metrics[group[2]]
-    before, after = _means(pairs)
+    chosen = _averaged(pairs)
+    before, after = (math.fsum(values) / len(chosen) for values in list(zip(*chosen, strict=True))[1:])
     tolerance = rules.of(*group)
     state = _state(before, after, metric.direction, tolerance.value)
-    return Gate(*group, before, after, tolerance.value, len(pairs), state, metric.digits, tolerance.basis)
+    return Gate(*group, before, after, tolerance.value, len(chosen), state, metric.digits, tolerance.basis)
 
 
-def _means(pairs: list[tuple[CellKey, float, float]]) -> tuple[float, float]:
-    """The means over the cells that are finite on both sides, where there are any: one ∞ would hide the others."""
-    finite = [(before, after) for _, before, after in pairs if math.isfinite(before) and math.isfinite(after)]
-    chosen = finite or [(before, after) for _, before, after in pairs]
-    return math.fsum(pair[0] for pair in chosen) / len(chosen), math.fsum(pair[1] for pair in chosen) / len(chosen)
+def _averaged(pairs: list[tuple[CellKey, float, float]]) -> list[tuple[CellKey, float, float]]:
+    """The cells that are finite on both sides, where there are any: one ∞ would hide the others."""
+    return [pair for pair in pairs if math.isfinite(pair[1]) and math.isfinite(pair[2])] or pairs
 
 
 def _state(before: float, after: float, direction: str, tolerance: float) -> State:

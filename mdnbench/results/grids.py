@@ -113,7 +113,9 @@ def _grid(column: Column, means: Sequence[MeanRow]) -> Grid:
     }
     noises = tuple(dict.fromkeys(row.noise for row in means))
     methods = tuple(dict.fromkeys(row.method for row in means))
-    best = frozenset(place for noise in noises for place in _best(column, noise, values))
+    whole = {(row.method, row.noise) for row in means if tables.covers(row, column.metric)}
+    ranked = {place: mean for place, mean in values.items() if place in whole}
+    best = frozenset(place for noise in noises for place in _best(column, noise, ranked))
     return Grid(column, methods, noises, values, best)
 
 

@@ -58,6 +58,10 @@ class Line:
         return str(self.ok) if self.ok == self.total else f"{self.ok} of {self.total}"
 
 
+# What a method is told of a noise that is known, by what it asks for.
+TOLD: Mapping[str, str] = {"noise": "everything", "std": "its standard deviation", "nothing": "nothing"}
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """The table of one noise."""
@@ -102,9 +106,19 @@ def heading(run: RunRow) -> tuple[str, ...]:
 
 
 def footnotes(run: RunRow) -> tuple[str, ...]:
-    """What a reader must know of a run as a whole: what was left out, which weights were used."""
+    """What a reader must know of a run as a whole: what was left out, which weights were used, who was told what."""
     absent = [f"{name.upper()} is empty: {reason}" for name, reason in run.facts["unavailable"].items()]
-    return (*run.facts["notes"], *absent)
+    return (*run.facts["notes"], *absent, *_told(run.facts))
+
+
+def _told(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Which methods are told more of the noise than others; runs of older versions do not know."""
+    asking: dict[str, list[str]] = {}
+    for method, each in facts["methods"].items():
+        asking.setdefault(each.get("wants", ""), []).append(method)
+    if facts["noise_info"] == "known" and len(asking) > 1 and "" not in asking:
+        parts = [f"{words} to {', '.join(asking[wants])}" for wants, words in TOLD.items() if wants in asking]
+        yield f"told of the noise: {'; '.join(parts)}."
 
 
 def mean_of(row: MeanRow, metric: str) -> float | None:
@@ -113,17 +127,30 @@ def mean_of(row: MeanRow, metric: str) -> float | None:
     return math.inf if mean is None and row.infinite.get(metric) else mean
 
 
+def covers(row: MeanRow, metric: str) -> bool:
+    """Whether a mean is over every cell; only such means may be held against each other.
+
+    One over those that went well, or that were not perfect, is one over easier or harder images. Where all cells are
+    infinite there is nothing to leave out.
+    """
+    infinite = row.infinite.get(metric, 0)
+    return row.ok == row.total and metric not in row.unscored and infinite in (0, row.ok)
+
+
 def _table(noise: str, columns: tuple[Column, ...], rows: Sequence[MeanRow]) -> Table:
     values = {row.method: {column.metric: mean_of(row, column.metric) for column in columns} for row in rows}
-    ranked = {column.metric: _ranks(column, values) for column in columns}
+    ranked = {column.metric: _ranks(column, rows, values) for column in columns}
     lines = [_line(row, values[row.method], ranked) for row in _best_first(rows, columns, values)]
     return Table(noise, columns, tuple(lines), tuple(_notes(rows, columns)))
 
 
-def _ranks(column: Column, values: Mapping[str, Mapping[str, float | None]]) -> tuple[frozenset[str], frozenset[str]]:
+def _ranks(
+    column: Column, rows: Sequence[MeanRow], values: Mapping[str, Mapping[str, float | None]]
+) -> tuple[frozenset[str], frozenset[str]]:
     """The methods that are best and second by a metric, as far as the shown digits tell them apart."""
-    shown = {method: round(mean, column.digits) for method, each in values.items()
-             if (mean := each[column.metric]) is not None}  # fmt: skip
+    whole = [row.method for row in rows if covers(row, column.metric)]
+    shown = {method: round(mean, column.digits) for method in whole
+             if (mean := values[method][column.metric]) is not None}  # fmt: skip
     order = sorted(set(shown.values()), reverse=column.direction == "higher")
 
     def at(place: int) -> frozenset[str]:
@@ -133,13 +160,14 @@ def _ranks(column: Column, values: Mapping[str, Mapping[str, float | None]]) -> 
 
 
 def _best_first(rows: Sequence[MeanRow], columns: Sequence[Column], values: Mapping[str, Any]) -> list[MeanRow]:
+    """The rows by their first column; means over some of the cells come after those over all."""
     if not columns:
         return list(rows)
     sign = -1 if columns[0].direction == "higher" else 1
 
-    def place(row: MeanRow) -> tuple[bool, float]:
+    def place(row: MeanRow) -> tuple[bool, bool, float]:
         value = values[row.method][columns[0].metric]
-        return (value is None, sign * value if value is not None else 0.0)
+        return (value is None, not covers(row, columns[0].metric), sign * value if value is not None else 0.0)
 
     return sorted(rows, key=place)
 

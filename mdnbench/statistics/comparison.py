@@ -40,12 +40,16 @@ class Mean:
     cells: int
     infinite: int
 
+    def covers(self, cells: int) -> bool:
+        """Whether the mean is over so many cells, or all of them are infinite."""
+        return self.cells + self.infinite == cells and 0 in (self.cells, self.infinite)
+
 
 @dataclass(frozen=True, slots=True)
 class Family:
     """All methods under one noise by one metric, best first, and all their pairs, which are corrected together.
 
-    `missing` are the methods without a score.
+    Means over fewer cells than others come last, as they do in tables. `missing` are the methods without a score.
     """
 
     noise: str
@@ -59,7 +63,7 @@ class Family:
     @property
     def detectable(self) -> tuple[float, float] | None:
         """The smallest difference that this data set could have shown: for the pair that it is least for, and most."""
-        known = [pair.detectable for pair in self.pairs if pair.detectable is not None]
+        known = [pair.detectable for pair in self.pairs if pair.detectable]  # 0: two methods that never differ
         return (min(known), max(known)) if known else None
 
     def record(self, first: str, second: str) -> str:
@@ -115,6 +119,9 @@ def compare(found: Sequence[Results], *, metrics: Collection[str] = (), against:
         if (family := _family(noise, column, whole, whole.values[name][index], against)) is not None
     )
     if not families:
+        if not whole.noises:
+            under = "; ".join(f"{each.name}: {', '.join(each.run.facts['noises'])}" for each in found)
+            raise NothingToDo(f"nothing was compared: these runs have no noise in common ({under}).")
         raise NothingToDo("nothing was compared: no cell of these runs has a score.")
     if against and not any(family.pairs for family in families):
         raise NothingToDo(f"nothing was compared: {against} and the others have no score under the same noise.")
@@ -144,13 +151,25 @@ def _on_trust(family: Family) -> list[str]:
     if family.images < 2:
         return ["One image says nothing of others: there are no intervals and no tests."]
     seeds = "1 seed" if family.seeds == 1 else f"{family.seeds} seeds"
-    few = f"{family.images} images are few. " if family.images < FEW_IMAGES else ""
-    said = f"{few}The intervals (95 %) are over {family.images} images, each with {seeds}."
-    return [said, *_on_pairs(family)] if family.pairs else [said]
+    said = f"The intervals (95 %) are over {family.images} images, each with {seeds}."
+    if family.images < FEW_IMAGES:
+        covered = max((least, share) for least, share in bootstrap.COVERAGE.items() if least <= family.images)[1]
+        said = f"{family.images} images are few. {said} Of so few, about {covered} % hold the true mean, not 95."
+    partial = [
+        f"{mean.method} has a finite score on {mean.images} of {family.images} images: its mean, and the differences "
+        "to it, are over these alone."
+        for mean in family.means
+        if 0 < mean.images < family.images
+    ]
+    return [said, *partial, *(_on_pairs(family) if family.pairs else ())]
 
 
 def _on_pairs(family: Family) -> Iterator[str]:
-    many = len(family.pairs)
+    many = sum(pair.p is not None for pair in family.pairs)
+    if untested := len(family.pairs) - many:
+        yield f"Not tested, for lack of two images with finite scores: {untested} of {len(family.pairs)} differences."
+    if not many:
+        return
     count = f"{family.images} images and {many} comparison{'s' if many > 1 else ''}"
     least = paired.smallest_p(family.images, many)
     if least > paired.ALPHA:
@@ -159,9 +178,9 @@ def _on_pairs(family: Family) -> Iterator[str]:
     if family.detectable is not None:
         yield (
             f"With {count}, a true difference of {_span(family, family.detectable)} would be significant four times "
-            "out of five; smaller ones may well go unnoticed."
+            "out of five by a t-test; the signed-rank test sees a little less, and smaller ones may well go unnoticed."
         )
-    if open_ones := sum(not pair.significant for pair in family.pairs):
+    if open_ones := sum(pair.p is not None and not pair.significant for pair in family.pairs):
         yield f"Not significant: {open_ones} of {many} differences, which does not make them none."
     if torn := sum(pair.significant and _holds_zero(pair) for pair in family.pairs):
         yield (
@@ -218,16 +237,20 @@ def _chosen(part: ScoreCube, metric: str, noises: Sequence[str], seeds: int) -> 
 
 
 def _family(noise: str, column: Column, scores: ScoreCube, values: Array, against: str) -> Family | None:
+    import numpy as np
+
     sign = 1 if column.direction == "higher" else -1
-    means = sorted(_means(scores.methods, values), key=lambda mean: -sign * mean.mean)
-    if not means:
+    found = list(_means(scores.methods, values))
+    if not found:
         return None
+    most = max(mean.cells + mean.infinite for mean in found)
+    means = sorted(found, key=lambda mean: (not mean.covers(most), -sign * mean.mean))
     places = {method: index for index, method in enumerate(scores.methods)}
     order = [mean.method for mean in means]
     names = [pair for pair in itertools.combinations(order, 2) if not against or against in pair]
     differences = (_difference(values[places[first]], values[places[second]]) for first, second in names)
     pairs = paired.compare(names, differences, sign, 0.5 * 10.0**-column.digits)
-    images = max(mean.images for mean in means)
+    images = int((~np.isnan(values)).any(axis=(0, 2)).sum())
     missing = tuple(method for method in scores.methods if method not in order)
     return Family(noise, column, images, scores.seeds, tuple(means), tuple(pairs), missing)
 

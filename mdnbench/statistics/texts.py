@@ -24,7 +24,7 @@ def means(family: Family) -> Texts:
     """The means with their intervals, numbered, best first."""
     rows = [
         (str(number), mean.method, family.column.show(mean.mean), _interval(family, mean.low, mean.high),
-         str(mean.cells))
+         str(mean.cells + mean.infinite))
         for number, mean in enumerate(family.means, start=1)
     ]  # fmt: skip
     return Texts(("", "Method", "Mean", "95 %", "Cells"), rows)

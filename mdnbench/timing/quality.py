@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mdnbench.store import Store
 
 METRIC = "psnr"
-TITLES = ("Method", "PSNR dB", "ms/MP", "")
+TITLES = ("Method", "PSNR dB", "ms/MP", "Standing")
 _SCORES = """
     SELECT s.value FROM outputs o JOIN scores s ON s.output = o.id
     WHERE o.key = ? AND o.status = 'ok' AND s.rule = ? AND s.metric = ? AND s.revision = ? AND s.status = 'ok'

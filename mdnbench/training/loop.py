@@ -158,7 +158,7 @@ def follow(
     if progress < 1:
         raise Interrupted(
             f"the training was stopped after {clock.step} steps, {progress:.0%} of its budget, and a checkpoint saved; "
-            "the same command goes on from there."
+            "the same command, but for --from-scratch, goes on from there."
         )
     state.average.copy_to(network)
     state.psnr = material.validator.psnr(network, recipe.blind, context)

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 from mdnbench_reports import style
 
 PIXELS_PER_INCH = 220
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML 1.0 cannot hold
 _SVG = "{http://www.w3.org/2000/svg}"
 _ELEMENTS = {"svg", "g", "path", "rect", "line", "circle", "text", "tspan", "defs", "clipPath"}
 _ATTRIBUTES = {
@@ -32,7 +33,7 @@ def draw(drawing: Any, kind: str) -> bytes:
 
 def for_page(svg: bytes, title: str) -> str:
     """An SVG to stand inside an HTML page: known elements and attributes alone, its colours the page's own."""
-    root = ElementTree.fromstring(svg)
+    root = ElementTree.fromstring(_NO_XML.sub("\N{REPLACEMENT CHARACTER}", svg.decode()))
     _clean(root)
     root.set("role", "img")
     root.set("aria-label", title)

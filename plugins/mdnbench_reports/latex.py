@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mdnbench_reports.grid import Grid
 
 SIDE_BY_SIDE = 3  # noises in one table
+ACROSS = 6  # columns of numbers that an article's page holds
 WIDE = 6  # columns from which on a table is set small, to fit the column of an article
 
 _SPECIAL = {
@@ -37,8 +38,10 @@ def write(results: Results, folder: Path) -> Path:
 def text_of(results: Results) -> str:
     """All tables of a run as LaTeX that needs the package booktabs."""
     parts = ["% Needs \\usepackage{booktabs} (and \\usepackage[T1]{fontenc} with pdfLaTeX)."]
-    for first in range(0, len(results.tables), SIDE_BY_SIDE):
-        parts.append(_float(results, results.tables[first : first + SIDE_BY_SIDE], first // SIDE_BY_SIDE))
+    columns = len(results.metrics) or 1
+    step = max(1, min(SIDE_BY_SIDE, ACROSS // columns))
+    for first in range(0, len(results.tables), step):
+        parts.append(_float(results, results.tables[first : first + step], first // step))
     timed = [grid for grid in (*timings.of(results), *timings.against_quality(results)) if grid.rows]
     parts += [_timing(results.name, grid, number) for number, grid in enumerate(timed, start=1)]
     return "\n\n".join(parts) + "\n"
@@ -65,7 +68,8 @@ def _float(results: Results, group: Sequence[Table], number: int) -> str:
     heads = [titles] if len(group) == 1 else [_spanning(group), titles]
     noises = ", ".join(table.noise for table in group)
     caption = f"Means under {noises}; {'; '.join(tables.heading(results.run))}."
-    notes = [*(note for table in group for note in table.notes), *tables.footnotes(results.run)]
+    named = [(f"{table.noise}: " if len(group) > 1 else "", note) for table in group for note in table.notes]
+    notes = [*(where + note for where, note in named), *tables.footnotes(results.run)]
     body = _tabular(heads, rows, "l" + "r" * (len(titles) - 1), _rules(group))
     return _wrapped(body, caption, f"{results.name}-{number + 1}", notes)
 

@@ -95,6 +95,7 @@ def _context(results: Results, found: Scores) -> dict[str, Any]:
         "problems": sections.problems(found),
         "problem_count": len(found.problems),
         "timing": timings.of(results),
+        "printed": timings.printed(results),
         "standing": timings.against_quality(results),
         "claims": claims.of(results),
         "provenance": provenance.of(results),

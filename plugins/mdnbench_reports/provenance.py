@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mdnbench import names, protocols, registry
 from mdnbench.errors import MdnbenchError
+from mdnbench.results import tables
 from mdnbench.store import queries
 from mdnbench_reports.grid import Grid
 
@@ -58,7 +59,7 @@ def _run(results: Results, known: Registry) -> Entries:
         ("Noise seeds", str(facts["seeds"])),
         (
             "Methods are told",
-            {"known": "the noise"}.get(facts["noise_info"], f"noise information {facts['noise_info']}"),
+            {"known": "of the noise what they ask for"}.get(facts["noise_info"], f"noise {facts['noise_info']}"),
         ),
     ]
     return Entries("Run", [entry for entry in entries if entry[1]])
@@ -82,7 +83,7 @@ def _machine(environment: Mapping[str, Any]) -> Entries:
 def _methods(results: Results, known: Registry) -> Grid:
     weights = _weights(results)
     rows = [_method(text, facts, weights.get(text, {}), known) for text, facts in results.run.facts["methods"].items()]
-    titles = ("Method", "Revision", "Packages", "Weights", "Licence", "Citation")
+    titles = ("Method", "Revision", "Asks of the noise", "Packages", "Weights", "Licence", "Citation")
     return Grid("Methods", titles, rows)
 
 
@@ -90,8 +91,8 @@ def _method(text: str, facts: Mapping[str, Any], weights: Mapping[str, str], kno
     spec = _spec(known.denoisers, text)
     used = "; ".join(f"{name} ({digest[:12]})" for digest, name in weights.items())
     return (
-        text, facts["revision"], _versions(facts["packages"]), used or "–", getattr(spec, "licence", "") or "–",
-        getattr(spec, "citation", "") or "–",
+        text, facts["revision"], tables.TOLD.get(facts.get("wants", ""), "–"), _versions(facts["packages"]),
+        used or "–", getattr(spec, "licence", "") or "–", getattr(spec, "citation", "") or "–",
     )  # fmt: skip
 
 
@@ -106,11 +107,26 @@ def _weights(results: Results) -> dict[str, dict[str, str]]:
 
 def _noises(results: Results, known: Registry) -> Grid:
     rows = [
-        (text, revision, getattr(spec, "formula", "") or "–", getattr(spec, "summary", "") or "–")
+        (
+            text,
+            revision,
+            _values(text, known),
+            getattr(spec, "formula", "") or "–",
+            getattr(spec, "summary", "") or "–",
+        )
         for text, revision in results.run.facts["noises"].items()
         for spec in [_spec(known.noises, text)]
     ]
-    return Grid("Noises", ("Noise", "Revision", "Formula", "What it is"), rows)
+    return Grid("Noises", ("Noise", "Revision", "Values", "Formula", "What it is"), rows)
+
+
+def _values(text: str, known: Registry) -> str:
+    """A noise's parameters, with those that its name leaves out because they are as usual."""
+    try:
+        options = known.noise(text).options
+    except MdnbenchError:
+        return "–"
+    return ", ".join(f"{name} {names.show(value)}" for name, value in options) or "–"
 
 
 def _metrics(results: Results, known: Registry) -> Grid:

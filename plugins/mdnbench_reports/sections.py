@@ -119,7 +119,7 @@ def gallery_notes(pictures: Gallery) -> list[str]:
         whole = len(pictures.shown) - cuts
         fit = f"{whole} of {len(pictures.shown)} are whole, the hardest that fit; the others" if whole else "all"
         cut = f"cut to {pictures.side}×{pictures.side} pixels where the methods err most"
-        notes.append(f"To keep this file small, {fit} are {cut}.")
+        notes.append(f"To keep this file small, {fit} are {cut}. Values beside a cut are of its whole image.")
     if pictures.left_out:
         notes.append(f"{pictures.left_out} more are left out.")
     return notes

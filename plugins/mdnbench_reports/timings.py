@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from mdnbench_reports.grid import Grid
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
-    from mdnbench.timing.quality import Pareto
+    from mdnbench.timing.quality import Line, Pareto
 
 
 def of(results: Results) -> list[Grid]:
@@ -31,12 +32,23 @@ def against_quality(results: Results) -> list[Grid]:
     return [_standing(noise, pareto) for noise, pareto in found if pareto]
 
 
-def _standing(noise: str, found: Pareto) -> Grid:
+def printed(results: Results) -> list[str]:
+    """Where the published levels beside a run's methods were printed; what there is to say where nothing was timed."""
+    lines = [line for table in results.tables for line in quality.levels(results, table.noise)]
+    return _sources({(line.method, line.source): line for line in lines}.values())
+
+
+def _sources(published: Iterable[Line]) -> list[str]:
     sources: dict[str, list[str]] = {}
-    for line in found.published:
+    for line in published:
         sources.setdefault(line.source, []).append(line.method)
     notes = [f"{', '.join(methods)}: {source}" for source, methods in sources.items()]
-    if notes:
-        notes.insert(0, "Published: printed for these images, this noise and this protocol, and not measured here.")
+    said = "Published: printed for these images, this noise and this protocol, and not measured here."
+    return [said, *notes] if notes else []
+
+
+def _standing(noise: str, found: Pareto) -> Grid:
     condition = ", ".join(found.group.split(", ")[:2])
-    return Grid(f"Quality against time, {noise} ({condition})", quality.TITLES, quality.table(found), notes)
+    return Grid(
+        f"Quality against time, {noise} ({condition})", quality.TITLES, quality.table(found), _sources(found.published)
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import subprocess
 from collections.abc import Callable
@@ -32,7 +33,7 @@ def mdnbench_denoisers():
 
 def test_fault_26_hostile_file_names(cli: Cli, workspace: Path, plugin: Plugin, photographs: Folder) -> None:
     """Markup, formulas, devices, control characters, other encodings: shown as what they are, wherever they appear."""
-    folder = photographs(workspace / "[red]photos<b>|x", (*HOSTILE, b"\xff\xfe"))
+    folder = photographs(workspace / os.fsdecode(b"[red]photos<b>|x\xff"), (*HOSTILE, b"\xff\xfe"))
     path = plugin(LABELLED)
     label = "<script>|*x*`y`"
     done = cli(
@@ -53,6 +54,9 @@ def test_fault_26_hostile_file_names(cli: Cli, workspace: Path, plugin: Plugin, 
             assert not value.startswith(("=", "+", "-", "@", "\t", "\r"))
     assert {row["image"].removeprefix("'") for row in rows} == {image.removeprefix("'") for image in images}
 
+    again = cli("report", made, "--to", "md,csv,json,html,latex")  # the folder is found by the bytes of its name
+    assert again.returncode == 0, again.stderr
+    assert json.loads((made / "run.json").read_text(encoding="utf-8"))["dataset_folder"] == str(folder)
     text = (made / "table.md").read_text(encoding="utf-8")
     assert "<script>" not in text
     assert "\\<script\\>\\|\\*x\\*\\`y\\`" in text

@@ -88,7 +88,7 @@ def test_a_method_is_described(mdnbench: Mdnbench, plugin: Plugin) -> None:
         ("sk12", ("dataset", "images", "12", "CC0")),
         ("psnr", ("metric", "higher", "dB")),
         ("standard", ("protocol", "unclipped", "rounded to 8 bit", "KAIR")),
-        ("masked-paper", ("1 pixels of border left out",)),
+        ("masked-paper", ("1 pixel of border left out",)),
         ("csv", ("reporter", "cells.csv")),
         ("bm3d", ("method", "non-commercial", "profile")),
         ("dncnn", ("method", "recipes", "weights")),

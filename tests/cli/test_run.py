@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import PIL.Image
 import pytest
 
 Said = Any
@@ -246,6 +248,38 @@ def test_a_set12_that_was_altered_is_named(mdnbench: Mdnbench, monkeypatch: pyte
     done = mdnbench("plan", "--methods", "noisy", "--sigma", 50, "--metrics", "psnr")
     assert "data: sk12 (" in done.out
     assert f"{folder / '01.png'} is not the expected file" in done.out
+
+
+def test_fault_28_ctrl_c_while_timing(begin: Any, wait: Any, workspace: Path, plugin: Plugin, cli: Cli) -> None:
+    """The call that is running ends, the rest of the budget does not pass; the cells' table is there, and no timing."""
+    path = plugin(
+        """
+        import pathlib, time
+        def denoise(noisy, noise):
+            if noisy.shape[-1] > 40:
+                pathlib.Path("timing").touch()
+                time.sleep(1.0)
+            return noisy.clone()
+        @mdnbench.hookimpl
+        def mdnbench_denoisers():
+            return [mdnbench.DenoiserSpec("slow", "1", "slow", lambda options, device, weights: denoise)]
+        """
+    )
+    photographs = workspace / "photos"
+    photographs.mkdir()
+    PIL.Image.fromarray(np.arange(24 * 32, dtype=np.uint8).reshape(24, 32)).save(photographs / "a.png")
+    command = ["run", "--plugin", str(path), "--methods", "slow", "--sigma", "50", "--dataset", str(photographs),
+               "--metrics", "psnr", "--jobs", "1", "--out", "timed"]  # fmt: skip
+    process = begin(*command)
+    wait(lambda: (workspace / "timing").exists())
+    asked = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, ""), err
+    assert time.monotonic() - asked < 10
+    assert "stopped while timing; all cells are there" in err.splitlines()[-1]
+    files = {path.name for path in (workspace / ".mdnbench" / "runs" / "timed").iterdir()}
+    assert files == {"table.md", "cells.csv", "run.json"}
 
 
 @pytest.mark.parametrize("times", [1, 2])

@@ -98,6 +98,24 @@ def test_a_store_with_rows_that_nobody_wrote(mdnbench: Any, stored: Path, change
             assert "`mdnbench store check` says more" in said.err
 
 
+def test_an_error_beside_a_damaged_store_is_named(mdnbench: Any, stored: Path, plugin: Any) -> None:
+    """A reporter's own bug does not hide behind rows that nobody wrote: what was raised, and where, is said too."""
+    path = plugin(
+        """
+        def write(results, folder):
+            raise RuntimeError("my own bug")
+        @mdnbench.hookimpl
+        def mdnbench_reporters():
+            return [mdnbench.ReporterSpec("own", "raises", write)]
+        """
+    )
+    with closing(sqlite3.connect(stored / "results.sqlite", isolation_level=None)) as connection:
+        connection.execute("UPDATE provenances SET id = id + 90")
+    said = mdnbench("report", "done", "--to", "own", "--plugin", path)
+    assert said.code == 3
+    assert "It may be why this failed: RuntimeError: my own bug" in said.err
+
+
 def test_a_file_of_one_byte_is_no_empty_store(mdnbench: Any, stored: Path) -> None:
     """SQLite itself would take it for one, and write over it."""
     path = stored / "results.sqlite"

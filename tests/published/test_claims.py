@@ -125,8 +125,9 @@ def test_a_verdict_says_what_the_measurement_supports() -> None:
 
 
 @pytest.mark.parametrize(
-    ("measured", "finding"), [(0.95, "holds"), (0.84, "holds"), (0.5, "holds by less"), (0.0, "does not hold"),
-                              (-1.0, "does not hold"), (None, "not measured")]
+    ("measured", "finding"),
+    [(0.95, "holds"), (0.88, "holds"), (0.87, "holds by less"), (0.01, "holds by less"), (0.0, "does not hold"),
+     (-1.0, "does not hold"), (None, "not measured")],
 )  # fmt: skip
 def test_an_order_holds_or_does_not(measured: float | None, finding: str) -> None:
     """A claimed gain is judged by its sign and its size."""

@@ -179,7 +179,7 @@ def test_metrics_that_are_not_there_are_noted_and_methods_that_are_gone_are_miss
 
 def test_nothing_compared_is_no_pass(finished: Results, stem: Path) -> None:
     """A baseline about other methods, and one about another protocol, each end with their own error."""
-    edit_cells(stem, lambda line: line.update(method="other"))
+    edit_cells(stem, lambda line: line.update(method=f"other-{line['method']}"))
     with pytest.raises(NothingToDo, match="not a pass"):
         api.check(finished, stem, partial=True)
     edit_facts(stem, lambda facts: facts.update(protocol_hash="00000000"))
@@ -188,12 +188,33 @@ def test_nothing_compared_is_no_pass(finished: Results, stem: Path) -> None:
 
 
 def test_one_infinite_cell_hides_no_other(finished: Results, stem: Path) -> None:
-    """A cell that is perfect in the baseline warns, and the mean is over the cells that are finite on both sides."""
+    """A cell that was perfect is a regression by itself, and the mean is over those that are finite on both sides."""
     raise_psnr(stem, math.inf, image="01")
     raise_psnr(stem, 1.0, image="02")
     found = gate(finished, stem)
     assert (found.state, found.change) == ("regression", pytest.approx(-1.0))
     assert any("inf" in line for line in api.check(finished, stem).worst)
+
+
+def test_a_perfect_cell_that_is_none_any_more_is_a_regression(finished: Results, stem: Path) -> None:
+    """Nearly all are left out of the mean, whose cells are counted, and yet it is no pass."""
+    assert api.check(finished, stem).exit_code == 0
+    before = gate(finished, stem)
+    raise_psnr(stem, math.inf, image="01")
+    verdict, after = api.check(finished, stem), gate(finished, stem)
+    assert (verdict.exit_code, after.state) == (1, "pass")
+    assert after.cells < before.cells
+    assert any("psnr was inf and is" in line for line in verdict.missing)
+
+
+def test_what_the_baseline_lacks_is_named(finished: Results, stem: Path) -> None:
+    """A value that is blank or no number is not passed over without a word; two lines of one cell are refused."""
+    edit_cells(stem, lambda line: line.update(psnr="nan" if line["image"] == "01" else line["psnr"]))
+    (note,) = [note for note in api.check(finished, stem).notes if "psnr" in note]
+    assert "the baseline has no value there" in note
+    edit_cells(stem, lambda line: line.update(image="01"))
+    with pytest.raises(BadFile, match="two lines are of"):
+        api.check(finished, stem)
 
 
 def test_junit_has_a_case_for_every_gate(finished: Results, stem: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mdnbench import api
+from mdnbench.errors import StoreError
 from mdnbench.listener import Listener
 from mdnbench.results import Results
 
@@ -52,6 +53,31 @@ def test_two_folders_of_one_name_are_two_runs(two: tuple[Results, Results]) -> N
     assert re.fullmatch(r"run-[0-9a-f]{8}", second.name)
     assert [level("s50/run"), level("s5/run")] == ["gaussian:sigma=50", "gaussian:sigma=5"]
     assert [level(first.name), level(second.name)] == ["gaussian:sigma=50", "gaussian:sigma=5"]
+
+
+def test_a_folder_behind_a_link_leads_to_its_run(workspace: Path) -> None:
+    """The way to the store is one from where the folder really is."""
+    (workspace / "far" / "away").mkdir(parents=True)
+    (workspace / "link").symlink_to(workspace / "far" / "away", target_is_directory=True)
+    run("link/today", 50)
+    assert [level("link/today"), level("far/away/today")] == ["gaussian:sigma=50"] * 2
+
+
+def test_a_run_file_is_whole_or_the_former_one(two: tuple[Results, Results], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full when run.json is written again leaves the one that was there."""
+    found = two[0]
+
+    def full(self: Path, data: bytes) -> int:
+        with self.open("wb") as file:
+            file.write(data[:7])
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(StoreError, match="No space left"):
+            api.report(found, ["json"])
+    assert level(found.name) == "gaussian:sigma=50"
+    assert not list(found.folder.glob("*.part"))
 
 
 def test_the_same_folder_has_the_same_run(two: tuple[Results, Results], workspace: Path) -> None:

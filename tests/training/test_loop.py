@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from mdnbench import api, digests, tomlfile, weights
-from mdnbench.errors import BadFile, BadOption, UnknownName, UsageError, WeightsError
+from mdnbench.errors import BadFile, BadOption, Interrupted, UnknownName, UsageError, WeightsError
 from mdnbench.listener import Listener
 from mdnbench.registry import Registry
 from mdnbench.training import checkpoint, divergence, log, loop, optimisers
@@ -57,6 +57,22 @@ def test_a_tiny_training_learns(fit: Fit, home: Path) -> None:
     assert [report.step for report in reports][-1] == 120
     assert [report.progress for report in reports] == sorted(report.progress for report in reports)
     assert all(report.pixels_per_s > 0 and 0 <= report.outside <= 1 for report in reports)
+
+
+def test_what_it_sets_in_torch_is_undone(fit: Fit, home: Path) -> None:
+    """Threads, cuDNN's search and the global generator are the caller's own afterwards, also where training fails."""
+
+    def settings() -> tuple[object, ...]:
+        return torch.get_num_threads(), torch.backends.cudnn.benchmark, torch.get_rng_state().tolist()
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)  # and the training is given one
+    before = settings()
+    fit(steps=2)
+    with pytest.raises(Interrupted):
+        fit(steps=3, stop=lambda: True)
+    assert settings() == before
+    torch.set_num_threads(threads)
 
 
 def test_the_log_and_the_learning_curve(fit: Fit, home: Path) -> None:

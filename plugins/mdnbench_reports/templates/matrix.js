@@ -52,7 +52,7 @@ const matrix = (() => {
   function line(row) {
     const values = columns().map((method) => valueAt(row.place, method));
     const ranked = ranks(values);
-    const name = data.seeds > 1 ? `${row.image} · seed ${row.seed}` : row.image;
+    const name = data.seeds > 1 ? `seed ${row.seed} · ${row.image}` : row.image;
     const current = viewer.isAt(state.noise, row.shot);
     return make("tr", { "aria-current": current ? "true" : null, "data-shot": row.shot },
       make("th", { scope: "row", title: name }, name),
@@ -68,7 +68,7 @@ const matrix = (() => {
     table.tHead.replaceChildren(make("tr", {}, heading("image", "Image"), heading("mean", "Mean"), ...columns().map((method) => heading(method, data.methods[method]))));
     table.tBodies[0].replaceChildren(...some.map(line));
     table.querySelector("td > button")?.setAttribute("tabindex", "0");
-    byId("matrix-range").textContent = all.length ? `${first + 1}–${first + some.length} of ${all.length} images` : "no image matches";
+    byId("matrix-range").textContent = all.length ? `${first + 1}–${first + some.length} of ${all.length} ${data.seeds > 1 ? "images and seeds" : "images"}` : "no image matches";
     byId("matrix-previous").disabled = state.page === 0;
     byId("matrix-next").disabled = first + PAGE >= all.length;
   }

@@ -53,8 +53,9 @@ const viewer = (() => {
   function describe(scene) {
     const [width, height] = scene.size;
     const box = scene.box;
-    const part = box ? `${box[2]}×${box[3]} at (${box[0]}, ${box[1]}) of ${width}×${height}, where the methods err most` : `${width}×${height}`;
+    const part = box ? `${box[2]}×${box[3]} at (${box[0]}, ${box[1]}) of ${width}×${height}, where the methods err most; values are of the whole image` : `${width}×${height}`;
     byId("view-place").textContent = `${part} · ${Math.round(stage.scale() * 100)} %`;
+    byId("view-actual").disabled = !canBeActual();
     byId("view-legend").hidden = !chosen.error;
     byId("view-gain-field").hidden = !chosen.error;
     const [low, strip, high] = byId("view-legend").children;
@@ -124,7 +125,9 @@ const viewer = (() => {
   }
 
   const swap = () => update({ a: chosen.b, b: chosen.a });
-  const actual = () => view.zoomBy(1 / stage.scale());
+  // A picture that is smaller than its pane is enlarged to fit it, and nothing is ever shown smaller than that.
+  const canBeActual = () => stage.scale() <= view.seen.zoom * 1.001;
+  const actual = () => { if (canBeActual()) view.zoomBy(1 / stage.scale()); };
   const KEYS = {
     "+": () => view.zoomBy(1.5), "=": () => view.zoomBy(1.5), "-": () => view.zoomBy(1 / 1.5), 0: () => view.fit(), 1: actual,
     ArrowLeft: () => view.pan(-0.1, 0), ArrowRight: () => view.pan(0.1, 0), ArrowUp: () => view.pan(0, -0.1), ArrowDown: () => view.pan(0, 0.1),

@@ -1,0 +1,65 @@
+"""Stdout whose reader goes away, that lacks characters, or that is a full disk: the exit code stays the command's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+RUN = ("run", "--methods", "noisy,median", "--sigma", "9", "--dataset", "sk12", "--images", "01", "--metrics", "psnr",
+       "--no-timing", "--jobs", "1", "--out", "small")  # fmt: skip
+
+
+def piped(*arguments: str, to: int, **environment: str) -> tuple[int, str]:
+    """A command's exit code and stderr, its stdout the file descriptor `to`."""
+    command = [sys.executable, "-m", "mdnbench", *arguments]
+    done = subprocess.run(
+        command, stdout=to, stderr=subprocess.PIPE, text=True, env=os.environ | environment, check=False
+    )
+    return done.returncode, done.stderr
+
+
+def test_a_reader_that_went_away_changes_no_exit_code(cli: Cli, workspace: Path) -> None:
+    """A pass stays 0 and a regression 1, and nothing is said of it."""
+    assert cli(*RUN).returncode == 0
+    assert cli("check", "small", "--baseline", "base", "--update").returncode == 0
+    path = workspace / "base.csv"
+    good = path.read_text(encoding="utf-8")
+    for text, code in ((good, 0), (good.replace("ok,,2", "ok,,9"), 1)):
+        path.write_text(text, encoding="utf-8")
+        reader, writer = os.pipe()
+        os.close(reader)
+        for arguments in (("check", "small", "--baseline", "base"), ("check", "small", "--baseline", "base", "--json")):
+            assert piped(*arguments, to=writer) == (code, "")
+        os.close(writer)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("arguments", [("list",), ("list", "--json"), ("--help",)])
+def test_a_full_disk_gets_one_line(arguments: tuple[str, ...]) -> None:
+    """What cannot be written is an error like others."""
+    with Path("/dev/full").open("wb") as full:
+        assert piped(*arguments, to=full.fileno()) == (
+            3, "mdnbench: the output cannot be written: No space left on device.\n"
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_an_encoding_that_lacks_characters(workspace: Path, encoding: str) -> None:
+    """An arrow in a heading does not end a run that is computed."""
+    with (workspace / "out.txt").open("wb") as file:
+        assert piped(*RUN, to=file.fileno(), PYTHONIOENCODING=encoding) == (0, "")
+    assert b"PSNR dB \\u2191" in (workspace / "out.txt").read_bytes()
+
+
+def test_no_stdout_at_all() -> None:
+    """A process that was started without one does its work."""
+    command = f"{sys.executable} -m mdnbench list >&-"
+    done = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
