@@ -86,6 +86,11 @@ class Option:
         """The default, in the option's own type: a plugin may write 1 where it means 1.0."""
         return None if self.default is None else self._convert(self.default)
 
+    def allows(self, value: Value) -> bool:
+        """Whether a value is one that the option takes, or stands for one."""
+        converted = self._convert(value)
+        return converted is not None and self._allows(converted)
+
     def _allows(self, value: Value) -> bool:
         if self.choices and value not in self.choices:
             return False

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from mdnbench import data, names, protocols, variants, weights
 from mdnbench.cells import cases
-from mdnbench.data import folders, gray
+from mdnbench.data import folders, gray, sound
 from mdnbench.digests import of_parts, of_pixels
-from mdnbench.errors import BadImage, BadOption, DataMissing, NothingToDo, UnknownName
+from mdnbench.errors import BadImage, BadOption, BadPlugin, DataMissing, NothingToDo, UnknownName
+from mdnbench.guarding import guarded
 from mdnbench.names import Named
 from mdnbench.protocols import Protocol
 from mdnbench.records import Cell
@@ -265,8 +266,9 @@ def _noises(request: Request, registry: Registry) -> tuple[PlannedNoise, ...]:
 def _methods(request: Request, registry: Registry) -> tuple[tuple[Named, ...], tuple[str, ...]]:
     texts: list[str] = []
     asked = [part for text in request.methods for part in names.split_list(text)]
+    usual, wanting = _split(registry)
     for part in asked:
-        texts += registry.denoisers if part == names.ALL else [part]
+        texts += usual if part == names.ALL else [part]
     if not asked:
         raise BadOption("no method was given; say --methods all, or names by comma (`mdnbench list` shows them).")
     if not texts:
@@ -274,7 +276,17 @@ def _methods(request: Request, registry: Registry) -> tuple[tuple[Named, ...], t
     notes: tuple[str, ...] = ()
     if names.ALL in asked:
         notes = tuple(f"plugin {each.door.address} is broken and left out: {each.reason}" for each in registry.broken)
+        notes += tuple(f"{name} is left out of `all`: it must be given {needs}." for name, needs in wanting.items())
     return tuple({named.text: named for named in map(registry.method, texts)}.values()), notes
+
+
+def _split(registry: Registry) -> tuple[list[str], dict[str, str]]:
+    """The methods that can be run by their name alone, and what the others need."""
+    needs = {
+        name: ", ".join(option.name for option in variants.options_of(spec) if option.default is None)
+        for name, spec in registry.denoisers.items()
+    }
+    return [name for name, asked in needs.items() if not asked], {name: asked for name, asked in needs.items() if asked}
 
 
 def _metrics(request: Request, registry: Registry) -> dict[str, MetricSpec]:
@@ -329,7 +341,13 @@ def _images(request: Request, dataset: DatasetSpec) -> tuple[PlannedImage, ...]:
 
 
 def _planned(identity: str, dataset: DatasetSpec) -> PlannedImage:
-    pixels = dataset.load(identity)
+    with guarded(f"the data set {dataset.name!r} loads image {identity!r}"):
+        pixels = dataset.load(identity)
+    if found := sound.fault(pixels, dataset.channels):
+        expected, came = found
+        raise BadPlugin(
+            f"the data set {dataset.name!r} must give {expected} for {identity!r}, and gave {came}: {sound.MEND}"
+        )
     return PlannedImage(identity, of_pixels(pixels), tuple(pixels.shape))
 
 

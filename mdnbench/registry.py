@@ -137,6 +137,12 @@ class Registry:
         doors = (shelf.entry(name).door for shelf in shelves for name in shelf)
         return {door.path: door.digest for door in doors if door.path}
 
+    @property
+    def revisions(self) -> dict[tuple[str, str], str]:
+        """The revisions of methods, noises and metrics, by kind and name."""
+        shelves: tuple[Shelf[Any], ...] = (self.denoisers, self.noises, self.metrics)
+        return {(shelf.kind, name): spec.revision for shelf in shelves for name, spec in shelf.items()}
+
     def method(self, text: str) -> Named:
         """Parse `bm3d[profile=lc]` against the method's options; what makes no sense together is refused."""
         name, given = names.split_method(text)

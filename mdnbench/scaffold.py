@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import keyword
 import re
+import sys
 from pathlib import Path
 from string import Template
 
@@ -50,6 +52,8 @@ def _check(name: str, kind: str) -> None:
         raise BadOption(
             f"{name!r} cannot name a module; begin with a letter, use at most {LONGEST}, and take no word of Python."
         )
+    if _module(name) in sys.stdlib_module_names or importlib.util.find_spec(_module(name)):
+        raise BadOption(f"{name!r} names a module that is installed here, and would hide it; choose another name.")
     known = registry.load()
     for shelf in (known.denoisers, known.noises, known.datasets, known.metrics, known.reporters):
         if name in shelf:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, get_args
 
 from mdnbench import names, variants
@@ -18,6 +19,7 @@ from mdnbench.specs import (
     NoiseSpec,
     ReporterSpec,
     Split,
+    Trainable,
     Wants,
 )
 
@@ -50,6 +52,7 @@ def check(record: type, spec: Any) -> None:
     options = _options(spec)
     for option in options:
         _check_type(spec, option)
+        _check_default(spec, option)
     _check_names(spec, "option", [option.name for option in options])
     _check_names(spec, "setting", [setting.name for setting in getattr(spec, "settings", ())])
 
@@ -68,6 +71,22 @@ def _check_type(spec: Any, option: Option) -> None:
         raise BadPlugin(
             f"{spec.name}: {option.name!r} of type={option.type!r} is not allowed; type takes one of {takes}."
         )
+
+
+def _check_default(spec: Any, option: Option) -> None:
+    """Refuse a default that the option itself would refuse, and bounds that leave nothing."""
+    if None not in (option.minimum, option.maximum) and option.minimum > option.maximum:  # type: ignore[operator]
+        raise BadPlugin(
+            f"{spec.name}: {option.name!r} runs from minimum={option.minimum} to maximum={option.maximum}, which "
+            "leaves nothing; exchange them."
+        )
+    for field, values in (("default", (option.default,)), ("choices", option.choices)):
+        for value in values:
+            if value is not None and not option.allows(value):
+                raise BadPlugin(
+                    f"{spec.name}: {field} {value!r} of {option.name!r} is not allowed; {option.name} takes "
+                    f"{option.takes()}."
+                )
 
 
 def _check_names(spec: Any, noun: str, given: Iterable[object]) -> None:
@@ -98,6 +117,14 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
+def _is_trainable(value: object) -> bool:
+    if not isinstance(value, Trainable):
+        return value is None
+    return isinstance(value.recipes, Path) and isinstance(value.weights, Path) and callable(value.network)
+
+
+TEXT = Rule("a text, which may be empty", lambda value: isinstance(value, str))
+CALL = Rule("a function", callable)
 REVISION = Rule("a text that is not empty, as '1'", _is_text)
 PACKAGES = _tuple_of("the names of distributions", "('scipy',)", _is_text)
 OPTIONS = _tuple_of("Option", "(option,)", lambda value: isinstance(value, Option))
@@ -109,12 +136,18 @@ RULES: Mapping[type, Mapping[str, Rule]] = {
         "wants": _one_of(Wants),
         "channels": Rule("(1,), (3,) or (1, 3)", lambda value: value in ((1,), (3,), (1, 3), (3, 1))),
         "packages": PACKAGES,
+        "summary": TEXT,
+        "licence": TEXT,
+        "citation": TEXT,
+        "build": CALL,
+        "trainable": Rule("a Trainable with its folders as Path, or None", _is_trainable),
     },
-    NoiseSpec: {"revision": REVISION, "parameters": OPTIONS},
+    NoiseSpec: {"revision": REVISION, "parameters": OPTIONS, "apply": CALL, "std": CALL},
     DatasetSpec: {
         "split": _one_of(Split),
         "channels": Rule("1 or 3, or 0 where images differ", lambda value: _whole(value) and value in (0, 1, 3)),
         "images": _tuple_of("ids", "('01', '02')", _is_text),
+        "load": CALL,
     },
     MetricSpec: {
         "name": Rule(f"none of the tables' columns {', '.join(COLUMNS)}", lambda value: value not in COLUMNS),
@@ -124,7 +157,8 @@ RULES: Mapping[type, Mapping[str, Rule]] = {
         "tolerance": Rule("a number of at least 0", lambda value: isinstance(value, int | float) and value >= 0),
         "min_size": Rule("a whole number of at least 1", lambda value: _whole(value, 1)),
         "packages": PACKAGES,
+        "build": CALL,
         "settings": _tuple_of("MetricSetting", "(setting,)", lambda value: isinstance(value, MetricSetting)),
     },
-    ReporterSpec: {"options": OPTIONS},
+    ReporterSpec: {"options": OPTIONS, "write": CALL},
 }

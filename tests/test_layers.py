@@ -33,7 +33,7 @@ LAYERS: dict[str, str] = {
     "planning": "planning request sweeps environment cells weights inference wrappers store results workspace",
     "looking up": "registry doors speccheck variants protocols references data leaks",
     "contract with plugins": "hookspecs specs",
-    "ground": "names records errors tomlfile jsonfile atomic digests paths quiet rng listener stopping",
+    "ground": "names records errors tomlfile jsonfile atomic digests paths quiet guarding rng listener stopping",
 }
 # What plugins may use beside the names in `mdnbench` itself: the lower layers, and these.
 OPEN_TO_PLUGINS = {"mdnbench.published", "mdnbench.published.texts", "mdnbench.statistics", "mdnbench.timing.quality",

@@ -217,6 +217,21 @@ def bringing(kind: str, name: str = "own", **fields: str) -> str:
         ("Noise", "parameters", f"({OPTION.format('by how much')},)", "no option can be named 'by how much';"),
         ("Noise", "parameters", "(mdnbench.Option('kind', str),)", "type takes one of bool, int, float."),
         ("Reporter", "options", "(mdnbench.Option('by', 'float'),)", "'by' of type='float' is not allowed"),
+        (
+            "Denoiser",
+            "options",
+            "(mdnbench.Option('by', int, 'abc'),)",
+            "default 'abc' of 'by' is not allowed; by takes",
+        ),
+        ("Denoiser", "options", "(mdnbench.Option('by', int, 2.5),)", "default 2.5 of 'by' is not allowed"),
+        ("Denoiser", "options", "(mdnbench.Option('by', float, float('nan')),)", "default nan of 'by' is not allowed"),
+        ("Denoiser", "options", "(mdnbench.Option('by', float, 99.0, maximum=1),)", "by takes a number of at most 1."),
+        ("Denoiser", "options", "(mdnbench.Option('by', str, 'c', choices=('a', 'b')),)", "by takes one of a, b."),
+        ("Denoiser", "options", "(mdnbench.Option('by', int, choices=('x',)),)", "choices 'x' of 'by' is not allowed"),
+        ("Noise", "parameters", "(mdnbench.Option('by', float, minimum=3, maximum=1),)", "exchange them"),
+        ("Denoiser", "licence", "None", "licence=None is not allowed; licence takes a text, which may be empty."),
+        ("Denoiser", "build", "'build'", "build takes a function."),
+        ("Denoiser", "trainable", "True", "trainable takes a Trainable with its folders as Path, or None."),
     ],
 )
 def test_a_wrong_value_is_told_at_load(plugin: Plugin, kind: str, field: str, value: str, says: str) -> None:
@@ -234,7 +249,8 @@ def test_a_right_value_is_not(plugin: Plugin, kind: str) -> None:
 
 def test_a_learned_method_has_weights_already(plugin: Plugin) -> None:
     """An option of its own named `weights` would take the place of the one that chooses them."""
-    trainable = "mdnbench.Trainable(None, None, None, None)"
+    here = "__import__('pathlib').Path()"
+    trainable = f"mdnbench.Trainable(print, print, {here}, {here})"
     text = bringing("Denoiser", options="(mdnbench.Option('weights', str, 'auto'),)", trainable=trainable)
     with pytest.raises(BadPlugin, match="two options are named 'weights'"):
         registry.load([plugin(text)])

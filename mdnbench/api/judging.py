@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mdnbench import atomic, notebook, registry, results, workspace
-from mdnbench.errors import Interrupted
+from mdnbench.errors import BadPlugin, Interrupted
 from mdnbench.listener import Listener
 from mdnbench.notebook import Results
 from mdnbench.registry import Files
 
 if TYPE_CHECKING:
+    from mdnbench.names import Named
     from mdnbench.published import Claims
     from mdnbench.regression import Change, Verdict
     from mdnbench.rescoring import Rescored
@@ -38,7 +39,14 @@ def report(
     target = folder or found.folder
     atomic.ready(target)
     with atomic.below(target):
-        return [known.reporters[named.name].write(found, target, **named.values()) for named in wanted]
+        return [_written(known, named, found, target) for named in wanted]
+
+
+def _written(known: registry.Registry, named: Named, found: results.Results, target: Path) -> Path:
+    try:
+        return known.reporters[named.name].write(found, target, **named.values())
+    except SystemExit as error:
+        raise BadPlugin(f"the reporter {named.name!r} ended the program (SystemExit: {error}).") from None
 
 
 def check(

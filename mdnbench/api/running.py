@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from mdnbench import atomic, jsonfile, notebook, paths, planning, registry, request, results, workspace
 from mdnbench.errors import Interrupted, MdnbenchError, Unavailable
+from mdnbench.guarding import guarded
 from mdnbench.listener import Listener
 from mdnbench.notebook import Results
 from mdnbench.planning import Plan
@@ -156,7 +157,8 @@ def _prepare_metrics(planned: Plan, *, download: bool) -> dict[str, str]:
     unavailable = {}
     for name, spec in planned.metrics.items():
         try:
-            reason = spec.prepare(download) if spec.prepare else None
+            with guarded(f"the metric {name!r} gets ready"):
+                reason = spec.prepare(download) if spec.prepare else None
         except Unavailable as error:
             reason = str(error)
         if reason:

@@ -31,7 +31,7 @@ def _one(spec: MetricSpec, scorer: Score, denoised: Image, clean: Image) -> Metr
         value = float(scorer(denoised.copy(), clean.copy()))  # its own: no metric can spoil the next one
     except Unavailable as error:
         return MetricScore(spec.name, "skipped", reason=str(error))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return MetricScore(spec.name, "failed", reason=f"{type(error).__name__}: {error}")
     if value != value:
         return MetricScore(spec.name, "invalid", reason=f"{spec.name} gave NaN.")

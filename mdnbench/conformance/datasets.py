@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mdnbench.conformance.papers import CITATION, LICENCE
 from mdnbench.conformance.rule import Breach, Rule
+from mdnbench.data import sound
 from mdnbench.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -47,17 +48,9 @@ def loads(dataset: Dataset) -> None:
 
 
 def _check(name: str, image: Any, channels: int) -> None:
-    import numpy as np
-
-    mend = "divide 8-bit values by `np.float32(255)`; `mdnbench.data.images.read_image` reads files as they should be."
-    if not isinstance(image, np.ndarray) or image.dtype != np.float32:
-        raise Breach(f"float32 for {name!r}", f"{getattr(image, 'dtype', type(image).__name__)}", mend)
-    if not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
-        raise Breach(f"(H, W) or (H, W, 3) for {name!r}", f"{image.shape}", mend)
-    if channels and channels != (1 if image.ndim == 2 else 3):
-        raise Breach(f"{channels} channels for {name!r}, as declared", f"{image.shape}", "correct `channels`.")
-    if not (float(image.min()) >= 0 and float(image.max()) <= 1):
-        raise Breach(f"values in [0, 1] for {name!r}", f"{image.min():.3g} to {image.max():.3g}", mend)
+    if found := sound.fault(image, channels):
+        expected, came = found
+        raise Breach(f"{expected} for {name!r}", came, sound.MEND)
 
 
 def repeats(dataset: Dataset) -> None:

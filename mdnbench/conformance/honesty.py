@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mdnbench.conformance import samples
 from mdnbench.conformance.methods import KNOWN, Method, distance
 from mdnbench.conformance.rule import Breach, Rule
-from mdnbench.conformance.state import restore
+from mdnbench.engine.state import restore
 from mdnbench.errors import Unavailable
 from mdnbench.records import Cell, NoiseInfo
 

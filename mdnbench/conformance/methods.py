@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mdnbench.conformance import samples
-from mdnbench.conformance.state import State, restore
 from mdnbench.engine import worker
+from mdnbench.engine.state import State, restore
 from mdnbench.names import Value
 from mdnbench.records import NoiseInfo
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mdnbench.conformance import samples
 from mdnbench.conformance.papers import CITATION
 from mdnbench.conformance.rule import Breach, Rule
-from mdnbench.conformance.state import State, restore
+from mdnbench.engine.state import State, restore
 from mdnbench.errors import Unavailable
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mdnbench.conformance import samples
 from mdnbench.conformance.rule import Breach, Rule
-from mdnbench.conformance.state import State, restore
+from mdnbench.engine.state import State, restore
 from mdnbench.rng import NumpyRng, TorchRng
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from mdnbench.engine.tasks import Job, Setup
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from mdnbench.conformance.state import State
+    from mdnbench.engine.state import State
     from mdnbench.registry import Registry
 
 FINGERPRINT = "fingerprint"
@@ -42,7 +42,7 @@ class _Examiner:
 
     def answer(self, subject: Subject, rule: str) -> Finding | Fingerprint:
         """Look at one rule; whatever a plugin raises becomes a finding."""
-        from mdnbench.conformance.state import restore
+        from mdnbench.engine.state import restore
         from mdnbench.errors import DataMissing, Unavailable
 
         try:
@@ -83,7 +83,7 @@ def serve(connection: Connection, setup: Setup, scratch: Path) -> None:
     """Answer (subject, rule) with a Finding or a Fingerprint, until the other end is closed."""
     threads.prepare()
     from mdnbench import registry
-    from mdnbench.conformance import state
+    from mdnbench.engine import state
 
     known = registry.load(setup.plugins)
     setup = dataclasses.replace(setup, jobs=tuple(_with_weights(job, known, scratch / "weights") for job in setup.jobs))

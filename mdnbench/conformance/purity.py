@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mdnbench.conformance.methods import Method, distance, same
 from mdnbench.conformance.rule import Breach, Rule
-from mdnbench.conformance.state import differences, now, restore
+from mdnbench.engine.state import differences, now, restore
 
 THREADS_TOLERANCE = 1e-4  # on the [0, 1] scale: sums in another order differ in the last digits of float32
 

@@ -175,6 +175,7 @@ def setup_of(plan: Plan) -> Setup:
         plan.device,
         tuple(Job(work.noise.named, work.named, work.weights) for work in plan.works),
         digests=plan.registry.digests,
+        revisions=plan.registry.revisions,
     )
 
 

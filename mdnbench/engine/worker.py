@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import random
 import signal
 import threading
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import variants
-from mdnbench.engine import family, threads
+from mdnbench.engine import family, state, threads
 from mdnbench.engine.pulse import Pulse
 from mdnbench.engine.tasks import Setup, Task
 from mdnbench.records import Outcome
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 _setup: Setup | None = None
 _pulse: Pulse | None = None
-_folder = "."
+_before: state.State | None = None  # of this process, when no plugin had run in it
 
 
 def start(setup: Setup, pulse: Pulse | None = None, count: int = 1) -> None:
@@ -35,7 +34,7 @@ def start(setup: Setup, pulse: Pulse | None = None, count: int = 1) -> None:
 
     What plugins print goes to stderr: stdout is for the coordinator's data. More threads than one are for timing alone.
     """
-    global _setup, _pulse, _folder
+    global _setup, _pulse, _before
     os.environ.update(setup.variables)
     threads.prepare(count)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -45,9 +44,9 @@ def start(setup: Setup, pulse: Pulse | None = None, count: int = 1) -> None:
         os.setsid()
     if pulse is not None:
         pulse.born()
-    _setup, _pulse, _folder = setup, pulse, str(Path.cwd())
+    _setup, _pulse = setup, pulse
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    import torch  # noqa: F401 (now, so that no cell's time limit has to pay for it)
+    _before = state.now()  # which imports torch: now, so that no cell's time limit has to pay for it
 
 
 def _end_with_parent() -> None:
@@ -160,16 +159,20 @@ def _registry() -> Any:
 
 
 def _planned(shelf: Any, name: str) -> Any:
-    """What a plugin brings by this name; BadPlugin where its file is not the planned one any more."""
+    """What a plugin brings by this name; BadPlugin where its file, or one that it reads, is another than planned."""
     from mdnbench.errors import BadPlugin
 
     assert _setup is not None
     entry = shelf.entry(name)
-    door = entry.door
+    door, revision = entry.door, getattr(entry.spec, "revision", "")
+    changed = ""
     if _setup.digests.get(door.path, door.digest) != door.digest:
+        changed = f"the plugin {door.address}"
+    elif _setup.revisions.get((shelf.kind, name), revision) != revision:  # as one that wraps a file of weights
+        changed = f"what the {shelf.kind} {name!r} of {door.address} is made of"
+    if changed:
         raise BadPlugin(
-            f"the plugin {door.address} has changed since the run was planned; put the former file back, or run again "
-            "with the new one."
+            f"{changed} has changed since the run was planned; put the former file back, or run again with the new one."
         )
     return entry.spec
 
@@ -269,7 +272,7 @@ def _scorer(name: str) -> Any:
     try:
         _planned(_registry().metrics, name.partition("[")[0])
         return _registry().metric(name).build("cpu")
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         why = error
 
         def broken(denoised: Image, clean: Image) -> float:
@@ -279,19 +282,9 @@ def _scorer(name: str) -> Any:
 
 
 def clean_slate(seed: int) -> None:
-    """Undo what a plugin may have left behind: seeds, default type, thread counts, working directory."""
-    import numpy as np
-    import torch
-
-    random.seed(seed)
-    np.random.seed(seed)
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        torch.manual_seed(seed)
-    else:  # where no device is in use, that writes a stack trace for each one to be seeded later: half a small cell
-        torch.default_generator.manual_seed(seed)
-    torch.set_default_dtype(torch.float32)
-    threads.hold()
-    os.chdir(_folder)  # asking where we are fails where a plugin has removed the folder
+    """Undo what a plugin may have left behind for the next one."""
+    assert _before is not None
+    state.clean(_before, seed)
 
 
 def synchronise(device: str) -> None:

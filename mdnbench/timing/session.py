@@ -106,13 +106,16 @@ def _measure(
 
     jobs = tuple(Job(work.noise.named, work.named, work.weights) for work in works)
     dataset = dataset_folder(plan) or plan.dataset.name
-    setup = Setup(plan.registry.files, dataset, plan.protocol, plan.device, jobs, digests=plan.registry.digests)
+    known = plan.registry
+    setup = Setup(
+        known.files, dataset, plan.protocol, plan.device, jobs, digests=known.digests, revisions=known.revisions
+    )
     images = {side: _square_case(plan, works[0], side) for side in conditions.sizes}
     subject = Subject(setup, {side: (case.noisy, case.info) for side, case in images.items()})
     if conditions.self_tests:
         trials = _trials(plan, works)
-        known = store.outputs([each.task.cell.output for each in trials])
-        digests = (known.get(each.task.cell.output) for each in trials)
+        stored_outputs = store.outputs([each.task.cell.output for each in trials])
+        digests = (stored_outputs.get(each.task.cell.output) for each in trials)
         stored = tuple(each.output_digest if each and each.status == "ok" else "" for each in digests)
         subject = dataclasses.replace(subject, trials=trials, stored=stored)
     timed = phase.measure(subject, conditions, listener=listener, stop=stop)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import torch
 
-from mdnbench.errors import WeightsError
+from mdnbench.errors import BadPlugin, WeightsError
 from mdnbench.training import ranks
 
 
@@ -29,6 +29,14 @@ def check(step: int, loss: float, psnr: float | None, weights: Iterable[torch.Te
                 f"the training has diverged: at step {step} {problem}; no weights were written. Train with a smaller "
                 "learning rate (--set optimiser.lr=1e-4), or clip the gradients (--set optimiser.clip=1)."
             )
+
+
+def check_loss(loss: object) -> None:
+    """BadPlugin where a method's loss is nothing that gradients could follow from."""
+    if not isinstance(loss, torch.Tensor) or loss.numel() != 1 or not loss.requires_grad:
+        came = f"a tensor {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else type(loss).__name__
+        why = ", cut off from the network" if isinstance(loss, torch.Tensor) and not loss.requires_grad else ""
+        raise BadPlugin(f"the loss must be one number that depends on the network's parameters; it is {came}{why}.")
 
 
 def finite(weights: Iterable[torch.Tensor]) -> bool:

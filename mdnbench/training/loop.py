@@ -14,6 +14,7 @@ import torch
 from mdnbench import digests, paths, variants
 from mdnbench import weights as store
 from mdnbench.errors import Interrupted
+from mdnbench.guarding import guarded
 from mdnbench.training import card, checkpoint, divergence, lock, log, optimisers, ranks
 from mdnbench.training.material import Material, gather
 from mdnbench.training.meter import Meter
@@ -67,7 +68,9 @@ def train(
         if ranks.first():
             checkpoint.tidy(folder)
         torch.manual_seed(recipe.seed)
-        network = ranks.prepared(trainable.network(blind=recipe.blind, **variants.own(spec, method)))
+        with guarded(f"the network of {spec.name!r} is made"):
+            made = trainable.network(blind=recipe.blind, **variants.own(spec, method))
+        network = ranks.prepared(made)
         belongings = {"pixels": material.crops.digest, "revision": spec.revision, "noises": material.mixture.text}
         state = State(network, recipe, len(material.images), device, belongings)
         state.resume(folder) if resume else state.discard(folder)
@@ -77,9 +80,9 @@ def train(
             return ranks.told(None)
         described = dataclasses.replace(card.of(spec, method, data, state, material), **(facts or {}))
         tensors = trainable.export(network) if trainable.export else network.state_dict()
-        made = store.save(paths.home() / "weights" / spec.name, name or folder.name, tensors, described, half)
+        saved = store.save(paths.home() / "weights" / spec.name, name or folder.name, tensors, described, half)
         log.draw(folder / "log.csv", folder / "curve.png")
-        return ranks.told(made)
+        return ranks.told(saved)
 
 
 @contextlib.contextmanager
@@ -126,8 +129,9 @@ def follow(
 
         with meter.outside():
             clean, noisy, std = map(ranks.share, material.draw(state.generator))
-        with context:
+        with guarded("the loss of this method"), context:
             loss = trainable.loss(network, clean, noisy, std, state.rng, moment, recipe)
+            divergence.check_loss(loss)
         loss.backward()  # type: ignore[no-untyped-call]
         loss = ranks.averaged(loss.detach(), network)
         if recipe.optimiser.clip:

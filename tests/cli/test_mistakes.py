@@ -25,7 +25,7 @@ SK12 = (*COMMON, "--dataset", "sk12")
         ((*SK12, "--noise", "gaussian:sgima=5"), 2, "Did you mean 'sigma'?"),
         ((*SK12, "--sigma", 50, "--methods", "median[siez=3]"), 2, "no option of method 'median' is named 'siez'."),
         ((*SK12, "--sigma", 50, "--methods", "median[size=3"), 2, "lacks its closing bracket"),
-        ((*SK12, "--sigma", 50, "--methods", ","), 5, "no method"),
+        ((*SK12, "--sigma", 50, "--methods", ","), 2, "no method was given"),
         ((*COMMON, "--sigma", 50, "--dataset", "sk21"), 2, "Did you mean 'sk12'?"),
         ((*COMMON, "--sigma", 50, "--dataset", "set12", "--methods", "noisy"), 2, "mdnbench data fetch set12"),
         ((*SK12, "--sigma", 50, "--images", "1"), 2, "no image of data set 'sk12' is named '1'. Did you"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from mdnbench import api
 from mdnbench.data.images import write_png
@@ -132,3 +133,112 @@ def test_noises_and_metrics_are_the_planned_ones_too(
     assert f"the plugin {metric} has changed" in row.scores["one"].reason
     (row,) = api.run(**keys, listener=Edits(unused)).rows()
     assert (row.status, row.value("one")) == ("ok", 1.0)
+
+
+WRAPPED = """
+    from pathlib import Path
+    from mdnbench import wrap_torch
+
+    class Gain:
+        def __new__(cls):
+            import torch
+
+            class Module(torch.nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.gain = torch.nn.Parameter(torch.ones(1))
+
+                def forward(self, noisy):
+                    return noisy * self.gain
+
+            return Module()
+
+    @mdnbench.hookimpl
+    def mdnbench_denoisers():
+        return [wrap_torch("gain", Gain, Path("gain.pth"), licence="MIT", citation="none")]
+"""
+
+
+class Retrains(Listener):
+    """Writes other weights once the plan is made."""
+
+    def begin(self, phase: str, total: float) -> None:
+        """Write them."""
+        if phase == "cells":
+            torch.save({"gain": torch.full((1,), 0.5)}, "gain.pth")
+
+
+def test_weights_of_a_wrapped_network_that_were_replaced_are_not_used(plugin: Callable[..., Path]) -> None:
+    """They would be kept under the identity of those that were there when the run was planned."""
+    torch.save({"gain": torch.ones(1)}, "gain.pth")
+    keys = {"methods": "gain,noisy", "sigma": 50, "dataset": "sk12", "images": "01", "metrics": ["psnr"],
+            "timing": False, "jobs": 1, "plugins": [plugin(WRAPPED)]}  # fmt: skip
+    first, other = api.run(**keys, listener=Retrains()).rows()
+    assert (first.status, other.status) == ("failed", "ok")
+    assert "what the method 'gain' of" in first.reason
+    assert "has changed since the run was planned" in first.reason
+    assert api.run(**keys).counts == {"ok": 2}
+
+
+UNTIDY = """
+    def untidy(options, device, weights):
+        import numpy as np
+        import torch
+        np.seterr(all="raise")
+        torch.set_float32_matmul_precision("medium")
+        torch.set_default_device("meta")
+        torch.set_grad_enabled(False)
+        return lambda noisy, noise: noisy.clone()
+
+    def tidy(options, device, weights):
+        import numpy as np
+        import torch
+
+        def denoise(noisy, noise):
+            np.divide(np.zeros(1), np.zeros(1))
+            assert torch.get_float32_matmul_precision() == "highest"
+            assert torch.zeros(1).device.type == "cpu"
+            return noisy.clone()
+
+        return denoise
+
+    @mdnbench.hookimpl
+    def mdnbench_denoisers():
+        return [mdnbench.DenoiserSpec(each.__name__, "1", "none", each) for each in (untidy, tidy)]
+"""
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_what_one_method_sets_the_next_one_does_not_find(plugin: Callable[..., Path]) -> None:
+    """NumPy's errors, the precision of products and the default device are as in a fresh process for every method."""
+    found = api.run(
+        methods="untidy,tidy", sigma=50, dataset="sk12", images="01", metrics=["psnr"], timing=False, jobs=1,
+        plugins=[plugin(UNTIDY)],
+    )  # fmt: skip
+    assert {row.method: (row.status, row.reason) for row in found.rows()} == {"untidy": ("ok", ""), "tidy": ("ok", "")}
+
+
+EXITS = """
+    def build(device):
+        raise SystemExit(5)
+
+    def score(denoised, clean):
+        raise SystemExit(5)
+
+    @mdnbench.hookimpl
+    def mdnbench_metrics():
+        return [
+            mdnbench.MetricSpec("never", "1", "cannot be built", "lower", build),
+            mdnbench.MetricSpec("exits", "1", "ends the program", "lower", lambda device: score),
+        ]
+"""
+
+
+def test_a_metric_that_exits_takes_no_other_with_it(plugin: Callable[..., Path]) -> None:
+    """The cell stays ok, and so does its PSNR."""
+    (row,) = api.run(
+        methods="noisy", sigma=50, dataset="sk12", images="01", metrics=["psnr", "never", "exits"], timing=False,
+        jobs=1, plugins=[plugin(EXITS)],
+    ).rows()  # fmt: skip
+    assert (row.status, row.value("never"), row.value("exits")) == ("ok", None, None)
+    assert row.value("psnr") is not None

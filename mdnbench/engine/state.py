@@ -24,6 +24,8 @@ class State:
     threads: int
     grad: bool
     deterministic: bool
+    precision: str
+    device: str
     random: dict[str, int]
 
 
@@ -35,6 +37,8 @@ NAMES = {
     "threads": "torch's number of threads",
     "grad": "torch's gradient mode",
     "deterministic": "torch's deterministic mode",
+    "precision": "torch's precision of float32 products",
+    "device": "torch's default device",
     "random": "the global random numbers",
 }
 
@@ -57,26 +61,40 @@ def now() -> State:
         torch.get_num_threads(),
         torch.is_grad_enabled(),
         torch.are_deterministic_algorithms_enabled(),
+        torch.get_float32_matmul_precision(),
+        str(torch.get_default_device()),
         streams,
     )
 
 
 def restore(was: State, seed: int = 0) -> None:
-    """Put everything back, with the global random numbers seeded anew and every library on one thread."""
-    import numpy as np
-    import torch
-
-    os.chdir(was.folder)
+    """Put everything back, with the global random numbers seeded anew and every library on its threads."""
     for name in os.environ.keys() - was.environment.keys():
         del os.environ[name]
     os.environ.update(was.environment)
+    clean(was, seed)
+
+
+def clean(was: State, seed: int) -> None:
+    """Put back what could change a number, but for environment variables, which a plugin may need again."""
+    import numpy as np
+    import torch
+
+    os.chdir(was.folder)  # asking where we are fails where a plugin has removed the folder
     np.seterr(**was.errors)
     torch.set_default_dtype(getattr(torch, was.dtype.removeprefix("torch.")))
     torch.set_grad_enabled(was.grad)
     torch.use_deterministic_algorithms(was.deterministic)
+    if torch.get_float32_matmul_precision() != was.precision:
+        torch.set_float32_matmul_precision(was.precision)
+    if str(torch.get_default_device()) != was.device:
+        torch.set_default_device(None if was.device == "cpu" else was.device)
     random.seed(seed)
     np.random.seed(seed)
-    torch.manual_seed(seed)
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.manual_seed(seed)
+    else:  # where no device is in use, that writes a stack trace for each one to be seeded later: half a small cell
+        torch.default_generator.manual_seed(seed)
     threads.hold()
 
 
