@@ -81,7 +81,7 @@ def test_metrics_and_reporters(plugin: Plugin) -> None:
     with pytest.raises(BadPlugin, match="the metric 'own' gets ready: ValueError: not ready"):
         api.run(**keys, metrics=["psnr", "own"], plugins=[path])
     found = api.run(**keys, metrics=["psnr"])
-    with pytest.raises(BadPlugin, match="the reporter .exits. ended the program"):
+    with pytest.raises(BadPlugin, match=r"the reporter .exits. ended the program"):
         api.report(found, ["exits"], plugins=[path])
 
 
