@@ -150,6 +150,8 @@ def counted(number: int, noun: str) -> str:
 def split_noise(text: str) -> tuple[str, dict[str, str]]:
     """Split `name:key=value,…` or `name:value`; a bare value has the key ''."""
     name, colon, rest = text.strip().partition(":")
+    if ":" in rest:
+        raise BadOption(f"{text!r} is more than one noise; give each its own --noise, or a list in a plan file.")
     return _checked(name, text), _pairs(rest, text) if colon else {}
 
 

@@ -193,7 +193,10 @@ def load(files: Files = ()) -> Registry:
     for door, importer in doors.all_of(given):
         try:
             with contextlib.redirect_stdout(sys.stderr):  # stdout is for data, whatever a plugin prints
-                brought += _bring(manager, door, importer())
+                found = _bring(manager, door, importer())
+            if not found and door.path in given:
+                raise BadPlugin("it brings nothing: a plugin has functions that are marked with @mdnbench.hookimpl.")
+            brought += found
         except (Exception, SystemExit) as error:
             if door.path in given:
                 raise BadPlugin(f"the plugin {door.address} is broken: {_one_line(error)}") from error
@@ -215,6 +218,9 @@ def _bring(manager: pluggy.PluginManager, door: Door, module: ModuleType) -> lis
     for name in marked:
         if name not in HOOKS:
             raise UnknownName("hook", name, HOOKS)
+    for name in HOOKS:
+        if name not in marked and callable(getattr(module, name, None)):
+            raise BadPlugin(f"{name} is not marked as a hook; put @mdnbench.hookimpl above it.")
     manager.register(module, name=door.address)
     results = []
     for hook in marked:

@@ -150,6 +150,11 @@ def test_an_unknown_name_tells_of_broken_plugins(plugin: Plugin, monkeypatch: py
     ("text", "says"),
     [
         ("@mdnbench.hookimpl\ndef mdnbench_denoiser(): return []", "Did you mean 'mdnbench_denoisers'?"),
+        (
+            "def mdnbench_noises(): return []",
+            "mdnbench_noises is not marked as a hook; put @mdnbench.hookimpl above it.",
+        ),
+        ("by = 3", "it brings nothing: a plugin has functions that are marked with @mdnbench.hookimpl."),
         ("@mdnbench.hookimpl\ndef mdnbench_noises(sigma): return []", "sigma"),
         ("@mdnbench.hookimpl\ndef mdnbench_noises(): return None", "NoneType"),
         ("@mdnbench.hookimpl\ndef mdnbench_noises(): return ['gaussian']", "a list of NoiseSpec; it gave a str"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from mdnbench import atomic, jsonfile, notebook, paths, planning, registry, request, results, workspace
-from mdnbench.errors import Interrupted, MdnbenchError, Unavailable
+from mdnbench.errors import Interrupted, MdnbenchError, Unavailable, UsageError
 from mdnbench.guarding import guarded
 from mdnbench.listener import Listener
 from mdnbench.notebook import Results
@@ -26,6 +26,8 @@ RUN_FILES = ("md", "csv", "json")
 
 def plan(asked: Request | None = None, *, plugins: Files = (), **keys: Unpack[Keys]) -> Plan:
     """What a run would do: names looked up, data at hand, nothing computed. Takes the keys of `run`."""
+    if asked is not None and not isinstance(asked, Request):
+        raise UsageError(f"a run is asked for by a Request or its fields as keywords, not by a {type(asked).__name__}.")
     wanted = asked or request.from_values(keys, "the request")
     files = (*wanted.plugins, *map(str, registry.listed(plugins)))
     wanted = dataclasses.replace(wanted, plugins=tuple(dict.fromkeys(files)))  # a run's name has them too

@@ -35,7 +35,7 @@ def for_page(svg: bytes, title: str) -> str:
     """An SVG to stand inside an HTML page: known elements and attributes alone, its colours the page's own."""
     root = ElementTree.fromstring(_NO_XML.sub("\N{REPLACEMENT CHARACTER}", svg.decode()))
     _clean(root)
-    root.set("role", "img")
+    root.set("role", "group")  # whose marks are read out one by one
     root.set("aria-label", title)
     width, height = root.get("viewBox", "0 0 0 0").split()[2:]
     root.set("width", width)
@@ -47,6 +47,8 @@ def _clean(element: ElementTree.Element) -> None:
     element.tag = element.tag.removeprefix(_SVG)
     for name in [name for name in element.attrib if name not in _ATTRIBUTES]:
         del element.attrib[name]
+    if element.get("aria-label"):
+        element.set("role", "img")
     for child in list(element):
         if child.tag.removeprefix(_SVG) in _ELEMENTS:
             _clean(child)

@@ -38,6 +38,7 @@ SK12 = (*COMMON, "--dataset", "sk12")
         ((*SK12, "--sigma", ""), 2, "no noise was given"),
         (SK12, 2, "no noise was given; say --sigma 50"),
         ((*SK12, "--sigma", 50, "--noise", "poisson:30"), 2, "--noise gaussian:25 --noise poisson:30"),
+        ((*SK12, "--noise", "poisson:30,gaussian:5"), 2, "is more than one noise; give each its own --noise"),
         ((*SK12, "--noise", "poisson:0"), 2, "peak takes a number from 0.01"),
         ((*SK12, "--sigma", 50, "--seeds", 0), 2, "seeds = 0 is not allowed"),
         ((*SK12, "--sigma", 50, "--timeout", 0), 2, "timeout = 0.0 is not allowed"),
