@@ -33,6 +33,8 @@ def prepare() -> None:
     before = sys.stdout
     if before is None or before is not sys.__stdout__ or not isinstance(before, io.TextIOWrapper):
         return
+    if sys.platform == "win32" and before.isatty():  # a console there takes characters, and no bytes
+        return
     raw = _Output(before.fileno(), "wb", closefd=False)
     sys.stdout = io.TextIOWrapper(
         io.BufferedWriter(raw), before.encoding, "backslashreplace", line_buffering=before.line_buffering
