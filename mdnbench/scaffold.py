@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import keyword
 import re
 import sys
+from importlib import metadata
 from pathlib import Path
 from string import Template
 
@@ -52,7 +52,7 @@ def _check(name: str, kind: str) -> None:
         raise BadOption(
             f"{name!r} cannot name a module; begin with a letter, use at most {LONGEST}, and take no word of Python."
         )
-    if _module(name) in sys.stdlib_module_names or importlib.util.find_spec(_module(name)):
+    if _module(name) in sys.stdlib_module_names or _module(name) in metadata.packages_distributions():
         raise BadOption(f"{name!r} names a module that is installed here, and would hide it; choose another name.")
     known = registry.load()
     for shelf in (known.denoisers, known.noises, known.datasets, known.metrics, known.reporters):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -107,6 +108,6 @@ def test_a_run_knows_its_store_wherever_both_are(finished: Results, monkeypatch:
     def two_drives(*_: Any) -> str:
         raise ValueError("path is on mount 'D:', start on mount 'C:'")
 
-    monkeypatch.setattr(json_facts.os.path, "relpath", two_drives)
+    monkeypatch.setattr(os.path, "relpath", two_drives)
     stored = json_facts.content(finished, finished.folder)["store"]
     assert Path(stored) == finished.store.path.resolve()

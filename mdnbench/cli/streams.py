@@ -37,5 +37,8 @@ def prepare() -> None:
         return
     raw = _Output(before.fileno(), "wb", closefd=False)
     sys.stdout = io.TextIOWrapper(
-        io.BufferedWriter(raw), before.encoding, "backslashreplace", line_buffering=before.line_buffering
+        io.BufferedWriter(raw),
+        encoding=before.encoding,
+        errors="backslashreplace",
+        line_buffering=before.line_buffering,
     )

@@ -84,7 +84,8 @@ def clean(was: State, seed: int) -> None:
     np.seterr(**was.errors)
     torch.set_default_dtype(getattr(torch, was.dtype.removeprefix("torch.")))
     torch.set_grad_enabled(was.grad)
-    torch.use_deterministic_algorithms(was.deterministic)
+    if torch.are_deterministic_algorithms_enabled() != was.deterministic:  # to set it imports torch's compiler: 70 MiB
+        torch.use_deterministic_algorithms(was.deterministic)
     if torch.get_float32_matmul_precision() != was.precision:
         torch.set_float32_matmul_precision(was.precision)
     if str(torch.get_default_device()) != was.device:

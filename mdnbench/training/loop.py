@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 REPORT_EVERY_S = 5.0
 SAVE_EVERY_S = 60.0
+AGAIN = "the same command"
 
 
 def _never() -> bool:
@@ -75,7 +76,7 @@ def train(
         state = State(network, recipe, len(material.images), device, belongings)
         state.resume(folder) if resume else state.discard(folder)
         ranks.check_step(state.clock.step)
-        follow(trainable, state, material, folder, report, stop)
+        follow(trainable, state, material, folder, report, stop, AGAIN if resume else f"{AGAIN} without --from-scratch")
         if not ranks.first():
             return ranks.told(None)
         described = dataclasses.replace(card.of(spec, method, data, state, material), **(facts or {}))
@@ -106,6 +107,7 @@ def follow(
     folder: Path,
     report: Callable[[log.Progress], None] | None = None,
     stop: Callable[[], bool] = _never,
+    again: str = AGAIN,
 ) -> None:
     """Follow the recipe until its budget is used up; the network then has its averaged weights, validated.
 
@@ -162,7 +164,7 @@ def follow(
     if progress < 1:
         raise Interrupted(
             f"the training was stopped after {clock.step} steps, {progress:.0%} of its budget, and a checkpoint saved; "
-            "the same command, but for --from-scratch, goes on from there."
+            f"{again} goes on from there."
         )
     state.average.copy_to(network)
     state.psnr = material.validator.psnr(network, recipe.blind, context)

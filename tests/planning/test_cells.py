@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mdnbench import protocols, registry
-from mdnbench.errors import BadOption, NothingToDo
+from mdnbench.errors import BadOption
 
 Plugin = Callable[..., Path]
 
@@ -92,9 +92,9 @@ def test_a_run_needs_a_noise_and_a_method(plan: Any) -> None:
     """Nothing asked for is no run of nothing."""
     with pytest.raises(BadOption, match="no noise was given; say --sigma 50"):
         plan(sigma=None)
-    with pytest.raises(NothingToDo, match="no method"):
+    with pytest.raises(BadOption, match="no method was given; say --methods all"):
         plan(methods=[])
-    with pytest.raises(NothingToDo, match="no method"):
+    with pytest.raises(BadOption, match="no method was given"):
         plan(methods=",")
 
 
