@@ -102,7 +102,10 @@ def padded_ssim(denoised: Image, clean: Image) -> float:
 
 
 def downsampled_ssim(denoised: Image, clean: Image) -> float:
-    """SSIM after averaging and dropping pixels until the short side is about 256, as its authors advise for viewing."""
+    """SSIM after averaging and dropping pixels until the short side is about 256, as its authors advise for viewing.
+
+    Their own program places the windows of an even factor half a pixel elsewhere, and rounds a factor of 2.5 up.
+    """
     factor = max(1, round(min(clean.shape[:2]) / 256))
     return ssim(_shrunk(denoised, factor), _shrunk(clean, factor))
 
