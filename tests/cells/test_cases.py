@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mdnbench import api, protocols, registry
+from mdnbench import api, protocols, registry, rng
 from mdnbench.cells import cases
 from mdnbench.digests import of_pixels
 from mdnbench.errors import BadPlugin
@@ -179,3 +179,18 @@ def test_noise_information_is_part_of_a_cells_identity(source: Source) -> None:
     assert keys["known"]["noisy"].output == keys[source]["noisy"].output
     assert (keys["known"]["nlm"].output == keys[source]["nlm"].output) == (source == "known")
     assert keys["known"]["nlm"].case == keys[source]["nlm"].case
+
+
+def test_other_numbers_of_numpys_make_other_cases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is added to a key where NumPy draws what it always drew; what another stream made is told apart."""
+    noise = KNOWN.noise("gaussian:50")
+    assert rng.stream() == ()
+    usual = cases.key("0" * 64, noise, "1", 0)
+    former = rng.NumpyRng.normal
+    monkeypatch.setattr(rng.NumpyRng, "normal", lambda self, shape: (former(self, (1,)), former(self, shape))[1])
+    rng.stream.cache_clear()
+    try:
+        assert len(rng.stream()) == 1
+        assert cases.key("0" * 64, noise, "1", 0) != usual
+    finally:
+        rng.stream.cache_clear()

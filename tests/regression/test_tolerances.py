@@ -105,6 +105,13 @@ def test_a_tolerance_rests_on_what_the_two_share(
     assert (found.basis, found.tolerance) == (basis, pytest.approx(tolerance))
 
 
+def test_other_noisy_pixels_get_the_whole_tolerance(finished: Results, stem: Path) -> None:
+    """Two realisations of one noise differ by more than two machines do."""
+    edit_cells(stem, lambda line: line.update(noisy_digest="0" * 64))
+    found = gate(finished, stem)
+    assert (found.basis, found.tolerance) == ("noise", pytest.approx(0.05))
+
+
 def test_what_is_said_stands_above_what_the_baseline_says(finished: Results, stem: Path) -> None:
     """`--tolerance` wins over `[tolerances]`, and a metric that the baseline lacks is refused."""
     edit_facts(stem, lambda facts: facts.update(tolerances={"psnr": 0.7}))

@@ -15,7 +15,7 @@ import pytest
 from mdnbench import api
 from mdnbench.errors import Interrupted
 from mdnbench.listener import Listener
-from mdnbench.results import tables
+from mdnbench.results import grids, tables
 from mdnbench.store import MeanRow, RunRow
 
 SLOW = """
@@ -106,6 +106,32 @@ def test_what_looks_equal_is_marked_equal() -> None:
     assert [sorted(line.method for line in found.lines if "psnr" in line.best)] == [["a", "b"]]
     assert [line.method for line in found.lines if "psnr" in line.second] == ["c"]
     assert table(row("alone", 30.0)).lines[0].best == frozenset()
+
+
+def test_only_means_over_every_cell_compete() -> None:
+    """What failed on some images, has no score on some, or was perfect on some, stands below the others, unmarked."""
+    for part in ({"ok": 1}, {"unscored": {"psnr": (1, "why")}}, {"infinite": {"psnr": 1}}):
+        found = table(row("a", 30.0), row("b", 29.0), row("lucky", 40.0, **part))
+        assert [line.method for line in found.lines] == ["a", "b", "lucky"]
+        assert [line.method for line in found.lines if "psnr" in line.best] == ["a"]
+        assert [line.method for line in found.lines if "psnr" in line.second] == ["b"]
+        (grid, _) = grids.of_run(run(), [row("a", 30.0), row("b", 29.0), row("lucky", 40.0, **part)])
+        assert grid.best == {("a", "gaussian:sigma=50")}
+    perfect = table(row("a", 30.0), row("perfect", None, infinite={"psnr": 2}))
+    assert [line.method for line in perfect.lines if "psnr" in line.best] == ["perfect"]
+
+
+def test_who_is_told_what_of_the_noise_is_said() -> None:
+    """Where methods are told different things; not where all are told the same, nothing is told, or nobody knows."""
+
+    def said(**wants: str) -> list[str]:
+        methods = {name: {"packages": {}} | ({"wants": want} if want else {}) for name, want in wants.items()}
+        return [note for note in tables.footnotes(run(methods=methods)) if "told" in note]
+
+    assert said(a="noise", b="std", c="nothing", d="std") == [
+        "told of the noise: everything to a; its standard deviation to b, d; nothing to c."
+    ]
+    assert said(a="std", b="std") == said(a="std", b="") == []
 
 
 def test_an_infinite_mean_is_shown_only_where_all_are_infinite() -> None:

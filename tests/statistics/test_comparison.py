@@ -17,7 +17,7 @@ from mdnbench import api, statistics
 from mdnbench.errors import NothingToDo, UnknownName, UsageError
 from mdnbench.results import Results
 from mdnbench.results.tables import Column
-from mdnbench.statistics import bootstrap, paired
+from mdnbench.statistics import bootstrap, paired, texts
 from mdnbench.statistics.comparison import Mean
 from mdnbench.store import cube, open_store
 
@@ -73,6 +73,15 @@ def test_intervals_cover_as_often_as_they_say() -> None:
     images = RNG.normal(30, 2, (truths, 30, 1)) + RNG.normal(0, 0.3, (truths, 30, 3))
     lows, highs = bootstrap.intervals(images.sum(axis=2), np.full((truths, 30), 3.0))
     assert 0.90 < ((lows < 30) & (highs > 30)).mean() < 0.97
+
+
+def test_intervals_of_few_images_cover_what_is_said_of_them() -> None:
+    """Of normal values, about as many in a hundred hold the truth as the sentence below a table says."""
+    rng = np.random.default_rng(8)
+    for images, share in bootstrap.COVERAGE.items():
+        values = rng.normal(0, 1, (1500, images))
+        lows, highs = bootstrap.intervals(values, np.ones_like(values))
+        assert 100 * ((lows <= 0) & (highs >= 0)).mean() == pytest.approx(share, abs=3)
 
 
 def test_intervals_of_too_little_or_nothing_are_plain() -> None:
@@ -207,10 +216,37 @@ def test_a_test_and_an_interval_that_disagree_are_explained() -> None:
                for text in statistics.sentences(family))  # fmt: skip
 
 
+def test_a_method_with_fewer_images_comes_last_and_is_named(plugin: Callable[..., Path]) -> None:
+    """It works on the easy image alone, so that its mean is the highest and no better."""
+    path = plugin(
+        """
+        def denoise(noisy, noise):
+            if float(noisy.std()) > 0.2:
+                raise ValueError("too hard")
+            return noisy.clone()
+        @mdnbench.hookimpl
+        def mdnbench_denoisers():
+            return [mdnbench.DenoiserSpec("easy", "1", "easy", lambda options, device, weights: denoise)]
+        """
+    )
+    images = ["01", "02", "03", "04", "05", "06"]
+    found = api.run(
+        methods="easy,noisy", sigma=5, dataset="sk12", images=images, metrics="psnr", timing=False, jobs=1,
+        plugins=[path],
+    )  # fmt: skip
+    (family,) = api.compare(found).families
+    easy = family.means[-1]
+    assert (easy.method, family.images) == ("easy", 6)
+    assert 0 < easy.images < 6
+    said = f"easy has a finite score on {easy.images} of 6 images: its mean, and the differences to it, are over these"
+    assert any(sentence.startswith(said) for sentence in statistics.sentences(family))
+
+
 def test_few_images_are_called_few(seeded: Results, finished: Results) -> None:
     """Seven images are few and say what they could show; two can show nothing at all; one has no interval."""
     said = " ".join(statistics.sentences(api.compare(seeded, metrics=["psnr"]).families[0]))
     assert "7 images are few" in said
+    assert "about 86 % hold the true mean, not 95" in said
     assert "each with 2 seeds" in said
     assert "four times out of five" in said
     said = " ".join(statistics.sentences(api.compare(finished).families[0]))
@@ -259,6 +295,10 @@ def test_a_method_that_is_perfect_under_one_noise() -> None:
     assert [(mean.method, mean.mean == math.inf) for mean in clean.means] == [("noisy", True), ("median", False)]
     (pair,) = clean.pairs
     assert (pair.record, pair.p, pair.images) == ("2/0/0", None, 0)
+    said = statistics.sentences(clean)
+    assert "Not tested, for lack of two images with finite scores: 1 of 1 differences." in said
+    assert not any("ignificant" in sentence for sentence in said)
+    assert [row[-1] for row in texts.means(clean).rows] == ["2", "2"]
     assert math.isnan(pair.difference)
     assert len(noisy.pairs) == 1
 

@@ -64,6 +64,16 @@ def test_latex_gives_its_numbers_back(finished: Results) -> None:
     assert text.count(r"\textbf{") == len(best)
 
 
+def test_latex_holds_no_more_noises_than_a_page_is_wide(workspace: Path) -> None:
+    """Of four noises, three stand side by side with two metrics, two with three; notes say which noise they are of."""
+    keys = {"methods": "noisy,median", "noise": ["gaussian:5", "gaussian:15", "gaussian:25", "salt-pepper:0"],
+            "dataset": "sk12", "images": "01", "timing": False, "jobs": 1}  # fmt: skip
+    for metrics, noises in (("psnr,ssim", 3), ("psnr,ssim,ssim[uniform]", 2)):
+        text = latex.text_of(api.run(**keys, metrics=metrics.split(","), out=f"wide-{noises}"))
+        assert text.partition(r"\end{table}")[0].count(r"\multicolumn") == noises
+        assert "salt-pepper:density=0: noisy: PSNR is infinite" in text or noises == 3
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_latex_is_set_without_complaint(finished: Results, hostile: Results, tmp_path: Path) -> None:
     """LaTeX itself takes the tables, hostile names too; those of a usual run fit the page."""
