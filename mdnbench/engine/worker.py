@@ -32,12 +32,14 @@ _before: state.State | None = None  # of this process, when no plugin had run in
 def start(setup: Setup, pulse: Pulse | None = None, count: int = 1) -> None:
     """Begin a worker: one thread, deaf to Ctrl-C (the coordinator decides), a process group of its own.
 
+    SIGTERM ends it at once: Pebble's handler, called in a worker that is ending already, makes Python print an error.
     What plugins print goes to stderr: stdout is for the coordinator's data. More threads than one are for timing alone.
     """
     global _setup, _pulse, _before
     os.environ.update(setup.variables)
     threads.prepare(count)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with contextlib.suppress(OSError):
         os.dup2(2, 1)
     if hasattr(os, "setsid"):

@@ -1,4 +1,4 @@
-"""SIGKILL: of the whole run, and of a worker with a cell in its hands."""
+"""SIGKILL and SIGTERM: of the whole run, and of a worker with a cell in its hands."""
 
 from __future__ import annotations
 
@@ -103,18 +103,21 @@ def test_fault_01_workers_and_their_children_end_with_a_killed_run(hangs: Path, 
     outside.wait(lambda: not outside.alive(*files), seconds=20)
 
 
-def test_fault_04_a_worker_dies_with_a_cell_in_hand(hangs: Path, begin: Any, outside: Any, workspace: Path) -> None:
+@pytest.mark.parametrize("kind", ["SIGKILL", "SIGTERM"])
+def test_fault_04_a_worker_dies_with_a_cell_in_hand(
+    hangs: Path, begin: Any, outside: Any, workspace: Path, kind: str
+) -> None:
     """The cell is `crashed` with the signal's name, its worker's child is gone, and the others are ok."""
     run = begin("run", "--plugin", hangs, "--methods", "hangs,noisy", "--sigma", 50, "--dataset", "sk12",
                 "--images", "01,08", "--metrics", "psnr", "--no-timing", "--jobs", 1, "--json")  # fmt: skip
     outside.wait(lambda: Path("worker.pid").exists() and Path("worker.pid").read_text())
     worker = int(Path("worker.pid").read_text())
-    os.kill(worker, signal.SIGKILL)
+    os.kill(worker, getattr(signal, kind))
     out, err = run.communicate(timeout=120)
     assert run.returncode == 4, err
     cells = {(cell["method"], cell["image"]): cell for cell in json.loads(out)["cells"]}
     bad = cells.pop(("hangs", "01"))
-    assert (bad["status"], bad["reason"]) == ("crashed", "the worker was killed by SIGKILL.")
+    assert (bad["status"], bad["reason"]) == ("crashed", f"the worker was killed by {kind}.")
     assert {cell["status"] for cell in cells.values()} == {"ok"}
     assert not outside.alive(Path("child.pid"))
     assert not [each for each in psutil.process_iter() if each.pid == worker]
