@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from mdnbench import __version__, data, environment, names, paths, planning, weights
+from mdnbench import __version__, data, devices, environment, names, paths, weights
 from mdnbench.errors import MdnbenchError
 from mdnbench.registry import Registry
 from mdnbench.specs import DenoiserSpec
@@ -58,8 +58,9 @@ def _machine() -> Iterator[Finding]:
 
     import psutil
 
-    missing = [name for name in environment.PACKAGES if planning.version_of(name) == "missing"]
-    versions = ", ".join(f"{name} {planning.version_of(name)}" for name in environment.PACKAGES if name not in missing)
+    installed = environment.versions(environment.PACKAGES)
+    missing = [name for name, version in installed.items() if version == "missing"]
+    versions = ", ".join(f"{name} {version}" for name, version in installed.items() if name not in missing)
     yield Finding("versions", "well", f"mdnbench {__version__}, Python {platform.python_version()}, {versions}")
     for name in missing:
         yield Finding("versions", "note", f"{name} is not installed; what needs it is left out.")
@@ -75,7 +76,7 @@ def _machine() -> Iterator[Finding]:
 
 def _gpu() -> Finding:
     try:
-        device = planning.device("auto")
+        device = devices.choose("auto")
     except (ImportError, OSError) as error:
         return Finding("GPU", "problem", f"torch cannot be imported: {error}. Install it again.")
     if device == "cpu":
@@ -176,11 +177,12 @@ def _deployment() -> Iterator[Finding]:
     from mdnbench.deploy import building
     from mdnbench.wrappers.onnx_session import INSTALL
 
-    lacking = [name for name in DEPLOYING if planning.version_of(name) == "missing"]
+    installed = environment.versions(DEPLOYING)
+    lacking = [name for name, version in installed.items() if version == "missing"]
     if lacking:
         yield Finding("deployment", "note", f"{', '.join(lacking)} not installed: {INSTALL}")
     else:
-        versions = ", ".join(f"{name} {planning.version_of(name)}" for name in DEPLOYING)
+        versions = ", ".join(f"{name} {version}" for name, version in installed.items())
         import onnxruntime
 
         providers = ", ".join(onnxruntime.get_available_providers())

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,6 @@ PACKAGES = ("numpy", "torch", "bm3d", "scikit-image", "lpips", "pandas", "pluggy
 
 def facts(device: str = "cpu") -> dict[str, Any]:
     """CPU, cores, memory, system, versions: what `run.json` holds."""
-    from mdnbench.planning import version_of
-
     return {
         "mdnbench": __version__,
         "revision": revision(),
@@ -31,8 +31,21 @@ def facts(device: str = "cpu") -> dict[str, Any]:
         "memory_bytes": memory_bytes(),
         "threads_per_cell": 1,
         "device": device,
-        "packages": {name: version_of(name) for name in PACKAGES},
+        "packages": versions(PACKAGES),
     }
+
+
+def version_of(package: str) -> str:
+    """The installed version of a distribution, or 'missing'."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "missing"
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """The installed version of each distribution, or 'missing', by name."""
+    return {name: version_of(name) for name in packages}
 
 
 @cache

@@ -21,7 +21,7 @@ from typing import Any
 
 import psutil
 
-from mdnbench import api, environment, planning, registry, weights, workspace
+from mdnbench import api, environment, registry, weights, workspace
 from mdnbench.results import Results
 from mdnbench.timing import summary
 
@@ -182,7 +182,7 @@ def _machine(record: Mapping[str, Any], found: Results) -> str:
     used = {
         name: version for facts in found.run.facts["methods"].values() for name, version in facts["packages"].items()
     }
-    used["torch-pruning"] = planning.version_of("torch-pruning")
+    used["torch-pruning"] = environment.version_of("torch-pruning")
     versions = " · ".join(f"{name} {version}" for name, version in used.items())
     gib = environment.memory_bytes() / 2**30
     return f"{summary.machine(record)}, {gib:.0f} GiB · {versions} · {record['datetime'][:10]}"

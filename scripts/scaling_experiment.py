@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from mdnbench import api, environment, planning
+from mdnbench import api, environment
 from mdnbench.timing import summary
 from mdnbench.timing.scaling import TITLES, Fit, Scaling, table
 from mdnbench.timing.times import Times
@@ -75,7 +75,8 @@ def _page(found: Times, methods: str, budget: float) -> Iterator[str]:
     grown = found.scaling
     sides = sorted({side for each in grown for side in each.sides})
     yield HEAD.format(smallest=sides[0], largest=sides[-1]).strip()
-    packages = " · ".join(f"{name} {planning.version_of(name)}" for name in ("numpy", "torch", "bm3d", "scikit-image"))
+    versions = environment.versions(("numpy", "torch", "bm3d", "scikit-image"))
+    packages = " · ".join(f"{name} {version}" for name, version in versions.items())
     gib = environment.memory_bytes() / 2**30
     yield f"{summary.machine(found.record)}, {gib:.0f} GiB · {packages} · {found.record['datetime'][:10]}"
     for each in grown:

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from mdnbench import api, planning
+from mdnbench import api
 from mdnbench.results import Results
+from mdnbench.slugs import slug
 from mdnbench_reports import json_facts
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -97,8 +98,8 @@ def test_every_file_that_is_written_has_a_name_for_every_system(finished: Result
 @pytest.mark.parametrize("text", ["a:b", "CON", "nul.txt", "a/b\\c", "x" * 300, "…", "trailing. ", "gaussian:sigma=50"])
 def test_any_name_of_a_run_becomes_a_folder_everywhere(text: str) -> None:
     """Whatever a run is called, its folder has a name that every file system takes."""
-    assert not FORBIDDEN.search(planning.slug(text))
-    assert 0 < len(planning.slug(text)) <= 80
+    assert not FORBIDDEN.search(slug(text))
+    assert 0 < len(slug(text)) <= 80
 
 
 def test_a_run_knows_its_store_wherever_both_are(finished: Results, monkeypatch: pytest.MonkeyPatch) -> None:

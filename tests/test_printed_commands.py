@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 import typer
 
-from mdnbench import data, planning, registry, request
+from mdnbench import data, devices, planning, registry, request
 from mdnbench.cli import options
 from mdnbench.cli.app import app
 from mdnbench.names import ALL, split_list
@@ -192,7 +192,7 @@ def lighter(line: Line) -> list[str] | None:
         words = ["--steps" if word == "--minutes" else "2" if words[at - 1] == "--minutes" else word
                  for at, word in enumerate(words)]  # fmt: skip
         words += [] if "--steps" in words else ["--steps", "2"]
-        words = [planning.device("auto") if words[at - 1] == "--device" else word for at, word in enumerate(words)]
+        words = [devices.choose("auto") if words[at - 1] == "--device" else word for at, word in enumerate(words)]
     return words
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mdnbench import api, catalogue, planning, registry, variants
+from mdnbench import api, catalogue, environment, registry, variants
 from mdnbench.digests import of_parts
 from mdnbench.errors import BadOption
 from mdnbench.names import Option
@@ -97,7 +97,7 @@ def test_identities_differ_and_the_methods_own_stays(known: Registry) -> None:
     assert whole.weights is not None
     assert whole.identity == of_parts(
         "unet", [["size", "default"], ["colour", False]], whole.spec.revision,
-        [["torch", planning.version_of("torch")]], whole.weights.sha256, "known", "cpu",
+        [["torch", environment.version_of("torch")]], whole.weights.sha256, "known", "cpu",
     )  # fmt: skip
 
 

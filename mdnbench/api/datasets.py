@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mdnbench import atomic, notebook, planning, registry
 from mdnbench.errors import DataMissing
 from mdnbench.listener import Listener
+from mdnbench.slugs import slug
 
 if TYPE_CHECKING:
     from mdnbench.leaks import Leak
@@ -57,6 +58,6 @@ def find_leaks(train_set: str, test_set: str, *, pictures: Path | None = None) -
     if pictures is not None:
         with atomic.below(pictures):
             for leak in found:
-                name = planning.slug(f"{leak.train_id}-{leak.test_id}")
+                name = slug(f"{leak.train_id}-{leak.test_id}")
                 leaks.picture_of(leak, material, test, pictures / f"{name}.png")
     return found

@@ -16,6 +16,7 @@ from mdnbench.planning import Plan
 from mdnbench.registry import Files, Registry
 from mdnbench.request import Keys, Request, RunKeys
 from mdnbench.results import places
+from mdnbench.slugs import slug
 from mdnbench.store import Store, open_store
 
 if TYPE_CHECKING:
@@ -134,11 +135,11 @@ def _prepare_models(planned: Plan, listener: Listener) -> None:
 
 def _with_folder(planned: Plan, base: Path, kind: str = "runs") -> tuple[Plan, Path]:
     """The plan under its run's name, and the run's folder: `--out` is a name, or a path where it has a separator."""
-    out, name = planned.request.out, planning.slug(planned.name)
+    out, name = planned.request.out, slug(planned.name)
     folder = base / kind / name
     if out and (Path(out).name != out or out in (".", "..")):
         folder = Path(out).expanduser()
-        name = planning.slug(folder.resolve().name)
+        name = slug(folder.resolve().name)
     return dataclasses.replace(planned, name=name), folder
 
 

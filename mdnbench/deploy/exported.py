@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdnbench import planning, variants, weights
+from mdnbench import variants, weights
 from mdnbench.errors import BadOption, Unavailable, UsageError
+from mdnbench.slugs import slug
 
 if TYPE_CHECKING:
     from mdnbench.names import Named
@@ -49,7 +50,7 @@ def write(known: Registry, named: Named, noise: Named | None, to: str, out: Path
         made = models.obtain(known, spec, found, variants.of(spec, named).precision)
     except Unavailable as error:
         raise UsageError(str(error)) from None
-    path = out or Path(f"{planning.slug(named.text)}.onnx")
+    path = out or Path(f"{slug(named.text)}.onnx")
     try:
         shutil.copyfile(made, path)
     except OSError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdnbench import atomic, digests, paths, planning, variants
+from mdnbench import atomic, digests, environment, paths, variants
 from mdnbench.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def path_of(spec: DenoiserSpec, weights: Weights, precision: str) -> Path:
 
     The method's revision and the packages' versions are part of its name: other code may be another network.
     """
-    versions = [planning.version_of(package) for package in PACKAGES]
+    versions = [*environment.versions(PACKAGES).values()]
     key = digests.of_parts("model", variants.REVISION, spec.revision, weights.sha256, precision, versions)
     return paths.home() / "deploy" / f"{weights.card.method}-{precision}-{key[:12]}.onnx"
 

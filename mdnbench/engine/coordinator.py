@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from mdnbench import environment, planning
+from mdnbench import environment
 from mdnbench.data import folders
 from mdnbench.engine import engines, pending
 from mdnbench.engine.loop import Batch
@@ -186,7 +186,7 @@ def provenance_of(plan: Plan, work: Work) -> dict[str, Any]:
         "revision": spec.revision,
         "noise_revision": work.noise.spec.revision,
         "input_rule": plan.protocol.input.digest,
-        "packages": {name: planning.version_of(name) for name in ("numpy", "torch")} | work.packages,
+        "packages": {name: environment.version_of(name) for name in ("numpy", "torch")} | work.packages,
         "weights": work.weights.name if work.weights else "",
         "weights_digest": work.weights.sha256 if work.weights else "",
         "plugin": plan.registry.denoisers.entry(spec.name).door.address,
@@ -262,7 +262,7 @@ def _metric_facts(spec: MetricSpec) -> dict[str, Any]:
         "unit": spec.unit,
         "digits": spec.digits,
         "tolerance": spec.tolerance,
-        "packages": {name: planning.version_of(name) for name in spec.packages},
+        "packages": {name: environment.version_of(name) for name in spec.packages},
     }
 
 

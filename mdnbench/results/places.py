@@ -10,9 +10,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from mdnbench import jsonfile, planning
+from mdnbench import jsonfile
 from mdnbench.digests import of_parts
 from mdnbench.errors import BadFile, MdnbenchError
+from mdnbench.slugs import slug
 from mdnbench.store import Store
 
 FILE = "run.json"
@@ -40,7 +41,7 @@ def read(folder: Path) -> Place | None:
 
 def home(workspace: Path, name: str) -> Path:
     """The folder in the workspace of the run of this name."""
-    return workspace / "runs" / (planning.slug(name) if Path(name).name == name else name)
+    return workspace / "runs" / (slug(name) if Path(name).name == name else name)
 
 
 def relative(path: Path, folder: Path) -> str:
@@ -62,7 +63,7 @@ def name_of(store: Store, folder: Path, plain: str) -> str:
         return said.name
     if _may_have(store, folder, plain):
         return plain
-    return planning.slug(f"{plain}-{of_parts('folder', folder.resolve().as_posix())[:8]}")
+    return slug(f"{plain}-{of_parts('folder', folder.resolve().as_posix())[:8]}")
 
 
 def remember(store: Store, folder: Path, name: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import data, planning, variants, weights
+from mdnbench import data, devices, variants, weights
 from mdnbench.errors import DataMissing, UnknownName, UsageError
 from mdnbench.listener import Listener
 from mdnbench.names import Named
@@ -88,7 +88,7 @@ def run(order: Order, registry: Registry, listener: Listener, stop: Callable[[],
 
     `stop` is asked before every step; once it says so, a checkpoint is saved and Interrupted raised.
     """
-    device = planning.device(order.device)
+    device = devices.choose(order.device)
     if order.name is not None:
         check_name(order.name, registry.denoisers[order.method.name])
     task = task_of(order, registry, listener, stop)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import planning
+from mdnbench.slugs import slug
 from mdnbench.timing import quality
 from mdnbench_reports import boxes, heat, pareto, style
 
@@ -58,7 +58,7 @@ def of_run(results: Results, scores: Scores) -> Iterator[Chart]:
 
 
 def _named(kind: str, metric: str, noise: str, title: str, drawing: Any) -> Chart:
-    name = planning.slug("-".join(filter(None, (kind, metric, noise))))
+    name = slug("-".join(filter(None, (kind, metric, noise))))
     return Chart(name, kind, metric, noise, title, drawing.configure(**style.config()))
 
 

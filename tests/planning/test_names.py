@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from mdnbench import api, request
-from mdnbench.planning import default_name, slug
+from mdnbench.planning import default_name
 from mdnbench.request import Request
+from mdnbench.slugs import slug
 
 
 @pytest.mark.parametrize(

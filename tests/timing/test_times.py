@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from mdnbench import api, environment, planning, registry
+from mdnbench import api, devices, environment, registry
 from mdnbench.errors import NothingToDo
 from mdnbench.timing import quality, scaling
 from mdnbench.timing.times import Times
@@ -336,7 +336,7 @@ def test_a_learned_method_without_weights_is_left_out(folder: Path, monkeypatch:
 
 def test_a_gpu_is_timed_by_its_own_events(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is a GPU: events within the clock's time, memory of its own, and equal outputs."""
-    if planning.device("auto") != "cuda":
+    if devices.choose("auto") != "cuda":
         pytest.skip("there is no GPU here")
     monkeypatch.chdir(folder)
     keys = {**KEYS, "methods": ["dncnn"], "device": "cuda"}

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import environment, planning, registry, variants
+from mdnbench import devices, environment, registry, variants
 from mdnbench.digests import of_parts
 from mdnbench.engine.tasks import Setup
 from mdnbench.errors import MdnbenchError
@@ -48,7 +48,7 @@ def inspect(setup: Setup, metrics: Sequence[str]) -> Passport:
     try:
         known = registry.load(setup.plugins)
         passport = issue(known, setup, metrics)
-        planning.device(setup.device)
+        devices.choose(setup.device)
     except MdnbenchError as error:
         return Passport({}, {}, (str(error),))
     reasons = [_unprepared(known, name) for name in metrics]
@@ -61,7 +61,7 @@ def _unprepared(known: Registry, metric: str) -> str:
 
 
 def _versions(known: Registry, setup: Setup, metrics: Sequence[str]) -> Iterator[tuple[str, str]]:
-    yield "mdnbench", f"{planning.version_of('mdnbench')} (source {source()})"
+    yield "mdnbench", f"{environment.version_of('mdnbench')} (source {source()})"
     packages = ["numpy", "torch"]
     for job in setup.jobs:
         packages += variants.packages(known.denoisers[job.method.name], job.method)
@@ -69,7 +69,7 @@ def _versions(known: Registry, setup: Setup, metrics: Sequence[str]) -> Iterator
     noises = {job.noise.name: known.noises[job.noise.name] for job in setup.jobs}
     measures = {name: known.metric(name) for name in metrics}
     for package in dict.fromkeys([*packages, *(each for spec in measures.values() for each in spec.packages)]):
-        yield package, planning.version_of(package)
+        yield package, environment.version_of(package)
     for kind, shelf in (("method", methods), ("noise", noises), ("metric", measures)):
         yield from ((f"the revision of {kind} {name}", spec.revision) for name, spec in shelf.items())
 

@@ -1,0 +1,7 @@
+"""Planning: names, options and files become cells. Everything is looked up and checked; nothing is computed."""
+
+from mdnbench.planning.making import find_dataset, make
+from mdnbench.planning.naming import default_name
+from mdnbench.planning.plan import Plan, PlannedImage, PlannedNoise, Work
+
+__all__ = ["Plan", "PlannedImage", "PlannedNoise", "Work", "default_name", "find_dataset", "make"]

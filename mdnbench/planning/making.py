@@ -1,0 +1,145 @@
+"""Making a plan: what was asked for is looked up and checked, and nothing is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mdnbench import data, devices, names, protocols, variants
+from mdnbench.data import folders, gray, sound
+from mdnbench.digests import of_pixels
+from mdnbench.errors import BadImage, BadOption, BadPlugin, DataMissing, NothingToDo, UnknownName
+from mdnbench.guarding import guarded
+from mdnbench.names import Named
+from mdnbench.planning.naming import default_name
+from mdnbench.planning.plan import Plan, PlannedImage, PlannedNoise
+from mdnbench.protocols import Protocol
+from mdnbench.registry import Registry
+from mdnbench.request import Request
+from mdnbench.specs import DatasetSpec, MetricSpec
+
+FIRST_CHOICE, SECOND_CHOICE = "set12", "sk12"
+
+
+def make(request: Request, registry: Registry) -> Plan:
+    """Look everything up and check it; every mistake is reported before anything is computed."""
+    noises = _noises(request, registry)
+    methods, notes = _methods(request, registry)
+    protocol = protocols.load(request.protocol)
+    metrics = _metrics(request, registry)
+    dataset, more = _dataset(request, registry)
+    images = _images(request, dataset)
+    _check_sizes(images, metrics, protocol)
+    chosen = devices.choose(request.device, elsewhere=bool(request.scheduler))
+    name = request.out or default_name(dataset.name, [noise.named.text for noise in noises], request)
+    return Plan(
+        request, registry, dataset, images, noises, methods, protocol, metrics, chosen, name,
+        (*more, *notes),
+    )  # fmt: skip
+
+
+def _noises(request: Request, registry: Registry) -> tuple[PlannedNoise, ...]:
+    asked = request.noises()
+    if not asked:
+        raise BadOption("no noise was given; say --sigma 50, or --noise NAME (`mdnbench list` shows the noises).")
+    parsed = {named.text: named for named in map(registry.noise, asked)}
+    return tuple(PlannedNoise(named, registry.noises[named.name]) for named in parsed.values())
+
+
+def _methods(request: Request, registry: Registry) -> tuple[tuple[Named, ...], tuple[str, ...]]:
+    texts: list[str] = []
+    asked = [part for text in request.methods for part in names.split_list(text)]
+    usual, wanting = _split(registry)
+    for part in asked:
+        texts += usual if part == names.ALL else [part]
+    if not asked:
+        raise BadOption("no method was given; say --methods all, or names by comma (`mdnbench list` shows them).")
+    if not texts:
+        raise NothingToDo("no method was selected: no plugin brings one. `mdnbench list` shows broken plugins.")
+    notes: tuple[str, ...] = ()
+    if names.ALL in asked:
+        notes = tuple(f"plugin {each.door.address} is broken and left out: {each.reason}" for each in registry.broken)
+        notes += tuple(f"{name} is left out of `all`: it must be given {needs}." for name, needs in wanting.items())
+    return tuple({named.text: named for named in map(registry.method, texts)}.values()), notes
+
+
+def _split(registry: Registry) -> tuple[list[str], dict[str, str]]:
+    """The methods that can be run by their name alone, and what the others need."""
+    needs = {
+        name: ", ".join(option.name for option in variants.options_of(spec) if option.default is None)
+        for name, spec in registry.denoisers.items()
+    }
+    return [name for name, asked in needs.items() if not asked], {name: asked for name, asked in needs.items() if asked}
+
+
+def _metrics(request: Request, registry: Registry) -> dict[str, MetricSpec]:
+    texts: list[str] = []
+    for text in request.metrics:
+        for part in names.split_list(text):
+            texts += _usual(registry) if part == names.ALL else [part]
+    return {name: registry.metric(name) for name in texts}
+
+
+def _usual(registry: Registry) -> list[str]:
+    """The metrics that `all` stands for: those that need not be asked for by name."""
+    return [name for name, spec in registry.metrics.items() if not spec.by_name]
+
+
+def _dataset(request: Request, registry: Registry) -> tuple[DatasetSpec, tuple[str, ...]]:
+    """The data set asked for; with none named, Set12 where it can be had, else the one made from scikit-image."""
+    if request.data:
+        found = find_dataset(request.data, registry)
+        turned = gray.split(found.name)[1]
+        return found, ((f"the images of {found.name} are turned gray by {gray.RULE} does.",) if turned else ())
+    first = registry.datasets[FIRST_CHOICE]
+    try:
+        data.fetch(first)
+    except DataMissing as error:
+        note = f"{FIRST_CHOICE} cannot be had, so this run uses {SECOND_CHOICE} instead: {error}"
+        return registry.datasets[SECOND_CHOICE], (note,)
+    return first, ()
+
+
+def find_dataset(name: str, registry: Registry) -> DatasetSpec:
+    """A data set by name, or a folder of images; its files are at hand afterwards."""
+    if name in registry.datasets:
+        spec = registry.datasets[name]
+        data.fetch(spec)
+        return spec
+    if folder := folders.find(name):
+        return folder
+    raise UnknownName("data set or folder", name, registry.datasets)
+
+
+def _images(request: Request, dataset: DatasetSpec) -> tuple[PlannedImage, ...]:
+    """The images that were asked for, in the data set's order: said in another one, they are the same data."""
+    for image in request.images:
+        if image not in dataset.images:
+            raise UnknownName(f"image of data set {dataset.name!r}", image, dataset.images)
+    wanted = {*request.images} or {*dataset.images}
+    chosen = tuple(image for image in dataset.images if image in wanted)
+    if not chosen:
+        raise NothingToDo(f"the data set {dataset.name!r} has no images.")
+    return tuple(_planned(image, dataset) for image in chosen)
+
+
+def _planned(identity: str, dataset: DatasetSpec) -> PlannedImage:
+    with guarded(f"the data set {dataset.name!r} loads image {identity!r}"):
+        pixels = dataset.load(identity)
+    if found := sound.fault(pixels, dataset.channels):
+        expected, came = found
+        raise BadPlugin(
+            f"the data set {dataset.name!r} must give {expected} for {identity!r}, and gave {came}: {sound.MEND}"
+        )
+    return PlannedImage(identity, of_pixels(pixels), tuple(pixels.shape))
+
+
+def _check_sizes(images: tuple[PlannedImage, ...], metrics: Mapping[str, MetricSpec], protocol: Protocol) -> None:
+    """Refuse, by name and before the run, images that are too small for a metric."""
+    for image in images:
+        side = min(image.shape[:2]) - 2 * protocol.scoring.border
+        for spec in metrics.values():
+            if side < spec.min_size:
+                raise BadImage(
+                    f"image {image.id!r} is {image.shape[1]}x{image.shape[0]}; {spec.name} needs at least "
+                    f"{spec.min_size} pixels a side. Leave it out, or choose other metrics."
+                )

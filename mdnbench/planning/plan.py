@@ -1,0 +1,179 @@
+"""A plan: what a run computes, on what and under which rules; its cells come lazily, with their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from mdnbench import environment, variants, weights
+from mdnbench.cells import cases
+from mdnbench.digests import of_parts
+from mdnbench.names import Named
+from mdnbench.protocols import Protocol
+from mdnbench.records import Cell
+from mdnbench.registry import Registry
+from mdnbench.request import Request
+from mdnbench.specs import DatasetSpec, DenoiserSpec, MetricSpec, NoiseSpec
+from mdnbench.weights import Weights
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedImage:
+    """An image of the plan: its id, its pixel digest, and its shape (H, W) or (H, W, 3)."""
+
+    id: str
+    digest: str
+    shape: tuple[int, ...]
+
+    @property
+    def pixels(self) -> int:
+        """How many pixels it has: the measure of the work."""
+        return self.shape[0] * self.shape[1]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedNoise:
+    """A noise of the plan and its spec."""
+
+    named: Named
+    spec: NoiseSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A method under a noise: with which weights, or why it is skipped, or that it must be trained first."""
+
+    index: int
+    named: Named
+    spec: DenoiserSpec
+    noise: PlannedNoise
+    weights: Weights | None
+    note: str
+    skip: str
+    training: bool
+    identity: str
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """The installed versions of what changes its output."""
+        return environment.versions(variants.packages(self.spec, self.named))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run, looked up and checked: what to compute, on what, under which rules."""
+
+    request: Request
+    registry: Registry
+    dataset: DatasetSpec
+    images: tuple[PlannedImage, ...]
+    noises: tuple[PlannedNoise, ...]
+    methods: tuple[Named, ...]
+    protocol: Protocol
+    metrics: Mapping[str, MetricSpec]
+    device: str
+    name: str
+    notes: tuple[str, ...] = field(default=())
+    untrained: Mapping[tuple[str, str], str] = field(default_factory=dict)  # by method and noise
+
+    @property
+    def dataset_digest(self) -> str:
+        """The digest of all images: twelve characters that stand beside the data set's name."""
+        return of_parts("dataset", [image.digest for image in self.images])[:12]
+
+    @cached_property
+    def works(self) -> tuple[Work, ...]:
+        """Every method under every noise, in the plan's order."""
+        pairs = [(method, noise) for noise in self.noises for method in self.methods]
+        return tuple(self._work(index, method, noise) for index, (method, noise) in enumerate(pairs))
+
+    @property
+    def size(self) -> int:
+        """The number of cells."""
+        return len(self.works) * self.cells_per_work
+
+    @property
+    def cells_per_work(self) -> int:
+        """The number of cells of one method under one noise."""
+        return len(self.images) * self.request.seeds
+
+    @property
+    def revisions(self) -> dict[str, str]:
+        """The metrics' revisions, by name."""
+        return {name: spec.revision for name, spec in self.metrics.items()}
+
+    @cached_property
+    def _input_rule(self) -> str:
+        return self.protocol.input.digest
+
+    @cached_property
+    def pixels(self) -> Mapping[str, int]:
+        """How many pixels each image has, by id."""
+        return {image.id: image.pixels for image in self.images}
+
+    def cells(self, work: Work) -> Iterator[tuple[int, Cell]]:
+        """A work's cells with their positions in the plan, big images first."""
+        start = work.index * self.cells_per_work
+        order = sorted(enumerate(self.images), key=lambda pair: -pair[1].pixels)
+        for index, image in order:
+            for seed in range(self.request.seeds):
+                yield start + index * self.request.seeds + seed, self.cell(work, image, seed)
+
+    def cell(self, work: Work, image: PlannedImage, seed: int) -> Cell:
+        """One cell, with its keys."""
+        case = self._case_key(work.noise, image, seed)
+        return Cell(
+            dataset=self.dataset.name,
+            image=image.id,
+            image_digest=image.digest,
+            noise=work.noise.named.text,
+            seed=seed,
+            method=work.named.text,
+            noise_info=self.request.noise_info,
+            case=case,
+            output=self.output_key(work, case),
+        )
+
+    def case_keys(self, noise: PlannedNoise) -> list[str]:
+        """The keys of all cases under a noise, which its methods share."""
+        return [self._case_key(noise, image, seed) for image in self.images for seed in range(self.request.seeds)]
+
+    def output_key(self, work: Work, case: str) -> str:
+        """The key of what a work makes of a case."""
+        return of_parts("output", case, self._input_rule, work.identity)
+
+    def _case_key(self, noise: PlannedNoise, image: PlannedImage, seed: int) -> str:
+        return cases.key(image.digest, noise.named, noise.spec.revision, seed)
+
+    def _work(self, index: int, named: Named, noise: PlannedNoise) -> Work:
+        spec = self.registry.denoisers[named.name]
+        skip = _channels_reason(spec, self.dataset, self.images)
+        found, note, training = None, "", False
+        if spec.trainable:
+            resolved = weights.resolve(spec, named, noise.named)
+            if resolved is None:
+                skip = skip or self.untrained.get((named.text, noise.named.text), "")
+                training = not skip
+            else:
+                found = resolved.weights
+                seen = weights.seen(found.card, self.dataset, [image.id for image in self.images])
+                note = "; ".join(filter(None, (resolved.note, seen)))
+        return Work(index, named, spec, noise, found, note, skip, training, self._identity(named, spec, found))
+
+    def _identity(self, named: Named, spec: DenoiserSpec, found: Weights | None) -> str:
+        """What a method's output depends on, beside the case: see the page on names and identity."""
+        told = self.request.noise_info if spec.wants != "nothing" else "none"
+        options = [*map(list, variants.own(spec, named).items()), *variants.identity(spec, named)]
+        packages = [*map(list, environment.versions(variants.packages(spec, named)).items())]
+        digest = found.sha256 if found else ""
+        return of_parts(named.name, options, spec.revision, packages, digest, told, self.device)
+
+
+def _channels_reason(spec: DenoiserSpec, dataset: DatasetSpec, images: tuple[PlannedImage, ...]) -> str:
+    channels = {3 if len(image.shape) == 3 else 1 for image in images}
+    if channels <= set(spec.channels):
+        return ""
+    takes = {1: "gray", 3: "colour"}[spec.channels[0]]
+    advice = " --gray turns them gray." if takes == "gray" else ""
+    return f"{spec.name} takes {takes} images only; {dataset.name} is not all {takes}.{advice}"
