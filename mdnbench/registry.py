@@ -131,13 +131,6 @@ class Registry:
     files: tuple[Path, ...] = field(default=())
 
     @property
-    def digests(self) -> dict[Path, str]:
-        """The digests of the files that brought something, wherever they were found."""
-        shelves = (self.denoisers, self.noises, self.datasets, self.metrics, self.reporters)
-        doors = (shelf.entry(name).door for shelf in shelves for name in shelf)
-        return {door.path: door.digest for door in doors if door.path}
-
-    @property
     def revisions(self) -> dict[tuple[str, str], str]:
         """The revisions of methods, noises and metrics, by kind and name."""
         shelves: tuple[Shelf[Any], ...] = (self.denoisers, self.noises, self.metrics)

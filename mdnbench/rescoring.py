@@ -158,7 +158,7 @@ class Rescoring:
         folder = self.dataset or self.found.run.facts.get("dataset_folder", "")
         name = folders.absolute(folder) if folder and folder not in self.known.datasets else spec.name
         known = self.known
-        setup = Setup(known.files, name, batch.protocol, "cpu", jobs, digests=known.digests, revisions=known.revisions)
+        setup = Setup(known.files, name, batch.protocol, "cpu", jobs, known.revisions)
         engine = LocalEngine(setup, self.jobs or environment.cores(), TIMEOUT_S)
         for ended in engine.run(Schedule(_queues([task for _, task in batch.tasks])), stop):
             with self.found.store.transaction():

@@ -124,7 +124,7 @@ def _setup(subjects: Iterable[Subject], known: Registry, pictures: Path) -> Setu
     """What a worker needs to rebuild everything: files, names, options, weights."""
     methods = [each.name for each in subjects if each.kind == "method"]
     jobs = tuple(_job(name, known) for name in methods)
-    return Setup(known.files, str(pictures), protocols.load("standard"), "cpu", jobs)
+    return Setup(known.files, str(pictures), protocols.load("standard"), "cpu", jobs, known.revisions)
 
 
 def _job(name: str, known: Registry) -> Job:

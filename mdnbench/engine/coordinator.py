@@ -174,8 +174,7 @@ def setup_of(plan: Plan) -> Setup:
         plan.protocol,
         plan.device,
         tuple(Job(work.noise.named, work.named, work.weights) for work in plan.works),
-        digests=plan.registry.digests,
-        revisions=plan.registry.revisions,
+        plan.registry.revisions,
     )
 
 
@@ -186,7 +185,7 @@ def provenance_of(plan: Plan, work: Work) -> dict[str, Any]:
         "revision": spec.revision,
         "noise_revision": work.noise.spec.revision,
         "input_rule": plan.protocol.input.digest,
-        "packages": {name: environment.version_of(name) for name in ("numpy", "torch")} | work.packages,
+        "packages": environment.versions(("numpy", "torch")) | work.packages,
         "weights": work.weights.name if work.weights else "",
         "weights_digest": work.weights.sha256 if work.weights else "",
         "plugin": plan.registry.denoisers.entry(spec.name).door.address,
@@ -262,7 +261,7 @@ def _metric_facts(spec: MetricSpec) -> dict[str, Any]:
         "unit": spec.unit,
         "digits": spec.digits,
         "tolerance": spec.tolerance,
-        "packages": {name: environment.version_of(name) for name in spec.packages},
+        "packages": environment.versions(spec.packages),
     }
 
 

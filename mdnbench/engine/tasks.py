@@ -30,8 +30,7 @@ class Job:
 class Setup:
     """What all tasks of a run share. A worker rebuilds plugins from their files and names.
 
-    `digests` are those of plugin files when the run was planned, by path, and `revisions` those of what plugins bring,
-    by kind and name: what differs is not used any more.
+    `revisions` are those of what plugins bring, by kind and name, when the run was planned: what differs is not used.
     Clean images come from the data set, or, where `images` is given, from that folder by their pixels' digests, as kept
     ones do. `variables` are put into the worker's environment before anything else.
     """
@@ -41,10 +40,9 @@ class Setup:
     protocol: Protocol
     device: str
     jobs: tuple[Job, ...]
+    revisions: Mapping[tuple[str, str], str]
     images: Path | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
-    digests: Mapping[Path, str] = field(default_factory=dict)
-    revisions: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def model(self, job: int) -> int:
         """The first job whose model is this one's too, so that one loading serves both."""

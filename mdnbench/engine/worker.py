@@ -166,15 +166,10 @@ def _planned(shelf: Any, name: str) -> Any:
 
     assert _setup is not None
     entry = shelf.entry(name)
-    door, revision = entry.door, getattr(entry.spec, "revision", "")
-    changed = ""
-    if _setup.digests.get(door.path, door.digest) != door.digest:
-        changed = f"the plugin {door.address}"
-    elif _setup.revisions.get((shelf.kind, name), revision) != revision:  # as one that wraps a file of weights
-        changed = f"what the {shelf.kind} {name!r} of {door.address} is made of"
-    if changed:
+    if _setup.revisions.get((shelf.kind, name)) != entry.spec.revision:
         raise BadPlugin(
-            f"{changed} has changed since the run was planned; put the former file back, or run again with the new one."
+            f"the {shelf.kind} {name!r} of {entry.door.address}, or a file that it is made of, has changed since the "
+            "run was planned; put the former file back, or run again with the new one."
         )
     return entry.spec
 

@@ -77,8 +77,8 @@ def test_a_plugin_that_was_edited_in_mid_run_computes_nothing(
     assert sorted(row.status for row in rows.values()) == ["crashed", "failed", "ok", "ok"]
     (failed,) = (row for row in rows.values() if row.status == "failed")
     assert failed.reason == (
-        f"BadPlugin: the plugin {path} has changed since the run was planned; put the former file back, or run again "
-        "with the new one."
+        f"BadPlugin: the method 'own' of {path}, or a file that it is made of, has changed since the run was planned; "
+        "put the former file back, or run again with the new one."
     )
     assert {row.method for row in rows.values() if row.status == "ok"} == {"noisy"}
     assert api.run(**asked).counts == {"ok": 4}
@@ -126,11 +126,11 @@ def test_noises_and_metrics_are_the_planned_ones_too(
     keys = {"methods": "noisy", "noise": "shift:9", "dataset": "sk12", "images": "01", "metrics": ["psnr", "one"],
             "timing": False, "jobs": 1, "fresh": True}  # fmt: skip
     (row,) = api.run(**keys, listener=Edits(noise)).rows()
-    assert (row.status, f"the plugin {noise} has changed" in row.reason) == ("failed", True)
+    assert (row.status, f"the noise 'shift' of {noise}," in row.reason) == ("failed", True)
     (row,) = api.run(**keys, listener=Edits(metric)).rows()
     assert (row.status, row.value("one")) == ("ok", None)
     assert row.value("psnr") is not None
-    assert f"the plugin {metric} has changed" in row.scores["one"].reason
+    assert f"the metric 'one' of {metric}," in row.scores["one"].reason
     (row,) = api.run(**keys, listener=Edits(unused)).rows()
     assert (row.status, row.value("one")) == ("ok", 1.0)
 
@@ -175,7 +175,7 @@ def test_weights_of_a_wrapped_network_that_were_replaced_are_not_used(plugin: Ca
             "timing": False, "jobs": 1, "plugins": [plugin(WRAPPED)]}  # fmt: skip
     first, other = api.run(**keys, listener=Retrains()).rows()
     assert (first.status, other.status) == ("failed", "ok")
-    assert "what the method 'gain' of" in first.reason
+    assert "the method 'gain' of" in first.reason
     assert "has changed since the run was planned" in first.reason
     assert api.run(**keys).counts == {"ok": 2}
 

@@ -210,7 +210,8 @@ def test_a_plugin_that_was_edited_after_the_plan_is_not_timed(workspace: Path) -
     assert results.counts == {"ok": 2}
     record = results.timing
     assert record is not None
-    assert f"the plugin {path} has changed since the run was planned" in record["problems"]["naps"]
+    assert f"the method 'naps' of {path}" in record["problems"]["naps"]
+    assert "has changed since the run was planned" in record["problems"]["naps"]
     assert [each["name"] for each in record["benchmarks"]] == ["noisy"]
     assert api.run(**KEYS | {"methods": ["noisy", "naps"]}).timing["problems"] == {}
 
@@ -222,7 +223,7 @@ def subject_of(*methods: str) -> Subject:
     clean = session.square(plan.dataset.load("01"), 256)
     case = cases.make(clean, "00" * 32, noise.named, noise.spec, plan.protocol.input, "known")
     jobs = tuple(Job(noise.named, method, None) for method in plan.methods)
-    setup = Setup(plan.registry.files, "sk12", plan.protocol, "cpu", jobs)
+    setup = Setup(plan.registry.files, "sk12", plan.protocol, "cpu", jobs, plan.registry.revisions)
     return Subject(setup, {256: (case.noisy, case.info)})
 
 
