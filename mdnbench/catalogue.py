@@ -9,7 +9,7 @@ from typing import Any
 from mdnbench import protocols, registry, variants, workspace
 from mdnbench import weights as stored
 from mdnbench.errors import UnknownName
-from mdnbench.names import Option, show
+from mdnbench.names import Option, counted, show
 from mdnbench.registry import Registry, Shelf
 from mdnbench.store import open_store
 
@@ -111,7 +111,10 @@ def _runs() -> list[dict[str, Any]]:
         return []
     with open_store(path) as store:
         runs = [run for run in map(store.run, store.run_names()) if run]
-    return [{"name": run.name, "summary": f"{run.planned} cells, {run.created[:16].replace('T', ' ')}"} for run in runs]
+    return [
+        {"name": run.name, "summary": f"{counted(run.planned, 'cell')}, {run.created[:16].replace('T', ' ')}"}
+        for run in runs
+    ]
 
 
 def _described(kind: str, shelf: Shelf[Any], name: str) -> dict[str, Any]:

@@ -139,7 +139,7 @@ def _plugins(known: Registry) -> Iterator[Finding]:
 def _data(known: Registry) -> Iterator[Finding]:
     for name, spec in known.datasets.items():
         if data.at_hand(spec):
-            yield Finding("data", "well", f"{name}: at hand, {len(spec.images)} images")
+            yield Finding("data", "well", f"{name}: at hand, {names.counted(len(spec.images), 'image')}")
         else:
             yield Finding("data", "note", f"{name}: not at hand; `mdnbench data fetch {name}` downloads it")
     for name, metric in known.metrics.items():

@@ -21,7 +21,7 @@ NUMBER = (int, float)
 def read(path: Path, kind: str, shape: Shape) -> Any:
     """The content of a JSON file; BadFile where it is missing, malformed or of another shape."""
     try:
-        return parse(path.read_text(encoding="utf-8"), shape)
+        return parse(path.read_text(encoding="utf-8-sig"), shape)
     except FileNotFoundError:
         raise BadFile(f"there is no {kind} {path}.") from None
     except (OSError, ValueError) as error:

@@ -9,6 +9,7 @@ from typing import Any
 
 from mdnbench import environment
 from mdnbench.engine import pending
+from mdnbench.names import counted
 from mdnbench.planning import Plan, Work
 from mdnbench.store import Store, open_store
 
@@ -27,7 +28,7 @@ def of_plan(plan: Plan, workspace: Path, unavailable: dict[str, str]) -> dict[st
     total = sum(known) / (plan.request.jobs or environment.cores())
     return {
         "run": plan.name,
-        "data": f"{plan.dataset.name} ({plan.dataset_digest}), {len(plan.images)} images",
+        "data": f"{plan.dataset.name} ({plan.dataset_digest}), {counted(len(plan.images), 'image')}",
         "protocol": plan.protocol.label,
         "metrics": [*metrics, *(f"{name} (skipped: {why})" for name, why in unavailable.items())],
         "methods": rows,

@@ -18,7 +18,7 @@ Record = TypeVar("Record")
 def read(path: Path, kind: str) -> dict[str, Any]:
     """The table in a TOML file; BadFile if it is missing or malformed."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise BadFile(f"there is no {kind} file {path}.") from None
     except RecursionError:

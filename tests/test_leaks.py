@@ -7,6 +7,7 @@ import itertools
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -15,10 +16,11 @@ import PIL.Image
 import pytest
 import skimage
 
-from mdnbench import data, leaks, paths, registry
+from mdnbench import api, data, leaks, paths, registry
 from mdnbench.data import images
 from mdnbench.errors import DataMissing, StoreError
 from mdnbench.leaks import Leak, cache
+from mdnbench.listener import Listener
 from mdnbench.specs import DatasetSpec, Image
 
 PHOTOGRAPHS = ("camera.png", "astronaut.png", "chelsea.png", "coffee.png", "coins.png", "rocket.jpg", "brick.png",
@@ -180,6 +182,35 @@ def test_the_number_of_jobs_changes_nothing_and_progress_is_told() -> None:
     assert alone == together
     assert [leak.train_id for leak in alone] == ["half", "turned"]
     assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+class Heard(Listener):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[object, ...]] = []
+
+    def begin(self, phase: str, total: float) -> None:
+        """Note it."""
+        self.told.append((phase, total))
+
+    def progress(self, phase: str, done: float, doing: Sequence[str] = (), detail: str = "") -> None:
+        """Note it."""
+        self.told.append((phase, done))
+
+
+def test_a_search_tells_how_far_it_is_and_what_is_known_tells_nothing(workspace: Path) -> None:
+    """A bar can be drawn of it, with the time that is left; the second time there is nothing to wait for."""
+    for folder, name in (("train", "coins.png"), ("test", "grass.png")):
+        (workspace / folder).mkdir()
+        for number in range(2):
+            part = scaled(photograph(name), 0.5)[80 * number : 80 * number + 80]
+            PIL.Image.fromarray((part * 255).astype(np.uint8)).save(workspace / folder / f"{number}.png")
+    first, second = Heard(), Heard()
+    for heard in (first, second):
+        assert api.find_leaks("train", "test", listener=heard) == ()
+    assert first.told == [("training images", 2), ("training images", 1), ("training images", 2)]
+    assert second.told == []
 
 
 def test_an_image_that_cannot_be_loaded_ends_the_search() -> None:

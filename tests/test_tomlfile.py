@@ -42,6 +42,13 @@ def build(**table: Any) -> Outer:
     return tomlfile.build(Outer, {"name": "x", **table}, "the file")
 
 
+def test_a_mark_of_the_byte_order_is_no_part_of_a_file(tmp_path: Path) -> None:
+    """Windows' editors put one before the first key."""
+    path = tmp_path / "a.toml"
+    path.write_text('name = "n"\n', encoding="utf-8-sig")
+    assert tomlfile.read(path, "plan") == {"name": "n"}
+
+
 def test_a_whole_file_becomes_a_record(tmp_path: Path) -> None:
     """Nested tables become records, arrays tuples, whole numbers floats."""
     path = tmp_path / "a.toml"

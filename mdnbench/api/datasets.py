@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,9 @@ def verify_data(name: str) -> list[str]:
     return data.verify(registry.load().datasets[name])
 
 
-def find_leaks(train_set: str, test_set: str, *, pictures: Path | None = None) -> tuple[Leak, ...]:
+def find_leaks(
+    train_set: str, test_set: str, *, pictures: Path | None = None, listener: Listener | None = None
+) -> tuple[Leak, ...]:
     """The images of a training set that overlap images of a test set; remembered under MDNBENCH_HOME."""
     from mdnbench import leaks
 
@@ -54,10 +57,24 @@ def find_leaks(train_set: str, test_set: str, *, pictures: Path | None = None) -
         atomic.ready(pictures)
     known = registry.load()
     material, test = planning.find_dataset(train_set, known), planning.find_dataset(test_set, known)
-    found = leaks.cached_leaks(material, test)
+    found = leaks.cached_leaks(material, test, progress=_telling(listener or notebook.listener()))
     if pictures is not None:
         with atomic.below(pictures):
             for leak in found:
                 name = slug(f"{leak.train_id}-{leak.test_id}")
                 leaks.picture_of(leak, material, test, pictures / f"{name}.png")
     return found
+
+
+def _telling(listener: Listener) -> Callable[[int, int], None]:
+    """What tells a listener of training images that were looked through; nothing where the pairs are known already."""
+    phase = "training images"
+
+    def tell(done: int, total: int) -> None:
+        if done == 1:
+            listener.begin(phase, total)
+        listener.progress(phase, done)
+        if done == total:
+            listener.end(phase)
+
+    return tell

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mdnbench import atomic, notebook, registry, results, workspace
-from mdnbench.errors import BadPlugin, Interrupted
+from mdnbench.errors import BadOption, BadPlugin, Interrupted
 from mdnbench.listener import Listener
 from mdnbench.notebook import Results
 from mdnbench.registry import Files
@@ -36,6 +36,8 @@ def report(
     known = registry.load((*found.plugins, *registry.listed(plugins)))
     found.plugins = known.files
     wanted = [known.reporter(text) for text in formats]
+    if not wanted:
+        raise BadOption(f"no format was given; allowed: {', '.join(known.reporters)}.")
     target = folder or found.folder
     atomic.ready(target)
     with atomic.below(target):

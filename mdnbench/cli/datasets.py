@@ -63,8 +63,8 @@ def leaks(
     from mdnbench import api
     from mdnbench.cli import draw, progress
 
-    with progress.waiting(f"looking for overlaps of {train} and {test}"):
-        found = api.find_leaks(train, test, pictures=pictures)
+    with progress.listener() as listener:
+        found = api.find_leaks(train, test, pictures=pictures, listener=listener)
     if json:
         draw.data([asdict(leak) for leak in found])
     elif found:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mdnbench.data import gray, images
 from mdnbench.errors import UsageError
+from mdnbench.names import counted
 from mdnbench.specs import DatasetSpec
 
 
@@ -46,7 +47,7 @@ def folder_dataset(path: Path | str) -> DatasetSpec:
     kinds = {images.channels(file) for file in files}
     return DatasetSpec(
         name=_slug(folder.resolve().name),
-        summary=f"{len(files)} images in {_printable(str(folder))}",
+        summary=f"{counted(len(files), 'image')} in {_printable(str(folder))}",
         split="test",
         channels=kinds.pop() if len(kinds) == 1 else 0,
         images=tuple(by_id),

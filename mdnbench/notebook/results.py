@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mdnbench import registry, results
 from mdnbench.errors import NothingToDo, UnknownName
+from mdnbench.names import counted
 
 if TYPE_CHECKING:
     import pandas
@@ -99,4 +100,4 @@ class Results(results.Results):
 
     def _names(self) -> list[Any]:
         facts = self.run.facts
-        return [f"{len(facts['methods'])} methods", f"{len(facts['noises'])} noises", f"{len(facts['images'])} images"]
+        return [counted(len(facts[f"{noun}s"]), noun) for noun in ("method", "noise", "image")]

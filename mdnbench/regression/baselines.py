@@ -238,7 +238,7 @@ def _beside(stem: Path, ending: str) -> Path:
 @uncollected()
 def _read_cells(path: Path, facts: Facts) -> dict[CellKey, StoredCell]:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             return _once(_cells(csv.reader(file), tuple(facts.metrics)))
     except FileNotFoundError:
         raise BadFile(f"the baseline {path} is missing beside its .toml.") from None

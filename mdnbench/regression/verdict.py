@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from mdnbench.errors import NothingToDo, UnknownName
+from mdnbench.names import counted
 from mdnbench.regression import likeness, slowdown, texts
 from mdnbench.regression.baselines import SECONDS, Baseline, Facts, facts_of
 from mdnbench.regression.garbage import uncollected
@@ -250,7 +251,7 @@ def _worst(pairs: _Pairs, facts: Facts, rules: Tolerances) -> tuple[str, ...]:
 def _differences(run: Facts, baseline: Facts, pairs: _Pairs) -> tuple[Difference, ...]:
     found = likeness.differences(run, baseline)
     if pairs.other_noise:
-        found.append(Difference("noisy pixels", "as stored", f"others in {pairs.other_noise} cells"))
+        found.append(Difference("noisy pixels", "as stored", f"others in {counted(pairs.other_noise, 'cell')}"))
     return tuple(found)
 
 

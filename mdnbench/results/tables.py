@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mdnbench.names import printable
+from mdnbench.names import counted, printable
 from mdnbench.store.rows import MeanRow, RunRow
 
 ARROWS = {"higher": "↑", "lower": "↓"}
@@ -96,10 +96,10 @@ def heading(run: RunRow) -> tuple[str, ...]:
     packages = dict(facts["environment"]["packages"])  # those that every run knows of come first, then plugins' own
     packages |= {name: declared[name] for name in sorted(declared.keys() - packages.keys())}
     versions = " · ".join(f"{name} {packages[name]}" for name in packages if name in declared.keys() | {"numpy"})
-    seeds = "1 seed" if facts["seeds"] == 1 else f"{facts['seeds']} seeds"
+    seeds = counted(facts["seeds"], "seed")
     info = "" if facts["noise_info"] == "known" else f" · noise information {facts['noise_info']}"
     return (
-        f"data {facts['dataset']} ({facts['dataset_digest']}), {len(facts['images'])} images · "
+        f"data {facts['dataset']} ({facts['dataset_digest']}), {counted(len(facts['images']), 'image')} · "
         f"protocol {facts['protocol']} ({facts['protocol_hash']}) · {seeds}{info}",
         f"mdnbench {facts['environment']['mdnbench']} · {versions}",
     )
@@ -193,7 +193,9 @@ def _notes(rows: Sequence[MeanRow], columns: Sequence[Column]) -> list[str]:
                     f"{row.method}: {metric.upper()} has no value in {count} of {row.ok} cells{_because(reason)}."
                 )
         for metric, count in row.infinite.items():
-            notes.append(f"{row.method}: {metric.upper()} is infinite in {count} cells; the mean leaves them out.")
+            notes.append(
+                f"{row.method}: {metric.upper()} is infinite in {counted(count, 'cell')}; the mean leaves them out."
+            )
     return notes
 
 

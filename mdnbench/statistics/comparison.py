@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mdnbench.errors import NothingToDo, UnknownName
+from mdnbench.errors import NothingToDo, UnknownName, UsageError
+from mdnbench.names import counted
 from mdnbench.regression import likeness
 from mdnbench.regression.baselines import facts_of
 from mdnbench.results import markup, tables
@@ -106,7 +107,9 @@ def compare(found: Sequence[Results], *, metrics: Collection[str] = (), against:
     one lacks a metric of `metrics`; NothingToDo where nothing can be compared.
     """
     first = found[0]
-    for other in found[1:]:
+    for number, other in enumerate(found[1:], start=1):
+        if any((each.store.path, each.name) == (other.store.path, other.name) for each in found[:number]):
+            raise UsageError(f"run {other.name!r} was given twice; its methods differ from themselves in nothing.")
         likeness.require(facts_of(other), facts_of(first), f"run {first.name!r}", noise_info=False)
     columns = _shared(found, metrics)
     whole = _joined([(each, cube.read(each.store, each.run, columns)) for each in found])
@@ -150,7 +153,7 @@ def sentences(family: Family) -> list[str]:
 def _on_trust(family: Family) -> list[str]:
     if family.images < 2:
         return ["One image says nothing of others: there are no intervals and no tests."]
-    seeds = "1 seed" if family.seeds == 1 else f"{family.seeds} seeds"
+    seeds = counted(family.seeds, "seed")
     said = f"The intervals (95 %) are over {family.images} images, each with {seeds}."
     if family.images < FEW_IMAGES:
         covered = max((least, share) for least, share in bootstrap.COVERAGE.items() if least <= family.images)[1]
@@ -170,7 +173,7 @@ def _on_pairs(family: Family) -> Iterator[str]:
         yield f"Not tested, for lack of two images with finite scores: {untested} of {len(family.pairs)} differences."
     if not many:
         return
-    count = f"{family.images} images and {many} comparison{'s' if many > 1 else ''}"
+    count = f"{family.images} images and {counted(many, 'comparison')}"
     least = paired.smallest_p(family.images, many)
     if least > paired.ALPHA:
         yield f"With {count} no difference, however large, can be significant: p is never below {least:.2g}."

@@ -142,13 +142,19 @@ def _pareto(record: Mapping[str, Any], values: Mapping[str, Any], lines: Sequenc
     if not group or not chosen[group]:
         return None
     pairs = {name: (values[name], pace) for name, pace in chosen[group].items()}
-    points = [Point(name, psnr, pace, _on_front(name, pairs)) for name, (psnr, pace) in pairs.items()]
+    best = front(pairs)
+    points = [Point(name, psnr, pace, name in best) for name, (psnr, pace) in pairs.items()]
     points.sort(key=lambda point: point.ms_per_megapixel)
     return Pareto(group, tuple(points), tuple(sorted(lines, key=lambda line: line.psnr)))
 
 
-def _on_front(name: str, pairs: Mapping[str, tuple[float, float]]) -> bool:
-    """Whether no other method is at least as good and as fast, and better in one of the two."""
-    psnr, pace = pairs[name]
-    others = (pair for other, pair in pairs.items() if other != name)
-    return not any(dB >= psnr and ms <= pace and (dB, ms) != (psnr, pace) for dB, ms in others)
+def front(pairs: Mapping[str, tuple[float, float]]) -> set[str]:
+    """Of methods with their quality (higher is better) and time, those that none beats in both.
+
+    One beats another by being at least as good and as fast, and better in one of the two.
+    """
+    return {
+        name
+        for name, (good, time) in pairs.items()
+        if not any(best >= good and least <= time and (best, least) != (good, time) for best, least in pairs.values())
+    }

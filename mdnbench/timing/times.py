@@ -10,6 +10,7 @@ from typing import Any
 
 from mdnbench import jsonfile
 from mdnbench.errors import MdnbenchError
+from mdnbench.names import counted
 from mdnbench.timing import quality, scaling, summary
 from mdnbench.timing.process import TOO_SHORT
 
@@ -50,7 +51,7 @@ class Times:
         if self.pareto:
             known = self.record["quality"]
             yield Grid(
-                f"quality against time · PSNR on {known['dataset']}, {known['images']} images, protocol "
+                f"quality against time · PSNR on {known['dataset']}, {counted(known['images'], 'image')}, protocol "
                 f"{known['protocol']} · time at {self.pareto.group}",
                 quality.TITLES, quality.table(self.pareto),
             )  # fmt: skip

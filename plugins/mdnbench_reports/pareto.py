@@ -7,13 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mdnbench.timing import summary
+from mdnbench.timing import quality, summary
 from mdnbench_reports import labels, levels, style
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
     from mdnbench.results.tables import Column, Line, Table
-    from mdnbench.timing import quality
 
 FASTEST_S = 1e-3  # what is faster is drawn here
 
@@ -104,16 +103,11 @@ def _timed(column: Column, lines: Sequence[Line], clock: Clock | None) -> list[d
             label = f"{line.method}: {column.show(value)} in {seconds:.3g} s"
             at = max(seconds, FASTEST_S)
             rows.append({"method": line.method, "value": value, "seconds": at, "label": label})
-    for row in rows:
-        row["front"] = not any(_beats(other, row, column) for other in rows)
-    return sorted(rows, key=lambda row: float(row["seconds"]))
-
-
-def _beats(one: Mapping[str, Any], other: Mapping[str, Any], column: Column) -> bool:
-    """Whether one method is at least as good and as fast as another, and better in one of the two."""
     sign = 1 if column.direction == "higher" else -1
-    quality, speed = sign * (one["value"] - other["value"]), other["seconds"] - one["seconds"]
-    return bool(quality >= 0 and speed >= 0 and (quality > 0 or speed > 0))
+    best = quality.front({row["method"]: (sign * row["value"], row["seconds"]) for row in rows})
+    for row in rows:
+        row["front"] = row["method"] in best
+    return sorted(rows, key=lambda row: float(row["seconds"]))
 
 
 def _log_axis(rows: Sequence[Mapping[str, Any]]) -> Any:

@@ -51,7 +51,7 @@ def _run(results: Results, known: Registry) -> Entries:
         ("Begun", _time(run.created)),
         ("Ended", _time(run.finished) or "not yet: it was interrupted, or still runs"),
         ("Cells", f"{run.planned} planned; {counts}"),
-        ("Data", f"{facts['dataset']} ({facts['dataset_digest']}), {len(facts['images'])} images"),
+        ("Data", f"{facts['dataset']} ({facts['dataset_digest']}), {names.counted(len(facts['images']), 'image')}"),
         ("Data licence", getattr(data, "licence", "")),
         ("Data citation", getattr(data, "citation", "")),
         ("Protocol", f"{facts['protocol']} ({facts['protocol_hash']})"),

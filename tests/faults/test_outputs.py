@@ -108,7 +108,7 @@ def test_fault_12_a_perfect_output_is_shown_as_infinite(
     (row,) = [row for row in results.means if row.method == "perfect"]
     assert row.infinite == {"psnr": 1}
     assert row.means["psnr"] == cells(results, "perfect")["08"]["psnr"]
-    assert "perfect: PSNR is infinite in 1 cells; the mean leaves them out." in results.tables[0].notes
+    assert "perfect: PSNR is infinite in 1 cell; the mean leaves them out." in results.tables[0].notes
     draw.data(draw.facts_of(results))
     (cell,) = [each for each in json.loads(capsys.readouterr().out)["cells"] if "infinite" in each]
     assert (cell["method"], cell["psnr"], cell["infinite"]) == ("perfect", None, ["psnr"])

@@ -58,6 +58,13 @@ def test_the_files_are_a_table_and_toml(stem: Path) -> None:
     assert tomllib.loads(stem.with_suffix(".toml").read_text(encoding="utf-8"))["schema"] == baselines.SCHEMA
 
 
+def test_a_table_that_a_spreadsheet_saved_is_the_same(stem: Path) -> None:
+    """Some put a mark of the byte order before the first column's name."""
+    before, path = baselines.read(stem), stem.with_suffix(".csv")
+    path.write_text(path.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert baselines.read(stem) == before
+
+
 @pytest.mark.parametrize("ending", ["", ".toml", ".csv"])
 def test_a_baseline_is_named_by_its_stem_or_either_file(stem: Path, ending: str) -> None:
     """All three name the same baseline."""

@@ -140,7 +140,7 @@ def test_an_infinite_mean_is_shown_only_where_all_are_infinite() -> None:
     assert whole.lines[0].means["psnr"] == math.inf
     part = table(row("a", 30.0, infinite={"psnr": 1}))
     assert part.lines[0].means["psnr"] == 30.0
-    assert part.notes == ("a: PSNR is infinite in 1 cells; the mean leaves them out.",)
+    assert part.notes == ("a: PSNR is infinite in 1 cell; the mean leaves them out.",)
 
 
 def test_missing_cells_are_counted_with_their_reasons() -> None:

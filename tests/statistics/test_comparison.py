@@ -27,11 +27,14 @@ RNG = np.random.default_rng(5)
 @pytest.fixture(scope="module")
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """A run of three methods on seven images with two seeds each."""
-    folder = tmp_path_factory.mktemp("seeded")
+    return seven(tmp_path_factory.mktemp("seeded") / ".mdnbench", "seeded", ["psnr", "ssim"])
+
+
+def seven(workspace: Path, name: str, metrics: list[str]) -> Results:
+    """A run under this name; what another one of the workspace computed is not computed again."""
     return api.run(
-        methods=["noisy", "median", "wavelet"], noise="gaussian:25", dataset="sk12", seeds=2, metrics=["psnr", "ssim"],
-        images=["01", "02", "03", "04", "05", "06", "07"], timing=False, jobs=1, out="seeded",
-        workspace_folder=folder / ".mdnbench",
+        methods=["noisy", "median", "wavelet"], noise="gaussian:25", dataset="sk12", seeds=2, metrics=metrics,
+        images=["01", "02", "03", "04", "05", "06", "07"], timing=False, jobs=1, out=name, workspace_folder=workspace,
     )  # fmt: skip
 
 
@@ -254,9 +257,13 @@ def test_few_images_are_called_few(seeded: Results, finished: Results) -> None:
 
 
 def test_runs_are_compared_under_their_names_and_unlike_ones_refused(seeded: Results, finished: Results) -> None:
-    """Methods of several runs bear the run's name; another choice of images is refused with what differs."""
-    family = api.compare(seeded, seeded, metrics=["psnr"]).families[0]
-    assert {mean.method for mean in family.means} == {f"{m} @ seeded" for m in ("noisy", "median", "wavelet")}
+    """Methods of several runs bear the run's name; other images are refused with what differs, and a run twice."""
+    again = seven(seeded.store.path.parent, "again", ["psnr"])
+    family = api.compare(seeded, again, metrics=["psnr"]).families[0]
+    methods = ("noisy", "median", "wavelet")
+    assert {mean.method for mean in family.means} == {f"{m} @ {name}" for m in methods for name in ("seeded", "again")}
+    with pytest.raises(UsageError, match="run 'seeded' was given twice"):
+        api.compare(seeded, again, seeded)
     with pytest.raises(UsageError, match="data set digest"):
         api.compare(seeded, finished)
 
