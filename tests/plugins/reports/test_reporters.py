@@ -27,6 +27,8 @@ def test_a_reporter_takes_its_options(finished: Results, tmp_path: Path) -> None
         api.report(finished, ["html[limit=0]"], folder=tmp_path)
     with pytest.raises(UnknownName):
         api.report(finished, ["html[size=3]"], folder=tmp_path)
+    with pytest.raises(BadOption, match=r"no format was given; allowed: .*html"):
+        api.report(finished, [], folder=tmp_path)
 
 
 OWN = """
