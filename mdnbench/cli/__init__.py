@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 
 STOPPED = "stopped at once; what was finished is saved."
 
@@ -18,7 +19,7 @@ def main() -> None:
 
         app(prog_name="mdnbench")
     except SystemExit as end:
-        if end.code == Interrupted.exit_code and isinstance(end.__context__, KeyboardInterrupt):
+        if end.code == Interrupted.exit_code and any(isinstance(each, KeyboardInterrupt) for each in _behind(end)):
             _complain(STOPPED)
         _flush()
         raise
@@ -44,6 +45,13 @@ def main() -> None:
         traceback.print_exc()
         _complain("this is an error in mdnbench or in a plugin, not in what you asked; please report it.")
         sys.exit(MdnbenchError.exit_code)
+
+
+def _behind(error: BaseException) -> Iterator[BaseException]:
+    """What an error was raised in the place of, however many there are between: typer ends the program by two."""
+    while before := error.__context__:
+        yield before
+        error = before
 
 
 def _flush() -> None:

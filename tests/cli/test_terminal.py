@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -114,15 +116,15 @@ sys.exit(os.waitstatus_to_exitcode(pty.spawn([sys.executable, "-m", "mdnbench", 
 """
 
 
-def on_terminal(*arguments: str, **variables: str) -> str:
-    """What a command that ends with 1 prints where it believes that somebody looks."""
+def on_terminal(*arguments: str, code: int = 1, **variables: str) -> str:
+    """What a command that ends with this code prints where it believes that somebody looks."""
     pytest.importorskip("pty", reason="this system has no pseudo-terminals")
     environment = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "TERM")}
     done = subprocess.run(
         [sys.executable, "-c", TERMINAL, *arguments], capture_output=True, encoding="utf-8", check=False,
         env=environment | {"TERM": "xterm-256color", "COLUMNS": "100"} | variables, stdin=subprocess.DEVNULL,
     )  # fmt: skip
-    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
 
 
@@ -158,6 +160,50 @@ def test_bars_show_brackets_as_they_are(monkeypatch: pytest.MonkeyPatch, capsys:
     assert "training unet[size=large]" in shown
     assert "checking [/red] x" in shown
     assert "testing \\x1b[2J" in shown
+
+
+SLOW = """
+    import time
+    def write(results, folder):
+        path = folder / "began"
+        path.write_text("")
+        time.sleep(SECONDS)
+        return path
+
+    @mdnbench.hookimpl
+    def mdnbench_reporters():
+        return [mdnbench.ReporterSpec("slow", "takes its time", write)]
+"""
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0.0, False), (2.5, True)])
+def test_who_waits_sees_what_for(
+    finished: Any, plugin: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, seconds: float, shown: bool
+) -> None:
+    """After a second, what is going on and for how long; before that, and where nobody looks, nothing flickers."""
+    path = plugin(SLOW.replace("SECONDS", str(seconds)))
+    monkeypatch.chdir(finished.store.path.parents[1])
+    command = ("report", "done", "--to", "slow", "--plugin", str(path))
+    seen = on_terminal(*command, code=0)
+    assert bool(re.search(r"writing slow.*0:00:0[12]", seen)) == shown
+    assert "began" in seen.splitlines()[-1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows delivers Ctrl-C to whole consoles")
+def test_ctrl_c_ends_a_short_command_in_one_line(
+    finished: Any, plugin: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without a traceback, and with the code that shells expect."""
+    path = plugin(SLOW.replace("SECONDS", "60"))
+    monkeypatch.chdir(finished.store.path.parents[1])
+    command = [sys.executable, "-m", "mdnbench", "report", "done", "--to", "slow", "--plugin", str(path)]
+    with subprocess.Popen([*command, "--out", str(tmp_path)], stderr=subprocess.PIPE, text=True) as process:
+        while not (tmp_path / "began").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, len(said.splitlines())) == (130, 1), said
 
 
 def test_every_command_shows_an_example(mdnbench: Callable[..., Any]) -> None:
