@@ -46,6 +46,15 @@ def words(kind: str) -> dict[str, str]:
     return {each["name"].partition(" ")[0]: each["summary"] for each in _names(kind, known)}
 
 
+def words_of(method: str, kind: str) -> dict[str, str]:
+    """The names of a learned method's `recipes` or `weights`, as the Tab key offers them; none of another method."""
+    name = method.partition("[")[0]
+    if kind == "weights":
+        return {row["name"]: row["noise"] for row in weights(name, ())}
+    trainable = registry.load().denoisers[name].trainable
+    return {path.stem: "" for path in sorted(trainable.recipes.glob("*.toml"))} if trainable else {}
+
+
 def describe(name: str, plugins: Iterable[Path]) -> dict[str, Any]:
     """Everything that is known of a name, of whatever kind."""
     known = registry.load(plugins)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import typer
 
 Completion = Callable[[str], list[tuple[str, str]]]
 
@@ -11,7 +14,7 @@ def one(*kinds: str) -> Completion:
     """Complete one name of these kinds, as `mdnbench list` calls them."""
 
     def offer(incomplete: str) -> list[tuple[str, str]]:
-        return list(_known(kinds))
+        return _known(kinds)
 
     return offer
 
@@ -27,6 +30,16 @@ def several(*kinds: str) -> Completion:
     return offer
 
 
+def of_method(kind: str) -> Callable[[typer.Context, str], list[tuple[str, str]]]:
+    """Complete the name of a method's `recipes` or `weights`, for the method that is said before."""
+
+    def offer(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+        method = ctx.params.get("method") or next(iter(ctx.args), "")  # not parsed yet where an option lacks its value
+        return _quietly(lambda known: known.words_of(method, kind))
+
+    return offer
+
+
 def choice(*words: str) -> Completion:
     """Complete one of a few fixed words."""
 
@@ -36,8 +49,13 @@ def choice(*words: str) -> Completion:
     return offer
 
 
-def _known(kinds: Iterable[str]) -> Iterable[tuple[str, str]]:
-    """All names of these kinds with their summaries; nothing where anything goes wrong: a prompt is no place to fail.
+def _known(kinds: Sequence[str]) -> list[tuple[str, str]]:
+    """All names of these kinds with their summaries."""
+    return _quietly(lambda known: {name: text for kind in kinds for name, text in known.words(kind).items()})
+
+
+def _quietly(look_up: Callable[[Any], Mapping[str, str]]) -> list[tuple[str, str]]:
+    """What is looked up in the catalogue; nothing where anything goes wrong: a prompt is no place to fail.
 
     What plugins print or warn of while they are loaded would be taken for names, and is swallowed.
     """
@@ -50,6 +68,6 @@ def _known(kinds: Iterable[str]) -> Iterable[tuple[str, str]]:
         try:
             from mdnbench import catalogue
 
-            return [pair for kind in kinds for pair in catalogue.words(kind).items()]
+            return [*look_up(catalogue).items()]
         except (Exception, SystemExit):
             return []

@@ -19,17 +19,24 @@ def train(
         str,
         typer.Argument(help="A learned method, as masked-unet or unet[size=large].", autocompletion=tab.one("learned")),
     ],
-    recipe: Annotated[str, typer.Option(help="A recipe's name, or FILE.toml.")] = "best",
+    recipe: Annotated[
+        str, typer.Option(help="A recipe's name, or FILE.toml.", autocompletion=tab.of_method("recipes"))
+    ] = "best",
     minutes: Annotated[float | None, typer.Option(help="The budget in minutes. [default: the recipe's]")] = None,
     steps: Annotated[int | None, typer.Option(help="The budget in steps.")] = None,
     epochs: Annotated[float | None, typer.Option(help="The budget in epochs.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="A key of the recipe, as optimiser.lr=1e-3; repeatable.")
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu or cuda.", autocompletion=tab.choice("cpu", "cuda"))] = "cpu",
     threads: Annotated[int | None, typer.Option(help="CPU threads. [default: all cores]", min=1)] = None,
     name: Annotated[str | None, typer.Option(help="The weights' name. [default: method and recipe digest]")] = None,
-    start: Annotated[str, typer.Option(help="The weights to begin with, by name. [default: random ones]")] = "",
+    start: Annotated[
+        str,
+        typer.Option(
+            help="The weights to begin with, by name. [default: random ones]", autocompletion=tab.of_method("weights")
+        ),
+    ] = "",
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Do not resume from a checkpoint.")] = False,
     plugin: o.Plugin = None,
 ) -> None:
@@ -98,7 +105,7 @@ def import_weights(
 @weights.command("export")
 def export_weights(
     method: Annotated[str, typer.Argument(help="A learned method.", autocompletion=tab.one("learned"))],
-    name: Annotated[str, typer.Argument(help="The weights' name.")],
+    name: Annotated[str, typer.Argument(help="The weights' name.", autocompletion=tab.of_method("weights"))],
     to: Annotated[Path, typer.Argument(help="A folder for the safetensors file and its card.")],
     rename: Annotated[str, typer.Option(help="The copy's name. [default: the same]")] = "",
     half: Annotated[bool, typer.Option("--half", help="In half precision: half the size.")] = False,

@@ -52,6 +52,17 @@ def test_names_are_completed(finished: Any, monkeypatch: pytest.MonkeyPatch) -> 
     assert offered("mdnbench describe masked-p") == ["masked-paper"]
 
 
+@pytest.mark.usefixtures("workspace")
+def test_recipes_and_weights_are_those_of_the_method() -> None:
+    """Each with what `weights list` says; a word that is no learned method has none."""
+    recipes, names = offered("mdnbench train dncnn --recipe "), offered("mdnbench weights export dncnn ")
+    assert "best" in recipes
+    assert "gaussian" in names
+    assert set(names) == {each["name"] for each in catalogue.weights("dncnn", [])}
+    assert offered("mdnbench train unet[size=large] --start gaussian-") == ["gaussian-large"]
+    assert offered("mdnbench train median --recipe ") == offered("mdnbench weights export nothing ") == []
+
+
 @pytest.mark.parametrize(
     ("line", "kind"),
     [("list", "kinds"), ("train", "learned"), ("data fetch", "datasets"), ("report x --to", "reporters")],
