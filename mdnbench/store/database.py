@@ -28,7 +28,7 @@ _SCORE = """
     WHERE ? OR scores.status <> 'ok' OR excluded.status = 'ok'
 """
 # Where a run is computed makes it no other run.
-_CIRCUMSTANCES = ("environment", "machines")
+_CIRCUMSTANCES = ("environment", "machines", "notes")
 _TAKEN = (
     "another run, begun later, took the name {!r}; what was stored of this one stays. Run it again with another --out."
 )
@@ -117,9 +117,7 @@ class Store:
 
     def _roll_back(self) -> None:
         self._provenances.clear()  # those that were new are gone again
-        if self.connection.in_transaction:
-            with suppress(sqlite3.Error):
-                self.connection.execute("ROLLBACK")
+        schema.roll_back(self.connection)
 
     def select(self, query: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """The rows of a query, one by one; StoreError where the file turns out to be damaged."""

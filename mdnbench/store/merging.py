@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 import tempfile
@@ -111,7 +112,7 @@ def _snapshot(path: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "results.sqlite"
         try:
-            there = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+            there = sqlite3.connect(f"{path.resolve().as_uri()}?{_mode(path)}", uri=True)
             with closing(there), closing(sqlite3.connect(copy)) as here:
                 there.backup(here)
                 if (found := here.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
@@ -122,6 +123,13 @@ def _snapshot(path: Path) -> Iterator[Path]:
         except StoreError as error:
             raise StoreError(str(error).replace(str(copy), str(path))) from error
         yield copy
+
+
+def _mode(path: Path) -> str:
+    """How to open a store that is only read: where its folder takes no files, SQLite is told that nobody writes."""
+    journal = path.with_name(f"{path.name}-wal")
+    left = journal.exists() and journal.stat().st_size > 0
+    return "mode=ro" if left or os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
 
 
 def _require_sound(copy: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import suppress
 
 from mdnbench.errors import StoreError
 
@@ -95,7 +96,7 @@ def _state(connection: sqlite3.Connection) -> tuple[int, int, int]:
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         return version, int(connection.execute("PRAGMA application_id").fetchone()[0]), tables
     finally:
-        connection.execute("ROLLBACK")
+        roll_back(connection)
 
 
 def _migrate(connection: sqlite3.Connection, version: int) -> None:
@@ -111,5 +112,12 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        roll_back(connection)
         raise
+
+
+def roll_back(connection: sqlite3.Connection) -> None:
+    """End a transaction without a trace, unless SQLite has done so by itself, as on a full disk; it raises nothing."""
+    if connection.in_transaction:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")

@@ -31,6 +31,20 @@ def test_kept_images_are_whole_or_absent(workspace: Path) -> None:
     assert kept.load(workspace / "images", "0" * 64) is None
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"\x93NUMPY", b"PK\x03\x04 no archive", b"\x93NUMPY\x01\x00v\x00{'descr': (", b"text"]
+)
+def test_whatever_damage_is_there_it_is_no_image(workspace: Path, content: bytes) -> None:
+    """NumPy raises EOFError, TokenError and others; an archive of arrays is none of ours either."""
+    folder, image = workspace / "images", np.zeros((3, 4), np.float32)
+    path = kept.keep(folder, of_pixels(image), image)
+    path.write_bytes(content)
+    assert kept.load(folder, of_pixels(image)) is None
+    with path.open("wb") as file:
+        np.savez(file, image=image)
+    assert kept.load(folder, of_pixels(image)) is None
+
+
 def test_an_altered_image_is_written_again(workspace: Path) -> None:
     """Keeping an image anew mends its file; a sound one is left alone."""
     folder, image = workspace / "images", np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)

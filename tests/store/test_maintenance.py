@@ -7,6 +7,8 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -238,6 +240,35 @@ def test_a_store_is_found_in_the_folder_that_a_run_was_started_in(first: Path, w
     """The folder above `.mdnbench` is enough to say which store is meant."""
     shutil.copytree(made / "second", workspace / "elsewhere" / ".mdnbench")
     assert api.merge_store(workspace / "elsewhere").outputs == 3
+
+
+READS = """
+import os, sys
+from pathlib import Path
+from mdnbench.store import merging, open_store
+
+with open_store(Path(sys.argv[2]) / "results.sqlite") as store:  # ours, while this still is whoever runs the tests
+    if os.geteuid() == 0:
+        os.setuid(65534)  # to whom no folder is open that is not
+    print(merging.merge(store, Path(sys.argv[1])).outputs)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such folders")
+def test_a_store_where_nothing_can_be_written_is_read(made: Path) -> None:
+    """As on a disk of somebody else's, or a medium: SQLite would keep a file beside it."""
+    with tempfile.TemporaryDirectory() as base:  # pytest's own folders are closed to others
+        theirs, mine = Path(base, "theirs"), Path(base, "mine")
+        theirs.mkdir()
+        mine.mkdir()
+        shutil.copy(made / "second" / "results.sqlite", theirs)
+        for folder, mode in ((Path(base), 0o777), (mine, 0o777), (theirs, 0o555)):
+            folder.chmod(mode)
+        done = subprocess.run(
+            [sys.executable, "-c", READS, str(theirs), str(mine)], capture_output=True, text=True, check=False
+        )
+        theirs.chmod(0o755)
+    assert (done.returncode, done.stdout) == (0, "4\n"), done.stderr
 
 
 def test_a_file_without_leftovers_says_so(first: Path, cli: Cli) -> None:

@@ -183,6 +183,19 @@ def test_a_full_disk_is_a_store_error_and_loses_nothing(store: Store) -> None:
     assert set(store.outputs(["output", "other"])) == {"output"}
 
 
+def test_a_disk_that_is_full_from_the_start_is_named(workspace: Path) -> None:
+    """The reason is the disk's, not that there was nothing to roll back."""
+    resource = pytest.importorskip("resource", reason="this system has no such limits")
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, old[1]))
+    try:
+        with pytest.raises(StoreError, match="disk") as raised:
+            open_store(workspace / "new" / "results.sqlite")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    assert "rollback" not in str(raised.value)
+
+
 def test_an_output_is_replaced_by_a_later_one(store: Store) -> None:
     """The same key keeps its identity; status, reason and scores are the later ones."""
     failed = Outcome("output", "failed", "RuntimeError: no luck", "Traceback …")
@@ -316,7 +329,7 @@ def test_a_run_that_lost_its_name_adds_nothing(store: Store, change: str) -> Non
 def test_two_processes_at_one_run_share_it(store: Store) -> None:
     """The same plan under the same name, on another machine too: one run, with the cells of both."""
     other, identity = open_store(store.path), save(store)
-    run = store.start_run("a", 2, FACTS | {"environment": {"cpu": "one"}})
+    run = store.start_run("a", 2, FACTS | {"environment": {"cpu": "one"}, "notes": ["on a cluster"]})
     with store.transaction():
         store.add_cells(run, [(0, identity, CELL)])
     assert other.start_run("a", 2, FACTS | {"environment": {"cpu": "two"}}) == run
