@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 
 STOPPED = "stopped at once; what was finished is saved."
+_HIDDEN = (KeyboardInterrupt, EOFError, BrokenPipeError)  # what typer ends the program for, without a word or with one
 
 
 def main() -> None:
@@ -19,8 +20,12 @@ def main() -> None:
 
         app(prog_name="mdnbench")
     except SystemExit as end:
-        if end.code == Interrupted.exit_code and any(isinstance(each, KeyboardInterrupt) for each in _behind(end)):
+        hidden = next((each for each in _behind(end) if isinstance(each, _HIDDEN)), None)
+        if isinstance(hidden, KeyboardInterrupt):
             _complain(STOPPED)
+        elif hidden is not None:
+            _report(hidden)
+            sys.exit(MdnbenchError.exit_code)
         _flush()
         raise
     except Interrupted as error:
@@ -36,15 +41,20 @@ def main() -> None:
         _complain(STOPPED)
         sys.exit(Interrupted.exit_code)
     except Exception as error:
-        import traceback
-
-        if fault := _fault_in_store():
-            advice = "`mdnbench store check` says more; restore the store from a copy, or move it away."
-            _complain(f"{fault} {advice} It may be why this failed: {_in_a_line(error)}")
-            sys.exit(MdnbenchError.exit_code)
-        traceback.print_exc()
-        _complain("this is an error in mdnbench or in a plugin, not in what you asked; please report it.")
+        _report(error)
         sys.exit(MdnbenchError.exit_code)
+
+
+def _report(error: Exception) -> None:
+    """Say of what nobody foresaw whether the store is at fault; if not, all that is known of it."""
+    import traceback
+
+    if fault := _fault_in_store():
+        advice = "`mdnbench store check` says more; restore the store from a copy, or move it away."
+        _complain(f"{fault} {advice} It may be why this failed: {_in_a_line(error)}")
+        return
+    traceback.print_exception(error)
+    _complain("this is an error in mdnbench or in a plugin, not in what you asked; please report it.")
 
 
 def _behind(error: BaseException) -> Iterator[BaseException]:
@@ -89,6 +99,8 @@ def _in_a_line(error: Exception) -> str:
 def _complain(text: str) -> None:
     from mdnbench.names import printable
 
+    if sys.stderr is None:
+        return
     safe = (
         printable(text)
         .encode(sys.stderr.encoding or "utf-8", "backslashreplace")

@@ -50,6 +50,34 @@ def test_a_full_disk_gets_one_line(arguments: tuple[str, ...]) -> None:
         )  # fmt: skip
 
 
+@pytest.mark.parametrize("gone", ["reader", "room", "stream"])
+def test_messages_that_nobody_can_have_change_no_exit_code(cli: Cli, workspace: Path, gone: str) -> None:
+    """A run whose notes are not read goes on to its end, and an error is still the error that it is."""
+    if gone == "room" and not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full here")
+    noted = [*RUN, "--images", "01,02", "--methods", "noisy,dncnn[weights=gaussian]"]  # one has a note on its training
+    for arguments, code in ((noted, 0), (("check", "small", "--baseline", "nowhere"), 2), (("describe", "nothing"), 2)):
+        assert unheard(*arguments, gone=gone) == code, arguments
+    assert cli("list", "runs").stdout.count("small") == 1
+
+
+def unheard(*arguments: str, gone: str) -> int:
+    """A command's exit code, where its stderr is a pipe that nobody reads, a full disk, or not there."""
+    command = [sys.executable, "-m", "mdnbench", *arguments]
+    if gone == "stream":
+        return subprocess.run(
+            ["sh", "-c", '"$@" 2>&-', "sh", *command], stdout=subprocess.DEVNULL, check=False
+        ).returncode
+    reader, writer = os.pipe()
+    os.close(reader)
+    full = os.open("/dev/full", os.O_WRONLY) if gone == "room" else writer
+    try:
+        return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=full, check=False).returncode
+    finally:
+        for each in {writer, full}:
+            os.close(each)
+
+
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
 def test_an_encoding_that_lacks_characters(workspace: Path, encoding: str) -> None:
     """An arrow in a heading does not end a run that is computed."""
