@@ -6,10 +6,11 @@ that calls `mdnbench.run(...)` at its top level would run a second time in every
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import process, spawn
+from multiprocessing import process, resource_tracker, spawn
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
 
@@ -45,12 +46,33 @@ def _as_a_parent() -> Iterator[None]:
         config["daemon"] = before
 
 
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Have new processes begin deaf to Ctrl-C: until they say what they do of it, it would be a traceback."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # or it would be begun in here, and end the silence
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def ignore_interrupts() -> None:
+    """Leave Ctrl-C to the coordinator, for good: called in a process that was begun here."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+
+
 class Process(SpawnProcess):
     """A spawned process that does not import the script which began it."""
 
     def start(self) -> None:
         """Begin."""
-        with _one_at_a_time, _as_a_parent(), without_script():
+        with _one_at_a_time, _as_a_parent(), without_script(), _deaf():
             super().start()
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import variants
-from mdnbench.engine import family, state, threads
+from mdnbench.engine import family, spawning, state, threads
 from mdnbench.engine.pulse import Pulse
 from mdnbench.engine.tasks import Setup, Task
 from mdnbench.records import Outcome
@@ -38,7 +38,7 @@ def start(setup: Setup, pulse: Pulse | None = None, count: int = 1) -> None:
     global _setup, _pulse, _before
     os.environ.update(setup.variables)
     threads.prepare(count)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    spawning.ignore_interrupts()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with contextlib.suppress(OSError):
         os.dup2(2, 1)
