@@ -10,6 +10,11 @@ from typing import Any
 
 from mdnbench.engine import threads
 
+# Switches of torch.backends that choose between ways to compute the same, whose last digits differ.
+SWITCHES = (
+    ("mkldnn", "enabled"), ("cudnn", "enabled"), ("cudnn", "benchmark"), ("cudnn", "deterministic"),
+    ("cudnn", "allow_tf32"),
+)  # fmt: skip
 RANDOM = ("random", "numpy.random", "torch")
 
 
@@ -26,6 +31,7 @@ class State:
     deterministic: bool
     precision: str
     device: str
+    backends: dict[str, bool]
     random: dict[str, int]
 
 
@@ -39,6 +45,7 @@ NAMES = {
     "deterministic": "torch's deterministic mode",
     "precision": "torch's precision of float32 products",
     "device": "torch's default device",
+    "backends": "torch's backends",
     "random": "the global random numbers",
 }
 
@@ -63,6 +70,7 @@ def now() -> State:
         torch.are_deterministic_algorithms_enabled(),
         torch.get_float32_matmul_precision(),
         str(torch.get_default_device()),
+        {f"{module}.{switch}": bool(getattr(getattr(torch.backends, module), switch)) for module, switch in SWITCHES},
         streams,
     )
 
@@ -90,6 +98,11 @@ def clean(was: State, seed: int) -> None:
         torch.set_float32_matmul_precision(was.precision)
     if str(torch.get_default_device()) != was.device:
         torch.set_default_device(None if was.device == "cpu" else was.device)
+    for module, switch in SWITCHES:
+        backend, value = getattr(torch.backends, module), was.backends[f"{module}.{switch}"]
+        if getattr(backend, switch) != value:
+            setattr(backend, switch, value)
+    torch.set_flush_denormal(False)  # which can be set, but not asked for
     random.seed(seed)
     np.random.seed(seed)
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]

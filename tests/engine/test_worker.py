@@ -188,6 +188,8 @@ UNTIDY = """
         torch.set_float32_matmul_precision("medium")
         torch.set_default_device("meta")
         torch.set_grad_enabled(False)
+        torch.backends.mkldnn.enabled = False
+        torch.set_flush_denormal(True)
         return lambda noisy, noise: noisy.clone()
 
     def tidy(options, device, weights):
@@ -198,6 +200,8 @@ UNTIDY = """
             np.divide(np.zeros(1), np.zeros(1))
             assert torch.get_float32_matmul_precision() == "highest"
             assert torch.zeros(1).device.type == "cpu"
+            assert torch.backends.mkldnn.enabled
+            assert torch.tensor(1e-39) * 0.5 > 0
             return noisy.clone()
 
         return denoise
@@ -210,7 +214,7 @@ UNTIDY = """
 
 @pytest.mark.filterwarnings("ignore:invalid value")
 def test_what_one_method_sets_the_next_one_does_not_find(plugin: Callable[..., Path]) -> None:
-    """NumPy's errors, the precision of products and the default device are as in a fresh process for every method."""
+    """NumPy's errors, the precision of products, the default device and backends are as in a fresh process."""
     found = api.run(
         methods="untidy,tidy", sigma=50, dataset="sk12", images="01", metrics=["psnr"], timing=False, jobs=1,
         plugins=[plugin(UNTIDY)],
