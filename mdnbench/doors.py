@@ -18,7 +18,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import NoReturn, TypeAlias
 
-from mdnbench import hookspecs
+from mdnbench import hookspecs, paths
 from mdnbench.digests import of_parts
 from mdnbench.errors import BadPlugin
 
@@ -56,7 +56,7 @@ def _installed() -> Iterator[Opening]:
 
 def _folder() -> Path | None:
     named = os.environ.get("MDNBENCH_PLUGINS")
-    return Path(named).expanduser().resolve() if named else None
+    return paths.expanded(named).resolve() if named else None
 
 
 def _folder_files() -> list[Path]:

@@ -6,10 +6,15 @@ import os
 from pathlib import Path
 
 
+def expanded(text: str | Path) -> Path:
+    """The path, with `~` and `~NAME` made home folders; where nobody bears the name, it is a name like any other."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 (Path.expanduser() raises where it is unknown)
+
+
 def home() -> Path:
     """The folder for downloads, checkpoints and trained weights: MDNBENCH_HOME, or the platform's user cache."""
     if given := os.environ.get("MDNBENCH_HOME"):
-        return Path(given).expanduser()
+        return expanded(given)
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("mdnbench"))
@@ -18,7 +23,7 @@ def home() -> Path:
 def data_folders() -> list[Path]:
     """The read-only folders of MDNBENCH_DATA_PATH, in order; they are searched first and never written."""
     given = os.environ.get("MDNBENCH_DATA_PATH", "")
-    return [Path(part).expanduser() for part in given.split(os.pathsep) if part]
+    return [expanded(part) for part in given.split(os.pathsep) if part]
 
 
 def offline() -> bool:

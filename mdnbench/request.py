@@ -17,6 +17,7 @@ from mdnbench.records import Source
 
 KeepImages = Literal["first-seed", "all", "none"]
 EngineName = Literal["local", "dask"]
+MOST_JOBS = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ class Request:
     plugins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        limits = {"seeds": (1, 10_000), "jobs": (0, 1024), "timeout": (0.001, 1e7), "memory": (0, 1e6)}
+        limits = {"seeds": (1, 10_000), "jobs": (0, MOST_JOBS), "timeout": (0.001, 1e7), "memory": (0, 1e6)}
         limits["train_budget"] = (0, 1e6)
         for name, (low, high) in limits.items():
             value = getattr(self, name)

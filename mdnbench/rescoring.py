@@ -16,7 +16,7 @@ from mdnbench.digests import of_pixels
 from mdnbench.engine.local import LocalEngine
 from mdnbench.engine.schedule import JobQueue, Schedule
 from mdnbench.engine.tasks import Job, Setup, Task
-from mdnbench.errors import BadFile, DataMissing, NothingToDo, UnknownName, UsageError
+from mdnbench.errors import BadFile, BadOption, DataMissing, NothingToDo, UnknownName, UsageError
 from mdnbench.names import Named
 from mdnbench.records import Cell, Outcome
 from mdnbench.results.shifts import Shift, Way, shifts_of
@@ -193,7 +193,10 @@ def choose(found: Results, scoring: Iterable[str], known: Registry) -> tuple[lis
     metrics = tuple(name for name in facts["metrics"] if name not in facts["unavailable"])
     choices: list[Choice] = []
     notes: list[str] = []
-    for name in _named(scoring, metrics, known):
+    asked = list(_named(scoring, metrics, known))
+    if not asked:
+        raise BadOption("no way to score was named; say all, or protocols and metric settings by comma.")
+    for name in asked:
         if "[" in name:
             choice, note = _setting(name, own, metrics, known)
         else:

@@ -13,7 +13,7 @@ import pytest
 
 from mdnbench import api, protocols, registry
 from mdnbench.data.images import read_image
-from mdnbench.errors import DataMissing, NothingToDo, UnknownName, UsageError
+from mdnbench.errors import BadOption, DataMissing, NothingToDo, UnknownName, UsageError
 from mdnbench.results import Results
 from mdnbench.store import kept
 
@@ -88,6 +88,13 @@ def test_the_second_time_nothing_is_computed(run: Results, rescored: Any) -> Non
     expected = [shift for shift in rescored.shifts if shift.way in ("float", "ssim[padded]")]
     assert list(again.shifts) == expected
     assert [(row.output, row.seconds, dict(row.scores)) for row in run.rows()] == before
+
+
+@pytest.mark.parametrize(("asked", "says"), [({"jobs": -1}, "jobs = -1 is not"), ({"scoring": []}, "no way to score")])
+def test_what_could_not_end_or_begin_is_refused(run: Results, asked: dict[str, Any], says: str) -> None:
+    """Less than no workers would be waited for for ever; and of nothing nothing comes."""
+    with pytest.raises(BadOption, match=says):
+        api.rescore(run, **asked)
 
 
 def test_mistakes_are_told(run: Results) -> None:

@@ -11,6 +11,7 @@ from mdnbench.errors import BadOption, BadPlugin, Interrupted
 from mdnbench.listener import Listener
 from mdnbench.notebook import Results
 from mdnbench.registry import Files
+from mdnbench.request import MOST_JOBS
 
 if TYPE_CHECKING:
     from mdnbench.names import Named
@@ -121,6 +122,8 @@ def rescore(
     from mdnbench.rescoring import Rescoring
     from mdnbench.stopping import on_interrupt
 
+    if not 0 <= jobs <= MOST_JOBS:
+        raise BadOption(f"jobs = {jobs} is not allowed; it takes 0 (one per core) to {MOST_JOBS}.")
     heard = listener or notebook.listener()
     known = registry.load((*found.plugins, *registry.listed(plugins)))
     work = Rescoring(found, known, dataset, jobs)

@@ -55,6 +55,7 @@ def run(
     What the store holds already is not computed again. Raises UsageError before anything is computed where the request
     cannot be met, and Interrupted after Ctrl-C, with what was finished saved.
     """
+    from mdnbench.engine import engines
     from mdnbench.engine.coordinator import Coordinator
     from mdnbench.stopping import on_interrupt
 
@@ -62,6 +63,7 @@ def run(
     planned = plan(asked, **keys)
     for note in planned.notes:
         listener.note(note)
+    engines.require(planned.request.engine)
     base = workspace.locate(workspace_folder)
     store = open_store(base / "results.sqlite")
     if store.note:
@@ -111,6 +113,7 @@ def time(
     if scaling and not planned.request.out:
         planned = dataclasses.replace(planned, name=f"{planned.name}-scaling")
     planned, folder = _with_folder(planned, base, "timings")
+    atomic.ready(folder)  # not found out only when everything is measured
     told = on_interrupt(lambda: heard.note("Stopping: after this call. Ctrl-C again stops at once."))
     with open_store(base / "results.sqlite") as store, told as stop:
         _prepare_models(planned, heard)
@@ -138,7 +141,7 @@ def _with_folder(planned: Plan, base: Path, kind: str = "runs") -> tuple[Plan, P
     out, name = planned.request.out, slug(planned.name)
     folder = base / kind / name
     if out and (Path(out).name != out or out in (".", "..")):
-        folder = Path(out).expanduser()
+        folder = paths.expanded(out)
         name = slug(folder.resolve().name)
     return dataclasses.replace(planned, name=name), folder
 

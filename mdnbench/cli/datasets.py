@@ -9,6 +9,7 @@ import typer
 
 from mdnbench.cli import completing as tab
 from mdnbench.cli import options as o
+from mdnbench.names import counted
 
 data = typer.Typer(help="Data sets.", no_args_is_help=True)
 
@@ -25,8 +26,9 @@ def fetch(names: Names) -> None:
     from mdnbench.cli import progress
 
     with progress.listener() as listener:
-        for name in names:
-            typer.echo(f"{name}: {api.fetch_data(name, listener=listener)} files fetched")
+        fetched = {name: api.fetch_data(name, listener=listener) for name in names}
+    for name, count in fetched.items():
+        typer.echo(f"{name}: {counted(count, 'file')} fetched")
 
 
 @data.command()

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from mdnbench import paths
 from mdnbench.data import gray, images
 from mdnbench.errors import UsageError
 from mdnbench.names import counted
@@ -31,8 +32,8 @@ def _split(text: str) -> tuple[Path, bool]:
     """A folder and whether its images are to be turned gray; a folder that has the suffix in its own name is itself."""
     plain, in_gray = gray.split(text)
     if in_gray and not Path(text).is_dir():
-        return Path(plain).expanduser(), True
-    return Path(text).expanduser(), False
+        return paths.expanded(plain), True
+    return paths.expanded(text), False
 
 
 def folder_dataset(path: Path | str) -> DatasetSpec:

@@ -10,6 +10,14 @@ from mdnbench.engine.tasks import Setup
 from mdnbench.planning import Plan
 
 
+def require(engine: str) -> None:
+    """BadOption where what an engine needs is not installed: to be found out before anything is trained for it."""
+    if engine == "dask":
+        from mdnbench.engine.cluster import connecting
+
+        connecting.require()
+
+
 def make(plan: Plan, setup: Setup, metrics: Sequence[str], note: Callable[[str], None]) -> Engine:
     """The engine that a plan asks for; `metrics` are those that can be computed, `note` tells the person something."""
     return {"local": _local, "dask": _dask}[plan.request.engine](plan, setup, tuple(metrics), note)

@@ -39,5 +39,7 @@ class Average:
         """The network has the average's weights in here, and its own again afterwards."""
         own = {key: value.detach().clone() for key, value in self._network.state_dict().items()}
         self.copy_to(self._network)
-        yield
-        self._network.load_state_dict(own)
+        try:
+            yield
+        finally:
+            self._network.load_state_dict(own)

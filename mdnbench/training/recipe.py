@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -197,7 +198,9 @@ def checked(recipe: Recipe, name: str) -> Recipe:
     """The recipe itself if it makes sense; BadFile says what does not."""
     budget, mask = [value for value in dataclasses.astuple(recipe.budget) if value], recipe.mask
     problems = {
-        "its budget must give one of minutes, steps and epochs, above 0": len(budget) == 1 and budget[0] > 0,
+        "its budget must give one of minutes, steps and epochs, above 0 and finite": (
+            len(budget) == 1 and 0 < budget[0] < math.inf
+        ),
         "it needs at least one [[noise]] table": bool(recipe.noise),
         "a noise range must run from its low to its high end": all(
             low <= high for noise in recipe.noise for low, high in noise.ranges.values()

@@ -10,6 +10,7 @@ import torch
 
 from mdnbench import names
 from mdnbench.errors import BadFile, UnknownName
+from mdnbench.guarding import guarded
 from mdnbench.rng import TorchRng
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ class Validator:
         values = []
         for noisy, std in self._noisy:
             for clean, image in zip(self._clean[:, None], noisy[:, None], strict=True):
-                with autocast:
+                size = " x ".join(map(str, image.shape[-2:]))
+                with guarded(f"the network is validated on {size} pixels"), autocast:
                     estimate = network(image, None if blind else std)
                 error = (estimate.float().clamp(0, 1) - clean).square().mean()
                 values.append(-10 * torch.log10(error).item())

@@ -45,6 +45,9 @@ SK12 = (*COMMON, "--dataset", "sk12")
         ((*SK12, "--sigma", 50, "--noise-info", "guessed"), 2, "'known', 'estimated', 'withheld'"),
         ((*SK12, "--sigma", 50, "--device", "tpu"), 2, "it takes cpu, cuda or auto"),
         ((*SK12, "--sigma", 50, "--plugin", "nowhere.py"), 2, "there is no file"),
+        ((*COMMON, "--sigma", 50, "--dataset", "~nosuchuser/photos"), 2, "no data set or folder is named"),
+        (("report", "a" * 300), 5, "there is no run"),
+        (("train", "dncnn", "--epochs", "inf"), 2, "above 0 and finite"),
         ((*COMMON, "nowhere.toml"), 2, "there is no plan file nowhere.toml"),
     ],
 )

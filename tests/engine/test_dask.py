@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,11 @@ import pytest
 
 import mdnbench
 from mdnbench import api, environment, registry
-from mdnbench.engine.cluster import connecting
+from mdnbench.engine.cluster import connecting, engine
+from mdnbench.engine.cluster.remote import Line, Lost
 from mdnbench.engine.coordinator import environment_of
 from mdnbench.errors import BadOption, UsageError
+from mdnbench.listener import Listener
 from mdnbench.request import Request
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
@@ -114,6 +116,47 @@ def test_workers_that_share_no_folder_and_one_of_them_killed(
     made = api.open_run("whole")
     assert made.run.facts["environment"]["cores"] == (1 if hasattr(os, "sched_setaffinity") else environment.cores())
     assert {row.provenance["machine"] for row in made.rows()} == {made.run.facts["environment"]["machine_id"]}
+
+
+SLOW = """
+import time
+
+def denoise(noisy, noise):
+    time.sleep(0.4)
+    return noisy.clone()
+
+@mdnbench.hookimpl
+def mdnbench_denoisers():
+    return [mdnbench.DenoiserSpec("slow", "1", "slow", lambda options, device, weights: denoise)]
+"""
+
+
+@pytest.mark.full
+def test_a_line_that_breaks_costs_the_worker_nothing(
+    dask_cluster: Any, plugin: Callable[..., Path], tiles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that is still there is welcomed again at once; its former host, on its way out, leaves the new one."""
+    dask_cluster.worker("one")
+    work, broken, notes = Line.work, iter([True]), list[str]()
+
+    def breaks(self: Line, number: int, tasks: Sequence[Any]) -> Any:
+        reply = work(self, number, tasks)
+        if next(broken, False):
+            raise Lost("the line broke")
+        return reply
+
+    class Notes(Listener):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    monkeypatch.setattr(Line, "work", breaks)
+    monkeypatch.setattr(engine, "MUSTER_S", 0.02)  # before the former host has noticed
+    found = api.run(
+        methods="slow", noise=["gaussian:25", "gaussian:50"], dataset=str(tiles), metrics="psnr", timing=False,
+        plugins=[plugin(SLOW)], engine="dask", scheduler=dask_cluster.address, listener=Notes(),
+    )  # fmt: skip
+    assert found.counts == {"ok": 8}
+    assert len([note for note in notes if "is gone" in note]) == 1
 
 
 @pytest.mark.full

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from mdnbench import api, digests, tomlfile, weights
-from mdnbench.errors import BadFile, BadOption, Interrupted, UnknownName, UsageError, WeightsError
+from mdnbench.errors import BadFile, BadOption, BadPlugin, Interrupted, UnknownName, UsageError, WeightsError
 from mdnbench.listener import Listener
 from mdnbench.registry import Registry
 from mdnbench.training import checkpoint, divergence, log, loop, optimisers
@@ -296,6 +296,15 @@ def test_muon_treats_every_parameter_by_itself() -> None:
     together = trained(range(5))
     for index in range(5):
         torch.testing.assert_close(trained(range(index, index + 1))[0], together[index], rtol=0, atol=1e-6)
+
+
+def test_a_network_that_takes_only_some_sizes_is_named(home: Path, edited: Callable[[str, str], Path]) -> None:
+    """Validation crops are larger than those that it learns from: its error is the method's, not the harness's."""
+    odd = edited("return noisy - self.layers(noisy)", "assert noisy.shape[-1] == 32; return noisy - self.layers(noisy)")
+    with pytest.raises(BadPlugin, match=r"the network is validated on \d+ x \d+ pixels: AssertionError"):
+        api.train(
+            "tiny", plugins=[odd], steps=2, threads=1, changes={"crop": 32, "validation": {"crop": 48, "every": 1}}
+        )
 
 
 def test_the_average_stands_in_and_steps_aside() -> None:

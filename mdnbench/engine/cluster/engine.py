@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
 import uuid
@@ -40,7 +41,6 @@ class DaskEngine(Engine):
     ) -> None:
         """`here` is the coordinator's passport; `jobs` bounds the slots (0: all), or is how many a cluster here has."""
         super().__init__()
-        connecting.require()
         self._order = order
         self._freight = freight
         self._here = here
@@ -48,6 +48,7 @@ class DaskEngine(Engine):
         self._jobs = jobs
         self._note = note
         self._run = uuid.uuid4().hex[:12]
+        self._numbers = itertools.count()
         self._lines: dict[str, Line] = {}
         self._ready: list[RemoteSlot] = []
         self._machines: dict[str, Mapping[str, Any]] = {}
@@ -138,7 +139,8 @@ class DaskEngine(Engine):
 
     def _welcome(self, address: str, threads: int) -> None:
         """Send a new worker what it needs, and let it in if it computes as this machine does."""
-        self._lines[address] = line = Line(self._client, self._run, address, threads)
+        # An id of its own: the host of an earlier line to this worker, on its way out, shares no name with the new one.
+        self._lines[address] = line = Line(self._client, f"{self._run}-{next(self._numbers)}", address, threads)
         with self._changing:
             self._arriving += 1
         threading.Thread(target=self._let_in, args=(line,), daemon=True).start()
