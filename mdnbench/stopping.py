@@ -38,4 +38,4 @@ def on_interrupt(told: Callable[[], None]) -> Iterator[Stop]:
     except KeyboardInterrupt:
         raise Interrupted("stopped at once; what was finished is saved.") from None
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)  # None: not of Python, and lost

@@ -208,13 +208,30 @@ def test_ctrl_c_ends_a_short_command_in_one_line(
     path = plugin(SLOW.replace("SECONDS", "60"))
     monkeypatch.chdir(finished.store.path.parents[1])
     command = [sys.executable, "-m", "mdnbench", "report", "done", "--to", "slow", "--plugin", str(path)]
-    with subprocess.Popen([*command, "--out", str(tmp_path)], stderr=subprocess.PIPE, text=True) as process:
+    ours = signal.signal(signal.SIGINT, signal.default_int_handler)  # what the command inherits: a shell may ignore it
+    try:
+        process = subprocess.Popen([*command, "--out", str(tmp_path)], stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, ours)
+    with process:
         while not (tmp_path / "began").exists():
             assert process.poll() is None
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)
     assert (process.returncode, len(said.splitlines())) == (130, 1), said
+
+
+def test_no_error_is_taken_for_a_person_who_gave_up(
+    finished: Any, plugin: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, cli: Any
+) -> None:
+    """Typer says "Aborted!" of an EOFError, and exits with 1, which is a regression: it is an error like others."""
+    path = plugin(SLOW.replace("time.sleep(SECONDS)", "raise EOFError('no more')"))
+    monkeypatch.chdir(finished.store.path.parents[1])
+    done = cli("report", "done", "--to", "slow", "--plugin", path)
+    assert done.returncode == 3
+    assert "EOFError: no more" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("mdnbench: this is an error in mdnbench or in a plugin")
 
 
 def test_every_command_shows_an_example(mdnbench: Callable[..., Any]) -> None:
