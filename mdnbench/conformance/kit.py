@@ -38,12 +38,15 @@ def load(plugin: str | Path, plugins: registry.Files = ()) -> tuple[Registry, tu
 
 
 def subjects_of(plugin: str | Path, known: Registry) -> tuple[Subject, ...]:
-    """What a plugin brings: a file's, an installed one's, or what bears this name; 'all' is everything there is."""
+    """What a plugin brings: a file's, an installed one's, or what bears this name; 'all' is everything there is.
+
+    Every setting of a metric is a subject of its own, as `ssim[uniform]`.
+    """
     everything, wanted = list(_everything(known)), str(plugin)
     if wanted == ALL:
         return tuple(subject for subject, _ in everything)
     found = [subject for subject, door in everything if _is(door, wanted)]
-    found = found or [subject for subject, _ in everything if subject.name == wanted]
+    found = found or [subject for subject, _ in everything if wanted in (subject.name, subject.name.partition("[")[0])]
     if not found and any(_is(each.door, wanted) for each in known.broken):
         known.denoisers.entry(wanted)  # says why it is broken
     if not found:
@@ -59,7 +62,10 @@ def _is(door: Door, wanted: str) -> bool:
 def _everything(known: Registry) -> Iterator[tuple[Subject, Door]]:
     for shelf in (known.denoisers, known.noises, known.metrics, known.datasets, known.reporters):
         for name in shelf:
-            yield Subject(shelf.kind, name), shelf.entry(name).door  # type: ignore[arg-type]
+            entry = shelf.entry(name)
+            settings = (f"{name}[{each.name}]" for each in getattr(entry.spec, "settings", ()))
+            for text in (name, *settings):
+                yield Subject(shelf.kind, text), entry.door  # type: ignore[arg-type]
 
 
 def check(

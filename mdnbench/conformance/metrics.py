@@ -21,7 +21,7 @@ TOLERANCE = 1e-3  # of the distance between a perfect image and a noisy one
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric's spec, and the state that the process had."""
+    """The spec of a metric or of one of its settings, and the state that the process had."""
 
     spec: MetricSpec
     before: State

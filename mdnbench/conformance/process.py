@@ -72,7 +72,7 @@ class _Examiner:
             case "noise":
                 return noises.Noise(self.known.noises[name], self.before)
             case "metric":
-                return metrics.Metric(self.known.metrics[name], self.before)
+                return metrics.Metric(self.known.metric(name), self.before)
             case "data set":
                 return datasets.Dataset(self.known.datasets[name])
             case "reporter":

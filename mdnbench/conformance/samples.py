@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 STD = 0.1  # of the Gaussian noise that methods are tried on
 SIZE = (64, 80)
+USUAL = 0.1  # of the way through an option's range, where it has no default
 ODD = ((37, 53), (53, 38), (61, 61))
 
 
@@ -43,13 +44,16 @@ def key(seed: int) -> bytes:
     return seed.to_bytes(16, "little")
 
 
-def values(options: Iterable[Option], share: float = 0.1) -> dict[str, Value]:
-    """A value for every option: its default, or one that lies `share` of the way through its range."""
+def values(options: Iterable[Option], share: float | None = None) -> dict[str, Value]:
+    """A value for every option: its default, or one from its range.
+
+    With a `share`, the one that lies so far through its range, whatever its default, where it has both ends.
+    """
     return {option.name: _value(option, share) for option in options}
 
 
-def _value(option: Option, share: float) -> Value:
-    if (given := option.fallback()) is not None:
+def _value(option: Option, share: float | None) -> Value:
+    if (given := option.fallback()) is not None and (share is None or not _ranges(option)):
         return given
     if option.choices:
         return option.choices[0]
@@ -59,8 +63,13 @@ def _value(option: Option, share: float) -> Value:
         return "text"
     low = 0.0 if option.minimum is None else option.minimum
     high = low + 10 if option.maximum is None else option.maximum
-    between = low + (high - low) * share
+    between = low + (high - low) * (USUAL if share is None else share)
     return round(between) if option.type is int else between
+
+
+def _ranges(option: Option) -> bool:
+    """Whether it takes all numbers between two ends."""
+    return not option.choices and option.minimum is not None and option.maximum is not None
 
 
 def variants(options: tuple[Option, ...]) -> Iterator[dict[str, Value]]:
