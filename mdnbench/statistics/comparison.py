@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mdnbench.errors import NothingToDo, UnknownName, UsageError
@@ -252,7 +252,10 @@ def _family(noise: str, column: Column, scores: ScoreCube, values: Array, agains
     order = [mean.method for mean in means]
     names = [pair for pair in itertools.combinations(order, 2) if not against or against in pair]
     differences = (_difference(values[places[first]], values[places[second]]) for first, second in names)
-    pairs = paired.compare(names, differences, sign, 0.5 * 10.0**-column.digits)
+    pairs = [
+        replace(pair, ties=pair.ties + _equal_infinities(values[places[pair.first]], values[places[pair.second]]))
+        for pair in paired.compare(names, differences, sign, 0.5 * 10.0**-column.digits)
+    ]
     images = int((~np.isnan(values)).any(axis=(0, 2)).sum())
     missing = tuple(method for method in scores.methods if method not in order)
     return Family(noise, column, images, scores.seeds, tuple(means), tuple(pairs), missing)
@@ -261,8 +264,15 @@ def _family(noise: str, column: Column, scores: ScoreCube, values: Array, agains
 def _difference(first: Array, second: Array) -> Array:
     import numpy as np
 
-    with np.errstate(invalid="ignore"):  # two infinite scores are neither's win: NaN
+    with np.errstate(invalid="ignore"):  # two infinite scores are in no mean: NaN
         return np.subtract(first, second)
+
+
+def _equal_infinities(first: Array, second: Array) -> int:
+    """In how many cells both scores are the same infinity: ties without a finite difference."""
+    import numpy as np
+
+    return int((np.isinf(first) & (first == second)).sum())
 
 
 def _means(methods: Sequence[str], values: Array) -> Iterator[Mean]:

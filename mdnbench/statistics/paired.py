@@ -93,24 +93,30 @@ def _pair(first: str, second: str, difference: Array, by_image: Array, sign: int
 def signed_rank_ps(differences: Sequence[Array]) -> list[float | None]:
     """The two-sided p-values of Wilcoxon's signed-rank test, one for each array; None for fewer than two differences.
 
-    Arrays of one length are tested in one call, which is far quicker, but for those with zeros or ties: they would
-    decide for all others how p is computed.
+    Differences of zero are dropped, as Wilcoxon did; where all are, p is 1. Arrays that are then of one length are
+    tested in one call, which is far quicker, but for those with ties: they would decide for all others how p is
+    computed.
     """
     import numpy as np
     from scipy.stats import wilcoxon
 
+    # left to scipy, a zero among more than 13 values would bring the normal approximation, which promises few others
+    # a smaller p than they can have
     found: list[float | None] = [None] * len(differences)
     together: dict[int, list[int]] = {}
     rounded = [np.round(each, EQUAL) for each in differences]
-    for index, each in enumerate(rounded):
-        if len(each) < 2:
+    others = [each[each != 0] for each in rounded]
+    for index, each in enumerate(others):
+        if len(rounded[index]) < 2:
             continue
-        if each.all() and len(np.unique(np.abs(each))) == len(each):
+        if not len(each):
+            found[index] = 1.0
+        elif len(np.unique(np.abs(each))) == len(each):
             together.setdefault(len(each), []).append(index)
         else:
-            found[index] = float(wilcoxon(each).pvalue) if each.any() else 1.0
+            found[index] = float(wilcoxon(each).pvalue)
     for indices in together.values():
-        values = wilcoxon(np.array([rounded[index] for index in indices]), axis=1).pvalue
+        values = wilcoxon(np.array([others[index] for index in indices]), axis=1).pvalue
         for index, value in zip(indices, values, strict=True):
             found[index] = float(value)
     return found

@@ -120,6 +120,20 @@ def test_the_signed_rank_test_is_scipys_and_bears_degenerate_data() -> None:
     assert 0 < ties < 1
 
 
+@pytest.mark.parametrize("zeros", [0, 1, 9, 60])
+def test_zeros_do_not_make_the_rest_more_certain(zeros: int) -> None:
+    """However many images show no difference, the others have the exact p of what they are, ties and all."""
+    rest = [np.arange(1, 6) / 10, np.array([0.3]), np.array([-0.2, 0.5, -0.1, 0.9, 0.7, 0.4, 0.6])]
+    tied = np.array([0.2, 0.2, 0.2, 0.4, 0.4])
+    noise = np.full(zeros, 1e-12)  # what arithmetic leaves of zero
+    given = [np.concatenate([noise, each]) for each in (*rest, tied)]
+    expected = [stats.wilcoxon(each, method="exact").pvalue for each in rest]
+    found = paired.signed_rank_ps(given)
+    assert [found[0], found[2]] == [expected[0], expected[2]]
+    assert found[1] == (1.0 if zeros else None)
+    assert found[0] == found[3] == 2 * 2.0**-5
+
+
 def test_differences_tested_together_have_the_p_of_each_alone() -> None:
     """Whatever their length, and whether others among them have ties or zeros."""
     rng = np.random.default_rng(0)
@@ -127,7 +141,7 @@ def test_differences_tested_together_have_the_p_of_each_alone() -> None:
         np.round(rng.normal(0.2, 1, length), digits) for length in (2, 12, 60) for digits in (1, 8) for _ in range(9)
     ]
     rows[5] = np.append(rows[5][:-1], 0.0)
-    alone = [float(stats.wilcoxon(each).pvalue) for each in rows]
+    alone = [float(stats.wilcoxon(each[each != 0]).pvalue) for each in rows]
     assert paired.signed_rank_ps(rows) == alone
     assert paired.signed_rank_ps([]) == []
 
@@ -193,6 +207,27 @@ def test_no_method_is_passed_over(plugin: Callable[..., Path], workspace: Path) 
     assert "∞" in api.compare(found)._repr_html_()
     with pytest.raises(NothingToDo, match="broken and the others have no score under the same noise"):
         api.compare(found, against="broken")
+
+
+COPY = """
+@mdnbench.hookimpl
+def mdnbench_denoisers():
+    copy = lambda noisy, noise: noisy.clone()
+    return [mdnbench.DenoiserSpec("copy", "1", "a copy", lambda options, device, weights: copy)]
+"""
+
+
+def test_two_perfect_methods_tie(plugin: Callable[..., Path], workspace: Path) -> None:
+    """Where both are infinite neither wins nor loses, the tie is counted, and no mean difference comes of it."""
+    found = api.run(
+        methods=["copy", "noisy", "median"], noise="gaussian:0", dataset="sk12", images=["01", "02"],
+        metrics=["psnr"], timing=False, jobs=1, plugins=[plugin(COPY)],
+    )  # fmt: skip
+    (family,) = api.compare(found).families
+    assert family.record("copy", "noisy") == "0/2/0"
+    assert family.record("copy", "median") == "2/0/0"
+    (pair,) = [pair for pair in family.pairs if {pair.first, pair.second} == {"copy", "noisy"}]
+    assert (math.isnan(pair.difference), pair.images, pair.cells) == (True, 0, 0)
 
 
 def test_against_one_method_fewer_pairs_are_corrected(seeded: Results) -> None:

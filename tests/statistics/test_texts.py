@@ -8,7 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mdnbench import api
+import numpy as np
+import pytest
+
+from mdnbench import api, statistics
+from mdnbench.results.tables import Column
+from mdnbench.statistics import paired, texts
+from mdnbench.statistics.comparison import Mean
 
 PLUGIN = """
     def failing_on(size):
@@ -41,3 +47,24 @@ def test_methods_without_a_cell_in_common(plugin: Callable[..., Path], cli: Any)
     text = cli("compare", found.folder, "--json").stdout
     (pair,) = json.loads(text, parse_constant=refuse)["families"][0]["pairs"]
     assert (pair["difference"], pair["p"], pair["cells"]) == (None, None, 0)
+
+
+@pytest.mark.parametrize(("images", "methods", "shown"), [(3, 3, False), (5, 2, False), (6, 2, True), (7, 3, True)])
+def test_tests_that_could_not_have_come_out_otherwise_are_not_printed(images: int, methods: int, shown: bool) -> None:
+    """Where the smallest p of so many images and pairs is above 0.05, p and what is detectable are dashes."""
+    names = [f"m{index}" for index in range(methods)]
+    scores = [np.linspace(index, index + 1 + index / 2, images)[:, None] for index in range(methods)]
+    places = [(first, second) for first in range(methods) for second in range(first + 1, methods)]
+    pairs = paired.compare(
+        [(names[first], names[second]) for first, second in places],
+        [scores[first] - scores[second] for first, second in places], sign=1, tie=0.005,
+    )  # fmt: skip
+    means = tuple(Mean(name, 30.0, 29.0, 31.0, images, images, 0) for name in names)
+    family = statistics.Family("gaussian:sigma=50", Column("psnr", "higher", "dB", 2), images, 1, means, tuple(pairs))
+    assert all(pair.p is not None and pair.detectable is not None for pair in pairs)
+    for row in texts.pairs(family, pairs).rows:
+        assert [row[4] != "–", row[6] != "–"] == [shown, shown]
+        assert row[3] != "–"
+    said = " ".join(statistics.sentences(family))
+    assert ("four times out of five" in said) is shown
+    assert ("no difference, however large" in said) is not shown
