@@ -220,7 +220,7 @@ def _whole_means(found: Results) -> dict[tuple[str, str, str, str], float]:
         (row.noise, row.method, MEAN, metric): mean
         for row in found.means
         for metric, mean in row.means.items()
-        if mean is not None and row.counts[metric] == row.total
+        if mean is not None and tables.covers(row, metric)
     }
 
 

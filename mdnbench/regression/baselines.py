@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ SCHEMA = 1
 SECONDS = "seconds"  # in a table of tolerances: the share by which a median may grow
 
 TIMING = ".timing.json"
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+QUOTED = re.compile(r"'+[=+\-@\t\r]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +276,7 @@ def _read_timing(path: Path) -> Mapping[str, Any] | None:
 
 def _named(text: str) -> str:
     """A name as it was before the CSV file put a quote in front, so that no spreadsheet takes it for a formula."""
-    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA) else text
+    return text[1:] if QUOTED.match(text) else text
 
 
 def _number(text: str) -> float | None:

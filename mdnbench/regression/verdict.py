@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -110,6 +110,7 @@ class _Pairs:
     groups: dict[Group, list[tuple[CellKey, float, float]]] = field(default_factory=lambda: defaultdict(list))
     failed: list[str] = field(default_factory=list)
     unscored: Counter[tuple[str, str]] = field(default_factory=Counter)
+    better: Counter[Group] = field(default_factory=Counter)  # infinitely
     other_noise: int = 0
     seen: set[CellKey] = field(default_factory=set)
 
@@ -187,12 +188,22 @@ def _pair(results: Results, baseline: Baseline) -> _Pairs:
             if before is None:
                 pairs.unscored[metric, "the baseline has no value there"] += 1
             elif value is not None:
-                if math.isinf(before) and math.isfinite(value):
-                    pairs.failed.append(f"{_words(mark.key)}: {metric} was {before:g} and is {value:g} now")
-                pairs.groups[mark.key[1], mark.key[3], metric].append((mark.key, before, value))
+                group = (mark.key[1], mark.key[3], metric)
+                if math.isinf(before) or math.isinf(value):
+                    _leapt(pairs, group, mark.key, (before, value), baseline.facts.metrics[metric].direction)
+                pairs.groups[group].append((mark.key, before, value))
             else:
                 _lacking(pairs, metric, before, mark, metrics.index(metric))
     return pairs
+
+
+def _leapt(pairs: _Pairs, group: Group, key: CellKey, values: tuple[float, float], direction: str) -> None:
+    """Note what became of a cell with an infinite value on one side or both."""
+    leap = _leap(*values, direction)
+    if leap == "regression":
+        pairs.failed.append(f"{_words(key)}: {group[2]} was {values[0]:g} and is {values[1]:g} now")
+    elif leap == "improvement":
+        pairs.better[group] += 1
 
 
 def _lacking(pairs: _Pairs, metric: str, before: float, mark: Mark, place: int) -> None:
@@ -206,16 +217,31 @@ def _lacking(pairs: _Pairs, metric: str, before: float, mark: Mark, place: int) 
 
 def _gate(group: Group, pairs: list[tuple[CellKey, float, float]], facts: Facts, rules: Tolerances) -> Gate:
     metric = facts.metrics[group[2]]
-    chosen = _averaged(pairs)
-    before, after = (math.fsum(values) / len(chosen) for values in list(zip(*chosen, strict=True))[1:])
+    finite = [pair for pair in pairs if math.isfinite(pair[1]) and math.isfinite(pair[2])]
+    chosen = finite or pairs  # one ∞ would hide the others
+    before, after = (_mean(values) for values in list(zip(*chosen, strict=True))[1:])
     tolerance = rules.of(*group)
-    state = _state(before, after, metric.direction, tolerance.value)
+    leaps = _leaps(pairs, metric.direction) if len(finite) < len(pairs) else "pass"
+    state = _state(before, after, metric.direction, tolerance.value) if finite else leaps
+    if (state, leaps) == ("pass", "improvement"):  # a regression stands among what is missing, cell by cell
+        state = leaps
     return Gate(*group, before, after, tolerance.value, len(chosen), state, metric.digits, tolerance.basis)
 
 
-def _averaged(pairs: list[tuple[CellKey, float, float]]) -> list[tuple[CellKey, float, float]]:
-    """The cells that are finite on both sides, where there are any: one ∞ would hide the others."""
-    return [pair for pair in pairs if math.isfinite(pair[1]) and math.isfinite(pair[2])] or pairs
+def _mean(values: Sequence[float]) -> float:
+    """The mean; NaN where infinities of both signs meet, which `fsum` refuses."""
+    return (math.fsum if all(map(math.isfinite, values)) else sum)(values) / len(values)
+
+
+def _leaps(pairs: list[tuple[CellKey, float, float]], direction: str) -> State:
+    """What the worst is that became of a cell with an infinite value."""
+    return min((_leap(*pair[1:], direction) for pair in pairs), key=("regression", "improvement", "pass").index)
+
+
+def _leap(before: float, after: float, direction: str) -> State:
+    """What became of a cell that left infinity, went there or changed sides: no mean shows that. Else a pass."""
+    finite = math.isfinite(before) and math.isfinite(after)
+    return "pass" if finite else _state(before, after, direction, 0.0)
 
 
 def _state(before: float, after: float, direction: str, tolerance: float) -> State:
@@ -263,7 +289,14 @@ def _notes(results: Results, baseline: Baseline, pairs: _Pairs) -> tuple[str, ..
         for (metric, reason), count in pairs.unscored.items()
     ]
     unfinished = [] if results.run.finished else ["the run was interrupted before its end"]
-    return (*unfinished, *unscored, *(f"{method} is not in the baseline" for method in new))
+    return (*unfinished, *unscored, *_improved(pairs), *(f"{method} is not in the baseline" for method in new))
+
+
+def _improved(pairs: _Pairs) -> Iterator[str]:
+    """Which methods became infinitely better in some cells, so that the mean beside its baseline cannot say so."""
+    for (noise, method, metric), many in pairs.better.items():
+        if many < len(pairs.groups[noise, method, metric]):
+            yield f"{method} ({noise}): {metric} became infinitely better in {counted(many, 'cell')}, and in no mean"
 
 
 def _timing(results: Results, baseline: Baseline, tolerances: Mapping[str, float]) -> tuple[tuple[Pace, ...], str]:

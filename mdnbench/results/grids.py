@@ -154,7 +154,12 @@ def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _grids_of(found: Results) -> dict[str, Grid]:
-    return {grid.column.metric: grid for grid in of_run(found.run, [row for row in found.means if row.ok == row.total])}
+    """A run's grids by metric, of the means that are over every cell."""
+    columns = [column for column in tables.columns_of(found.run) if not column.absent]
+    return {
+        column.metric: _grid(column, [row for row in found.means if tables.covers(row, column.metric)])
+        for column in columns
+    }
 
 
 def _told(means: Mapping[str, Mapping[str, Grid]]) -> Iterator[Told]:

@@ -31,17 +31,20 @@ class Column:
         return f"{self.metric.upper()}{unit} {ARROWS[self.direction]}"
 
     def show(self, value: float | None) -> str:
-        """A value with the column's digits; ∞ for infinite, a dash for none."""
+        """A value with the column's digits; ∞ or −∞ for infinite, a dash for none."""
         if value is None:
             return "–"
         if math.isinf(value):
-            return "∞" if value > 0 else "-∞"
+            return "∞" if value > 0 else "−∞"
         return f"{value:.{self.digits}f}"
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A method's line: its means by metric, the metrics it is best and second in, seconds per image, its cells."""
+    """A method's line: its means by metric, the metrics it is best and second in, seconds per image, its cells.
+
+    `whole` are the metrics whose mean is over every cell, so that it may be held against others.
+    """
 
     method: str
     means: Mapping[str, float | None]
@@ -51,6 +54,7 @@ class Line:
     ok: int
     total: int
     problems: Mapping[str, int]
+    whole: frozenset[str] = frozenset()
 
     @property
     def cells(self) -> str:
@@ -122,19 +126,31 @@ def _told(facts: Mapping[str, Any]) -> Iterator[str]:
 
 
 def mean_of(row: MeanRow, metric: str) -> float | None:
-    """The mean over finite values; infinite only where every cell is, so that one perfect cell does not hide others."""
+    """The mean over finite values; infinite only where every cell is, so that one perfect cell does not hide others.
+
+    None where all are infinite and not of one sign.
+    """
     mean = row.means.get(metric)
-    return math.inf if mean is None and row.infinite.get(metric) else mean
+    return _infinity(row, metric) if mean is None and row.infinite.get(metric) else mean
 
 
 def covers(row: MeanRow, metric: str) -> bool:
     """Whether a mean is over every cell; only such means may be held against each other.
 
     One over those that went well, or that were not perfect, is one over easier or harder images. Where all cells are
-    infinite there is nothing to leave out.
+    infinite, and of one sign, there is nothing to leave out.
     """
     infinite = row.infinite.get(metric, 0)
-    return row.ok == row.total and metric not in row.unscored and infinite in (0, row.ok)
+    agree = not infinite or (infinite == row.ok and _infinity(row, metric) is not None)
+    return row.ok == row.total and metric not in row.unscored and agree
+
+
+def _infinity(row: MeanRow, metric: str) -> float | None:
+    """The infinite value that cells of a row have; None where some have either."""
+    below = row.negative.get(metric, 0)
+    if not below:
+        return math.inf
+    return -math.inf if below == row.infinite[metric] else None
 
 
 def _table(noise: str, columns: tuple[Column, ...], rows: Sequence[MeanRow]) -> Table:
@@ -175,7 +191,8 @@ def _best_first(rows: Sequence[MeanRow], columns: Sequence[Column], values: Mapp
 def _line(row: MeanRow, values: Mapping[str, float | None], ranked: Mapping[str, Any]) -> Line:
     best = frozenset(metric for metric, (first, _) in ranked.items() if row.method in first)
     second = frozenset(metric for metric, (_, after) in ranked.items() if row.method in after)
-    return Line(row.method, values, best, second, row.seconds, row.ok, row.total, row.problems)
+    whole = frozenset(metric for metric in values if covers(row, metric))
+    return Line(row.method, values, best, second, row.seconds, row.ok, row.total, row.problems, whole)
 
 
 def _notes(rows: Sequence[MeanRow], columns: Sequence[Column]) -> list[str]:
@@ -192,11 +209,18 @@ def _notes(rows: Sequence[MeanRow], columns: Sequence[Column]) -> list[str]:
                 notes.append(
                     f"{row.method}: {metric.upper()} has no value in {count} of {row.ok} cells{_because(reason)}."
                 )
-        for metric, count in row.infinite.items():
-            notes.append(
-                f"{row.method}: {metric.upper()} is infinite in {counted(count, 'cell')}; the mean leaves them out."
-            )
+        notes += [f"{row.method}: {metric.upper()} is infinite in {text}" for metric, text in _left_out(row)]
     return notes
+
+
+def _left_out(row: MeanRow) -> Iterator[tuple[str, str]]:
+    """The metrics by which a row has infinite values that its mean does not show, and in how many cells."""
+    for metric, count in row.infinite.items():
+        cells = counted(count, "cell")
+        if row.means.get(metric) is not None:
+            yield metric, f"{cells}; the mean leaves them out."
+        elif mean_of(row, metric) is None:
+            yield metric, f"{cells}, of both signs; there is no mean."
 
 
 def _unfinished(run: RunRow, found: Sequence[Table]) -> Iterator[Table]:

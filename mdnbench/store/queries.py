@@ -34,7 +34,8 @@ _STATES = """
 """
 _MEANS = """
     SELECT c.noise, c.method, c.noise_info, s.metric, s.revision,
-           avg(CASE WHEN abs(s.value) < 9e999 THEN s.value END), count(s.value), sum(abs(s.value) >= 9e999)
+           avg(CASE WHEN abs(s.value) < 9e999 THEN s.value END), count(s.value), sum(s.value >= 9e999),
+           sum(s.value <= -9e999)
     FROM run_cells c JOIN outputs o ON o.id = c.output JOIN scores s ON s.output = o.id
     WHERE c.run = ? AND s.rule = ? AND o.status = 'ok' AND s.status = 'ok'
     GROUP BY c.noise, c.method, c.noise_info, s.metric, s.revision
@@ -52,6 +53,7 @@ _UNSCORED = """
 """
 
 Group = tuple[str, str, str]
+Found = tuple[float | None, int, int, int]  # a mean, how many values there are, and how many are ∞ and −∞
 
 
 def cells(store: Store, run: RunRow) -> Iterator[CellRow]:
@@ -91,10 +93,10 @@ def means(store: Store, run: RunRow) -> list[MeanRow]:
     """
     store.require_run(run.id)
     known, asked = run.facts["metrics"], (run.id, run.facts["scoring_rule"])
-    scores: dict[Group, dict[str, tuple[float | None, int, int]]] = {}
+    scores: dict[Group, dict[str, Found]] = {}
     for noise, method, info, metric, revision, *found in store.select(_MEANS, asked):
         if known.get(metric) == revision:
-            scores.setdefault((noise, method, info), {})[metric] = (found[0], found[1], found[2])
+            scores.setdefault((noise, method, info), {})[metric] = (found[0], found[1], found[2] or 0, found[3] or 0)
     unscored: dict[Group, dict[str, tuple[int, str, int]]] = {}
     for noise, method, info, metric, revision, *lacking in store.select(_UNSCORED, asked):
         if known.get(metric) == revision:
@@ -120,7 +122,7 @@ def provenances(store: Store, run: RunRow) -> Iterator[tuple[str, str, Mapping[s
 def _mean_row(
     group: Group,
     state: dict[str, tuple[int, float | None, str]],
-    scores: dict[str, tuple[float | None, int, int]],
+    scores: dict[str, Found],
     unscored: dict[str, tuple[int, str, int]],
     absent: Collection[str],
     planned: int,
@@ -128,9 +130,10 @@ def _mean_row(
     ok, seconds, _ = state.get("ok", (0, None, ""))
     return MeanRow(
         *group,
-        means={name: mean for name, (mean, _, _) in scores.items()},
-        counts={name: count for name, (_, count, _) in scores.items()},
-        infinite={name: infinite for name, (_, _, infinite) in scores.items() if infinite},
+        means={name: mean for name, (mean, *_) in scores.items()},
+        counts={name: count for name, (_, count, *_) in scores.items()},
+        infinite={name: above + below for name, (*_, above, below) in scores.items() if above or below},
+        negative={name: below for name, (*_, below) in scores.items() if below},
         seconds=seconds,
         ok=ok,
         total=max(planned, sum(count for count, _, _ in state.values())),

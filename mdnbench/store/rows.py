@@ -81,6 +81,7 @@ class Mark(NamedTuple):
 class MeanRow:
     """One line of a table: a method under a noise, its means over the cells that are ok, and the cells that are not.
 
+    `infinite` counts the values that are ∞ or −∞, `negative` those of them that are −∞, by metric.
     `problems` counts the cells that are not ok by status, `reasons` has one reason for each such status, and
     `unscored` says of each metric in how many ok cells it has no value, and one reason for it; `failed_scores` counts
     those of them that are not skipped, of metrics that can be computed here.
@@ -99,6 +100,7 @@ class MeanRow:
     reasons: Mapping[str, str] = field(default_factory=dict)
     unscored: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     failed_scores: int = 0
+    negative: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mdnbench import protocols, references, registry
 from mdnbench.references import MEAN
+from mdnbench.results import tables
 from mdnbench.timing import summary
 from mdnbench.timing.record import sound
 
@@ -62,7 +63,7 @@ def of_results(found: Results, noise: str) -> Pareto | None:
     values = {
         row.method: row.means[METRIC]
         for row in found.means
-        if row.noise == noise and row.ok == row.total and row.means.get(METRIC) is not None
+        if row.noise == noise and tables.covers(row, METRIC) and row.means.get(METRIC) is not None
     }
     return _pareto(timed, values, levels(found, noise))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,8 @@ def _difference(pair: Pair, family: Family) -> tuple[str, ...]:
     record = family.record(pair.second, pair.first)
     p = "–" if pair.p_holm is None else "<0.0001" if pair.p_holm < 0.0001 else f"{pair.p_holm:.2g}"
     star = " *" if pair.significant else ""
-    difference = _minus(f"{-pair.difference:+.{family.column.digits}f}")
+    none = math.isnan(pair.difference)  # no cell has a finite score by both
+    difference = "–" if none else _minus(f"{-pair.difference:+.{family.column.digits}f}")
     return (difference, _interval(low, high, family, "+"), record, p + star)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")  # quotes of its own too: who reads the table takes one away
 
 
 def write(results: Results, folder: Path) -> Path:
@@ -38,5 +39,5 @@ def _plain(value: Any) -> Any:
     """A value as text; a name that a spreadsheet would run as a formula gets a quote in front."""
     if isinstance(value, str):
         safe = value.encode("utf-8", "backslashreplace").decode()
-        return f"'{safe}" if safe.startswith(_FORMULA) else safe
+        return f"'{safe}" if _FORMULA.match(safe) else safe
     return repr(value) if isinstance(value, float) else value

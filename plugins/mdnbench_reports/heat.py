@@ -22,7 +22,8 @@ def drawing(tables: Sequence[Table], column: Column) -> Any:
     labels = grids.short([table.noise for table in tables])
     rows = [row | {"noise": labels[table.noise]} for table in tables for row in _squares(table, column)]
     x = style.names("x", "noise", list(labels.values()), orient="top", labelAngle=0 if len(tables) <= 4 else -30)
-    y = style.names("y", "method", [line.method for line in tables[0].lines])
+    methods = dict.fromkeys(line.method for table in tables for line in table.lines)  # one may lack some of the noises
+    y = style.names("y", "method", list(methods))
     base = alt.Chart(alt.InlineData(values=rows)).encode(x=x, y=y)
     opacity = alt.Opacity("near:Q", scale=alt.Scale(domain=[0, 1], range=[0.04, 0.6]), legend=None)
     squares = base.mark_rect(color=style.ACCENT, cornerRadius=2, stroke=style.PAPER, strokeWidth=2)
@@ -33,13 +34,19 @@ def drawing(tables: Sequence[Table], column: Column) -> Any:
 
 
 def _squares(table: Table, column: Column) -> Iterator[dict[str, Any]]:
+    sign = 1 if column.direction == "higher" else -1
     means = {line.method: value for line in table.lines if (value := line.means[column.metric]) is not None}
-    finite = [value for value in means.values() if math.isfinite(value)]
-    if not finite:
-        return
-    best, worst = (max(finite), min(finite)) if column.direction == "higher" else (min(finite), max(finite))
+    whole = [line.method for line in table.lines if column.metric in line.whole and line.method in means]
+    scale = [sign * means[method] for method in whole if math.isfinite(means[method])]
     for method, value in means.items():
-        near = 1.0 if best == worst or not math.isfinite(value) else ((value - worst) / (best - worst)) ** 3
         shown = column.show(value)
         label = f"{method}, {table.noise}: {shown}"
-        yield {"method": method, "near": near, "shown": shown, "label": label}
+        yield {"method": method, "near": _near(sign * value, scale), "shown": shown, "label": label}
+
+
+def _near(good: float, scale: Sequence[float]) -> float:
+    """How near the best of a scale a value is, from 0 to 1; one over some images may lie beyond its ends."""
+    best, worst = max(scale, default=good), min(scale, default=good)
+    if math.isinf(good) or best == worst:
+        return float(good >= best)
+    return min(1.0, max(0.0, (good - worst) / (best - worst))) ** 3

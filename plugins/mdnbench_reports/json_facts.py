@@ -37,6 +37,7 @@ def content(results: Results, folder: Path) -> dict[str, Any]:
                 "noise_info": row.noise_info,
                 **dict(row.means),
                 "infinite": dict(row.infinite),
+                "negative": dict(row.negative),  # of the infinite ones
                 "seconds": row.seconds,
                 "ok": row.ok,
                 "total": row.total,

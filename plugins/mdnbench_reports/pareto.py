@@ -96,7 +96,7 @@ def _ends(values: Sequence[float]) -> tuple[float, float]:
 
 def _timed(column: Column, lines: Sequence[Line], clock: Clock | None) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    for line in (each for each in lines if each.ok == each.total):  # a mean over some images is not to be compared
+    for line in (each for each in lines if column.metric in each.whole):
         value = line.means[column.metric]
         seconds = clock.seconds.get(line.method) if clock else line.seconds
         if value is not None and math.isfinite(value) and seconds is not None:

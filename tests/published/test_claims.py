@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from mdnbench import api, published, references
 from mdnbench.errors import BadFile, NothingToDo
+from mdnbench.published import claims
 from mdnbench.references import Reference
 from mdnbench.results import Results
 from mdnbench.results.tables import Column
@@ -165,6 +168,13 @@ def test_the_mean_of_some_images_is_no_mean_of_the_data_set(finished: Results, f
     assert "2 of 12 images" in found.notes[0]
 
 
+def test_a_mean_that_leaves_perfect_images_out_is_no_mean_of_the_data_set(whole: Results) -> None:
+    """It is over the harder images alone, and is not set beside a printed one."""
+    rows = [dataclasses.replace(row, infinite={"psnr": 1} if row.method == "noisy" else {}) for row in whole.means]
+    found: Any = SimpleNamespace(means=rows)
+    assert {method for _, method, _, _ in claims._whole_means(found)} == {"median[size=3]"}
+
+
 def test_nothing_compared_is_an_error(finished: Results, tmp_path: Path) -> None:
     """No number about the run, or another protocol than the published ones: exit code 5, with what to do."""
     with pytest.raises(NothingToDo, match="--references"):
@@ -206,10 +216,10 @@ def test_set12_meets_the_published_and_the_articles_numbers(cli: Any, tmp_path: 
         methods=["bm3d"], noise="gaussian:50", dataset="set12", images=["01"], metrics=["psnr"], timing=False, jobs=1,
         out="one",
     )  # fmt: skip
-    claims = api.claims(found)
-    assert {(each.method, each.reference.method, each.reference.image) for each in claims.published} == {
+    printed = api.claims(found)
+    assert {(each.method, each.reference.method, each.reference.image) for each in printed.published} == {
         ("bm3d", "BM3D", "01")
     }
-    assert {each.finding for each in claims.article} == {"not measured"}
-    assert {each.finding for each in claims.orders} == {"not measured"}
-    assert len(claims.orders) == 3
+    assert {each.finding for each in printed.article} == {"not measured"}
+    assert {each.finding for each in printed.orders} == {"not measured"}
+    assert len(printed.orders) == 3

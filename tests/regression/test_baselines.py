@@ -7,6 +7,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import PIL.Image
 import pytest
 
 from mdnbench import api
@@ -149,3 +151,15 @@ def test_values_are_read_as_they_are(stem: Path, text: str, value: Any) -> None:
         csv.writer(file).writerows(lines)
     first = next(iter(baselines.read(stem).cells.values()))
     assert first.values[0] == value
+
+
+def test_names_with_quotes_come_back(workspace: Path, tmp_path: Path) -> None:
+    """Images that differ in a quote before an equals sign are two cells, each under the name that it has."""
+    names = ["=q", "'=q", "''=q", "'q"]
+    (workspace / "odd").mkdir()
+    for at, name in enumerate(names):
+        pixels = np.full((32, 32), 40 * at, dtype=np.uint8)
+        PIL.Image.fromarray(pixels).save(workspace / "odd" / f"{name}.png")
+    found = api.run(methods=["noisy"], sigma=50, dataset="odd", metrics=["psnr"], timing=False, jobs=1)
+    stem = api.write_baseline(found, tmp_path / "odd")
+    assert {image for image, *_ in baselines.read(stem).cells} == set(names)

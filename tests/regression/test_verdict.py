@@ -14,7 +14,9 @@ import tomli_w
 
 from mdnbench import api
 from mdnbench.errors import NothingToDo, UnknownName, UsageError
-from mdnbench.regression import Verdict
+from mdnbench.regression import Verdict, baselines
+from mdnbench.regression import verdict as verdicts
+from mdnbench.regression.tolerances import Tolerances
 from mdnbench.results import Results
 
 Line = dict[str, str]
@@ -124,6 +126,68 @@ def test_infinity_on_both_sides_passes_and_on_one_does_not(finished: Results, st
     verdict = check(finished, stem)
     assert all(math.isinf(gate.change) for gate in verdict.regressions)
     assert {gate.method for gate in verdict.regressions} == {"median"}
+
+
+def turn(stem: Path, metric: str) -> None:
+    """Make a metric of the baseline one of which less is better."""
+    path = stem.with_suffix(".toml")
+    facts = tomllib.loads(path.read_text(encoding="utf-8"))
+    facts["metrics"][metric]["direction"] = "lower"
+    path.write_text(tomli_w.dumps(facts), encoding="utf-8")
+
+
+@pytest.mark.parametrize(("direction", "before", "state"), [
+    ("higher", "inf", "regression"), ("higher", "-inf", "improvement"),
+    ("lower", "inf", "improvement"), ("lower", "-inf", "regression"),
+])  # fmt: skip
+def test_a_cell_that_leaves_infinity_counts_by_the_metrics_direction(
+    finished: Results, stem: Path, direction: str, before: str, state: str
+) -> None:
+    """One cell of a mean that is the same otherwise: for the better it is no failure, for the worse it is named."""
+    if direction == "lower":
+        turn(stem, "psnr")
+    changed = {"method": "median", "image": "01", "noise": "gaussian:sigma=50"}
+    edit(stem, lambda line: line | ({"psnr": before} if changed.items() <= line.items() else {}))
+    verdict = check(finished, stem)
+    cell = "median on 01 (gaussian:sigma=50, seed 0): psnr was"
+    assert [line.startswith(cell) for line in verdict.missing] == ([True] if state == "regression" else [])
+    assert verdict.exit_code == (state == "regression")
+    assert len(verdict.improvements) == len(verdict.notes) == (state == "improvement")
+    if state == "improvement":
+        assert verdict.notes == ("median (gaussian:sigma=50): psnr became infinitely better in 1 cell, and in no mean",)
+
+
+@pytest.mark.parametrize(("direction", "after", "state"), [
+    ("higher", math.inf, "improvement"), ("higher", -math.inf, "regression"),
+    ("lower", math.inf, "regression"), ("lower", -math.inf, "improvement"),
+])  # fmt: skip
+@pytest.mark.parametrize("before", [30.0, None])
+def test_a_cell_that_becomes_infinite_counts_by_the_metrics_direction(
+    plugin: Callable[..., Path], tmp_path: Path, direction: str, before: float | None, after: float, state: str
+) -> None:
+    """From a finite value and from the other infinity: becoming infinitely bad is a failure, infinitely good none."""
+    path = plugin(f"""
+        @mdnbench.hookimpl
+        def mdnbench_metrics():
+            score = lambda denoised, clean: float("{after}")
+            return [mdnbench.MetricSpec("own", "1", "own", "{direction}", lambda device: score)]
+    """)
+    run = api.run(methods=["noisy"], sigma=50, dataset="sk12", images=["01"], metrics=["own"], timing=False, jobs=1,
+                  plugins=[path])  # fmt: skip
+    stem = api.write_baseline(run, tmp_path / "own")
+    assert check(run, stem, tolerances={}).exit_code == 0
+    edit(stem, lambda line: line | {"own": repr(-after if before is None else before)})
+    verdict = check(run, stem, tolerances={})
+    assert [gate.state for gate in verdict.gates] == [state]
+    assert (verdict.exit_code, len(verdict.missing)) == ((1, 1) if state == "regression" else (0, 0))
+
+
+def test_infinities_of_both_signs_that_stay_are_a_pass(finished: Results, stem: Path) -> None:
+    """Their mean is no number, which is neither an error nor a change."""
+    pairs = [(("01", "n", 0, "m"), math.inf, math.inf), (("02", "n", 0, "m"), -math.inf, -math.inf)]
+    facts = baselines.facts_of(finished)
+    rules = Tolerances(facts, facts, LOOSE)
+    assert verdicts._gate(("n", "m", "psnr"), pairs, facts, rules).state == "pass"
 
 
 @pytest.mark.parametrize(

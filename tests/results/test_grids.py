@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -136,6 +138,17 @@ def test_methods_are_told_what_the_run_says(plugin: Callable[..., Path]) -> None
         ("withheld", "poisson:peak=30"): -1,
     }
     assert estimates["gaussian:sigma=25"] == pytest.approx(25 / 255, rel=0.1)
+
+
+def test_only_whole_means_stand_side_by_side(finished: Results) -> None:
+    """What a method gains by what it is told is not read off means over different images."""
+    first, *others = finished.means
+    lucky = dataclasses.replace(first, infinite={"psnr": 1})
+    found: Any = SimpleNamespace(run=finished.run, means=[lucky, *others])
+    by_metric = grids._grids_of(found)
+    assert (first.method, first.noise) not in by_metric["psnr"].values
+    assert (first.method, first.noise) in by_metric["ssim"].values
+    assert len(by_metric["psnr"].values) == len(others)
 
 
 def test_runs_of_other_data_are_no_siblings(finished: Results) -> None:

@@ -81,7 +81,7 @@ def test_columns_say_metric_unit_and_direction() -> None:
     psnr, lpips = tables.columns_of(run())
     assert (psnr.title, lpips.title) == ("PSNR dB ↑", "LPIPS ↓")
     assert (psnr.show(26.765), lpips.show(0.23749)) == ("26.77", "0.237")
-    assert [psnr.show(value) for value in (None, math.inf, -math.inf)] == ["–", "∞", "-∞"]
+    assert [psnr.show(value) for value in (None, math.inf, -math.inf)] == ["–", "∞", "−∞"]
 
 
 def test_lines_are_best_first_by_the_first_metric() -> None:
@@ -115,6 +115,7 @@ def test_only_means_over_every_cell_compete() -> None:
         assert [line.method for line in found.lines] == ["a", "b", "lucky"]
         assert [line.method for line in found.lines if "psnr" in line.best] == ["a"]
         assert [line.method for line in found.lines if "psnr" in line.second] == ["b"]
+        assert [line.method for line in found.lines if "psnr" in line.whole] == ["a", "b"]
         (grid, _) = grids.of_run(run(), [row("a", 30.0), row("b", 29.0), row("lucky", 40.0, **part)])
         assert grid.best == {("a", "gaussian:sigma=50")}
     perfect = table(row("a", 30.0), row("perfect", None, infinite={"psnr": 2}))
@@ -135,12 +136,39 @@ def test_who_is_told_what_of_the_noise_is_said() -> None:
 
 
 def test_an_infinite_mean_is_shown_only_where_all_are_infinite() -> None:
-    """Two perfect cells are ∞; one of two leaves the finite mean, and a note."""
+    """Two perfect cells are ∞; one of two leaves the finite mean, and a note that says so of it alone."""
     whole = table(row("a", None, infinite={"psnr": 2}))
     assert whole.lines[0].means["psnr"] == math.inf
+    assert whole.notes == ()
     part = table(row("a", 30.0, infinite={"psnr": 1}))
     assert part.lines[0].means["psnr"] == 30.0
     assert part.notes == ("a: PSNR is infinite in 1 cell; the mean leaves them out.",)
+
+
+def test_infinity_has_a_sign() -> None:
+    """Of a metric in dB whose perfect value is −∞ the perfect method is best and shown as such, ∞ is the worst."""
+    error = {"error": {"direction": "lower", "unit": "dB", "digits": 1, "packages": {}}}
+
+    def of(method: str, mean: float | None, **counts: int) -> MeanRow:
+        return row(method, None, means={"error": mean}, **{kind: {"error": count} for kind, count in counts.items()})
+
+    rows = [of("hopeless", None, infinite=2), of("good", -20.0), of("perfect", None, infinite=2, negative=2)]
+    found = table(*rows, metric_facts=error)
+    assert [line.method for line in found.lines] == ["perfect", "good", "hopeless"]
+    assert [line.method for line in found.lines if line.best] == ["perfect"]
+    shown = [found.columns[0].show(line.means["error"]) for line in found.lines]
+    assert shown == ["−∞", "-20.0", "∞"]
+    (grid,) = grids.of_run(run(metric_facts=error), rows)
+    assert grid.best == {("perfect", "gaussian:sigma=50")}
+
+
+def test_infinities_of_both_signs_have_no_mean() -> None:
+    """They cancel in no known way: no mean is shown, none competes, and a note says why."""
+    mixed = row("mixed", None, infinite={"psnr": 2}, negative={"psnr": 1})
+    found = table(row("a", 30.0), row("b", 29.0), mixed)
+    assert not tables.covers(mixed, "psnr")
+    assert [(line.method, line.means["psnr"]) for line in found.lines][-1] == ("mixed", None)
+    assert found.notes == ("mixed: PSNR is infinite in 2 cells, of both signs; there is no mean.",)
 
 
 def test_missing_cells_are_counted_with_their_reasons() -> None:

@@ -108,6 +108,19 @@ def test_infinite_values_are_flagged_and_left_out(store: Store) -> None:
     assert [each.value("psnr") for each in queries.cells(store, run_of(store, [({}, perfect)]))] == [math.inf]
 
 
+def test_infinite_values_keep_their_sign(store: Store) -> None:
+    """All of one sign are told from all of the other, and from a mix, which has no value of its own."""
+
+    def infinite(*values: float) -> tuple[int, int]:
+        outcomes = [({}, Outcome("", "ok", scores=(value("psnr", each),))) for each in values]
+        (row,) = queries.means(store, run_of(store, outcomes))
+        return row.infinite["psnr"], row.negative.get("psnr", 0)
+
+    assert infinite(math.inf, 1.0, math.inf) == (2, 0)
+    assert infinite(-math.inf, 1.0) == (1, 1)
+    assert infinite(-math.inf, math.inf) == (2, 1)
+
+
 def test_a_metric_without_a_value_is_counted_with_its_reason(store: Store) -> None:
     """A metric that failed in an ok cell is left out of the mean, and the row says so."""
     broken = MetricScore("ssim", "failed", None, "OSError: gone")

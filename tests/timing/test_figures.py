@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from mdnbench import environment, protocols
 from mdnbench.errors import BadOption
+from mdnbench.store import MeanRow
 from mdnbench.timing import conditions, quality, scaling, selftests, summary
 from mdnbench.timing import record as records
 from mdnbench.timing.process import LATE, NO_TIME, SelfTests, Timed
@@ -115,6 +117,23 @@ def test_a_method_that_broke_on_the_way_proves_nothing() -> None:
         for name, problem in (("good", None), ("broken", "worn out")) for side in (64, 128, 256, 512)
     ]  # fmt: skip
     assert [each.method for each in scaling.of_record({"benchmarks": sizes})] == ["good"]
+
+
+def test_only_whole_means_are_held_against_time() -> None:
+    """A run's method that was perfect, failed or had no score on some images is no point, however fast."""
+
+    def row(method: str, **changes: Any) -> MeanRow:
+        fields: dict[str, Any] = {"counts": {"psnr": 2}, "infinite": {}, "seconds": 1.0, "ok": 2, "total": 2}
+        return MeanRow("n", method, "known", {"psnr": 30.0}, **fields | {"problems": {}} | changes)
+
+    rows = [row("whole"), row("lucky", infinite={"psnr": 1}), row("partly", unscored={"psnr": (1, "why")}),
+            row("failed", ok=1)]  # fmt: skip
+    facts = {"dataset": "none", "protocol_hash": ""}
+    timed = record(**{each.method: (30, 1) for each in rows})
+    run: Any = SimpleNamespace(timing=timed, means=rows, run=SimpleNamespace(facts=facts))
+    front = quality.of_results(run, "n")
+    assert front is not None
+    assert [point.method for point in front.points] == ["whole"]
 
 
 def test_published_levels_are_those_of_the_same_thing() -> None:

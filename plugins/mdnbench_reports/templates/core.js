@@ -22,9 +22,11 @@ function options(select, pairs, chosen) {
 // JSON has no infinity: the page writes it as text.
 const number = (value) => (value === "inf" ? Infinity : value === "-inf" ? -Infinity : value);
 
+const parsed = (text) => Number(text.replace("−", "-").replace("∞", "Infinity"));
+
 function shown(value, metric) {
   if (value === null || Number.isNaN(value)) return "–";
-  if (!Number.isFinite(value)) return value > 0 ? "∞" : "-∞";
+  if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   return value.toFixed(metric.digits);
 }
 

@@ -34,7 +34,7 @@ const matrix = (() => {
 
   function ranks(values) {
     const finite = [...new Set(values.filter((value) => value !== null).map((value) => shown(value, metric())))];
-    finite.sort((one, other) => order(Number(one.replace("∞", "Infinity")), Number(other.replace("∞", "Infinity")), -worstSign()));
+    finite.sort((one, other) => order(parsed(one), parsed(other), -worstSign()));
     return finite.length > 1 ? finite : [];
   }
 

@@ -4,7 +4,7 @@
     const cell = row.children[column];
     const text = cell.dataset.value ?? cell.textContent.trim();
     if (text === "" || text === "–") return null;
-    const value = Number(text === "inf" ? Infinity : text);
+    const value = Number(number(text));
     return Number.isNaN(value) ? text : value;
   };
 

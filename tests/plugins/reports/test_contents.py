@@ -18,6 +18,7 @@ from mdnbench.results import Results
 from mdnbench_reports import (
     charts,
     claims,
+    comparisons,
     latex,
     markdown,
     page,
@@ -150,6 +151,19 @@ def test_every_condition_that_was_timed_has_its_table(finished: Results, tmp_pat
         assert "Nothing was timed." in text
         assert "median was not timed: no time was left in the budget" in text
     assert "timing" not in latex.text_of(found)
+
+
+def test_no_difference_to_a_perfect_method_is_a_number(workspace: Path) -> None:
+    """Without noise the noisy image is perfect: the others have a dash where a difference would stand."""
+    found = api.run(
+        methods=["noisy", "median"], noise="gaussian:0", dataset="sk12", images=["01", "02"], metrics=["psnr"],
+        timing=False, jobs=1,
+    )  # fmt: skip
+    (grid,) = comparisons.of(found)
+    at = {title: index for index, title in enumerate(grid.titles)}
+    assert [row[at["Mean"]] == "∞" for row in grid.rows] == [True, False]
+    assert [row[at["To the best"]] for row in grid.rows] == ["–", "–"]
+    assert grid.rows[1][at["W/T/L"]] == "0/0/2"
 
 
 def test_a_method_that_changes_nothing_is_known(finished: Results) -> None:
