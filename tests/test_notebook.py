@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import typing
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,32 @@ def test_a_figure_holds_the_pixels_that_were_scored(finished: mdnbench.Results) 
         mse = np.mean((pictures[title][0] - clean) ** 2)
         assert title.endswith(f"\n{10 * np.log10(255**2 / mse):.2f} dB")
     assert all(detail.shape == (64, 64) for _, detail in pictures.values())
+
+
+OWN = """
+    @mdnbench.hookimpl
+    def mdnbench_denoisers():
+        strength = mdnbench.Option("strength", float, 0.9, minimum=0, maximum=1)
+        def build(options, device, weights):
+            return lambda noisy, noise: noisy * options["strength"]
+        return [mdnbench.DenoiserSpec("own", "1", "", build, (strength,))]
+"""
+
+
+def test_a_method_of_the_run_is_drawn_without_its_plugin(plugin: Callable[..., Path], workspace: Path) -> None:
+    """The run's own text is enough when the file is gone; another text is still looked up, and refused by name."""
+    path = plugin(OWN)
+    mdnbench.run(
+        methods=["own[strength=0.8]", "median"], plugins=[str(path)], noise="gaussian:50", dataset="sk12", images="01",
+        metrics="psnr", timing=False, jobs=1, out="orphan",
+    )  # fmt: skip
+    path.unlink()
+    found = mdnbench.open_run("orphan")
+    named = drawn(found.show(methods="own[strength=0.8]"))
+    assert [title.partition("\n")[0] for title in list(named)[2:]] == ["own[strength=0.8]"]
+    assert len(drawn(found.show(methods=["own[strength=0.8]", "median"]))) == 4
+    with pytest.raises(errors.UnknownName, match="no method is named 'own'"):
+        found.show(methods="own[strength=0.80]")
 
 
 def test_the_detail_is_where_the_outputs_err_most_or_as_asked(finished: mdnbench.Results) -> None:

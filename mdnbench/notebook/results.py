@@ -67,15 +67,18 @@ class Results(results.Results):
         from mdnbench.results import figure
 
         named = [methods] if isinstance(methods, str) else list(methods)
-        known = registry.load(self.plugins)
         return figure.of(
             self,
             image=image or next(iter(self.run.facts["images"])),
             noise=self._noise(noise),
-            methods=[known.method(text).text for text in named if text],
+            methods=[self._method(text) for text in named if text],
             seed=seed,
             crop=crop,
         )
+
+    def _method(self, text: str) -> str:
+        """A method as the run has it: what stands in the run needs no plugin, whose file may be gone."""
+        return text if text in self.run.facts["methods"] else registry.load(self.plugins).method(text).text
 
     def _noise(self, text: str) -> str:
         """The run's noise that a text means, as `gaussian:50`; its first where the text is empty."""

@@ -23,9 +23,32 @@ WIDE = 6  # columns from which on a table is set small, to fit the column of an 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
     ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}",
-    "–": "--", "∞": r"$\infty$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "·": r"$\cdot$", "×": r"$\times$",
+    "–": "--", "—": "---", "‐": "-", "‑": "-", "“": "``", "”": "''", "‘": "`", "’": "'", "…": r"\dots{}",
+    "•": r"\textbullet{}", "€": r"\texteuro{}", "™": r"\texttrademark{}",
     **{letter: f"\\{letter}" for letter in "{}$&#%_"},
 }  # fmt: skip
+_SMALL = (
+    "alpha beta gamma delta varepsilon zeta eta theta iota kappa lambda mu nu xi pi rho varsigma sigma tau upsilon "
+    "varphi chi psi omega vartheta phi epsilon"
+)
+_CAPITAL = "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
+_MATH = {
+    "−": "-", "∕": "/", "∗": "*", "∼": r"\sim", "·": r"\cdot", "⋅": r"\cdot", "×": r"\times", "∘": r"\circ",
+    "≤": r"\leq", "≥": r"\geq", "≠": r"\neq", "≈": r"\approx", "≃": r"\simeq", "≅": r"\cong", "≡": r"\equiv",
+    "≪": r"\ll", "≫": r"\gg", "∝": r"\propto", "∞": r"\infty", "∂": r"\partial", "∇": r"\nabla", "∆": r"\Delta",
+    "∑": r"\sum", "∏": r"\prod", "∫": r"\int", "√": r"\surd", "∈": r"\in", "∉": r"\notin", "∅": r"\emptyset",
+    "∩": r"\cap", "∪": r"\cup", "⊂": r"\subset", "⊆": r"\subseteq", "⊕": r"\oplus", "⊗": r"\otimes", "∥": r"\parallel",
+    "∀": r"\forall", "∃": r"\exists", "ℓ": r"\ell", "′": "'", "″": "''", "↑": r"\uparrow", "↓": r"\downarrow",
+    "→": r"\rightarrow", "←": r"\leftarrow", "↔": r"\leftrightarrow", "⇒": r"\Rightarrow", "⇔": r"\Leftrightarrow",
+    **{letter: rf"\{name}" for letter, name in zip("αβγδεζηθικλμνξπρςστυφχψωϑϕϵ", _SMALL.split(), strict=True)},
+    **{letter: rf"\{name}" for letter, name in zip("ΓΔΘΛΞΠΣΥΦΨΩ", _CAPITAL.split(), strict=True)},
+    **dict(zip("οΑΒΕΖΗΙΚΜΝΟΡΤΧ", (rf"\mathrm{{{letter}}}" for letter in "oABEZHIKMNOPTX"), strict=True)),
+    **{letter: f"^{{{digit}}}" for letter, digit in zip("⁰⁴⁵⁶⁷⁸⁹⁺⁻", "0456789+-", strict=True)},
+    **{letter: f"_{{{digit}}}" for letter, digit in zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True)},
+}  # fmt: skip
+_SIGNS = {**_SPECIAL, **{letter: f"${name}$" for letter, name in _MATH.items()}}
+_LAST = "\u017f"  # up to here pdfLaTeX has letters in the fonts of T1 and TS1, but for a few, and beyond it four
+_LACKS, _HAS = frozenset("ĦħĸĿŀŉŦŧſ"), frozenset("ȘșȚț")
 
 
 def write(results: Results, folder: Path) -> Path:
@@ -54,9 +77,18 @@ def _timing(name: str, grid: Grid, number: int) -> str:
 
 
 def escape(text: str) -> str:
-    """A text with everything that LaTeX would take for a command made plain, in one line."""
+    """A text with everything that LaTeX would take for a command made plain, in one line.
+
+    Mathematical and Greek letters are set as formulas; what pdfLaTeX has no letter for becomes a question mark.
+    """
     plain = "".join(letter if letter.isprintable() else " " for letter in unicodedata.normalize("NFC", text))
-    return "".join(_SPECIAL.get(letter, letter) for letter in " ".join(plain.split()))
+    return "".join(map(_sign, " ".join(plain.split())))
+
+
+def _sign(letter: str) -> str:
+    if letter in _SIGNS:
+        return _SIGNS[letter]
+    return letter if letter in _HAS or (letter <= _LAST and letter not in _LACKS) else "?"
 
 
 def _float(results: Results, group: Sequence[Table], number: int) -> str:
