@@ -67,6 +67,12 @@ class Family:
         known = [pair.detectable for pair in self.pairs if pair.detectable]  # 0: two methods that never differ
         return (min(known), max(known)) if known else None
 
+    @property
+    def testable(self) -> bool:
+        """Whether so many images can show any difference, after the correction for so many tests."""
+        many = sum(pair.p is not None for pair in self.pairs)
+        return paired.smallest_p(self.images, many) <= paired.ALPHA
+
     def record(self, first: str, second: str) -> str:
         """How often `first` won, tied and lost against `second`, as `9/1/2`; empty where they were not compared."""
         for pair in self.pairs:
@@ -174,8 +180,8 @@ def _on_pairs(family: Family) -> Iterator[str]:
     if not many:
         return
     count = f"{family.images} images and {counted(many, 'comparison')}"
-    least = paired.smallest_p(family.images, many)
-    if least > paired.ALPHA:
+    if not family.testable:
+        least = paired.smallest_p(family.images, many)
         yield f"With {count} no difference, however large, can be significant: p is never below {least:.2g}."
         return
     if family.detectable is not None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mdnbench.results.markup import Texts
-from mdnbench.statistics import paired
 
 if TYPE_CHECKING:
     from mdnbench.statistics.comparison import Comparison, Family
@@ -45,8 +44,7 @@ def records(family: Family) -> Texts:
 def pairs(family: Family, shown: Sequence[Pair]) -> Texts:
     """The differences of pairs with their intervals, and their tests where these could have come out either way."""
     titles = ("First", "Second", "Difference", "95 %", "p (Holm)", "", "Detectable")
-    tested = _can_be_significant(family)
-    return Texts(titles, [_pair(family, each, tested=tested) for each in shown])
+    return Texts(titles, [_pair(family, each) for each in shown])
 
 
 def pairs_shown(family: Family, *, all_pairs: bool = False) -> list[Pair]:
@@ -57,19 +55,13 @@ def pairs_shown(family: Family, *, all_pairs: bool = False) -> list[Pair]:
     ]
 
 
-def _can_be_significant(family: Family) -> bool:
-    """Whether so many images can show any difference, after the correction for so many tests."""
-    many = sum(pair.p is not None for pair in family.pairs)
-    return paired.smallest_p(family.images, many) <= paired.ALPHA
-
-
-def _pair(family: Family, pair: Pair, *, tested: bool) -> tuple[str, ...]:
+def _pair(family: Family, pair: Pair) -> tuple[str, ...]:
     digits = family.column.digits + 1
     difference = "–" if math.isnan(pair.difference) else f"{pair.difference:+.{digits}f}"  # no cell in common
     return (
         pair.first, pair.second, difference, _interval(family, pair.low, pair.high, signed=True),
-        _p(pair.p_holm if tested else None), "*" if pair.significant else "",
-        "–" if pair.detectable is None or not tested else f"{pair.detectable:.{digits}f}",
+        _p(pair.p_holm if family.testable else None), "*" if pair.significant else "",
+        "–" if pair.detectable is None or not family.testable else f"{pair.detectable:.{digits}f}",
     )  # fmt: skip
 
 

@@ -57,7 +57,8 @@ def _difference(pair: Pair, family: Family) -> tuple[str, ...]:
     """A method less the best: the difference, its interval, the method's wins, ties and losses, and p."""
     low, high = (None if end is None else -end for end in (pair.high, pair.low))
     record = family.record(pair.second, pair.first)
-    p = "–" if pair.p_holm is None else "<0.0001" if pair.p_holm < 0.0001 else f"{pair.p_holm:.2g}"
+    known = pair.p_holm if family.testable else None
+    p = "–" if known is None else "<0.0001" if known < 0.0001 else f"{known:.2g}"
     star = " *" if pair.significant else ""
     none = math.isnan(pair.difference)  # no cell has a finite score by both
     difference = "–" if none else _minus(f"{-pair.difference:+.{family.column.digits}f}")

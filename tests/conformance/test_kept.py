@@ -41,7 +41,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> dict[Subject, list[Finding
 
 
 def test_quick_plugins_that_ship_keep_every_rule(kept: dict[Subject, list[Finding]]) -> None:
-    """The classical methods, all noises, PSNR, SSIM with its settings and sk12 break nothing; little goes unseen."""
+    """The classical methods, all noises, PSNR, SSIM, its settings and sk12 break nothing, and little goes unseen."""
     shipped = {subject: found for subject, found in kept.items() if subject.name not in FILES.values()}
     assert {subject.kind for subject in shipped} == {"method", "noise", "metric", "data set"}
     assert len(shipped) == 5 + 6 + (2 + 3) + 1

@@ -166,6 +166,13 @@ def test_no_difference_to_a_perfect_method_is_a_number(workspace: Path) -> None:
     assert grid.rows[1][at["W/T/L"]] == "0/0/2"
 
 
+def test_no_test_is_shown_that_could_not_have_come_out_otherwise(finished: Results) -> None:
+    """Of two images no difference is significant, however large: the page says so in place of a p."""
+    for grid in comparisons.of(finished):
+        assert {row[-1] for row in grid.rows} == {"–"}
+        assert "no difference, however large, can be significant" in " ".join(grid.notes)
+
+
 def test_a_method_that_changes_nothing_is_known(finished: Results) -> None:
     """It is left out of quality against time, where its point would press all others together."""
     assert scores.of(finished).idle == {"noisy"}
