@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
-from mdnbench.engine import threads
+from mdnbench.engine import precision, threads
 
 # Switches of torch.backends that choose between ways to compute the same, whose last digits differ.
 SWITCHES = (
     ("mkldnn", "enabled"), ("cudnn", "enabled"), ("cudnn", "benchmark"), ("cudnn", "deterministic"),
-    ("cudnn", "allow_tf32"),
 )  # fmt: skip
 RANDOM = ("random", "numpy.random", "torch")
 
@@ -29,7 +28,7 @@ class State:
     threads: int
     grad: bool
     deterministic: bool
-    precision: str
+    precision: dict[str, str]
     device: str
     backends: dict[str, bool]
     random: dict[str, int]
@@ -68,7 +67,7 @@ def now() -> State:
         torch.get_num_threads(),
         torch.is_grad_enabled(),
         torch.are_deterministic_algorithms_enabled(),
-        torch.get_float32_matmul_precision(),
+        precision.now(),
         str(torch.get_default_device()),
         {f"{module}.{switch}": bool(getattr(getattr(torch.backends, module), switch)) for module, switch in SWITCHES},
         streams,
@@ -94,8 +93,7 @@ def clean(was: State, seed: int) -> None:
     torch.set_grad_enabled(was.grad)
     if torch.are_deterministic_algorithms_enabled() != was.deterministic:  # to set it imports torch's compiler: 70 MiB
         torch.use_deterministic_algorithms(was.deterministic)
-    if torch.get_float32_matmul_precision() != was.precision:
-        torch.set_float32_matmul_precision(was.precision)
+    precision.restore(was.precision)
     if str(torch.get_default_device()) != was.device:
         torch.set_default_device(None if was.device == "cpu" else was.device)
     for module, switch in SWITCHES:

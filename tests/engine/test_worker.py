@@ -199,6 +199,8 @@ UNTIDY = """
         def denoise(noisy, noise):
             np.divide(np.zeros(1), np.zeros(1))
             assert torch.get_float32_matmul_precision() == "highest"
+            assert torch.backends.cudnn.allow_tf32
+            assert torch.backends.mkldnn.conv.fp32_precision == "none"
             assert torch.zeros(1).device.type == "cpu"
             assert torch.backends.mkldnn.enabled
             assert torch.tensor(1e-39) * 0.5 > 0
@@ -206,9 +208,15 @@ UNTIDY = """
 
         return denoise
 
+    def newer(options, device, weights):
+        import torch
+        torch.backends.fp32_precision = "tf32"
+        torch.backends.cudnn.conv.fp32_precision = "ieee"
+        return lambda noisy, noise: noisy.clone()
+
     @mdnbench.hookimpl
     def mdnbench_denoisers():
-        return [mdnbench.DenoiserSpec(each.__name__, "1", "none", each) for each in (untidy, tidy)]
+        return [mdnbench.DenoiserSpec(each.__name__, "1", "none", each) for each in (untidy, newer, tidy)]
 """
 
 
@@ -216,10 +224,12 @@ UNTIDY = """
 def test_what_one_method_sets_the_next_one_does_not_find(plugin: Callable[..., Path]) -> None:
     """NumPy's errors, the precision of products, the default device and backends are as in a fresh process."""
     found = api.run(
-        methods="untidy,tidy", sigma=50, dataset="sk12", images="01", metrics=["psnr"], timing=False, jobs=1,
+        methods="untidy,newer,tidy", sigma=50, dataset="sk12", images="01", metrics=["psnr"], timing=False, jobs=1,
         plugins=[plugin(UNTIDY)],
     )  # fmt: skip
-    assert {row.method: (row.status, row.reason) for row in found.rows()} == {"untidy": ("ok", ""), "tidy": ("ok", "")}
+    assert {(row.method, row.status, row.reason) for row in found.rows()} == {
+        ("untidy", "ok", ""), ("newer", "ok", ""), ("tidy", "ok", ""),
+    }  # fmt: skip
 
 
 EXITS = """
