@@ -1,8 +1,7 @@
-"""Statistics: intervals clustered over images, paired tests with their correction, and what they say in words."""
+"""Comparisons of runs: which pairs, on which images, how they are counted, and what the command shows."""
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from mdnbench import api, statistics
 from mdnbench.errors import NothingToDo, UnknownName, UsageError
 from mdnbench.results import Results
 from mdnbench.results.tables import Column
-from mdnbench.statistics import bootstrap, paired, texts
+from mdnbench.statistics import paired, texts
 from mdnbench.statistics.comparison import Mean
 from mdnbench.store import cube, open_store
 
@@ -36,128 +35,6 @@ def seven(workspace: Path, name: str, metrics: list[str]) -> Results:
         methods=["noisy", "median", "wavelet"], noise="gaussian:25", dataset="sk12", seeds=2, metrics=metrics,
         images=["01", "02", "03", "04", "05", "06", "07"], timing=False, jobs=1, out=name, workspace_folder=workspace,
     )  # fmt: skip
-
-
-@pytest.mark.parametrize("images", [12, 68])
-def test_intervals_are_those_of_scipy(images: int) -> None:
-    """With several and uneven numbers of seeds per image, the ends agree with scipy's clustered bootstrap."""
-    counts = RNG.integers(1, 4, (3, images)).astype(float)
-    sums = (RNG.gamma(2, 1, (3, images)) + 25) * counts
-    lows, highs = bootstrap.intervals(sums, counts)
-    for row in range(3):
-        theirs = stats.bootstrap(
-            (sums[row], counts[row]), lambda s, c, axis: s.sum(axis) / c.sum(axis), paired=True, vectorized=True,
-            rng=np.random.default_rng(1),
-        ).confidence_interval  # fmt: skip
-        width = theirs.high - theirs.low
-        assert abs(lows[row] - theirs.low) < 0.05 * width
-        assert abs(highs[row] - theirs.high) < 0.05 * width
-
-
-def test_whole_images_are_drawn_with_all_their_seeds() -> None:
-    """Of three images with two, one and two seeds, the 27 ways to draw three come as often as they should."""
-    values = np.array([[30.0, 31.0], [20.0, np.nan], [25.0, 26.5]])
-    ways = [np.nanmean(values[list(way)]) for way in itertools.product(range(3), repeat=3)]
-    finite = np.isfinite(values)
-    draws = bootstrap._draws(np.where(finite, values, 0).sum(axis=1)[None], finite.sum(axis=1)[None].astype(float))[
-        :, 0
-    ]
-    for way in set(np.round(ways, 9)):
-        assert np.isclose(draws, way).mean() == pytest.approx(np.isclose(ways, way).mean(), abs=0.015)
-    assert np.isclose(draws[:, None], np.array(ways), atol=1e-9).any(axis=1).all()
-
-
-def test_intervals_cover_as_often_as_they_say() -> None:
-    """Over many data sets of 30 images with 3 dependent seeds each, they hold the truth 90 to 97 times of 100.
-
-    Seeds taken for independent witnesses would make them much too narrow.
-    """
-    truths = 600
-    images = RNG.normal(30, 2, (truths, 30, 1)) + RNG.normal(0, 0.3, (truths, 30, 3))
-    lows, highs = bootstrap.intervals(images.sum(axis=2), np.full((truths, 30), 3.0))
-    assert 0.90 < ((lows < 30) & (highs > 30)).mean() < 0.97
-
-
-def test_intervals_of_few_images_cover_what_is_said_of_them() -> None:
-    """Of normal values, about as many in a hundred hold the truth as the sentence below a table says."""
-    rng = np.random.default_rng(8)
-    for images, share in bootstrap.COVERAGE.items():
-        values = rng.normal(0, 1, (1500, images))
-        lows, highs = bootstrap.intervals(values, np.ones_like(values))
-        assert 100 * ((lows <= 0) & (highs >= 0)).mean() == pytest.approx(share, abs=3)
-
-
-def test_intervals_of_too_little_or_nothing_are_plain() -> None:
-    """No interval over one image; none with width where all are equal; images without any score count for nothing."""
-    lows, highs = bootstrap.intervals(np.array([[5.0], [5.0]]), np.ones((2, 1)))
-    assert np.isnan(lows).all()
-    assert np.isnan(highs).all()
-    lows, highs = bootstrap.intervals(np.full((1, 6), 2.0), np.ones((1, 6)))
-    assert (lows[0], highs[0]) == (2.0, 2.0)
-    some = RNG.normal(30, 1, 10)
-    with_gaps = np.concatenate([some, np.zeros(4)])
-    gap = bootstrap.intervals(with_gaps[None], (with_gaps > 0)[None].astype(float))
-    assert gap[0][0] < some.mean() < gap[1][0]
-
-
-def test_holm_is_the_textbook_procedure() -> None:
-    """The smallest p times n, the next times n - 1, never falling, never above one; gaps stay gaps."""
-    assert paired.holm([0.01, 0.04, 0.03, None]) == [0.03, pytest.approx(0.06), pytest.approx(0.06), None]
-    assert paired.holm([0.9, 0.8]) == [1.0, 1.0]
-    worked = {0.005: 5 * 0.005, 0.011: 4 * 0.011, 0.02: 3 * 0.02, 0.025: 3 * 0.02, 0.13: 0.13}  # 2 * 0.025 < 3 * 0.02
-    for order in ((0.005, 0.011, 0.02, 0.025, 0.13), (0.13, 0.02, 0.005, 0.025, 0.011)):
-        assert paired.holm(order) == pytest.approx([worked[p] for p in order])
-
-
-def test_the_signed_rank_test_is_scipys_and_bears_degenerate_data() -> None:
-    """Twelve ordinary differences give scipy's exact p; all zero gives 1; ties and zeros raise no warning."""
-    differences = RNG.normal(0.3, 1, 12)
-    torn = np.array([0, 0, 0.5, 0.5, -0.5, 0.25, 0.25, 0.125, 0.5, 0.5, 1, 1])
-    p, same, lone, ties = paired.signed_rank_ps([differences, np.zeros(12), np.array([1.0]), torn])
-    assert p == pytest.approx(stats.wilcoxon(differences, method="exact").pvalue)
-    assert (same, lone) == (1.0, None)
-    assert ties is not None
-    assert 0 < ties < 1
-
-
-@pytest.mark.parametrize("zeros", [0, 1, 9, 60])
-def test_zeros_do_not_make_the_rest_more_certain(zeros: int) -> None:
-    """However many images show no difference, the others have the exact p of what they are, ties and all."""
-    rest = [np.arange(1, 6) / 10, np.array([0.3]), np.array([-0.2, 0.5, -0.1, 0.9, 0.7, 0.4, 0.6])]
-    tied = np.array([0.2, 0.2, 0.2, 0.4, 0.4])
-    noise = np.full(zeros, 1e-12)  # what arithmetic leaves of zero
-    given = [np.concatenate([noise, each]) for each in (*rest, tied)]
-    expected = [stats.wilcoxon(each, method="exact").pvalue for each in rest]
-    found = paired.signed_rank_ps(given)
-    assert [found[0], found[2]] == [expected[0], expected[2]]
-    assert found[1] == (1.0 if zeros else None)
-    assert found[0] == found[3] == 2 * 2.0**-5
-
-
-def test_differences_tested_together_have_the_p_of_each_alone() -> None:
-    """Whatever their length, and whether others among them have ties or zeros."""
-    rng = np.random.default_rng(0)
-    rows = [
-        np.round(rng.normal(0.2, 1, length), digits) for length in (2, 12, 60) for digits in (1, 8) for _ in range(9)
-    ]
-    rows[5] = np.append(rows[5][:-1], 0.0)
-    alone = [float(stats.wilcoxon(each[each != 0]).pvalue) for each in rows]
-    assert paired.signed_rank_ps(rows) == alone
-    assert paired.signed_rank_ps([]) == []
-
-
-def test_the_detectable_difference_is_found_four_times_out_of_five() -> None:
-    """Shifting many data sets by it, the t-test finds it in about 80 of 100; it grows with the number of pairs."""
-    spread = np.array([-1.0, 1.0] * 6)
-    shift = paired.detectable(spread, 1)
-    assert shift is not None
-    samples = RNG.normal(shift, spread.std(ddof=1), (2000, 12))
-    found = stats.ttest_1samp(samples, 0, axis=1).pvalue < 0.05
-    assert 0.75 < found.mean() < 0.85
-    corrected = paired.detectable(spread, 10)
-    assert corrected is not None
-    assert corrected > shift
-    assert paired.detectable(spread[:1], 1) is None
 
 
 def test_a_comparison_pairs_the_same_noisy_images(seeded: Results) -> None:
