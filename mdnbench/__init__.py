@@ -21,9 +21,9 @@ if TYPE_CHECKING:  # so that callers and plugins are checked against the real ty
     from mdnbench.api import time as time
     from mdnbench.api import train as train
     from mdnbench.api import write_baseline as write_baseline
-    from mdnbench.cells.adapters import numpy_denoiser as numpy_denoiser
     from mdnbench.errors import MdnbenchError as MdnbenchError
     from mdnbench.errors import Unavailable as Unavailable
+    from mdnbench.evaluation.adapters import numpy_denoiser as numpy_denoiser
     from mdnbench.hookspecs import hookimpl as hookimpl
     from mdnbench.listener import Listener as Listener
     from mdnbench.names import Option as Option
@@ -59,7 +59,7 @@ _HOMES = {
     "NoiseInfo": "mdnbench.records",
     "Unavailable": "mdnbench.errors",
     "MdnbenchError": "mdnbench.errors",
-    "numpy_denoiser": "mdnbench.cells.adapters",
+    "numpy_denoiser": "mdnbench.evaluation.adapters",
     "wrap_deepinv": "mdnbench.wrappers.deepinv_model",
     "wrap_numpy": "mdnbench.wrappers.numpy_function",
     "wrap_onnx": "mdnbench.wrappers.onnx_file",

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mdnbench import protocols, registry, variants, workspace
+from mdnbench import registry, variants, workspace
 from mdnbench import weights as stored
 from mdnbench.errors import UnknownName
+from mdnbench.evaluation import protocols
 from mdnbench.names import Option, counted, show
 from mdnbench.registry import Registry, Shelf
 from mdnbench.store import open_store

@@ -105,7 +105,7 @@ def denoiser(network: Network, weights: Weights, level: Level | None = None) -> 
 
 
 def _told(noisy: torch.Tensor, noise: NoiseInfo) -> float:
-    from mdnbench.cells.adapters import to_numpy
-    from mdnbench.cells.estimation import told_std
+    from mdnbench.evaluation.adapters import to_numpy
+    from mdnbench.evaluation.estimation import told_std
 
     return noise.std if noise.std is not None else told_std(to_numpy(noisy), noise)

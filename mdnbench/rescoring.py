@@ -10,13 +10,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from mdnbench import environment, planning, protocols
+from mdnbench import environment, planning
 from mdnbench.data import folders
 from mdnbench.digests import of_pixels
 from mdnbench.engine.local import LocalEngine
 from mdnbench.engine.schedule import JobQueue, Schedule
 from mdnbench.engine.tasks import Job, Setup, Task
 from mdnbench.errors import BadFile, BadOption, DataMissing, NothingToDo, UnknownName, UsageError
+from mdnbench.evaluation import protocols
 from mdnbench.names import Named
 from mdnbench.records import Cell, Outcome
 from mdnbench.results.shifts import Shift, Way, shifts_of
@@ -24,8 +25,8 @@ from mdnbench.store import kept
 from mdnbench.store.cube import revision_of
 
 if TYPE_CHECKING:
+    from mdnbench.evaluation.protocols import Protocol
     from mdnbench.listener import Listener
-    from mdnbench.protocols import Protocol
     from mdnbench.records import Source
     from mdnbench.registry import Registry
     from mdnbench.results import Results

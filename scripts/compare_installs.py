@@ -28,7 +28,8 @@ from mdnbench_datasets.manifest import folder as manifests
 for path in sorted(manifests().iterdir()):
     if path.suffix in (".toml", ".csv"):
         found[f"manifests/{path.name}"] = digest(path)
-from mdnbench import protocols, registry
+from mdnbench import registry
+from mdnbench.evaluation import protocols
 known = registry.load()
 assert not known.broken, known.broken
 for kind in ("denoisers", "noises", "datasets", "metrics", "reporters"):

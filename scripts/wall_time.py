@@ -16,8 +16,8 @@ import time
 LOOP = r"""
 import sys
 from mdnbench import api, registry
-from mdnbench.cells import cases, scoring
-from mdnbench.cells.adapters import to_numpy, to_tensor
+from mdnbench.evaluation import cases, scoring
+from mdnbench.evaluation.adapters import to_numpy, to_tensor
 from mdnbench.engine.worker import tell
 import torch
 torch.set_num_threads(1)

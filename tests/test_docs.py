@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 import mdnbench
-from mdnbench import api, errors, hookspecs, protocols, references, registry, request, specs
+from mdnbench import api, errors, hookspecs, references, registry, request, specs
+from mdnbench.evaluation import protocols
 from mdnbench.store.rows import MeanRow
 from mdnbench.training import recipe
 

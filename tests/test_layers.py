@@ -30,10 +30,10 @@ LAYERS: dict[str, str] = {
     "judging": "regression statistics published",
     "doing": "outlook catalogue rescoring engine timing doctor conformance scaffold",
     "training": "training deploy",
-    "planning": "planning request sweeps environment devices cells weights inference wrappers store results workspace",
-    "looking up": "registry doors speccheck variants protocols references data leaks",
+    "planning": "planning request sweeps environment devices weights inference wrappers store results workspace",
+    "looking up": "registry variants evaluation references data leaks",
     "contract with plugins": "hookspecs specs",
-    "ground": "names records errors tomlfile jsonfile atomic digests paths slugs quiet guarding rng listener stopping",
+    "ground": "names records errors tomlfile jsonfile atomic digests paths slugs quiet listener stopping",
 }
 # What plugins may use beside the names in `mdnbench` itself: the lower layers, and these.
 OPEN_TO_PLUGINS = {"mdnbench.published", "mdnbench.published.texts", "mdnbench.statistics", "mdnbench.timing.quality",

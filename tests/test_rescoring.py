@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mdnbench import api, protocols, registry
+from mdnbench import api, registry
 from mdnbench.data.images import read_image
 from mdnbench.errors import BadOption, DataMissing, NothingToDo, UnknownName, UsageError
+from mdnbench.evaluation import protocols
 from mdnbench.results import Results
 from mdnbench.store import kept
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from mdnbench import atomic, jsonfile, notebook, paths, planning, registry, request, results, workspace
 from mdnbench.errors import Interrupted, MdnbenchError, Unavailable, UsageError
-from mdnbench.guarding import guarded
 from mdnbench.listener import Listener
 from mdnbench.notebook import Results
 from mdnbench.planning import Plan
 from mdnbench.registry import Files, Registry
+from mdnbench.registry.guard import guarded
 from mdnbench.request import Keys, Request, RunKeys
 from mdnbench.results import places
 from mdnbench.slugs import slug

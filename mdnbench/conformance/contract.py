@@ -89,8 +89,8 @@ def dtype(method: Method) -> None:
 
 def scale(method: Method) -> None:
     """The output is finite and on the scale of the input."""
-    from mdnbench.cells import outputs
-    from mdnbench.cells.adapters import to_tensor
+    from mdnbench.evaluation import outputs
+    from mdnbench.evaluation.adapters import to_tensor
 
     noisy = to_tensor(method.noisy())
     try:
@@ -143,7 +143,7 @@ def withheld(method: Method) -> None:
         raise Breach(
             "an image back where the noise is unknown: noise.std is None, noise.params empty",
             f"{type(error).__name__}: {error}",
-            "estimate it: `estimate_std(noisy)` of mdnbench.cells.estimation, where noise.std is None.",
+            "estimate it: `estimate_std(noisy)` of mdnbench.evaluation.estimation, where noise.std is None.",
         ) from error
 
 

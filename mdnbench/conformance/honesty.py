@@ -67,7 +67,7 @@ OTHERS = {
 
 def uses_what_it_declares(method: Method) -> None:
     """What it declares not to want to know of the noise does not change its output."""
-    from mdnbench.cells.adapters import to_tensor
+    from mdnbench.evaluation.adapters import to_tensor
 
     denoise, outputs = method.build(), []
     for info in OTHERS[method.spec.wants]:
@@ -107,7 +107,7 @@ def _fresh_and_again(method: Method, denoise: Denoise, size: tuple[int, int], at
 
 
 def _seconds(method: Method, denoise: Denoise, seed: int, size: tuple[int, int]) -> float:
-    from mdnbench.cells.adapters import to_tensor
+    from mdnbench.evaluation.adapters import to_tensor
 
     noisy = to_tensor(method.noisy(seed, size=size))
     restore(method.before, seed=1)

@@ -8,21 +8,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import protocols, registry, variants, weights
+from mdnbench import registry, variants, weights
 from mdnbench.conformance import book, honesty, process, reporters, samples
 from mdnbench.conformance.process import FINGERPRINT, Fingerprint
 from mdnbench.conformance.rule import Finding, Subject
 from mdnbench.engine import family, spawning
 from mdnbench.engine.tasks import Job, Setup
 from mdnbench.errors import MdnbenchError, UnknownName
+from mdnbench.evaluation import protocols
 from mdnbench.listener import Listener
 from mdnbench.names import ALL, Named
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from mdnbench.doors import Door
     from mdnbench.registry import Registry
+    from mdnbench.registry.discovery import Door
 
 TIMEOUT_S = 120.0
 START_S = 300.0  # importing torch on a busy machine

@@ -53,7 +53,7 @@ def trains(method: Method) -> None:
 def _follow(method: Method, trainable: Trainable, order: Recipe) -> None:
     import torch
 
-    from mdnbench.rng import TorchRng
+    from mdnbench.evaluation.rng import TorchRng
     from mdnbench.training.recipe import Moment
 
     mend = "return a mean over all pixels: `(network(noisy, std) - clean).abs().mean()`."

@@ -46,7 +46,7 @@ class Method:
 
     def call(self, denoise: Denoise, noisy: Image, info: NoiseInfo = KNOWN) -> Any:
         """What it gives back for an image in a clean process state: a tensor, unless it breaks the contract."""
-        from mdnbench.cells.adapters import to_tensor
+        from mdnbench.evaluation.adapters import to_tensor
 
         restore(self.before, seed=1)
         return self.raw(denoise, to_tensor(noisy), worker.tell(info, self.spec.wants))
@@ -61,8 +61,8 @@ class Method:
 
     def fingerprint(self) -> str:
         """The digest of its output on the usual image: the same in every process."""
-        from mdnbench.cells.adapters import to_numpy
         from mdnbench.digests import of_pixels
+        from mdnbench.evaluation.adapters import to_numpy
 
         return of_pixels(to_numpy(self.call(self.build(), self.noisy())))
 

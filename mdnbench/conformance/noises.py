@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mdnbench.conformance import samples
 from mdnbench.conformance.rule import Breach, Rule
 from mdnbench.engine.state import State, restore
-from mdnbench.rng import NumpyRng, TorchRng
+from mdnbench.evaluation.rng import NumpyRng, TorchRng
 
 if TYPE_CHECKING:
     from mdnbench.specs import Image, NoiseSpec

@@ -11,7 +11,7 @@ THREADS_TOLERANCE = 1e-4  # on the [0, 1] scale: sums in another order differ in
 
 def leaves_input(method: Method) -> None:
     """The input is left as it was."""
-    from mdnbench.cells.adapters import to_tensor
+    from mdnbench.evaluation.adapters import to_tensor
 
     given, original = to_tensor(method.noisy()), to_tensor(method.noisy())
     method.raw(method.build(), given)
@@ -25,7 +25,7 @@ def leaves_input(method: Method) -> None:
 
 def leaves_state(method: Method) -> None:
     """The state that a process shares is left as it was: random numbers, threads, types, variables, folder."""
-    from mdnbench.cells.adapters import to_tensor
+    from mdnbench.evaluation.adapters import to_tensor
 
     noisy = to_tensor(method.noisy())
     method.raw(method.build(), noisy.clone())  # what is imported on the way may change what it likes, once
@@ -79,7 +79,7 @@ def threads(method: Method) -> None:
     import torch
     from threadpoolctl import threadpool_limits
 
-    from mdnbench.cells.adapters import to_tensor
+    from mdnbench.evaluation.adapters import to_tensor
 
     denoise = method.build()
     one = method.call(denoise, method.noisy())

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from mdnbench.evaluation.rng import NumpyRng
 from mdnbench.names import Option, Value
-from mdnbench.rng import NumpyRng
 
 if TYPE_CHECKING:
     from mdnbench.specs import Image

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mdnbench.evaluation.protocols import Protocol
 from mdnbench.names import Named
-from mdnbench.protocols import Protocol
 from mdnbench.records import Cell
 from mdnbench.weights import Weights
 

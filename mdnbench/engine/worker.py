@@ -72,8 +72,8 @@ def run(task: Task) -> Outcome:
 
 def _survive(task: Task) -> Outcome:
     """Whatever a plugin raises becomes an outcome; nothing escapes but the death of the process."""
-    from mdnbench.cells.outputs import InvalidOutput
     from mdnbench.errors import Unavailable
+    from mdnbench.evaluation.outputs import InvalidOutput
 
     key = task.cell.output
     try:
@@ -114,8 +114,8 @@ def _compute(task: Task) -> Outcome:
 def _denoise(task: Task, case: Case) -> tuple[Image, float]:
     import torch
 
-    from mdnbench.cells import outputs
-    from mdnbench.cells.adapters import to_numpy, to_tensor
+    from mdnbench.evaluation import outputs
+    from mdnbench.evaluation.adapters import to_numpy, to_tensor
 
     assert _setup is not None
     denoise, wants = built(task.job)
@@ -144,7 +144,7 @@ def tell(info: NoiseInfo, wants: str) -> NoiseInfo:
 
 
 def _score(task: Task, case: Case, image: Image) -> Any:
-    from mdnbench.cells import scoring
+    from mdnbench.evaluation import scoring
 
     assert _setup is not None
     specs = {name: _registry().metric(name) for name in task.metrics}
@@ -218,7 +218,7 @@ def _sent(folder: Path, image: str, digest: str) -> Image:
 
 
 def _case(task: Task) -> Case:
-    from mdnbench.cells import cases
+    from mdnbench.evaluation import cases
 
     assert _setup is not None
     noise, rule = _setup.jobs[task.job].noise, _setup.protocol.input

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mdnbench import data, devices, names, protocols, variants
+from mdnbench import data, devices, names, variants
 from mdnbench.data import folders, gray, sound
 from mdnbench.digests import of_pixels
 from mdnbench.errors import BadImage, BadOption, BadPlugin, DataMissing, NothingToDo, UnknownName
-from mdnbench.guarding import guarded
+from mdnbench.evaluation import protocols
+from mdnbench.evaluation.protocols import Protocol
 from mdnbench.names import Named
 from mdnbench.planning.naming import default_name
 from mdnbench.planning.plan import Plan, PlannedImage, PlannedNoise
-from mdnbench.protocols import Protocol
 from mdnbench.registry import Registry
+from mdnbench.registry.guard import guarded
 from mdnbench.request import Request
 from mdnbench.specs import DatasetSpec, MetricSpec
 

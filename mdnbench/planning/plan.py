@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from mdnbench import environment, variants, weights
-from mdnbench.cells import cases
 from mdnbench.digests import of_parts
+from mdnbench.evaluation import cases
+from mdnbench.evaluation.protocols import Protocol
 from mdnbench.names import Named
-from mdnbench.protocols import Protocol
 from mdnbench.records import Cell
 from mdnbench.registry import Registry
 from mdnbench.request import Request

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from mdnbench import protocols, references, registry
+from mdnbench import references, registry
 from mdnbench.digests import of_pixels
 from mdnbench.errors import DataMissing, NothingToDo
+from mdnbench.evaluation import protocols
 from mdnbench.published import texts
 from mdnbench.references import MEAN, Reference
 from mdnbench.regression.baselines import without_weights

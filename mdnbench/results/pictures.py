@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from mdnbench import data, protocols, registry
-from mdnbench.cells import cases
+from mdnbench import data, registry
 from mdnbench.data import folders
 from mdnbench.digests import of_pixels
 from mdnbench.errors import MdnbenchError
-from mdnbench.protocols import Protocol, Rule
+from mdnbench.evaluation import cases, protocols
+from mdnbench.evaluation.protocols import Protocol, Rule
 from mdnbench.store import kept
 
 if TYPE_CHECKING:

@@ -115,7 +115,7 @@ class Bench:
 
     def first(self, side: int, noisy: Image, info: NoiseInfo) -> First:
         """Take an image (H, W) or (H, W, 3) to be timed on, and call the method on it."""
-        from mdnbench.cells.adapters import to_tensor
+        from mdnbench.evaluation.adapters import to_tensor
 
         tensor = to_tensor(noisy).to(self._setup.device)  # (1, C, H, W)
         shown = self._images[side] = _Shown(tensor, worker.tell(info, self._wants))
@@ -178,8 +178,8 @@ class Bench:
         """
         import numpy as np
 
-        from mdnbench.cells.adapters import to_numpy, to_tensor
         from mdnbench.digests import of_pixels
+        from mdnbench.evaluation.adapters import to_numpy, to_tensor
 
         outcome = worker.run(task)
         if outcome.image is None:

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import protocols, references, registry
+from mdnbench import references, registry
+from mdnbench.evaluation import protocols
 from mdnbench.references import MEAN
 from mdnbench.results import tables
 from mdnbench.timing import summary

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import environment
-from mdnbench.cells import cases
 from mdnbench.digests import of_parts
 from mdnbench.engine.tasks import Job, Setup, Task
 from mdnbench.errors import NothingToDo
+from mdnbench.evaluation import cases
 from mdnbench.listener import Listener
 from mdnbench.planning import Plan, Work
 from mdnbench.timing import quality

@@ -14,7 +14,7 @@ import torch
 from mdnbench import digests, paths, variants
 from mdnbench import weights as store
 from mdnbench.errors import Interrupted
-from mdnbench.guarding import guarded
+from mdnbench.registry.guard import guarded
 from mdnbench.training import card, checkpoint, divergence, lock, log, optimisers, ranks
 from mdnbench.training.material import Material, gather
 from mdnbench.training.meter import Meter

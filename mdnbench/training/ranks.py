@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from mdnbench.errors import UsageError
-from mdnbench.rng import TorchRng
+from mdnbench.evaluation.rng import TorchRng
 
 if TYPE_CHECKING:
     import torch

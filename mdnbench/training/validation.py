@@ -10,8 +10,8 @@ import torch
 
 from mdnbench import names
 from mdnbench.errors import BadFile, UnknownName
-from mdnbench.guarding import guarded
-from mdnbench.rng import TorchRng
+from mdnbench.evaluation.rng import TorchRng
+from mdnbench.registry.guard import guarded
 
 if TYPE_CHECKING:
     from mdnbench.specs import NoiseSpec

@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
-from mdnbench.cells.vision import import_torchvision
 from mdnbench.digests import of_parts
 from mdnbench.errors import BadOption, Unavailable, UnknownName
+from mdnbench.evaluation.vision import import_torchvision
 from mdnbench.names import Value
 from mdnbench.wrappers import about as abouts
 from mdnbench.wrappers import files, torch_module

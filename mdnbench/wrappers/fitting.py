@@ -105,7 +105,7 @@ def _reflected(side: int, multiple: int, least: int) -> torch.Tensor:
 
 def _estimate(image: torch.Tensor, apply: Apply) -> torch.Tensor:
     """What a network makes of an image; InvalidOutput where that cannot be cropped back."""
-    from mdnbench.cells.outputs import InvalidOutput
+    from mdnbench.evaluation.outputs import InvalidOutput
 
     estimate: torch.Tensor = apply(image)
     if getattr(estimate, "shape", None) != image.shape:

@@ -30,8 +30,8 @@ def of(noisy: torch.Tensor, noise: NoiseInfo, kind: NoiseLevel, scale: float) ->
     """
     if kind == "none":
         return 0.0
-    from mdnbench.cells.adapters import to_numpy
-    from mdnbench.cells.estimation import told_std
+    from mdnbench.evaluation.adapters import to_numpy
+    from mdnbench.evaluation.estimation import told_std
 
     return scale * told_std(to_numpy(noisy), noise)
 

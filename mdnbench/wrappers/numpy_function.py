@@ -35,7 +35,7 @@ def wrap_numpy(
     fitting = Fitting(by_channel=by_channel)
 
     def build(options: Mapping[str, Value], device: str) -> Denoise:
-        from mdnbench.cells.adapters import numpy_denoiser
+        from mdnbench.evaluation.adapters import numpy_denoiser
 
         def denoise(noisy: torch.Tensor, noise: NoiseInfo) -> torch.Tensor:
             known = _known(noisy, noise, wants)
@@ -52,8 +52,8 @@ def wrap_numpy(
 
 def _known(noisy: torch.Tensor, noise: NoiseInfo, wants: Wants) -> tuple[Any, ...]:
     """The arguments that tell a function of the noise; one level for all channels."""
-    from mdnbench.cells.adapters import to_numpy
-    from mdnbench.cells.estimation import told_std
+    from mdnbench.evaluation.adapters import to_numpy
+    from mdnbench.evaluation.estimation import told_std
 
     if wants == "std":
         return (told_std(to_numpy(noisy), noise),)

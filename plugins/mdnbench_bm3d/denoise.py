@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import numpy_denoiser
-from mdnbench.cells.estimation import told_std
+from mdnbench.evaluation.estimation import told_std
 from mdnbench_bm3d.anscombe import Anscombe
 from mdnbench_bm3d.engine import Bm3d, load
 from mdnbench_bm3d.impulses import detect, repair

@@ -83,7 +83,7 @@ def reflected(plane: Any, denoise: Callable[[Any], Any]) -> Any:
 
 def _with_std(denoise: Callable[[Any, float], Any]) -> Denoise:
     """A denoiser that needs the noise's standard deviation, and estimates it where it is not told."""
-    from mdnbench.cells.estimation import told_std
+    from mdnbench.evaluation.estimation import told_std
 
     def function(noisy: Any, noise: NoiseInfo) -> Any:
         std = told_std(noisy, noise)

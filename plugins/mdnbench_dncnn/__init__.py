@@ -12,8 +12,8 @@ from mdnbench.errors import BadFile
 if TYPE_CHECKING:
     import torch
 
+    from mdnbench.evaluation.rng import TorchRng
     from mdnbench.names import Value
-    from mdnbench.rng import TorchRng
     from mdnbench.specs import Denoise
     from mdnbench.training.recipe import Moment, Recipe
     from mdnbench.weights import Weights

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from mdnbench.training import ranks
 
 if TYPE_CHECKING:
-    from mdnbench.rng import TorchRng
+    from mdnbench.evaluation.rng import TorchRng
     from mdnbench.training.recipe import Mask, Moment, Recipe
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import MetricSetting, MetricSpec, Unavailable
-from mdnbench.cells.vision import import_torchvision
 from mdnbench.errors import DataMissing, MdnbenchError
+from mdnbench.evaluation.vision import import_torchvision
 from mdnbench.quiet import without_warnings
 from mdnbench.specs import Image, Score
 from mdnbench_metrics import backbone
@@ -69,7 +69,7 @@ def _features(model: Any, image: Image, device: str, stretched: bool) -> list[to
     """Each layer's activations (1, C, H, W), scaled to unit length along the channels, as LPIPS compares them."""
     import lpips
 
-    from mdnbench.cells.adapters import to_tensor
+    from mdnbench.evaluation.adapters import to_tensor
 
     pixels = to_tensor(image).to(device).expand(1, 3, -1, -1)  # (1, 3, H, W)
     pixels = pixels * 2 - 1 if stretched else pixels

@@ -103,7 +103,7 @@ def score(measure: Measure, device: str) -> Score:
 
 def tensor(image: Image, device: str, colours: bool) -> Any:
     """float32 (H, W) or (H, W, 3) to float64 (1, C, H, W): in single precision, equal images may score below 1."""
-    from mdnbench.cells.adapters import to_tensor
+    from mdnbench.evaluation.adapters import to_tensor
 
     planes = to_tensor(image).to(device).double()
     return planes.expand(1, 3, -1, -1) if colours else planes

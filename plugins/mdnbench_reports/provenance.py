@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import names, protocols, registry
+from mdnbench import names, registry
 from mdnbench.errors import MdnbenchError
+from mdnbench.evaluation import protocols
 from mdnbench.results import tables
 from mdnbench.store import queries
 from mdnbench_reports.grid import Grid

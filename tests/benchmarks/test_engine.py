@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from mdnbench import Results, api, environment, registry
-from mdnbench.cells import cases
 from mdnbench.data import fetch
 from mdnbench.errors import DataMissing
+from mdnbench.evaluation import cases
 
 pytestmark = pytest.mark.timeout(1800)
 Watched = Callable[..., Any]

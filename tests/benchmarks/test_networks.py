@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mdnbench import registry
-from mdnbench.cells.adapters import to_tensor
+from mdnbench.evaluation.adapters import to_tensor
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 METHODS = ("unet", "masked-unet", "dncnn")

@@ -12,10 +12,10 @@ import pytest
 from skimage.metrics import structural_similarity
 
 from mdnbench import registry
-from mdnbench.cells import scoring
-from mdnbench.cells.adapters import to_numpy, to_tensor
 from mdnbench.errors import Unavailable
-from mdnbench.protocols import load
+from mdnbench.evaluation import scoring
+from mdnbench.evaluation.adapters import to_numpy, to_tensor
+from mdnbench.evaluation.protocols import load
 from mdnbench.specs import Image
 
 pytestmark = pytest.mark.usefixtures("one_thread")

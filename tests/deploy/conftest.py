@@ -16,8 +16,8 @@ import torch
 from filelock import FileLock
 
 from mdnbench import NoiseInfo, paths, registry, variants, weights
-from mdnbench.cells.adapters import to_tensor
 from mdnbench.deploy import building, models
+from mdnbench.evaluation.adapters import to_tensor
 from mdnbench.registry import Registry
 from mdnbench.specs import Denoise
 from mdnbench.weights import Weights

@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from mdnbench import NoiseInfo, paths, registry
-from mdnbench.cells.adapters import to_tensor
 from mdnbench.deploy import building, export, models, networks
 from mdnbench.errors import MdnbenchError
+from mdnbench.evaluation.adapters import to_tensor
 from mdnbench.registry import Registry
 from mdnbench.weights import Weights
 from mdnbench.wrappers.onnx_session import Session

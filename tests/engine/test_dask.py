@@ -226,7 +226,7 @@ def test_a_worker_that_computes_otherwise_is_refused(
     """Another numpy, or a line more in mdnbench's own source, and nothing is computed there: exit code 2 says why."""
     other = workspace / "other"
     shutil.copytree(Path(mdnbench.__file__).parent, other / "mdnbench", ignore=shutil.ignore_patterns("__pycache__"))
-    with (other / "mdnbench" / "rng.py").open("a") as file:
+    with (other / "mdnbench" / "evaluation" / "rng.py").open("a") as file:
         file.write("# another line\n")
     (other / "numpy-1.0.dist-info").mkdir()
     (other / "numpy-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 1.0\n")

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from mdnbench import protocols, registry
+from mdnbench import registry
 from mdnbench.errors import BadOption
+from mdnbench.evaluation import protocols
 
 Plugin = Callable[..., Path]
 

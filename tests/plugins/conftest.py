@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from mdnbench import api, digests
-from mdnbench.cells import cases, scoring
 from mdnbench.data import images
 from mdnbench.engine import coordinator
+from mdnbench.evaluation import cases, scoring
 from mdnbench.planning import Plan
 from mdnbench.records import Cell, Outcome
 from mdnbench.results import Results

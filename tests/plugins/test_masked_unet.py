@@ -11,10 +11,10 @@ from torch.nn import functional as F
 
 from mdnbench import registry, weights
 from mdnbench.errors import Unavailable, WeightsError
+from mdnbench.evaluation.rng import TorchRng
 from mdnbench.names import Value
 from mdnbench.records import NoiseInfo
 from mdnbench.registry import Registry
-from mdnbench.rng import TorchRng
 from mdnbench.specs import Trainable
 from mdnbench.training import recipe as recipes
 from mdnbench.training.recipe import Mask, Moment, Recipe

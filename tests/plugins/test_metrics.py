@@ -204,7 +204,7 @@ def test_lpips_is_the_packages_own_distance() -> None:
     require("alex")
     import torch
 
-    from mdnbench.cells.adapters import to_tensor
+    from mdnbench.evaluation.adapters import to_tensor
 
     model, distance = perceptual._model("alex"), perceptual.lpips_score("alex")
     for image in (colour(), gray()):

@@ -16,8 +16,8 @@ from scipy import stats
 
 import mdnbench_noises
 from mdnbench.errors import BadOption
+from mdnbench.evaluation.rng import NumpyRng, TorchRng
 from mdnbench.names import resolve
-from mdnbench.rng import NumpyRng, TorchRng
 from mdnbench.specs import NoiseSpec
 
 SPECS = {spec.name: spec for spec in mdnbench_noises.mdnbench_noises()}

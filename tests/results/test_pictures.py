@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mdnbench import api
-from mdnbench.protocols import Rule
+from mdnbench.evaluation.protocols import Rule
 from mdnbench.results.pictures import Darkroom, Subject
 
 COARSE = """

@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from mdnbench import api, environment
-from mdnbench.cells import cases
 from mdnbench.engine.tasks import Job, Setup
+from mdnbench.evaluation import cases
 from mdnbench.listener import Listener
 from mdnbench.results import Results
 from mdnbench.store import open_store

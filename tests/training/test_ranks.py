@@ -32,7 +32,8 @@ CURVES: tuple[tuple[str, dict[str, Any]], ...] = (
 CHILD = """
     import os, signal, sys
     import torch
-    from mdnbench import errors, registry, rng
+    from mdnbench import errors, registry
+    from mdnbench.evaluation import rng
     from mdnbench.training import loop, ranks, recipe
 
     loop.REPORT_EVERY_S = 1e9  # at validations alone

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from mdnbench.cells.outputs import InvalidOutput
 from mdnbench.errors import BadOption
+from mdnbench.evaluation.outputs import InvalidOutput
 from mdnbench.wrappers.fitting import Fitting, padded
 
 DNCNN_FIELD = 35  # the receptive field of 17 convolutions of 3×3, in pixels

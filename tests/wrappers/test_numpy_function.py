@@ -13,8 +13,8 @@ from scipy.ndimage import gaussian_filter
 from skimage.restoration import denoise_tv_chambolle
 
 from mdnbench import NoiseInfo, Option, api, wrap_numpy
-from mdnbench.cells.estimation import estimate_std
-from mdnbench.cells.outputs import InvalidOutput
+from mdnbench.evaluation.estimation import estimate_std
+from mdnbench.evaluation.outputs import InvalidOutput
 
 
 def blur(image: Any, std: float, strength: float = 8) -> Any:

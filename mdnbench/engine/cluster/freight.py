@@ -15,8 +15,8 @@ from mdnbench.engine.tasks import Job, Setup, Task
 from mdnbench.store.kept import path_of
 
 if TYPE_CHECKING:
-    from mdnbench.doors import Door
     from mdnbench.planning import Plan
+    from mdnbench.registry.discovery import Door
     from mdnbench.weights import Weights
 
 CHUNK_BYTES = 4 << 20

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from mdnbench import api, data, registry
-from mdnbench.cells import cases
+from mdnbench.evaluation import cases
 from mdnbench.results import Results
 from mdnbench_reports import (
     charts,
@@ -184,6 +184,6 @@ def test_a_method_that_changes_nothing_is_known(finished: Results) -> None:
 
 
 def _unclipped() -> Any:
-    from mdnbench.protocols import Rule
+    from mdnbench.evaluation.protocols import Rule
 
     return Rule(clamp=False)

@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from mdnbench import api, data, protocols, registry
+from mdnbench import api, data, registry
+from mdnbench.evaluation import protocols
 from mdnbench.results import Results
 from mdnbench.timing import quality
 from mdnbench_reports import charts, drawing, labels, latex, levels, markdown, page, scores

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from mdnbench import numpy_denoiser
-from mdnbench.cells.adapters import to_numpy, to_tensor
-from mdnbench.cells.outputs import InvalidOutput, check
+from mdnbench.evaluation.adapters import to_numpy, to_tensor
+from mdnbench.evaluation.outputs import InvalidOutput, check
 from mdnbench.records import NoiseInfo
 from mdnbench.registry import load
 from mdnbench.specs import Image

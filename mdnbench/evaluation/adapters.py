@@ -20,7 +20,7 @@ def numpy_denoiser(function: Callable[[Image, NoiseInfo], Any]) -> Denoise:
     """
 
     def denoise(noisy: torch.Tensor, noise: NoiseInfo) -> torch.Tensor:
-        from mdnbench.cells import outputs
+        from mdnbench.evaluation import outputs
 
         given = to_numpy(noisy)
         shape = given.shape

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mdnbench import api, protocols, registry, rng
-from mdnbench.cells import cases
+from mdnbench import api, registry
 from mdnbench.digests import of_pixels
 from mdnbench.errors import BadPlugin
+from mdnbench.evaluation import cases, protocols, rng
 from mdnbench.records import Case, NoiseInfo, Source
 from mdnbench.specs import Image
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from mdnbench import api, registry, speccheck
+from mdnbench import api, registry
 from mdnbench.errors import BadPlugin, UnknownName
 from mdnbench.notebook import Results
+from mdnbench.registry import validation
 
 Plugin = Callable[..., Path]
 Cli = Callable[..., subprocess.CompletedProcess[str]]
@@ -266,7 +267,7 @@ def test_no_metric_is_named_as_a_column(plugin: Plugin, finished: Results) -> No
     pytest.importorskip("pandas")
     whole = finished.table()
     columns = {*finished.columns, *whole.columns, *whole.index.names} - {"psnr", "ssim", "lpips"}
-    assert columns == set(speccheck.COLUMNS)
+    assert columns == set(validation.COLUMNS)
     for name in columns:
         with pytest.raises(BadPlugin, match=f"{name}: name='{name}' is not allowed; name takes none of"):
             registry.load([plugin(bringing("Metric", name), name)])

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mdnbench import protocols
 from mdnbench.errors import BadFile, UnknownName
-from mdnbench.protocols import Rule
+from mdnbench.evaluation import protocols
+from mdnbench.evaluation.protocols import Rule
 
 ROUNDED, UNCLIPPED = Rule(True, 8), Rule(False)
 OWN = 'name = "own"\nversion = 1\nsummary = "mine"\n[input]\nclamp = {0}\n[scoring]\nclamp = true\n{1}\n'

@@ -17,11 +17,12 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import pluggy
 
-from mdnbench import doors, hookspecs, names, speccheck, variants
+from mdnbench import hookspecs, names, variants
 from mdnbench.data import gray
-from mdnbench.doors import Door
 from mdnbench.errors import BadPlugin, UnknownName
 from mdnbench.names import Named
+from mdnbench.registry import discovery, validation
+from mdnbench.registry.discovery import Door
 from mdnbench.specs import DatasetSpec, DenoiserSpec, MetricSpec, NoiseSpec, ReporterSpec
 
 HOOKS = {
@@ -183,7 +184,7 @@ def load(files: Files = ()) -> Registry:
     manager.add_hookspecs(hookspecs)
     broken: list[Broken] = []
     brought: list[tuple[Door, str, list[Any]]] = []
-    for door, importer in doors.all_of(given):
+    for door, importer in discovery.all_of(given):
         try:
             with contextlib.redirect_stdout(sys.stderr):  # stdout is for data, whatever a plugin prints
                 found = _bring(manager, door, importer())
@@ -223,7 +224,7 @@ def _bring(manager: pluggy.PluginManager, door: Door, module: ModuleType) -> lis
         if wrong:
             raise BadPlugin(f"{hook} must return a list of {record.__name__}; it gave a {type(wrong[0]).__name__}.")
         for spec in specs:
-            speccheck.check(record, spec)
+            validation.check(record, spec)
         results.append((door, hook, specs))
     return results
 

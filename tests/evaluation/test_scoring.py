@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mdnbench import protocols, registry
-from mdnbench.cells.scoring import score
+from mdnbench import registry
 from mdnbench.errors import Unavailable
-from mdnbench.protocols import Rule
+from mdnbench.evaluation import protocols
+from mdnbench.evaluation.protocols import Rule
+from mdnbench.evaluation.scoring import score
 from mdnbench.records import MetricScore
 from mdnbench.specs import Image, MetricSpec
 

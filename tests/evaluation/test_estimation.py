@@ -7,7 +7,7 @@ import pytest
 import skimage.data
 from skimage.restoration import estimate_sigma
 
-from mdnbench.cells.estimation import estimate_std
+from mdnbench.evaluation.estimation import estimate_std
 
 
 def noisy(image: np.ndarray, std: float) -> np.ndarray:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mdnbench.cells.estimation import estimate_std
 from mdnbench.digests import of_parts, of_pixels
 from mdnbench.errors import BadPlugin
+from mdnbench.evaluation.estimation import estimate_std
+from mdnbench.evaluation.rng import NumpyRng, stream
 from mdnbench.records import Case, NoiseInfo, Source
-from mdnbench.rng import NumpyRng, stream
 
 if TYPE_CHECKING:
+    from mdnbench.evaluation.protocols import Rule
     from mdnbench.names import Named
-    from mdnbench.protocols import Rule
     from mdnbench.specs import Image, NoiseSpec
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from mdnbench import api
 from mdnbench.errors import BadPlugin, Unavailable, UsageError
-from mdnbench.guarding import guarded
+from mdnbench.registry.guard import guarded
 
 Plugin = Callable[..., Path]
 

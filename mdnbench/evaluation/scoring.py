@@ -10,7 +10,7 @@ from mdnbench.records import MetricScore
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mdnbench.protocols import Rule
+    from mdnbench.evaluation.protocols import Rule
     from mdnbench.specs import Image, MetricSpec, Score
 
 
