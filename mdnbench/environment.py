@@ -7,12 +7,12 @@ import platform
 import subprocess
 from collections.abc import Iterable
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from mdnbench import __version__
 from mdnbench.digests import of_parts
+from mdnbench.registry import distributions
 
 PACKAGES = ("numpy", "torch", "bm3d", "scikit-image", "lpips", "pandas", "pluggy", "scipy", "PyWavelets", "torchvision")
 
@@ -37,10 +37,7 @@ def facts(device: str = "cpu") -> dict[str, Any]:
 
 def version_of(package: str) -> str:
     """The installed version of a distribution, or 'missing'."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "missing"
+    return distributions.version_of(package) or "missing"
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:

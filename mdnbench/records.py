@@ -4,13 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from mdnbench.specs import Image
 
 Status = Literal["ok", "failed", "timeout", "crashed", "oom", "invalid", "skipped"]
 Source = Literal["known", "estimated", "withheld"]
+Root: TypeAlias = Literal["plugin", "mdnbench", "package", "file"]
+Used: TypeAlias = "Mapping[str, tuple[UsedFile, ...]]"  # files by what used them: 'method', 'noise', 'metric NAME'
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class UsedFile:
+    """One file or installed distribution that a process used.
+
+    `name` is relative to the plugin's root or to the folder of mdnbench (with '/'), an absolute path ('file'), or the
+    name of a distribution. `content` is the SHA-256 of the bytes, "absent" for a file that was looked for in vain, or
+    the version and RECORD digest of a distribution. `code` is the syntax digest of a Python file, otherwise `content`.
+    """
+
+    root: Root
+    name: str
+    content: str
+    code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +86,8 @@ class MetricScore:
 class Outcome:
     """What came of one cell: a status with its reason, the denoised image if there is one, and its scores.
 
-    `machine` is the id of the machine that it ran on, empty where that is the coordinator's own.
+    `machine` is the id of the machine that it ran on, empty where that is the coordinator's own. `used` are the files
+    that the processes behind it have used so far.
     """
 
     output: str
@@ -82,6 +100,7 @@ class Outcome:
     output_digest: str = ""
     scores: tuple[MetricScore, ...] = ()
     machine: str = ""
+    used: Used = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,204 @@
+"""Digests of code: whether a file or an installed package is still what made a number.
+
+A Python file has the digest of its bytes and that of its syntax (`syntax`), any other file the former alone, and an
+installed distribution its version with the digest of its RECORD (`distributions`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mdnbench import jsonfile, paths
+from mdnbench.errors import BadFile
+from mdnbench.records import UsedFile
+from mdnbench.registry.distributions import package_entry
+from mdnbench.registry.places import CORE
+from mdnbench.registry.syntax import Syntax, syntax_of
+
+ABSENT = "absent"  # the content of a file that could not be opened because it did not exist
+PYTHON = (".py", ".pyw")
+LARGE = 1 << 20  # bytes; larger files are not read again while their size, inode and times are the same
+YOUNG = 2_000_000_000  # ns; a file that is younger may change again without another time stamp
+KEPT = 2000  # entries of a cache file
+
+
+@dataclass(slots=True)
+class _Cache:
+    """Texts by key in a JSON file of the home; what cannot be read or written there is made anew."""
+
+    name: str
+    _entries: dict[str, str] | None = None
+    _fresh: dict[str, str] = field(default_factory=dict)
+
+    def get(self, key: str) -> str | None:
+        if self._entries is None:
+            self._entries = self._read()
+        return self._fresh.get(key) or self._entries.get(key)
+
+    def put(self, key: str, value: str) -> None:
+        self._fresh[key] = value
+
+    def save(self) -> None:
+        """Add what is new to what the file holds by now; of two processes that save at once, one is forgotten."""
+        if not self._fresh:
+            return
+        entries = self._read()
+        for key, value in self._fresh.items():
+            entries.pop(key, None)  # the newest stand last
+            entries[key] = value
+        entries = dict(list(entries.items())[-KEPT:])
+        with contextlib.suppress(OSError, ValueError):
+            jsonfile.write(self._path(), entries)
+        self._entries, self._fresh = entries, {}
+
+    def _path(self) -> Path:
+        return paths.home() / "digests" / self.name
+
+    def _read(self) -> dict[str, str]:
+        try:
+            return dict(jsonfile.read(self._path(), "cache", {str: str}))
+        except BadFile:
+            return {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A file as it was read: its signature, whether to trust that, the digest of its bytes, and the text of Python."""
+
+    signature: str
+    settled: bool
+    content: str
+    source: bytes | None = None
+
+
+def _signature(found: os.stat_result) -> str:
+    return f"{found.st_size} {found.st_ino} {found.st_mtime_ns} {found.st_ctime_ns}"
+
+
+def _settled(found: os.stat_result) -> bool:
+    return time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) > YOUNG
+
+
+class Digests:
+    """The digests of files, each read once by one object while its size, inode and times stay the same.
+
+    A new object reads small files again. Files over 1 MiB are trusted by size, inode and times across processes, unless
+    they were younger than two seconds when they were read. `save` writes down what was found.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, _Seen] = {}
+        self._large = _Cache("files.json")
+        # What does not parse in one version may parse in another.
+        self._syntax = _Cache(f"syntax-{sys.version_info[0]}.{sys.version_info[1]}.json")
+
+    def of(self, path: str | Path) -> tuple[str, str]:
+        """Return the digests of a file's bytes and of its code; OSError if it cannot be read."""
+        seen = self._look(os.fspath(path))
+        return seen.content, self._meaning(path, seen).code if _is_python(path) else seen.content
+
+    def content(self, path: str | Path) -> str:
+        """Return the digest of a file's bytes; nothing is parsed."""
+        return self._look(os.fspath(path)).content
+
+    def imports(self, path: str | Path) -> tuple[str, ...]:
+        """Return the modules that import statements anywhere in a Python file name, in full."""
+        return self._meaning(path, self._look(os.fspath(path))).imports
+
+    def save(self) -> None:
+        """Keep what was found for later processes; without a word if the home cannot be written."""
+        self._large.save()
+        self._syntax.save()
+
+    def _look(self, path: str) -> _Seen:
+        seen = self._seen.get(path)
+        if seen and seen.settled and seen.signature == _signature(os.stat(path)):  # noqa: PTH116 (called often)
+            return seen
+        seen = self._seen[path] = self._read(path)
+        return seen
+
+    def _read(self, path: str) -> _Seen:
+        with open(path, "rb") as file:  # noqa: PTH123 (called often)
+            before = os.fstat(file.fileno())
+            signature = _signature(before)
+            large = before.st_size > LARGE
+            key = os.path.abspath(path)  # noqa: PTH100
+            if large and (known := self._trusted(key, signature)):
+                return _Seen(signature, True, known)
+            if large and not _is_python(path):
+                source, content = None, hashlib.file_digest(file, "sha256").hexdigest()
+            else:
+                source = file.read()
+                content = hashlib.sha256(source).hexdigest()
+            settled = _settled(before) and _signature(os.fstat(file.fileno())) == signature
+        if large and settled:
+            self._large.put(key, f"{signature} {content}")
+            self._large.save()
+        return _Seen(signature, settled, content, source if _is_python(path) else None)
+
+    def _trusted(self, key: str, signature: str) -> str | None:
+        known, _, content = (self._large.get(key) or "").rpartition(" ")
+        return content if known == signature else None
+
+    def _meaning(self, path: str | Path, seen: _Seen) -> Syntax:
+        if kept := self._syntax.get(seen.content):
+            code, *imports = kept.split()
+            return Syntax(code, tuple(imports))
+        source = seen.source if seen.source is not None else Path(path).read_bytes()
+        found = syntax_of(source)
+        # A large file is read for a second time here, and may be another one by now.
+        if seen.source is not None or hashlib.sha256(source).hexdigest() == seen.content:
+            self._syntax.put(seen.content, " ".join([found.code, *found.imports]))
+        return found
+
+
+def _is_python(path: str | Path) -> bool:
+    return os.fspath(path).lower().endswith(PYTHON)
+
+
+def changed(files: Iterable[UsedFile], plugin_root: Path | None, digests: Digests) -> list[str]:
+    """Return the names of files that are gone, that have appeared, or whose code differs now."""
+    names = [file.name for file in files if not _fits(file, plugin_root, digests)]
+    digests.save()
+    return names
+
+
+def present(file: UsedFile, plugin_root: Path | None, digests: Digests) -> str:
+    """Return the code digest of a file as it is now, '' if it is gone."""
+    if file.root == "package":
+        entry = package_entry(file.name)
+        return entry.code if entry else ""
+    place = _place(file, plugin_root)
+    try:
+        return digests.of(place)[1] if place else ""
+    except OSError:
+        return ""
+
+
+def _fits(file: UsedFile, plugin_root: Path | None, digests: Digests) -> bool:
+    if file.root == "package":
+        return (package := package_entry(file.name)) is not None and package.content == file.content
+    path = _place(file, plugin_root)
+    if path is None:
+        return False
+    try:
+        if file.content == ABSENT:
+            return not os.path.lexists(path)
+        return digests.content(path) == file.content or (_is_python(path) and digests.of(path)[1] == file.code)
+    except OSError:
+        return False
+
+
+def _place(file: UsedFile, plugin_root: Path | None) -> Path | None:
+    if file.root == "mdnbench":
+        return CORE / file.name
+    if file.root == "plugin":
+        return plugin_root / file.name if plugin_root else None
+    return Path(file.name)

@@ -1,0 +1,94 @@
+"""Which installed distribution a file or a module belongs to, and what stands for a distribution in a manifest."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import os
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from mdnbench.records import UsedFile
+from mdnbench.registry.installed import Distribution, folder_of, normalised
+from mdnbench.registry.places import kind_of, site_folders
+
+
+def distribution_of_file(path: str | Path) -> str | None:
+    """Return the name of the installed distribution that brings a file; None if there is none, or it is editable."""
+    return _owner(os.path.abspath(path)) or _owner(os.path.realpath(path))  # noqa: PTH100
+
+
+def _owner(path: str) -> str | None:
+    place = _packages_folder(path)
+    if place is None:
+        return None
+    folder = folder_of(place)
+    relative = path[len(place) + 1 :].replace(os.sep, "/")
+    first, inner, _ = relative.partition("/")
+    owners = folder.owners(first if inner else first.partition(".")[0])
+    if len(owners) > 1:  # a namespace that several share
+        owners = [each for each in owners if each.lists(relative)]
+    return owners[0].name if owners and not folder.editable(owners[0]) else None
+
+
+def _packages_folder(path: str) -> str | None:
+    """The folder of installed packages that a path is in: the innermost one."""
+    found = [folder for folder in site_folders() if path.startswith(folder)]
+    if found:
+        return max(found, key=len).rstrip(os.sep)
+    for above in Path(path).parents:
+        if above.name in ("site-packages", "dist-packages"):
+            return str(above)
+    return None
+
+
+def distribution_of(module: str) -> str | None:
+    """Return the name of the installed distribution that brings a module, or None (also for an editable one)."""
+    found = sys.modules.get(module)
+    file = getattr(found, "__file__", None)
+    if found is None:
+        with contextlib.suppress(ImportError, ValueError, AttributeError):
+            spec = importlib.util.find_spec(module)
+            file = spec.origin if spec else None
+    return distribution_of_file(file) if isinstance(file, str) and kind_of(file) == "installed" else None
+
+
+def package_entry(distribution: str) -> UsedFile | None:
+    """Return an installed distribution's version and RECORD digest; None if it is not installed.
+
+    One that is editable, or that has no RECORD, has its version alone.
+    """
+    if found := _installed(distribution):
+        return _entry(found)
+    with contextlib.suppress(metadata.PackageNotFoundError):  # one that only an import hook knows of
+        version = metadata.version(distribution)
+        return UsedFile("package", normalised(distribution), version, version)
+    return None
+
+
+def version_of(distribution: str) -> str | None:
+    """Return the version of an installed distribution; None if it is not installed."""
+    if (found := _installed(distribution)) and found.version:
+        return found.version
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return metadata.version(distribution)
+    return None
+
+
+def _installed(distribution: str) -> Distribution | None:
+    name = normalised(distribution)
+    for entry in sys.path:
+        if found := folder_of(entry or os.getcwd()).distributions.get(name):  # noqa: PTH109
+            return found
+    return None
+
+
+def _entry(found: Distribution) -> UsedFile:
+    version = found.version
+    if not version:  # an .egg-info folder of a checkout
+        version = str(metadata.Distribution.at(found.path).version)
+    record = b"" if found.editable() else found.read("RECORD")  # an editable one's RECORD does not list its files
+    content = f"{version}+{hashlib.sha256(record).hexdigest()[:16]}" if record else version
+    return UsedFile("package", found.name, content, content)
