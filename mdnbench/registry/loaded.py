@@ -1,0 +1,65 @@
+"""Loaded modules: their files, which of them are new, and which were loaded before a plugin."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from mdnbench.registry.code import PYTHON
+
+BYTECODE = (".pyc", ".pyo")
+COMPILED = (".so", ".pyd", ".dll", ".dylib")
+MODULES = (*PYTHON, *BYTECODE, *COMPILED)
+
+
+class Loaded:
+    """The modules of this process; those that are loaded when this object is made are the baseline."""
+
+    def __init__(self) -> None:
+        self._baseline = frozenset(sys.modules)
+        self._known: dict[str, int] = {}  # by name, the identity of each module that was looked at
+        for name, module in list(sys.modules.items()):
+            if not name.startswith("mdnbench."):  # what counts of mdnbench does so whenever it was loaded
+                self._known[name] = id(module)
+
+    def new_files(self) -> Iterator[str]:
+        """Yield the files of modules that were loaded, or replaced, since the last call."""
+        for name, module in list(sys.modules.items()):
+            if self._known.get(name) != id(module):
+                self._known[name] = id(module)
+                if file := file_of(module):
+                    yield file
+
+    def in_baseline(self, top: str) -> bool:
+        """Return whether a top-level module is in the baseline."""
+        return top in self._baseline
+
+    def files_below(self, top: str) -> Iterator[str]:
+        """Yield the files of the modules of the baseline that are this one or inside it."""
+        for name in self._baseline:
+            inside = name == top or name.startswith(f"{top}.")
+            if inside and (file := file_of(sys.modules.get(name))):
+                yield file
+
+
+def file_of(module: object) -> str | None:
+    """Return the file of a module, or None; a lazy module is not loaded for it."""
+    try:
+        file = vars(module).get("__file__") if module is not None else None
+    except TypeError:  # something else that was put into sys.modules
+        file = None
+    return os.path.abspath(file) if isinstance(file, str) else None  # noqa: PTH100
+
+
+def container_of(file: str) -> str:
+    """Return the archive that a module is in, if it is in one; otherwise its file."""
+    path = Path(file)
+    if not path.exists():
+        for above in path.parents:
+            if above.is_file():
+                return str(above)
+            if above.exists():
+                break
+    return file
