@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ def listing(kind: str, plugins: Iterable[Path]) -> dict[str, list[dict[str, Any]
     found = {name: _names(name, known) for name in KINDS if kind == name or (kind == "all" and name != "runs")}
     if known.broken:
         found["broken"] = [{"name": each.door.address, "summary": each.reason} for each in known.broken]
+    if known.patching:
+        found["patching"] = [{"name": each.door.address, "summary": each.reason} for each in known.patching]
     return found
 
 
@@ -63,7 +66,7 @@ def describe(name: str, plugins: Iterable[Path]) -> dict[str, Any]:
     for kind, shelf in _shelves(known).items():
         everything += shelf
         if name in shelf:
-            return _described(kind, shelf, name)
+            return _described(kind, shelf, name) | _code(known, kind, name)
     if name in protocols.known():
         return _protocol(name)
     known_names = (*everything, *protocols.known())
@@ -139,10 +142,24 @@ def _described(kind: str, shelf: Shelf[Any], name: str) -> dict[str, Any]:
     if kind == "methods" and spec.trainable:
         found["recipes"] = sorted(path.stem for path in spec.trainable.recipes.glob("*.toml"))
     found["from"] = entry.door.address
+    if entry.patches:
+        found["note"] = f"{entry.patches}: it runs in processes of its own"
     other = getattr(spec, "parameters", getattr(spec, "options", ()))
     options = variants.options_of(spec) if kind == "methods" else other
     found["options"] = [_option(option) for option in options]
     return found
+
+
+def _code(known: Registry, kind: str, name: str) -> dict[str, Any]:
+    """What an edit of would have results computed again: the files and packages that count."""
+    if kind not in ("methods", "noises", "metrics"):
+        return {}
+    from mdnbench.planning.identity import what_counts
+
+    path = workspace.locate() / "results.sqlite"
+    with open_store(path) if path.is_file() else nullcontext() as store:
+        places = what_counts(known, kind.removesuffix("s"), name, store)
+    return {"code_that_counts": places}
 
 
 def _option(option: Option) -> dict[str, Any]:

@@ -134,6 +134,8 @@ def _plugins(known: Registry) -> Iterator[Finding]:
     yield Finding("plugins", "well", ", ".join(f"{len(shelf)} {shelf.kind}s" for shelf in shelves))
     for each in known.broken:
         yield Finding("plugins", "problem", f"{each.door.address} is broken: {each.reason}")
+    for each in known.patching:
+        yield Finding("plugins", "note", f"{each.door.address}: {each.reason}")
 
 
 def _data(known: Registry) -> Iterator[Finding]:

@@ -81,7 +81,7 @@ def outlook(found: Mapping[str, Any]) -> None:
 def listing(found: Mapping[str, Any]) -> None:
     """Print names with their summaries, by kind."""
     console = _console()
-    titles = {"datasets": "data sets", "broken": "broken plugins"}
+    titles = {"datasets": "data sets", "broken": "broken plugins", "patching": "plugins that change libraries"}
     for kind, rows in found.items():
         grid = _grid([titles.get(kind, kind), ""], header=True, left=2)
         for row in rows:
@@ -140,14 +140,19 @@ def description(found: Mapping[str, Any]) -> None:
     grid = _grid(["", ""], header=False, left=2)
     for key, value in found.items():
         if key != "options":
-            shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
-            grid.add_row(_plain(key.replace("_", " ")), _plain(shown))
+            grid.add_row(_plain(key.replace("_", " ")), _plain(_shown(value)))
     console.print(grid)
     if found["options"]:
         options = _grid(["Option", "Takes", "Default", "What it does"], left=4)
         for option in found["options"]:
             options.add_row(*map(_plain, (option["name"], option["takes"], option["default"], option["help"])))
         console.print(options)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "\n".join(f"{key}: {', '.join(each)}" for key, each in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _draw_table(console: Console, table: tables.Table) -> None:

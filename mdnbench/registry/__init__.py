@@ -6,14 +6,13 @@ A plugin that cannot be loaded is kept as broken, with its reason; two plugins t
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 import pluggy
 
@@ -21,9 +20,13 @@ from mdnbench import hookspecs, names, variants
 from mdnbench.data import gray
 from mdnbench.errors import BadPlugin, UnknownName
 from mdnbench.names import Named
-from mdnbench.registry import discovery, validation
+from mdnbench.registry import discovery, importing, sources, validation
 from mdnbench.registry.discovery import Door
 from mdnbench.specs import DatasetSpec, DenoiserSpec, MetricSpec, NoiseSpec, ReporterSpec
+
+if TYPE_CHECKING:
+    from mdnbench.records import UsedFile
+    from mdnbench.registry.trust import Verdict
 
 HOOKS = {
     "mdnbench_denoisers": ("method", DenoiserSpec),
@@ -32,6 +35,9 @@ HOOKS = {
     "mdnbench_metrics": ("metric", MetricSpec),
     "mdnbench_reporters": ("reporter", ReporterSpec),
 }
+
+
+ADVICE = "compute with functions of your own instead, which change nothing for others."
 
 
 class _HasName(Protocol):
@@ -45,7 +51,7 @@ Files: TypeAlias = str | Path | Iterable[str | Path]  # plugin files: one, or se
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A plugin that could not be loaded, and why, in one line."""
+    """A plugin that could not be loaded, or not as others are, and why, in one line."""
 
     door: Door
     reason: str
@@ -53,10 +59,21 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Entry(Generic[Spec]):
-    """A spec and the door that it came through."""
+    """A spec and the source that it came from.
+
+    `patches` is empty, or says why the plugin is imported in method processes only.
+    """
 
     spec: Spec
     door: Door
+    patches: str = ""
+
+    def inside(self) -> contextlib.AbstractContextManager[None]:
+        """Run in the space of the plugin: for long work with what its functions return, as a training.
+
+        What a spec's functions import is found in any case; this is for objects whose methods import something later.
+        """
+        return sources.inside(self.door)
 
 
 class Shelf(Generic[Spec], Mapping[str, Spec]):
@@ -65,15 +82,24 @@ class Shelf(Generic[Spec], Mapping[str, Spec]):
     def __init__(self, kind: str, broken: tuple[Broken, ...] = ()) -> None:
         self.kind = kind
         self._entries: dict[str, Entry[Spec]] = {}
+        self._refused: dict[str, Broken] = {}
         self._broken = broken
 
     def add(self, entry: Entry[Spec]) -> None:
         """Put a spec on the shelf; BadPlugin if its name is taken."""
-        name = entry.spec.name
-        if name in self._entries:
-            first, second = self._entries[name].door.address, entry.door.address
+        self._claim(entry.spec.name, entry.door)
+        self._entries[entry.spec.name] = entry
+
+    def refuse(self, name: str, door: Door, reason: str) -> None:
+        """Keep a name whose use is an error with this reason; it is not listed. BadPlugin if it is taken."""
+        self._claim(name, door)
+        self._refused[name] = Broken(door, reason)
+
+    def _claim(self, name: str, door: Door) -> None:
+        holder = self._entries.get(name) or self._refused.get(name)
+        if holder:
+            first, second = holder.door.address, door.address
             raise BadPlugin(f"two plugins claim the {self.kind} {name!r}: {first} and {second}; remove or rename one.")
-        self._entries[name] = entry
 
     def __getitem__(self, name: str) -> Spec:
         return self.entry(name).spec
@@ -83,7 +109,8 @@ class Shelf(Generic[Spec], Mapping[str, Spec]):
         return self._entries[name].spec if isinstance(name, str) and name in self._entries else default
 
     def __contains__(self, name: object) -> bool:
-        return name in self._entries
+        """Whether there is such a name, also one that is refused: asking for that is an error that says why."""
+        return name in self._entries or name in self._refused
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
@@ -95,6 +122,8 @@ class Shelf(Generic[Spec], Mapping[str, Spec]):
         """The spec and its door; UnknownName with the likeliest meaning if there is none."""
         if name in self._entries:
             return self._entries[name]
+        if name in self._refused:
+            raise BadPlugin(self._refused[name].reason)
         broken = [each for each in self._broken if name in (each.door.name, each.door.name.removeprefix("mdnbench_"))]
         if broken:
             raise BadPlugin(f"the plugin {broken[0].door.address} is broken: {broken[0].reason}")
@@ -110,7 +139,8 @@ class Datasets(Shelf[DatasetSpec]):
 
     def get(self, name: object, default: Any = None) -> Any:
         """The data set, or the default where there is none."""
-        return self.entry(name).spec if isinstance(name, str) and name in self else default
+        there = isinstance(name, str) and gray.split(name)[0] in self._entries
+        return self.entry(name).spec if there else default  # type: ignore[arg-type]
 
     def entry(self, name: str) -> Entry[DatasetSpec]:
         """The data set and its door, in gray where the name says so."""
@@ -121,7 +151,11 @@ class Datasets(Shelf[DatasetSpec]):
 
 @dataclass(frozen=True)
 class Registry:
-    """Everything that the plugins bring, by kind and name."""
+    """Everything that the plugins bring, by kind and name.
+
+    `broken` are the plugins that could not be loaded. `patching` are those that replace functions of libraries when
+    they are imported: their methods run in processes of their own, and what else they bring is refused by name.
+    """
 
     denoisers: Shelf[DenoiserSpec]
     noises: Shelf[NoiseSpec]
@@ -130,6 +164,12 @@ class Registry:
     reporters: Shelf[ReporterSpec]
     broken: tuple[Broken, ...] = ()
     files: tuple[Path, ...] = field(default=())
+    patching: tuple[Broken, ...] = ()
+    _used: Mapping[Door, tuple[UsedFile, ...]] = field(default_factory=dict)
+
+    def used(self, door: Door) -> tuple[UsedFile, ...]:
+        """Return the files of its own that a source's import has loaded; nothing for our own sources."""
+        return self._used.get(door, ())
 
     @property
     def revisions(self) -> dict[tuple[str, str], str]:
@@ -177,37 +217,135 @@ def listed(files: Files) -> tuple[Path | str, ...]:
 def load(files: Files = ()) -> Registry:
     """Load all plugins: installed ones, those in the folder MDNBENCH_PLUGINS, and the given files.
 
-    A given file that is broken raises BadPlugin; any other broken plugin is only listed as such.
+    A given file that is broken raises BadPlugin; any other broken plugin is only listed as such. A source that is not
+    ours is tried in a process of its own before its first import, and loaded into a space of its own.
     """
     given = tuple(Path(file).resolve() for file in listed(files))
-    manager = pluggy.PluginManager(hookspecs.GROUP)
-    manager.add_hookspecs(hookspecs)
-    broken: list[Broken] = []
-    brought: list[tuple[Door, str, list[Any]]] = []
-    for door, importer in discovery.all_of(given):
+    doors = discovery.all_of(given)
+    loading = _Loading(given)
+    verdicts = _verdicts(doors)
+    for door in doors:
+        loading.take(door, verdicts.get(door))
+    return loading.registry()
+
+
+def load_source(door: Door) -> Registry:
+    """Import one source into this process and return only what it brings; BadPlugin if that fails.
+
+    For processes that serve one source: there is no trial, and its modules and `sys.path` are those of the process.
+    """
+    loading = _Loading((door.path,) if door.path else ())
+    if door.path and door.path.is_file():
+        importing.require_unchanged(door)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            loading.add(door, import_source(door))
+    except (Exception, SystemExit) as error:
+        raise _is_broken(door, error) from error
+    return loading.registry()
+
+
+def ours() -> Registry:
+    """Return what mdnbench's own sources bring; nobody else's code is imported."""
+    loading = _Loading(())
+    for door in discovery.installed():
+        if door.ours:
+            loading.take(door, None)
+    return loading.registry()
+
+
+def import_source(door: Door) -> dict[str, list[Any]]:
+    """Import a source and return its specs by hook, checked; whatever it raises comes through."""
+    return _bring(door, importing.module_of(door))
+
+
+def one_line(error: BaseException) -> str:
+    """Return what an error says, with its type unless it is meant for people, in one line."""
+    text = " ".join(str(error).split()) or "no message"
+    return text if isinstance(error, BadPlugin) else f"{type(error).__name__}: {text}"
+
+
+def _verdicts(doors: Iterable[Door]) -> Mapping[Door, Verdict]:
+    """What trials have found of the sources that are not ours."""
+    foreign = [door for door in doors if not door.ours and not door.fault]
+    if not foreign:
+        return {}
+    from mdnbench.registry import trial
+
+    return {} if trial.is_inside() else trial.verdicts(foreign)
+
+
+class _Loading:
+    """A registry that is being filled, source by source."""
+
+    def __init__(self, given: tuple[Path, ...]) -> None:
+        self._given = given
+        self._brought: list[tuple[Door, dict[str, list[Any]]]] = []
+        self._data: list[tuple[Door, Verdict]] = []
+        self._broken: list[Broken] = []
+        self._used: dict[Door, tuple[UsedFile, ...]] = {}
+
+    def take(self, door: Door, verdict: Verdict | None) -> None:
+        """Load a source as its trial allows; a broken one is listed, or raises BadPlugin if its file was given."""
         try:
+            if verdict and verdict.error:
+                raise BadPlugin(verdict.error)
+            if verdict and verdict.patches:
+                self._data.append((door, verdict))
+                self._used[door] = tuple(file for file in verdict.files if file.root != "package")
+                return
             with contextlib.redirect_stdout(sys.stderr):  # stdout is for data, whatever a plugin prints
-                found = _bring(manager, door, importer())
-            if not found and door.path in given:
-                raise BadPlugin("it brings nothing: a plugin has functions that are marked with @mdnbench.hookimpl.")
-            brought += found
+                brought, used = (import_source(door), ()) if door.ours else sources.load(door, import_source)
+            self._used[door] = used
+            self.add(door, brought)
         except (Exception, SystemExit) as error:
-            if door.path in given:
-                raise BadPlugin(f"the plugin {door.address} is broken: {_one_line(error)}") from error
-            broken.append(Broken(door, _one_line(error)))
-    shelves: dict[str, Shelf[Any]] = {hook: Shelf(kind, tuple(broken)) for hook, (kind, _) in HOOKS.items()}
-    shelves["mdnbench_datasets"] = datasets = Datasets("data set", tuple(broken))
-    for door, hook, specs in brought:
-        for spec in specs:
-            shelves[hook].add(Entry(_pinned(spec, door), door))
-    return Registry(
-        shelves["mdnbench_denoisers"], shelves["mdnbench_noises"], datasets, shelves["mdnbench_metrics"],
-        shelves["mdnbench_reporters"], tuple(broken), given,
-    )  # fmt: skip
+            if door.path in self._given:
+                raise _is_broken(door, error) from error
+            self._broken.append(Broken(door, one_line(error)))
+
+    def add(self, door: Door, brought: dict[str, list[Any]]) -> None:
+        """Add what a source brings; BadPlugin if that is nothing."""
+        if not brought and door.path in self._given:
+            raise BadPlugin("it brings nothing: a plugin has functions that are marked with @mdnbench.hookimpl.")
+        self._brought.append((door, brought))
+
+    def registry(self) -> Registry:
+        """The registry of all that was taken; BadPlugin if two sources claim one name."""
+        broken = tuple(self._broken)
+        shelves: dict[str, Shelf[Any]] = {hook: Shelf(kind, broken) for hook, (kind, _) in HOOKS.items()}
+        shelves["mdnbench_datasets"] = datasets = Datasets("data set", broken)
+        for door, brought in self._brought:
+            for hook, specs in brought.items():
+                for spec in specs:
+                    shelves[hook].add(Entry(spec, door))
+        patching = tuple(_restrict(shelves, door, verdict) for door, verdict in self._data)
+        return Registry(
+            shelves["mdnbench_denoisers"], shelves["mdnbench_noises"], datasets, shelves["mdnbench_metrics"],
+            shelves["mdnbench_reporters"], broken, self._given, patching, self._used,
+        )  # fmt: skip
 
 
-def _bring(manager: pluggy.PluginManager, door: Door, module: ModuleType) -> list[tuple[Door, str, list[Any]]]:
-    """Register one plugin with pluggy, which checks its arguments, and call each of its hooks once."""
+def _restrict(shelves: Mapping[str, Shelf[Any]], door: Door, verdict: Verdict) -> Broken:
+    """Add what a source that replaces functions brings: methods as data, everything else as names that are refused."""
+    from mdnbench.registry import patches, trial
+
+    what = patches.words(verdict.patches)
+    why = f"the plugin replaces {what} when it is imported, which would change other methods' scores"
+    refused = []
+    for hook, fields in verdict.specs:
+        shelf, name = shelves[hook], fields["name"]
+        if hook == "mdnbench_denoisers" and not fields["trainable"]:
+            reason = f"the method {name!r} of {door.address} is built in method processes only: {why}."
+            shelf.add(Entry(trial.method(fields, reason), door, f"it replaces {what} when it is imported"))
+            continue
+        shelf.refuse(name, door, f"the {shelf.kind} {name!r} of {door.address} is refused: {why}; {ADVICE}")
+        refused.append(f"{shelf.kind} {name}")
+    rest = f" Refused: {', '.join(refused)}." if refused else ""
+    return Broken(door, f"it replaces {what} when it is imported; its methods run in processes of their own.{rest}")
+
+
+def _bring(door: Door, module: ModuleType) -> dict[str, list[Any]]:
+    """Check one plugin with pluggy, which looks at its arguments, and call each of its hooks once."""
     marked = [name for name in dir(module) if hasattr(getattr(module, name), f"{hookspecs.GROUP}_impl")]
     for name in marked:
         if name not in HOOKS:
@@ -215,27 +353,22 @@ def _bring(manager: pluggy.PluginManager, door: Door, module: ModuleType) -> lis
     for name in HOOKS:
         if name not in marked and callable(getattr(module, name, None)):
             raise BadPlugin(f"{name} is not marked as a hook; put @mdnbench.hookimpl above it.")
+    manager = pluggy.PluginManager(hookspecs.GROUP)
+    manager.add_hookspecs(hookspecs)
     manager.register(module, name=door.address)
-    results = []
-    for hook in marked:
-        specs = list(getattr(module, hook)())
-        record = HOOKS[hook][1]
-        wrong = [spec for spec in specs if not isinstance(spec, record)]
-        if wrong:
-            raise BadPlugin(f"{hook} must return a list of {record.__name__}; it gave a {type(wrong[0]).__name__}.")
-        for spec in specs:
-            validation.check(record, spec)
-        results.append((door, hook, specs))
-    return results
+    return {hook: _specs(hook, getattr(module, hook)) for hook in marked}
 
 
-def _pinned(spec: Any, door: Door) -> Any:
-    """The spec with its file's digest in the revision: an edited plugin file is another plugin, whatever it says."""
-    if not door.digest or not hasattr(spec, "revision"):
-        return spec
-    return dataclasses.replace(spec, revision=f"{spec.revision}+{door.digest[:12]}")
+def _specs(hook: str, call: Callable[[], Iterable[Any]]) -> list[Any]:
+    specs = list(call())
+    record = HOOKS[hook][1]
+    wrong = [spec for spec in specs if not isinstance(spec, record)]
+    if wrong:
+        raise BadPlugin(f"{hook} must return a list of {record.__name__}; it gave a {type(wrong[0]).__name__}.")
+    for spec in specs:
+        validation.check(record, spec)
+    return specs
 
 
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or "no message"
-    return text if isinstance(error, BadPlugin) else f"{type(error).__name__}: {text}"
+def _is_broken(door: Door, error: BaseException) -> BadPlugin:
+    return BadPlugin(f"the plugin {door.address} is broken: {one_line(error)}")

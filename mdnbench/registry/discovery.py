@@ -1,49 +1,91 @@
-"""The doors through which plugins come in, and how each is imported.
+"""Where plugins come from: entry points of packages, files given with `--plugin`, the folder MDNBENCH_PLUGINS.
 
-They are the entry points of installed packages, files given with `--plugin`, and the folder MDNBENCH_PLUGINS.
+Each source of plugins is a `Door`: all that another process needs to import it. Nothing is imported here.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache
 from importlib import metadata
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import CodeType, ModuleType
-from typing import NoReturn, TypeAlias
 
 from mdnbench import hookspecs, paths
-from mdnbench.digests import of_parts
-from mdnbench.errors import BadPlugin
+
+OURS = "mdnbench"  # the distribution whose plugins are our own
 
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Where a plugin came in: its name, an address to show, and for a file its path and digest."""
+    """One source of plugins, ready to be pickled and imported in another process.
+
+    `address` is shown to people. A plugin file has its `path`, the `digest` of its bytes (SHA-256) and the `code`
+    digest of its syntax; an entry point has its `value` (`module` or `module:attribute`), its `distribution` and the
+    `version` of that. `ours` is true for the plugins of mdnbench itself. `fault` says why there is nothing to import.
+    `folder` is the root of a file, found once: another process may have another folder for temporary files, which is
+    never a root.
+    """
 
     name: str
     address: str
     path: Path | None = None
     digest: str = ""
+    code: str = ""
+    value: str = ""
+    distribution: str = ""
+    version: str = ""
+    ours: bool = False
+    fault: str = ""
+    folder: Path | None = None
+
+    @property
+    def root(self) -> Path:
+        """The folder that a plugin's own files lie below: its repository, its folder, or its package.
+
+        An installed module without a folder of its own is its own root: site-packages belong to everybody.
+        """
+        from mdnbench.registry.places import kind_of, root_of
+
+        if self.path is not None:
+            return self.folder or root_of(self.path)
+        origin = _origin(self.value)
+        if kind_of(origin) == "other":
+            return root_of(origin)
+        return origin.parent if origin.name == "__init__.py" else origin
 
 
-Opening: TypeAlias = "tuple[Door, Callable[[], ModuleType]]"  # a door, and what imports the plugin behind it
+def all_of(given: Iterable[Path]) -> tuple[Door, ...]:
+    """Return every source: installed packages, then the files of the folder, then those that were given."""
+    files = dict.fromkeys([*_folder_files(), *given])
+    return (*_installed(), *_no_folder(), *map(_file, files))
 
 
-def all_of(given: Iterable[Path]) -> Iterator[Opening]:
-    """Every door: installed packages, then the files of the folder, then those that were given."""
-    yield from _installed()
-    yield from _no_folder()
-    yield from map(_file, dict.fromkeys([*_folder_files(), *given]))
+def installed() -> tuple[Door, ...]:
+    """Return the sources that are installed, in the order of their names."""
+    return _installed()
 
 
-def _installed() -> Iterator[Opening]:
+def _installed() -> tuple[Door, ...]:
+    """The doors of entry points, looked for anew when something was installed since."""
+    times = []
+    for entry in sys.path:
+        with contextlib.suppress(OSError):
+            times.append((entry, Path(entry or ".").stat().st_mtime_ns))
+    return _entry_points(tuple(times))
+
+
+@lru_cache(maxsize=4)
+def _entry_points(places: tuple[tuple[str, int], ...]) -> tuple[Door, ...]:
+    return tuple(_walked())
+
+
+def _walked() -> Iterator[Door]:
     """The entry points, walked one by one: pluggy's own loader skips a second one of the same name."""
     seen = set()
     for point in sorted(metadata.entry_points(group=hookspecs.GROUP), key=lambda point: (point.name, point.value)):
@@ -51,7 +93,10 @@ def _installed() -> Iterator[Opening]:
         if (point.name, point.value, package) not in seen:
             seen.add((point.name, point.value, package))
             version = point.dist.version if point.dist else "?"
-            yield Door(point.name, f"{point.value} ({package} {version})"), point.load
+            yield Door(
+                point.name, f"{point.value} ({package} {version})", value=point.value, distribution=package,
+                version=version, ours=package == OURS,
+            )  # fmt: skip
 
 
 def _folder() -> Path | None:
@@ -61,58 +106,52 @@ def _folder() -> Path | None:
 
 def _folder_files() -> list[Path]:
     folder = _folder()
-    return sorted(folder.glob("*.py")) if folder else []
+    return [path for path in sorted(folder.glob("*.py")) if _is_plugin(path.name)] if folder else []
 
 
-def _no_folder() -> Iterator[Opening]:
-    """The folder MDNBENCH_PLUGINS where it is none: a broken plugin, for what it should bring is missing."""
+def _is_plugin(name: str) -> bool:
+    """Whether a file of the folder is taken for a plugin: tests and private modules may lie next to plugins."""
+    return not name.startswith(("_", "test_")) and name != "conftest.py"
+
+
+def _no_folder() -> Iterator[Door]:
+    """A broken source if MDNBENCH_PLUGINS names no folder: what it should bring is missing."""
     folder = _folder()
     if folder and not folder.is_dir():
         why = f"it names {folder}, which is no folder; make it, or set the variable to the one that you mean."
-        yield Door("MDNBENCH_PLUGINS", "MDNBENCH_PLUGINS"), partial(_refuse, why)
+        yield Door("MDNBENCH_PLUGINS", "MDNBENCH_PLUGINS", fault=why)
 
 
-def _file(path: Path) -> Opening:
-    """The door of a file, and what imports it; it is read once, so that its digest is of the text that runs."""
+def _file(path: Path) -> Door:
+    """The source of a file, with the digests of its text."""
     try:
         content = path.read_bytes()
     except OSError as error:
         why = f"it cannot be read: {error.strerror or error}." if path.is_file() else f"there is no file {path}."
-        return Door(path.stem, str(path), path), partial(_refuse, why)
+        return Door(path.stem, str(path), path, fault=why)
     digest = hashlib.sha256(content).hexdigest()
-    return Door(path.stem, str(path), path, digest), partial(_import_file, path, digest, content)
-
-
-def _refuse(why: str) -> NoReturn:
-    raise BadPlugin(why)
-
-
-class _AsRead(SourceFileLoader):
-    """Imports a file's text as it was read; Python's own way is to read it again, or a .pyc of an earlier text."""
-
-    def __init__(self, name: str, path: str, content: bytes) -> None:
-        super().__init__(name, path)
-        self._content = content
-
-    def get_code(self, fullname: str) -> CodeType:
-        """The code of that text."""
-        return self.source_to_code(self._content, self.path)
-
-
-def _import_file(path: Path, digest: str, content: bytes) -> ModuleType:
-    name = f"mdnbench_file_{of_parts(str(path), digest)[:12]}"  # a copy elsewhere is another plugin
-    if name in sys.modules:
-        return sys.modules[name]
     if path.suffix != ".py":
-        raise ImportError("not a Python file; its name must end in .py")
-    loader = _AsRead(name, str(path), content)
-    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+        return Door(path.stem, str(path), path, digest, digest, fault="it is no Python file; its name must end in .py.")
+    from mdnbench.registry.places import root_of
+
+    return Door(path.stem, str(path), path, digest, _code_of(content), folder=root_of(path))
+
+
+@lru_cache(maxsize=64)
+def _code_of(content: bytes) -> str:
+    from mdnbench.registry.syntax import syntax_digest
+
+    return syntax_digest(content)
+
+
+def _origin(value: str) -> Path:
+    """The file of the top-level module that an entry point names, found without importing it."""
+    top = value.partition(":")[0].strip().partition(".")[0]
     try:
-        loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError, AttributeError):
+        spec = None
+    if spec and spec.origin and spec.has_location:
+        return Path(spec.origin)
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    return Path(folders[0], "__init__.py") if folders else Path(top)  # a namespace package; or nothing at all

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 import textwrap
@@ -15,7 +16,7 @@ import pytest
 from mdnbench import api, registry
 from mdnbench.errors import BadPlugin, UnknownName
 from mdnbench.notebook import Results
-from mdnbench.registry import validation
+from mdnbench.registry import discovery, validation
 
 Plugin = Callable[..., Path]
 Cli = Callable[..., subprocess.CompletedProcess[str]]
@@ -64,11 +65,55 @@ def test_a_file_is_a_plugin(plugin: Plugin) -> None:
 
 
 def test_a_folder_holds_plugins(plugin: Plugin, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The door MDNBENCH_PLUGINS: every Python file in it is a plugin; naming one again does no harm."""
+    """The door MDNBENCH_PLUGINS: the Python files in it are plugins; naming one again does no harm."""
     path = plugin(COPY.format(name="copy"))
     monkeypatch.setenv("MDNBENCH_PLUGINS", str(path.parent))
     assert registry.load().denoisers.entry("copy").door.address == str(path)
     assert "copy" in registry.load([path, path]).denoisers
+
+
+def test_fault_46_what_is_no_plugin_in_the_folder(plugin: Plugin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests and private modules next to plugins are not loaded as such, unless they are named."""
+    path = plugin(COPY.format(name="copy"))
+    for name in ("test_x", "conftest", "_private", "__init__"):
+        plugin("raise ImportError('no plugin')", name)
+    private = plugin(COPY.format(name="private"), "_named")
+    monkeypatch.setenv("MDNBENCH_PLUGINS", str(path.parent))
+    known = registry.load()
+    assert known.broken == ()
+    assert "copy" in known.denoisers
+    assert "private" not in known.denoisers
+    assert "private" in registry.load([private]).denoisers
+
+
+def test_a_source_is_imported_alone(plugin: Plugin) -> None:
+    """A door that went to another process as bytes: what it brings there, and nothing else; ours alone as well."""
+    path = plugin(COPY.format(name="copy"))
+    entry = registry.load([path]).denoisers.entry("copy")
+    door = pickle.loads(pickle.dumps(entry.door))
+    assert door == entry.door
+    assert (door.ours, door.root, len(door.code)) == (False, path.parent, 64)
+    known = registry.load_source(door)
+    assert (list(known.denoisers), list(known.noises), list(known.datasets)) == (["copy"], [], [])
+    noises = registry.load().noises.entry("gaussian").door
+    assert (noises.ours, noises.value, noises.distribution) == (True, "mdnbench_noises", "mdnbench")
+    assert "gaussian" in registry.load_source(pickle.loads(pickle.dumps(noises))).noises
+    assert "copy" not in registry.ours().denoisers
+    assert BUILT_IN["denoisers"] <= set(registry.ours().denoisers)
+
+
+def test_a_source_that_is_broken_says_so(plugin: Plugin, tmp_path: Path) -> None:
+    """Imported alone, each kind of fault is a BadPlugin that names the source."""
+    for path in (plugin("1 / 0"), plugin("", "nothing"), tmp_path / "gone.py", plugin("").rename(tmp_path / "a.txt")):
+        door = discovery.all_of([path])[-1]
+        with pytest.raises(BadPlugin, match=f"the plugin {path} is broken: "):
+            registry.load_source(door)
+
+
+def test_a_revision_is_what_the_plugin_declares(plugin: Plugin) -> None:
+    """The text of the file is not part of it: what counts of code is in the identity of outputs."""
+    path = plugin(COPY.format(name="copy"))
+    assert registry.load([path]).denoisers["copy"].revision == "1"
 
 
 def test_an_installed_package_is_a_plugin(tmp_path: Path, cli: Cli) -> None:

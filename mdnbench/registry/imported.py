@@ -1,0 +1,58 @@
+"""Which files and distributions an import has loaded, as records that tell later whether they have changed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mdnbench.records import UsedFile
+from mdnbench.registry import importing, spaces
+from mdnbench.registry.code import Digests
+from mdnbench.registry.distributions import distribution_of_file, package_entry
+from mdnbench.registry.places import kind_of
+
+
+def of_process() -> dict[str, Any]:
+    """Return the modules of plugins that this process, or the space that it is in, has imported."""
+    return {name: module for name, module in list(sys.modules.items()) if _is_of_a_plugin(name, module)}
+
+
+def _is_of_a_plugin(name: str, module: Any) -> bool:
+    return name.startswith(importing.PREFIX) or spaces.is_foreign(name, module)
+
+
+def files(modules: Mapping[str, Any], root: Path, digests: Digests) -> tuple[UsedFile, ...]:
+    """Return the files of these modules, sorted; those below the plugin's root by their place there."""
+    found = set()
+    for module in modules.values():
+        for place in spaces.places_of(module):
+            path = Path(place).absolute()
+            if path.is_file():
+                content, syntax = digests.of(path)
+                below = path.is_relative_to(root)
+                name = path.relative_to(root).as_posix() if below else str(path)
+                found.add(UsedFile("plugin" if below else "file", name, content, syntax))
+    return tuple(sorted(found))
+
+
+def packages() -> tuple[UsedFile, ...]:
+    """Return the installed distributions that this process has imported, without mdnbench itself."""
+    found = {entry for name in _distributions() if (entry := package_entry(name)) is not None}
+    return tuple(sorted(found))
+
+
+def _distributions() -> Iterable[str]:
+    names: set[str] = set()
+    for place in _tops():
+        if kind_of(place) == "installed" and (name := distribution_of_file(place)):
+            names.add(name)
+    return names
+
+
+def _tops() -> Iterator[str]:
+    """The files of the top-level modules."""
+    for name, module in list(sys.modules.items()):
+        if "." not in name and name not in sys.stdlib_module_names:
+            yield from spaces.places_of(module)

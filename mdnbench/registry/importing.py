@@ -1,0 +1,265 @@
+"""Importing the source of a plugin: the text that was hashed, with its neighbours, also in processes that it starts."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+import importlib.util
+import os
+import sys
+import time
+from collections.abc import Sequence
+from functools import cache
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from mdnbench import atomic, hookspecs, paths
+from mdnbench.digests import of_parts
+from mdnbench.errors import BadPlugin
+
+if TYPE_CHECKING:
+    from mdnbench.registry.discovery import Door
+
+PREFIX = "mdnbench_file_"  # of the names of modules that plugin files become
+YOUNG_NS = 2_000_000_000  # a compiled file that is not older than this after its source may be of a former text
+OLD_S = 30 * 86_400.0
+STUB = """# A plugin file under the name that it has in mdnbench, for processes that the plugin starts.
+from mdnbench.registry import importing
+
+importing.become(__name__, {path!r}, {digest!r})
+"""
+
+
+def module_of(door: Door) -> ModuleType:
+    """Import a source and return its module; whatever it raises comes through."""
+    if door.fault:
+        raise BadPlugin(door.fault)
+    if not door.ours:
+        read_sources_afresh()
+    if door.path is None:
+        found: ModuleType = EntryPoint(door.name, door.value, hookspecs.GROUP).load()
+        return found
+    content = require_unchanged(door)
+    name = name_of(door.path, door.digest)
+    if name in sys.modules:
+        return sys.modules[name]
+    for folder in (str(door.path.parent), str(_stub(name, door.path, door.digest))):
+        if folder not in sys.path:
+            sys.path.append(folder)  # at the end: a file next to the plugin hides no installed package
+    return _run(name, door.path, content)
+
+
+def name_of(path: Path, digest: str) -> str:
+    """Return the name of the module of a plugin file; a copy elsewhere and another text are other modules."""
+    return f"{PREFIX}{of_parts(str(path), digest)[:12]}"
+
+
+def become(name: str, path: str, digest: str) -> None:
+    """Import a plugin file in a process that the plugin started, under the name that it has in its parent.
+
+    If that fails, everything that is asked of the module is a function that raises the reason: a pool whose workers
+    cannot import would start new ones for ever.
+    """
+    read_sources_afresh()
+    try:
+        content = Path(path).read_bytes()
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise ImportError("the file has changed since it was imported in the parent process")
+        _run(name, Path(path), content)
+    except BaseException as error:
+        sys.modules[name] = _Failed(name, f"{path} cannot be imported in a process of its pool: {error!r}")
+
+
+class _Failed(ModuleType):
+    """Stands for a module that could not be imported: calling anything of it raises the reason."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name)
+        self.__dict__["_reason"] = reason
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def refuse(*_: object, **__: object) -> None:
+            raise RuntimeError(self.__dict__["_reason"])
+
+        return refuse
+
+
+def require_unchanged(door: Door) -> bytes:
+    """Return the text of a plugin file; BadPlugin if its code is not what it was when the source was found."""
+    assert door.path is not None
+    content = door.path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != door.digest and not _same_code(door, content):
+        raise BadPlugin(
+            f"the plugin {door.path}, or a file that it is made of, has changed since the run was planned; put the "
+            "former file back, or run again with the new one."
+        )
+    return content
+
+
+def _same_code(door: Door, content: bytes) -> bool:
+    from mdnbench.registry.syntax import syntax_digest
+
+    return syntax_digest(content) == door.code
+
+
+class _AsRead(SourceFileLoader):
+    """Imports a file's text as it was read; Python's own way is to read it again, or a .pyc of an earlier text."""
+
+    def __init__(self, name: str, path: str, content: bytes) -> None:
+        super().__init__(name, path)
+        self._content = content
+
+    def get_code(self, fullname: str) -> CodeType:
+        """The code of that text."""
+        return self.source_to_code(self._content, self.path)
+
+
+def _run(name: str, path: Path, content: bytes) -> ModuleType:
+    """Run a text as a module that is a package too, so that `from .helper import x` finds the file next to it."""
+    loader = _AsRead(name, str(path), content)
+    spec = importlib.util.spec_from_file_location(
+        name, path, loader=loader, submodule_search_locations=[str(path.parent)]
+    )
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        loader.exec_module(module)
+    except BaseException:
+        forget(name)
+        raise
+    return module
+
+
+def forget(name: str) -> None:
+    """Take a plugin file's module, and what it imported relative to itself, out of `sys.modules`."""
+    for each in [each for each in sys.modules if each == name or each.startswith(f"{name}.")]:
+        del sys.modules[each]
+
+
+# ---- Modules next to a plugin: never from a compiled file of an earlier text -----------------------------------------
+
+
+class _Careful(SourceFileLoader):
+    """Imports a source file; its compiled file is used only if it is certain to be of the present text.
+
+    Python compares size and modification time in whole seconds, which an edit within one second leaves as they are.
+    """
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        """The code of the present text."""
+        compiled = _compiled(self.path)
+        if compiled is None:
+            return super().get_code(fullname)
+        with contextlib.suppress(OSError):
+            compiled.unlink()  # Python writes a new one
+            return super().get_code(fullname)
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
+def _compiled(path: str) -> Path | None:
+    """The compiled file of a source if it may be of a former text."""
+    try:
+        compiled = Path(importlib.util.cache_from_source(path))
+        made = compiled.stat().st_mtime_ns
+        source = Path(path).stat()
+    except (OSError, NotImplementedError):
+        return None
+    return compiled if made <= max(source.st_mtime_ns, source.st_ctime_ns) + YOUNG_NS else None
+
+
+class _Finder:
+    """Finds modules as everyone else does, and has those of plugins loaded carefully."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
+        """What the finders behind this one find."""
+        spec = found_behind(self, name, path, target)
+        if spec is not None and type(spec.loader) is SourceFileLoader and spec.origin:
+            from mdnbench.registry.places import kind_of
+
+            if kind_of(spec.origin) == "other":
+                spec.loader = _Careful(spec.loader.name, spec.loader.path)
+        return spec
+
+
+def found_behind(finder: object, name: str, path: Sequence[str] | None, target: Any) -> ModuleSpec | None:
+    """Return what the finders of `sys.meta_path` behind this one find."""
+    finders = list(sys.meta_path)
+    behind = finders[finders.index(finder) + 1 :] if finder in finders else finders
+    for each in behind:
+        find = getattr(each, "find_spec", None)
+        spec: ModuleSpec | None = find(name, path, target) if find else None
+        if spec is not None:
+            return spec
+    return None
+
+
+def read_sources_afresh() -> None:
+    """Have this process import the modules of plugins from their present text, from now on."""
+    from mdnbench.registry import places  # noqa: F401 (now: the finder itself could not import it)
+
+    if not any(isinstance(each, _Finder) for each in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
+    importlib.invalidate_caches()
+
+
+# ---- Processes that a plugin starts ----------------------------------------------------------------------------------
+
+
+def _stub(name: str, path: Path, digest: str) -> Path:
+    """A folder with a module of this name that loads the plugin file: spawned processes inherit `sys.path`.
+
+    The folder is in the home, because a process that is killed would leave a temporary one behind.
+    """
+    try:
+        return _written(_stubs(), name, path, digest)
+    except OSError:
+        return _written(_temporary_stubs(), name, path, digest)
+
+
+def _stubs() -> Path:
+    return paths.home().absolute() / "modules"
+
+
+@cache
+def _temporary_stubs() -> Path:
+    import atexit
+    import tempfile
+
+    atexit.register(remove_temporary)
+    return Path(tempfile.mkdtemp(prefix="mdnbench-modules-"))
+
+
+def remove_temporary() -> None:
+    """Remove the temporary folder that this process has made if the home cannot be written; before `os._exit`."""
+    import shutil
+
+    if _temporary_stubs.cache_info().currsize:
+        shutil.rmtree(_temporary_stubs(), ignore_errors=True)
+
+
+def _written(folder: Path, name: str, path: Path, digest: str) -> Path:
+    place = folder / f"{name}.py"
+    text = STUB.format(path=str(path), digest=digest)
+    if not place.is_file() or place.read_text(encoding="utf-8", errors="replace") != text:
+        with atomic.replacing(place) as part:
+            part.write_text(text, encoding="utf-8", errors="surrogateescape")
+        _tidy(folder)
+    elif time.time() - place.stat().st_mtime > OLD_S / 2:
+        os.utime(place)  # it is still needed
+    return folder
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what no plugin file has needed for a month."""
+    for each in folder.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - each.stat().st_mtime > OLD_S:
+                each.unlink()

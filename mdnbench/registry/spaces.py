@@ -1,0 +1,237 @@
+"""Spaces: several plugins in one process, each with its own modules and its own part of `sys.path`.
+
+Two research repositories may both have `models/network.py`. Each is imported in a space of its own: the modules that
+are neither of the standard library, nor installed, nor ours leave `sys.modules` when the space is left, and return when
+it is entered again. What a spec of the plugin calls later runs inside its space, so that imports inside functions find
+the right module too.
+
+There is one `sys.modules` for all threads. Any number of threads may be in one space at once; a thread that needs
+another space waits until they have left it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import sys
+import threading
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
+from types import FunctionType, GeneratorType, ModuleType
+from typing import Any, TypeVar
+
+from mdnbench.errors import MdnbenchError
+from mdnbench.registry import importing
+from mdnbench.specs import DatasetSpec, DenoiserSpec, MetricSetting, MetricSpec, NoiseSpec, ReporterSpec, Trainable
+
+WAIT_S = 60.0
+
+_T = TypeVar("_T")
+_Call = Callable[..., Any]
+
+
+class Space:
+    """The modules of one plugin that no other plugin sees, and its part of `sys.path`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.modules: dict[str, ModuleType] = {}  # while the space is not entered
+        self._path: list[str] = []  # the whole of `sys.path` as the plugin left it
+        self._base: list[str] = []  # what it was before the plugin saw it
+
+    @contextlib.contextmanager
+    def inside(self) -> Iterator[None]:
+        """Run in this space; nothing happens if it is active already. MdnbenchError if another one stays in use."""
+        frame = _switch.enter(self)
+        try:
+            yield
+        finally:
+            _switch.leave(frame)
+
+    def imported(self) -> dict[str, ModuleType]:
+        """Return the modules of this space, called inside it."""
+        return {name: module for name, module in list(sys.modules.items()) if is_foreign(name, module)}
+
+    def path(self, base: list[str]) -> list[str]:
+        """Return `sys.path` as it is in this space: as the plugin left it, with what others have changed since."""
+        kept = [entry for entry in self._path if entry in base or entry not in self._base]
+        return kept + [entry for entry in base if entry not in kept]
+
+    def keep_path(self, base: list[str], now: list[str]) -> None:
+        """Remember what the plugin made of `sys.path`."""
+        self._base, self._path = list(base), list(now)
+
+    def wrap(self, spec: _T) -> _T:
+        """Return the spec with its functions running in this space, also those that its functions return."""
+        changes: dict[str, Any] = {}
+        for record, calls, makers in _CALLS:
+            if isinstance(spec, record):
+                changes |= {name: self._bound(getattr(spec, name)) for name in calls}
+                changes |= {name: self._bound(getattr(spec, name), makes=True) for name in makers}
+        if isinstance(spec, DenoiserSpec) and spec.trainable is not None:
+            changes["trainable"] = self.wrap(spec.trainable)
+        if isinstance(spec, MetricSpec):
+            changes["settings"] = tuple(map(self.wrap, spec.settings))
+        return dataclasses.replace(spec, **changes)  # type: ignore[type-var]
+
+    def _bound(self, call: _Call | None, *, makes: bool = False) -> _Call | None:
+        if call is None:
+            return None
+
+        @functools.wraps(call, updated=("__dict__",) if isinstance(call, FunctionType) else ())
+        def inside(*arguments: Any, **options: Any) -> Any:
+            with self.inside():
+                result = call(*arguments, **options)
+            if isinstance(result, GeneratorType):
+                return self._stepped(result)
+            return self._bound(result) if makes and callable(result) else result
+
+        return inside
+
+    def _stepped(self, steps: Generator[Any, Any, Any]) -> Iterator[Any]:
+        """A generator whose steps run in this space."""
+        try:
+            while True:
+                with self.inside():
+                    try:
+                        item = next(steps)
+                    except StopIteration:
+                        return
+                yield item
+        finally:
+            with self.inside():
+                steps.close()
+
+
+# The fields of each record that are called, and those that return something to call.
+_CALLS: tuple[tuple[type, tuple[str, ...], tuple[str, ...]], ...] = (
+    (DenoiserSpec, (), ("build",)),
+    (NoiseSpec, ("apply", "std"), ()),
+    (DatasetSpec, ("load",), ()),
+    (MetricSpec, ("prepare",), ("build",)),
+    (MetricSetting, ("prepare",), ("build",)),
+    (ReporterSpec, ("write",), ()),
+    (Trainable, ("network", "loss", "export", "convert", "inference"), ()),
+)
+
+
+@dataclass
+class _Frame:
+    """A space that was entered: who is inside, and what was there before."""
+
+    space: Space
+    modules: dict[str, ModuleType]
+    path: list[str]
+    entries: list[str]
+    opener: int  # 0 if it was not opened inside another space
+    inside: list[int] = field(default_factory=list)  # threads, once for each time they entered
+
+
+class _Switch:
+    """Enters and leaves spaces, one at a time for the whole process."""
+
+    def __init__(self) -> None:
+        self._free = threading.Condition()
+        self._frames: list[_Frame] = []
+
+    def enter(self, space: Space) -> _Frame:
+        me = threading.get_ident()
+        with self._free:
+            if not self._free.wait_for(lambda: self._may_enter(space, me), WAIT_S):
+                raise MdnbenchError(
+                    f"{space.name} waited {WAIT_S:g} s for {self._frames[-1].space.name} to return from a call in "
+                    "another thread; call functions of different plugins one after the other."
+                )
+            if not self._frames or self._frames[-1].space is not space:
+                self._frames.append(_open(space, me if self._frames else 0))
+            frame = self._frames[-1]
+            frame.inside.append(me)
+            return frame
+
+    def leave(self, frame: _Frame) -> None:
+        me = threading.get_ident()
+        with self._free:
+            if frame.opener == me and frame.inside.count(me) == 1:  # what goes on in this thread needs the outer space
+                self._free.wait_for(lambda: set(frame.inside) == {me}, WAIT_S)
+            frame.inside.remove(me)
+            if not frame.inside:
+                self._frames.remove(frame)
+                _close(frame)
+            self._free.notify_all()
+
+    def _may_enter(self, space: Space, me: int) -> bool:
+        if not self._frames or self._frames[-1].space is space:
+            return True
+        return set(self._frames[-1].inside) == {me}  # one plugin's code calls another's
+
+
+_switch = _Switch()
+
+
+def _open(space: Space, opener: int) -> _Frame:
+    frame = _Frame(space, _take_out(), sys.path, list(sys.path), opener)
+    sys.modules.update(space.modules)
+    space.modules = {}
+    sys.path[:] = space.path(frame.entries)
+    return frame
+
+
+def _close(frame: _Frame) -> None:
+    frame.space.modules = _take_out()
+    frame.space.keep_path(frame.entries, sys.path)
+    sys.path = frame.path  # a plugin may have put another list there
+    sys.path[:] = frame.entries
+    sys.modules.update(frame.modules)
+
+
+def _take_out() -> dict[str, ModuleType]:
+    """Remove the modules that belong to a space, or to the program outside of all spaces, from `sys.modules`."""
+    found = {name: module for name, module in list(sys.modules.items()) if is_foreign(name, module)}
+    for name in found:
+        del sys.modules[name]
+    return found
+
+
+# ---- Which modules a space has to itself -----------------------------------------------------------------------------
+
+_kinds: dict[str, tuple[int, bool]] = {}  # by name: the module that was looked at, and whether it is foreign
+
+
+def is_foreign(name: str, module: Any) -> bool:
+    """Whether a module is a plugin's own: neither standard, nor installed, nor ours, nor under a name of its own."""
+    known = _kinds.get(name)
+    if known is None or known[0] != id(module):
+        known = _kinds[name] = (id(module), _is_foreign(name, module))
+    return known[1]
+
+
+def _is_foreign(name: str, module: Any) -> bool:
+    top = name.partition(".")[0]
+    if top in ("__main__", "__mp_main__") or top in sys.stdlib_module_names or top.startswith(importing.PREFIX):
+        return False
+    places = places_of(module)
+    if places:
+        from mdnbench.registry.places import kind_of
+
+        return any(kind_of(place) == "other" for place in places)
+    return _is_made_by_hand(name, module)
+
+
+def places_of(module: Any) -> tuple[str, ...]:
+    """Return the file of a module, or the folders of a namespace package; nothing for one that has none."""
+    try:
+        if isinstance(module.__file__, str):
+            return (module.__file__,)
+    except Exception:  # it has none; or it is a stand-in that answers in its own way
+        pass
+    try:
+        return tuple(str(place) for place in module.__path__)
+    except Exception:
+        return ()
+
+
+def _is_made_by_hand(name: str, module: Any) -> bool:
+    """Whether a plugin made a module itself, as `sys.modules["config"] = ModuleType("config")`."""
+    named = "." not in name and not name.startswith(("_", "cython"))  # Cython's runtime belongs to everybody
+    return named and type(module) is ModuleType and getattr(module, "__spec__", None) is None

@@ -1,0 +1,186 @@
+"""The first import of a source that is not ours is tried in a process of its own.
+
+A plugin may end its process, crash it, hang, or replace functions that scores depend on while it is imported. The trial
+finds that out. A source that came through well is trusted until one of the files that it loaded changes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any
+
+from mdnbench.errors import BadPlugin
+from mdnbench.names import Option
+from mdnbench.records import UsedFile
+from mdnbench.registry import trust, validation
+from mdnbench.registry.code import Digests
+from mdnbench.registry.trust import Verdict
+from mdnbench.specs import DenoiserSpec
+
+if TYPE_CHECKING:
+    from mdnbench.registry.discovery import Door
+    from mdnbench.specs import Denoise
+
+LIMIT_S = 60.0
+LIMIT_VARIABLE = "MDNBENCH_TRIAL_SECONDS"  # another limit, for plugins that take long to import
+INSIDE_VARIABLE = "MDNBENCH_TRIAL"  # set in a trial: what a plugin loads there is not tried again
+POLL_S = 0.005
+PROGRAM = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from mdnbench.registry import trying; "
+    "trying.main(sys.argv[2])"
+)
+TYPES = {each.__name__: each for each in (bool, int, float, str)}
+
+
+def is_inside() -> bool:
+    """Whether this process is a trial, or was started by one."""
+    return INSIDE_VARIABLE in os.environ
+
+
+def verdicts(doors: Iterable[Door]) -> dict[Door, Verdict]:
+    """Return what is known of sources; those that are unknown or have changed are tried, several at once."""
+    digests, found, unknown = Digests(), {}, []
+    for door in doors:
+        known = trust.recall(door, digests)
+        if known is None:
+            unknown.append(door)
+        else:
+            found[door] = known
+    return found | _try_all(unknown)
+
+
+def _try_all(doors: list[Door]) -> dict[Door, Verdict]:
+    limit = limit_s()
+    waiting, running, found = list(doors), list[_Trial](), {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < (os.cpu_count() or 1):
+                running.append(_Trial(waiting.pop(0), limit))
+            time.sleep(POLL_S)
+            for trial in [trial for trial in running if trial.is_over()]:
+                running.remove(trial)
+                found[trial.door] = verdict = trial.verdict()
+                if not verdict.error:
+                    trust.keep(trial.door, verdict)
+    finally:
+        for trial in running:  # Ctrl-C
+            trial.end()
+    return found
+
+
+def limit_s() -> float:
+    """Return how long an import may take, in seconds: 60, or what MDNBENCH_TRIAL_SECONDS says."""
+    with contextlib.suppress(ValueError):
+        return max(float(os.environ.get(LIMIT_VARIABLE, LIMIT_S)), 0.1)
+    return LIMIT_S
+
+
+@dataclass
+class _Trial:
+    """One process that imports one source."""
+
+    door: Door
+    limit: float
+    _token: str = field(default_factory=lambda: secrets.token_hex(16), init=False)
+    _answer: IO[bytes] = field(init=False)
+    _process: subprocess.Popen[bytes] = field(init=False)
+    _start: float = field(init=False)
+    _late: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        places = {name: getattr(self.door, name) for name in ("path", "folder")}
+        given = dataclasses.asdict(self.door) | {name: str(place) if place else None for name, place in places.items()}
+        request = json.dumps({"door": given, "token": self._token, "limit": self.limit})
+        self._answer = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the verdict); it has no name to leave behind
+        self._start = time.monotonic()
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", PROGRAM, json.dumps(sys.path), request], stdin=subprocess.DEVNULL,
+            stdout=self._answer, stderr=subprocess.DEVNULL, start_new_session=True,
+            env={**os.environ, INSIDE_VARIABLE: "1"},
+        )  # fmt: skip
+
+    def is_over(self) -> bool:
+        """Whether it has ended; it is ended if it takes too long."""
+        if self._process.poll() is None and time.monotonic() - self._start > self.limit:
+            self._late = True
+            self.end()
+        return self._process.returncode is not None
+
+    def end(self) -> None:
+        """End the process with all that it started."""
+        _end_group(self._process.pid)
+        with contextlib.suppress(OSError):
+            self._process.kill()
+        self._process.wait()
+
+    def verdict(self) -> Verdict:
+        """Return what came of it, once it is over."""
+        _end_group(self._process.pid)
+        with self._answer as file:
+            file.seek(0)
+            answer = file.read().decode("ascii", "replace")
+        if self._late:
+            return Verdict(f"it did not finish its import within {self.limit:g} s.")
+        if self._process.returncode == 0 and answer.startswith(self._token):
+            try:
+                return _verdict(json.loads(answer.removeprefix(self._token)))
+            except (ValueError, TypeError, KeyError, AttributeError):
+                return Verdict("what it brings cannot be read: it replaces functions of Python when it is imported.")
+        return Verdict(_ended(self._process.returncode))
+
+
+def _end_group(group: int) -> None:
+    """End the process group of a trial: it leads one of its own."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(OSError):
+            os.killpg(group, signal.SIGKILL)
+
+
+def _ended(code: int) -> str:
+    if code >= 0:
+        return f"the plugin ended its process with exit code {code} while it was imported."
+    with contextlib.suppress(ValueError):
+        return f"the plugin's process was killed by {signal.Signals(-code).name} while it was imported."
+    return f"the plugin's process was killed by signal {-code} while it was imported."
+
+
+def _verdict(answer: Mapping[str, Any]) -> Verdict:
+    if "error" in answer:
+        return Verdict(str(answer["error"]))
+    return Verdict(
+        patches=tuple(answer["patches"]),
+        specs=tuple((each["hook"], each["fields"]) for each in answer["specs"]),
+        files=tuple(UsedFile(*file) for file in answer["files"]),
+    )
+
+
+# ---- Sources that replace functions: their specs are data ------------------------------------------------------------
+
+
+def method(fields: Mapping[str, Any], reason: str) -> DenoiserSpec:
+    """Return a method's spec made of data; its `build` raises BadPlugin with the reason. BadPlugin if it is wrong."""
+
+    def build(options: Any, device: str, weights: Any) -> Denoise:
+        raise BadPlugin(reason)
+
+    given = {name: value for name, value in fields.items() if name not in ("options", "trainable")}
+    for name in ("channels", "packages"):
+        given[name] = tuple(given[name])
+    spec = DenoiserSpec(**given, options=tuple(map(_option, fields["options"])), build=build)
+    validation.check(DenoiserSpec, spec)
+    return spec
+
+
+def _option(fields: Mapping[str, Any]) -> Option:
+    return Option(**{**fields, "type": TYPES[fields["type"]], "choices": tuple(fields["choices"])})

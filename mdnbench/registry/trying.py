@@ -1,0 +1,128 @@
+"""The inside of a trial: a process that imports one source of plugins and says what came of it.
+
+The answer goes to what was the standard output when the process began; the plugin never sees that. It begins with a
+text that only the parent knows, so that nothing else is taken for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import dataclasses
+import json
+import os
+import pickle
+import random
+import signal
+import sqlite3
+import statistics
+import sys
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mdnbench import registry
+from mdnbench.names import Option
+from mdnbench.registry import discovery, imported, importing, patches
+from mdnbench.registry.code import Digests
+from mdnbench.registry.discovery import Door
+from mdnbench.specs import DenoiserSpec
+
+PR_SET_PDEATHSIG = 1
+LATER_S = 5
+DATA = (
+    "name", "revision", "summary", "wants", "channels", "packages", "licence", "citation", "published_as",
+)  # fmt: skip
+WROTE = "it writes to file descriptor 1 while it is imported; that is for the output of mdnbench: print() is allowed."
+
+
+def main(request: str) -> None:
+    """Try a source, answer, and end at once, whatever the plugin has left behind."""
+    given = json.loads(request)
+    _end_with_parent(given["limit"])
+    answer, trap = os.dup(1), _trap()
+    me = os.getpid()
+    write = json.dumps  # as it is now
+    found = _try(_door(given["door"]), trap)
+    if os.getpid() == me:  # a plugin that forks may come here twice
+        content = (given["token"] + write(found)).encode("ascii")
+        os.ftruncate(answer, 0)
+        os.lseek(answer, 0, os.SEEK_SET)
+        while content:
+            content = content[os.write(answer, content) :]
+        importing.remove_temporary()
+    os._exit(0)
+
+
+def _door(given: Mapping[str, Any]) -> Door:
+    places = {name: Path(given[name]) if given[name] else None for name in ("path", "folder")}
+    return Door(**{**given, **places})
+
+
+def _end_with_parent(limit: float) -> None:
+    """End when the parent ends, even if it is killed while this process does not come to itself."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    elif hasattr(signal, "alarm"):
+        signal.alarm(int(limit) + LATER_S)
+
+
+def _trap() -> int:
+    """Take the place of file descriptor 1; what is written there can be read from the result, and never blocks."""
+    read, write = os.pipe()
+    for each in (read, write):
+        with contextlib.suppress(OSError, AttributeError):
+            os.set_blocking(each, False)
+    os.dup2(write, 1)
+    os.close(write)
+    return read
+
+
+def _is_written(trap: int) -> bool:
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.__stdout__.flush()  # type: ignore[union-attr]
+    if sys.platform == "linux":
+        ctypes.CDLL(None).fflush(None)
+    try:
+        return bool(os.read(trap, 1))
+    except OSError:  # nothing is there; or the plugin has closed it
+        return False
+
+
+def _try(door: Door, trap: int) -> dict[str, Any]:
+    assert all((pickle, random, sqlite3, statistics, zlib))  # loaded before the plugin, so that they are compared
+    ours = {each.value.partition(":")[0].partition(".")[0] for each in discovery.installed() if each.ours}
+    watch = patches.Watch(patches.LIBRARIES | ours)
+    watch.begin()
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            brought = registry.import_source(door)
+    except BaseException as error:
+        return {"error": registry.one_line(error)}
+    if _is_written(trap):
+        return {"error": WROTE}
+    replaced = watch.found()
+    files = [*imported.files(imported.of_process(), door.root, digests := Digests()), *imported.packages()]
+    digests.save()
+    return {
+        "patches": list(replaced),
+        "specs": list(_as_data(brought)) if replaced else [],
+        "files": [list(dataclasses.astuple(file)) for file in files],
+    }
+
+
+def _as_data(brought: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
+    """The specs as far as they are data: of a method everything but its functions, of others their names."""
+    for hook, specs in brought.items():
+        for spec in specs:
+            fields: dict[str, Any] = {"name": spec.name}
+            if isinstance(spec, DenoiserSpec):
+                fields = {name: getattr(spec, name) for name in DATA}
+                fields |= {"options": list(map(_option, spec.options)), "trainable": spec.trainable is not None}
+            yield {"hook": hook, "fields": fields}
+
+
+def _option(option: Option) -> dict[str, Any]:
+    return {**dataclasses.asdict(option), "type": option.type.__name__}
