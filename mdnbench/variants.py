@@ -72,6 +72,15 @@ def own(spec: DenoiserSpec, named: Named) -> dict[str, Value]:
     return {name: value for name, value in named.options if name in declared}
 
 
+def chosen(spec: DenoiserSpec, named: Named) -> list[list[Value]]:
+    """The options of a method that are not at their defaults, each with its value: what keys are made of.
+
+    A method that is given one more option with a default so keeps its keys.
+    """
+    defaults = {option.name: option.fallback() for option in spec.options}
+    return [[name, value] for name, value in own(spec, named).items() if value != defaults[name]]
+
+
 def of(spec: DenoiserSpec, named: Named) -> Variant:
     """The variant that a method's name asks for."""
     offered, values = {option.name for option in _offered(spec)}, named.values()

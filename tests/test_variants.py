@@ -96,7 +96,7 @@ def test_identities_differ_and_the_methods_own_stays(known: Registry) -> None:
     assert "onnxruntime" not in plan.works[3].packages
     assert whole.weights is not None
     assert whole.identity == of_parts(
-        "unet", [["size", "default"], ["colour", False]], whole.spec.revision,
+        "unet", [], whole.spec.revision,
         [["torch", environment.version_of("torch")]], whole.weights.sha256, "known", "cpu",
     )  # fmt: skip
 

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from mdnbench.conformance import contract, datasets, honesty, learned, metrics, noises, papers, purity, reporters
+from mdnbench.conformance import (
+    contract,
+    datasets,
+    honesty,
+    isolation,
+    learned,
+    metrics,
+    noises,
+    papers,
+    purity,
+    reporters,
+)
 from mdnbench.conformance.rule import Kind, Rule
 
 REBUILD = "rebuild"  # the one rule that takes two processes: the kit itself looks at it
@@ -11,6 +22,7 @@ REBUILD_SUMMARY = "A worker that builds it anew, from its file and name, gets th
 RULES: dict[Kind, tuple[Rule, ...]] = {
     "method": (
         papers.LICENCE, papers.CITATION, *contract.RULES, *learned.RULES, *purity.RULES, *honesty.RULES,
+        *isolation.RULES,
     ),
     "noise": noises.RULES,
     "metric": metrics.RULES,

@@ -90,11 +90,12 @@ def dtype(method: Method) -> None:
 def scale(method: Method) -> None:
     """The output is finite and on the scale of the input."""
     from mdnbench.evaluation import outputs
-    from mdnbench.evaluation.adapters import to_tensor
+    from mdnbench.evaluation.adapters import to_numpy, to_tensor
 
     noisy = to_tensor(method.noisy())
     try:
-        outputs.check(method.call(method.build(), method.noisy()), noisy, noisy)
+        output = outputs.check_form(method.call(method.build(), method.noisy()), noisy, noisy)
+        outputs.check_values(to_numpy(output), method.noisy())
     except outputs.InvalidOutput as error:
         raise Breach(
             "finite values on the [0, 1] scale, slightly beyond it at most",

@@ -6,27 +6,25 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mdnbench import registry, variants, weights
-from mdnbench.conformance import book, honesty, process, reporters, samples
-from mdnbench.conformance.process import FINGERPRINT, Fingerprint
+from mdnbench.conformance import book, honesty, isolation, reporters, samples
+from mdnbench.conformance.process import FINGERPRINT, Exam, Fingerprint
 from mdnbench.conformance.rule import Finding, Subject
-from mdnbench.engine import family, spawning
-from mdnbench.engine.tasks import Job, Setup
-from mdnbench.errors import MdnbenchError, UnknownName
-from mdnbench.evaluation import protocols
+from mdnbench.engine import launching
+from mdnbench.engine.launching import Process
+from mdnbench.engine.orders import OrderFailed, ProcessEnded, ProcessLate
+from mdnbench.errors import UnknownName
 from mdnbench.listener import Listener
 from mdnbench.names import ALL, Named
 
 if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-
     from mdnbench.registry import Registry
     from mdnbench.registry.discovery import Door
+    from mdnbench.weights import Weights
 
 TIMEOUT_S = 120.0
-START_S = 300.0  # importing torch on a busy machine
 NOISE = "gaussian:25"
 PHASE = "rules"
 
@@ -85,15 +83,15 @@ def check(
 
 
 def _findings(subjects: Sequence[Subject], known: Registry, scratch: Path, timeout: float) -> Iterator[Finding]:
-    honesty.write_pictures(scratch / "pictures")
     if any(each.kind == "reporter" for each in subjects):
+        honesty.write_pictures(scratch / "pictures")
         reporters.finish_run(known, scratch / "pictures", scratch / "workspace")
-    setup = _setup(subjects, known, scratch / "pictures")
+    exam = Exam(_doors(subjects, known), _weights(subjects, known), scratch, isolation.scores())
     prints: dict[Subject, str] = {}
-    with _Desk(setup, scratch, timeout) as desk:
+    with _Desk(exam, timeout) as desk:
         for subject in subjects:
             yield from _examine(desk, subject, prints)
-    with _Desk(setup, scratch, timeout) as desk:
+    with _Desk(exam, timeout) as desk:
         for subject in (each for each in subjects if each.kind != "reporter"):
             yield _rebuilt(desk, subject, prints.get(subject))
 
@@ -127,30 +125,32 @@ def _rebuilt(desk: _Desk, subject: Subject, expected: str | None) -> Finding:
     )  # fmt: skip
 
 
-def _setup(subjects: Iterable[Subject], known: Registry, pictures: Path) -> Setup:
-    """What a worker needs to rebuild everything: files, names, options, weights."""
-    methods = [each.name for each in subjects if each.kind == "method"]
-    jobs = tuple(_job(name, known) for name in methods)
-    return Setup(known.files, str(pictures), protocols.load("standard"), "cpu", jobs, known.revisions)
+def _doors(subjects: Iterable[Subject], known: Registry) -> dict[Subject, Door]:
+    wanted = set(subjects)
+    return {subject: door for subject, door in _everything(known) if subject in wanted}
 
 
-def _job(name: str, known: Registry) -> Job:
-    spec, noise = known.denoisers[name], known.noise(NOISE)
-    options = variants.options_of(spec)
-    named = Named(name, tuple(samples.values(options).items()), name)
-    resolved = weights.resolve(spec, named, noise) if spec.trainable else None
-    return Job(noise, named, resolved.weights if resolved else None)
+def _weights(subjects: Iterable[Subject], known: Registry) -> dict[str, Weights]:
+    """Return the weights that learned methods would use for the usual noise, of those that have some."""
+    found, noise = {}, known.noise(NOISE)
+    for name in (each.name for each in subjects if each.kind == "method"):
+        spec = known.denoisers[name]
+        if not spec.trainable:
+            continue
+        named = Named(name, tuple(samples.values(variants.options_of(spec)).items()), name)
+        if resolved := weights.resolve(spec, named, noise):
+            found[name] = resolved.weights
+    return found
 
 
 @dataclass
 class _Desk:
-    """Asks a process apart, and starts another one where it was lost."""
+    """Asks a process apart, one for each source, and starts another one where it was lost."""
 
-    setup: Setup
-    scratch: Path
+    exam: Exam
     timeout: float
-    _process: Any = field(default=None, init=False)
-    _connection: Connection | None = field(default=None, init=False)
+    _process: Process | None = field(default=None, init=False)
+    _door: Door | None = field(default=None, init=False)
 
     def __enter__(self) -> _Desk:
         return self
@@ -160,34 +160,30 @@ class _Desk:
 
     def ask(self, subject: Subject, rule: str) -> Finding | Fingerprint:
         """What the process answers; a finding, too, where it dies or gives no answer in time."""
+        process = self._process_of(subject)
         try:
-            connection = self._connection or self._start()
-            connection.send((subject, rule))
-            if connection.poll(self.timeout):
-                answer: Finding | Fingerprint = connection.recv()
-                return answer
+            answer: Finding | Fingerprint = process.ask("examine", subject, rule, within_s=self.timeout)
+            return answer
+        except ProcessLate:
             came = f"no answer within {self.timeout:g} s (--timeout); its process was ended"
-        except (EOFError, OSError):
-            self._process.join(5)
-            came = f"the process died, with exit code {self._process.exitcode}"
+        except ProcessEnded:
+            came = process.how_it_ended().rstrip(".")
+        except OrderFailed as error:
+            came = str(error)
         self._end()
         mend = "find the call that does it: native code, `os._exit`, a wait without an end, a loop without one."
         return Finding(subject, rule, "broken", "an answer", came, mend)
 
-    def _start(self) -> Connection:
-        context = spawning.Context()
-        here, there = context.Pipe()
-        self._process = context.Process(target=process.serve, args=(there, self.setup, self.scratch), daemon=True)
-        self._process.start()
-        there.close()
-        self._connection = here
-        if not here.poll(START_S) or here.recv() != "ready":
-            raise MdnbenchError(f"the process for the rules did not start within {START_S:g} s; try again.")
-        return here
+    def _process_of(self, subject: Subject) -> Process:
+        door = self.exam.doors[subject]
+        if self._process and self._door != door:
+            self._end()
+        if self._process is None:
+            self._process = launching.shared().launch("mdnbench.conformance.process:serve", self.exam)
+            self._door = door
+        return self._process
 
     def _end(self) -> None:
-        if self._connection is not None:
-            family.end(self._process.pid)
-            self._process.join()
-            self._connection.close()
-            self._connection = None
+        if self._process is not None:
+            self._process.end()
+            self._process = None

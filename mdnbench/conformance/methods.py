@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mdnbench.conformance import samples
-from mdnbench.engine import worker
+from mdnbench.engine.bench import tell
 from mdnbench.engine.state import State, restore
 from mdnbench.names import Value
 from mdnbench.records import NoiseInfo
@@ -23,12 +23,17 @@ KNOWN = NoiseInfo("gaussian", {"sigma": samples.STD * 255}, samples.STD, "known"
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A denoiser's spec with the weights that it uses, and its number among the worker's jobs."""
+    """A denoiser's spec with the weights that it uses, and the scores that another method has where none has run."""
 
     spec: DenoiserSpec
     weights: Weights | None
     before: State
-    job: int
+    scores: tuple[float, ...] = ()
+
+    @property
+    def known(self) -> NoiseInfo:
+        """All that can be known of the usual noise."""
+        return KNOWN
 
     @property
     def channels(self) -> int:
@@ -49,14 +54,14 @@ class Method:
         from mdnbench.evaluation.adapters import to_tensor
 
         restore(self.before, seed=1)
-        return self.raw(denoise, to_tensor(noisy), worker.tell(info, self.spec.wants))
+        return self.raw(denoise, to_tensor(noisy), tell(info, self.spec.wants))
 
     def raw(self, denoise: Denoise, noisy: torch.Tensor, told: NoiseInfo | None = None) -> Any:
         """The bare call with a tensor (1, C, H, W); without `told`, it is told what it wants of the usual noise."""
         import torch
 
         with torch.no_grad():
-            output: Any = denoise(noisy, told or worker.tell(KNOWN, self.spec.wants))
+            output: Any = denoise(noisy, told or tell(KNOWN, self.spec.wants))
         return output.detach().clone() if isinstance(output, torch.Tensor) else output
 
     def fingerprint(self) -> str:

@@ -1,24 +1,24 @@
-"""The inside of the process that the rules are looked at in: a worker as runs have it, which answers one at a time."""
+"""The inside of the process that the rules are looked at in: a clean one for each source, as methods have."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdnbench.conformance import book, learned
 from mdnbench.conformance.rule import Breach, Finding, Subject
-from mdnbench.engine import threads, worker
-from mdnbench.engine.tasks import Job, Setup
+from mdnbench.engine import method, orders, state
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from mdnbench.engine.state import State
-    from mdnbench.registry import Registry
+    from mdnbench.registry.discovery import Door
+    from mdnbench.specs import DenoiserSpec
+    from mdnbench.weights import Weights
 
 FINGERPRINT = "fingerprint"
 
@@ -30,23 +30,35 @@ class Fingerprint:
     text: str
 
 
-@dataclass
-class _Examiner:
-    """The plugins of this process, loaded as a worker loads them, and the subjects that were opened."""
+@dataclass(frozen=True, slots=True)
+class Exam:
+    """What the rules are looked at with: sources by subject, weights of learned methods by name, a folder to write in.
 
-    setup: Setup
+    `scores` are those of a pair of images, made where no plugin has run: see `isolation.scores`.
+    """
+
+    doors: Mapping[Subject, Door]
+    weights: Mapping[str, Weights]
     scratch: Path
-    before: State
-    known: Registry
-    opened: dict[Subject, Any] = field(default_factory=dict)
+    scores: tuple[float, ...]
 
-    def answer(self, subject: Subject, rule: str) -> Finding | Fingerprint:
+
+class Examiner:
+    """A source, imported as a method process imports it, and the subjects that it brings. Public methods are orders."""
+
+    def __init__(self, exam: Exam) -> None:
+        self._exam = exam
+        self._before = state.now()
+        self._opened: dict[Subject, Any] = {}
+
+    def examine(self, subject: Subject, rule: str) -> Finding | Fingerprint:
         """Look at one rule; whatever a plugin raises becomes a finding."""
-        from mdnbench.engine.state import restore
         from mdnbench.errors import DataMissing, Unavailable
 
         try:
-            loaded = self.opened.setdefault(subject, self._open(subject))
+            if subject not in self._opened:
+                self._opened[subject] = self._open(subject)
+            loaded = self._opened[subject]
             if rule == FINGERPRINT:
                 return Fingerprint(loaded.fingerprint())
             book.find(subject.kind, rule).check(loaded)
@@ -55,55 +67,43 @@ class _Examiner:
         except Breach as breach:
             return Finding(subject, rule, "broken", breach.expected, breach.came, breach.mend)
         except BaseException as error:
-            came = f"{type(error).__name__}: {error}"
+            came = orders.cut(f"{type(error).__name__}: {error}")
             return Finding(subject, rule, "broken", "no error", came, "call it by hand as the rule does.")
         finally:
-            restore(self.before)
+            state.restore(self._before)
         return Finding(subject, rule, "kept")
 
     def _open(self, subject: Subject) -> Any:
+        from mdnbench import registry
         from mdnbench.conformance import datasets, methods, metrics, noises, reporters
 
-        name = subject.name
+        name, known = subject.name, registry.load_source(self._exam.doors[subject])
         match subject.kind:
             case "method":
-                job = next(n for n, each in enumerate(self.setup.jobs) if each.method.name == name)
-                return methods.Method(self.known.denoisers[name], self.setup.jobs[job].weights, self.before, job)
+                spec = known.denoisers[name]
+                return methods.Method(spec, self._weights(spec), self._before, self._exam.scores)
             case "noise":
-                return noises.Noise(self.known.noises[name], self.before)
+                return noises.Noise(known.noises[name], self._before)
             case "metric":
-                return metrics.Metric(self.known.metric(name), self.before)
+                return metrics.Metric(known.metric(name), self._before)
             case "data set":
-                return datasets.Dataset(self.known.datasets[name])
+                return datasets.Dataset(known.datasets[name])
             case "reporter":
-                return reporters.Reporter(self.known.reporters[name], self.scratch / "workspace")
+                return reporters.Reporter(known.reporters[name], self._exam.scratch / "workspace")
+
+    def _weights(self, spec: DenoiserSpec) -> Weights | None:
+        """Return a method's weights; where it has none and needs some, those of an untrained network."""
+        if spec.name in self._exam.weights or not spec.trainable:
+            return self._exam.weights.get(spec.name)
+        with (
+            contextlib.suppress(Exception),
+            contextlib.redirect_stdout(sys.stderr),
+        ):  # the rules will tell what is wrong
+            return learned.untrained(spec, self._exam.scratch / "weights")
+        return None
 
 
-def serve(connection: Connection, setup: Setup, scratch: Path) -> None:
-    """Answer (subject, rule) with a Finding or a Fingerprint, until the other end is closed."""
-    threads.prepare()
-    from mdnbench import registry
-    from mdnbench.engine import state
-
-    known = registry.load(setup.plugins)
-    setup = dataclasses.replace(setup, jobs=tuple(_with_weights(job, known, scratch / "weights") for job in setup.jobs))
-    worker.start(setup)
-    threads.hold()
-    examiner = _Examiner(setup, scratch, state.now(), known)
-    connection.send("ready")
-    while True:
-        try:
-            subject, rule = connection.recv()
-        except EOFError:
-            return
-        connection.send(examiner.answer(subject, rule))
-
-
-def _with_weights(job: Job, known: Registry, folder: Path) -> Job:
-    """The job; where it has no weights and needs some, with those of an untrained network."""
-    spec = known.denoisers[job.method.name]
-    if job.weights or not spec.trainable:
-        return job
-    with contextlib.suppress(Exception), contextlib.redirect_stdout(sys.stderr):  # the rules will tell what is wrong
-        return dataclasses.replace(job, weights=learned.untrained(spec, folder))
-    return job
+def serve(connection: Connection, exam: Exam) -> None:
+    """Take orders to look at rules."""
+    method.begin(method.Settings("cpu"))
+    orders.serve(connection, Examiner(exam))

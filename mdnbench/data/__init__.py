@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mdnbench.data.files import at_hand, fetch, find, locate, noting, verify
+from mdnbench.data.files import at_hand, fetch, files_of, find, locate, noting, verify
 
-__all__ = ["at_hand", "fetch", "find", "locate", "noting", "verify"]
+__all__ = ["at_hand", "fetch", "files_of", "find", "locate", "noting", "verify"]

@@ -103,6 +103,12 @@ def verify(spec: DatasetSpec) -> list[str]:
     return problems
 
 
+def files_of(spec: DatasetSpec) -> tuple[Path, ...]:
+    """The files of a data set that are on this machine, judged by their names alone."""
+    folder = folder_of(spec)
+    return tuple(filter(None, (find(folder, file) for file in spec.files)))
+
+
 def folder_of(spec: DatasetSpec) -> str:
     """Where a data set's files lie below a data folder; a data set turned gray has those of its colours."""
     return f"datasets/{gray.split(spec.name)[0]}"

@@ -22,6 +22,11 @@ def find(text: str) -> DatasetSpec | None:
     return gray.dataset(folder_dataset(folder)) if in_gray else folder_dataset(folder)
 
 
+def files(text: str) -> tuple[Path, ...]:
+    """The image files of the folder that a text names."""
+    return tuple(_image_files(_split(text)[0].resolve()))
+
+
 def absolute(text: str) -> str:
     """The same folder by its full path, to be found again from anywhere."""
     folder, in_gray = _split(text)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mdnbench import atomic, digests, environment, paths, variants
 from mdnbench.errors import Unavailable
+from mdnbench.registry.code import Digests
 
 if TYPE_CHECKING:
     from mdnbench.registry import Registry
@@ -19,10 +21,11 @@ PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime")
 def path_of(spec: DenoiserSpec, weights: Weights, precision: str) -> Path:
     """Where the file of a method with these weights in this precision ('fp32' or 'int8') lies.
 
-    The method's revision and the packages' versions are part of its name: other code may be another network.
+    The method's revision, its plugin's code and the packages' versions are part of its name: other code may be
+    another network.
     """
     versions = [*environment.versions(PACKAGES).values()]
-    key = digests.of_parts("model", variants.REVISION, spec.revision, weights.sha256, precision, versions)
+    key = digests.of_parts("model", variants.REVISION, spec.revision, _code(spec), weights.sha256, precision, versions)
     return paths.home() / "deploy" / f"{weights.card.method}-{precision}-{key[:12]}.onnx"
 
 
@@ -75,3 +78,15 @@ def _make(known: Registry, spec: DenoiserSpec, weights: Weights, whole: Path | N
 
 def _digest_file(path: Path) -> Path:
     return path.with_suffix(".sha256")
+
+
+def _code(spec: DenoiserSpec) -> str:
+    """Return a digest of the Python files in the folder that a method's network comes from."""
+    assert spec.trainable is not None
+    network = inspect.unwrap(spec.trainable.network)
+    try:
+        folder = Path(inspect.getfile(network)).parent
+    except TypeError:  # a built-in, or an object that is called
+        return ""
+    found = Digests()
+    return digests.of_parts([[path.name, found.of(path)[1]] for path in sorted(folder.glob("*.py"))])

@@ -6,16 +6,19 @@ import dataclasses
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
-from mdnbench import environment
+from mdnbench import environment, variants
 from mdnbench.data import folders
 from mdnbench.engine import engines, pending
 from mdnbench.engine.loop import Batch
 from mdnbench.engine.schedule import JobQueue, Schedule
 from mdnbench.engine.tasks import Job, Setup, Task
+from mdnbench.errors import MdnbenchError, StoreError
 from mdnbench.listener import Listener
 from mdnbench.planning import Plan, Work
+from mdnbench.planning.identity import METRIC, CodeIdentity, output_key
 from mdnbench.records import Cell, MetricScore, Outcome, Tally
 from mdnbench.specs import MetricSpec
 from mdnbench.stopping import Stop
@@ -48,10 +51,16 @@ class Coordinator:
         self._metrics = tuple(name for name in self.plan.metrics if name not in self.unavailable)
         self._setup = setup_of(self.plan)
         self._engine = engines.make(self.plan, self._setup, self._metrics, self.listener.note)
-        self._facts = facts(self.plan, self.unavailable)
+        self._identity = CodeIdentity(self.plan, self.store)
+        if not self.plan.request.fresh:
+            for change in self._identity.changes():
+                self.listener.note(str(change))
+        self._revisions = self._identity.metrics.scored_as
+        self._facts = facts(self.plan, self.unavailable, self._revisions)
         if note := replacement(self.store.run(self.plan.name), self._facts):
             self.listener.note(note)
         self._run = self.store.start_run(self.plan.name, self.plan.size, self._facts)
+        self._identity.metrics.begin()
 
     def compute(self, stop: Stop) -> Tally:
         """Run every cell that the store does not answer; committed batch by batch."""
@@ -74,7 +83,8 @@ class Coordinator:
 
     def _queue(self, work: Work) -> JobQueue:
         pixels = sum(image.pixels for image in self.plan.images) * self.plan.request.seeds
-        tasks = pending.tasks(self.plan, work, self.store, self._metrics, self._found)
+        needed = {name: self._revisions[name] for name in self._metrics}
+        tasks = pending.tasks(self.plan, work, self.store, self._identity, needed, self._found)
         return JobQueue(work.index, tasks, pixels, self._setup.model(work.index))
 
     def _found(self, cells: list[tuple[int, int, Cell]]) -> None:
@@ -89,7 +99,7 @@ class Coordinator:
         with self.store.transaction():
             for position, cell in self.plan.cells(work):
                 outcome = Outcome(cell.output, "skipped", work.skip)
-                self.store.add_cells(self._run, [(position, self._write(cell, outcome, provenance), cell)])
+                self.store.add_cells(self._run, [(position, self._write(cell, work, outcome, provenance), cell)])
             self._count("skipped", self.plan.cells_per_work)
 
     def _save(self, batch: Batch) -> None:
@@ -101,26 +111,76 @@ class Coordinator:
             self.store.add_cells(self._run, cells)
 
     def _save_one(self, task: Task, outcome: Outcome) -> int:
+        work = self.plan.works[task.job]
+        outcome = self._checked(task, work, outcome)
         outcome = dataclasses.replace(outcome, image=None, scores=outcome.scores + self._unscored(outcome))
         self._count(_kind(task, outcome))
         if outcome.status == "ok" and not outcome.output_digest:  # only scored
-            identity = self.store.outputs([task.cell.output])[task.cell.output].id
-            self.store.save_scores(identity, outcome, self._rule, self.plan.revisions)
+            identity = self._stored(task.cell, work)
+            assert identity is not None
+            self.store.save_scores(identity, outcome, self._rule, self._revisions)
             return identity
         provenance = self._provenances[task.job]
         if outcome.machine:
             provenance = provenance | {"machine": outcome.machine}
-        return self._write(task.cell, outcome, provenance)
+        return self._write(task.cell, work, outcome, provenance)
 
-    def _write(self, cell: Cell, outcome: Outcome, provenance: Mapping[str, Any]) -> int:
+    def _checked(self, task: Task, work: Work, outcome: Outcome) -> Outcome:
+        """Return the outcome, or a failed one if code or the noisy image is not what other cells of this run had."""
+        if outcome.status != "ok":
+            return outcome
+        try:
+            if outcome.output_digest:
+                self._identity.record(work, outcome.used)
+            self._require_one_case(task, work, outcome)
+        except MdnbenchError as error:
+            return Outcome(outcome.output, "failed", f"{type(error).__name__}: {error}", machine=outcome.machine)
+        return dataclasses.replace(outcome, scores=tuple(self._checked_score(each, outcome) for each in outcome.scores))
+
+    def _checked_score(self, score: MetricScore, outcome: Outcome) -> MetricScore:
+        files = outcome.used.get(f"{METRIC} {score.metric}")
+        if score.status != "ok" or not files:
+            return score
+        try:
+            self._identity.metrics.record(score.metric, files)
+        except MdnbenchError as error:
+            return MetricScore(score.metric, "failed", reason=f"{type(error).__name__}: {error}")
+        return score
+
+    def _require_one_case(self, task: Task, work: Work, outcome: Outcome) -> None:
+        """Refuse a cell whose noisy image differs from that of another method's cell of the same case."""
+        step, methods = self.plan.cells_per_work, len(self.plan.methods)
+        first = task.position - (work.index % methods) * step
+        positions = [first + number * step for number in range(methods) if first + number * step != task.position]
+        manifests = self._identity.manifests_of(work.noise)
+        other = self.store.other_case(self._run, positions, manifests, outcome.noisy_digest)
+        if other:
+            cell = task.cell
+            raise StoreError(
+                f"the case of image {cell.image!r} under {cell.noise}, seed {cell.seed}, came out as another noisy "
+                f"image than for {other}: a noise must draw all its random numbers from the generator that it is "
+                "given. Mend the noise, and run again with --fresh."
+            )
+
+    def _stored(self, cell: Cell, work: Work) -> int | None:
+        """Return the id of a stored output of a cell that is ok and about the code as it is now."""
+        found = self.store.outputs(self._identity.keys(work, cell.output)).values()
+        return next((row.id for row in found if row.status == "ok"), None)
+
+    def _write(self, cell: Cell, work: Work, outcome: Outcome, provenance: Mapping[str, Any]) -> int:
         """Store an outcome. Unless `fresh`, a stored output that is ok stays so, whatever a later attempt comes to."""
         fresh = self.plan.request.fresh
-        if outcome.status != "ok" and not fresh:
-            known = self.store.outputs([cell.output]).get(cell.output)
-            if known and known.status == "ok":
-                self.store.save_scores(known.id, self._marked(outcome), self._rule, self.plan.revisions)
-                return known.id
-        return self.store.save(cell, outcome, self._rule, self.plan.revisions, provenance, fresh=fresh)
+        if outcome.status != "ok":
+            known = None if fresh else self._stored(cell, work)
+            if known is not None:
+                self.store.save_scores(known, self._marked(outcome), self._rule, self._revisions)
+                return known
+            return self.store.save(cell, outcome, self._rule, self._revisions, provenance, fresh=fresh)
+        manifest = self._identity.record(work, outcome.used)
+        key = output_key(cell.output, manifest.token)
+        return self.store.save(
+            cell, outcome, self._rule, self._revisions, provenance, key=key, manifest=manifest.id, fresh=fresh
+        )
 
     def _marked(self, outcome: Outcome) -> Outcome:
         """An attempt that came to nothing, with its status and reason for each metric that it was to give."""
@@ -167,14 +227,34 @@ def _plain(fact: Any) -> Any:
 
 
 def setup_of(plan: Plan) -> Setup:
-    """What the workers of a plan are given, once each."""
+    """Return what the workers of a plan are given, once each."""
+    known, folder = plan.registry, dataset_folder(plan)
     return Setup(
-        plan.registry.files,
-        dataset_folder(plan) or plan.dataset.name,
-        plan.protocol,
-        plan.device,
-        tuple(Job(work.noise.named, work.named, work.weights) for work in plan.works),
-        plan.registry.revisions,
+        dataset=folder or plan.dataset.name,
+        dataset_door=None if folder else known.datasets.entry(plan.dataset.name).door,
+        protocol=plan.protocol,
+        device=plan.device,
+        jobs=tuple(job_of(plan, work) for work in plan.works),
+        metrics={name: known.metrics.entry(name.partition("[")[0]).door for name in plan.metrics},
+        revisions=known.revisions,
+        timeout=plan.request.timeout,
+        memory_bytes=int(plan.request.memory * 2**30),
+        plugins=known.files,
+        tested=plan.tested,
+    )
+
+
+def job_of(plan: Plan, work: Work) -> Job:
+    """Return a method under a noise as workers are told of it."""
+    known = plan.registry
+    return Job(
+        noise=work.noise.named,
+        noise_door=known.noises.entry(work.noise.named.name).door,
+        method=work.named,
+        method_door=known.denoisers.entry(work.named.name).door,
+        weights=work.weights,
+        wants=work.spec.wants,
+        packages=variants.packages(work.spec, work.named),
     )
 
 
@@ -202,8 +282,13 @@ def dataset_folder(plan: Plan) -> str:
     return folders.absolute(asked) if is_folder else ""
 
 
-def facts(plan: Plan, unavailable: Mapping[str, str]) -> dict[str, Any]:
-    """What defines a run: everything that stands above its tables, and what `check` holds against a baseline."""
+def facts(
+    plan: Plan, unavailable: Mapping[str, str], scored_as: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Any]:
+    """What defines a run: everything that stands above its tables, and what `check` holds against a baseline.
+
+    `scored_as` says what the scores of each metric are stored under; without it, its revision alone.
+    """
     return {
         "dataset": plan.dataset.name,
         "dataset_digest": plan.dataset_digest,
@@ -214,6 +299,7 @@ def facts(plan: Plan, unavailable: Mapping[str, str]) -> dict[str, Any]:
         "rules": _rules(plan),
         "scoring_rule": plan.protocol.scoring.digest,
         "metrics": plan.revisions,
+        "scored_as": dict(scored_as),
         "metric_facts": {name: _metric_facts(spec) for name, spec in plan.metrics.items()},
         "unavailable": dict(unavailable),
         "seeds": plan.request.seeds,

@@ -26,8 +26,7 @@ def make(plan: Plan, setup: Setup, metrics: Sequence[str], note: Callable[[str],
 def _local(plan: Plan, setup: Setup, metrics: tuple[str, ...], note: Callable[[str], None]) -> Engine:
     from mdnbench.engine.local import LocalEngine
 
-    request = plan.request
-    return LocalEngine(setup, request.jobs or environment.cores(), request.timeout, _memory_bytes(plan))
+    return LocalEngine(setup, plan.request.jobs or environment.cores())
 
 
 def _dask(plan: Plan, setup: Setup, metrics: tuple[str, ...], note: Callable[[str], None]) -> Engine:
@@ -35,10 +34,6 @@ def _dask(plan: Plan, setup: Setup, metrics: tuple[str, ...], note: Callable[[st
 
     request = plan.request
     freight = Freight(plan, setup, metrics)
-    order = Order(freight.setup, metrics, request.timeout, _memory_bytes(plan))
+    order = Order(freight.setup, metrics)
     jobs = request.jobs if request.scheduler else request.jobs or environment.cores()
     return DaskEngine(order, freight, passport.issue(plan.registry, setup, metrics), request.scheduler, jobs, note)
-
-
-def _memory_bytes(plan: Plan) -> int:
-    return int(plan.request.memory * 2**30)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 from mdnbench.engine.tasks import Task
 from mdnbench.planning import Plan, Work
+from mdnbench.planning.identity import CodeIdentity
 from mdnbench.records import Cell
 from mdnbench.store import Store
 from mdnbench.store.kept import path_of
@@ -20,26 +21,44 @@ Item = TypeVar("Item")
 Found = Callable[[list[tuple[int, int, Cell]]], None]
 
 
-def tasks(plan: Plan, work: Work, store: Store, metrics: Collection[str], found: Found) -> Iterator[Task]:
-    """The tasks that a work still needs; `found` is given (position, output id, cell) of those that are done.
+def tasks(
+    plan: Plan, work: Work, store: Store, identity: CodeIdentity, needed: Mapping[str, str], found: Found
+) -> Iterator[Task]:
+    """Yield the tasks that a work still needs; `found` is given (position, output id, cell) of those that are done.
 
-    An output that is here but lacks a score is only scored again where its image was kept; what is not ok is tried
-    again; with `fresh` everything is.
+    `needed` says what the scores of each metric are stored under. An output that is here but lacks a score is only
+    scored again if its image was kept; what is not ok is tried again; with `fresh` everything is.
     """
-    rule, needed = plan.protocol.scoring.digest, {name: plan.metrics[name].revision for name in metrics}
+    rule = plan.protocol.scoring.digest
     for chunk in chunks(plan.cells(work)):
-        known = {} if plan.request.fresh else store.outputs([cell.output for _, cell in chunk], rule, needed)
+        known = {} if plan.request.fresh else answers(store, identity, work, [cell for _, cell in chunk], rule, needed)
         done = []
         for position, cell in chunk:
             row = known.get(cell.output)
-            if row and row.status == "ok" and row.scores == len(needed):
+            if row and row.scores == len(needed):
                 done.append((position, row.id, cell))
             else:
-                here = store.scored([row.id], rule, needed).get(row.id, set()) if row and row.status == "ok" else set()
-                missing = tuple(name for name in metrics if name not in here)
+                here = store.scored([row.id], rule, needed).get(row.id, set()) if row else set()
+                missing = tuple(name for name in needed if name not in here)
                 yield _task(plan, work, position, cell, row, missing, store.images)
         if done:
             found(done)
+
+
+def answers(
+    store: Store, identity: CodeIdentity, work: Work, cells: list[Cell], rule: str, needed: Mapping[str, str]
+) -> dict[str, StoredOutput]:
+    """Return the stored outputs of these cells that are ok and about the code as it is now, by base key.
+
+    Of several that are, the one with the most scores.
+    """
+    keys = {key: cell.output for cell in cells for key in identity.keys(work, cell.output)}
+    found: dict[str, StoredOutput] = {}
+    for key, row in store.outputs(list(keys), rule, needed).items() if keys else ():
+        best = found.get(keys[key])
+        if row.status == "ok" and (best is None or row.scores > best.scores):
+            found[keys[key]] = row
+    return found
 
 
 def _task(
@@ -47,7 +66,7 @@ def _task(
 ) -> Task:
     keep = {"all": True, "none": False}.get(plan.request.keep_images, cell.seed == 0)
     pixels = plan.pixels[cell.image]
-    path = path_of(images, row.output_digest) if row and row.status == "ok" else None
+    path = path_of(images, row.output_digest) if row else None
     kept = path if path and path.is_file() else None
     everything = metrics if kept else tuple(name for name in plan.metrics if name in metrics or row)
     return Task(position, cell, work.index, pixels, everything, keep, kept)

@@ -1,164 +1,132 @@
-"""Slots of this machine: each is one worker process that keeps its model; a fault costs one cell and a new process."""
+"""Slots of this machine: each is one bench process with the process of one method; a fault costs one cell."""
 
 from __future__ import annotations
 
 import contextlib
-import signal
+import queue
+import threading
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, Future
-from concurrent.futures import TimeoutError as FutureTimeout
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from typing import Any, Literal
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Any
 
-import psutil
-from pebble import ProcessExpired, ProcessPool
+from mdnbench.engine import family, launching
+from mdnbench.engine.launching import Process
+from mdnbench.engine.orders import ProcessEnded, ProcessLate
+from mdnbench.engine.tasks import Result, Setup, Task
+from mdnbench.errors import MdnbenchError
+from mdnbench.records import Outcome, Used
 
-from mdnbench.engine import family, spawning, worker
-from mdnbench.engine.pulse import Pulse
-from mdnbench.engine.tasks import Setup, Task
-from mdnbench.records import Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    """What the watcher found of a worker: its process, the position of its cell, and what that cell comes to."""
-
-    pid: int
-    position: int
-    status: Literal["timeout", "oom", "crashed"]
-    reason: str
+BENCH = "mdnbench.engine.bench:serve"
+MARGIN_S = 10.0  # a bench ends what takes too long by itself; one that is itself stuck is ended so much later
 
 
-class ProcessSlot:
-    """One single-worker pool, the job that its worker has loaded, and the tasks in its hands."""
+class Ended(Exception):
+    """The slot was ended with tasks in its hands."""
+
+
+class LocalSlot:
+    """One bench process, the job that it is at, and the tasks in its hands, which a thread hands over one by one."""
 
     ahead = 1
     gone = False
 
-    def __init__(self, setup: Setup, timeout: float, memory_bytes: int = 0) -> None:
-        """`timeout` is in seconds per task; `memory_bytes` bounds the worker and its children (0: no bound)."""
-        self.setup = setup
-        self.timeout = timeout
-        self.memory_bytes = memory_bytes
+    def __init__(self, setup: Setup) -> None:
         self.job = -1
-        self.held: dict[Future[Outcome], Task] = {}
+        self.held: dict[Future[Outcome | None], Task] = {}
         self.peak_bytes = 0
-        self._verdict: _Verdict | None = None
-        self._expired = 0
-        self._context = spawning.Context()
-        self._pulse = Pulse(self._context)
-        self._workers: set[int] = set()
-        self._pool = self._new_pool()
+        self._setup = setup
+        self._bench: Process | None = None
+        self._used: dict[int, Used] = {}
+        self._tasks: queue.SimpleQueue[tuple[Task, Future[Outcome | None]] | None] = queue.SimpleQueue()
+        self._stopped = False
+        self._changing = threading.Lock()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
-    def _new_pool(self) -> ProcessPool:
-        arguments = (self.setup, self._pulse)
-        return ProcessPool(max_workers=1, context=self._context, initializer=worker.start, initargs=arguments)
-
-    def ask(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """What a function gives in the worker; whatever it raises is raised here."""
-        return self._pool.schedule(function, args=arguments).result()
-
-    def submit(self, tasks: Sequence[Task], done: Callable[[Future[Outcome]], None]) -> None:
-        """Hand tasks to the worker; `done` is called, in another thread, as each of them has ended somehow."""
+    def submit(self, tasks: Sequence[Task], done: Callable[[Future[Any]], None]) -> None:
+        """Take tasks; `done` is called, in another thread, as each of them has ended somehow."""
         for task in tasks:
             self.job = task.job
-            if not self._pool.active:
-                self._pool = self._new_pool()
-            future = self._pool.schedule(worker.run, args=[task])  # no timeout: Pebble's follows the time of day
+            future: Future[Outcome | None] = Future()
             self.held[future] = task
             future.add_done_callback(done)
+            self._tasks.put((task, future))
 
-    def collect(self, future: Future[Outcome]) -> tuple[Task, Outcome | None]:
-        """The task of a future that has ended and what came of it, or None where it must be handed out again."""
-        task = self.held.pop(future)
-        outcome = self._outcome(task, future)
-        if outcome is None or outcome.status in ("timeout", "crashed", "oom"):
-            self._bury()
-        return task, outcome
+    def collect(self, future: Future[Outcome | None]) -> tuple[Task, Outcome | None]:
+        """Return the task of a future that has ended and what came of it, or None if it must be handed out again.
 
-    def _outcome(self, task: Task, future: Future[Outcome]) -> Outcome | None:
-        key = task.cell.output
-        try:
-            outcome = future.result()
-        except ProcessExpired as error:
-            self._expired = error.pid
-            if self._verdict is None or self._verdict.pid != error.pid:
-                return Outcome(key, "crashed", _death(error.exitcode))
-            return self._judged(task)
-        except (BrokenProcessPool, CancelledError):  # the worker died between two tasks; this one had not begun
-            return self._judged(task)
-        except Exception as error:
-            return Outcome(key, "failed", f"{type(error).__name__}: {error}")
-        if outcome.status == "oom":
-            self._renew(task)
-        return outcome
-
-    def _renew(self, task: Task) -> None:
-        """End a worker that ran out of memory: its next cell begins in a clean process."""
-        self._verdict = _Verdict(self._pulse.pid, task.position, "oom", "")
-        family.end(self._pulse.pid)
-
-    def _judged(self, task: Task) -> Outcome | None:
-        """What the watcher found of a task; None for a bystander, which did nothing wrong and begins again."""
-        found = self._verdict
-        if found is None or found.position != task.position:
-            return None
-        return Outcome(task.cell.output, found.status, found.reason)
+        What the system itself refuses, as another process, is raised.
+        """
+        return self.held.pop(future), future.result()
 
     def watch(self) -> None:
-        """Note the worker's memory; end it when its cell takes too long, or when it and its children hold too much."""
-        self._find_lost()
-        pid, position = self._pulse.pid, self._pulse.position
-        if not pid:
-            return
-        self._workers.add(pid)
-        used = family.held_bytes(pid)
-        self.peak_bytes = max(self.peak_bytes, used)
-        if position is None or pid == self._expired or (self._verdict and pid == self._verdict.pid):
-            return
-        if self._pulse.seconds > self.timeout:
-            reason = f"no answer within {self.timeout:g} s (--timeout); its process was ended."
-            self._verdict = _Verdict(pid, position, "timeout", reason)
-        elif self.memory_bytes and used > self.memory_bytes:
-            reason = f"the worker held {used / 2**30:.2f} GiB, over --memory; it was ended."
-            self._verdict = _Verdict(pid, position, "oom", reason)
-        else:
-            return
-        family.end(pid)
-
-    def _find_lost(self) -> None:
-        """Give up the cell of a worker that ended itself with exit code 0, which Pebble takes for a good end."""
-        pid, position = self._pulse.dead
-        for future, task in list(self.held.items()):
-            if task.position == position and pid != self._expired and not future.done():
-                self._expired, self._verdict = pid, _Verdict(pid, position, "crashed", _death(0))
-                future.cancel()
-
-    def _bury(self) -> None:
-        """End what lost workers left behind."""
-        for pid in list(self._workers):
-            if pid != self._pulse.pid or not psutil.pid_exists(pid):
-                family.end_group(pid)
-                self._workers.discard(pid)
+        """Nothing: the thread watches its bench."""
 
     def stop(self, *, at_once: bool = False) -> None:
-        """End the worker, at once or after what it holds, and everything that it started."""
-        self.watch()
+        """End the bench and everything that it started, at once or after what it holds."""
         if at_once:
-            self._pool.stop()
-            for pid in self._workers:  # now, for whoever ends this process too may not wait for the pool
-                family.end(pid)
-        else:
-            self._pool.close()
-        with contextlib.suppress(FutureTimeout, TimeoutError, RuntimeError):
-            self._pool.join(timeout=10)
-        for pid in self._workers:
-            family.end_group(pid)
+            self._stopped = True
+            self._end_bench()
+        self._tasks.put(None)
+        self._thread.join(10)
+        self._end_bench()
 
+    # -- in the thread -------------------------------------------------------------------------------------------
 
-def _death(exitcode: int | None) -> str:
-    if exitcode is not None and exitcode < 0:
-        with contextlib.suppress(ValueError):
-            return f"the worker was killed by {signal.Signals(-exitcode).name}."
-    return f"the worker process ended with exit code {exitcode}."
+    def _serve(self) -> None:
+        while (taken := self._tasks.get()) is not None:
+            task, future = taken
+            try:
+                future.set_result(None if self._stopped else self._run(task))
+            except BaseException as error:
+                future.set_exception(error)
+
+    def _run(self, task: Task) -> Outcome | None:
+        key, since = task.cell.output, time.monotonic()
+
+        def watch() -> None:
+            self.peak_bytes = max(self.peak_bytes, family.held_bytes(bench.pid))
+
+        bench = self._ready_bench()
+        try:
+            result: Result = bench.ask("run", task, within_s=self._setup.timeout + MARGIN_S, watch=watch)
+        except ProcessLate:
+            self._end_bench()
+            reason = f"no answer within {self._setup.timeout:g} s (--timeout), in scoring; its process was ended."
+            return Outcome(key, "timeout", reason)
+        except ProcessEnded:
+            if self._stopped:
+                return None
+            reason = bench.how_it_ended()
+            self._end_bench()
+            return Outcome(
+                key, "crashed", f"the process that scores ended after {time.monotonic() - since:.1f} s: {reason}"
+            )
+        self.peak_bytes = max(self.peak_bytes, result.peak_bytes)
+        if result.used is not None:
+            self._used[task.job] = result.used
+        return replace(result.outcome, used=self._used.get(task.job, {}))
+
+    def _ready_bench(self) -> Process:
+        with self._changing:
+            if self._stopped:
+                raise Ended
+            if self._bench is None:
+                self._used.clear()
+                self._bench = self._launch()
+            return self._bench
+
+    def _launch(self) -> Process:
+        """Start a bench; where its server was lost meanwhile, as by a plugin that kills it, with a new one."""
+        for _ in range(2):
+            with contextlib.suppress(MdnbenchError):
+                return launching.shared().launch(BENCH, self._setup, launches=True)
+        return launching.shared().launch(BENCH, self._setup, launches=True)
+
+    def _end_bench(self) -> None:
+        with self._changing:
+            bench, self._bench = self._bench, None
+        if bench is not None:
+            bench.end()

@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
+    from mdnbench.specs import Image
+
 
 class InvalidOutput(Exception):
     """The output breaks the contract; the message says what was expected and what came."""
 
 
-def check(given: Any, noisy: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
-    """What was given, if it is float32 of the input's shape, finite, on [0, 1], and the input is untouched."""
+def check_form(given: Any, noisy: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
+    """Return what was given if it is a dense float32 tensor of the input's shape, and the input is untouched.
+
+    InvalidOutput says what was expected and what came.
+    """
     import torch
 
     if not torch.equal(noisy, original):
@@ -27,10 +32,24 @@ def check(given: Any, noisy: torch.Tensor, original: torch.Tensor) -> torch.Tens
         raise InvalidOutput(f"expected dtype torch.float32, got {output.dtype}.")
     if output.shape != noisy.shape:
         raise InvalidOutput(f"expected shape {tuple(noisy.shape)}, got {tuple(output.shape)}.")
-    if not bool(torch.isfinite(output).all()):
-        bad = int((~torch.isfinite(output)).sum())
-        raise InvalidOutput(f"expected finite values, got {bad} NaN or infinite pixels of {output.numel()}.")
-    _check_range(output, original)
+    return output
+
+
+def check_values(output: Any, noisy: Image) -> Image:
+    """Return an output if it is a float32 image of the noisy one's shape, finite and on its scale.
+
+    Called where no method has run: what a method may have done to torch or NumPy does not change the answer.
+    """
+    import numpy as np
+
+    if not isinstance(output, np.ndarray) or output.dtype != np.float32 or output.shape != noisy.shape:
+        came = f"{output.dtype} {output.shape}" if isinstance(output, np.ndarray) else type(output).__name__
+        raise InvalidOutput(f"expected float32 {noisy.shape}, got {came}.")
+    finite = np.isfinite(output)
+    if not finite.all():
+        bad = int(output.size - np.count_nonzero(finite))
+        raise InvalidOutput(f"expected finite values, got {bad} NaN or infinite pixels of {output.size}.")
+    _check_range(output, noisy)
     return output
 
 
@@ -46,9 +65,9 @@ def check_array(output: Any, shape: tuple[int, ...]) -> None:
         raise InvalidOutput(f"expected shape {shape}, got {output.shape}.")
 
 
-def _check_range(output: torch.Tensor, noisy: torch.Tensor) -> None:
+def _check_range(output: Image, noisy: Image) -> None:
     """Refuse what is on another scale. The noise hardly moves the mean, so a mean many times the input's tells it."""
-    mean, expected = float(output.mean().abs()), float(noisy.mean().abs())
+    mean, expected = abs(float(output.mean())), abs(float(noisy.mean()))
     if mean > 2 and mean > 16 * expected:
         low, high = float(output.min()), float(output.max())
         raise InvalidOutput(f"expected values on the [0, 1] scale, got {low:.3g} to {high:.3g}: 0-255?")

@@ -22,6 +22,7 @@ class NumpyRng:
 
     def __init__(self, key: bytes) -> None:
         """`key` is at least 16 bytes (of a digest); equal keys give equal streams."""
+        self.key = key
         self._generator = np.random.Generator(np.random.Philox(key=int.from_bytes(key[:16], "little")))
 
     def normal(self, shape: tuple[int, ...]) -> Image:

@@ -5,13 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mdnbench.errors import Unavailable
-from mdnbench.records import MetricScore
+from mdnbench.records import MetricScore, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mdnbench.evaluation.protocols import Rule
     from mdnbench.specs import Image, MetricSpec, Score
+
+
+class ScorerLost(Exception):
+    """The process that computes a metric was lost with an image in hand: what its score comes to, and why."""
+
+    def __init__(self, status: Status, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
 
 
 def score(
@@ -31,6 +39,8 @@ def _one(spec: MetricSpec, scorer: Score, denoised: Image, clean: Image) -> Metr
         value = float(scorer(denoised.copy(), clean.copy()))  # its own: no metric can spoil the next one
     except Unavailable as error:
         return MetricScore(spec.name, "skipped", reason=str(error))
+    except ScorerLost as error:
+        return MetricScore(spec.name, error.status, reason=str(error))
     except (Exception, SystemExit) as error:
         return MetricScore(spec.name, "failed", reason=f"{type(error).__name__}: {error}")
     if value != value:

@@ -11,7 +11,7 @@ from mdnbench.listener import Listener
 from mdnbench.timing import probe, process, selftests
 from mdnbench.timing.clock import Clock
 from mdnbench.timing.conditions import Conditions
-from mdnbench.timing.process import NO_TIME, TOO_SHORT, Process, Subject, Timed
+from mdnbench.timing.process import NO_TIME, TOO_SHORT, Subject, Timed, Timing
 
 ONE_ROUND_S = 30.0
 TURN_S = 0.25
@@ -36,7 +36,7 @@ def measure(
     listener.begin("timing", conditions.budget_s)
     start = time.monotonic()
     timed: list[Timed] = []
-    parts = _parts(len(subject.setup.jobs), conditions)
+    parts = _parts(len(subject.jobs), conditions)
     for number, (threads, jobs) in enumerate(parts, start=1):
         clock = Clock(start, start + conditions.budget_s * number / len(parts), listener, stop)
         timed += _measure_part(subject, jobs, threads, conditions, clock)
@@ -54,7 +54,7 @@ def _measure_part(subject: Subject, jobs: range, threads: int, conditions: Condi
     """First calls at every size, so that each has a figure; then rounds over methods and sizes while there is time."""
     tested = jobs if conditions.self_tests else ()
     tests = selftests.run(subject, tested, threads, clock.part(TESTS))
-    processes = [process.launch(subject.setup, job, threads) for job in jobs]
+    processes = [process.launch(subject, job, threads) for job in jobs]
     try:
         for each in processes:
             each.started(clock.left(clock.end))
@@ -67,6 +67,8 @@ def _measure_part(subject: Subject, jobs: range, threads: int, conditions: Condi
         counted = [job for job, found in tests.items() if found.multiply_adds]
         _count([each for job, each in zip(jobs, processes, strict=True) if job not in counted], clock)
         rounds(processes, order, conditions.rounds, clock)
+        for each in processes:
+            each.note_used()
     finally:
         for each in processes:
             each.end()
@@ -77,12 +79,12 @@ def _measure_part(subject: Subject, jobs: range, threads: int, conditions: Condi
     return [timed for each in processes for timed in each.timed]
 
 
-def _lacks_tests(each: Process, found: selftests.Examined | None) -> bool:
+def _lacks_tests(each: Timing, found: selftests.Examined | None) -> bool:
     """Whether a method was timed, and its tests only lacked time: some may be left now."""
     return found is not None and not found.tests.complete and any(timed.loaded for timed in each.timed)
 
 
-def _begin(processes: Sequence[Process], subject: Subject, side: int, clock: Clock) -> None:
+def _begin(processes: Sequence[Timing], subject: Subject, side: int, clock: Clock) -> None:
     """First calls at a size, where the size before says that there is time, and warm-ups."""
     for each in processes:
         before = each.timed[-1] if each.timed else None
@@ -101,7 +103,7 @@ def _grown(before: Timed, side: int) -> float:
     return MARGIN * before.expected_s * (side / before.side) ** 2
 
 
-def _warm_up(each: Process, timed: Timed, clock: Clock) -> None:
+def _warm_up(each: Timing, timed: Timed, clock: Clock) -> None:
     """Warm up; a long call is a round where it is the only one, or where the sizes before have warmed the method up."""
     if each.problem or timed.loaded is None:
         return
@@ -112,7 +114,7 @@ def _warm_up(each: Process, timed: Timed, clock: Clock) -> None:
         each.warm(timed, clock.end)
 
 
-def _count(processes: Sequence[Process], clock: Clock) -> None:
+def _count(processes: Sequence[Timing], clock: Clock) -> None:
     """Count multiply-adds on a corner of the smallest image, after first calls: it must not be in their memory."""
     for each in processes:
         timed = each.timed[0]
@@ -120,7 +122,7 @@ def _count(processes: Sequence[Process], clock: Clock) -> None:
             each.count(timed, clock.end)
 
 
-def rounds(processes: Sequence[Process], order: random.Random, most: int, clock: Clock) -> None:
+def rounds(processes: Sequence[Timing], order: random.Random, most: int, clock: Clock) -> None:
     """Rounds over methods and sizes in random order, until each has its calls or none fits into the time left."""
     alive = [(each, timed) for each in processes for timed in each.timed if timed.loaded]
     while alive := [pair for pair in alive if _fits(*pair, most, clock)]:
@@ -131,19 +133,20 @@ def rounds(processes: Sequence[Process], order: random.Random, most: int, clock:
                 each.call(timed, max(1, min(most - len(timed.seconds), turn)), clock.end)
 
 
-def _fits(each: Process, timed: Timed, most: int, clock: Clock) -> bool:
+def _fits(each: Timing, timed: Timed, most: int, clock: Clock) -> bool:
     once = timed.loaded is not None and timed.loaded.call_s > ONE_ROUND_S
     ready = not each.problem and len(timed.seconds) < (1 if once else most)
     return ready and MARGIN * timed.expected_s < clock.left(clock.end)
 
 
-def _close(each: Process, found: selftests.Examined | None) -> None:
+def _close(each: Timing, found: selftests.Examined | None) -> None:
     """Say why there is nothing, or no more where the method broke; set what the self-tests found beside the timings.
 
     Where there was time for the first call alone, it is the round.
     """
     broke = "" if each.problem in TOO_SHORT else each.problem
     for timed in each.timed:
+        timed.used = each.used
         if timed.loaded:
             timed.seconds = timed.seconds or [timed.loaded.call_s]
             work = (found and found.multiply_adds) or each.multiply_adds

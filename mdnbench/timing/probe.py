@@ -8,14 +8,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mdnbench.engine import threads, worker
-from mdnbench.engine.tasks import Setup, Task
+from mdnbench.engine import method, orders, threads
+from mdnbench.engine.bench import tell
+from mdnbench.engine.method import Method, Settings
+from mdnbench.engine.tasks import Job
 from mdnbench.timing import memory
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from mdnbench.records import NoiseInfo
+    from mdnbench.records import NoiseInfo, UsedFile
     from mdnbench.specs import Image
 
 SAME = 0.05  # two calls that differ by less are taken for warm
@@ -57,44 +59,44 @@ class Compared:
     difference: float
 
 
-def serve(connection: Connection, setup: Setup, job: int, count: int) -> None:
-    """Answer orders, which are methods of a bench with their arguments, until told to stop; a text is a problem."""
-    worker.start(setup, count=count)
-    bench = Bench(setup, job, count)
-    connection.send("ready")
-    while True:
-        order, *arguments = connection.recv()
-        try:
-            connection.send(getattr(bench, order)(*arguments))
-        except Exception as error:
-            connection.send(f"{type(error).__name__}: {error}")
+def serve(connection: Connection, job: Job, settings: Settings) -> None:
+    """Take orders for timing the method of a job."""
+    method.begin(settings)
+    orders.serve(connection, Stopwatch(job, settings))
 
 
-class Bench:
+class Stopwatch:
     """A method that is being timed, the noisy images that it is timed on, and images like them that it has never seen.
 
-    Orders name an image by its side in pixels.
+    Its public methods are the orders that the process takes; they name an image by its side in pixels.
     """
 
-    def __init__(self, setup: Setup, job: int, count: int) -> None:
-        """`count` is the number of threads."""
-        self._setup, self._job, self._count = setup, job, count
+    def __init__(self, job: Job, settings: Settings) -> None:
+        self._method = Method(job, settings)
+        self._settings = settings
         self._base = memory.resident_bytes()
         self._denoise: Any = None
-        self._wants = "nothing"
         self._images: dict[int, _Shown] = {}
+
+    def ready(self) -> bool:
+        """Answer, which shows that the process has started."""
+        return True
+
+    def used(self) -> tuple[UsedFile, ...]:
+        """Return the files that the process has used so far."""
+        return self._method.used()
 
     def load(self) -> float:
         """Build the method, weights included; the seconds that it took."""
         start = time.perf_counter()
-        self._denoise, self._wants = worker.built(self._job)
+        self._denoise = self._method.denoise_function
         seconds = time.perf_counter() - start
-        threads.hold(self._count)  # building it brought everything back to one
+        threads.hold(self._settings.threads)  # building it brought everything back to one
         return seconds
 
     def parameters(self) -> int | None:
         """How many numbers its weights file holds, read from the header; None without weights."""
-        weights = self._setup.jobs[self._job].weights
+        weights = self._method.job.weights
         if weights is None:
             return None
         from math import prod
@@ -108,22 +110,22 @@ class Bench:
         """The size of the file that the method computes from, its weights or an ONNX file; None without one."""
         from mdnbench.deploy import building
 
-        job = self._setup.jobs[self._job]
+        job = self._method.job
         if job.weights is None:
             return None
-        return building.file_of(worker.spec_of(self._job), job.method, job.weights).stat().st_size
+        return building.file_of(self._method.spec, job.method, job.weights).stat().st_size
 
     def first(self, side: int, noisy: Image, info: NoiseInfo) -> First:
         """Take an image (H, W) or (H, W, 3) to be timed on, and call the method on it."""
         from mdnbench.evaluation.adapters import to_tensor
 
-        tensor = to_tensor(noisy).to(self._setup.device)  # (1, C, H, W)
-        shown = self._images[side] = _Shown(tensor, worker.tell(info, self._wants))
-        memory.begin_peak(self._setup.device)
+        tensor = to_tensor(noisy).to(self._settings.device)  # (1, C, H, W)
+        shown = self._images[side] = _Shown(tensor, tell(info, self._method.job.wants))
+        memory.begin_peak(self._settings.device)
         call, _ = self._timed(tensor, shown.told)
         peak = max(0, memory.peak_bytes() - self._base)
-        device = memory.device_peak_bytes(self._setup.device)
-        again = self.call(side, 1)[0].seconds if worker.variant_of(self._job).compile else None
+        device = memory.device_peak_bytes(self._settings.device)
+        again = self.call(side, 1)[0].seconds if self._method.variant.compile else None
         return First(call.seconds, peak, device, again)
 
     def warm(self, side: int, before_s: float, within_s: float) -> tuple[int, bool]:
@@ -171,40 +173,39 @@ class Bench:
             self._denoise(corner, shown.told)
         return counter.get_total_flops() / 2 / (corner.shape[-1] * corner.shape[-2]) or None
 
-    def compare(self, task: Task, noisy: Image, info: NoiseInfo) -> Compared | str:
-        """Hold what a timed call makes of a cell against what the run's own way makes of it; a text says what failed.
+    def compare(self, noisy: Image, info: NoiseInfo, seed: int) -> Compared | str:
+        """Compare what a timed call makes of a cell with what the run's own call makes of it; a text says what failed.
 
-        `noisy` is the cell's noisy image and `info` what is known of its noise.
+        `noisy` is the cell's noisy image, `info` what is known of its noise, and `seed` as the cell has it.
         """
         import numpy as np
 
         from mdnbench.digests import of_pixels
         from mdnbench.evaluation.adapters import to_numpy, to_tensor
 
-        outcome = worker.run(task)
-        if outcome.image is None:
-            return f"the quality call gave no image ({outcome.status}): {outcome.reason}"
-        worker.clean_slate(int(task.cell.case[:8], 16))  # as a cell: what draws random numbers draws the same ones
-        threads.hold(self._count)
-        told = worker.tell(info, self._wants)
-        _, output = self._timed(to_tensor(noisy).to(self._setup.device), told)
-        image = to_numpy(output)
-        same = of_pixels(image) == outcome.output_digest
-        return Compared(outcome.output_digest, same, float(np.abs(image - outcome.image).max()))
+        told = tell(info, self._method.job.wants)
+        expected = self._method.denoise(noisy, told, seed)
+        if expected.image is None:
+            return f"the quality call gave no image: {expected.problem}"
+        self._method.clean(seed)  # as in a cell: what draws random numbers draws the same ones
+        threads.hold(self._settings.threads)
+        _, output = self._timed(to_tensor(noisy).to(self._settings.device), told)
+        image, digest = to_numpy(output), of_pixels(expected.image)
+        return Compared(digest, of_pixels(image) == digest, float(np.abs(image - expected.image).max()))
 
     def _timed(self, noisy: Any, told: NoiseInfo) -> tuple[Call, Any]:
         """One call and what came of it: the timed region is three lines, and GPU events inside them."""
         import torch
 
-        given, device = noisy.clone(), self._setup.device
+        given, device = noisy.clone(), self._settings.device
         begin, end = _events(device)
         with torch.no_grad():
-            worker.synchronise(device)
+            method.synchronise(device)
             start = time.perf_counter()
             _ = begin and begin.record()
             output = self._denoise(given, told)
             _ = end and end.record()
-            worker.synchronise(device)
+            method.synchronise(device)
             seconds = time.perf_counter() - start
         return Call(seconds, begin.elapsed_time(end) / 1000 if begin else None), output
 

@@ -7,19 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mdnbench.engine import spawning
-from mdnbench.engine.tasks import Setup, Task
-from mdnbench.timing import probe
+from mdnbench.engine.launching import Process, SpawnLauncher
+from mdnbench.engine.method import Settings
+from mdnbench.engine.orders import OrderFailed, ProcessEnded, ProcessLate
+from mdnbench.engine.tasks import Job, Task
 from mdnbench.timing.probe import Call, Compared, First
 
 if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-
-    from mdnbench.records import NoiseInfo
+    from mdnbench.records import NoiseInfo, UsedFile
     from mdnbench.specs import Image
 
 NO_TIME = "no time was left in the budget"
 LATE = "its process did not start in time"
+USED_S = 10.0
 TOO_SHORT = (NO_TIME, LATE)  # the budget was: no fault of the method
 
 
@@ -71,7 +71,8 @@ class Timed:
     """What was measured of one method at one size on so many threads, and why there is nothing or no more.
 
     `seconds` are those of every counted call, `device_seconds` the same by the GPU's clock. `warmups` calls were made
-    before these, and `warm` says whether the last two of them took equally long.
+    before these, and `warm` says whether the last two of them took equally long. `used` are the files that its
+    process has used.
     """
 
     method: str
@@ -84,6 +85,7 @@ class Timed:
     warmups: int = 0
     warm: bool = False
     self_tests: SelfTests | None = None
+    used: tuple[UsedFile, ...] = ()
 
     @property
     def expected_s(self) -> float:
@@ -102,40 +104,41 @@ class Trial:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is timed: the jobs of a set-up, on a noisy image of each size by its side.
+    """What is timed: jobs on a device, on a noisy image of each size by its side.
 
     `trials` are cells to compare outputs on, by job, and `stored` the digests of their outputs, '' where none is known.
+    `revisions` are those of the plan, by kind and name.
     """
 
-    setup: Setup
+    jobs: tuple[Job, ...]
+    device: str
     images: Mapping[int, tuple[Image, NoiseInfo]]
     trials: Sequence[Trial] = ()
     stored: Sequence[str] = ()
+    revisions: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 @dataclass
-class Process:
+class Timing:
     """One method in a process of its own; one that failed or ran out of time is ended and takes no more orders."""
 
     method: str
     threads: int
-    connection: Connection
-    process: Any
+    process: Process
     timed: list[Timed] = field(default_factory=list)
     load_s: float = 0.0
     parameters: int | None = None
     file_bytes: int | None = None
     multiply_adds: float | None = None
+    used: tuple[UsedFile, ...] = ()
     problem: str = ""
 
     def started(self, within_s: float) -> None:
         """Wait until it is ready for orders."""
-        try:
-            if self.connection.poll(max(0.0, within_s)) and self.connection.recv() == "ready":
-                return
-            self.fail(LATE if within_s > 0 else NO_TIME)
-        except (EOFError, OSError):
-            self.fail("its process died")
+        if within_s <= 0:
+            self.fail(NO_TIME)
+        elif self._asked("ready", within_s=within_s, late=LATE) is None:
+            self.fail(self.problem or LATE)
 
     def load(self, until: float) -> None:
         """Build the method and read its weights' size."""
@@ -176,34 +179,46 @@ class Process:
 
     def compare(self, trial: Trial, until: float) -> Compared | str:
         """What a timed call makes of a cell beside what a quality call makes of it; a text says what failed."""
-        found: Compared | str
-        (found,) = self._answer("compare", trial.task, trial.noisy, trial.info, until=until) or (self.problem,)
-        return found
+        seed = int(trial.task.cell.case[:8], 16)
+        found: Compared | str | None = self._asked(
+            "compare", trial.noisy, trial.info, seed, within_s=until - time.monotonic()
+        )
+        return self.problem if found is None else found
 
-    def ask(self, *order: object, until: float) -> Any:
+    def note_used(self) -> None:
+        """Note the files that the process has used, for the identity of what was measured."""
+        if not self.problem:
+            self.used = self._asked("used", within_s=USED_S) or self.used
+
+    def ask(self, *order: Any, until: float) -> Any:
         """The answer to an order; None when it failed, died or took too long."""
-        answer = self._answer(*order, until=until)
-        if answer is None:
-            return None
-        if isinstance(answer[0], str):
-            self.fail(answer[0])
-            return None
-        return answer[0]
-
-    def _told(self, *order: object, until: float) -> Any:
-        """The answer to a question that a process may fail to answer; None then."""
-        (found,) = self._answer(*order, until=until) or (None,)
-        return None if isinstance(found, str) else found
-
-    def _answer(self, *order: object, until: float) -> tuple[Any] | None:
         if self.problem:
             return None
         try:
-            self.connection.send(order)
-            if self.connection.poll(max(0.0, until - time.monotonic())):
-                return (self.connection.recv(),)
-            self.fail(NO_TIME)
-        except (EOFError, OSError):
+            return self._answer(*order, within_s=until - time.monotonic(), late=NO_TIME)
+        except OrderFailed as error:
+            self.fail(str(error))
+            return None
+
+    def _told(self, *order: Any, until: float) -> Any:
+        """The answer to a question that a process may fail to answer; None then."""
+        return self._asked(*order, within_s=until - time.monotonic())
+
+    def _asked(self, *order: Any, within_s: float, late: str = NO_TIME) -> Any:
+        """The answer to an order whose failure says nothing against the method; of `compare`, what it raised."""
+        if self.problem:
+            return None
+        try:
+            return self._answer(*order, within_s=within_s, late=late)
+        except OrderFailed as error:
+            return str(error) if order[0] == "compare" else None
+
+    def _answer(self, order: str, *arguments: Any, within_s: float, late: str) -> Any:
+        try:
+            return self.process.ask(order, *arguments, within_s=max(0.0, within_s))
+        except ProcessLate:
+            self.fail(late)
+        except ProcessEnded:
             self.fail("its process died")
         return None
 
@@ -214,19 +229,14 @@ class Process:
 
     def end(self) -> None:
         """End the process and whatever it started."""
-        from mdnbench.engine import family
-
-        if not self.connection.closed:
-            family.end(self.process.pid)
-            self.process.join()
-            self.connection.close()
+        self.process.end()
 
 
-def launch(setup: Setup, job: int, threads: int) -> Process:
-    """Start a fresh process for a job of the set-up."""
-    context = spawning.Context()
-    here, there = context.Pipe()
-    process = context.Process(target=probe.serve, args=(there, setup, job, threads), daemon=True)
-    process.start()
-    there.close()
-    return Process(setup.jobs[job].method.text, threads, here, process)
+def launch(subject: Subject, job: int, threads: int) -> Timing:
+    """Start a fresh process for a job of the subject.
+
+    Never a forked one: what it loads and holds in memory is part of what is measured.
+    """
+    settings = Settings(subject.device, revisions=subject.revisions, threads=threads)
+    process = SpawnLauncher().launch("mdnbench.timing.probe:serve", subject.jobs[job], settings)
+    return Timing(subject.jobs[job].method.text, threads, process)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mdnbench import references, registry
 from mdnbench.evaluation import protocols
+from mdnbench.planning.identity import CodeIdentity, MetricIdentity
 from mdnbench.references import MEAN
 from mdnbench.results import tables
 from mdnbench.timing import summary
@@ -89,12 +90,13 @@ def of_record(record: Mapping[str, Any]) -> Pareto | None:
 
 def _stored(plan: Plan, works: Sequence[Work], store: Store) -> dict[str, float]:
     """The mean PSNR in dB of every work whose cells are all in the store, by method."""
-    spec = plan.registry.metrics.get(METRIC)
-    means = {}
-    for work in works if spec else ():
-        assert spec is not None
-        asked = (plan.protocol.scoring.digest, METRIC, spec.revision)
-        rows = [next(store.select(_SCORES, (cell.output, *asked)), None) for _, cell in plan.cells(work)]
+    if METRIC not in plan.registry.metrics:
+        return {}
+    means, identity = {}, CodeIdentity(plan, store)
+    asked = (plan.protocol.scoring.digest, METRIC, MetricIdentity(plan.registry, [METRIC], store).scored_as[METRIC])
+    for work in works:
+        keys = [identity.keys(work, cell.output) for _, cell in plan.cells(work)]
+        rows = [next(store.select(_SCORES, (each[0], *asked)), None) if each else None for each in keys]
         values = [row[0] for row in rows if row is not None and math.isfinite(row[0])]
         if values and len(values) == len(rows):
             means[work.named.text] = sum(values) / len(values)

@@ -8,7 +8,7 @@ from statistics import median
 
 from mdnbench.timing.clock import Clock
 from mdnbench.timing.probe import Compared
-from mdnbench.timing.process import NO_TIME, Process, SelfTests, Subject, Timed, launch
+from mdnbench.timing.process import NO_TIME, SelfTests, Subject, Timed, Timing, launch
 
 FEW_PAIRS, PAIRS, MOST_PAIRS = 3, 5, 20  # few where a call takes over a second, most where it takes next to nothing
 BETWEEN = 3
@@ -39,7 +39,7 @@ def run(subject: Subject, jobs: Iterable[int], threads: int, clock: Clock) -> di
         if clock.left(clock.end) <= 0:
             found[job] = Examined(SelfTests(f"not compared: {NO_TIME}"), None)
             continue
-        process = launch(subject.setup, job, threads)
+        process = launch(subject, job, threads)
         try:
             found[job] = _examine(process, subject, job, clock.part(MOST))
         finally:
@@ -47,7 +47,7 @@ def run(subject: Subject, jobs: Iterable[int], threads: int, clock: Clock) -> di
     return found
 
 
-def _examine(process: Process, subject: Subject, job: int, clock: Clock) -> Examined:
+def _examine(process: Timing, subject: Subject, job: int, clock: Clock) -> Examined:
     side = min(subject.images)
     timed = Timed(process.method, side=side, threads=process.threads)
     clock.tell(timed, "self-tests")
@@ -64,17 +64,17 @@ def _examine(process: Process, subject: Subject, job: int, clock: Clock) -> Exam
     return Examined(SelfTests(output, holds, again, quicker), process.multiply_adds)
 
 
-def _output(process: Process, timed: Timed, subject: Subject, job: int, clock: Clock) -> tuple[str, bool]:
+def _output(process: Timing, timed: Timed, subject: Subject, job: int, clock: Clock) -> tuple[str, bool]:
     """How the timed output compares with the quality run's, where there is time to look."""
     trial, stored = subject.trials[job], subject.stored[job]
     expected = 2.5 * timed.expected_s * max(1.0, trial.task.pixels / timed.side**2)
     if process.problem or expected > clock.left(clock.end):
         return f"not compared: {process.problem or NO_TIME}", True
-    exact = process.threads == 1 and subject.setup.device == "cpu"
+    exact = process.threads == 1 and subject.device == "cpu"
     return verdict(process.compare(trial, clock.end), stored, exact)
 
 
-def _again(process: Process, timed: Timed, clock: Clock) -> tuple[float | None, bool]:
+def _again(process: Timing, timed: Timed, clock: Clock) -> tuple[float | None, bool]:
     """How a known image compares with fresh ones, where there is time to look.
 
     A suspicion is looked into again, while there is time: what remembers does so each time, and chance does not.

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from mdnbench import environment
 from mdnbench.digests import of_parts
-from mdnbench.engine.tasks import Job, Setup, Task
+from mdnbench.engine.tasks import Task
 from mdnbench.errors import NothingToDo
 from mdnbench.evaluation import cases
 from mdnbench.listener import Listener
-from mdnbench.planning import Plan, Work
+from mdnbench.planning import Plan, PlannedImage, Work
+from mdnbench.planning.identity import METHOD, CodeIdentity
 from mdnbench.timing import quality
+from mdnbench.timing import record as records
 from mdnbench.timing.conditions import AFTER_RUN, Conditions
-from mdnbench.timing.process import Subject, Trial
+from mdnbench.timing.process import Subject, Timed, Trial
 from mdnbench.timing.times import Times, failed
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from mdnbench.specs import Image
     from mdnbench.store import Store
 
-REVISION = "3"
+REVISION = "4"
 
 
 def record_for(
@@ -72,13 +74,19 @@ def record(
 
     What was stopped on the way is not stored, nor is a record in which a method failed: the next run tries again.
     """
-    key = _key(plan, works, conditions)
-    stored = None if plan.request.fresh else store.timing(key)
+    identity = CodeIdentity(plan, store)
+    key = _key(plan, works, identity, conditions)
+    stored = None if plan.request.fresh or not key else store.timing(key)
     if stored:
         return dict(stored.content)
-    found = _measure(plan, works, conditions, store, listener, stop)
+    timed = _measure(plan, works, conditions, store, listener, stop)
+    found = records.make(timed, works[0].noise.named.text, plan.device)
     if not stop() and not failed(found):
-        store.save_timing(key, found)
+        used = {each.method: each.used for each in timed}
+        with store.transaction():
+            for work in works:
+                identity.record(work, {METHOD: used[work.named.text]})
+        store.save_timing(_key(plan, works, identity, conditions), found)
     return found
 
 
@@ -86,12 +94,15 @@ def _works(plan: Plan) -> tuple[Work, ...]:
     return plan.works[: len(plan.methods)]
 
 
-def _key(plan: Plan, works: list[Work], conditions: Conditions = AFTER_RUN) -> str:
-    """Timings are of methods on a machine: the image's content does not matter, its size, channels and noise do.
+def _key(plan: Plan, works: list[Work], identity: CodeIdentity, conditions: Conditions = AFTER_RUN) -> str:
+    """Return the key of the timings of methods on this machine, '' while the code of one is not known.
 
-    A record names its methods, and one identity may have several names.
+    The image's content does not matter, its size, channels and noise do. A record names its methods, and one identity
+    may have several names.
     """
-    methods = [[work.named.text, work.identity] for work in works]
+    methods = [[work.named.text, work.identity, identity.token(work)] for work in works]
+    if not all(token for _, _, token in methods):
+        return ""
     noise, channels = works[0].noise.named.text, list(plan.images[0].shape[2:])
     under = list(dataclasses.asdict(conditions).values())
     return of_parts("timing", REVISION, methods, noise, under, channels, environment.machine_id(), plan.device)
@@ -99,25 +110,25 @@ def _key(plan: Plan, works: list[Work], conditions: Conditions = AFTER_RUN) -> s
 
 def _measure(
     plan: Plan, works: list[Work], conditions: Conditions, store: Store, listener: Listener, stop: Callable[[], bool]
-) -> dict[str, Any]:
-    from mdnbench.engine.coordinator import dataset_folder
+) -> list[Timed]:
+    from mdnbench.engine.coordinator import job_of
     from mdnbench.timing import phase
-    from mdnbench.timing import record as records
 
-    jobs = tuple(Job(work.noise.named, work.named, work.weights) for work in works)
-    dataset = dataset_folder(plan) or plan.dataset.name
-    known = plan.registry
-    setup = Setup(known.files, dataset, plan.protocol, plan.device, jobs, known.revisions)
+    jobs = tuple(job_of(plan, work) for work in works)
     images = {side: _square_case(plan, works[0], side) for side in conditions.sizes}
-    subject = Subject(setup, {side: (case.noisy, case.info) for side, case in images.items()})
+    shown = {side: (case.noisy, case.info) for side, case in images.items()}
+    subject = Subject(jobs, plan.device, shown, revisions=plan.registry.revisions)
     if conditions.self_tests:
-        trials = _trials(plan, works)
-        stored_outputs = store.outputs([each.task.cell.output for each in trials])
-        digests = (stored_outputs.get(each.task.cell.output) for each in trials)
-        stored = tuple(each.output_digest if each and each.status == "ok" else "" for each in digests)
+        trials, identity = _trials(plan, works), CodeIdentity(plan, store)
+        stored = tuple(_stored_digest(plan, work, store, identity) for work in works)
         subject = dataclasses.replace(subject, trials=trials, stored=stored)
-    timed = phase.measure(subject, conditions, listener=listener, stop=stop)
-    return records.make(timed, works[0].noise.named.text, plan.device)
+    return phase.measure(subject, conditions, listener=listener, stop=stop)
+
+
+def _stored_digest(plan: Plan, work: Work, store: Store, identity: CodeIdentity) -> str:
+    """Return the digest of the stored output of a work's trial cell, '' if there is none."""
+    found = store.outputs(identity.keys(work, plan.cell(work, _trial_image(plan), 0).output)).values()
+    return next((row.output_digest for row in found if row.status == "ok"), "")
 
 
 def _square_case(plan: Plan, work: Work, side: int) -> Case:
@@ -129,14 +140,18 @@ def _square_case(plan: Plan, work: Work, side: int) -> Case:
 
 def _trials(plan: Plan, works: list[Work]) -> tuple[Trial, ...]:
     """A cell of the plan for every work: its smallest image, first realisation."""
-    image = min(plan.images, key=lambda each: each.pixels)
-    clean, noise = plan.dataset.load(image.id), works[0].noise
+    image, noise = _trial_image(plan), works[0].noise
+    clean = plan.dataset.load(image.id)
     made = []
     for job, work in enumerate(works):
         cell = plan.cell(work, image, 0)
         case = cases.make(clean, cell.case, noise.named, noise.spec, plan.protocol.input, cell.noise_info)
         made.append(Trial(Task(0, cell, job, image.pixels, (), keep=True), case.noisy, case.info))
     return tuple(made)
+
+
+def _trial_image(plan: Plan) -> PlannedImage:
+    return min(plan.images, key=lambda each: each.pixels)
 
 
 def square(image: Image, side: int) -> Image:

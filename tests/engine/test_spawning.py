@@ -60,5 +60,5 @@ def spawned(pid: int) -> bool:
     """Whether a process has begun a worker."""
     children = psutil.Process(pid).children(recursive=True)
     with contextlib.suppress(psutil.Error):
-        return any("spawn_main" in " ".join(child.cmdline()) for child in children)
+        return any("engine import server" in " ".join(child.cmdline()) for child in children)
     return False

@@ -77,7 +77,7 @@ def test_a_plugin_that_was_edited_in_mid_run_computes_nothing(
     assert sorted(row.status for row in rows.values()) == ["crashed", "failed", "ok", "ok"]
     (failed,) = (row for row in rows.values() if row.status == "failed")
     assert failed.reason == (
-        f"BadPlugin: the method 'own' of {path}, or a file that it is made of, has changed since the run was planned; "
+        f"BadPlugin: the plugin {path}, or a file that it is made of, has changed since the run was planned; "
         "put the former file back, or run again with the new one."
     )
     assert {row.method for row in rows.values() if row.status == "ok"} == {"noisy"}
@@ -106,7 +106,7 @@ UNUSED = """
 
 
 class Edits(Listener):
-    """Adds a line to a file once the plan is made, before the cells are computed."""
+    """Adds a line of code to a file once the plan is made, before the cells are computed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -114,7 +114,7 @@ class Edits(Listener):
     def begin(self, phase: str, total: float) -> None:
         """Add it."""
         if phase == "cells":
-            self._path.write_text(self._path.read_text(encoding="utf-8") + "# edited\n", encoding="utf-8")
+            self._path.write_text(self._path.read_text(encoding="utf-8") + "EDITED = 1\n", encoding="utf-8")
 
 
 def test_noises_and_metrics_are_the_planned_ones_too(
@@ -126,11 +126,11 @@ def test_noises_and_metrics_are_the_planned_ones_too(
     keys = {"methods": "noisy", "noise": "shift:9", "dataset": "sk12", "images": "01", "metrics": ["psnr", "one"],
             "timing": False, "jobs": 1, "fresh": True}  # fmt: skip
     (row,) = api.run(**keys, listener=Edits(noise)).rows()
-    assert (row.status, f"the noise 'shift' of {noise}," in row.reason) == ("failed", True)
+    assert (row.status, f"the plugin {noise}," in row.reason) == ("failed", True)
     (row,) = api.run(**keys, listener=Edits(metric)).rows()
     assert (row.status, row.value("one")) == ("ok", None)
     assert row.value("psnr") is not None
-    assert f"the metric 'one' of {metric}," in row.scores["one"].reason
+    assert f"the plugin {metric}," in row.scores["one"].reason
     (row,) = api.run(**keys, listener=Edits(unused)).rows()
     assert (row.status, row.value("one")) == ("ok", 1.0)
 

@@ -11,7 +11,7 @@ import torch
 
 from mdnbench import numpy_denoiser
 from mdnbench.evaluation.adapters import to_numpy, to_tensor
-from mdnbench.evaluation.outputs import InvalidOutput, check
+from mdnbench.evaluation.outputs import InvalidOutput, check_form, check_values
 from mdnbench.records import NoiseInfo
 from mdnbench.registry import load
 from mdnbench.specs import Image
@@ -20,6 +20,13 @@ PHOTO = load().datasets["sk12"].load("01")  # (256, 256)
 GRAY = to_tensor(PHOTO)  # (1, 1, 256, 256)
 COLOUR = to_tensor(np.stack([PHOTO, PHOTO[::-1], PHOTO[:, ::-1]], axis=-1))  # (1, 3, 256, 256)
 DARK = GRAY / 16  # a picture whose mean is below 0.04
+
+
+def check(output: Any, noisy: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
+    """Check the form, as the method's process does, then the values, as the bench does."""
+    formed = check_form(output, noisy, original)
+    check_values(to_numpy(formed), to_numpy(original))
+    return formed
 
 
 def with_value(value: float) -> torch.Tensor:

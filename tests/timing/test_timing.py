@@ -15,15 +15,16 @@ import psutil
 import pytest
 
 from mdnbench import api, environment
-from mdnbench.engine.tasks import Job, Setup
+from mdnbench.engine.coordinator import job_of
 from mdnbench.evaluation import cases
 from mdnbench.listener import Listener
+from mdnbench.planning.identity import CodeIdentity
 from mdnbench.results import Results
 from mdnbench.store import open_store
 from mdnbench.timing import phase, quality, selftests, session, summary
 from mdnbench.timing.clock import Clock
 from mdnbench.timing.conditions import AFTER_RUN, Conditions
-from mdnbench.timing.process import LATE, NO_TIME, Loaded, Process, Subject, Timed, launch
+from mdnbench.timing.process import LATE, NO_TIME, Loaded, Subject, Timed, Timing, launch
 
 PLUGIN = '''
 import subprocess, time
@@ -154,20 +155,23 @@ def test_a_machine_times_the_same_methods_once(timed: TimedRun, monkeypatch: pyt
     assert again.timing == timed.record
     plan = api.plan(**GOOD)
     assert session.record_for(plan, again, Listener()) == timed.record
-    keys = {session._key(plan, list(plan.works[:number])) for number in (1, 2)}
-    assert len(keys) == 2
+    code = CodeIdentity(plan, again.store)
+    keys = {session._key(plan, list(plan.works[:number]), code) for number in (1, 2)}
+    assert len(keys - {""}) == 2
 
 
 def test_colour_is_timed_by_itself(timed: TimedRun, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three channels take longer than one: a colour image has a key of its own, another gray image has not."""
     monkeypatch.chdir(timed.folder)
-    plans = [api.plan(**KEYS | {"images": [image]}) for image in ("01", "02")]
-    first, second = (session._key(plan, list(plan.works)) for plan in plans)
+    plans = [api.plan(**GOOD | {"images": [image]}) for image in ("01", "02")]
+    first, second = (session._key(plan, list(plan.works), CodeIdentity(plan, timed.results.store)) for plan in plans)
+    assert first
     assert first == second
     (image,) = plans[0].images
     colour = type(image)(image.id, image.digest, (*image.shape, 3))
     object.__setattr__(plans[0], "images", (colour,))
-    assert session._key(plans[0], list(plans[0].works)) != first
+    code = CodeIdentity(plans[0], timed.results.store)
+    assert session._key(plans[0], list(plans[0].works), code) not in ("", first)
 
 
 def test_one_method_under_two_names_has_two_records(workspace: Path) -> None:
@@ -191,7 +195,7 @@ def test_without_timing_there_is_no_record(timed: TimedRun, monkeypatch: pytest.
 
 
 class Edits(Listener):
-    """Adds a line to a plugin's file once the cells are computed, before any is timed."""
+    """Adds a line of code to a plugin's file once the cells are computed, before any is timed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -199,7 +203,7 @@ class Edits(Listener):
     def begin(self, phase: str, total: float) -> None:
         """Add it."""
         if phase == "timing":
-            self._path.write_text(self._path.read_text(encoding="utf-8") + "# edited\n", encoding="utf-8")
+            self._path.write_text(self._path.read_text(encoding="utf-8") + "EDITED = 1\n", encoding="utf-8")
 
 
 def test_a_plugin_that_was_edited_after_the_plan_is_not_timed(workspace: Path) -> None:
@@ -210,7 +214,7 @@ def test_a_plugin_that_was_edited_after_the_plan_is_not_timed(workspace: Path) -
     assert results.counts == {"ok": 2}
     record = results.timing
     assert record is not None
-    assert f"the method 'naps' of {path}" in record["problems"]["naps"]
+    assert f"the plugin {path}" in record["problems"]["naps"]
     assert "has changed since the run was planned" in record["problems"]["naps"]
     assert [each["name"] for each in record["benchmarks"]] == ["noisy"]
     assert api.run(**KEYS | {"methods": ["noisy", "naps"]}).timing["problems"] == {}
@@ -222,9 +226,8 @@ def subject_of(*methods: str) -> Subject:
     noise = plan.noises[0]
     clean = session.square(plan.dataset.load("01"), 256)
     case = cases.make(clean, "00" * 32, noise.named, noise.spec, plan.protocol.input, "known")
-    jobs = tuple(Job(noise.named, method, None) for method in plan.methods)
-    setup = Setup(plan.registry.files, "sk12", plan.protocol, "cpu", jobs, plan.registry.revisions)
-    return Subject(setup, {256: (case.noisy, case.info)})
+    jobs = tuple(job_of(plan, work) for work in plan.works)
+    return Subject(jobs, "cpu", {256: (case.noisy, case.info)})
 
 
 def test_the_budget_wins(timed: TimedRun, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,9 +259,9 @@ def test_no_self_tests_where_no_time_is_left(timed: TimedRun, monkeypatch: pytes
 def test_only_a_process_that_was_waited_for_is_late(timed: TimedRun, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the budget is over before it could begin, that is what is said."""
     monkeypatch.chdir(timed.folder)
-    setup = subject_of("naps").setup
+    subject = subject_of("naps")
     for within_s, said in ((0.0, NO_TIME), (-1.0, NO_TIME), (0.001, LATE)):
-        each = launch(setup, 0, 1)
+        each = launch(subject, 0, 1)
         each.started(within_s)
         each.end()
         assert each.problem == said
@@ -267,7 +270,7 @@ def test_only_a_process_that_was_waited_for_is_late(timed: TimedRun, monkeypatch
 def test_a_very_slow_method_has_one_round() -> None:
     """Where a call takes over 30 s, the first is the only one."""
     slow = Timed("m", Loaded(0.0, 31.0, 0, None))
-    process = Process("m", 1, None, None, [slow])  # type: ignore[arg-type]
+    process = Timing("m", 1, None, [slow])  # type: ignore[arg-type]
     now = time.monotonic()
     clock = Clock(now, now + 600)
     phase._warm_up(process, slow, clock)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mdnbench import data, variants
 from mdnbench.engine.tasks import Job, Setup, Task
+from mdnbench.registry.places import too_wide
 from mdnbench.store.kept import path_of
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ CHUNK_BYTES = 4 << 20
 IMAGES = Path("images")
 DATA = Path("data")
 HOME = Path("home")
-FOLDER_PLUGINS = Path("plugins", "folder")
+PLUGINS = Path("plugins")
+MOST_FILES = 200
+MARK = "pyproject.toml"  # an empty one says where a plugin's root is, if its own has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +49,36 @@ class Freight:
     @cached_property
     def setup(self) -> Setup:
         """The set-up with all paths below a worker's folder, where `settled` finds them."""
-        plugins = tuple(_plugin(door) for door in self._doors if door.path in self._here.plugins)
-        jobs = tuple(map(_with_weights_sent, self._here.jobs))
-        return dataclasses.replace(self._here, plugins=plugins, jobs=jobs, images=IMAGES, dataset="")
+        here = self._here
+        return dataclasses.replace(
+            here,
+            dataset="",
+            dataset_door=None,
+            jobs=tuple(map(_sent_job, here.jobs)),
+            metrics={name: _sent_door(door) for name, door in here.metrics.items()},
+            plugins=tuple(path for door in self._doors if (path := _sent_door(door).path)),
+            tested=(),
+            images=IMAGES,
+        )
 
     def first(self) -> Iterator[Piece]:
         """What a worker needs before it can show its passport: files of plugins, and those that metrics read."""
         for door in self._doors:
-            assert door.path is not None
-            given = door.path in self._here.plugins
-            name = _plugin(door) if given else FOLDER_PLUGINS / door.path.name
-            yield Piece(name.as_posix(), partial(_of_file, door.path))
+            yield Piece((_plugin(door) / MARK).as_posix(), lambda: iter(()))
+            for path in self._files(door):
+                name = _plugin(door) / path.relative_to(door.root)
+                yield Piece(name.as_posix(), partial(_of_file, path))
         for place, path in self._read_by_metrics.items():
             yield Piece((DATA / place).as_posix(), partial(_of_file, path))
+
+    def _files(self, door: Door) -> list[Path]:
+        """Return the files of a plugin that travel: its own, what its import loaded, and Python files next to it."""
+        assert door.path is not None
+        used = [door.root / file.name for file in self._plan.registry.used(door) if file.root == "plugin"]
+        beside = sorted(door.path.parent.rglob("*.py")) if not too_wide(door.path.parent) else []
+        near = [path for path in beside if not any(part.startswith(".") for part in path.relative_to(door.root).parts)]
+        found = dict.fromkeys([door.path, *used, *near[:MOST_FILES]])
+        return [path for path in found if path.is_file()]
 
     def of(self, tasks: Sequence[Task]) -> Iterator[Piece]:
         """What these tasks need: clean images, kept outputs, weights."""
@@ -117,14 +137,23 @@ class Freight:
 def settled(setup: Setup, folder: Path, variables: dict[str, str]) -> Setup:
     """A set-up that has travelled, with its paths below this folder of the worker."""
     assert setup.images is not None
-    jobs = tuple(
-        dataclasses.replace(job, weights=dataclasses.replace(job.weights, path=folder / job.weights.path))
-        if job.weights
-        else job
-        for job in setup.jobs
-    )
+
+    def settled_door(door: Door | None) -> Door | None:
+        if door is None or door.path is None:
+            return door
+        return dataclasses.replace(door, path=folder / door.path, folder=folder / door.root)
+
+    def settled_job(job: Job) -> Job:
+        weights = dataclasses.replace(job.weights, path=folder / job.weights.path) if job.weights else None
+        noise = settled_door(job.noise_door)
+        assert noise is not None
+        return dataclasses.replace(job, noise_door=noise, method_door=settled_door(job.method_door), weights=weights)
+
+    metrics = {name: found for name, door in setup.metrics.items() if (found := settled_door(door))}
     plugins = tuple(folder / path for path in setup.plugins)
-    return dataclasses.replace(setup, plugins=plugins, jobs=jobs, images=folder / setup.images, variables=variables)
+    jobs = tuple(map(settled_job, setup.jobs))
+    images = folder / setup.images
+    return dataclasses.replace(setup, jobs=jobs, metrics=metrics, plugins=plugins, images=images, variables=variables)
 
 
 def settled_task(task: Task, folder: Path) -> Task:
@@ -132,10 +161,18 @@ def settled_task(task: Task, folder: Path) -> Task:
     return dataclasses.replace(task, kept=path_of(folder / IMAGES, task.kept.stem)) if task.kept else task
 
 
-def _with_weights_sent(job: Job) -> Job:
-    if job.weights is None:
-        return job
-    return dataclasses.replace(job, weights=dataclasses.replace(job.weights, path=_weights(job.weights.sha256)))
+def _sent_job(job: Job) -> Job:
+    method = _sent_door(job.method_door) if job.method_door else None
+    weights = dataclasses.replace(job.weights, path=_weights(job.weights.sha256)) if job.weights else None
+    return dataclasses.replace(job, noise_door=_sent_door(job.noise_door), method_door=method, weights=weights)
+
+
+def _sent_door(door: Door) -> Door:
+    """The source of a plugin's file as a worker has it, whose root is where its files were put."""
+    if door.path is None:
+        return door
+    top = _plugin(door)
+    return dataclasses.replace(door, path=top / door.path.relative_to(door.root), folder=top)
 
 
 def _weights(digest: str) -> Path:
@@ -143,9 +180,8 @@ def _weights(digest: str) -> Path:
 
 
 def _plugin(door: Door) -> Path:
-    """A folder of its own for each plugin's file, which keeps its name."""
-    assert door.path is not None
-    return Path("plugins", door.digest, door.path.name)
+    """A folder of its own for each plugin's files, which keep their places below the plugin's root."""
+    return PLUGINS / door.digest
 
 
 def _of_file(path: Path) -> Iterator[bytes]:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import digests, paths
-from mdnbench.engine.cluster import freight, passport
+from mdnbench.engine import launching
+from mdnbench.engine.cluster import freight
 from mdnbench.engine.cluster.passport import Passport
 from mdnbench.engine.local import LocalEngine
 from mdnbench.engine.schedule import JobQueue, Schedule
@@ -33,12 +34,10 @@ ANCHOR_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a worker is to do in a run: the set-up as it travels, the metrics, and the bounds of each slot."""
+    """What a worker is to do in a run: the set-up as it travels, and the metrics."""
 
     setup: Setup
     metrics: tuple[str, ...]
-    timeout: float
-    memory_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +54,24 @@ class Host:
 
     folder: Path
     setup: Setup
-    timeout: float
-    memory_bytes: int
     stop: Stop = field(default_factory=Stop)
 
     def __post_init__(self) -> None:
         self._engines: dict[int, LocalEngine] = {}
 
+    def inspect(self, metrics: tuple[str, ...]) -> Passport:
+        """Return the passport of this machine, found out in a process that ends with it: it imports all plugins."""
+        process = launching.shared().launch("mdnbench.engine.cluster.passport:serve")
+        try:
+            shown: Passport = process.ask("inspect", self.setup, metrics, within_s=launching.START_S)
+        finally:
+            process.end()
+        return shown
+
     def engine(self, number: int) -> LocalEngine:
         """The engine of a thread, which keeps its slot and the model in it."""
         if number not in self._engines:
-            self._engines[number] = LocalEngine(self.setup, 1, self.timeout, self.memory_bytes)
+            self._engines[number] = LocalEngine(self.setup, 1)
         return self._engines[number]
 
     def work(self, number: int, tasks: list[Task]) -> Reply:
@@ -112,12 +118,12 @@ def begin(run: str, order: Order) -> Passport:
     folder = _folder(dask_worker, run)
     folder.mkdir(parents=True, exist_ok=True)
     setup = freight.settled(order.setup, folder, _variables(folder))
-    host = _hosts[run] = Host(folder, setup, order.timeout, order.memory_bytes)
+    host = _hosts[run] = Host(folder, setup)
     anchor = dask_worker.get_current_task()
     threading.Thread(target=_hold, args=(run, dask_worker, anchor), daemon=True).start()
     try:
-        shown: Passport = host.engine(0).ask(passport.inspect, setup, order.metrics)
-    except Exception as error:  # of Pebble, or of a package that is missing: whatever it is, this worker is no use
+        shown = host.inspect(order.metrics)
+    except Exception as error:  # a process that does not start, a missing package: this worker is no use
         return Passport({}, {}, (f"a worker process did not start there: {type(error).__name__}: {error}",))
     return shown
 
@@ -170,7 +176,7 @@ def _variables(folder: Path) -> dict[str, str]:
     """The environment of the worker processes: plugins are those that were sent; data may be this machine's own."""
     data = map(str, [folder / freight.DATA, *paths.data_folders(), paths.home()])
     return {
-        "MDNBENCH_PLUGINS": str(folder / freight.FOLDER_PLUGINS),
+        "MDNBENCH_PLUGINS": str(folder / freight.PLUGINS),
         "MDNBENCH_DATA_PATH": os.pathsep.join(data),
         "MDNBENCH_HOME": str(folder / freight.HOME),
         "MDNBENCH_OFFLINE": "1",

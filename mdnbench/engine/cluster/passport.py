@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -10,11 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from mdnbench import devices, environment, registry, variants
 from mdnbench.digests import of_parts
+from mdnbench.engine import orders
 from mdnbench.engine.tasks import Setup
 from mdnbench.errors import MdnbenchError
+from mdnbench.registry.code import Digests
+from mdnbench.registry.distributions import package_entry
+from mdnbench.registry.places import kind_of
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from mdnbench.registry import Registry
+    from mdnbench.registry.discovery import Door
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,8 @@ def issue(known: Registry, setup: Setup, metrics: Sequence[str]) -> Passport:
 
 
 def inspect(setup: Setup, metrics: Sequence[str]) -> Passport:
-    """The passport of a worker's machine, and what it lacks for the run. Called in a worker process."""
+    """Return the passport of a worker's machine, and what it lacks for the run. Called in a process of its own."""
+    os.environ.update(setup.variables)
     try:
         known = registry.load(setup.plugins)
         passport = issue(known, setup, metrics)
@@ -72,6 +81,26 @@ def _versions(known: Registry, setup: Setup, metrics: Sequence[str]) -> Iterator
         yield package, environment.version_of(package)
     for kind, shelf in (("method", methods), ("noise", noises), ("metric", measures)):
         yield from ((f"the revision of {kind} {name}", spec.revision) for name, spec in shelf.items())
+    doors = [known.denoisers.entry(name).door for name in methods]
+    doors += [known.noises.entry(name).door for name in noises]
+    doors += [known.metrics.entry(name.partition("[")[0]).door for name in measures]
+    for door in dict.fromkeys(doors):
+        yield from _code(known, door)
+
+
+def _code(known: Registry, door: Door) -> Iterator[tuple[str, str]]:
+    """Yield the digest of each file of a plugin, by its path below the plugin's own folder."""
+    if door.path is not None:
+        for file in known.used(door):
+            yield f"{file.name} of the plugin {door.name}", file.code[:12]
+        return
+    if not door.ours and kind_of(door.root) == "installed":
+        entry = package_entry(door.distribution)
+        yield f"the distribution {door.distribution} of the plugin {door.name}", entry.content if entry else "missing"
+        return
+    digests = Digests()
+    for path in sorted(door.root.rglob("*.py")):
+        yield f"{path.relative_to(door.root).as_posix()} of the plugin {door.name}", digests.of(path)[1][:12]
 
 
 @cache
@@ -81,3 +110,16 @@ def source() -> str:
     files = sorted(root.rglob("*.py"))
     content = [[path.relative_to(root).as_posix(), path.read_text(encoding="utf-8")] for path in files]
     return of_parts("source", content)[:12]
+
+
+class _Inspector:
+    """Looks at this machine. Its public methods are the orders that the process takes."""
+
+    def inspect(self, setup: Setup, metrics: tuple[str, ...]) -> Passport:
+        """Return the passport of this machine for a run."""
+        return inspect(setup, metrics)
+
+
+def serve(connection: Connection) -> None:
+    """Take orders to look at this machine."""
+    orders.serve(connection, _Inspector())

@@ -1,0 +1,44 @@
+"""Which files are opened while images are loaded: they are the tested data, and no method may open them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+CODE = (".py", ".pyc", ".so", ".pyd")
+_noting: dict[int, list[Path]] = {}  # by thread
+
+
+@contextmanager
+def noted() -> Iterator[list[Path]]:
+    """While inside, note the files that this thread opens for reading, code left out."""
+    _listen()
+    found: list[Path] = []
+    _noting[threading.get_ident()] = found
+    try:
+        yield found
+    finally:
+        del _noting[threading.get_ident()]
+
+
+@cache
+def _listen() -> None:
+    """Begin to listen: Python cannot be told to stop, so this is done once, and costs nothing between two notings."""
+    sys.addaudithook(_note)
+
+
+def _note(event: str, arguments: tuple[Any, ...]) -> None:
+    if event != "open" or not _noting or threading.get_ident() not in _noting:
+        return
+    path, mode, _ = arguments
+    if not isinstance(path, str | bytes | os.PathLike) or (isinstance(mode, str) and set(mode) & set("wax+")):
+        return
+    name = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 (a link stays what it is)
+    if not name.endswith(CODE):
+        _noting[threading.get_ident()].append(Path(name))

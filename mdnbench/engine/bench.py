@@ -1,0 +1,340 @@
+"""The inside of a bench process: it makes a case, has it denoised in a method process, checks and scores the output.
+
+It holds the clean image and the scores, and runs no code but ours: methods, and what other plugins bring, run in
+processes apart.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mdnbench.engine import orders
+from mdnbench.engine.launching import Launcher
+from mdnbench.engine.method import Denoised, Settings, begin
+from mdnbench.engine.orders import Failure, OrderFailed
+from mdnbench.engine.processes import Lost, MethodProcess, SourceProcess
+from mdnbench.engine.tasks import Job, Result, Setup, Task
+from mdnbench.errors import DataMissing, Unavailable
+from mdnbench.evaluation import cases, outputs, scoring
+from mdnbench.records import Case, NoiseInfo, Outcome, Used, UsedFile
+from mdnbench.specs import MetricSpec, NoiseSpec, Wants
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from mdnbench.registry import Registry
+    from mdnbench.registry.discovery import Door
+    from mdnbench.specs import Image
+
+OOM = ("MemoryError", "OutOfMemoryError")  # Python's, and torch's for a GPU
+
+
+class Bench:
+    """Computes tasks one by one. Its public methods are the orders that the process takes."""
+
+    def __init__(self, launcher: Launcher, setup: Setup) -> None:
+        self._launcher = launcher
+        self._setup = setup
+        self._method: MethodProcess | None = None
+        self._sources: dict[str, SourceProcess] = {}
+        self._peak_bytes = 0
+        self._until = 0.0
+        self._last: dict[int, Used] = {}  # what was told last, by job
+        self._used_by: dict[int, tuple[UsedFile, ...]] = {}  # by model: its process may have ended since
+
+    # -- orders --------------------------------------------------------------------------------------------------
+
+    def run(self, task: Task) -> Result:
+        """Compute one cell; whatever a plugin does becomes its outcome."""
+        self._until = time.monotonic() + self._setup.timeout
+        outcome = self._survive(task)
+        used = self._used(task)
+        news = None if used == self._last.get(task.job) else used
+        self._last[task.job] = used
+        return Result(outcome, news, self._peak_bytes)
+
+    # -- a cell --------------------------------------------------------------------------------------------------
+
+    def _survive(self, task: Task) -> Outcome:
+        key = task.cell.output
+        try:
+            return self._compute(task)
+        except outputs.InvalidOutput as error:
+            return Outcome(key, "invalid", str(error))
+        except Unavailable as error:
+            return Outcome(key, "skipped", str(error))
+        except Lost as lost:
+            return Outcome(key, lost.status, lost.reason)
+        except OrderFailed as error:
+            return _failed(key, error.failure)
+        except Exception as error:
+            return _failed(key, orders.failure_of(error))
+
+    def _compute(self, task: Task) -> Outcome:
+        from mdnbench.digests import of_pixels
+        from mdnbench.store import kept
+
+        case = self._case(task)
+        known = kept.load(task.kept.parents[1], task.kept.stem) if task.kept else None  # None, too, if it was altered
+        if known is not None:
+            return Outcome(
+                task.cell.output, "ok", noisy_digest=case.noisy_digest, scores=self._score(task, case, known)
+            )
+        denoised = self._denoise(task, case)
+        image = outputs.check_values(denoised.image, case.noisy)
+        return Outcome(
+            task.cell.output,
+            "ok",
+            seconds=denoised.seconds,
+            image=image if task.keep else None,
+            noisy_digest=case.noisy_digest,
+            output_digest=of_pixels(image),
+            scores=self._score(task, case, image),
+        )
+
+    def _case(self, task: Task) -> Case:
+        job = self._setup.jobs[task.job]
+        spec = self._noise(job)
+        clean = self._clean(task.cell.image, task.cell.image_digest)
+        rule = self._setup.protocol.input
+        return cases.make(clean, task.cell.case, job.noise, spec, rule, task.cell.noise_info)
+
+    def _denoise(self, task: Task, case: Case) -> Denoised:
+        job = self._setup.jobs[task.job]
+        process = self._process_of(task.job)
+        seed = int(task.cell.case[:8], 16)
+        try:
+            denoised = process.denoise(case.noisy, tell(case.info, job.wants), seed, self._until)
+        except OrderFailed as error:
+            if error.failure.kind in OOM:  # the next cell begins in a clean process
+                self._end_method()
+            raise
+        except Lost:
+            self._end_method()
+            raise
+        self._peak_bytes = max(self._peak_bytes, process.peak_bytes)
+        self._used_by[process.model] = process.used
+        if process.worn:
+            self._end_method()
+        process.spoilt_by = process.spoilt_by or self._tested_file(denoised.opened)
+        if process.spoilt_by:
+            raise outputs.InvalidOutput(
+                f"the method opened {process.spoilt_by}, a file of the data set that it is tested on; it must see the "
+                "noisy image alone."
+            )
+        if denoised.image is None:
+            raise outputs.InvalidOutput(denoised.problem)
+        return denoised
+
+    def _score(self, task: Task, case: Case, image: Image) -> Any:
+        specs = {name: self._metric(name) for name in task.metrics}
+        scorers = {name: self._scorer(name) for name in task.metrics}
+        return scoring.score(image, case.clean, self._setup.protocol.scoring, specs, scorers)
+
+    # -- the method ----------------------------------------------------------------------------------------------
+
+    def _process_of(self, job: int) -> MethodProcess:
+        """Return the process of a job's method; that of another method ends first."""
+        model = self._setup.model(job)
+        if self._method and self._method.model != model:
+            self._end_method()
+        if self._method is None:
+            self._method = MethodProcess(self._launcher, self._setup, model)
+        return self._method
+
+    def _end_method(self) -> None:
+        if self._method:
+            self._peak_bytes = max(self._peak_bytes, self._method.peak_bytes)
+            self._method.end()
+        self._method = None
+
+    def _used(self, task: Task) -> Used:
+        """Return the files that the processes behind a task have used so far."""
+        job = self._setup.jobs[task.job]
+        found: dict[str, tuple[UsedFile, ...]] = {}
+        model = self._setup.model(task.job)
+        if model in self._used_by:
+            found["method"] = self._used_by[model]
+        for role, door in [("noise", job.noise_door), *((f"metric {name}", self._door(name)) for name in task.metrics)]:
+            if door.address in self._sources:
+                found[role] = self._sources[door.address].used()
+        return found
+
+    @cached_property
+    def _tested(self) -> frozenset[tuple[int, int]]:
+        """What identifies the files of the data set, whatever name they are opened by."""
+        return frozenset(filter(None, map(_identity, self._setup.tested)))
+
+    def _tested_file(self, opened: tuple[Path, ...]) -> str:
+        return next((path.name for path in opened if _identity(path) in self._tested), "")
+
+    # -- what plugins bring --------------------------------------------------------------------------------------
+
+    @cached_property
+    def _ours(self) -> Registry:
+        from mdnbench import registry
+
+        return registry.ours()
+
+    def _source(self, door: Door) -> SourceProcess:
+        """Return the process of a plugin that is not ours."""
+        if door.address not in self._sources:
+            self._sources[door.address] = SourceProcess(self._launcher, door, self._setup)
+        return self._sources[door.address]
+
+    def _asks(self, door: Door, order: str) -> Callable[..., Any]:
+        """Return a function that gives an order to the process of a plugin."""
+
+        def ask(*arguments: Any) -> Any:
+            source = self._source(door)
+            try:
+                return source.ask(order, *arguments, until=self._until)
+            except Lost:
+                del self._sources[door.address]
+                source.end()
+                raise
+
+        return ask
+
+    def _noise(self, job: Job) -> NoiseSpec:
+        door, name = job.noise_door, job.noise.name
+        if door.ours:
+            return self._ours.noises[name]
+        make, std = self._asks(door, "noise"), self._asks(door, "std")
+
+        def apply(planes: Image, rng: Any, **parameters: float) -> Any:
+            return make(name, planes, rng.key, parameters)
+
+        return NoiseSpec(name, "", "", apply, lambda **parameters: std(name, parameters))
+
+    def _door(self, metric: str) -> Door:
+        return self._setup.metrics[metric]
+
+    def _metric(self, name: str) -> MetricSpec:
+        door = self._door(name)
+        return self._ours.metric(name) if door.ours else self._metric_elsewhere(name)
+
+    @lru_cache(maxsize=64)  # noqa: B019 (there is one bench in a process)
+    def _metric_elsewhere(self, name: str) -> MetricSpec:
+        spec = MetricSpec(name, "", "", "higher", lambda device: self._scorer(name))
+        try:
+            return replace(spec, min_size=self._asks(self._door(name), "min_size")(name))
+        except OrderFailed:
+            return spec  # its scorer will say why it cannot be had
+
+    @lru_cache(maxsize=64)  # noqa: B019
+    def _scorer(self, name: str) -> Callable[[Image, Image], float]:
+        """Return a metric, built; one that cannot be says why with each image, so that the others still count."""
+        door = self._door(name)
+        if not door.ours:
+            return self._scorer_elsewhere(name, door)
+        try:
+            return self._ours.metric(name).build("cpu")
+        except Exception as error:
+            why = error
+
+            def broken(denoised: Image, clean: Image) -> float:
+                raise why
+
+            return broken
+
+    def _scorer_elsewhere(self, name: str, door: Door) -> Callable[[Image, Image], float]:
+        ask = self._asks(door, "score")
+
+        def score(denoised: Image, clean: Image) -> float:
+            try:
+                return float(ask(name, denoised, clean))
+            except OrderFailed as error:
+                raise _named_error(error.failure) from None
+            except Lost as lost:
+                raise scoring.ScorerLost(lost.status, lost.reason) from None
+
+        return score
+
+    # -- clean images --------------------------------------------------------------------------------------------
+
+    @lru_cache(maxsize=16)  # noqa: B019
+    def _clean(self, image: str, digest: str) -> Image:
+        pixels = self._sent(image, digest) if self._setup.images else self._loaded(image, digest)
+        pixels.flags.writeable = False
+        return pixels
+
+    def _loaded(self, image: str, digest: str) -> Image:
+        """Return the image from the data set; DataMissing if its pixels are not the planned ones any more."""
+        from mdnbench.digests import of_pixels
+
+        pixels: Image = self._load(image)
+        if of_pixels(pixels) != digest:
+            raise DataMissing(
+                f"image {image!r} of the data set {self._setup.dataset} has changed since the run was planned; put the "
+                "former one back, or run again with the new one."
+            )
+        return pixels
+
+    @cached_property
+    def _load(self) -> Callable[[str], Image]:
+        from mdnbench.data import folders
+
+        name, door = self._setup.dataset, self._setup.dataset_door
+        if door is None:
+            return (folders.find(name) or folders.folder_dataset(name)).load
+        if door.ours:
+            return self._ours.datasets[name].load
+        load = self._asks(door, "load")
+        return lambda image: load(name, image)  # `NAME[gray]` is known there as well
+
+    def _sent(self, image: str, digest: str) -> Image:
+        from mdnbench.store import kept
+
+        assert self._setup.images is not None
+        pixels = kept.load(self._setup.images, digest)
+        if pixels is None:
+            raise DataMissing(f"image {image!r} did not reach this worker as it was planned.")
+        return pixels
+
+
+def tell(info: NoiseInfo, wants: Wants) -> NoiseInfo:
+    """Return as much of what is known about the noise as the method declared to want."""
+    if wants == "noise":
+        return info
+    if wants == "std":
+        return NoiseInfo(std=info.std, source=info.source)
+    return NoiseInfo()
+
+
+def _failed(key: str, failure: Failure) -> Outcome:
+    if failure.unavailable:
+        return Outcome(key, "skipped", failure.message)
+    if failure.kind == "InvalidOutput":
+        return Outcome(key, "invalid", failure.message)
+    if failure.kind in OOM:
+        reason = f"out of memory: {failure.message}" if failure.kind == OOM[0] else str(failure)
+        return Outcome(key, "oom", reason, failure.traceback)
+    return Outcome(key, "failed", str(failure), failure.traceback)
+
+
+def _named_error(failure: Failure) -> Exception:
+    """Return an exception that says what was raised in another process, by its own name."""
+    if failure.unavailable:
+        return Unavailable(failure.message)
+    error: Exception = type(failure.kind, (Exception,), {})(failure.message)
+    return error
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def serve(connection: Connection, launcher: Launcher, setup: Setup) -> None:
+    """Take orders for the cells of a set-up."""
+    begin(Settings(setup.device, variables=setup.variables))
+    orders.serve(connection, Bench(launcher, setup))

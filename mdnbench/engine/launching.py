@@ -1,0 +1,331 @@
+"""Processes that take orders: starting them, asking them, and ending them with everything that they started.
+
+On Linux they are forked from a clean server (`engine/server.py`), which takes milliseconds; elsewhere, or with
+MDNBENCH_START=spawn, each is a fresh interpreter. Both kinds enter through `enter`, and behave alike from there on.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import importlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from mdnbench import environment
+from mdnbench.engine import family, spawning, threads
+from mdnbench.engine.orders import WAIT_S, Answering, ProcessEnded, ProcessLate
+from mdnbench.errors import MdnbenchError
+
+START_S = 120.0  # importing torch on a busy machine, or from a cold network disk
+GRACE_S = 1.0  # for a process that is ending by itself
+LONGEST_MESSAGE = 65536  # bytes, between the server and those that ask it
+
+ENTRY = "import sys; sys.path[:] = {path!r}; from mdnbench.engine import server; server.main({descriptor}, {scratch!r})"
+
+
+class Process:
+    """A process that takes orders, seen from the one that gives them."""
+
+    def __init__(self, pid: int, connection: Connection, end: Callable[[float], int | None]) -> None:
+        """`end(grace_s)` ends the process and what it started, and returns its own exit code, None if it was killed."""
+        self.pid = pid
+        self.answering = Answering(connection)
+        self._end = end
+        self._ended: int | None = None
+        self._gone = False
+
+    def ask(self, order: str, *arguments: Any, within_s: float, watch: Callable[[], None] | None = None) -> Any:
+        """Return the answer to an order.
+
+        `watch` is called about four times a second while the process computes; what it raises is raised here. Raises
+        OrderFailed, ProcessLate after `within_s` seconds, and ProcessEnded; after the last two the process must be
+        ended.
+        """
+        until = time.monotonic() + within_s
+        self.answering.send(order, *arguments)
+        while True:
+            if self.answering.answered(min(WAIT_S, until - time.monotonic())):
+                return self.answering.receive(until)
+            if time.monotonic() >= until:
+                raise ProcessLate
+            if not family.alive(self.pid):  # a child that it left behind may hold the connection open
+                raise ProcessEnded("its process ended")
+            if watch:
+                watch()
+
+    def end(self, grace_s: float = 0.0) -> int | None:
+        """End the process at once, or after a grace if it is ending itself.
+
+        Returns its own exit code, None if it was killed here.
+        """
+        if not self._gone:
+            self._gone = True
+            self._ended = self._end(
+                grace_s
+            )  # first: a thread that waits for an answer then finds the connection closed
+            self.answering.close()
+        return self._ended
+
+    def how_it_ended(self, found: object = "its process closed its connection") -> str:
+        """Return how a process that gave no answer ended, for a person; `found` says why it was ended if it had not."""
+        code = self.end(GRACE_S)
+        if code is None:
+            return f"the worker was ended: {found}."
+        if code < 0:
+            with contextlib.suppress(ValueError):
+                return f"the worker was killed by {signal.Signals(-code).name}."
+        return f"the worker process ended with exit code {code}."
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a process begins with as if it were the child of the one that asked for it."""
+
+    folder: str
+    variables: Mapping[str, str]
+    path: tuple[str, ...]
+
+    @classmethod
+    def here(cls) -> Surroundings:
+        """Return those of this process."""
+        return cls(os.getcwd(), dict(os.environ), tuple(sys.path))  # noqa: PTH109 (a text)
+
+    def take(self) -> None:
+        """Make them those of this process, but for the variables that hold every library to one thread."""
+        for name in os.environ.keys() - self.variables.keys() - set(threads.VARIABLES):
+            del os.environ[name]
+        os.environ.update({name: value for name, value in self.variables.items() if name not in threads.VARIABLES})
+        sys.path[:] = self.path
+        with contextlib.suppress(OSError):  # a folder that is gone, which the coordinator would have noticed
+            os.chdir(self.folder)
+
+
+class Launcher(ABC):
+    """Starts processes that take orders."""
+
+    def launch(self, serve: str, *arguments: Any, launches: bool = False) -> Process:
+        """Start a process that calls a function, named `module:function`, with its connection and these arguments.
+
+        With `launches` the function gets a launcher as its second argument. MdnbenchError if no process can be started.
+        """
+        started = self._start(launches)
+        started.answering.connection.send((serve, arguments, Surroundings.here()))
+        return started
+
+    @abstractmethod
+    def _start(self, launches: bool) -> Process:
+        """Start a process that waits for its function and arguments."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End every process that was started here."""
+
+
+def can_fork() -> bool:
+    """Return whether processes are forked from a clean server: on Linux, unless MDNBENCH_START says `spawn`."""
+    return sys.platform == "linux" and os.environ.get("MDNBENCH_START", "") != "spawn"
+
+
+_shared: dict[str, ForkLauncher] = {}
+
+
+def shared() -> Launcher:
+    """Return a launcher for this system; nobody but this module closes it.
+
+    A server serves all runs of one process, so that a notebook waits for torch once. It is replaced when the code that
+    it holds has changed, and ends by itself when nothing was asked of it for a while.
+    """
+    if not can_fork():
+        return SpawnLauncher()
+    holds = _held_code()
+    for key, launcher in list(_shared.items()):
+        if key != holds or not launcher.alive:
+            _shared.pop(key).close()
+    if holds not in _shared:
+        _shared[holds] = ForkLauncher.begin()
+    return _shared[holds]
+
+
+def _held_code() -> str:
+    """Return what tells the code that a server holds from an edited one: files' times and packages' versions."""
+    root = Path(__file__).parents[1]
+    newest = max((path.stat().st_mtime_ns, path.name) for path in root.rglob("*.py"))
+    return f"{os.getpid()} {newest} {environment.versions(('numpy', 'torch'))}"
+
+
+@atexit.register
+def _close_shared() -> None:
+    for key in [key for key in _shared if key.startswith(f"{os.getpid()} ")]:  # those of a forked parent are not ours
+        _shared.pop(key).close()
+
+
+class ForkLauncher(Launcher):
+    """Has processes forked by a server that holds torch and NumPy and nothing else."""
+
+    def __init__(self, line: socket.socket, server: subprocess.Popen[bytes] | None = None, scratch: str = "") -> None:
+        self._line = line
+        self._server = server
+        self._scratch = scratch
+        self._asking = threading.Lock()
+
+    @classmethod
+    def begin(cls) -> ForkLauncher:
+        """Start a server of one's own; it ends with this process, however that ends."""
+        here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        scratch = tempfile.mkdtemp(prefix="mdnbench-run-")
+        path = [os.path.abspath(each) for each in sys.path]  # noqa: PTH100 ('' is the working directory)
+        entry = ENTRY.format(path=path, descriptor=there.fileno(), scratch=scratch)
+        environment = os.environ | dict.fromkeys(threads.VARIABLES, "1")
+        server = subprocess.Popen(
+            [sys.executable, "-c", entry], stdin=subprocess.DEVNULL, stdout=_stderr(), pass_fds=[there.fileno()],
+            env=environment, start_new_session=True,
+        )  # fmt: skip
+        there.close()
+        return cls(here, server, scratch)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the server is there."""
+        return self._server is None or self._server.poll() is None
+
+    def _start(self, launches: bool) -> Process:
+        here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            pid = int(self._ask({"op": "fork", "launches": launches}, [there.fileno()])["pid"])
+        except BaseException:
+            here.close()
+            raise
+        finally:
+            there.close()
+        return Process(pid, Connection(here.detach()), lambda grace_s: self._end(pid, grace_s))
+
+    def _end(self, pid: int, grace_s: float) -> int | None:
+        try:
+            code = self._ask({"op": "end", "pid": pid, "grace_s": grace_s})["code"]
+        except MdnbenchError:  # the server is gone, and so is everything that it forked
+            return None
+        return None if code is None else int(code)
+
+    def _ask(self, request: dict[str, Any], descriptors: list[int] | None = None) -> dict[str, Any]:
+        with self._asking:
+            try:
+                self._line.settimeout(START_S)
+                socket.send_fds(self._line, [json.dumps(request).encode()], descriptors or [])
+                content = self._line.recv(LONGEST_MESSAGE)
+            except TimeoutError:
+                raise MdnbenchError(f"the server of worker processes gave no answer within {START_S:g} s.") from None
+            except OSError as error:
+                raise MdnbenchError(f"the server of worker processes is gone ({error}).") from None
+        if not content:
+            raise MdnbenchError("the server of worker processes ended; what it said stands above.")
+        answer: dict[str, Any] = json.loads(content)
+        if "error" in answer:
+            raise MdnbenchError(f"no worker process can be started: {answer['error']}")
+        return answer
+
+    def close(self) -> None:
+        """End the server, which ends every process that it forked; wait for it."""
+        with contextlib.suppress(OSError):
+            self._line.shutdown(socket.SHUT_RDWR)
+        self._line.close()
+        if self._server is not None:
+            try:
+                self._server.wait(10)
+            except subprocess.TimeoutExpired:
+                family.end(self._server.pid)
+                self._server.wait()
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+class SpawnLauncher(Launcher):
+    """Starts a fresh interpreter for each process: seconds instead of milliseconds, and the same on every system."""
+
+    def __init__(self) -> None:
+        self._alive: set[Process] = set()
+
+    def _start(self, launches: bool) -> Process:
+        context = spawning.Context()
+        here, there = context.Pipe()
+        scratch = tempfile.mkdtemp(prefix="mdnbench-process-")
+        process = context.Process(target=_spawned, args=(there, launches, scratch))
+        process.start()
+        there.close()
+        assert process.pid is not None
+        started = Process(process.pid, here, lambda grace_s: self._end(started, process, scratch, grace_s))
+        self._alive.add(started)
+        return started
+
+    def _end(self, started: Process, process: Any, scratch: str, grace_s: float) -> int | None:
+        self._alive.discard(started)
+        if grace_s:
+            process.join(grace_s)
+        code = process.exitcode
+        family.end(process.pid)
+        process.join()
+        shutil.rmtree(scratch, ignore_errors=True)
+        return None if code is None else int(code)
+
+    def close(self) -> None:
+        """End every process that was started here."""
+        for each in list(self._alive):
+            each.end()
+
+
+def _spawned(connection: Connection, launches: bool, scratch: str) -> None:
+    """Begin a spawned process: it ends with its parent, and otherwise does what a forked one does."""
+    threads.prepare()
+    if hasattr(os, "setsid"):
+        os.setsid()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    enter(connection, SpawnLauncher() if launches else None, scratch)
+
+
+def _end_with_parent() -> None:
+    import multiprocessing
+
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        family.end(os.getpid())
+
+
+def enter(connection: Connection, launching: Launcher | None, scratch: str) -> None:
+    """Be a process that takes orders: deaf to Ctrl-C, stdout kept for data, temporary files in a folder of its own."""
+    spawning.ignore_interrupts()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with contextlib.suppress(OSError):
+        os.dup2(2, 1)
+    Path(scratch).mkdir(parents=True, exist_ok=True)
+    tempfile.tempdir = None
+    try:
+        serve, arguments, surroundings = connection.recv()
+    except (EOFError, OSError):
+        return
+    surroundings.take()
+    os.environ["TMPDIR"] = scratch
+    module, _, function = serve.partition(":")
+    given = (launching, *arguments) if launching else arguments
+    getattr(importlib.import_module(module), function)(connection, *given)
+
+
+def _stderr() -> int | None:
+    """Return where a server's stdout goes: to stderr, or nowhere if there is none."""
+    try:
+        return sys.__stderr__.fileno() if sys.__stderr__ else subprocess.DEVNULL
+    except (OSError, ValueError):
+        return subprocess.DEVNULL

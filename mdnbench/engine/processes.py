@@ -1,0 +1,128 @@
+"""The processes that a bench asks: of a method, and of a plugin that is not ours. Each is watched while it computes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from mdnbench.engine import family
+from mdnbench.engine.launching import Launcher, Process
+from mdnbench.engine.method import Denoised, Settings
+from mdnbench.engine.orders import OrderFailed, ProcessEnded, ProcessLate
+from mdnbench.engine.tasks import Setup
+from mdnbench.records import NoiseInfo, Status, UsedFile
+
+if TYPE_CHECKING:
+    from mdnbench.registry.discovery import Door
+    from mdnbench.specs import Image
+
+# A method process that has grown by so much is begun anew between two cells, before it can run out of anything.
+GROWN_BYTES = 2**30
+MOST_FILES = 256
+MOST_CHILDREN = 32
+
+
+class HeldTooMuch(Exception):
+    """A process and its children hold more memory than --memory allows."""
+
+
+class Lost(Exception):
+    """A process that computed for a cell is of no more use: what the cell comes to, and why."""
+
+    def __init__(self, status: Status, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+def _ask(process: Process, setup: Setup, watch: Callable[[], None], until: float, order: str, *arguments: Any) -> Any:
+    """Return the answer to an order within a cell's time; Lost if the process dies, hangs or holds too much."""
+    try:
+        return process.ask(order, *arguments, within_s=until - time.monotonic(), watch=watch)
+    except ProcessLate:
+        raise Lost("timeout", f"no answer within {setup.timeout:g} s (--timeout); its process was ended.") from None
+    except ProcessEnded as error:
+        raise Lost("crashed", process.how_it_ended(error)) from None
+    except HeldTooMuch as error:
+        raise Lost("oom", str(error)) from None
+
+
+class MethodProcess:
+    """The process of one method, and what is known of it from outside."""
+
+    def __init__(self, launcher: Launcher, setup: Setup, model: int) -> None:
+        self.model = model
+        self.used: tuple[UsedFile, ...] = ()
+        self.peak_bytes = 0
+        self.worn = False
+        self.spoilt_by = ""  # a file of the tested data that it has opened: it may remember what it saw
+        self._setup = setup
+        self._first_bytes = 0
+        folders = tuple({path.parent for path in setup.tested})
+        settings = Settings(setup.device, folders, setup.variables, setup.revisions)
+        self._process = launcher.launch("mdnbench.engine.method:serve", setup.jobs[model], settings)
+
+    def denoise(self, noisy: Image, info: NoiseInfo, seed: int, until: float) -> Denoised:
+        """Return what the method makes of a noisy image."""
+        denoised: Denoised = _ask(self._process, self._setup, self._watch, until, "denoise", noisy, info, seed)
+        if denoised.used is not None:
+            self.used = denoised.used
+        self._look()
+        return denoised
+
+    def _watch(self) -> None:
+        held, most = family.held_bytes(self._process.pid), self._setup.memory_bytes
+        self.peak_bytes = max(self.peak_bytes, held)
+        if most and held > most:
+            raise HeldTooMuch(f"the worker held {held / 2**30:.2f} GiB, over --memory; it was ended.")
+
+    def _look(self) -> None:
+        """Note what the process holds after a cell, and whether it has grown so much that it should be begun anew."""
+        pid, most = self._process.pid, self._setup.memory_bytes
+        held = family.held_bytes(pid)
+        self.peak_bytes = max(self.peak_bytes, held)
+        self._first_bytes = self._first_bytes or held
+        grown = GROWN_BYTES if not most else min(GROWN_BYTES, (most - self._first_bytes) // 2)
+        self.worn = (
+            held - self._first_bytes > grown
+            or family.open_files(pid) > MOST_FILES
+            or len(family.children(pid)) > MOST_CHILDREN
+        )
+
+    def end(self) -> None:
+        """End the process and whatever it started."""
+        self._process.end()
+
+
+class SourceProcess:
+    """The process of a plugin that is not ours."""
+
+    def __init__(self, launcher: Launcher, door: Door, setup: Setup) -> None:
+        self._setup = setup
+        self._used: tuple[UsedFile, ...] = ()
+        settings = Settings("cpu", (), setup.variables, setup.revisions)
+        self._process = launcher.launch("mdnbench.engine.source:serve", door, settings)
+
+    def ask(self, order: str, *arguments: Any, until: float) -> Any:
+        """Return the answer to an order."""
+        return _ask(self._process, self._setup, self._watch, until, order, *arguments)
+
+    def used(self) -> tuple[UsedFile, ...]:
+        """Return the files that the process has used so far."""
+        try:
+            news = self._process.ask("used", within_s=self._setup.timeout)
+        except (OrderFailed, ProcessLate, ProcessEnded):
+            news = None
+        if news is not None:
+            self._used = news
+        return self._used
+
+    def _watch(self) -> None:
+        held, most = family.held_bytes(self._process.pid), self._setup.memory_bytes
+        if most and held > most:
+            raise HeldTooMuch(f"the worker held {held / 2**30:.2f} GiB, over --memory; it was ended.")
+
+    def end(self) -> None:
+        """End the process and whatever it started."""
+        self._process.end()

@@ -1,0 +1,103 @@
+"""The inside of a source process: a plugin that is not ours, for the noises, metrics and data sets that it brings.
+
+A bench runs our own plugins alone. What others bring runs here, so that nothing it does to its process can change
+another score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mdnbench.engine import orders, state
+from mdnbench.engine.method import Settings, begin, planned
+from mdnbench.evaluation.rng import NumpyRng
+from mdnbench.registry.usage import Usage
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from mdnbench.records import UsedFile
+    from mdnbench.registry.discovery import Door
+    from mdnbench.specs import Image
+
+
+class Source:
+    """A plugin in a process of its own. Its public methods are the orders that the process takes."""
+
+    def __init__(self, door: Door, settings: Settings) -> None:
+        from mdnbench import registry
+
+        self._settings = settings
+        self._before = state.now()
+        self._usage = Usage(door.root)
+        self._usage.begin()
+        self._told: tuple[UsedFile, ...] | None = None
+        self._known = registry.load_source(door)
+        self._scorer = cache(self._build_scorer)
+
+    def used(self) -> tuple[UsedFile, ...] | None:
+        """Return the files that the process has used so far, None if they are those that it told last."""
+        found = self._usage.files()
+        news = None if found is self._told else found
+        self._told = found
+        return news
+
+    def opened(self) -> tuple[Path, ...]:
+        """Return the files that were opened for reading since this was asked last."""
+        return self._usage.opened()
+
+    def revision(self, kind: str, name: str) -> str:
+        """Return the revision that the plugin declares for a noise or a metric."""
+        shelf: Any = {"noise": self._known.noises, "metric": self._known.metrics}[kind]
+        return str(shelf[name].revision)
+
+    def noise(self, name: str, planes: Image, key: bytes, parameters: Mapping[str, float]) -> Image:
+        """Return the noisy version of an image (C, H, W), made with random numbers of this key."""
+        state.clean(self._before, 0)
+        noisy: Image = planned(self._known.noises, name, self._settings).apply(planes, NumpyRng(key), **parameters)
+        return noisy
+
+    def std(self, name: str, parameters: Mapping[str, float]) -> float | None:
+        """Return the standard deviation of a noise with these parameters, None if it depends on the image."""
+        return self._known.noises[name].std(**parameters)
+
+    def min_size(self, name: str) -> int:
+        """Return the shortest side that a metric takes."""
+        return int(self._known.metric(name).min_size)
+
+    def score(self, name: str, denoised: Image, clean: Image) -> float:
+        """Return the score of a denoised image against the clean one."""
+        state.clean(self._before, 0)
+        return float(self._scorer(name)(denoised, clean))
+
+    def _build_scorer(self, name: str) -> Any:
+        planned(self._known.metrics, name.partition("[")[0], self._settings)
+        return self._known.metric(name).build("cpu")
+
+    def load(self, dataset: str, image: str) -> Image:
+        """Return an image of a data set."""
+        pixels: Image = self._known.datasets[dataset].load(image)
+        return pixels
+
+
+def serve(connection: Connection, door: Door, settings: Settings) -> None:
+    """Take orders for what a plugin brings; it is imported when the first order comes, which says so if it fails."""
+    begin(settings)
+    orders.serve(connection, _Opening(door, settings))
+
+
+class _Opening:
+    """A source that is imported with its first order."""
+
+    def __init__(self, door: Door, settings: Settings) -> None:
+        self._door = door
+        self._settings = settings
+        self._source: Source | None = None
+
+    def __getattr__(self, order: str) -> Any:
+        if self._source is None:
+            self._source = Source(self._door, self._settings)
+        return getattr(self._source, order)
