@@ -11,6 +11,7 @@ from mdnbench import environment
 from mdnbench.engine import pending
 from mdnbench.names import counted
 from mdnbench.planning import Plan, Work
+from mdnbench.planning.identity import CodeIdentity
 from mdnbench.store import Store, open_store
 
 CACHE = "PRAGMA cache_size = -65536"  # 64 MiB: keys are hashes, so that each one is looked for elsewhere in the file
@@ -21,7 +22,9 @@ def of_plan(plan: Plan, workspace: Path, unavailable: dict[str, str]) -> dict[st
     path = workspace / "results.sqlite"
     metrics = [name for name in plan.metrics if name not in unavailable]
     with open_store(path) if path.is_file() else nullcontext() as store:
-        new = _new_cells(plan, store, metrics) if store else {}
+        identity = CodeIdentity(plan, store)
+        new = _new_cells(plan, store, identity, metrics) if store else {}
+        changes = identity.changes() if store and not plan.request.fresh else []
         paces = _paces(store) if store else {}
     rows = [_row(plan, work, new.get(work.index, plan.cells_per_work), paces) for work in plan.works]
     known = [row["seconds"] for row in rows if row["seconds"] is not None]
@@ -37,22 +40,25 @@ def of_plan(plan: Plan, workspace: Path, unavailable: dict[str, str]) -> dict[st
         "trainings": sorted({work.named.text for work in plan.works if work.training}),
         "kept_images": f"up to {_kept_bytes(plan) / 2**20:.0f} MiB in {workspace / 'images'}",
         "estimated_time": f"{total:.0f} s" + ("" if len(known) == len(rows) else ", and what has never been run here"),
-        "notes": list(plan.notes),
+        "notes": [*plan.notes, *map(str, changes)],
     }
 
 
-def _new_cells(plan: Plan, store: Store, metrics: list[str]) -> dict[int, int]:
+def _new_cells(plan: Plan, store: Store, identity: CodeIdentity, metrics: list[str]) -> dict[int, int]:
     """How many cells of each work the store does not answer, by the work's index."""
     if plan.request.fresh:
         return {}
     store.connection.execute(CACHE)
-    rule, needed = plan.protocol.scoring.digest, {name: plan.metrics[name].revision for name in metrics}
+    rule, needed = plan.protocol.scoring.digest, {name: identity.metrics.scored_as[name] for name in metrics}
     new = {}
     for noise in plan.noises:
         cases = plan.case_keys(noise)
         for work in (each for each in plan.works if each.noise is noise):
-            keys = (plan.output_key(work, case) for case in cases)
-            new[work.index] = len(cases) - sum(store.complete(part, rule, needed) for part in pending.chunks(keys))
+            known = sum(
+                store.complete([identity.keys(work, plan.output_key(work, case)) for case in part], rule, needed)
+                for part in pending.chunks(cases)
+            )
+            new[work.index] = len(cases) - known
     return new
 
 

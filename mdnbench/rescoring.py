@@ -16,10 +16,11 @@ from mdnbench.digests import of_pixels
 from mdnbench.engine.local import LocalEngine
 from mdnbench.engine.schedule import JobQueue, Schedule
 from mdnbench.engine.tasks import Job, Setup, Task
-from mdnbench.errors import BadFile, BadOption, DataMissing, NothingToDo, UnknownName, UsageError
+from mdnbench.errors import BadFile, BadOption, DataMissing, MdnbenchError, NothingToDo, UnknownName, UsageError
 from mdnbench.evaluation import protocols
 from mdnbench.names import Named
-from mdnbench.records import Cell, Outcome
+from mdnbench.planning.identity import METRIC, MetricIdentity
+from mdnbench.records import Cell, MetricScore, Outcome
 from mdnbench.results.shifts import Shift, Way, shifts_of
 from mdnbench.store import kept
 from mdnbench.store.cube import revision_of
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from mdnbench.results import Results
     from mdnbench.specs import DatasetSpec
     from mdnbench.stopping import Stop
-    from mdnbench.store import CellRow, RunRow
+    from mdnbench.store import CellRow
 
 ALL = "all"
 TIMEOUT_S = 600.0
@@ -95,6 +96,7 @@ class Rescoring:
     jobs: int = 0
     _computed: int = 0
     _failed: list[str] = field(default_factory=list)
+    _identity: MetricIdentity = field(init=False)
 
     def run(self, scoring: Sequence[str], listener: Listener, stop: Stop) -> Rescored:
         """Score under what `scoring` names: protocols, files of protocols, metric settings, or 'all' of them.
@@ -105,6 +107,8 @@ class Rescoring:
         rows, outputs = self._kept()
         self._check(rows, outputs, choices)
         spec = _dataset(self.found, self.dataset, self.known)
+        self._identity = MetricIdentity(self.known, _metrics_of(choices), self.found.store)
+        self._identity.begin()
         batches = [self._batch(protocol, metrics, rows) for protocol, metrics in _by_rule(choices)]
         listener.begin(PHASE, sum(len(batch.tasks) for batch in batches))
         for batch in batches:
@@ -155,12 +159,20 @@ class Rescoring:
         """Hand a batch to workers, and commit its scores as they come."""
         identities = {task.position: identity for identity, task in batch.tasks}
         noises = [self.known.noise(text) for text in self.found.run.facts["noises"]]
-        jobs = tuple(Job(noise, Named("", (), ""), None) for noise in noises)
-        folder = self.dataset or self.found.run.facts.get("dataset_folder", "")
-        name = folders.absolute(folder) if folder and folder not in self.known.datasets else spec.name
-        known = self.known
-        setup = Setup(known.files, name, batch.protocol, "cpu", jobs, known.revisions)
-        engine = LocalEngine(setup, self.jobs or environment.cores(), TIMEOUT_S)
+        known, folder = self.known, self.dataset or self.found.run.facts.get("dataset_folder", "")
+        own_folder = bool(folder) and folder not in known.datasets
+        setup = Setup(
+            dataset=folders.absolute(folder) if own_folder else spec.name,
+            dataset_door=None if own_folder else known.datasets.entry(spec.name).door,
+            protocol=batch.protocol,
+            device="cpu",
+            jobs=tuple(Job(noise, known.noises.entry(noise.name).door, Named("", (), "")) for noise in noises),
+            metrics={name: self._identity.door(name) for name in batch.revisions},
+            revisions=known.revisions,
+            timeout=TIMEOUT_S,
+            plugins=known.files,
+        )
+        engine = LocalEngine(setup, self.jobs or environment.cores())
         for ended in engine.run(Schedule(_queues([task for _, task in batch.tasks])), stop):
             with self.found.store.transaction():
                 for task, outcome in ended:
@@ -168,12 +180,28 @@ class Rescoring:
             listener.progress(PHASE, self._computed + len(self._failed))
 
     def _save(self, batch: Batch, identity: int, task: Task, outcome: Outcome) -> None:
+        outcome = dataclasses.replace(outcome, scores=tuple(self._checked(each, outcome) for each in outcome.scores))
         if outcome.status == "ok":
             self.found.store.save_scores(identity, outcome, batch.protocol.scoring.digest, batch.revisions)
         if wrong := "; ".join(_problems(outcome)):
             self._failed.append(f"{task.cell.method} on {task.cell.image}: {wrong}")
         else:
             self._computed += 1
+
+    def _checked(self, score: MetricScore, outcome: Outcome) -> MetricScore:
+        """Return the score, or a failed one if the metric's code is not what it was when the rescoring began."""
+        files = outcome.used.get(f"{METRIC} {score.metric}")
+        if score.status != "ok" or not files:
+            return score
+        try:
+            self._identity.record(score.metric, files)
+        except MdnbenchError as error:
+            return MetricScore(score.metric, "failed", reason=f"{type(error).__name__}: {error}")
+        return score
+
+
+def _metrics_of(choices: Iterable[Choice]) -> list[str]:
+    return list(dict.fromkeys(name for choice in choices for name in choice.metrics))
 
 
 def _problems(outcome: Outcome) -> Iterator[str]:
@@ -204,7 +232,7 @@ def choose(found: Results, scoring: Iterable[str], known: Registry) -> tuple[lis
             choice, note = _rule(name, own, metrics, choices)
         choices += [choice] if choice else []
         notes += [note] if note else []
-    stale = _stale(dict.fromkeys(metric for choice in choices for metric in choice.metrics), found.run, known)
+    stale = _stale(_metrics_of(choices), found, known)
     left = list(_without(choices, stale))
     if stale and not left:
         raise UsageError(f"nothing can be scored again: {' '.join(stale.values())}")
@@ -254,14 +282,24 @@ def _setting(name: str, own: Protocol, metrics: tuple[str, ...], known: Registry
     return Choice(name, spec.summary, own, {name: metric}), ""
 
 
-def _stale(metrics: Iterable[str], run: RunRow, known: Registry) -> dict[str, str]:
-    """Those of the metrics that are other revisions today than the run's, and a note on each: they cannot be mixed."""
-    revisions = {name: (revision_of(run, name), known.metric(name).revision) for name in metrics}
-    return {
-        name: f"{name} is left out: run {run.name!r} was scored by its revision {before!r}, and here it is {today!r}."
-        for name, (before, today) in revisions.items()
-        if before != today
-    }
+def _stale(metrics: Iterable[str], found: Results, known: Registry) -> dict[str, str]:
+    """Return a note on each metric that is not what it was for the run: its scores cannot stand next to the run's."""
+    names, run = tuple(metrics), found.run
+    today = MetricIdentity(known, names, found.store).scored_as
+    notes = {}
+    for name in names:
+        before, (revision, _, _) = revision_of(run, name), today[name].rpartition("+")
+        if before == today[name]:
+            continue
+        earlier = run.facts["metrics"].get(name, run.facts["metrics"].get(name.partition("[")[0]))
+        if earlier != revision:
+            notes[name] = (
+                f"{name} is left out: run {run.name!r} was scored by its revision {earlier!r}, and here it is "
+                f"{revision!r}."
+            )
+        else:
+            notes[name] = f"{name} is left out: its code has changed since run {run.name!r} was scored; run it again."
+    return notes
 
 
 def _without(choices: Iterable[Choice], metrics: Collection[str]) -> Iterator[Choice]:

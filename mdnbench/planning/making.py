@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from mdnbench import data, devices, names, variants
-from mdnbench.data import folders, gray, sound
+from mdnbench.data import folders, gray, opening, sound
 from mdnbench.digests import of_pixels
 from mdnbench.errors import BadImage, BadOption, BadPlugin, DataMissing, NothingToDo, UnknownName
 from mdnbench.evaluation import protocols
@@ -28,13 +29,14 @@ def make(request: Request, registry: Registry) -> Plan:
     protocol = protocols.load(request.protocol)
     metrics = _metrics(request, registry)
     dataset, more = _dataset(request, registry)
-    images = _images(request, dataset)
+    with opening.noted() as opened:
+        images = _images(request, dataset)
     _check_sizes(images, metrics, protocol)
     chosen = devices.choose(request.device, elsewhere=bool(request.scheduler))
     name = request.out or default_name(dataset.name, [noise.named.text for noise in noises], request)
     return Plan(
         request, registry, dataset, images, noises, methods, protocol, metrics, chosen, name,
-        (*more, *notes),
+        (*more, *notes), _tested(request, registry, dataset, opened),
     )  # fmt: skip
 
 
@@ -56,9 +58,9 @@ def _methods(request: Request, registry: Registry) -> tuple[tuple[Named, ...], t
         raise BadOption("no method was given; say --methods all, or names by comma (`mdnbench list` shows them).")
     if not texts:
         raise NothingToDo("no method was selected: no plugin brings one. `mdnbench list` shows broken plugins.")
-    notes: tuple[str, ...] = ()
+    notes = tuple(f"plugin {each.door.address}: {each.reason}" for each in registry.patching)
     if names.ALL in asked:
-        notes = tuple(f"plugin {each.door.address} is broken and left out: {each.reason}" for each in registry.broken)
+        notes += tuple(f"plugin {each.door.address} is broken and left out: {each.reason}" for each in registry.broken)
         notes += tuple(f"{name} is left out of `all`: it must be given {needs}." for name, needs in wanting.items())
     return tuple({named.text: named for named in map(registry.method, texts)}.values()), notes
 
@@ -121,6 +123,13 @@ def _images(request: Request, dataset: DatasetSpec) -> tuple[PlannedImage, ...]:
     if not chosen:
         raise NothingToDo(f"the data set {dataset.name!r} has no images.")
     return tuple(_planned(image, dataset) for image in chosen)
+
+
+def _tested(request: Request, registry: Registry, dataset: DatasetSpec, opened: Sequence[Path]) -> tuple[Path, ...]:
+    """The files that the images come from: those of the whole data set, and whatever was opened to load them."""
+    known = not request.data or request.data in registry.datasets
+    whole = data.files_of(dataset) if known else folders.files(request.data)
+    return tuple(dict.fromkeys([*whole, *opened]))
 
 
 def _planned(identity: str, dataset: DatasetSpec) -> PlannedImage:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 from mdnbench import environment, variants, weights
 from mdnbench.digests import of_parts
@@ -75,6 +76,7 @@ class Plan:
     device: str
     name: str
     notes: tuple[str, ...] = field(default=())
+    tested: tuple[Path, ...] = ()  # the files of the data set, as far as they are known
     untrained: Mapping[tuple[str, str], str] = field(default_factory=dict)  # by method and noise
 
     @property
@@ -139,8 +141,12 @@ class Plan:
         """The keys of all cases under a noise, which its methods share."""
         return [self._case_key(noise, image, seed) for image in self.images for seed in range(self.request.seeds)]
 
+    def scope(self, work: Work) -> str:
+        """The key of a work's manifests: those of the code behind a method under a noise."""
+        return of_parts("code", work.identity, work.noise.named.text, work.noise.spec.revision)
+
     def output_key(self, work: Work, case: str) -> str:
-        """The key of what a work makes of a case."""
+        """The base key of what a work makes of a case: all that it depends on but the code."""
         return of_parts("output", case, self._input_rule, work.identity)
 
     def _case_key(self, noise: PlannedNoise, image: PlannedImage, seed: int) -> str:
@@ -164,7 +170,7 @@ class Plan:
     def _identity(self, named: Named, spec: DenoiserSpec, found: Weights | None) -> str:
         """What a method's output depends on, beside the case: see the page on names and identity."""
         told = self.request.noise_info if spec.wants != "nothing" else "none"
-        options = [*map(list, variants.own(spec, named).items()), *variants.identity(spec, named)]
+        options = [*variants.chosen(spec, named), *variants.identity(spec, named)]
         packages = [*map(list, environment.versions(variants.packages(spec, named)).items())]
         digest = found.sha256 if found else ""
         return of_parts(named.name, options, spec.revision, packages, digest, told, self.device)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from mdnbench.records import Source
 from mdnbench.results import Results, tables
+from mdnbench.store import manifests
 
 if TYPE_CHECKING:
     from mdnbench.results.tables import Column
-    from mdnbench.store import MeanRow, RunRow
+    from mdnbench.store import MeanRow, RunRow, Store
 
 MANY = 3  # a run with more noises than this is shown as grids
 WIDE = 8  # columns; beyond, the longer axis runs down
@@ -134,7 +135,7 @@ def _siblings(found: Results) -> dict[str, Results]:
         run = found.store.run(name)
         if run is None or not run.finished or run.facts["noise_info"] in (mine["noise_info"], *siblings):
             continue
-        if _alike(run.facts, mine):
+        if _alike(run.facts, mine) and _of_one_code(found.store, run, found.run):
             siblings[run.facts["noise_info"]] = Results(found.store, name, found.folder.parent / name)
     return siblings
 
@@ -151,6 +152,15 @@ def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
         if not both or any(one[key][name] != other[key][name] for name in both):
             return False
     return True
+
+
+def _of_one_code(store: Store, one: RunRow, other: RunRow) -> bool:
+    """Whether the methods that two runs have in common were the same code in both."""
+    both = [method for method in one.facts["methods"] if method in other.facts["methods"]]
+    return not any(
+        manifests.contradict(manifests.of_run(store, one.id, method), manifests.of_run(store, other.id, method))
+        for method in both
+    )
 
 
 def _grids_of(found: Results) -> dict[str, Grid]:

@@ -55,8 +55,8 @@ def read(store: Store, run: RunRow, metrics: Iterable[str] | None = None, rule: 
 
 
 def revision_of(run: RunRow, metric: str) -> str:
-    """A metric's revision in a run; a setting that the run lacks, as `ssim[uniform]`, has the plain metric's."""
-    revisions: Mapping[str, str] = run.facts["metrics"]
+    """What a metric's scores are stored under; a setting that the run lacks, as `ssim[uniform]`, has its metric's."""
+    revisions = run.scored_as
     return revisions[metric if metric in revisions else metric.partition("[")[0]]
 
 

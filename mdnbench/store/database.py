@@ -21,6 +21,7 @@ from mdnbench.store.rows import RunRow, StoredOutput, TimingRow
 _STALE = """
     DELETE FROM scores WHERE output IN (SELECT id FROM outputs WHERE key = ? AND (? <> 'ok' OR output_digest <> ?))
 """
+_TAKEN_OVER = "UPDATE OR IGNORE outputs SET key = ? WHERE key = ? AND status <> 'ok'"
 _SCORE = """
     INSERT INTO scores (output, rule, metric, revision, status, reason, value) VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (output, rule, metric, revision) DO UPDATE SET status = excluded.status, reason = excluded.reason,
@@ -137,12 +138,15 @@ class Store:
         query = f"SELECT o.key, o.id, o.status, o.output_digest, {count} FROM outputs o WHERE o.key IN ({marks})"
         return {key: StoredOutput(*rest) for key, *rest in self.select(query, [*values, *keys])}
 
-    def complete(self, keys: Sequence[str], rule: str, revisions: Mapping[str, str]) -> int:
-        """How many of the outputs are here, ok, and have a value by each of these metrics under the rule."""
+    def complete(self, cells: Sequence[Sequence[str]], rule: str, revisions: Mapping[str, str]) -> int:
+        """Return how many of the cells, each given by its possible keys, have a value of each metric under the rule."""
+        places = {key: place for place, keys in enumerate(cells) for key in keys}
+        if not places:
+            return 0
         count, values = _count_of_scores(rule, revisions)
-        marks = ",".join("?" * len(keys))
-        query = f"SELECT count(*) FROM outputs o WHERE o.key IN ({marks}) AND o.status = 'ok' AND {count} = ?"
-        return int(next(self.select(query, [*keys, *values, len(revisions)]))[0])
+        marks = ",".join("?" * len(places))
+        query = f"SELECT o.key FROM outputs o WHERE o.key IN ({marks}) AND o.status = 'ok' AND {count} = ?"
+        return len({places[key] for (key,) in self.select(query, [*places, *values, len(revisions)])})
 
     def scored(self, ids: Sequence[int], rule: str, revisions: Mapping[str, str]) -> dict[int, set[str]]:
         """For each output, the metrics that have a value under the scoring rule at these revisions."""
@@ -154,6 +158,20 @@ class Store:
                 found.setdefault(output, set()).add(metric)
         return found
 
+    def other_case(self, run: int, positions: Sequence[int], manifests: Sequence[int], noisy_digest: str) -> str:
+        """Return the method of a cell at one of these positions of a run that has another noisy image, or nothing.
+
+        Only outputs with one of these manifests are looked at: others are about former code.
+        """
+        marks, codes = ",".join("?" * len(positions)), ",".join("?" * len(manifests))
+        query = f"""
+            SELECT c.method FROM run_cells c JOIN outputs o ON o.id = c.output
+            WHERE c.run = ? AND c.position IN ({marks}) AND o.manifest IN ({codes})
+            AND o.noisy_digest NOT IN ('', ?) LIMIT 1
+        """
+        found = next(self.select(query, [run, *positions, *manifests, noisy_digest]), None)
+        return found[0] if found else ""
+
     def save(
         self,
         cell: Cell,
@@ -162,24 +180,32 @@ class Store:
         revisions: Mapping[str, str],
         provenance: Mapping[str, Any],
         *,
+        key: str = "",
+        manifest: int | None = None,
         fresh: bool = False,
     ) -> int:
         """Write what came of a cell; an earlier output of the same key is replaced. Call inside a transaction.
 
-        Its scores, under whatever rule, go where its pixels do; `fresh` is as for `save_scores`.
+        `key` is the cell's base key with the token of the manifest of the files behind it; without one, the output
+        answers for no later run. Its scores, under whatever rule, go where its pixels do; `fresh` is as for
+        `save_scores`.
         """
-        self.connection.execute(_STALE, (cell.output, outcome.status, outcome.output_digest))
+        key = key or cell.output
+        if key != cell.output:  # a failure, which nobody knows the code of, gives way to it
+            self.connection.execute(_TAKEN_OVER, (key, cell.output))
+        self.connection.execute(_STALE, (key, outcome.status, outcome.output_digest))
         row = self.connection.execute(
             """INSERT INTO outputs (key, case_key, method, status, reason, traceback, seconds, noisy_digest,
-                                    output_digest, provenance, created)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                                    output_digest, provenance, created, manifest, base)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                ON CONFLICT (key) DO UPDATE SET status = excluded.status, reason = excluded.reason,
                    traceback = excluded.traceback, seconds = excluded.seconds, noisy_digest = excluded.noisy_digest,
-                   output_digest = excluded.output_digest, provenance = excluded.provenance, created = excluded.created
+                   output_digest = excluded.output_digest, provenance = excluded.provenance, created = excluded.created,
+                   manifest = excluded.manifest
                RETURNING id""",
-            (cell.output, cell.case, cell.method, outcome.status, _encodable(outcome.reason),
+            (key, cell.case, cell.method, outcome.status, _encodable(outcome.reason),
              _encodable(outcome.traceback), outcome.seconds, outcome.noisy_digest, outcome.output_digest,
-             self._provenance(provenance), now()),
+             self._provenance(provenance), now(), manifest, cell.output),
         ).fetchone()  # fmt: skip
         identity = int(row[0])
         self.save_scores(identity, outcome, rule, revisions, fresh=fresh)

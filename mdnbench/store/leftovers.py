@@ -13,6 +13,11 @@ from mdnbench.store.database import Store
 YOUNG_S = 3600.0
 
 _UNUSED = "SELECT id FROM outputs WHERE id NOT IN (SELECT output FROM run_cells)"
+# Those of metrics have no outputs: scores refer to them by their tokens.
+_UNUSED_MANIFESTS = """
+    DELETE FROM manifests WHERE id NOT IN (SELECT manifest FROM outputs WHERE manifest IS NOT NULL)
+    AND token NOT IN (SELECT DISTINCT substr(revision, instr(revision, '+') + 1) FROM scores)
+"""
 _USED_DIGESTS = "SELECT DISTINCT output_digest FROM outputs WHERE id IN (SELECT output FROM run_cells)"
 
 
@@ -44,6 +49,7 @@ def remove(store: Store) -> int:
         store.connection.execute(f"DELETE FROM outputs WHERE id IN ({_UNUSED})")
         store.connection.execute("DROP INDEX by_output")
         store.connection.execute("DELETE FROM provenances WHERE id NOT IN (SELECT provenance FROM outputs)")
+        store.connection.execute(_UNUSED_MANIFESTS)
     for path in found.images:
         path.unlink(missing_ok=True)
     try:

@@ -16,7 +16,19 @@ from mdnbench.errors import StoreError, UsageError
 from mdnbench.store import contents, kept
 from mdnbench.store.database import DAMAGE, Store, open_store
 
+_MANIFESTS = """
+    INSERT INTO manifests (scope, token, created, files)
+    SELECT theirs.scope, theirs.token, theirs.created, theirs.files FROM other.manifests theirs
+    WHERE NOT EXISTS (SELECT 1 FROM main.manifests m WHERE m.scope = theirs.scope AND m.token = theirs.token
+                      AND m.files = theirs.files)
+"""
 _PROVENANCES = "INSERT OR IGNORE INTO provenances (content) SELECT content FROM other.provenances"
+# What failed here takes the key of what is ok there, to give way to it: nobody knows the code behind a failure.
+_TAKEN_OVER = """
+    UPDATE OR IGNORE main.outputs SET key = (
+        SELECT o.key FROM other.outputs o WHERE o.base = main.outputs.base AND o.status = 'ok' ORDER BY o.id LIMIT 1)
+    WHERE status <> 'ok' AND base IN (SELECT o.base FROM other.outputs o WHERE o.status = 'ok')
+"""
 # What failed here has no pixels, but older versions left it the scores of former ones: they are not of those to come.
 _STALE = """
     DELETE FROM scores WHERE output IN (
@@ -26,15 +38,18 @@ _STALE = """
 # What is ok here stays; what failed here gives way to what is ok there.
 _OUTPUTS = """
     INSERT INTO outputs (key, case_key, method, status, reason, traceback, seconds, noisy_digest, output_digest,
-                         provenance, created)
+                         provenance, created, base, manifest)
     SELECT o.key, o.case_key, o.method, o.status, o.reason, o.traceback, o.seconds, o.noisy_digest, o.output_digest,
-           mine.id, o.created
+           mine.id, o.created, o.base, (
+               SELECT min(m.id) FROM other.manifests theirs JOIN main.manifests m
+               ON m.scope = theirs.scope AND m.token = theirs.token AND m.files = theirs.files
+               WHERE theirs.id = o.manifest)
     FROM other.outputs o
     JOIN other.provenances p ON p.id = o.provenance JOIN main.provenances mine ON mine.content = p.content
     WHERE true
     ON CONFLICT (key) DO UPDATE SET status = excluded.status, reason = excluded.reason, traceback = excluded.traceback,
         seconds = excluded.seconds, noisy_digest = excluded.noisy_digest, output_digest = excluded.output_digest,
-        provenance = excluded.provenance, created = excluded.created
+        provenance = excluded.provenance, created = excluded.created, manifest = excluded.manifest
     WHERE outputs.status <> 'ok' AND excluded.status = 'ok'
 """
 # A score belongs to an output's pixels: where the same cell came out differently elsewhere, its scores stay there.
@@ -59,7 +74,7 @@ _CELLS = """
 _OTHER_CELL = """
     SELECT 1 FROM run_cells m JOIN outputs mine ON mine.id = m.output
     JOIN other.run_cells c ON c.position = m.position JOIN other.outputs o ON o.id = c.output
-    WHERE m.run = ? AND c.run = ? AND mine.key <> o.key
+    WHERE m.run = ? AND c.run = ? AND mine.base <> o.base
     LIMIT 1
 """
 _NEWER = "UPDATE runs SET created = ?, finished = ? WHERE id = ? AND finished < ?"
@@ -87,6 +102,8 @@ def merge(store: Store, path: Path) -> Merged:
         try:
             with store.transaction():
                 store.connection.execute(_PROVENANCES)
+                store.connection.execute(_MANIFESTS)
+                store.connection.execute(_TAKEN_OVER)
                 store.connection.execute(_STALE)
                 outputs = store.connection.execute(_OUTPUTS).rowcount
                 scores = store.connection.execute(_SCORES).rowcount

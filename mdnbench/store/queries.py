@@ -61,7 +61,7 @@ def cells(store: Store, run: RunRow) -> Iterator[CellRow]:
     store.require_run(run.id)
     provenances = _Provenances(store)
     asked = (run.id, run.facts["scoring_rule"])
-    scores = _grouped(store.select(_SCORES, asked), run.facts["metrics"])
+    scores = _grouped(store.select(_SCORES, asked), run.scored_as)
     position, found = next(scores, (-1, {}))
     for row in store.select(_CELLS, (run.id,)):
         while 0 <= position < row[0]:
@@ -76,7 +76,7 @@ def marks(store: Store, run: RunRow, metrics: Sequence[str]) -> Iterator[Mark]:
     That is a third of the work of `cells`.
     """
     store.require_run(run.id)
-    many, rule, revisions = len(metrics), run.facts["scoring_rule"], run.facts["metrics"]
+    many, rule, revisions = len(metrics), run.facts["scoring_rule"], run.scored_as
     columns = "".join(f", s{n}.{column}" for column in ("value", "status", "reason") for n in range(many))
     query = _MARKS.format(columns=columns, joins="".join(map(_JOIN.format, range(many))))
     values = [value for name in metrics for value in (rule, name, revisions.get(name))]
@@ -92,7 +92,7 @@ def means(store: Store, run: RunRow) -> list[MeanRow]:
     Its total counts the cells that a run lacks too, because it was interrupted.
     """
     store.require_run(run.id)
-    known, asked = run.facts["metrics"], (run.id, run.facts["scoring_rule"])
+    known, asked = run.scored_as, (run.id, run.facts["scoring_rule"])
     scores: dict[Group, dict[str, Found]] = {}
     for noise, method, info, metric, revision, *found in store.select(_MEANS, asked):
         if known.get(metric) == revision:
@@ -144,7 +144,7 @@ def _mean_row(
     )
 
 
-def _grouped(rows: Any, revisions: dict[str, str]) -> Iterator[tuple[int, dict[str, MetricScore]]]:
+def _grouped(rows: Any, revisions: Mapping[str, str]) -> Iterator[tuple[int, dict[str, MetricScore]]]:
     current, found = -1, dict[str, MetricScore]()
     for position, metric, revision, status, value, reason in rows:
         if position != current:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from mdnbench.records import MetricScore, Status
+from mdnbench.records import MetricScore, Status, Used
 
 CellKey = tuple[str, str, int, str]  # image, noise, seed and method
 
@@ -21,6 +21,26 @@ class RunRow:
     finished: str
     planned: int
     facts: Mapping[str, Any]
+
+    @property
+    def scored_as(self) -> Mapping[str, str]:
+        """The revision and code of each metric, by name: what its scores are stored under."""
+        found: Mapping[str, str] = self.facts.get("scored_as") or self.facts["metrics"]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The files behind the results of one method under one noise, or of one metric, by what used them.
+
+    `token` stands for the manifest in keys: it stays when files that are loaded later are added. `id` is 0 before it
+    is stored.
+    """
+
+    scope: str
+    token: str
+    files: Used
+    id: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,21 @@ MIGRATIONS = (
     ALTER TABLE run_cells ADD COLUMN method TEXT NOT NULL DEFAULT '';
     UPDATE run_cells SET method = (SELECT o.method FROM outputs o WHERE o.id = output);
     """,
+    # The files behind results, and an output's key without its code. An output that was stored before has no manifest,
+    # and answers for no later run.
+    """
+    CREATE TABLE manifests (
+        id INTEGER PRIMARY KEY,
+        scope TEXT NOT NULL,
+        token TEXT NOT NULL,
+        created TEXT NOT NULL,
+        files TEXT NOT NULL
+    );
+    CREATE INDEX manifests_by_scope ON manifests (scope);
+    ALTER TABLE outputs ADD COLUMN manifest INTEGER REFERENCES manifests (id);
+    ALTER TABLE outputs ADD COLUMN base TEXT NOT NULL DEFAULT '';
+    UPDATE outputs SET base = key;
+    """,
 )
 
 VERSION = len(MIGRATIONS)

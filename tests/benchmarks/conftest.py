@@ -29,6 +29,7 @@ from mdnbench import api, registry, variants
 from mdnbench.engine import threads
 from mdnbench.engine.coordinator import facts, provenance_of
 from mdnbench.planning import Plan
+from mdnbench.planning.identity import CodeIdentity, output_key
 from mdnbench.records import MetricScore, NoiseInfo, Outcome
 from mdnbench.store import open_store
 
@@ -214,17 +215,24 @@ def _write(folder: Path, plan: Plan) -> dict[tuple[str, str], list[float]]:
     """Every cell of a plan with invented scores, committed method by method, and a baseline made of them: the PSNRs."""
     written = defaultdict(list)
     store = open_store(folder / ".mdnbench" / "results.sqlite")
-    run = store.start_run(plan.name, plan.size, facts(plan, {}))
+    code = CodeIdentity(plan, store)
+    revisions = code.metrics.scored_as
+    run = store.start_run(plan.name, plan.size, facts(plan, {}, revisions))
+    code.metrics.begin()
     for work in plan.works:
         provenance = provenance_of(plan, work)
         with store.transaction():
+            manifest = code.record(work, {})
             for position, cell in plan.cells(work):
                 psnr = 20 + work.index / 8 + position % 97 / 10
                 values = (psnr, psnr / 50, 1 - psnr / 50)
                 measured = tuple(MetricScore(*each) for each in zip(METRICS, repeat("ok"), values, strict=False))
                 written[cell.noise, cell.method].append(psnr)
                 outcome = Outcome(cell.output, "ok", "", "", 0.1, None, cell.case, cell.output, measured)
-                identity = store.save(cell, outcome, plan.protocol.scoring.digest, plan.revisions, provenance)
+                identity = store.save(
+                    cell, outcome, plan.protocol.scoring.digest, revisions, provenance,
+                    key=output_key(cell.output, manifest.token), manifest=manifest.id,
+                )  # fmt: skip
                 store.add_cells(run, [(position, identity, cell)])
     store.finish_run(run)
     store.close()

@@ -78,15 +78,28 @@ def test_a_method_that_wants_the_noise_has_its_source_in_the_key(plugin: Plugin,
     assert known.case == estimated.case == withheld.case
 
 
-def test_a_files_content_is_part_of_the_key_and_its_place_is_not(plugin: Plugin, tmp_path: Path, cell: Any) -> None:
-    """A plugin from a file that is edited anywhere is another plugin; moved, it is the same."""
+def test_neither_a_files_place_nor_its_text_is_in_the_base_key(plugin: Plugin, tmp_path: Path, cell: Any) -> None:
+    """A plugin that is moved is the same one; its code is compared by itself, when a run asks the store."""
     path = Path(own(plugin))
     before = cell(methods="own", plugins=[str(path)]).output
     (tmp_path / "elsewhere").mkdir()
     moved = path.rename(tmp_path / "elsewhere" / "moved.py")
     assert cell(methods="own", plugins=[str(moved)]).output == before
-    moved.write_text(moved.read_text() + "# a comment\n")
-    assert cell(methods="own", plugins=[str(moved)]).output != before
+    moved.write_text(moved.read_text() + "EDITED = 1\n")
+    assert cell(methods="own", plugins=[str(moved)]).output == before
+
+
+def test_an_option_with_a_default_is_not_in_the_key(plugin: Plugin, cell: Any) -> None:
+    """A method that gets one more option keeps its keys, where that is at its default."""
+    path = own(plugin)
+    before = cell(methods="own", plugins=[path])
+    text = Path(path).read_text()
+    more = text.replace("options=(strength,)", 'options=(strength, mdnbench.Option("more", int, 3))')
+    assert more != text
+    Path(path).write_text(more)
+    after = cell(methods="own", plugins=[path])
+    assert (after.output, after.method) == (before.output, before.method)
+    assert cell(methods="own[more=4]", plugins=[path]).output != before.output
 
 
 def test_a_revision_and_a_packages_version_are_part_of_the_key(

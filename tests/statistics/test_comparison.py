@@ -263,7 +263,7 @@ def big_store(path: Path, methods: int, noises: int, images: int, seeds: int) ->
     values = [30 - n + hardness[i] + 0.05 * m + chance[at] for at, (n, m, i, _) in enumerate(places)]
     with store.transaction():
         store.connection.executemany(
-            "INSERT INTO outputs VALUES (?,?,'c',?,'ok','','',0.1,'n','o',1,'t')",
+            "INSERT INTO outputs VALUES (?,?,'c',?,'ok','','',0.1,'n','o',1,'t',NULL,'')",
             ((at, f"k{at}", f"m{m}") for at, (_, m, _, _) in enumerate(places)),
         )
         store.connection.executemany(

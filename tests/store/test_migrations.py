@@ -97,8 +97,8 @@ def test_a_further_step_brings_an_older_store_up(path: Path, grow: Grow) -> None
     assert next(store.select("PRAGMA user_version"))[0] == NOW + 1
     assert list(store.select("SELECT name, machine FROM runs")) == [("early", "000000000000")]
     assert list(store.select("SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")) == [
-        ("outputs_by_method",)
-    ]
+        ("manifests_by_scope",), ("outputs_by_method",),
+    ]  # fmt: skip
     store.close()
     assert {name: open_run_psnr(path, name) for name in before} == before
     assert api.check_store().problems == ()

@@ -55,7 +55,7 @@ def save(store: Store, cell: Cell = CELL, outcome: Outcome = OUTCOME) -> int:
 def test_a_store_is_made_from_nothing(store: Store) -> None:
     """A new file has every table, our mark, this schema's version, and write-ahead logging."""
     names = {row[0] for row in store.select("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    assert names == {"provenances", "outputs", "scores", "runs", "run_cells", "timings"}
+    assert names == {"provenances", "outputs", "scores", "runs", "run_cells", "timings", "manifests"}
     assert next(store.select("PRAGMA user_version"))[0] == schema.VERSION
     assert next(store.select("PRAGMA application_id"))[0] == schema.APPLICATION_ID
     assert store.wal
@@ -277,7 +277,7 @@ def test_an_output_is_complete_with_every_value_that_is_asked_for(
     assert {key: row.scores for key, row in store.outputs(keys, rule, revisions).items()} == {
         "output": values, "failed": values,
     }  # fmt: skip
-    assert store.complete(keys, rule, revisions) == (values == len(revisions))
+    assert store.complete([[key] for key in keys], rule, revisions) == (values == len(revisions))
 
 
 def test_a_run_begins_anew_under_its_name(store: Store) -> None:

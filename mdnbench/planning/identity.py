@@ -1,0 +1,368 @@
+"""Identity by code: which stored results are about the code as it is now.
+
+A plan's base keys cover everything that can be known without running anything. Below them the store keeps manifests:
+the files that the processes of a method and a noise, or of a metric, have used so far. A stored result answers for a
+run only if every file of its manifest is as it was. Compiler caches work in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mdnbench.digests import of_parts
+from mdnbench.errors import BadPlugin
+from mdnbench.names import counted
+from mdnbench.records import Root, Used, UsedFile
+from mdnbench.registry import code
+from mdnbench.registry.code import Digests
+from mdnbench.registry.distributions import package_entry
+from mdnbench.registry.places import CORE
+from mdnbench.store import Store, manifests
+from mdnbench.store.rows import Manifest
+
+if TYPE_CHECKING:
+    from mdnbench.planning.plan import Plan, PlannedNoise, Work
+    from mdnbench.registry import Registry, Shelf
+    from mdnbench.registry.discovery import Door
+
+METHOD, NOISE, METRIC, EVALUATION = "method", "noise", "metric", "evaluation"
+TOKEN = 16  # characters
+ROOMS = ("evaluation",)  # of mdnbench itself: what makes, checks and scores a case
+SHOWN = 5
+CHUNK = 256
+MOST_SLOTS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A source whose code is not what stored results were made with: which files, and how many cells that affects."""
+
+    source: str
+    files: tuple[str, ...]
+    cells: int
+
+    def __str__(self) -> str:
+        more = f" and {len(self.files) - SHOWN} more" if len(self.files) > SHOWN else ""
+        changed = "has" if len(self.files) == 1 else "have"
+        names = ", ".join(self.files[:SHOWN]) + more
+        return f"{self.source}: {names} {changed} changed; {counted(self.cells, 'stored cell')} will be computed again."
+
+
+class Manifests:
+    """The manifests of some scopes, compared with the files as they are now, and added to as a run finds out more.
+
+    `roots` says for each scope in which folder the files of each role are. Without a store nothing is known.
+    """
+
+    def __init__(self, store: Store | None, roots: Mapping[str, Mapping[str, Path]]) -> None:
+        self.digests = Digests()
+        self._store = store
+        self._roots = roots
+        self._stored = manifests.of_scopes(store, roots) if store else {scope: [] for scope in roots}
+        self._differences: dict[int, dict[str, list[str]]] = {}
+        self._current: dict[str, Manifest] = {}  # what results are stored under from now on
+
+    def fitting(self, scope: str) -> list[Manifest]:
+        """Return the stored manifests of a scope whose files are all as they were, newest first."""
+        return [manifest for manifest in self._stored[scope] if not self._changed_files(manifest)]
+
+    def outdated(self, scope: str) -> list[Manifest]:
+        """Return the stored manifests of a scope if none of them fits."""
+        return [] if self.fitting(scope) else self._stored[scope]
+
+    def changed_files(self, scope: str) -> dict[str, list[str]]:
+        """Return what has changed since the newest manifest of a scope, by role."""
+        return self._changed_files(self._stored[scope][0])
+
+    def _changed_files(self, manifest: Manifest) -> dict[str, list[str]]:
+        if manifest.id not in self._differences:
+            roots = self._roots[manifest.scope]
+            found = {role: code.changed(files, roots.get(role), self.digests) for role, files in manifest.files.items()}
+            self._differences[manifest.id] = {role: names for role, names in found.items() if names}
+        return self._differences[manifest.id]
+
+    def current(self, scope: str) -> Manifest | None:
+        """Return the manifest that results of a scope are stored under, None if there is none yet."""
+        if scope in self._current:
+            return self._current[scope]
+        return next(iter(self.fitting(scope)), None)
+
+    def use(self, scope: str, files: Used, what: str) -> Manifest:
+        """Return the scope's manifest with these files in it, stored. Call inside a transaction.
+
+        BadPlugin, with `what` was made, if it has one of these files with other code.
+        """
+        assert self._store is not None
+        current = self.current(scope)
+        if current is None:
+            current = self.new(scope, files)
+        fresh = _news(current.files, files, what)
+        if not current.id:
+            current = replace(current, id=manifests.add(self._store, current))
+        elif fresh:
+            manifests.grow(self._store, current.id, fresh)
+            current = replace(current, files=manifests.joined(current.files, fresh))
+        self._current[scope] = current
+        return current
+
+    def new(self, scope: str, files: Used) -> Manifest:
+        """Return a manifest that is not stored yet.
+
+        No manifest of other code has its token: the files that are known to have changed are part of it as well.
+        """
+        changed = []
+        for manifest in self._stored[scope]:
+            for role, names in self._changed_files(manifest).items():
+                root = self._roots[scope].get(role)
+                known = [file for file in manifest.files[role] if file.name in names]
+                changed += [[role, file.name, code.present(file, root, self.digests)] for file in known]
+        listed = [[role, file.root, file.name, file.code] for role, found in sorted(files.items()) for file in found]
+        return Manifest(scope, of_parts("manifest", scope, listed, sorted(changed))[:TOKEN], files)
+
+    def static(self, door: Door, known: Registry) -> tuple[UsedFile, ...]:
+        """Return the files of a source before anything of it runs: all of our own, of others what was imported."""
+        if not door.ours:
+            return known.used(door)
+        return tuple(self._listed("plugin", door.root, [door.root]))
+
+    @cached_property
+    def evaluation(self) -> tuple[UsedFile, ...]:
+        """The files of mdnbench itself that make, check and score cases."""
+        return tuple(self._listed("mdnbench", CORE, [CORE / room for room in ROOMS]))
+
+    def _listed(self, kind: Root, root: Path, folders: Iterable[Path]) -> Iterator[UsedFile]:
+        for folder in folders:
+            for path in sorted(folder.rglob("*.py")):
+                yield UsedFile(kind, path.relative_to(root).as_posix(), *self.digests.of(path))
+
+
+class MetricIdentity:
+    """The code behind metrics: what their scores are stored under."""
+
+    def __init__(self, known: Registry, names: Iterable[str], store: Store | None) -> None:
+        """`names` are metrics and settings of metrics, as `ssim[uniform]`: these have the manifest of their metric."""
+        self._known = known
+        self._names = tuple(names)
+        roots = {self.scope(name): {METRIC: self.door(name).root} for name in self._names}
+        self._manifests = Manifests(store, roots)
+        self._store = store
+
+    def door(self, name: str) -> Door:
+        """Return the source of a metric."""
+        return self._known.metrics.entry(_plain(name)).door
+
+    def scope(self, name: str) -> str:
+        """Return the key of a metric's manifests."""
+        return of_parts("metric", _plain(name), self._known.metrics[_plain(name)].revision)
+
+    @cached_property
+    def scored_as(self) -> dict[str, str]:
+        """What each metric's scores are stored under: its revision, and a token that stands for its code."""
+        return {
+            name: f"{self._known.metrics[_plain(name)].revision}+{self._manifest(name).token}" for name in self._names
+        }
+
+    def _manifest(self, name: str) -> Manifest:
+        """Return the manifest of a metric that fits, or else a new one that is not stored yet."""
+        found, door = self._manifests.current(self.scope(name)), self.door(name)
+        if found:
+            return found
+        files = self._manifests.static(door, self._known)
+        if door.ours:  # they share a process, so that what each of them loads is not seen there
+            packages = dict.fromkeys(["numpy", *self._known.metrics[_plain(name)].packages])
+            files += tuple(entry for entry in map(package_entry, packages) if entry)
+        return self._manifests.new(self.scope(name), {METRIC: files, EVALUATION: self._manifests.evaluation})
+
+    def files(self, name: str) -> tuple[UsedFile, ...]:
+        """Return the files and packages of a metric that count."""
+        return self._manifest(name).files[METRIC]
+
+    def begin(self) -> None:
+        """Store the manifests that are new: scores refer to them by their tokens."""
+        assert self._store is not None
+        with self._store.transaction():
+            for name in self._names:
+                manifest = self._manifest(name)
+                self._manifests.use(manifest.scope, manifest.files, f"the metric {name!r}")
+
+    def record(self, name: str, files: tuple[UsedFile, ...]) -> None:
+        """Add files that a metric has used to its manifest. Call inside a transaction.
+
+        BadPlugin if one of them is not what it was before, or when the run was planned.
+        """
+        what = f"the metric {name!r}"
+        _require_planned(what, self.door(name), files)
+        self._manifests.use(self.scope(name), {METRIC: files}, what)
+
+    def changes(self) -> Iterator[tuple[str, str]]:
+        """Yield the source and the file of everything that has changed since scores were stored."""
+        for name in self._names:
+            if self._manifests.outdated(self.scope(name)):
+                for role, files in self._manifests.changed_files(self.scope(name)).items():
+                    source = self.door(name).address if role == METRIC else "mdnbench"
+                    yield from ((source, file) for file in files)
+
+
+class CodeIdentity:
+    """The code behind a plan's outputs and scores."""
+
+    def __init__(self, plan: Plan, store: Store | None) -> None:
+        self._plan = plan
+        self._store = store
+        self.metrics = MetricIdentity(plan.registry, plan.metrics, store)
+        roots = {plan.scope(work): {role: door.root for role, door in self._doors(work).items()} for work in plan.works}
+        self._manifests = Manifests(store, roots)
+        self._scopes: dict[int, str] = {}  # by work
+        self._tokens: dict[int, list[str]] = {}  # by work
+        self._recorded: dict[int, list[Used]] = {}  # by work, one of each slot: most cells bring nothing new
+
+    def _doors(self, work: Work) -> dict[str, Door]:
+        known = self._plan.registry
+        noise = known.noises.entry(work.noise.named.name).door
+        return {METHOD: known.denoisers.entry(work.named.name).door, NOISE: noise}
+
+    def keys(self, work: Work, base: str) -> list[str]:
+        """Return the keys under which the store may hold an output that is about the code as it is now."""
+        if work.index not in self._tokens:
+            fitting = self._manifests.fitting(self._plan.scope(work))
+            self._tokens[work.index] = [manifest.token for manifest in fitting]
+        return [output_key(base, token) for token in self._tokens[work.index]]
+
+    def token(self, work: Work) -> str:
+        """Return the token of the manifest that a work's results are stored under, '' if there is none yet."""
+        manifest = self._manifests.current(self._plan.scope(work))
+        return manifest.token if manifest else ""
+
+    def record(self, work: Work, used: Used) -> Manifest:
+        """Return the manifest to store a result under, with these files in it. Call inside a transaction.
+
+        BadPlugin if a file is not what it was for earlier results, or when the run was planned.
+        """
+        scope = self._scope(work)
+        known, recorded = self._manifests.current(scope), self._recorded.setdefault(work.index, [])
+        if known and any(each is used for each in recorded):
+            return known
+        doors = self._doors(work)
+        noise = used.get(NOISE) or self._manifests.static(doors[NOISE], self._plan.registry)
+        files = {METHOD: used.get(METHOD, ()), NOISE: noise, EVALUATION: self._manifests.evaluation}
+        for role, name in ((METHOD, work.named.name), (NOISE, work.noise.named.name)):
+            _require_planned(f"the {role} {name!r}", doors[role], files[role])
+        manifest = self._manifests.use(scope, files, f"the method {work.named.name!r} of {doors[METHOD].address}")
+        self._recorded[work.index] = [*recorded[-MOST_SLOTS:], used]
+        return manifest
+
+    def manifests_of(self, noise: PlannedNoise) -> list[int]:
+        """Return the ids of the manifests that results under a noise may have now, whatever their method."""
+        found = []
+        for work in self._plan.works:
+            if work.noise is noise:
+                scope = self._scope(work)
+                current = self._manifests.current(scope)
+                found += [each.id for each in self._manifests.fitting(scope)] + ([current.id] if current else [])
+        return list(dict.fromkeys(found))
+
+    def _scope(self, work: Work) -> str:
+        if work.index not in self._scopes:
+            self._scopes[work.index] = self._plan.scope(work)
+        return self._scopes[work.index]
+
+    def changes(self) -> list[Change]:
+        """Return what has changed since the store's results were made, one entry per source."""
+        files: dict[str, dict[str, None]] = {}
+        cells: dict[str, int] = {}
+        for work in self._plan.works:
+            scope, doors = self._plan.scope(work), self._doors(work)
+            outdated = self._manifests.outdated(scope)
+            affected = self._stored_cells(work, outdated) if outdated else 0
+            if not affected:
+                continue
+            for role, names in self._manifests.changed_files(scope).items():
+                source = doors[role].address if role in doors else "mdnbench"
+                files.setdefault(source, {}).update(dict.fromkeys(names))
+                cells[source] = cells.get(source, 0) + affected
+        for source, name in self.metrics.changes():
+            files.setdefault(source, {})[name] = None
+            cells.setdefault(source, self._plan.size)
+        return [Change(source, tuple(names), cells[source]) for source, names in files.items()]
+
+    def _stored_cells(self, work: Work, outdated: Sequence[Manifest]) -> int:
+        """Return how many cells of a work are stored under these manifests."""
+        assert self._store is not None
+        count = 0
+        cases = self._plan.case_keys(work.noise)
+        for start in range(0, len(cases), CHUNK):
+            held: set[str] = set()
+            bases = [self._plan.output_key(work, case) for case in cases[start : start + CHUNK]]
+            for manifest in outdated:
+                keys = {output_key(base, manifest.token): base for base in bases}
+                held |= {keys[key] for key, row in self._store.outputs(list(keys)).items() if row.status == "ok"}
+            count += len(held)
+        return count
+
+
+def what_counts(known: Registry, kind: str, name: str, store: Store | None) -> dict[str, list[str]]:
+    """Return the files and packages that count for a 'method', 'noise' or 'metric', by where they are.
+
+    What a store's newest results of it have used; without any, what is known before it runs.
+    """
+    shelves: dict[str, Shelf[Any]] = {METHOD: known.denoisers, NOISE: known.noises, METRIC: known.metrics}
+    door = shelves[kind].entry(name).door
+    files: tuple[UsedFile, ...] = ()
+    if store and kind == METHOD:
+        files = manifests.newest_of_method(store, name).get(METHOD, ())
+    elif store and kind == METRIC:
+        identity = MetricIdentity(known, [name], store)
+        files = identity.files(name)
+    files = files or Manifests(None, {}).static(door, known)
+    places = {"plugin": str(door.root), "mdnbench": "mdnbench", "package": "packages", "file": "files"}
+    found: dict[str, list[str]] = {}
+    for file in files:
+        shown = f"{file.name} {file.content.partition('+')[0]}" if file.root == "package" else file.name
+        found.setdefault(places[file.root], []).append(shown)
+    return found
+
+
+def output_key(base: str, token: str) -> str:
+    """Return the key of an output: its base key, and the token of the manifest of the code behind it."""
+    return of_parts("code", base, token)
+
+
+def _plain(name: str) -> str:
+    """Return the metric of a name that may have a setting: `ssim` of `ssim[uniform]`."""
+    return name.partition("[")[0]
+
+
+def _news(known: Used, used: Used, what: str) -> dict[str, tuple[UsedFile, ...]]:
+    """Return the files that a manifest lacks; BadPlugin if it has one of them with other code."""
+    news: dict[str, tuple[UsedFile, ...]] = {}
+    for role, files in used.items():
+        here = {(file.root, file.name): file for file in known.get(role, ())}
+        for file in files:
+            earlier = here.get((file.root, file.name))
+            if earlier and earlier.code != file.code:
+                raise _changed(what, file.name)
+        fresh = tuple(file for file in files if (file.root, file.name) not in here)
+        if fresh:
+            news[role] = fresh
+    return news
+
+
+def _require_planned(what: str, door: Door, files: tuple[UsedFile, ...]) -> None:
+    """Refuse results of a plugin whose own file was edited since the run was planned: its spec is the former one's."""
+    if door.path is None:
+        return
+    name = door.path.relative_to(door.root).as_posix()
+    for file in files:
+        if (file.root, file.name) == ("plugin", name) and file.code != door.code:
+            raise _changed(f"{what} of {door.address}", name)
+
+
+def _changed(what: str, name: str) -> BadPlugin:
+    return BadPlugin(
+        f"{what}, or a file that it is made of, has changed since the run was planned ({name}); put the former file "
+        "back, or run again with the new one."
+    )

@@ -1,0 +1,87 @@
+"""The manifests of a store: which files were behind its results, so that an edited one is noticed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+
+from mdnbench.records import Used, UsedFile
+from mdnbench.store.database import Store, now
+from mdnbench.store.rows import Manifest
+
+
+def of_scopes(store: Store, scopes: Iterable[str]) -> dict[str, list[Manifest]]:
+    """Return the manifests of these scopes, newest first."""
+    found: dict[str, list[Manifest]] = {}
+    for scope in dict.fromkeys(scopes):
+        rows = store.select("SELECT id, token, files FROM manifests WHERE scope = ? ORDER BY id DESC", (scope,))
+        found[scope] = [Manifest(scope, token, decoded(files), number) for number, token, files in rows]
+    return found
+
+
+def of_run(store: Store, run: int, method: str) -> Iterator[Used]:
+    """Yield the files behind the results of a method in a run."""
+    query = """
+        SELECT files FROM manifests WHERE id IN (
+            SELECT DISTINCT o.manifest FROM run_cells c JOIN outputs o ON o.id = c.output
+            WHERE c.run = ? AND c.method = ? AND o.status = 'ok')
+    """
+    for (files,) in store.select(query, (run, method)):
+        yield decoded(files)
+
+
+def contradict(one: Iterable[Used], other: Iterable[Used]) -> bool:
+    """Return whether a file of the same role and name has other code in one than in the other."""
+    known = {(role, file.root, file.name): file.code for used in one for role in used for file in used[role]}
+    for used in other:
+        for role, files in used.items():
+            if any(known.get((role, file.root, file.name), file.code) != file.code for file in files):
+                return True
+    return False
+
+
+def newest_of_method(store: Store, method: str) -> Used:
+    """Return the files behind the newest results of a method, with whatever options; nothing if there are none."""
+    query = """
+        SELECT files FROM manifests WHERE id = (
+            SELECT max(manifest) FROM outputs WHERE status = 'ok' AND (method = ? OR method GLOB ? || '[[]*'))
+    """
+    found = next(store.select(query, (method, method)), None)
+    return decoded(found[0]) if found else {}
+
+
+def add(store: Store, manifest: Manifest) -> int:
+    """Store a new manifest and return its id. Call inside a transaction."""
+    values = (manifest.scope, manifest.token, now(), encoded(manifest.files))
+    cursor = store.connection.execute(
+        "INSERT INTO manifests (scope, token, created, files) VALUES (?, ?, ?, ?)", values
+    )
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
+
+
+def grow(store: Store, manifest: int, files: Used) -> None:
+    """Add files to a manifest that another process may have added to. Call inside a transaction."""
+    (stored,) = next(store.select("SELECT files FROM manifests WHERE id = ?", (manifest,)))
+    merged = joined(decoded(stored), files)
+    store.connection.execute("UPDATE manifests SET files = ? WHERE id = ?", (encoded(merged), manifest))
+
+
+def joined(one: Used, other: Used) -> dict[str, tuple[UsedFile, ...]]:
+    """Return the files of both; of a file that is in both, as the first one has it."""
+    found: dict[str, dict[tuple[str, str], UsedFile]] = {}
+    for used in (other, one):
+        for role, files in used.items():
+            found.setdefault(role, {}).update({(file.root, file.name): file for file in files})
+    return {role: tuple(files[key] for key in sorted(files)) for role, files in sorted(found.items())}
+
+
+def encoded(used: Used) -> str:
+    """Return files as the text that the store keeps."""
+    table = {role: [[file.root, file.name, file.content, file.code] for file in files] for role, files in used.items()}
+    return json.dumps(table, sort_keys=True, ensure_ascii=True)
+
+
+def decoded(text: str) -> Mapping[str, tuple[UsedFile, ...]]:
+    """Return the files that a text of the store stands for."""
+    return {role: tuple(UsedFile(*each) for each in files) for role, files in json.loads(text).items()}
