@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable
-from dataclasses import dataclass
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import PIL.Image
 import psutil
 import pytest
+
+from mdnbench import api
+from mdnbench.listener import Listener
+from mdnbench.records import Tally
+from mdnbench.store import CellRow
 
 HANGS = """
 import os, subprocess, time
@@ -73,3 +82,109 @@ class Outside:
 def outside(workspace: Path, wait: Callable[..., None]) -> Outside:
     """A look at this test's workspace from outside."""
     return Outside(workspace / ".mdnbench" / "results.sqlite", wait)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What came of one run: its cells by method, image and noise, its tally, its notes, and the lines of its tables."""
+
+    rows: Mapping[tuple[str, str, str], CellRow]
+    tally: Tally
+    notes: tuple[str, ...]
+    lines: tuple[str, ...]
+
+    def of(self, method: str, noise: str = "") -> list[CellRow]:
+        """The cells of a method, under a noise or under all."""
+        return [row for (own, _, under), row in self.rows.items() if own == method and noise in ("", under)]
+
+    def values(self, method: str, metric: str = "psnr", noise: str = "") -> list[float | None]:
+        """The scores of a method, image by image; every cell must be ok."""
+        assert [row.reason for row in self.of(method, noise) if row.status != "ok"] == []
+        return [row.value(metric) for row in self.of(method, noise)]
+
+    def renewed(self, before: Ran) -> set[str]:
+        """The methods whose results are not those that an earlier run has found."""
+        return {row.method for key, row in self.rows.items() if before.rows[key].output != row.output}
+
+    @property
+    def changes(self) -> list[str]:
+        """The notes that name changed code."""
+        return [note for note in self.notes if "changed" in note]
+
+
+class _Notes(Listener):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@dataclass
+class Lab:
+    """A folder with two small images and with plugins, and runs over them whose results stay as they were."""
+
+    folder: Path
+    plugins: list[Path] = field(default_factory=list)
+
+    def write(self, name: str, text: str, *, plugin: bool = False) -> Path:
+        """Write a file; a plugin is given to each run from now on."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+        if plugin:
+            self.plugins.append(path)
+        return path
+
+    def run(self, methods: str, noise: str | list[str] = "gaussian:25", **keys: Any) -> Ran:
+        """Run methods on the images, in this process: one slot, PSNR, no timing, unless asked otherwise."""
+        notes = _Notes()
+        usual: dict[str, Any] = {"metrics": "psnr", "jobs": 1, "plugins": self.plugins, "timeout": 60}
+        found = api.run(
+            methods=methods.split(), noise=noise, dataset=str(self.folder / "pics"), timing=False, listener=notes,
+            workspace_folder=self.folder / ".mdnbench", **usual | keys,
+        )  # fmt: skip
+        assert found.tally is not None
+        rows = {(row.method, row.image, row.noise): row for row in found.rows()}
+        lines = tuple(line.method for table in found.tables for line in table.lines)
+        return Ran(rows, found.tally, tuple(notes.notes), lines)
+
+    def arguments(self, methods: str, *more: object, noise: str = "gaussian:25") -> list[str]:
+        """The arguments of the same run for the command line, with its cells as JSON."""
+        plugins = [f"--plugin={path}" for path in self.plugins]
+        return [
+            "run", "--methods", ",".join(methods.split()), "--noise", noise, "--dataset", str(self.folder / "pics"),
+            "--metrics", "psnr", "--no-timing", "--jobs", "1", "--json", *plugins, *map(str, more),
+        ]  # fmt: skip
+
+
+def cells(printed: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """The cells that a run has printed as JSON, by method and image."""
+    return {(cell["method"], cell["image"]): cell for cell in json.loads(printed)["cells"]}
+
+
+@pytest.fixture(scope="session")
+def printed_cells() -> Callable[[str], dict[tuple[str, str], dict[str, Any]]]:
+    """The cells that a run has printed as JSON, by method and image."""
+    return cells
+
+
+@pytest.fixture(scope="session")
+def new_lab() -> Callable[[Path], Lab]:
+    """`new_lab(folder)` makes a lab with images in a folder."""
+
+    def make(folder: Path) -> Lab:
+        (folder / "pics").mkdir()
+        y, x = np.mgrid[0:48, 0:48]
+        for number in (1, 2):
+            pixels = ((x * (4 + number) + y * 3) % 256).astype(np.uint8)
+            PIL.Image.fromarray(pixels).save(folder / "pics" / f"{number}.png")
+        return Lab(folder)
+
+    return make
+
+
+@pytest.fixture
+def lab(workspace: Path, new_lab: Callable[[Path], Lab]) -> Lab:
+    """A lab in this test's folder."""
+    return new_lab(workspace)

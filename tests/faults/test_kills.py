@@ -39,11 +39,12 @@ def mdnbench_denoisers():
 
 
 KILLER = """
-import os, signal
+import os, psutil, signal, time
 
 def denoise(noisy, noise):
     if noisy.shape[-1] == 256:
-        os.kill(os.getppid(), signal.SIGKILL)
+        os.kill(psutil.Process(os.getppid()).ppid(), signal.SIGKILL)  # the Dask worker, above the server
+        time.sleep(60)
     return noisy.clone()
 
 @mdnbench.hookimpl
