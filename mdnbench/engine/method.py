@@ -131,15 +131,22 @@ class Method:
 
     def used(self) -> tuple[UsedFile, ...]:
         """Return the files that the process has used so far."""
-        return self._usage.files() if self._usage else ()
+        return self._without_weights(self._usage.files()) if self._usage else ()
 
     def _news(self) -> tuple[tuple[UsedFile, ...] | None, tuple[Path, ...]]:
         if self._usage is None:
             return None, ()
         used = self._usage.files()
-        news = None if used is self._told else used
+        news = None if used is self._told else self._without_weights(used)
         self._told = used
         return news, self._usage.opened()
+
+    def _without_weights(self, used: tuple[UsedFile, ...]) -> tuple[UsedFile, ...]:
+        """Leave out the weights that the job names: their digest is in its key, and their place differs by machine."""
+        if self.job.weights is None:
+            return used
+        digest = self.job.weights.sha256
+        return tuple(file for file in used if file.content != digest)
 
 
 def _begin_usage(job: Job, settings: Settings) -> Usage | None:

@@ -55,7 +55,7 @@ class Door:
         if self.path is not None:
             return self.folder or root_of(self.path)
         origin = _origin(self.value)
-        if kind_of(origin) == "other":
+        if kind_of(origin) == "other" and not self.ours:
             return root_of(origin)
         return origin.parent if origin.name == "__init__.py" else origin
 

@@ -100,7 +100,9 @@ def _code(known: Registry, door: Door) -> Iterator[tuple[str, str]]:
         return
     digests = Digests()
     for path in sorted(door.root.rglob("*.py")):
-        yield f"{path.relative_to(door.root).as_posix()} of the plugin {door.name}", digests.of(path)[1][:12]
+        inner = path.relative_to(door.root)
+        if not any(part.startswith(".") or part == "site-packages" for part in inner.parts):
+            yield f"{inner.as_posix()} of the plugin {door.name}", digests.of(path)[1][:12]
 
 
 @cache
