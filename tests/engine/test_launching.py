@@ -108,7 +108,9 @@ def test_orders_are_answered_and_what_they_raise_is_told(launcher: Launcher) -> 
     [("dies", [signal.SIGSEGV], "killed by SIGSEGV"), ("dies", [signal.SIGKILL], "killed by SIGKILL"),
      ("leaves", [], "exit code 7")],
 )  # fmt: skip
-def test_how_a_process_ended_is_known(launcher: Launcher, order: str, arguments: list[Any], says: str) -> None:
+def test_how_a_process_ended_is_known(
+    launcher: Launcher, order: str, arguments: list[Any], says: str, wait: Callable[..., None]
+) -> None:
     """By a signal or with an exit code; a child that it leaves behind does not hold the answer up."""
     process = launcher.launch("served:serve")
     child = process.ask("starts", False, within_s=60)
@@ -117,17 +119,17 @@ def test_how_a_process_ended_is_known(launcher: Launcher, order: str, arguments:
         process.ask(order, *arguments, within_s=60)
     assert time.monotonic() - start < 10
     assert says in process.how_it_ended()
-    assert gone(child)
+    wait(lambda: gone(child), 5)
 
 
-def test_a_process_that_is_late_is_ended_with_its_children(launcher: Launcher) -> None:
+def test_a_process_that_is_late_is_ended_with_its_children(launcher: Launcher, wait: Callable[..., None]) -> None:
     """Those in sessions of their own too."""
     process = launcher.launch("served:serve")
     children = [process.ask("starts", apart, within_s=60) for apart in (False, True)]
     with pytest.raises(ProcessLate):
         process.ask("sleeps", 600, within_s=0.3)
     process.end()
-    assert all(map(gone, [process.pid, *children]))
+    wait(lambda: all(map(gone, [process.pid, *children])), 5)
 
 
 def test_temporary_files_go_with_their_process(launcher: Launcher) -> None:
