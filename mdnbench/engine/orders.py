@@ -15,7 +15,7 @@ import os
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -214,7 +214,6 @@ class Answering:
     """The asking end of a process that takes orders."""
 
     connection: Connection
-    waiting: bool = field(default=False, init=False)
 
     def send(self, order: str, *arguments: Any) -> None:
         """Give an order; ProcessEnded if the process is gone."""
@@ -222,7 +221,6 @@ class Answering:
             self.connection.send((order, arguments))
         except OSError as error:
             raise ProcessEnded("its process is gone") from error
-        self.waiting = True
 
     def answered(self, within_s: float) -> bool:
         """Wait until there is an answer, or the process has ended, for at most so many seconds."""
@@ -245,7 +243,6 @@ class Answering:
             raise ProcessEnded("its process ended") from error
         except Exception as error:
             raise ProcessEnded(f"its process gave an answer that cannot be read ({error})") from error
-        self.waiting = False
         if good:
             return value
         raise OrderFailed(value if isinstance(value, Failure) else Failure("Error", "unknown"))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdnbench.engine import orders, state
@@ -44,15 +43,6 @@ class Source:
         news = None if found is self._told else found
         self._told = found
         return news
-
-    def opened(self) -> tuple[Path, ...]:
-        """Return the files that were opened for reading since this was asked last."""
-        return self._usage.opened()
-
-    def revision(self, kind: str, name: str) -> str:
-        """Return the revision that the plugin declares for a noise or a metric."""
-        shelf: Any = {"noise": self._known.noises, "metric": self._known.metrics}[kind]
-        return str(shelf[name].revision)
 
     def noise(self, name: str, planes: Image, key: bytes, parameters: Mapping[str, float]) -> Image:
         """Return the noisy version of an image (C, H, W), made with random numbers of this key."""
