@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mdnbench.digests import of_parts
 from mdnbench.errors import BadPlugin
 from mdnbench.names import counted
-from mdnbench.records import Root, Used, UsedFile
+from mdnbench.records import Used, UsedFile
 from mdnbench.registry import code
 from mdnbench.registry.code import Digests
 from mdnbench.registry.distributions import package_entry
@@ -127,17 +127,12 @@ class Manifests:
         """Return the files of a source before anything of it runs: all of our own, of others what was imported."""
         if not door.ours:
             return known.used(door)
-        return tuple(self._listed("plugin", door.root, [door.root]))
+        return code.listed("plugin", door.root, [door.root], self.digests)
 
     @cached_property
     def evaluation(self) -> tuple[UsedFile, ...]:
         """The files of mdnbench itself that make, check and score cases."""
-        return tuple(self._listed("mdnbench", CORE, [CORE / room for room in ROOMS]))
-
-    def _listed(self, kind: Root, root: Path, folders: Iterable[Path]) -> Iterator[UsedFile]:
-        for folder in folders:
-            for path in sorted(folder.rglob("*.py")):
-                yield UsedFile(kind, path.relative_to(root).as_posix(), *self.digests.of(path))
+        return code.listed("mdnbench", CORE, [CORE / room for room in ROOMS], self.digests)
 
 
 class MetricIdentity:

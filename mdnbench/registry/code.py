@@ -17,7 +17,7 @@ from pathlib import Path
 
 from mdnbench import jsonfile, paths
 from mdnbench.errors import BadFile
-from mdnbench.records import UsedFile
+from mdnbench.records import Root, UsedFile
 from mdnbench.registry.distributions import package_entry
 from mdnbench.registry.places import CORE
 from mdnbench.registry.syntax import Syntax, syntax_of
@@ -161,6 +161,15 @@ class Digests:
 
 def _is_python(path: str | Path) -> bool:
     return os.fspath(path).lower().endswith(PYTHON)
+
+
+def listed(kind: Root, root: Path, folders: Iterable[Path], digests: Digests) -> tuple[UsedFile, ...]:
+    """Return every Python file in these folders, which lie below `root`."""
+    return tuple(
+        UsedFile(kind, path.relative_to(root).as_posix(), *digests.of(path))
+        for folder in folders
+        for path in sorted(folder.rglob("*.py"))
+    )
 
 
 def changed(files: Iterable[UsedFile], plugin_root: Path | None, digests: Digests) -> list[str]:

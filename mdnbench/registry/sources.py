@@ -31,7 +31,6 @@ _loaded: dict[tuple[str, ...], _Loaded] = {}
 
 def load(door: Door, bring: Import) -> tuple[dict[str, list[Any]], tuple[UsedFile, ...]]:
     """Import a source in its space; return its specs by hook, bound to the space, and the files that it has loaded."""
-    from mdnbench.registry import imported
     from mdnbench.registry.code import Digests
 
     digests = Digests()
@@ -40,14 +39,29 @@ def load(door: Door, bring: Import) -> tuple[dict[str, list[Any]], tuple[UsedFil
         with loaded.space.inside(), surroundings.kept():
             brought = bring(door)
             if door not in loaded.used:
-                mine = {name: each for name, each in imported.of_process().items() if _is_mine(name, door)}
-                loaded.used[door] = imported.files(mine, door.root, digests)
+                loaded.used[door] = _imported(door, digests)
                 digests.save()
     except BaseException:
         _drop(door)
         raise
     bound = {hook: [loaded.space.wrap(spec) for spec in specs] for hook, specs in brought.items()}
     return bound, loaded.used[door]
+
+
+def files(door: Door) -> tuple[UsedFile, ...]:
+    """Return the files of its own that a source has imported by now; nothing if it was not loaded here."""
+    from mdnbench.registry.code import Digests
+
+    with inside(door):
+        return _imported(door, Digests()) if _key(door) in _loaded else ()
+
+
+def _imported(door: Door, digests: Digests) -> tuple[UsedFile, ...]:
+    """The files of a source, called in its space."""
+    from mdnbench.registry import imported
+
+    mine = {name: each for name, each in imported.of_process().items() if _is_mine(name, door)}
+    return imported.files(mine, door.root, digests)
 
 
 def inside(door: Door) -> contextlib.AbstractContextManager[None]:

@@ -24,6 +24,7 @@ from mdnbench.training.state import CHECKPOINT, PLATEAU, State
 if TYPE_CHECKING:
     from mdnbench.names import Named
     from mdnbench.specs import DatasetSpec, DenoiserSpec, NoiseSpec, Trainable
+    from mdnbench.training.code import Code
     from mdnbench.training.recipe import Recipe
 
 REPORT_EVERY_S = 5.0
@@ -49,13 +50,14 @@ def train(
     name: str | None = None,
     facts: Mapping[str, Any] | None = None,
     half: bool = False,
+    code: Code | None = None,
     report: Callable[[log.Progress], None] | None = None,
     stop: Callable[[], bool] = _never,
 ) -> store.Weights:
     """Train a learned method and keep its weights under the home folder, in half precision if `half`.
 
     `method` carries the network's options, `exclude` the ids of images to leave out (those that overlap test data), and
-    `facts` what else the card is to say.
+    `facts` what else the card is to say. A training that was begun with other `code` is not continued.
     A training that was stopped goes on from its checkpoint unless `resume` is False. `report` is told how it stands.
     `stop` is asked before every step; once it says so, a checkpoint is saved and Interrupted raised. Processes that are
     `ranks.joined` train together: the first one decides and writes, and all return what it wrote.
@@ -73,7 +75,7 @@ def train(
             made = trainable.network(blind=recipe.blind, **variants.own(spec, method))
         network = ranks.prepared(made)
         belongings = {"pixels": material.crops.digest, "revision": spec.revision, "noises": material.mixture.text}
-        state = State(network, recipe, len(material.images), device, belongings)
+        state = State(network, recipe, len(material.images), device, belongings, code)
         state.resume(folder) if resume else state.discard(folder)
         ranks.check_step(state.clock.step)
         follow(trainable, state, material, folder, report, stop, AGAIN if resume else f"{AGAIN} without --from-scratch")

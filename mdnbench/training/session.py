@@ -15,6 +15,7 @@ from mdnbench.registry import Registry
 from mdnbench.specs import DatasetSpec
 from mdnbench.training import pruning, ranks, tuning
 from mdnbench.training import recipe as recipes
+from mdnbench.training.code import Code
 from mdnbench.weights import Weights, check_name
 
 if TYPE_CHECKING:
@@ -104,13 +105,23 @@ def run(order: Order, registry: Registry, listener: Listener, stop: Callable[[],
 
         phase = f"training {order.method.text}"
         listener.begin(phase, 100)
-        weights = loop.train(
-            task.spec, task.method, recipe, data=material, noises=registry.noises, exclude=exclude, device=device,
-            threads=order.threads, resume=order.resume, facts=task.facts, half=task.half, name=order.name, stop=stop,
-            report=lambda each: _tell(listener, phase, each),
-        )  # fmt: skip
+        with registry.denoisers.entry(order.method.name).inside():  # the network may import something in any step
+            weights = loop.train(
+                task.spec, task.method, recipe, data=material, noises=registry.noises, exclude=exclude, device=device,
+                threads=order.threads, resume=order.resume, facts=task.facts, half=task.half, name=order.name,
+                stop=stop, code=_code(order, recipe, registry), report=lambda each: _tell(listener, phase, each),
+            )  # fmt: skip
         listener.end(phase)
     return weights
+
+
+def _code(order: Order, recipe: Recipe, registry: Registry) -> Code:
+    """The sources whose code counts for a training."""
+    doors = {"method": registry.denoisers.entry(order.method.name).door}
+    for each in recipe.noise:
+        if each.family in registry.noises:  # that it is not is said when the training begins
+            doors[f"noise {each.family}"] = registry.noises.entry(each.family).door
+    return Code(doors)
 
 
 def _ready_to_train(order: Order, material: DatasetSpec, registry: Registry, listener: Listener) -> frozenset[str]:

@@ -11,6 +11,7 @@ import torch
 from mdnbench.errors import UsageError, WeightsError
 from mdnbench.training import checkpoint, optimisers, ranks
 from mdnbench.training.average import Average
+from mdnbench.training.code import Code
 from mdnbench.training.meter import Clock
 from mdnbench.training.recipe import Recipe
 
@@ -29,7 +30,7 @@ class State:
     """A network in training: its optimiser, moving average, random numbers, clock and latest validation (dB).
 
     `images` are how many it is trained on. `belongings` say what a checkpoint is of, by the keys of BELONGINGS: one of
-    something else is not continued.
+    something else is not continued, nor one that other `code` has made.
     """
 
     def __init__(
@@ -39,11 +40,13 @@ class State:
         images: int,
         device: str = "cpu",
         belongings: Mapping[str, str] | None = None,
+        code: Code | None = None,
     ) -> None:
         network = network.to(device)
         if recipe.channels_last:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network, self.recipe, self.device = network.train(), recipe, device
+        self._code = code or Code({})
         self._belongings = {"device": torch.device(device).type, **(belongings or {})}
         self.average = Average(network, recipe.ema)
         self.optimiser = optimisers.make(network, recipe.optimiser)
@@ -64,6 +67,7 @@ class State:
             "generator": self.generator.get_state(),
             "global": _random_states(self.device),
             **self._belongings,
+            "code": self._code.used(),
             "step": self.clock.step,
             "elapsed": self.clock.elapsed(),
             "progress": self.clock.progress(),
@@ -117,6 +121,11 @@ class State:
             if (old := saved.get(key, now)) != now:
                 words = BELONGINGS[key].format(old=old, now=now)
                 raise UsageError(f"the training in {folder} was begun {words}, or train from scratch (--from-scratch).")
+        if changed := self._code.changed(saved.get("code", {})):
+            raise UsageError(
+                f"the training in {folder} was begun with other code: since then, {', '.join(changed)} changed. "
+                "Put the former code back, or train from scratch (--from-scratch)."
+            )
 
     def _take(self, saved: dict[str, Any]) -> None:
         """Be what a checkpoint says."""

@@ -103,11 +103,11 @@ def test_a_checkpoint_of_another_noise_or_device_is_refused(fit: Fit, home: Path
 def test_an_edited_plugin_does_not_go_on_from_what_it_was(
     home: Path, plugin_file: Path, edited: Callable[[str, str], Path]
 ) -> None:
-    """Its checkpoint is refused and can be thrown away; one from before checkpoints said their revision is taken."""
+    """Its checkpoint is refused and can be thrown away; one from before checkpoints said so is taken."""
     order: dict[str, Any] = {"steps": 4, "threads": 1}
     first = api.train("tiny", plugins=[plugin_file], **order)
     other = edited(".square().mean()", ".abs().mean()")
-    with pytest.raises(UsageError, match=r"with revision 1\+\w+ of the method, which is 1\+\w+ now.*--from-scratch"):
+    with pytest.raises(UsageError, match=r"with other code: since then, tiny\.py changed.*--from-scratch"):
         api.train("tiny", plugins=[other], **order)
     assert weights.load_state(first)
     assert api.train("tiny", plugins=[other], resume=False, **order).sha256 != first.sha256
@@ -115,8 +115,25 @@ def test_an_edited_plugin_does_not_go_on_from_what_it_was(
     saved = checkpoint.load(path, "cpu")
     assert saved
     assert saved.pop("revision")
+    assert saved.pop("code")
     checkpoint.save(path, saved)
     assert api.train("tiny", plugins=[plugin_file], **order).card.steps == 4
+
+
+def test_a_module_that_the_loss_imports_counts_as_the_plugin_does(
+    home: Path, edited: Callable[[str, str], Path]
+) -> None:
+    """Also one that is imported inside a function; a comment in it changes nothing."""
+    order: dict[str, Any] = {"steps": 4, "threads": 1}
+    plugin = edited("return (net", "from .weighting import FACTOR\n    return FACTOR * (net")
+    weighting = plugin.with_name("weighting.py")
+    weighting.write_text("FACTOR = 1.0\n", encoding="utf-8")
+    first = api.train("tiny", plugins=[plugin], **order)
+    weighting.write_text("FACTOR = 1.0  # the mean of all\n", encoding="utf-8")
+    assert api.train("tiny", plugins=[plugin], **order).sha256 == first.sha256
+    weighting.write_text("FACTOR = 2.0\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"with other code: since then, weighting\.py changed"):
+        api.train("tiny", plugins=[plugin], **order)
 
 
 @contextlib.contextmanager

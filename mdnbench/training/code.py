@@ -1,0 +1,42 @@
+"""The code behind a training: a checkpoint goes on only while the files that it was made with are as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from mdnbench.records import UsedFile
+from mdnbench.registry import code, sources
+
+if TYPE_CHECKING:
+    from mdnbench.registry.discovery import Door
+
+Saved: TypeAlias = "Mapping[str, Sequence[Sequence[str]]]"  # by source: the fields of each UsedFile
+
+
+class Code:
+    """The sources of a training's network, loss and noises, by what they are of: `method`, `noise gaussian`."""
+
+    def __init__(self, doors: Mapping[str, Door]) -> None:
+        self._doors = dict(doors)
+        self._digests = code.Digests()
+
+    def used(self) -> dict[str, list[list[str]]]:
+        """Return the files that the sources have used so far in this process, as a checkpoint keeps them."""
+        return {
+            what: [[file.root, file.name, file.content, file.code] for file in self._files(door)]
+            for what, door in self._doors.items()
+        }
+
+    def changed(self, saved: Saved) -> list[str]:
+        """Return the names of the files of a checkpoint that are other ones now."""
+        names: list[str] = []
+        for what, door in self._doors.items():
+            files = [UsedFile(*fields) for fields in saved.get(what, ())]  # type: ignore[arg-type]
+            names += code.changed(files, door.root, self._digests)
+        return list(dict.fromkeys(names))
+
+    def _files(self, door: Door) -> Iterable[UsedFile]:
+        if door.ours:
+            return code.listed("plugin", door.root, [door.root], self._digests)
+        return sources.files(door)
