@@ -37,7 +37,7 @@ HOOKS = {
 }
 
 
-ADVICE = "compute with functions of your own instead, which change nothing for others."
+ADVICE = "use functions of your own instead, and change nothing outside of them."
 
 
 class _HasName(Protocol):
@@ -153,8 +153,8 @@ class Datasets(Shelf[DatasetSpec]):
 class Registry:
     """Everything that the plugins bring, by kind and name.
 
-    `broken` are the plugins that could not be loaded. `patching` are those that replace functions of libraries when
-    they are imported: their methods run in processes of their own, and what else they bring is refused by name.
+    `broken` are the plugins that could not be loaded. `patching` are those that change libraries or their process
+    for good when they are imported: their methods run in processes of their own, and what else they bring is refused.
     """
 
     denoisers: Shelf[DenoiserSpec]
@@ -326,22 +326,22 @@ class _Loading:
 
 
 def _restrict(shelves: Mapping[str, Shelf[Any]], door: Door, verdict: Verdict) -> Broken:
-    """Add what a source that replaces functions brings: methods as data, everything else as names that are refused."""
+    """Add what a source brings that changes its process for good: methods as data, of others names that are refused."""
     from mdnbench.registry import patches, trial
 
     what = patches.words(verdict.patches)
-    why = f"the plugin replaces {what} when it is imported, which would change other methods' scores"
+    why = f"the plugin changes {what} when it is imported, for everything in its process"
     refused = []
     for hook, fields in verdict.specs:
         shelf, name = shelves[hook], fields["name"]
         if hook == "mdnbench_denoisers" and not fields["trainable"]:
             reason = f"the method {name!r} of {door.address} is built in method processes only: {why}."
-            shelf.add(Entry(trial.method(fields, reason), door, f"it replaces {what} when it is imported"))
+            shelf.add(Entry(trial.method(fields, reason), door, f"it changes {what} when it is imported"))
             continue
         shelf.refuse(name, door, f"the {shelf.kind} {name!r} of {door.address} is refused: {why}; {ADVICE}")
         refused.append(f"{shelf.kind} {name}")
     rest = f" Refused: {', '.join(refused)}." if refused else ""
-    return Broken(door, f"it replaces {what} when it is imported; its methods run in processes of their own.{rest}")
+    return Broken(door, f"it changes {what} when it is imported; its methods run in processes of their own.{rest}")
 
 
 def _bring(door: Door, module: ModuleType) -> dict[str, list[Any]]:

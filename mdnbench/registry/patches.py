@@ -204,7 +204,7 @@ _BUILT_IN = frozenset(name for name in vars(builtins) if not name.startswith("_"
 
 
 def words(patches: Sequence[str]) -> str:
-    """Return the names of what was replaced in words, the first three of them."""
+    """Return the names of what was changed in words, the first three of them."""
     shown = list(patches[:SHOWN])
     if len(patches) > SHOWN:
         shown.append(f"{len(patches) - SHOWN} more")

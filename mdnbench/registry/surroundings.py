@@ -1,7 +1,7 @@
 """What a plugin may change for the whole process while it is imported: noted before, and put back afterwards.
 
 The coordinator imports plugins for their specs, and its environment, limits and signal handlers are handed down to
-every process of a run.
+every process of a run. What cannot be put back (`lasting`) is found by a trial: such a plugin is never imported here.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
+PRIVILEGES = {
+    "Uid": "the user", "Gid": "the group", "Groups": "the groups", "CapEff": "the capabilities",
+    "NoNewPrivs": "the privileges", "Seccomp": "the system calls",
+}  # fmt: skip
 LIMITS = tuple(name for name in dir(resource) if name.startswith("RLIMIT_"))
 
 
@@ -28,15 +32,32 @@ LIMITS = tuple(name for name in dir(resource) if name.startswith("RLIMIT_"))
 def kept() -> Iterator[None]:
     """Put back what is changed inside: folder, variables, limits, signals, umask, locale, recursion limit, warnings."""
     undo: list[Callable[[], Any]] = [
-        *_folder_and_variables(), *_limits(), *_signals(), *_timers(), *_texts(), *_umask(),
+        *_folder_and_variables(), *_limits(), *_signals(), *_timers(), *_texts(), *_umask(), *_cores(),
     ]  # fmt: skip
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _same_streams():
         try:
             yield
         finally:
             for each in undo:
-                with contextlib.suppress(OSError, ValueError):  # what cannot be put back, as a limit that was lowered
+                with contextlib.suppress(OSError, ValueError):
                     each()
+
+
+def lasting() -> dict[str, Any]:
+    """Return what a process cannot take back for itself, by what it is called."""
+    found: dict[str, Any] = {}
+    for name in LIMITS:
+        with contextlib.suppress(OSError, ValueError):
+            found[f"the hard limit {name}"] = resource.getrlimit(getattr(resource, name))[1]
+    with contextlib.suppress(OSError):
+        root = os.stat("/")  # noqa: PTH116
+        found["the root folder"] = (root.st_dev, root.st_ino)
+    if hasattr(os, "getpriority"):
+        found["the priority"] = os.getpriority(os.PRIO_PROCESS, 0)
+    with contextlib.suppress(OSError), open("/proc/self/status", encoding="utf-8") as status:  # noqa: PTH123
+        fields = dict(line.partition(":")[::2] for line in status)
+        found |= {what: fields.get(field, "") for field, what in PRIVILEGES.items()}
+    return found
 
 
 def _folder_and_variables() -> Iterator[Callable[[], Any]]:
@@ -97,3 +118,38 @@ def _umask() -> Iterator[Callable[[], Any]]:
     mask = os.umask(0o077)
     os.umask(mask)
     yield lambda: os.umask(mask)
+
+
+def _cores() -> Iterator[Callable[[], Any]]:
+    """The cores that the process may run on, and the signals that it holds back."""
+    if hasattr(os, "sched_getaffinity"):
+        cores = os.sched_getaffinity(0)
+        yield lambda: os.sched_setaffinity(0, cores)
+    if hasattr(signal, "pthread_sigmask"):
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        yield lambda: signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+@contextlib.contextmanager
+def _same_streams() -> Iterator[None]:
+    """Put back where file descriptors 0 to 2 lead."""
+    kept = {}
+    for number in range(3):
+        with contextlib.suppress(OSError):
+            kept[number] = os.dup(number)
+    try:
+        yield
+    finally:
+        for number, copy in kept.items():
+            if _leads_to(number) != _leads_to(copy):
+                os.dup2(copy, number)
+            with contextlib.suppress(OSError):  # the plugin may have closed everything that is open
+                os.close(copy)
+
+
+def _leads_to(descriptor: int) -> tuple[int, int] | None:
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -136,7 +136,7 @@ class _Trial:
             try:
                 return _verdict(json.loads(answer.removeprefix(self._token)))
             except (ValueError, TypeError, KeyError, AttributeError):
-                return Verdict("what it brings cannot be read: it replaces functions of Python when it is imported.")
+                return Verdict("what it brings cannot be read: it changes functions of Python when it is imported.")
         return Verdict(_ended(self._process.returncode))
 
 

@@ -19,7 +19,7 @@ from mdnbench.registry.code import Digests, changed
 if TYPE_CHECKING:
     from mdnbench.registry.discovery import Door
 
-LAYOUT = "1"  # of the file, and of what a trial looks for
+LAYOUT = "2"  # of the file, and of what a trial looks for
 _SHAPE = {
     "layout": str,
     "python": str,
@@ -33,9 +33,9 @@ _SHAPE = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a trial found: an `error`, or the names that the source replaces, its specs as data, and what it loaded.
+    """What a trial found: an `error`, or the names of what the source changes, its specs as data, and what it loaded.
 
-    `specs` are there for a source that replaces something: (hook, the fields of one spec).
+    `specs` are there for a source that changes something: (hook, the fields of one spec).
     """
 
     error: str = ""

@@ -24,7 +24,7 @@ from typing import Any
 
 from mdnbench import registry
 from mdnbench.names import Option
-from mdnbench.registry import discovery, imported, importing, patches
+from mdnbench.registry import discovery, imported, importing, patches, surroundings
 from mdnbench.registry.code import Digests
 from mdnbench.registry.discovery import Door
 from mdnbench.specs import DenoiserSpec
@@ -96,6 +96,7 @@ def _try(door: Door, trap: int) -> dict[str, Any]:
     ours = {each.value.partition(":")[0].partition(".")[0] for each in discovery.installed() if each.ours}
     watch = patches.Watch(patches.LIBRARIES | ours)
     watch.begin()
+    before = surroundings.lasting()
     try:
         with contextlib.redirect_stdout(sys.stderr):
             brought = registry.import_source(door)
@@ -103,12 +104,13 @@ def _try(door: Door, trap: int) -> dict[str, Any]:
         return {"error": registry.one_line(error)}
     if _is_written(trap):
         return {"error": WROTE}
-    replaced = watch.found()
+    now = surroundings.lasting()
+    changed = [*watch.found(), *(what for what, value in before.items() if now.get(what) != value)]
     files = [*imported.files(imported.of_process(), door.root, digests := Digests()), *imported.packages()]
     digests.save()
     return {
-        "patches": list(replaced),
-        "specs": list(_as_data(brought)) if replaced else [],
+        "patches": changed,
+        "specs": list(_as_data(brought)) if changed else [],
         "files": [list(dataclasses.astuple(file)) for file in files],
     }
 

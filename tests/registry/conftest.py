@@ -1,4 +1,4 @@
-"""A repository with a plugin file, and processes in which a `Usage` begins."""
+"""A repository with a plugin file, processes in which a `Usage` begins, and a method to try."""
 
 from __future__ import annotations
 
@@ -13,6 +13,16 @@ from typing import Any
 
 import pytest
 
+from mdnbench.registry import discovery, trial, trust
+
+METHOD = """
+@mdnbench.hookimpl
+def mdnbench_denoisers():
+    build = lambda options, device, weights: lambda noisy, noise: noisy.clone()
+    by = mdnbench.Option("by", float, 0.5, "how much", minimum=0, maximum=1)
+    kind = mdnbench.Option("kind", str, "a", choices=("a", "b"))
+    return [mdnbench.DenoiserSpec("own", "7", "x", build, (by, kind), "std", (1, 3), ("numpy",), "MIT", "me", "Own")]
+"""
 FRAME = """
 import importlib, importlib.util, json, os, sys, subprocess, time
 from pathlib import Path
@@ -71,3 +81,20 @@ def _tell(during: str, *, before: str = "", packages: tuple[str, ...] = (), **su
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="session")
+def method() -> str:
+    """The text of a plugin with one method, `own`, which declares all that a method can."""
+    return METHOD
+
+
+@pytest.fixture
+def verdict() -> Callable[[Path], trust.Verdict]:
+    """`verdict(path)` is what a trial finds of a plugin file."""
+    return _verdict
+
+
+def _verdict(path: Path) -> trust.Verdict:
+    door = discovery.all_of([path])[-1]
+    return trial.verdicts([door])[door]
