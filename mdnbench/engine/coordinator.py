@@ -152,6 +152,8 @@ class Coordinator:
         step, methods = self.plan.cells_per_work, len(self.plan.methods)
         first = task.position - (work.index % methods) * step
         positions = [first + number * step for number in range(methods) if first + number * step != task.position]
+        if not positions:
+            return
         manifests = self._identity.manifests_of(work.noise)
         other = self.store.other_case(self._run, positions, manifests, outcome.noisy_digest)
         if other:

@@ -56,8 +56,16 @@ class Process:
         OrderFailed, ProcessLate after `within_s` seconds, and ProcessEnded; after the last two the process must be
         ended.
         """
-        until = time.monotonic() + within_s
+        self.give(order, *arguments)
+        return self.answer(within_s, watch)
+
+    def give(self, order: str, *arguments: Any) -> None:
+        """Give an order; answers come in the order of the orders. ProcessEnded if the process is gone."""
         self.answering.send(order, *arguments)
+
+    def answer(self, within_s: float, watch: Callable[[], None] | None = None) -> Any:
+        """Return the answer to the oldest order that has none yet; as `ask`."""
+        until = time.monotonic() + within_s
         while True:
             if self.answering.answered(min(WAIT_S, until - time.monotonic())):
                 return self.answering.receive(until)
@@ -142,6 +150,7 @@ def can_fork() -> bool:
 
 
 _shared: dict[str, ForkLauncher] = {}
+_sharing = threading.Lock()
 
 
 def shared() -> Launcher:
@@ -153,12 +162,13 @@ def shared() -> Launcher:
     if not can_fork():
         return SpawnLauncher()
     holds = _held_code()
-    for key, launcher in list(_shared.items()):
-        if key != holds or not launcher.alive:
-            _shared.pop(key).close()
-    if holds not in _shared:
-        _shared[holds] = ForkLauncher.begin()
-    return _shared[holds]
+    with _sharing:
+        for key, launcher in list(_shared.items()):
+            if key != holds or not launcher.alive:
+                _shared.pop(key).close()
+        if holds not in _shared:
+            _shared[holds] = ForkLauncher.begin()
+        return _shared[holds]
 
 
 def _held_code() -> str:

@@ -12,9 +12,10 @@ import dataclasses
 import importlib
 import json
 import os
+import select
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -187,33 +188,20 @@ def _write(connection: Connection, content: bytes) -> None:
         left = left[os.write(connection.fileno(), left) :]
 
 
-def _read(connection: Connection, until: float) -> bytes:
-    """Read an answer; EOFError if the process ends, ValueError if no answer begins so, TimeoutError after `until`."""
-    if os.name == "nt":
-        return connection.recv_bytes()
-    length = int.from_bytes(_read_exactly(connection, LENGTH, until), "big")
-    if length > LONGEST_ANSWER:
-        raise ValueError(f"it would be {length:,} bytes long")
-    return _read_exactly(connection, length, until)
-
-
-def _read_exactly(connection: Connection, size: int, until: float) -> bytes:
-    content = bytearray()
-    while len(content) < size:
-        if not connection.poll(max(0.0, until - time.monotonic())):
-            raise TimeoutError
-        part = os.read(connection.fileno(), min(size - len(content), CHUNK))
-        if not part:
-            raise EOFError
-        content += part
-    return bytes(content)
-
-
-@dataclass
 class Answering:
     """The asking end of a process that takes orders."""
 
-    connection: Connection
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._poll: Callable[[float], bool] = connection.poll
+        if hasattr(select, "poll"):  # made once: `Connection.poll` makes a selector for each call
+            waiting = select.poll()
+            waiting.register(connection.fileno(), select.POLLIN)
+
+            def poll(seconds: float) -> bool:
+                return bool(waiting.poll(seconds * 1000))
+
+            self._poll = poll
 
     def send(self, order: str, *arguments: Any) -> None:
         """Give an order; ProcessEnded if the process is gone."""
@@ -225,8 +213,8 @@ class Answering:
     def answered(self, within_s: float) -> bool:
         """Wait until there is an answer, or the process has ended, for at most so many seconds."""
         try:
-            return self.connection.poll(max(0.0, within_s))
-        except (OSError, BrokenPipeError):
+            return self._poll(max(0.0, within_s))
+        except OSError:
             return True
 
     def receive(self, until: float) -> Any:
@@ -236,7 +224,7 @@ class Answering:
         the rest does not come.
         """
         try:
-            good, value = read_answer(_read(self.connection, max(until, time.monotonic() + REST_S)))
+            good, value = read_answer(self._read(max(until, time.monotonic() + REST_S)))
         except TimeoutError:
             raise ProcessLate from None
         except (EOFError, OSError) as error:
@@ -246,6 +234,26 @@ class Answering:
         if good:
             return value
         raise OrderFailed(value if isinstance(value, Failure) else Failure("Error", "unknown"))
+
+    def _read(self, until: float) -> bytes:
+        """Read an answer; EOFError if the process ends, ValueError if no answer begins so, TimeoutError after that."""
+        if os.name == "nt":
+            return self.connection.recv_bytes()
+        length = int.from_bytes(self._read_exactly(LENGTH, until), "big")
+        if length > LONGEST_ANSWER:
+            raise ValueError(f"it would be {length:,} bytes long")
+        return self._read_exactly(length, until)
+
+    def _read_exactly(self, size: int, until: float) -> bytes:
+        content = bytearray()
+        while len(content) < size:
+            if not self._poll(max(0.0, until - time.monotonic())):
+                raise TimeoutError
+            part = os.read(self.connection.fileno(), min(size - len(content), CHUNK))
+            if not part:
+                raise EOFError
+            content += part
+        return bytes(content)
 
     def close(self) -> None:
         """Close the connection, which ends the process if it is idle."""

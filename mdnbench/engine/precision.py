@@ -7,6 +7,7 @@ The older one (`torch.set_float32_matmul_precision`, `allow_tf32`) refuses to an
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 # Backends by their names in torch.backends: those that stand for several come last, and are put back first.
@@ -21,8 +22,7 @@ def now() -> dict[str, str]:
     """What is set, by where it is set."""
     import torch
 
-    found = {place or "torch.backends": _backend(place).fp32_precision for place in PLACES if _has(place)}
-    return found | {
+    return {place: backend.fp32_precision for place, backend in _backends()} | {
         MATMUL: _asked(torch.get_float32_matmul_precision),
         TF32: _asked(lambda: str(torch.backends.cudnn.allow_tf32)),
     }
@@ -38,23 +38,23 @@ def restore(was: dict[str, str]) -> None:
         torch.set_float32_matmul_precision(was[MATMUL])
     if was[TF32] != REFUSED:
         torch.backends.cudnn.allow_tf32 = was[TF32] == "True"
-    for place in reversed(PLACES):
-        if _has(place):
-            _backend(place).fp32_precision = was[place or "torch.backends"]
+    for place, backend in reversed(_backends()):
+        backend.fp32_precision = was[place]
 
 
-def _backend(place: str) -> Any:
+@cache
+def _backends() -> list[tuple[str, Any]]:
+    """The places where this torch has the newer interface, by their names."""
     import torch
 
-    found: Any = torch.backends
-    for name in place.split(".") if place else ():
-        found = getattr(found, name)
+    found = []
+    for place in PLACES:
+        backend: Any = torch.backends
+        for name in place.split(".") if place else ():
+            backend = getattr(backend, name)
+        if hasattr(backend, "fp32_precision"):
+            found.append((place or "torch.backends", backend))
     return found
-
-
-def _has(place: str) -> bool:
-    """Whether this torch has the newer interface there."""
-    return hasattr(_backend(place), "fp32_precision")
 
 
 def _asked(ask: Callable[[], str]) -> str:

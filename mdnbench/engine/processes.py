@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 GROWN_BYTES = 2**30
 MOST_FILES = 256
 MOST_CHILDREN = 32
+LOOK_EVERY, LOOK_S = 4, 0.01  # cells: to look takes as long as a small one
 
 
 class HeldTooMuch(Exception):
@@ -59,6 +60,7 @@ class MethodProcess:
         self.spoilt_by = ""  # a file of the tested data that it has opened: it may remember what it saw
         self._setup = setup
         self._first_bytes = 0
+        self._cells = 0
         folders = tuple({path.parent for path in setup.tested})
         settings = Settings(setup.device, folders, setup.variables, setup.revisions)
         self._process = launcher.launch("mdnbench.engine.method:serve", setup.jobs[model], settings)
@@ -68,7 +70,9 @@ class MethodProcess:
         denoised: Denoised = _ask(self._process, self._setup, self._watch, until, "denoise", noisy, info, seed)
         if denoised.used is not None:
             self.used = denoised.used
-        self._look()
+        self._cells += 1
+        if self._cells % LOOK_EVERY == 1 or denoised.seconds > LOOK_S:
+            self._look()
         return denoised
 
     def _watch(self) -> None:

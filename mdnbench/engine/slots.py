@@ -6,10 +6,11 @@ import contextlib
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from mdnbench.engine import family, launching
 from mdnbench.engine.launching import Process
@@ -19,7 +20,11 @@ from mdnbench.errors import MdnbenchError
 from mdnbench.records import Outcome, Used
 
 BENCH = "mdnbench.engine.bench:serve"
+GIVEN = 2  # tasks in a bench's hands: this process may be busy with the store when the first of them is done
 MARGIN_S = 10.0  # a bench ends what takes too long by itself; one that is itself stuck is ended so much later
+
+
+_Given: TypeAlias = "tuple[Task, Future[Outcome | None]]"
 
 
 class Ended(Exception):
@@ -76,22 +81,55 @@ class LocalSlot:
     # -- in the thread -------------------------------------------------------------------------------------------
 
     def _serve(self) -> None:
-        while (taken := self._tasks.get()) is not None:
-            task, future = taken
-            try:
-                future.set_result(None if self._stopped else self._run(task))
-            except BaseException as error:
-                future.set_exception(error)
+        """Keep the bench busy: while it computes one task, the next one waits in its hands."""
+        given: deque[_Given] = deque()
+        more = True
+        while more or given:
+            while more and len(given) < GIVEN:
+                try:
+                    taken = self._tasks.get(block=not given)
+                except queue.Empty:
+                    break
+                if taken is None:
+                    more = False
+                    break
+                self._give(*taken, given)
+            if given:
+                self._settle(given)
 
-    def _run(self, task: Task) -> Outcome | None:
+    def _give(self, task: Task, future: Future[Outcome | None], given: deque[_Given]) -> None:
+        """Put a task into the bench's hands."""
+        if self._stopped:
+            future.set_result(None)
+            return
+        try:
+            bench = self._ready_bench()
+            with contextlib.suppress(ProcessEnded):  # its answer will say so
+                bench.give("run", task)
+            given.append((task, future))
+        except BaseException as error:
+            future.set_exception(error)
+
+    def _settle(self, given: deque[_Given]) -> None:
+        """Wait for the task that the bench is at; if the bench is lost, those behind it must be handed out again."""
+        task, future = given.popleft()
+        bench = self._bench
+        try:
+            future.set_result(self._outcome(task, bench) if bench else None)
+        except BaseException as error:
+            future.set_exception(error)
+        if self._bench is not bench or self._stopped:
+            while given:
+                given.popleft()[1].set_result(None)
+
+    def _outcome(self, task: Task, bench: Process) -> Outcome | None:
         key, since = task.cell.output, time.monotonic()
 
         def watch() -> None:
             self.peak_bytes = max(self.peak_bytes, family.held_bytes(bench.pid))
 
-        bench = self._ready_bench()
         try:
-            result: Result = bench.ask("run", task, within_s=self._setup.timeout + MARGIN_S, watch=watch)
+            result: Result = bench.answer(self._setup.timeout + MARGIN_S, watch)
         except ProcessLate:
             self._end_bench()
             reason = f"no answer within {self._setup.timeout:g} s (--timeout), in scoring; its process was ended."

@@ -88,9 +88,10 @@ class Results:
 
     def records(self) -> Iterator[dict[str, Any]]:
         """The cells as plain records: the lines of `cells.csv`."""
+        columns, metrics = self.columns, {*self.metrics, "psnr", "ssim", "lpips"}
         for row in self.rows():
-            plain = {name: getattr(row, name, None) for name in self.columns}
-            plain |= {name: row.value(name) for name in {*self.metrics, "psnr", "ssim", "lpips"}}
+            plain = {name: getattr(row, name, None) for name in columns}
+            plain |= {name: row.value(name) for name in metrics}
             plain["weights"] = row.provenance["weights_digest"][:12]
             yield plain
 

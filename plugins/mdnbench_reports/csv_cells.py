@@ -18,9 +18,10 @@ def write(results: Results, folder: Path) -> Path:
     path = folder / "cells.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(_Lines(file))
-        writer.writerow(results.columns)
+        columns = results.columns
+        writer.writerow(columns)
         for record in results.records():
-            writer.writerow([_plain(record[column]) for column in results.columns])
+            writer.writerow([_plain(record[column]) for column in columns])
     return path
 
 
@@ -38,6 +39,6 @@ class _Lines:
 def _plain(value: Any) -> Any:
     """A value as text; a name that a spreadsheet would run as a formula gets a quote in front."""
     if isinstance(value, str):
-        safe = value.encode("utf-8", "backslashreplace").decode()
+        safe = value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
         return f"'{safe}" if _FORMULA.match(safe) else safe
     return repr(value) if isinstance(value, float) else value
