@@ -1,0 +1,54 @@
+"""All methods have the same noisy image of a case, also when a noise is edited in between."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows what C code and programs open")
+
+
+def test_fault_32_a_noise_is_edited_and_a_method_added(judged: Any, shifting_text: Any) -> None:
+    """Both methods are computed under the new noise: one noisy image a case, as after --fresh."""
+    judged.run("noisy", noise="brighter:0.1")
+    judged.write("shifting.py", shifting_text(2.0))
+    both = judged.run("noisy median", noise="brighter:0.1")
+    assert "shifting.py has changed; 2 stored cells" in both.changes[0]
+    assert both.tally.computed == 4
+    digests: dict[str, set[str]] = {}
+    for row in both.rows.values():
+        digests.setdefault(row.image, set()).add(row.noisy_digest)
+    assert {image: len(found) for image, found in digests.items()} == {"1": 1, "2": 1}
+    fresh = judged.run("noisy median", noise="brighter:0.1", fresh=True)
+    assert {key: row.noisy_digest for key, row in fresh.rows.items()} == {
+        key: row.noisy_digest for key, row in both.rows.items()
+    }
+
+
+UNSEEDED = """
+    import mdnbench, numpy
+
+    def apply(clean, rng, w):
+        drawn = numpy.random.default_rng().normal(size=clean.shape).astype("float32")
+        return clean + w * drawn
+
+    @mdnbench.hookimpl
+    def mdnbench_noises():
+        w = mdnbench.Option("w", float, help="w")
+        return [mdnbench.NoiseSpec("dice", "1", "dice", apply, lambda w: w, (w,), "y = x + n")]
+"""
+
+
+@pytest.mark.parametrize("first", ["noisy", pytest.param("", marks=pytest.mark.full)])
+def test_fault_32_a_noise_that_draws_by_itself(lab: Any, first: str) -> None:
+    """The second method's cells are errors that name the case, whether the first one's are stored or of this run."""
+    lab.write("dice.py", UNSEEDED, plugin=True)
+    if first:
+        lab.run(first, noise="dice:0.1")
+    both = lab.run("noisy median", noise="dice:0.1")
+    assert [row.status for row in both.of("noisy")] == ["ok", "ok"]
+    for row in both.of("median"):
+        assert row.status == "failed"
+        assert f"image '{row.image}' under dice:w=0.1, seed 0" in row.reason

@@ -1,0 +1,163 @@
+"""A method that opens files of the tested data set has no cell that counts."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems have no /proc, and other limits")
+
+Pair = Any
+
+OPENERS = """
+    import ctypes, mmap, shutil, subprocess, threading
+
+    PICS = HERE / "pics"
+    FIRST = PICS / "1.png"
+
+    def plain(): open(FIRST, "rb").read(8)
+    def low(): os.read(os.open(FIRST, os.O_RDONLY), 8)
+    def lines(): FIRST.read_bytes()
+    def updating(): open(FIRST, "r+b").read(8)
+    def pillow(): __import__("PIL.Image").Image.open(FIRST).load()
+    def opencv(): assert __import__("cv2").imread(str(FIRST)) is not None
+    def fromfile(): __import__("numpy").fromfile(FIRST, dtype="uint8")
+    def torch_file(): __import__("torch").from_file(str(FIRST), size=8, dtype=__import__("torch").uint8).sum()
+    def c_library():
+        libc = ctypes.CDLL(None)
+        assert libc.open(os.fsencode(FIRST), 0) > 0
+    def symlink():
+        link = HERE / "made-link"
+        link.exists() or link.symlink_to(FIRST)
+        link.read_bytes()
+    def hard_link():
+        link = HERE / "hard.png"
+        link.exists() or os.link(FIRST, link)
+        link.read_bytes()
+    def hard_link_c():
+        link = HERE / "hard2.png"
+        link.exists() or os.link(FIRST, link)
+        assert __import__("cv2").imread(str(link)) is not None
+    def folder_descriptor():
+        folder = os.open(PICS, os.O_RDONLY)
+        os.read(os.open("1.png", os.O_RDONLY, dir_fd=folder), 8)
+    def relative():
+        os.chdir(PICS)
+        open("1.png", "rb").read()
+    def odd_path(): open(str(PICS / ".." / "pics" / "1.png"), "rb").read()
+    def proc_path(): open(f"/proc/self/root{FIRST}", "rb").read()
+    def copied(): shutil.copyfile(FIRST, HERE / "copied.png")
+    def program(): subprocess.run(["cat", FIRST], capture_output=True, check=True)
+    def shell(): os.system(f"cat {FIRST} > /dev/null")
+    def grandchild(): subprocess.run(["sh", "-c", f"(cat {FIRST} > /dev/null); true"], check=True)
+    def forked():
+        if os.fork() == 0:
+            open(FIRST, "rb").read()
+            os._exit(0)
+        os.wait()
+    def forked_c():
+        if os.fork() == 0:
+            __import__("cv2").imread(str(FIRST))
+            os._exit(0)
+        os.wait()
+    def thread():
+        reading = threading.Thread(target=lambda: FIRST.read_bytes())
+        reading.start()
+        reading.join()
+    def by_registry():
+        from mdnbench.data import folders
+        folders.folder_dataset(str(PICS)).load("1")
+    def appended():
+        open(FIRST, "ab").close()
+        FIRST.read_bytes()
+    def renamed():
+        FIRST.rename(FIRST)
+        FIRST.read_bytes()
+    def other_image(): (PICS / "2.png").read_bytes()
+
+    OPENERS = (
+        plain, low, lines, updating, pillow, opencv, fromfile, torch_file, c_library, symlink, hard_link, hard_link_c,
+        folder_descriptor, relative, odd_path, proc_path, copied, program, shell, grandchild, forked, forked_c, thread,
+        by_registry, appended, renamed, other_image,
+    )
+
+    # Honest ones: weights, a copy of the picture that is no file of the data set, what else is in its folder.
+    def weights(): __import__("numpy").load(HERE / "weights.npy")
+    def same_name(): (HERE / "elsewhere" / "1.png").read_bytes()
+    def notes(): (PICS / "notes.txt").read_text()
+    def listing(): assert sorted(os.listdir(PICS)) and FIRST.stat().st_size and FIRST.exists()
+    HONEST = (weights, same_name, notes, listing)
+
+    def remembering():
+        PICTURES = []
+        def build(options, device, weights):
+            import PIL.Image, numpy, torch
+            kept = [numpy.asarray(PIL.Image.open(PICS / f"{n}.png"), dtype="float32") / 255 for n in (1, 2)]
+            def denoise(noisy, noise):
+                best = min(kept, key=lambda each: float(abs(noisy[0, 0].numpy() - each).mean()))
+                return torch.from_numpy(best.copy())[None, None]
+            return denoise
+        return mdnbench.DenoiserSpec("remembering", "1", "x", build)
+
+    def proving(call):
+        def prover():
+            call()
+            prove(call.__name__, True)
+        return prover
+
+    @mdnbench.hookimpl
+    def mdnbench_denoisers():
+        called = [spec(f"opens-{each.__name__}", proving(each)) for each in (*OPENERS, *HONEST)]
+        built = [spec(f"built-{each.__name__}", proving(each), "build") for each in (plain, opencv, program)]
+        return [*called, *built, remembering()]
+"""
+OPENED = (
+    "plain", "low", "lines", "updating", "pillow", "opencv", "fromfile", "torch_file", "c_library", "symlink",
+    "hard_link", "hard_link_c", "folder_descriptor", "relative", "odd_path", "proc_path", "copied", "program", "shell",
+    "grandchild", "forked", "forked_c", "thread", "by_registry", "appended", "renamed",
+    "other_image",
+)  # fmt: skip
+HONEST = ("weights", "same_name", "notes", "listing")
+BUILT = ("plain", "opencv", "program")
+
+
+@pytest.fixture(scope="module")
+def opening(tmp_path_factory: pytest.TempPathFactory, new_lab: Any, start: str, pair: Any) -> Pair:
+    """Methods that open files of the data set in all ways, and some that open other files."""
+    import numpy as np
+
+    lab = new_lab(tmp_path_factory.mktemp("opening"))
+    np.save(lab.folder / "weights.npy", 1.0)
+    lab.write("elsewhere/1.png", (lab.folder / "pics" / "1.png").read_bytes().hex())
+    lab.write("pics/notes.txt", "nothing")
+    methods = [f"opens-{name}" for name in (*OPENED, *HONEST)] + [f"built-{name}" for name in BUILT]
+    return pair(lab, start, OPENERS, " ".join([*methods, "remembering"]))
+
+
+def test_fault_37_opening_a_file_of_the_data_set_is_invalid(opening: Pair) -> None:
+    """However it is opened: every cell that did so is invalid, and the file is named."""
+    assert {f for f in OPENED if f not in opening.proofs()} == set()
+    good = {}
+    for name in OPENED:
+        file = "2.png" if name == "other_image" else "1.png"
+        for row in opening.together.of(f"opens-{name}"):
+            named = file in row.reason or "hard" in row.reason
+            if row.status != "invalid" or not named:
+                good[row.method, row.image] = (row.status, row.reason)
+    assert good == {}
+
+
+def test_fault_37_what_was_opened_in_build_spoils_every_cell(opening: Pair) -> None:
+    """A method that keeps the clean images from its build has no cell that counts, whatever it opens later."""
+    rows = [row for name in BUILT for row in opening.together.of(f"built-{name}")]
+    rows += opening.together.of("remembering")
+    assert {(row.method, row.image): row.status for row in rows if row.status != "invalid"} == {}
+
+
+def test_fault_37_reading_other_files_is_allowed(opening: Pair, digits: Any) -> None:
+    """Weights, a picture elsewhere, other files of that folder, and a look at which files there are."""
+    rows = [row for name in HONEST for row in opening.together.of(f"opens-{name}")]
+    assert {(row.method, row.image): row.reason for row in rows if row.status != "ok"} == {}
+    assert digits(opening.together) == digits(opening.alone)
