@@ -142,7 +142,7 @@ def compare(found: Results, more: Iterable[Reference] = ()) -> Claims:
     )
     if not published and not any(claim.measured is not None for claim in article):
         raise NothingToDo(_nothing(found))
-    return Claims(found.name, tuple(published), article, tuple(_orders(article)), tuple(_notes(found)), others)
+    return Claims(found.name, tuple(published), article, tuple(_orders(article)), tuple(_notes(found, known)), others)
 
 
 def _require_standard(found: Results) -> None:
@@ -261,11 +261,11 @@ def _orders(claims: Sequence[Claim]) -> Iterator[OrderClaim]:
         yield OrderClaim(one.noise, first.column, better.method, worse.method, claimed, measured, first.allowed)
 
 
-def _notes(found: Results) -> Iterator[str]:
+def _notes(found: Results, known: Registry) -> Iterator[str]:
     facts = found.run.facts
     if facts["noise_info"] != "known":
         yield f"This run's noise information is {facts['noise_info']}; published numbers mostly have it known."
-    spec = registry.load(found.plugins).datasets.get(facts["dataset"])
+    spec = known.datasets.get(facts["dataset"])
     if spec is not None and tuple(facts["images"]) != spec.images:
         yield f"This run has {len(facts['images'])} of {len(spec.images)} images, so that no mean can be compared."
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,8 +85,23 @@ class Weights:
 
 def read(card_path: Path) -> Weights:
     """The weights that a card (NAME.toml) stands beside; the tensors stay on disk."""
-    card = tomlfile.build(Card, tomlfile.read(card_path, "card"), f"the card {card_path}")
+    card = _card(card_path, _signature(card_path))
     return Weights(card_path.stem, card_path.with_suffix(".safetensors"), card.sha256, card)
+
+
+def _signature(path: Path) -> tuple[int, ...]:
+    """What a file that has changed has another one of; nothing for a missing one, which is refused when it is read."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns
+
+
+@lru_cache(maxsize=256)
+def _card(path: Path, signature: tuple[int, ...]) -> Card:
+    """The card in a file, read anew when the file changes: a plan asks for the same cards for each noise."""
+    return tomlfile.build(Card, tomlfile.read(path, "card"), f"the card {path}")
 
 
 def covers(recipe: Recipe) -> tuple[Cover, ...]:
