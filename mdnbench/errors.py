@@ -20,7 +20,13 @@ A message says what was given, what is allowed, and what to do next. Only the co
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable
+
+from mdnbench.limits import LONGEST_VALUE
+
+MOST_LISTED = 500  # names that a message lists
+MOST_COMPARED = 2000  # names among which the likeliest is looked for: each takes up to a millisecond
 
 
 class MdnbenchError(Exception):
@@ -37,7 +43,7 @@ class UsageError(MdnbenchError):
 
 def likeliest(given: str, known: Iterable[str]) -> str:
     """` Did you mean 'lc'?` with the known text that is nearest to what was given, or nothing where none is near."""
-    close = difflib.get_close_matches(given, list(known), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(given[:LONGEST_VALUE], [*itertools.islice(known, MOST_COMPARED)], n=1, cutoff=0.5)
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
@@ -47,8 +53,11 @@ class UnknownName(UsageError):
     def __init__(self, kind: str, given: str, known: Iterable[str], *, hint: str = "") -> None:
         known = sorted(known)
         meant = likeliest(given, known)
-        listed = f" Known: {', '.join(known)}." if known else " There are none."
-        super().__init__(f"no {kind} is named {given!r}.{meant}{listed}{' ' + hint if hint else ''}")
+        more = f" and {len(known) - MOST_LISTED:,} more" if len(known) > MOST_LISTED else ""
+        listed = f" Known: {', '.join(known[:MOST_LISTED])}{more}." if known else " There are none."
+        cut = f"… ({len(given):,} characters)" if len(given) > LONGEST_VALUE else ""
+        shown = f"{given[:LONGEST_VALUE]!r}{cut}"
+        super().__init__(f"no {kind} is named {shown}.{meant}{listed}{' ' + hint if hint else ''}")
 
 
 class BadOption(UsageError):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mdnbench.errors import BadOption, BadPlugin, UnknownName, likeliest
+from mdnbench.limits import LONGEST_VALUE
 
 Value = bool | int | float | str
 
@@ -142,6 +143,20 @@ def printable(text: str) -> str:
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
+def shortened(value: object) -> str:
+    """A value as Python writes it, cut where it is too long for a message."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no whole number of more than 4300 digits
+        return "a whole number of thousands of digits"
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}… ({len(text):,} characters)"
+
+
+def with_commas(number: int) -> str:
+    """A whole number as `1,234`, or as `about 10^40` where it has more digits than anyone reads."""
+    return f"{number:,}" if abs(number) < 10**18 else f"about 10^{math.log10(abs(number)):.0f}"
+
+
 def counted(number: int, noun: str) -> str:
     """A number with its noun: `1 run`, `2 runs`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
@@ -165,7 +180,16 @@ def split_method(text: str) -> tuple[str, dict[str, str]]:
 
 def split_list(text: str) -> list[str]:
     """Split at the commas that are outside brackets: `bm3d[a=1,b=2],nlm` is two names."""
-    return [part.strip() for part in re.split(r",(?![^\[]*\])", text) if part.strip()]
+    parts, end, inside = [], len(text), False
+    for place in range(len(text) - 1, -1, -1):  # from the end: a comma is inside where the next bracket closes
+        sign = text[place]
+        if sign in "[]":
+            inside = sign == "]"
+        elif sign == "," and not inside:
+            parts.append(text[place + 1 : end])
+            end = place
+    parts.append(text[:end])
+    return [part.strip() for part in reversed(parts) if part.strip()]
 
 
 def resolve(kind: str, name: str, given: dict[str, Any], declared: Sequence[Option]) -> Named:

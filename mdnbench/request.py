@@ -10,14 +10,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from mdnbench import sweeps, tomlfile
+from mdnbench import limits, sweeps, tomlfile
 from mdnbench.data import gray
 from mdnbench.errors import BadOption
+from mdnbench.names import shortened, split_list
 from mdnbench.records import Source
 
 KeepImages = Literal["first-seed", "all", "none"]
 EngineName = Literal["local", "dask"]
-MOST_JOBS = 1024
+
+RANGES = {
+    "seeds": (1, limits.MAX_SEEDS),
+    "jobs": (0, limits.MAX_JOBS),
+    "timeout": (0.001, limits.MAX_TIMEOUT_S),
+    "memory": (0, limits.MAX_MEMORY_GIB),
+    "train_budget": (0, limits.MAX_TRAIN_MINUTES),
+}
+MOST_NAMES = {
+    **dict.fromkeys(("methods", "noise", "sigma", "metrics", "plugins"), limits.MAX_NAMES),
+    "images": limits.MAX_IMAGE_NAMES,
+}
+LISTED = ("methods", "metrics")  # keys of which one entry may hold several names, by comma
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +66,8 @@ class Request:
     plugins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        limits = {"seeds": (1, 10_000), "jobs": (0, MOST_JOBS), "timeout": (0.001, 1e7), "memory": (0, 1e6)}
-        limits["train_budget"] = (0, 1e6)
-        for name, (low, high) in limits.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise BadOption(f"{name} = {value} is not allowed; it takes a number from {low:g} to {high:g}.")
+        self._check_numbers()
+        self._check_names()
         if self.scheduler and (self.engine != "dask" or "://" not in self.scheduler):
             raise BadOption(
                 f"scheduler = {self.scheduler!r} is not allowed; it takes the address of a Dask scheduler, as "
@@ -70,6 +79,26 @@ class Request:
                 raise BadOption(
                     f"sigma is short for Gaussian noise and cannot stand beside {wrong[0]!r}; "
                     f"write every level as a noise of its own: --noise gaussian:25 --noise {wrong[0]}."
+                )
+
+    def _check_numbers(self) -> None:
+        for name, (low, high) in RANGES.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise BadOption(
+                    f"{name} = {shortened(value)} is not allowed; it takes a number from {low:g} to {high:g}."
+                )
+
+    def _check_names(self) -> None:
+        """Refuse more names than a run can have, and longer ones than any has, before they are looked up."""
+        for key in MOST_NAMES:
+            given = getattr(self, key)
+            names = [part for text in given for part in split_list(text)] if key in LISTED else given
+            _check_number(key, len(names))
+            longest = max((len(name) for name in names if isinstance(name, str)), default=0)
+            if longest > limits.LONGEST_NAME:
+                raise BadOption(
+                    f"{key} has an entry of {longest:,} characters, and at most {limits.LONGEST_NAME:,} are allowed."
                 )
 
     @property
@@ -131,6 +160,9 @@ def from_values(values: Mapping[str, Any], where: str) -> Request:
         for key, value in {**values, **swept}.items()
     }
     table = {key: list(value) if isinstance(value, tuple) else value for key, value in table.items()}
+    for key in MOST_NAMES:  # before each of them is looked at
+        if isinstance(table.get(key), list):
+            _check_number(key, len(table[key]))
     return tomlfile.build(Request, table, where)
 
 
@@ -152,6 +184,11 @@ def changed(request: Request) -> dict[str, Any]:
         for field in dataclasses.fields(request)
         if getattr(request, field.name) != field.default
     }
+
+
+def _check_number(key: str, number: int) -> None:
+    if number > MOST_NAMES[key]:
+        raise BadOption(f"{key} has {number:,} entries, and at most {MOST_NAMES[key]:,} are allowed. Give fewer.")
 
 
 def _is_list(hint: Any) -> bool:

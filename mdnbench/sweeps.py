@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mdnbench.errors import BadFile
-from mdnbench.names import Value, show
+from mdnbench.limits import LONGEST_NAME, LONGEST_NUMBER, MAX_NAMES
+from mdnbench.names import Value, shortened, show, with_commas
 
 KEYS = ("methods", "noise")
 
@@ -19,26 +20,55 @@ def names_in(key: str, table: Mapping[str, Any], where: str) -> list[str]:
     `key` is 'methods' or 'noise'. The first option varies slowest. BadFile where a value could not be written as text;
     whether there is such an option, and whether it takes the value, is looked up when the names are.
     """
-    return [_name(key, name, pairs) for name, options in table.items() for pairs in _pairs(key, name, options, where)]
+    grids = {name: _values(key, name, options, where) for name, options in table.items()}
+    size = sum(math.prod(map(len, values.values())) for values in grids.values())
+    if size > MAX_NAMES:
+        raise BadFile(
+            f"{where}: the tables of {key} stand for {with_commas(size)} combinations, and at most {MAX_NAMES:,} are "
+            "allowed. Give fewer values, or several plans."
+        )
+    names = []
+    for name, values in grids.items():
+        axes = [_axis(option, given, f"{where}: {key}.{name}.{option}") for option, given in values.items()]
+        names += [_name(key, name, pairs) for pairs in itertools.product(*axes)]
+    return names
 
 
-def _pairs(key: str, name: str, options: Any, where: str) -> Iterator[tuple[tuple[str, str], ...]]:
-    """Every combination of options, as pairs of option and text."""
+def _axis(option: str, values: Sequence[Value], where: str) -> list[tuple[str, str]]:
+    """The values of an option, as pairs of option and text."""
+    return [(option, _text(value, where)) for value in values]
+
+
+def _values(key: str, name: str, options: Any, where: str) -> dict[str, Sequence[Value]]:
+    """The values of each option, as they were given."""
     if not isinstance(options, Mapping):
-        raise BadFile(f"{where}: {key}.{name} = {options!r} must be a table of options: {name} = {{ option = value }}.")
-    axes = []
+        raise BadFile(
+            f"{where}: {key}.{name} = {shortened(options)} must be a table of options: {name} = {{ option = value }}."
+        )
+    found: dict[str, Sequence[Value]] = {}
     for option, given in options.items():
-        values = list(given) if isinstance(given, list | tuple) else [given]
+        values = given if isinstance(given, list | tuple) else [given]
         if not values:
             raise BadFile(f"{where}: {key}.{name}.{option} is an empty list; give at least one value.")
-        axes.append([(option, _text(value, f"{where}: {key}.{name}.{option}")) for value in values])
-    return itertools.product(*axes)
+        if len(values) > MAX_NAMES:
+            raise BadFile(
+                f"{where}: {key}.{name}.{option} has {len(values):,} values, and at most {MAX_NAMES:,} are allowed."
+            )
+        found[option] = values
+    return found
 
 
 def _text(value: Value, where: str) -> str:
-    plain = isinstance(value, bool | int | float | str) and not set(str(value)) & set("[],=")
-    if not plain or (isinstance(value, float) and not math.isfinite(value)):
-        raise BadFile(f"{where} = {value!r} must be a number, true or false, or a text without '[', ']', ',' and '='.")
+    if isinstance(value, str):
+        plain = len(value) <= LONGEST_NAME and not set(value) & set("[],=")
+    elif isinstance(value, float):
+        plain = math.isfinite(value)
+    else:
+        plain = isinstance(value, int) and value.bit_length() <= LONGEST_NUMBER
+    if not plain:
+        raise BadFile(
+            f"{where} = {shortened(value)} must be a number, true or false, or a text without '[', ']', ',' and '='."
+        )
     return show(value)
 
 

@@ -10,7 +10,10 @@ import typing
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mdnbench import outside
 from mdnbench.errors import BadFile, UnknownName
+from mdnbench.limits import MAX_REQUEST_BYTES
+from mdnbench.names import shortened
 
 Record = TypeVar("Record")
 
@@ -18,12 +21,15 @@ Record = TypeVar("Record")
 def read(path: Path, kind: str) -> dict[str, Any]:
     """The table in a TOML file; BadFile if it is missing or malformed."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        text = outside.read_bytes(path, MAX_REQUEST_BYTES).decode("utf-8-sig")
+        return tomllib.loads(text.replace("\r\n", "\n").replace("\r", "\n"))
     except FileNotFoundError:
         raise BadFile(f"there is no {kind} file {path}.") from None
     except RecursionError:
         raise BadFile(f"the {kind} file {path} cannot be read: it is nested too deeply.") from None
-    except (OSError, ValueError) as error:  # not TOMLDecodeError alone: a number may have too many digits
+    except OSError as error:
+        raise BadFile(f"the {kind} file {path} cannot be read: {error.strerror or error}.") from None
+    except ValueError as error:  # not TOMLDecodeError alone: a number may have too many digits
         raise BadFile(f"the {kind} file {path} cannot be read: {error}.") from None
 
 
@@ -33,7 +39,7 @@ def build(record: type[Record], table: dict[str, Any], where: str) -> Record:
     Nested dataclasses come from nested tables, tuples from arrays, and whole numbers are taken for floats.
     """
     if not isinstance(table, dict):
-        raise BadFile(f"{where} must be a table, not {table!r}.")
+        raise BadFile(f"{where} must be a table, not {shortened(table)}.")
     hints = typing.get_type_hints(record)
     fields = {field.name: field for field in dataclasses.fields(record)}  # type: ignore[arg-type]
     for key in table:
@@ -56,14 +62,14 @@ def _value(hint: Any, given: Any, where: str) -> Any:
     if origin is typing.Literal:
         if given in arguments:
             return given
-        raise BadFile(f"{where} = {given!r} must be one of {', '.join(map(repr, arguments))}.")
+        raise BadFile(f"{where} = {shortened(given)} must be one of {', '.join(map(repr, arguments))}.")
     if origin is not None:
         return _collection(origin, arguments, given, where)
     if hint is float and type(given) is int and abs(given) <= sys.float_info.max:
         return float(given)
     if hint is Any or type(given) is hint:
         return given
-    raise BadFile(f"{where} = {given!r} must be {_words(hint)}.")
+    raise BadFile(f"{where} = {shortened(given)} must be {_words(hint)}.")
 
 
 def _collection(origin: Any, arguments: tuple[Any, ...], given: Any, where: str) -> Any:
@@ -74,8 +80,8 @@ def _collection(origin: Any, arguments: tuple[Any, ...], given: Any, where: str)
         hints = [arguments[0]] * len(given) if arguments[-1] is ... else arguments
         if len(given) == len(hints):
             return tuple(_value(hint, item, where) for hint, item in zip(hints, given, strict=True))
-        raise BadFile(f"{where} = {given!r} must be an array of {len(hints)}.")
-    raise BadFile(f"{where} = {given!r} must be {'a table' if origin is dict else 'an array'}.")
+        raise BadFile(f"{where} = {shortened(given)} must be an array of {len(hints)}.")
+    raise BadFile(f"{where} = {shortened(given)} must be {'a table' if origin is dict else 'an array'}.")
 
 
 def _union(arguments: tuple[Any, ...], given: Any, where: str) -> Any:
@@ -86,7 +92,9 @@ def _union(arguments: tuple[Any, ...], given: Any, where: str) -> Any:
             return _value(argument, given, where)
         except BadFile:
             continue
-    raise BadFile(f"{where} = {given!r} must be {' or '.join(_words(a) for a in arguments if a is not type(None))}.")
+    raise BadFile(
+        f"{where} = {shortened(given)} must be {' or '.join(_words(a) for a in arguments if a is not type(None))}."
+    )
 
 
 def _shown(key: str) -> str:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from mdnbench import atomic, notebook, registry, results, workspace
 from mdnbench.errors import BadOption, BadPlugin, Interrupted
+from mdnbench.limits import MAX_JOBS
 from mdnbench.listener import Listener
 from mdnbench.notebook import Results
 from mdnbench.registry import Files
-from mdnbench.request import MOST_JOBS
+from mdnbench.results import places
 
 if TYPE_CHECKING:
     from mdnbench.names import Named
@@ -39,6 +40,8 @@ def report(
     wanted = [known.reporter(text) for text in formats]
     if not wanted:
         raise BadOption(f"no format was given; allowed: {', '.join(known.reporters)}.")
+    if folder is None:
+        places.require_ours(found.store, found.name, found.folder)
     target = folder or found.folder
     atomic.ready(target)
     with atomic.below(target):
@@ -122,8 +125,8 @@ def rescore(
     from mdnbench.rescoring import Rescoring
     from mdnbench.stopping import on_interrupt
 
-    if not 0 <= jobs <= MOST_JOBS:
-        raise BadOption(f"jobs = {jobs} is not allowed; it takes 0 (one per core) to {MOST_JOBS}.")
+    if not 0 <= jobs <= MAX_JOBS:
+        raise BadOption(f"jobs = {jobs} is not allowed; it takes 0 (one per core) to {MAX_JOBS}.")
     heard = listener or notebook.listener()
     known = registry.load((*found.plugins, *registry.listed(plugins)))
     work = Rescoring(found, known, dataset, jobs)

@@ -18,13 +18,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from mdnbench import digests, paths
-from mdnbench.data import gray
+from mdnbench.data import download, gray
 from mdnbench.errors import BadFile, DataMissing, MdnbenchError
+from mdnbench.limits import MAX_DOWNLOAD_BYTES
 from mdnbench.specs import DataFile, DatasetSpec
 
-CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10, 60
 PARALLEL_DOWNLOADS = 4
-CHUNK_BYTES = 1 << 16
 RETRY_HOST_AFTER_S = 60.0
 
 _digests: dict[tuple[str, int, int], str] = {}  # (path, bytes, mtime_ns) -> SHA-256, for this process
@@ -182,7 +181,7 @@ def _try(url: str, target: Path, file: DataFile) -> str | None:
     part = target.with_name(f".part-{os.getpid()}-{secrets.token_hex(4)}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        return _transfer(url, part) or _accept(url, part, target, file)
+        return _transfer(url, part, file.bytes or MAX_DOWNLOAD_BYTES) or _accept(url, part, target, file)
     except OSError as error:
         advice = "set MDNBENCH_HOME to a folder that can be written"
         raise MdnbenchError(f"cannot write {target.parent}: {error.strerror or error}; {advice}.") from None
@@ -201,24 +200,15 @@ def _accept(url: str, part: Path, target: Path, file: DataFile) -> str | None:
     return None
 
 
-def _transfer(url: str, part: Path) -> str | None:
-    """Stream one address into a file; says in words what went wrong, and remembers hosts that do not answer."""
-    import pooch
-    import requests
-
-    timeout = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
-    get = pooch.HTTPDownloader(progressbar=False, chunk_size=CHUNK_BYTES, timeout=timeout)
+def _transfer(url: str, part: Path, most: int) -> str | None:
+    """Stream at most so many bytes of one address into a file; return in words what went wrong."""
     try:
-        get(url, str(part), None)
-    except (requests.ConnectionError, requests.Timeout):
-        host = urlsplit(url).netloc
-        why = f"{host} cannot be reached"
-        _unreachable[host] = (time.monotonic(), why)
-        return why
-    except requests.HTTPError as error:
-        return f"{url} answered {error.response.status_code}" if error.response is not None else f"{url} failed"
-    except requests.RequestException as error:
-        return f"{url} broke off ({type(error).__name__})"
+        download.to_file(url, part, most)
+    except download.UnreachableError as error:
+        _unreachable[urlsplit(url).netloc] = (time.monotonic(), str(error))
+        return str(error)
+    except download.DownloadError as error:
+        return str(error)
     return None
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from mdnbench import paths
 from mdnbench.data import gray, images
 from mdnbench.errors import UsageError
+from mdnbench.limits import MAX_IMAGE_NAMES
 from mdnbench.names import counted
 from mdnbench.specs import DatasetSpec
 
@@ -78,6 +79,8 @@ def _image_files(folder: Path) -> list[Path]:
         raise UsageError(
             f"the folder {shown} cannot be read: {error.strerror}. Name a folder with {endings}."
         ) from None
+    if len(files) > MAX_IMAGE_NAMES:
+        raise UsageError(f"the folder {shown} holds {len(files):,} images, and at most {MAX_IMAGE_NAMES:,} are taken.")
     if not files:
         raise UsageError(f"the folder {shown} holds no images. Put {endings} into it; folders inside are not searched.")
     return sorted(files, key=lambda file: natural_key(file.name))

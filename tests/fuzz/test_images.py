@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import PIL.Image
+import tifffile
 from hypothesis import strategies as st
 
 from mdnbench.data import folders, images
@@ -91,6 +92,59 @@ def test_image_files(fuzz: Any, attempt: Any, workspace: Path) -> None:
 
     fuzz(check, 150, content=st.one_of(files(), files(), files(), st.binary(max_size=200)))
     assert {1, 3} <= set(taken)
+
+
+TIFF_OPTIONS: tuple[dict[str, Any], ...] = (
+    {}, {}, {"bigtiff": True}, {"byteorder": ">"}, {"rowsperstrip": 3}, {"tile": (16, 16)}, {"compression": "zlib"},
+    {"compression": "lzma", "rowsperstrip": 5}, {"compression": "zlib", "tile": (16, 32)}, {"imagej": True},
+    {"ome": True}, {"photometric": "miniswhite"}, {"photometric": "rgb", "planarconfig": "separate"},
+    {"extratags": [(274, "H", 1, 6, True)]}, {"truncate": True}, {"extrasamples": ["unspecified"]},
+)  # fmt: skip
+TIFF_TYPES = ("u1", "u1", "u2", "u2", "f4", "f8", "f2", "i1", "i2", "u4", "?", "c8")
+
+
+@st.composite
+def tiffs(draw: st.DrawFn) -> bytes:
+    """What tifffile writes, of any kind of values and layout, whole, cut short, or with bytes of its tags altered."""
+    shape = (draw(st.integers(1, 40)), draw(st.integers(1, 40)), *draw(st.sampled_from([(), (), (3,), (2,), (4,)])))
+    noise = np.random.default_rng(draw(st.integers(0, 9)))
+    pixels = (noise.random(shape) * draw(st.sampled_from([1, 1, 255]))).astype(draw(st.sampled_from(TIFF_TYPES)))
+    buffer = io.BytesIO()
+    try:
+        tifffile.imwrite(buffer, pixels, **draw(st.sampled_from(TIFF_OPTIONS)))
+    except Exception:  # tifffile cannot write every kind in every layout
+        buffer = io.BytesIO()
+        tifffile.imwrite(buffer, (noise.random(shape[:2]) * 255).astype(np.uint8))
+    content, damage = bytearray(buffer.getvalue()), draw(st.sampled_from(["none", "cut", "bytes", "bytes"]))
+    if damage == "cut":
+        content = content[: draw(st.integers(0, len(content)))]
+    elif damage == "bytes":
+        for place, byte in draw(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=4)):
+            content[place % len(content)] = byte
+    return bytes(content)
+
+
+def test_tiff_files(fuzz: Any, attempt: Any, workspace: Path, capfd: Any) -> None:
+    """Read in full or refused in one line, whatever tags say; nothing else is printed."""
+    path, taken = workspace / "photo.tif", []
+
+    def check(content: bytes) -> None:
+        path.write_bytes(content)
+        image, refusal = attempt(images.read_image, path)
+        if refusal:
+            assert str(path) in refusal
+            assert refusal.isprintable()
+            return
+        taken.append(images.channels(path))
+        assert image.dtype == np.float32
+        assert image.ndim == (2 if taken[-1] == 1 else 3)
+        assert 0 <= image.min() <= image.max() <= 1
+        with tifffile.TiffFile(path) as whole:
+            assert image.size == whole.pages.first.size
+
+    fuzz(check, 150, content=tiffs())
+    assert {1, 3} <= set(taken)
+    assert capfd.readouterr() == ("", "")
 
 
 NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=40)

@@ -1,0 +1,144 @@
+"""What a TIFF page holds, in words, where it is not one gray or RGB image of whole numbers or floats."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import TYPE_CHECKING
+
+from mdnbench.data.pixels import RefusalError
+from mdnbench.limits import MAX_TIFF_PAGES_COUNTED
+
+if TYPE_CHECKING:
+    from tifffile import TiffPage
+
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2
+_UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
+_WIDTH, _HEIGHT, _PHOTOMETRIC, _SUBIFDS, _STK_PLANES, _CAMERA_RAW = 256, 257, 262, 330, 33629, 50706
+_COLOURS = {
+    3: "has palette colours",
+    4: "is a transparency mask",
+    5: "is CMYK",
+    6: "is YCbCr",
+    8: "is CIELab",
+    9: "is CIELab",
+    10: "is CIELab",
+    32803: "is the raw data of a colour sensor",
+    32844: "is LogL",
+    32845: "is LogLuv",
+    34892: "is the raw data of a camera",
+}
+_ALPHA = {1, 2}  # of the values of ExtraSamples; 0 says nothing
+_OME_SIZES = re.compile(r"\bSize[ZTC]\s*=\s*[\"']([0-9]{1,9})[\"']")
+_IMAGEJ_SIZES = re.compile(r"^(images|channels|slices|frames)=([0-9]{1,9})\s*$", re.MULTILINE)
+_LONGEST_SHAPE = 1000  # characters of the description in which tifffile writes an array's shape
+
+
+def check(page: TiffPage, pages: int, tags: set[int]) -> None:
+    """Refuse what is not read in full; `pages` and `tags` are what `tifftags.check` found."""
+    _check_pages(page, pages, tags)
+    _check_planes(page)
+    for tag, name in ((_WIDTH, "ImageWidth"), (_HEIGHT, "ImageLength"), (_PHOTOMETRIC, "PhotometricInterpretation")):
+        if tag not in page.tags:
+            raise RefusalError(f"is damaged: it lacks the tag {name}, or the tag cannot be read")
+    if page.photometric in _COLOURS:
+        raise RefusalError(_COLOURS[page.photometric])
+    if page.photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB):
+        raise RefusalError(f"has colours of the kind {int(page.photometric)}")
+    _check_channels(page)
+    _check_values(page)
+    if page.fillorder != 1:
+        raise RefusalError("has the bits of its bytes in reverse order (FillOrder 2)")
+
+
+def _check_pages(page: TiffPage, pages: int, tags: set[int]) -> None:
+    if pages > MAX_TIFF_PAGES_COUNTED:
+        raise RefusalError(f"holds more than {MAX_TIFF_PAGES_COUNTED:,} pictures, or its directories form a loop")
+    if pages > 1:
+        raise RefusalError(f"holds {pages} pictures: it is a stack, which is not read yet; one picture is wanted")
+    if _CAMERA_RAW in tags:
+        raise RefusalError("is a camera's raw file (DNG)")
+    if _SUBIFDS in tags:
+        raise RefusalError("holds more pictures below the first one (SubIFDs); one is wanted")
+    if missing := tags - {tag.code for tag in page.tags}:
+        raise RefusalError(f"is damaged: its tag {min(missing)} cannot be read")
+
+
+def _check_planes(page: TiffPage) -> None:
+    """Refuse a stack under one directory: writers note it in the description, or in tags of their own."""
+    planes = max(page.imagedepth, *_noted_planes(page))
+    if planes > 1:
+        raise RefusalError(f"is a stack of {planes} planes under one directory, which is not read yet")
+
+
+def _noted_planes(page: TiffPage) -> list[int]:
+    found = [1]
+    if _STK_PLANES in page.tags:  # MetaMorph
+        found.append(page.tags[_STK_PLANES].count)
+    for text in (page.description, page.description1):
+        if text.startswith("ImageJ="):
+            sizes = dict(_IMAGEJ_SIZES.findall(text))
+            found += [int(size) for size in sizes.values()]
+        elif "<OME" in text[:5000]:
+            found.append(_ome_planes(text, page))
+        elif text.startswith("{") and len(text) <= _LONGEST_SHAPE:
+            found.append(_shaped_planes(text, page))
+    return found
+
+
+def _ome_planes(text: str, page: TiffPage) -> int:
+    """Return how many planes OME-XML names; the channels of one RGB plane are no planes."""
+    images = text.count("<Pixels")
+    sizes = [int(size) for size in _OME_SIZES.findall(text)]
+    return max(images, math.prod(sizes) // page.samplesperpixel)
+
+
+def _shaped_planes(text: str, page: TiffPage) -> int:
+    """Return how many pages of this shape fit into the array that tifffile has noted."""
+    try:
+        shape = json.loads(text).get("shape", [])
+        whole = math.prod(max(int(length), 0) for length in shape)
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return 1
+    return whole // max(math.prod(page.shape), 1)
+
+
+def _check_channels(page: TiffPage) -> None:
+    samples, alpha = page.samplesperpixel, bool(_ALPHA & set(page.extrasamples))
+    wanted, name = (3, "RGB") if page.photometric == RGB else (1, "gray")
+    if samples == wanted:
+        return
+    if samples < wanted:
+        raise RefusalError(f"is damaged: it is RGB with {samples} channels")
+    if samples == wanted + 1 and alpha:
+        raise RefusalError(f"is {name} with an alpha channel")
+    if name == "gray":
+        raise RefusalError(f"has {samples} gray channels, which are not declared to be red, green and blue")
+    more = "a fourth channel (near infrared, for example)" if samples == 4 else f"{samples - 3} more channels"
+    raise RefusalError(f"is RGB with {more}: {samples} channels in all")
+
+
+def _check_values(page: TiffPage) -> None:
+    """Refuse all but unsigned 8 and 16 bits and floats of 16, 32 and 64."""
+    bits, form = page.bitspersample, page.sampleformat
+    if isinstance(bits, tuple):
+        raise RefusalError(f"has channels of unequal bits ({', '.join(map(str, bits))})")
+    if form == _SIGNED:
+        raise RefusalError(f"has signed {bits}-bit whole numbers; write them as unsigned ones, or as floats in [0, 1]")
+    if form not in (_UNSIGNED, _FLOAT):
+        raise RefusalError(f"has complex or undefined values (SampleFormat {int(form)})")
+    if form == _FLOAT:
+        _check_float(page, bits)
+    elif bits == 1:
+        raise RefusalError("has 1 bit a pixel")
+    elif bits not in (8, 16):
+        packed = ", packed; write them as 16-bit ones" if bits < 16 else ""
+        raise RefusalError(f"has {bits}-bit whole numbers{packed}")
+
+
+def _check_float(page: TiffPage, bits: int) -> None:
+    if bits not in (16, 32, 64):
+        raise RefusalError(f"has floats of {bits} bits; 16, 32 and 64 are read")
+    if page.photometric == WHITE_IS_ZERO:
+        raise RefusalError("is a float TIFF in which 0 is white")

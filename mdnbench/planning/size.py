@@ -1,0 +1,25 @@
+"""How large a plan is, multiplied out before anything of it is built."""
+
+from __future__ import annotations
+
+from mdnbench.errors import BadOption
+from mdnbench.limits import MAX_CELLS, MAX_PAIRS
+from mdnbench.names import with_commas
+from mdnbench.request import Request
+
+
+def check(request: Request, methods: int, noises: int, images: int) -> None:
+    """Refuse a plan of more cells than a run can have, with BadOption that names what they come from."""
+    pairs = methods * noises
+    if pairs > MAX_PAIRS:
+        raise BadOption(
+            f"{methods:,} methods under {noises:,} noises are {with_commas(pairs)} pairs, and at most {MAX_PAIRS:,} "
+            "are allowed in one run. Give fewer, or several runs."
+        )
+    cells = pairs * images * request.seeds
+    if cells > MAX_CELLS:
+        raise BadOption(
+            f"{methods:,} methods under {noises:,} noises on {images:,} images with {request.seeds:,} seeds are "
+            f"{with_commas(cells)} cells, and at most {MAX_CELLS:,} are allowed in one run. Give fewer, or several "
+            "runs."
+        )
