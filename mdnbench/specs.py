@@ -57,7 +57,8 @@ class Trainable:
     `recipes` is a folder of NAME.toml files, `weights` the folder of the weights that are shipped.
     `export(network)` gives the tensors to keep once training ends (default: the module's state).
     `convert(state)` takes published weights to the pair (tensors as `export` gives them, the options that the tensors
-    speak of); it raises WeightsError where it does not know the layout.
+    speak of); it raises WeightsError where it does not know the layout. With a second argument `eps` (a float, or None
+    where nothing was said) it is told the eps of batch normalisation, and refuses what it cannot know.
     `inference(blind=…, **options)` makes the module that the tensors of `export` are of, called as the one of `network`
     is (default: `network`); deployment variants are made of it, and pruned and fine-tuned it is kept as it is.
     """
@@ -67,7 +68,7 @@ class Trainable:
     recipes: Path
     weights: Path
     export: Callable[[Any], dict[str, torch.Tensor]] | None = None
-    convert: Callable[[Mapping[str, Any]], tuple[dict[str, torch.Tensor], dict[str, Value]]] | None = None
+    convert: Callable[..., tuple[dict[str, torch.Tensor], dict[str, Value]]] | None = None
     inference: Callable[..., torch.nn.Module] | None = None
 
 

@@ -6,7 +6,7 @@ from mdnbench.api.datasets import fetch_data, find_leaks, verify_data
 from mdnbench.api.extending import check_plugin, examine, new_plugin
 from mdnbench.api.judging import baseline_change, check, claims, compare, open_run, report, rescore, write_baseline
 from mdnbench.api.keeping import check_store, compact_store, merge_store, store_leftovers
-from mdnbench.api.learning import export_model, export_weights, import_weights, train
+from mdnbench.api.learning import export_model, export_weights, import_weights, inspect_weights, train
 from mdnbench.api.running import outlook, plan, run, time
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "fetch_data",
     "find_leaks",
     "import_weights",
+    "inspect_weights",
     "merge_store",
     "new_plugin",
     "open_run",

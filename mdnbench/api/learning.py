@@ -12,6 +12,7 @@ from mdnbench.registry import Files
 if TYPE_CHECKING:
     from mdnbench.deploy.exported import Exported
     from mdnbench.weights import Weights
+    from mdnbench.weights.inspecting import Inspection
 
 
 def train(method: str, *, plugins: Files = (), listener: Listener | None = None, **order: Any) -> Weights:
@@ -30,11 +31,35 @@ def train(method: str, *, plugins: Files = (), listener: Listener | None = None,
         return session.run(session.Order(known.method(method), **order), known, heard, lambda: stop.requested)
 
 
-def import_weights(method: str, path: Path, name: str, *, plugins: Files = ()) -> Weights:
-    """Take published PyTorch weights in under a name; WeightsError where they are unsafe or of another network."""
+def import_weights(
+    method: str,
+    path: Path,
+    name: str,
+    *,
+    state: str = "",
+    prefix: str | None = None,
+    eps: float | None = None,
+    plugins: Files = (),
+) -> Weights:
+    """Take published PyTorch weights in under a name; the card's notes say what was taken.
+
+    `state` names one of several states in the file, `prefix` is what comes off its keys, `eps` is that of its batch
+    normalisation. WeightsError where the file is unsafe, of another network, or leaves a choice.
+    """
     from mdnbench import weights
 
-    return weights.import_weights(registry.load(plugins).denoisers[method], path, name)
+    spec = registry.load(plugins).denoisers[method]
+    return weights.import_weights(spec, path, name, state=state, prefix=prefix, eps=eps)
+
+
+def inspect_weights(path: Path, *, state: str = "", prefix: str | None = None, plugins: Files = ()) -> Inspection:
+    """Look into a weights file: its states, their tensors, and the methods here that they fit; nothing in it is run.
+
+    `state` and `prefix` show a part of it. WeightsError where the file cannot be read.
+    """
+    from mdnbench.weights import inspecting
+
+    return inspecting.inspect(path, registry.load(plugins).denoisers.values(), state=state, prefix=prefix)
 
 
 def export_weights(

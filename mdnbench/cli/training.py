@@ -11,6 +11,14 @@ from mdnbench.cli import completing as tab
 from mdnbench.cli import options as o
 from mdnbench.errors import BadOption
 
+State = Annotated[
+    str,
+    typer.Option(help="The state to take where the file holds several, as params_ema. [default: the one that fits]"),
+]
+Prefix = Annotated[
+    str | None, typer.Option(help="What to take off the keys, as module. [default: what the network asks for]")
+]
+
 weights = typer.Typer(help="Weights of learned methods.", no_args_is_help=True)
 
 
@@ -83,13 +91,46 @@ def list_weights(
         )
 
 
+@weights.command("inspect")
+def inspect_weights(
+    file: Annotated[Path, typer.Argument(help="A PyTorch or safetensors file; nothing in it is run.")],
+    state: Annotated[str, typer.Option(help="Only this state, with its tensors one by one.")] = "",
+    prefix: Annotated[str | None, typer.Option(help="Only the tensors whose keys begin so, without it.")] = None,
+    plugin: o.Plugin = None,
+    json: o.Json = False,
+) -> None:
+    """Show what a weights file holds: its states, their keys and sizes, and the methods here that they fit.
+
+    Example: mdnbench weights inspect net_g_400000.pth
+
+    Example: mdnbench weights inspect net_g_400000.pth --state params_ema
+    """
+    from dataclasses import asdict
+
+    from mdnbench import api
+    from mdnbench.cli import draw
+
+    found = api.inspect_weights(file, state=state, prefix=prefix, plugins=plugin or ())
+    if json:
+        draw.data(asdict(found))
+    else:
+        draw.checkpoint(found, keys=bool(state or prefix))
+
+
 @weights.command("import")
 def import_weights(
     method: Annotated[
         str, typer.Argument(help="The learned method that they are for.", autocompletion=tab.one("learned"))
     ],
-    file: Annotated[Path, typer.Argument(help="A PyTorch file (.pth); it is read without running its pickle.")],
+    file: Annotated[
+        Path, typer.Argument(help="A PyTorch (.pth) or safetensors file; it is read without running its pickle.")
+    ],
     name: Annotated[str, typer.Option(help="The name to use them by: METHOD[weights=NAME].")],
+    state: State = "",
+    prefix: Prefix = None,
+    eps: Annotated[
+        float | None, typer.Option(help="The eps of its batch normalisation. [default: that of its layout]")
+    ] = None,
     plugin: o.Plugin = None,
 ) -> None:
     """Take published weights in; the method is then METHOD[weights=NAME].
@@ -97,9 +138,11 @@ def import_weights(
     Example: mdnbench weights import dncnn dncnn_50.pth --name kair-50
     """
     from mdnbench import api
+    from mdnbench.names import printable
 
-    made = api.import_weights(method, file, name, plugins=plugin or ())
+    made = api.import_weights(method, file, name, state=state, prefix=prefix, eps=eps, plugins=plugin or ())
     typer.echo(f"{method}[weights={made.name}]: {made.path}")
+    typer.echo(printable(made.card.notes), err=True)
 
 
 @weights.command("export")

@@ -60,12 +60,11 @@ def save(folder: Path, name: str, state: Mapping[str, torch.Tensor], card: Card,
     path = folder / f"{name}.safetensors"
     # Not save_file: nobody but the owner could read what it writes.
     content = packed({key: _to_disk(tensor, half) for key, tensor in state.items()})
-    with atomic.below(folder):
-        with atomic.replacing(path) as part:
-            part.write_bytes(content)
-            card = dataclasses.replace(card, sha256=digests.of_file(part), bytes=part.stat().st_size)
-        with atomic.replacing(path.with_suffix(".toml")) as part:
-            part.write_text(tomli_w.dumps(_table(dataclasses.asdict(card))), encoding="utf-8")
+    # Both are written before either takes its name: they belong together.
+    with atomic.below(folder), atomic.replacing(path.with_suffix(".toml")) as table, atomic.replacing(path) as part:
+        part.write_bytes(content)
+        card = dataclasses.replace(card, sha256=digests.of_file(part), bytes=part.stat().st_size)
+        table.write_text(tomli_w.dumps(_table(dataclasses.asdict(card))), encoding="utf-8")
     return Weights(name, path, card.sha256, card)
 
 

@@ -2,34 +2,105 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import digests, paths
 from mdnbench.errors import BadOption, WeightsError
-from mdnbench.quiet import without_warnings
+from mdnbench.weights import states, taking
 from mdnbench.weights.card import Card, Weights
 from mdnbench.weights.files import save
+from mdnbench.weights.reading import refusal
 from mdnbench.weights.shelf import check_name, trained
+from mdnbench.weights.taking import Misfit, Tensors
 
 if TYPE_CHECKING:
+    from mdnbench.names import Value
     from mdnbench.specs import DenoiserSpec
 
 
-def import_weights(spec: DenoiserSpec, path: Path, name: str) -> Weights:
-    """Take published PyTorch weights in, under a name, as `spec.name[weights=name]`; the file's digest is recorded.
+def import_weights(
+    spec: DenoiserSpec, path: Path, name: str, *, state: str = "", prefix: str | None = None, eps: float | None = None
+) -> Weights:
+    """Take published PyTorch weights in, under a name, as `spec.name[weights=name]`.
 
-    Only tensors are ever unpickled. WeightsError where the file is unsafe, damaged, or of another network; BadOption
-    where the name cannot be had, as where it is that of other weights on this machine.
+    `state`, `prefix` and `eps` (of batch normalisation) are what the person has chosen, where the file leaves a choice.
+    The card records the file's digest and, in its notes, which tensors were taken. Only tensors are ever unpickled.
+
+    Raises:
+        WeightsError: The file is unsafe, damaged, of another network, or leaves a choice.
+        BadOption: The name cannot be had, as where other weights on this machine have it, or `eps` cannot be used.
+
     """
     if spec.trainable is None or spec.trainable.convert is None:
         raise WeightsError(f"{spec.name} takes no published weights.")
     check_name(name, spec)
-    state, options = spec.trainable.convert(tensors_in(path))
-    card = Card(spec.name, options, blind=True, source=path.name, source_sha256=digests.of_file(path))
+    check_eps(eps)
+    if eps is not None and not takes_eps(spec):
+        raise BadOption(f"{spec.name} knows the eps of its batch normalisation by itself; leave --eps away.")
+    taken = taking.take(path, lambda tensors: misfit(spec, tensors, eps), state=state, prefix=prefix)
+    result, options = converted(spec, taken.tensors, eps)
+    if fault := states.faults(result):
+        raise refusal(path, f"cannot be used by {spec.name}: converted, it has {fault}.")
+    notes = f"imported from {path.name}, {taken}{_eps_note(taken.tensors, eps)}"
+    card = Card(spec.name, options, blind=True, source=path.name, source_sha256=digests.of_file(path), notes=notes)
     _refuse_replacing(name, card)
-    return save(paths.home() / "weights" / spec.name, name, state, card)
+    return save(paths.home() / "weights" / spec.name, name, result, card)
+
+
+def converted(spec: DenoiserSpec, tensors: Tensors, eps: float | None) -> tuple[Tensors, dict[str, Value]]:
+    """Published tensors as the method's own, and the options that they speak of; WeightsError where they do not fit."""
+    assert spec.trainable is not None
+    convert = spec.trainable.convert
+    assert convert is not None
+    if eps is None:
+        return convert(tensors)
+    if not states.has_statistics(tensors):
+        raise WeightsError("it has no running statistics of batch normalisation; leave --eps away.")
+    return convert(tensors, eps=eps)
+
+
+def takes_eps(spec: DenoiserSpec) -> bool:
+    """Whether a method's `convert` can be told the eps of batch normalisation."""
+    convert = spec.trainable.convert if spec.trainable else None
+    return convert is not None and "eps" in inspect.signature(convert).parameters
+
+
+def misfit(spec: DenoiserSpec, tensors: Tensors, eps: float | None) -> Misfit:
+    """How far tensors are from being published weights of a method, and why."""
+    if fault := states.faults(tensors):
+        return 2, f"it has {fault}."
+    try:
+        converted(spec, tensors, eps)
+    except WeightsError as error:
+        return 1, str(error)
+    return 0, ""
+
+
+def check_eps(eps: float | None) -> None:
+    """BadOption where an eps of batch normalisation is none."""
+    if eps is not None and not (math.isfinite(eps) and 0 <= eps < 1):
+        raise BadOption(f"eps={eps} is not allowed; batch normalisation adds a small number to its variances, as 1e-5.")
+
+
+def tensors_in(path: Path, *, state: str = "", prefix: str | None = None) -> dict[str, Any]:
+    """The tensors of the one state in a safetensors or PyTorch file, by the keys that the file has.
+
+    Only tensors are ever unpickled. WeightsError where the file is missing, unsafe or damaged, or where it has several
+    states and none is named.
+    """
+    return taking.take(path, lambda tensors: (0, ""), state=state, prefix=prefix).tensors
+
+
+def _eps_note(tensors: Tensors, eps: float | None) -> str:
+    """What is said of batch normalisation where there is any."""
+    if not states.has_statistics(tensors):
+        return ""
+    return (
+        "; eps of batch normalisation as its layout has it" if eps is None else f"; eps of batch normalisation {eps:g}"
+    )
 
 
 def _refuse_replacing(name: str, card: Card) -> None:
@@ -41,37 +112,3 @@ def _refuse_replacing(name: str, card: Card) -> None:
                 f"{name!r} is the name of weights of {card.method} that were {origin}; choose another --name, or "
                 f"remove {old.path} and the card beside it."
             )
-
-
-def tensors_in(path: Path) -> dict[str, Any]:
-    """The state in a safetensors or PyTorch file, out of the wrapping that some trainers put around it.
-
-    Only tensors are ever unpickled. WeightsError where the file is missing, unsafe or damaged.
-    """
-    try:
-        content = _content(path)
-    except FileNotFoundError:
-        raise WeightsError(f"there is no weights file {path}.") from None
-    except OSError as error:
-        raise WeightsError(f"the weights file {path} cannot be read: {error.strerror}.") from None
-    except Exception:  # a damaged file makes torch raise nearly anything, in words that advise to load it unsafely
-        raise WeightsError(
-            f"the weights file {path} holds more than tensors, or is damaged; nothing in it was run. Ask its authors "
-            "for the tensors alone (a state_dict)."
-        ) from None
-    for wrapping in ("state_dict", "params", "model_state_dict"):
-        if isinstance(content, Mapping) and isinstance(content.get(wrapping), Mapping):
-            content = content[wrapping]
-    if not isinstance(content, Mapping):
-        raise WeightsError(f"the weights file {path} holds {type(content).__name__}, not a table of tensors.")
-    return dict(content)
-
-
-def _content(path: Path) -> Any:
-    import torch
-    from safetensors.torch import load_file
-
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    with without_warnings():  # of pickle protocols: what counts is whether it can be read
-        return torch.load(path, map_location="cpu", weights_only=True)

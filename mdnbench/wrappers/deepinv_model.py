@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from mdnbench.digests import of_parts
 from mdnbench.errors import BadOption, Unavailable, UnknownName
-from mdnbench.evaluation.vision import import_torchvision
 from mdnbench.names import Value
+from mdnbench.registry.vision import import_torchvision
 from mdnbench.wrappers import about as abouts
 from mdnbench.wrappers import files, torch_module
 from mdnbench.wrappers.about import About
 from mdnbench.wrappers.files import WeightsFile
+from mdnbench.wrappers.filling import Choice
 from mdnbench.wrappers.fitting import Fitting
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ def wrap_deepinv(
     model: str | Callable[..., torch.nn.Module],
     weights: WeightsFile | None = None,
     *,
+    state: str = "",
+    prefix: str | None = None,
+    eps: float | None = None,
     arguments: Mapping[str, Value] | None = None,
     level_scale: float = 1.0,
     channels: tuple[int, ...] = (1,),
@@ -45,17 +49,20 @@ def wrap_deepinv(
     that has trained weights needs a file of them here. The other arguments are those of `wrap_torch`.
     """
     fitting, fixed = Fitting(multiple, tile, overlap, by_channel), dict(arguments or {})
+    choice = Choice(state, prefix, eps)
 
     def build(options: Mapping[str, Value], device: str) -> Denoise:
         given = {**fixed, **options}
-        module = torch_module.load(name, lambda: _made(name, model, given, device, weights is not None), weights)
+        module = torch_module.load(
+            name, lambda: _made(name, model, given, device, weights is not None), weights, choice
+        )
         return torch_module.denoiser(module.to(device), _call, "scalar", level_scale, False, fitting)
 
     kind = model if isinstance(model, str) else getattr(model, "__qualname__", repr(model))
     digest = "" if weights is None else files.digest_of(weights)
     return abouts.spec(
         name, build, wants="std", channels=(1, 3) if by_channel else channels, packages=("deepinv", "torch"),
-        about=about, content=(kind, of_parts(fixed), digest, level_scale, repr(fitting)),
+        about=about, content=(kind, of_parts(fixed), digest, level_scale, repr(fitting), *choice.parts),
     )  # fmt: skip
 
 

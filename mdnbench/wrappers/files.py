@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from functools import lru_cache
 from pathlib import Path
 
-from mdnbench import data, digests
+from mdnbench import data, digests, limits
 from mdnbench.errors import DataMissing, Unavailable
 from mdnbench.specs import DataFile
+from mdnbench.weights.reading import check_plain
 
 MISSING = "missing"
 
@@ -18,26 +20,34 @@ _EXTERNAL = re.compile(rb"\x0a\x08location\x12([\x01-\x7f]|[\x80-\xff][\x01-\x7f
 
 
 def digest_of(file: WeightsFile) -> str:
-    """The SHA-256 of a file's content, or 'missing': a file that appears later is another revision."""
+    """The SHA-256 of a file's content, or 'missing': a file that appears later is another revision.
+
+    A file that is larger than weights may be is not read, and has its size in place of a digest.
+    """
     if isinstance(file, DataFile):
         return file.sha256
     path = Path(file)
-    return _digest(path.resolve(), *_state(path)) if path.is_file() else MISSING
+    if not path.is_file():
+        return MISSING
+    size, changed = _state(path)
+    return f"{size} bytes" if size > limits.MAX_WEIGHTS_BYTES else _digest(path.resolve(), size, changed)
 
 
 def locate(file: WeightsFile, method: str) -> Path:
     """The path of a file, ready to be read; a DataFile is looked for as `weights/METHOD/FILE`, and fetched.
 
-    Unavailable says where the file should be.
+    Unavailable says where the file should be; WeightsError, what is there in place of a file.
     """
     if isinstance(file, DataFile):
         try:
             return data.locate(f"weights/{method}", file)
         except DataMissing as error:
             raise Unavailable(str(error)) from None
-    if not Path(file).is_file():
-        raise Unavailable(f"{method} lacks its file: put it at {Path(file).resolve()}.")
-    return Path(file)
+    path = Path(file)
+    if not os.path.lexists(path):
+        raise Unavailable(f"{method} lacks its file: put it at {path.resolve()}.")
+    check_plain(path)
+    return path
 
 
 def onnx_digest(path: Path) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
-from mdnbench.errors import Unavailable, WeightsError
+from mdnbench.errors import Unavailable
 from mdnbench.names import Value
 from mdnbench.wrappers import about as abouts
-from mdnbench.wrappers import files, level
+from mdnbench.wrappers import files, filling, level
 from mdnbench.wrappers.about import About
 from mdnbench.wrappers.files import WeightsFile
+from mdnbench.wrappers.filling import Choice
 from mdnbench.wrappers.fitting import Fitting
 from mdnbench.wrappers.level import NoiseLevel
 
@@ -28,6 +29,9 @@ def wrap_torch(
     network: Callable[..., torch.nn.Module],
     weights: WeightsFile | None = None,
     *,
+    state: str = "",
+    prefix: str | None = None,
+    eps: float | None = None,
     noise_level: NoiseLevel = "none",
     level_scale: float = 1.0,
     residual: bool = False,
@@ -40,31 +44,41 @@ def wrap_torch(
 ) -> DenoiserSpec:
     """A method from a network: `network(**options)` makes the module, `weights` is the file of its state.
 
+    Of a file with several states that fit, as those of a training that keeps an average, `state` names one; `prefix` is
+    what comes off the keys, where it is not plain. `eps` is that of the network's batch normalisation, where the code
+    that trained it has another one than `network`. `mdnbench weights inspect FILE` shows what there is to choose.
+
     The module is called with the noisy image, float32 (1, C, H, W), nominally in [0, 1]. Its `noise_level` is 'none', a
     'plane' (one more channel of the input), or a 'scalar' (a second argument, float32 (1, 1, 1, 1)): the noise's
     standard deviation on the [0, 1] scale, times `level_scale`. A `residual` network predicts the noise, which is then
     taken from its input. `multiple`, `tile`, `overlap` and `by_channel` are those of `Fitting`.
     """
     fitting = Fitting(multiple, tile, overlap, by_channel)
+    choice = Choice(state, prefix, eps)
 
     def build(options: Mapping[str, Value], device: str) -> Denoise:
-        module = load(name, lambda: network(**options), weights).to(device)
+        module = load(name, lambda: network(**options), weights, choice).to(device)
         return denoiser(module, CALLS[noise_level], noise_level, level_scale, residual, fitting)
 
     return abouts.spec(
         name, build, wants=level.wants(noise_level), channels=(1, 3) if by_channel else channels, packages=("torch",),
-        about=about, content=(_digest(weights), noise_level, level_scale, residual, repr(fitting)),
+        about=about, content=(_digest(weights), noise_level, level_scale, residual, repr(fitting), *choice.parts),
     )  # fmt: skip
 
 
-def load(name: str, make: Callable[[], torch.nn.Module], weights: WeightsFile | None) -> torch.nn.Module:
-    """The module with its weights, ready to denoise; Unavailable where the file or a package is missing."""
+def load(
+    name: str, make: Callable[[], torch.nn.Module], weights: WeightsFile | None, choice: Choice = filling.ANY
+) -> torch.nn.Module:
+    """The module with its weights, ready to denoise.
+
+    Unavailable where the file or a package is missing, WeightsError where the file cannot be used or leaves a choice.
+    """
     try:
         module = make()
     except ImportError as error:
         raise Unavailable(f"{name} needs a package that is not installed: {error}.") from error
     if weights is not None:
-        _fill(module, files.locate(weights, name))
+        filling.fill(module, files.locate(weights, name), choice)
     return module.eval().requires_grad_(False)
 
 
@@ -100,19 +114,3 @@ CALLS: dict[NoiseLevel, Call] = {"none": _plain, "plane": _plane, "scalar": _sca
 
 def _digest(weights: WeightsFile | None) -> str:
     return "" if weights is None else files.digest_of(weights)
-
-
-def _fill(module: torch.nn.Module, path: Any) -> None:
-    """Load a state; the prefix that DataParallel puts before every name is taken off."""
-    from mdnbench.weights import tensors_in
-
-    state = tensors_in(path)
-    if state and all(key.startswith("module.") for key in state):
-        state = {key.removeprefix("module."): tensor for key, tensor in state.items()}
-    try:
-        module.load_state_dict(state)
-    except (RuntimeError, TypeError) as error:
-        reason = " ".join(str(error).split())[:400]
-        raise WeightsError(
-            f"the weights in {path} are of another network than {type(module).__name__}: {reason}"
-        ) from None

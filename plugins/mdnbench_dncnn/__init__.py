@@ -55,10 +55,10 @@ def _export(network: Any) -> dict[str, torch.Tensor]:
     return folded(network)
 
 
-def _convert(state: Mapping[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, Value]]:
+def _convert(state: Mapping[str, Any], eps: float | None = None) -> tuple[dict[str, torch.Tensor], dict[str, Value]]:
     from mdnbench_dncnn.convert import convert
 
-    return convert(state)
+    return convert(state, eps)
 
 
 def _build(options: Mapping[str, Value], device: str, weights: Weights | None) -> Denoise:

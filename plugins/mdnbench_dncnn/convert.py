@@ -14,23 +14,35 @@ if TYPE_CHECKING:
 
     from mdnbench.names import Value
 
-EPS = 1e-5  # of batch normalisation, in the common PyTorch implementations
 DEPTHS = (17, 20)
 
-_KEY = re.compile(r"(?:module\.)?(?:model|dncnn|layers)\.(\d+)\.(\w+)")
-_ROLES = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+# The eps of batch normalisation is in no state, and 1e-5 for 1e-4 costs decibels. The code behind each layout tells it:
+# the list's name, and which convolutions before the last have a bias.
+EPS = {
+    ("dncnn", "first"): 1e-4,  # the authors' own training code in PyTorch
+    ("dncnn", "none"): 1e-5,  # the port that most copies of DnCNN-S come from: PyTorch's default
+    ("model", "all"): 1e-4,  # KAIR
+}
+
+_KEY = re.compile(r"(?:module\.)?(model|dncnn|layers)\.(\d{1,4})\.(\w+)")
+_NORM = ("weight", "bias", "running_mean", "running_var")
+_ROLES = (*_NORM, "num_batches_tracked")
 
 
-def convert(state: Mapping[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, Value]]:
+def convert(state: Mapping[str, Any], eps: float | None = None) -> tuple[dict[str, torch.Tensor], dict[str, Value]]:
     """The tensors of our network and its options, from `model.N.*` or `dncnn.N.*`, behind `module.` or not.
 
-    Batch normalisation is folded into the convolution before it. Depth and colour are what the tensors say.
-    WeightsError where this is no DnCNN.
+    Batch normalisation is folded into the convolution before it, with `eps`, or with that of the code which the layout
+    is from. Depth and colour are what the tensors say. WeightsError where this is no DnCNN, and where batch
+    normalisation has to be folded and its eps is neither given nor known by the layout.
     """
     layers: list[tuple[torch.Tensor, torch.Tensor]] = []
-    for index, tensors in sorted(_by_index(state).items()):
+    grouped = _by_index(state)
+    if eps is None and any("running_mean" in tensors for tensors in grouped.values()):
+        eps = _eps(state, grouped)
+    for index, tensors in sorted(grouped.items()):
         if "running_mean" in tensors:
-            layers[-1] = _folded(layers, tensors, index)
+            layers[-1:] = [_folded(layers, tensors, index, eps)]
         else:
             layers.append(_convolution(tensors, index))
     options = _options(layers)
@@ -40,6 +52,24 @@ def convert(state: Mapping[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str
     return result, options
 
 
+def _eps(state: Mapping[str, Any], grouped: dict[int, dict[str, torch.Tensor]]) -> float:
+    """The eps of the code that writes this layout; WeightsError where none is known to."""
+    names = {match[1] for match in map(_KEY.fullmatch, state) if match}
+    convolutions = [tensors for _, tensors in sorted(grouped.items()) if "running_mean" not in tensors]
+    biased = ["bias" in tensors for tensors in convolutions[:-1]]
+    which = (
+        "all" if all(biased) else "none" if not any(biased) else "first" if biased[0] and sum(biased) == 1 else "some"
+    )
+    known = {EPS[name, which] for name in names if (name, which) in EPS}
+    if len(names) != 1 or not known:
+        raise WeightsError(
+            "its batch normalisation has to be folded with the eps of the code that trained it, which is not in the "
+            f"file and not known for this layout ({', '.join(sorted(names))}; a bias in {which} of the convolutions): "
+            "say --eps, mostly 1e-5 (PyTorch's default) or 1e-4."
+        )
+    return known.pop()
+
+
 def _by_index(state: Mapping[str, Any]) -> dict[int, dict[str, torch.Tensor]]:
     """The tensors grouped by the position of their layer."""
     import torch
@@ -47,9 +77,12 @@ def _by_index(state: Mapping[str, Any]) -> dict[int, dict[str, torch.Tensor]]:
     grouped: dict[int, dict[str, torch.Tensor]] = {}
     for key, tensor in state.items():
         match = _KEY.fullmatch(key)
-        if match is None or match[2] not in _ROLES or not isinstance(tensor, torch.Tensor):
+        if match is None or match[3] not in _ROLES or not isinstance(tensor, torch.Tensor):
             raise WeightsError(f"{key!r} is in no known DnCNN layout; known are model.N.* and dncnn.N.*.")
-        grouped.setdefault(int(match[1]), {})[match[2]] = tensor.detach().float()
+        layer = grouped.setdefault(int(match[2]), {})
+        if match[3] in layer:
+            raise WeightsError(f"layer {int(match[2])} is there twice; {key!r} is one of the two.")
+        layer[match[3]] = tensor.detach().float()
     return grouped
 
 
@@ -57,7 +90,7 @@ def _convolution(tensors: dict[str, torch.Tensor], index: int) -> tuple[torch.Te
     import torch
 
     weight = tensors.get("weight")
-    if weight is None or weight.ndim != 4 or weight.shape[2:] != (3, 3):
+    if weight is None or weight.ndim != 4 or weight.shape[2:] != (3, 3) or not tensors.keys() <= {"weight", "bias"}:
         raise WeightsError(f"layer {index} is neither a 3×3 convolution nor a batch normalisation; this is no DnCNN.")
     bias = tensors.get("bias", torch.zeros(len(weight)))
     if bias.shape != (len(weight),):
@@ -68,16 +101,17 @@ def _convolution(tensors: dict[str, torch.Tensor], index: int) -> tuple[torch.Te
 
 
 def _folded(
-    layers: list[tuple[torch.Tensor, torch.Tensor]], norm: dict[str, torch.Tensor], index: int
+    layers: list[tuple[torch.Tensor, torch.Tensor]], norm: dict[str, torch.Tensor], index: int, eps: float | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The latest convolution with a batch normalisation put into it."""
-    if not layers or layers[-1][0].shape[0] != len(norm["running_mean"]):
-        raise WeightsError(f"the batch normalisation in layer {index} does not fit the convolution before it.")
-    missing = {"weight", "bias", "running_var"} - norm.keys()
+    missing = set(_NORM) - norm.keys()
     if missing:
         raise WeightsError(f"the batch normalisation in layer {index} lacks {', '.join(sorted(missing))}.")
+    if not layers or any(norm[role].shape != layers[-1][0].shape[:1] for role in _NORM):
+        raise WeightsError(f"the batch normalisation in layer {index} does not fit the convolution before it.")
     weight, bias = layers[-1]
-    return fold(weight, {**norm, "conv_bias": bias}, EPS)
+    assert eps is not None
+    return fold(weight, {**norm, "conv_bias": bias}, eps)
 
 
 def _options(layers: list[tuple[torch.Tensor, torch.Tensor]]) -> dict[str, Value]:

@@ -1,0 +1,182 @@
+"""What is in a weights file, for one who has to choose: its states, their prefixes, and the networks that they fit."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mdnbench import digests
+from mdnbench.errors import MdnbenchError, WeightsError
+from mdnbench.names import show
+from mdnbench.weights import foreign, states, taking
+from mdnbench.weights.states import State
+
+if TYPE_CHECKING:
+    import torch
+
+    from mdnbench.names import Value
+    from mdnbench.specs import DenoiserSpec
+
+_SOME_EPS = 1e-5  # tried only to tell whether an eps is all that is missing
+_MOST_VARIANTS = 32  # networks of one method that a state is compared with
+
+
+@dataclass(frozen=True, slots=True)
+class TensorFacts:
+    """One tensor of a state: its key in the file, its shape, and its type, as float32."""
+
+    key: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class StateFacts:
+    """One state of a file.
+
+    `name` is what `--state` takes ('' where the file is the state); `values` counts the numbers in all tensors, `bytes`
+    what they take; `dtypes` counts the tensors by type. `prefix` is shared by all keys, `prefixes` are shared by some
+    keys and may name a network whole. `batch_norm` says that there are running statistics. `fits` are the methods, with
+    their options, that the state is of; `faults` says why it cannot be used as it is, '' where it can.
+    """
+
+    name: str
+    tensors: int
+    values: int
+    bytes: int
+    dtypes: dict[str, int]
+    prefix: str
+    prefixes: tuple[str, ...]
+    batch_norm: bool
+    fits: tuple[str, ...]
+    faults: str
+    keys: tuple[TensorFacts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """A weights file: its format, size in bytes, SHA-256 and states, and what else it holds, by name with its kind."""
+
+    file: str
+    format: str
+    bytes: int
+    sha256: str
+    states: tuple[StateFacts, ...]
+    beside: dict[str, str]
+
+
+def inspect(path: Path, specs: Iterable[DenoiserSpec], *, state: str = "", prefix: str | None = None) -> Inspection:
+    """Look into a weights file; nothing in it is run.
+
+    Args:
+        path: The file.
+        specs: The methods whose networks the states are compared with.
+        state: Only the state of this name.
+        prefix: Only the tensors whose keys begin so, without it.
+
+    Raises:
+        WeightsError: The file cannot be read, or has no such state or prefix.
+
+    """
+    found = states.checkpoint(path)
+    chosen = taking.select(found, state)
+    whole = taking.checked_prefix(found, chosen, prefix)
+    known = list(specs)
+    networks = list(_networks(known))
+    facts = tuple(_facts(each, known, networks, whole) for each in chosen)
+    return Inspection(str(path), found.format, found.bytes, digests.of_file(path), facts, found.beside)
+
+
+def _facts(state: State, specs: list[DenoiserSpec], networks: list[Network], prefix: str | None) -> StateFacts:
+    tensors: dict[Any, torch.Tensor] = dict(state.below(prefix)) if prefix else state.tensors
+    faults = states.oddities(state) or states.faults(tensors)
+    listed = tuple(
+        TensorFacts(states.shown(key), tuple(tensor.shape), states.dtype_of(tensor)) for key, tensor in tensors.items()
+    )
+    return StateFacts(
+        name=state.name,
+        tensors=len(tensors),
+        values=states.values(tensors.values()),
+        bytes=states.size(tensors.values()),
+        dtypes=states.dtypes(tensors),
+        prefix=states.shared_prefixes(state.keys)[-1],
+        prefixes=tuple(states.partial_prefixes(state.keys)),
+        batch_norm=states.has_statistics(state.keys),
+        fits=() if faults else tuple(_fits(state, specs, networks, prefix)),
+        faults=faults,
+        keys=listed,
+    )
+
+
+# -- the networks that a state fits ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network of a method here: the method with its options, and the shapes of its state."""
+
+    text: str
+    shapes: dict[str, tuple[int, ...]]
+
+
+def _fits(state: State, specs: list[DenoiserSpec], networks: list[Network], prefix: str | None) -> Iterator[str]:
+    """What a state is of, each as METHOD[option=value]: published weights that are converted, or a network's own."""
+    parts = [state.below(each) for each in taking.candidates(state, prefix)]
+    for spec in specs:
+        if found := next(filter(None, (_converted(spec, tensors) for tensors in parts)), ""):
+            yield found
+    shapes = [{key: tuple(tensor.shape) for key, tensor in tensors.items()} for tensors in parts]
+    yield from dict.fromkeys(each.text for each in networks if each.shapes in shapes)
+
+
+def _converted(spec: DenoiserSpec, tensors: dict[str, Any]) -> str:
+    """The method that takes these tensors as published weights, '' where it does not."""
+    if spec.trainable is None or spec.trainable.convert is None:
+        return ""
+    try:
+        return _named(spec, foreign.converted(spec, tensors, None)[1])
+    except WeightsError:
+        told = foreign.takes_eps(spec) and not foreign.misfit(spec, tensors, _SOME_EPS)[0]
+        return f"{spec.name}, with --eps" if told else ""
+
+
+def _networks(specs: list[DenoiserSpec]) -> Iterator[Network]:
+    """The networks of all learned methods: of each combination of options that have a few values, blind or not."""
+    for spec in specs:
+        for options in _variants(spec) if spec.trainable else ():
+            for blind in (False, True):
+                if shapes := _shapes(spec, blind, options):
+                    yield Network(_named(spec, options), shapes)
+
+
+def _variants(spec: DenoiserSpec) -> Iterator[dict[str, Value]]:
+    """The combinations of a method's options; those that may have any value stay at their defaults."""
+    values: dict[str, tuple[Value, ...]] = {}
+    for option in spec.options:
+        few = tuple(option.choices) or ((False, True) if option.type is bool else ())
+        default = option.fallback()
+        values[option.name] = few or (() if default is None else (default,))
+    for chosen in itertools.islice(itertools.product(*values.values()), _MOST_VARIANTS):
+        yield dict(zip(values, chosen, strict=True))
+
+
+def _shapes(spec: DenoiserSpec, blind: bool, options: dict[str, Value]) -> dict[str, tuple[int, ...]]:
+    """The shapes of a network's state, made without memory for its values; none where it cannot be made so."""
+    import torch
+
+    assert spec.trainable is not None
+    make = spec.trainable.inference or spec.trainable.network
+    try:
+        with torch.device("meta"):
+            state = make(blind=blind, **options).state_dict()
+    except (MdnbenchError, TypeError, ValueError, RuntimeError, NotImplementedError, ImportError):
+        return {}
+    return {key: tuple(tensor.shape) for key, tensor in state.items()}
+
+
+def _named(spec: DenoiserSpec, options: dict[str, Value]) -> str:
+    said = ",".join(f"{name}={show(value)}" for name, value in options.items())
+    return f"{spec.name}[{said}]" if said else spec.name

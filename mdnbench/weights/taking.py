@@ -1,0 +1,186 @@
+"""Which state of a checkpoint a network takes, and which prefix comes off its keys: found, said, or asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mdnbench.errors import WeightsError
+from mdnbench.names import counted
+from mdnbench.weights import states
+from mdnbench.weights.reading import refusal
+from mdnbench.weights.states import Checkpoint, State
+
+if TYPE_CHECKING:
+    import torch
+
+Tensors = dict[str, Any]
+TOP = "."  # what a person calls the state that is the file itself
+MANY = 30  # choices that are listed
+# How far tensors are from being those of a network (0: they fit), and why, as the end of a sentence.
+Misfit = tuple[int, str]
+Fit = Callable[[Tensors], Misfit]
+
+
+class NoFit(WeightsError):
+    """No state of a file is of the network; `reason` says why the nearest one is not."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(str(refusal(path, reason)))
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The tensors that were taken of a checkpoint, by the network's keys, and where they were.
+
+    `state` is '' where the file is itself the state, `prefix` '' where the keys are as they were; `left_out` are the
+    keys of the same state outside the prefix; `others` the names of the states that were not taken.
+    """
+
+    state: str
+    prefix: str
+    tensors: Tensors
+    left_out: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        parts = [f"the state {self.state!r}" if self.state else "the file's own tensors"]
+        if self.prefix:
+            parts.append(f"without the prefix {self.prefix!r}")
+        if self.left_out:
+            parts.append(f"leaving out {states.few(self.left_out)}")
+        if self.others:
+            parts.append(f"not {', '.join(map(repr, self.others))}")
+        return f"{counted(len(self.tensors), 'tensor')}: {', '.join(parts)}"
+
+
+def take(path: Path, fit: Fit, *, state: str = "", prefix: str | None = None) -> Taken:
+    """Take the one state of a file that fits a network, by `fit`.
+
+    A prefix that all keys share comes off as far as the network asks for it, as does one that names a network whole
+    (`generator.`) where other tensors stand next to it. `state` and `prefix` are what the person has chosen; '' and
+    None are no choice.
+
+    Returns:
+        The tensors by the keys that fit, all of them dense, real and finite.
+
+    Raises:
+        NoFit: No state fits; the message ends with the reason that `fit` gives for the nearest one.
+        WeightsError: The file cannot be read, has no such state or prefix, has tensors that cannot be used, or has
+            several states with different values that fit, so that the person must choose one.
+
+    """
+    found = states.checkpoint(path)
+    chosen = select(found, state)
+    fitting = [each for one in chosen for each in _fitting(one, fit, checked_prefix(found, chosen, prefix))]
+    if not fitting:
+        raise _no_fit(found, chosen, fit, prefix)
+    if len(different := _different(fitting)) > 1:
+        raise _choice(found, different)
+    taken, own = different[0]
+    if fault := states.oddities(own) or states.faults(taken.tensors):
+        raise refusal(path, f"cannot be taken ({own.title}): {fault}.")
+    others = tuple(each.name for each in found.states if each.name not in ("", own.name))
+    left_out = tuple(key for key in own.keys if not key.startswith(taken.prefix))
+    return Taken(own.name, taken.prefix, taken.tensors, left_out, others)
+
+
+def select(found: Checkpoint, state: str) -> tuple[State, ...]:
+    """The states of that name, all where none is named; WeightsError where there is none of it."""
+    if not state:
+        return found.states
+    state = "" if state == TOP else state
+    named = tuple(each for each in found.states if state in (each.name, each.name.replace("/", ".")))
+    if not named:
+        known = ", ".join(repr(each.name) for each in found.states if each.name)
+        raise refusal(
+            found.path,
+            f"has no state {state!r}; it has {known}." if known else f"has no state {state!r}: it is one itself.",
+        )
+    return named
+
+
+def checked_prefix(found: Checkpoint, chosen: tuple[State, ...], prefix: str | None) -> str | None:
+    """The prefix with its dot at the end; WeightsError where no key of the chosen states begins with it."""
+    if not prefix:
+        return prefix
+    whole = prefix if prefix.endswith(".") else f"{prefix}."
+    if not any(key.startswith(whole) for each in chosen for key in each.keys):
+        there = sorted({key.partition(".")[0] + "." for each in chosen for key in each.keys if "." in key})
+        raise refusal(found.path, f"has no keys that begin with {whole!r}; they begin with {states.few(there)}.")
+    return whole
+
+
+def _fitting(state: State, fit: Fit, prefix: str | None) -> Iterator[tuple[Taken, State]]:
+    """What of a state fits: the shortest prefix that all keys share, else each prefix that names a network whole."""
+    for each in candidates(state, prefix):
+        tensors = state.below(each)
+        if not fit(tensors)[0]:
+            yield Taken(state.name, each, tensors), state
+            return
+    for each in states.partial_prefixes(state.keys) if prefix is None else ():
+        tensors = state.below(each)
+        if not fit(tensors)[0]:
+            yield Taken(state.name, each, tensors), state
+
+
+def candidates(state: State, prefix: str | None) -> list[str]:
+    """The prefixes that may come off all keys of a state: the one that was chosen, or those that all keys share."""
+    return states.shared_prefixes(state.keys) if prefix is None else [prefix]
+
+
+def _different(fitting: list[tuple[Taken, State]]) -> list[tuple[Taken, State]]:
+    """Those with values of their own: of several that are equal the first."""
+    result: list[tuple[Taken, State]] = []
+    for each in fitting:
+        if not any(_equal(each[0].tensors, other[0].tensors) for other in result):
+            result.append(each)
+    return result
+
+
+def _equal(one: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor]) -> bool:
+    if one.keys() != other.keys():
+        return False
+    return all(_same(one[key], other[key]) for key in one)
+
+
+def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    import torch
+
+    if one is other:
+        return True
+    try:
+        return one.dtype == other.dtype and torch.equal(one, other)
+    except (RuntimeError, NotImplementedError):  # of kinds without values
+        return False
+
+
+def _choice(found: Checkpoint, different: list[tuple[Taken, State]]) -> WeightsError:
+    """The refusal to choose for a person."""
+    by_state = len({taken.state for taken, _ in different}) > 1
+    option = "state" if by_state else "prefix"
+    values = [(taken.state or TOP) if by_state else taken.prefix for taken, _ in different]
+    return refusal(
+        found.path, f"holds several networks that fit, with different values: {', '.join(values[:MANY])}. Choose one, "
+        f"as --{option} {values[-1]} (in wrap_torch: {option}={values[-1]!r}); `mdnbench weights inspect` shows them.",
+    )  # fmt: skip
+
+
+def _no_fit(found: Checkpoint, chosen: tuple[State, ...], fit: Fit, prefix: str | None) -> NoFit:
+    """Why the nearest of the states does not fit, and which others there are."""
+    if not any(each.tensors for each in chosen) and found.beside:
+        held = states.few(f"{key} ({kind})" for key, kind in found.beside.items())
+        return NoFit(found.path, f"holds no tables of tensors, but {held}.")
+    tried = [
+        (fit(each.below(part)), each)
+        for each in chosen
+        for part in candidates(each, checked_prefix(found, chosen, prefix))
+    ]
+    (_, reason), nearest = min(tried, key=lambda pair: pair[0][0])
+    names = [each.name for each in found.states if each.name]
+    held = f" The file holds the states {states.few(names)}." if len(names) > 1 else ""
+    why = states.oddities(nearest) if not nearest.keys else ""
+    return NoFit(found.path, f"does not fit ({nearest.title}): {why or reason}{held}")

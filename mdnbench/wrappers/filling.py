@@ -1,0 +1,141 @@
+"""Filling a network with the tensors of a weights file: all of them, each in its place, or not at all."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mdnbench.errors import BadOption, WeightsError
+from mdnbench.names import printable
+
+if TYPE_CHECKING:
+    import torch
+
+    from mdnbench.weights.taking import Misfit
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a person has chosen of a weights file: a state, a prefix of its keys, the eps of batch normalisation."""
+
+    state: str = ""
+    prefix: str | None = None
+    eps: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.eps is not None:
+            from mdnbench.weights.foreign import check_eps
+
+            check_eps(self.eps)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What is part of a method's revision: nothing where nothing was chosen."""
+        return () if self == ANY else (repr(self),)
+
+
+def fill(module: torch.nn.Module, path: Path, choice: Choice) -> None:
+    """Load the state of a file that fits the module; what was taken is logged as information.
+
+    WeightsError where none fits, with the keys that tell, or where several do and none is chosen. BadOption where an
+    eps is chosen and the module has no batch normalisation.
+    """
+    from mdnbench.weights import taking
+
+    expected = module.state_dict()
+
+    def by_keys(tensors: dict[str, Any]) -> Misfit:
+        return misfit(expected, tensors)
+
+    def by_loading(tensors: dict[str, Any]) -> Misfit:
+        return _attempt(module, tensors)
+
+    try:
+        taken = taking.take(path, by_keys, state=choice.state, prefix=choice.prefix)
+    except taking.NoFit as error:
+        try:  # a module may take keys that it does not list itself, as those of its former versions
+            taken = taking.take(path, by_loading, state=choice.state, prefix=choice.prefix)
+        except taking.NoFit:
+            raise _other_network(path, module, error.reason) from None
+    count, reason = _attempt(module, taken.tensors)
+    if count:
+        raise _other_network(path, module, reason)
+    if choice.eps is not None:
+        _set_eps(module, choice.eps)
+    logger.info("%s: %s", path, taken)
+
+
+def _other_network(path: Path, module: torch.nn.Module, reason: str) -> WeightsError:
+    return WeightsError(
+        printable(f"the weights in {path} are of another network than {type(module).__name__}: {reason}")
+    )
+
+
+def misfit(expected: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Tensor]) -> Misfit:
+    """How many of the keys, shapes and kinds of number are others than a network's own, and the first few of each."""
+    from mdnbench.weights.states import few
+
+    missing = [key for key in expected if key not in tensors and not key.endswith("num_batches_tracked")]
+    unexpected = [key for key in tensors if key not in expected]
+    common = [key for key in expected if key in tensors]
+    shapes = [key for key in common if _shape(expected[key]) not in (None, _shape(tensors[key]))]
+    kinds = [key for key in common if _kind(key, expected[key]) != _kind(key, tensors[key])]
+    told = []
+    if missing:
+        told.append(f"Missing keys: {few(missing)}.")
+    if unexpected:
+        told.append(f"Unexpected keys: {few(unexpected)}.")
+    if shapes:
+        both = (f"{key} {_shape(tensors[key])}, where the network has {_shape(expected[key])}" for key in shapes)
+        told.append(f"Other shapes: {few(both)}.")
+    if kinds:
+        both = (f"{key} {tensors[key].dtype}, where the network has {expected[key].dtype}" for key in kinds)
+        told.append(f"Other kinds of number: {few(both)}.")
+    return len(missing) + len(unexpected) + len(shapes) + len(kinds), " ".join(told)
+
+
+def _shape(tensor: Any) -> Any:
+    """The shape of a tensor; None for a parameter that takes its shape from the first image or file that it meets."""
+    import torch
+
+    return None if torch.nn.parameter.is_lazy(tensor) else tuple(tensor.shape)
+
+
+def _kind(key: str, tensor: torch.Tensor) -> str:
+    """Whether a tensor holds whole numbers or others: copied into each other, digits would be lost without a word."""
+    if key.endswith("num_batches_tracked"):
+        return ""
+    return "complex" if tensor.dtype.is_complex else "real" if tensor.dtype.is_floating_point else "whole"
+
+
+def _attempt(module: torch.nn.Module, tensors: dict[str, Any]) -> Misfit:
+    """Load a state, strictly; how it ended."""
+    own = module.state_dict()
+    kinds = {
+        key: tensor for key, tensor in tensors.items() if key in own and _kind(key, own[key]) != _kind(key, tensor)
+    }
+    if kinds:
+        return 1, misfit(own, tensors)[1]
+    try:
+        module.load_state_dict(tensors)
+    except (RuntimeError, TypeError, KeyError, ValueError, AttributeError, NotImplementedError) as error:
+        return 1, " ".join(str(error).split())[:400]
+    return 0, ""
+
+
+def _set_eps(module: torch.nn.Module, eps: float) -> None:
+    import torch
+
+    norms = [each for each in module.modules() if isinstance(each, torch.nn.modules.batchnorm._BatchNorm)]
+    if not norms:
+        raise BadOption(f"eps={eps:g} cannot be used: {type(module).__name__} has no batch normalisation.")
+    for each in norms:
+        each.eps = eps
+
+
+ANY = Choice()
