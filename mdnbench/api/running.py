@@ -113,6 +113,7 @@ def time(
     if scaling and not planned.request.out:
         planned = dataclasses.replace(planned, name=f"{planned.name}-scaling")
     planned, folder = _with_folder(planned, base, "timings")
+    places.require_inside(base, folder)
     atomic.ready(folder)  # not found out only when everything is measured
     told = on_interrupt(lambda: heard.note("Stopping: after this call. Ctrl-C again stops at once."))
     with open_store(base / "results.sqlite") as store, told as stop:
@@ -153,6 +154,7 @@ def _placed(planned: Plan, folder: Path, store: Store, listener: Listener) -> tu
     if name != planned.name:
         listener.note(f"a run in another folder is called {planned.name!r}; this one is called {name!r}.")
         folder = places.home(base, name) if folder == places.home(base, planned.name) else folder
+    places.require_inside(base, folder)
     atomic.ready(folder)  # not found out only when everything is computed
     places.remember(store, folder, name)
     return dataclasses.replace(planned, name=name), folder
@@ -196,4 +198,7 @@ def _write(found: results.Results, known: Registry, record: Mapping[str, Any] | 
             else:
                 listener.note(f"the reporter {name!r} is not installed; its file is left out.")
     except OSError as error:
-        raise MdnbenchError(f"the files of the run cannot be written to {found.folder}: {error}.") from error
+        raise MdnbenchError(
+            f"the files of the run cannot be written to {found.folder}: {error}. What was computed is stored; make "
+            "room, and `mdnbench report` writes them."
+        ) from error

@@ -71,21 +71,19 @@ def _update(results: Results, baseline: Path, *, json: bool) -> None:
 
 
 def _write(verdict: Verdict, junit: Path | None, markdown: Path | None) -> None:
+    from mdnbench import atomic
     from mdnbench.cli import verdicts
     from mdnbench.regression import junit as xml
 
     try:
-        for path in filter(None, (junit, markdown)):
-            path.parent.mkdir(parents=True, exist_ok=True)
         if junit:
-            junit.write_text(xml.text_of(verdict), encoding="utf-8")
+            atomic.write_out(junit, xml.text_of(verdict))
         if markdown:
-            markdown.write_text(verdicts.markdown(verdict), encoding="utf-8")
+            atomic.write_out(markdown, verdicts.markdown(verdict))
         if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-            with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(verdicts.markdown(verdict))
+            atomic.append(Path(summary), verdicts.markdown(verdict))
     except OSError as error:
-        raise MdnbenchError(f"the verdict cannot be written: {error}.") from None
+        raise MdnbenchError(f"the verdict cannot be written: {error}. Make room, or name another file.") from None
 
 
 def _tolerances(given: list[str]) -> dict[str, float]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from mdnbench.records import Tally
     from mdnbench.results import Results
+    from mdnbench.weights.inspecting import Inspection, StateFacts, TensorFacts
 
 
 def data(content: Any) -> None:
@@ -32,7 +33,9 @@ def facts_of(results: Results) -> dict[str, Any]:
     return {
         "name": results.name,
         "folder": str(results.folder),
+        "exit_code": results.exit_code,
         "counts": dict(results.counts),
+        "unmet": results.unmet,
         "facts": dict(results.run.facts),
         "tables": [_table_facts(table) for table in results.tables],
         "cells": [record | _infinite(record) for record in results.records()],
@@ -109,6 +112,33 @@ def table(
     for row in rows:
         grid.add_row(*map(_plain, row))
     _console().print(grid)
+
+
+def checkpoint(found: Inspection, *, keys: bool) -> None:
+    """Print what a weights file holds: a line for each state, and for each tensor where `keys` says so."""
+    say(f"{found.file}: {found.format}, {found.bytes / 1e6:.2f} MB, SHA-256 {found.sha256[:12]}")
+    titles = ("State", "Tensors", "Values", "MB", "Types", "Prefixes", "Batch norm", "Fits")
+    fitting_table(titles, [_state_cells(each) for each in found.states])
+    if keys:
+        for each in found.states:
+            table(("Tensor", "Shape", "Type"), [_tensor_cells(tensor) for tensor in each.keys], left=1)
+    for each in found.states:
+        if each.faults:
+            say(f"{each.name or found.file}: {each.faults}", style="yellow")
+    if found.beside:
+        say("not read: " + ", ".join(f"{name} ({kind})" for name, kind in found.beside.items()), style="dim")
+
+
+def _state_cells(state: StateFacts) -> list[object]:
+    types = ", ".join(f"{count} {name}" for name, count in state.dtypes.items())
+    prefixes = " ".join(dict.fromkeys([state.prefix, *state.prefixes])).strip()
+    fits = ", ".join(state.fits) or "no method here"
+    size, norm = f"{state.bytes / 1e6:.2f}", "yes" if state.batch_norm else "no"
+    return [state.name or ".", state.tensors, state.values, size, types, prefixes, norm, fits]
+
+
+def _tensor_cells(tensor: TensorFacts) -> list[object]:
+    return [tensor.key, "×".join(map(str, tensor.shape)) or "one", tensor.dtype]
 
 
 def say(text: str, style: str = "") -> None:

@@ -29,6 +29,8 @@ def run(
     asked = request.read(plan_file, said | ({"plugins": [str(path) for path in plugin]} if plugin else {}))
     with progress.listener() as listener:
         results = api.run(asked, listener=listener)
+        for method, reason in results.unmet.items():
+            listener.note(f"{method} was asked for by name and has no cell that is ok; {reason}")
     if json:
         draw.data(draw.facts_of(results))
     else:

@@ -25,6 +25,8 @@ def show(verdict: Verdict) -> None:
     console = Console(highlight=False)
     for table in texts.tables(verdict):
         _grid(console, *table)
+    for line in texts.causes(verdict):
+        draw.say(line)
     for line in texts.grounds(verdict):
         draw.say(line, "dim")
     for line in verdict.missing:
@@ -55,7 +57,7 @@ def markdown(verdict: Verdict) -> str:
     parts = [f"### {_escape(texts.conclusion(verdict))}"]
     for title, titles, rows in texts.tables(verdict):
         parts += [f"#### {_escape(title)}", _markdown_grid(titles, [row for row, _ in rows])]
-    lines = [*verdict.missing, *texts.warnings(verdict, ALL), *texts.grounds(verdict)]
+    lines = [*texts.causes(verdict), *verdict.missing, *texts.warnings(verdict, ALL), *texts.grounds(verdict)]
     parts.append("\n".join(f"- {_escape(line)}" for line in lines))
     return "\n\n".join(filter(None, parts)) + "\n"
 

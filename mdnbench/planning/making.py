@@ -12,12 +12,14 @@ from mdnbench.errors import BadImage, BadOption, BadPlugin, DataMissing, Nothing
 from mdnbench.evaluation import protocols
 from mdnbench.evaluation.protocols import Protocol
 from mdnbench.names import Named
+from mdnbench.planning import depth, size
+from mdnbench.planning.depth import Depth
 from mdnbench.planning.naming import default_name
 from mdnbench.planning.plan import Plan, PlannedImage, PlannedNoise
 from mdnbench.registry import Registry
 from mdnbench.registry.guard import guarded
 from mdnbench.request import Request
-from mdnbench.specs import DatasetSpec, MetricSpec
+from mdnbench.specs import DatasetSpec, Image, MetricSpec
 
 FIRST_CHOICE, SECOND_CHOICE = "set12", "sk12"
 
@@ -29,14 +31,16 @@ def make(request: Request, registry: Registry) -> Plan:
     protocol = protocols.load(request.protocol)
     metrics = _metrics(request, registry)
     dataset, more = _dataset(request, registry)
+    chosen_images = _chosen(request, dataset)
+    size.check(request, len(methods), len(noises), len(chosen_images))
     with opening.noted() as opened:
-        images = _images(request, dataset)
+        images, depths = _loaded(chosen_images, dataset)
     _check_sizes(images, metrics, protocol)
     chosen = devices.choose(request.device, elsewhere=bool(request.scheduler))
     name = request.out or default_name(dataset.name, [noise.named.text for noise in noises], request)
     return Plan(
         request, registry, dataset, images, noises, methods, protocol, metrics, chosen, name,
-        (*more, *notes), _tested(request, registry, dataset, opened),
+        (*more, *notes, *depth.notes(depths, protocol, noises)), _tested(request, registry, dataset, opened),
     )  # fmt: skip
 
 
@@ -113,16 +117,27 @@ def find_dataset(name: str, registry: Registry) -> DatasetSpec:
     raise UnknownName("data set or folder", name, registry.datasets)
 
 
-def _images(request: Request, dataset: DatasetSpec) -> tuple[PlannedImage, ...]:
+def _chosen(request: Request, dataset: DatasetSpec) -> tuple[str, ...]:
     """The images that were asked for, in the data set's order: said in another one, they are the same data."""
+    known = {*dataset.images}
     for image in request.images:
-        if image not in dataset.images:
+        if image not in known:
             raise UnknownName(f"image of data set {dataset.name!r}", image, dataset.images)
-    wanted = {*request.images} or {*dataset.images}
+    wanted = {*request.images} or known
     chosen = tuple(image for image in dataset.images if image in wanted)
     if not chosen:
         raise NothingToDo(f"the data set {dataset.name!r} has no images.")
-    return tuple(_planned(image, dataset) for image in chosen)
+    return chosen
+
+
+def _loaded(chosen: Sequence[str], dataset: DatasetSpec) -> tuple[tuple[PlannedImage, ...], list[Depth]]:
+    """The images one by one, each checked, and their depths; no two of them are in memory at once."""
+    images, depths = [], []
+    for identity in chosen:
+        pixels = _pixels(identity, dataset)
+        images.append(PlannedImage(identity, of_pixels(pixels), tuple(pixels.shape)))
+        depths.append(depth.of(identity, pixels))
+    return tuple(images), depths
 
 
 def _tested(request: Request, registry: Registry, dataset: DatasetSpec, opened: Sequence[Path]) -> tuple[Path, ...]:
@@ -132,7 +147,8 @@ def _tested(request: Request, registry: Registry, dataset: DatasetSpec, opened: 
     return tuple(dict.fromkeys([*whole, *opened]))
 
 
-def _planned(identity: str, dataset: DatasetSpec) -> PlannedImage:
+def _pixels(identity: str, dataset: DatasetSpec) -> Image:
+    """An image of the data set; BadPlugin where it is not as the data set must give it."""
     with guarded(f"the data set {dataset.name!r} loads image {identity!r}"):
         pixels = dataset.load(identity)
     if found := sound.fault(pixels, dataset.channels):
@@ -140,7 +156,7 @@ def _planned(identity: str, dataset: DatasetSpec) -> PlannedImage:
         raise BadPlugin(
             f"the data set {dataset.name!r} must give {expected} for {identity!r}, and gave {came}: {sound.MEND}"
         )
-    return PlannedImage(identity, of_pixels(pixels), tuple(pixels.shape))
+    return pixels
 
 
 def _check_sizes(images: tuple[PlannedImage, ...], metrics: Mapping[str, MetricSpec], protocol: Protocol) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from mdnbench import environment, variants, weights
+from mdnbench import environment, names, variants, weights
 from mdnbench.digests import of_parts
 from mdnbench.evaluation import cases
 from mdnbench.evaluation.protocols import Protocol
@@ -89,6 +89,21 @@ class Plan:
         """Every method under every noise, in the plan's order."""
         pairs = [(method, noise) for noise in self.noises for method in self.methods]
         return tuple(self._work(index, method, noise) for index, (method, noise) in enumerate(pairs))
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The methods that were asked for by name, and not through `all` alone."""
+        asked = [part for text in self.request.methods for part in names.split_list(text)]
+        return tuple(dict.fromkeys(self.registry.method(part).text for part in asked if part != names.ALL))
+
+    @property
+    def plugins(self) -> dict[str, str]:
+        """What brings each 'method NAME', 'noise NAME' and 'metric NAME': a module, or the name of a plugin's file."""
+        known = self.registry
+        doors = {f"method {named.text}": known.denoisers.entry(named.name).door for named in self.methods}
+        doors |= {f"noise {each.named.text}": known.noises.entry(each.named.name).door for each in self.noises}
+        doors |= {f"metric {name}": known.metrics.entry(name.partition("[")[0]).door for name in self.metrics}
+        return {what: door.path.name if door.path else door.value.partition(":")[0] for what, door in doors.items()}
 
     @property
     def size(self) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mdnbench import atomic, jsonfile, names, registry, tomlfile
 from mdnbench.errors import BadFile, MdnbenchError, NothingToDo, UnknownName
-from mdnbench.regression import slowdown
+from mdnbench.regression import code, slowdown
 from mdnbench.regression.garbage import uncollected
 from mdnbench.store import queries
 from mdnbench.store.rows import CellKey
@@ -47,7 +47,8 @@ class Facts:
     `methods` holds each method's revision, the versions of its packages, and the digest of its weights: under
     `weights`, or under `weights NOISE` where each noise has its own. Two tables are for editing by hand and outlive
     `check --update`: `tolerances` (by metric, and `seconds` as a share) and `spread` (by method, then metric: the
-    standard deviation of the mean over retrained copies).
+    standard deviation of the mean over retrained copies). `code` holds the digests of the files behind each method,
+    noise and metric (`regression.code`); it is empty in baselines of earlier days.
     """
 
     schema: int
@@ -65,6 +66,7 @@ class Facts:
     created: str = ""
     tolerances: dict[str, float] = field(default_factory=dict)
     spread: dict[str, dict[str, float]] = field(default_factory=dict)
+    code: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def weights(self, method: str, noise: str) -> str:
         """The digest of the weights that a method used under a noise; empty for a method without weights."""
@@ -114,12 +116,14 @@ def write(results: Results, path: Path) -> Path:
     """
     _require_whole(results)
     stem = _stem(path)
-    facts = _edited(facts_of(results), _beside(stem, ".toml"))
+    facts = _edited(facts_with_code(results), _beside(stem, ".toml"))
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)
         _write_files(results, facts, stem)
     except OSError as error:
-        raise MdnbenchError(f"the baseline cannot be written to {stem.parent}: {error}.") from error
+        raise MdnbenchError(
+            f"the baseline cannot be written to {stem.parent}: {error}. Make room, or choose another folder."
+        ) from error
     return stem
 
 
@@ -128,13 +132,17 @@ def _write_files(results: Results, facts: Facts, stem: Path) -> None:
 
     import tomli_w
 
-    with tempfile.TemporaryDirectory(dir=stem.parent) as folder:  # another table may lie beside the baseline
-        registry.load().reporters["csv"].write(results, Path(folder)).replace(_beside(stem, ".csv"))
-    with atomic.replacing(_beside(stem, ".toml")) as part:
-        part.write_text(tomli_w.dumps(asdict(facts)), encoding="utf-8")
-    if record := results.timing:
-        jsonfile.write(_beside(stem, TIMING), record)
-    else:
+    record = results.timing
+    with tempfile.TemporaryDirectory(dir=stem.parent) as name:  # another table may lie beside the baseline
+        folder = Path(name)
+        made = {".csv": registry.load().reporters["csv"].write(results, folder), ".toml": folder / "facts.toml"}
+        atomic.write_text(made[".toml"], tomli_w.dumps(asdict(facts)))
+        if record:
+            made[TIMING] = folder / TIMING
+            jsonfile.write(made[TIMING], record)
+        for ending, path in made.items():  # only when all of them are whole: they belong together
+            path.replace(_beside(stem, ending))
+    if not record:
         _beside(stem, TIMING).unlink(missing_ok=True)
 
 
@@ -160,6 +168,11 @@ def facts_of(results: Results) -> Facts:
         dict(facts["environment"]["packages"]), facts["environment"]["cpu"], results.run.created,
         spread=_spread(results),
     )  # fmt: skip
+
+
+def facts_with_code(results: Results) -> Facts:
+    """The facts of a run with the code behind it, for a baseline or to hold one against it."""
+    return replace(facts_of(results), code=code.of_run(results))
 
 
 def _methods(results: Results) -> dict[str, dict[str, str]]:

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from mdnbench.regression import texts
 from mdnbench.regression.tolerances import WORDS
 
 if TYPE_CHECKING:
@@ -51,8 +52,9 @@ def _gate(suite: ElementTree.Element, gate: Gate) -> None:
     case = _case(suite, f"{gate.noise} {gate.method}", gate.metric)
     digits = gate.digits + 1
     text = (
-        f"{gate.metric} of {gate.method} under {gate.noise}: {gate.baseline:.{digits}f} → {gate.measured:.{digits}f} "
-        f"({gate.change:+.{digits}f}; allowed {gate.tolerance:g}, {WORDS[gate.basis]}; {gate.cells} cells)"
+        f"{gate.metric} of {gate.method} under {gate.noise} {texts.JUDGED[gate.state]}: "
+        f"{gate.baseline:.{digits}f} → {gate.measured:.{digits}f} ({gate.change:+.{digits}f}; allowed "
+        f"{gate.tolerance:g}, {WORDS[gate.basis]}; {gate.cells} cells); {texts.changed(gate.causes)}"
     )
     if gate.state == "regression":
         _failure(case, "regression", text)

@@ -64,8 +64,18 @@ def compare(
 
 
 def _timed(record: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The benchmarks of a record that have seconds, by name."""
-    return {each["fullname"]: each for each in record["benchmarks"] if min(each["stats"]["data"], default=0) > 0}
+    """The benchmarks of a record that have seconds and are finished, by name."""
+    return {
+        each["fullname"]: each
+        for each in record["benchmarks"]
+        if min(each["stats"]["data"], default=0) > 0 and not _is_unfinished(each)
+    }
+
+
+def _is_unfinished(each: Mapping[str, Any]) -> bool:
+    """Whether a benchmark is of a first call alone, or of a busy machine; records of earlier days do not say."""
+    extra = each.get("extra_info")
+    return isinstance(extra, Mapping) and bool(extra.get("unfinished"))
 
 
 def _obstacle(run: Mapping[str, Any] | None, baseline: Mapping[str, Any] | None) -> str:

@@ -9,6 +9,7 @@ from mdnbench.regression.tolerances import WORDS
 from mdnbench.results import markup
 
 if TYPE_CHECKING:
+    from mdnbench.regression.likeness import Difference
     from mdnbench.regression.slowdown import Pace
     from mdnbench.regression.verdict import Gate, Verdict
 
@@ -23,7 +24,9 @@ MARKS = {
     "undecided": "too few calls to tell",
 }
 BAD = ("regression", "slower")
+JUDGED = {"regression": "got worse", "improvement": "got better", "pass": "passes"}
 SHOWN = 12  # single images; the rest are counted
+CAUSES = 6  # for one mean; the rest are counted
 
 
 class Graded(NamedTuple):
@@ -50,6 +53,24 @@ def of_gates(gates: Iterable[Gate]) -> list[Graded]:
     ]
 
 
+def causes(verdict: Verdict) -> list[str]:
+    """Which means got worse or better, and what has changed that may explain it: a line for each set of causes."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for gate in verdict.gates:
+        if gate.state != "pass":
+            name = f"{gate.metric} of {gate.method} ({gate.noise})"
+            groups.setdefault((JUDGED[gate.state], changed(gate.causes)), []).append(name)
+    return [f"{judged}: {', '.join(names)}; {why}" for (judged, why), names in groups.items()]
+
+
+def changed(found: Sequence[Difference]) -> str:
+    """What has changed, in words."""
+    if not found:
+        return "nothing has changed that the baseline and the run both know of"
+    more = f"; and {len(found) - CAUSES} more" if len(found) > CAUSES else ""
+    return f"what changed: {'; '.join(map(str, found[:CAUSES]))}{more}"
+
+
 def grounds(verdict: Verdict) -> list[str]:
     """What the tolerances rest on, and what is unlike in the two tables."""
     bases = dict.fromkeys(gate.basis for gate in verdict.gates)
@@ -70,18 +91,35 @@ def conclusion(verdict: Verdict) -> str:
     found = [
         many(count, *what)
         for count, what in (
-            (len(verdict.regressions), ("mean fell", "means fell")),
+            (len(verdict.regressions), ("mean got worse", "means got worse")),
             (len(verdict.slower), ("method became slower", "methods became slower")),
             (len(verdict.missing), ("cell, method or noise is missing", "cells, methods or noises are missing")),
         )
         if count
     ]
+    if verdict.regressions:
+        found[0] += _moved(verdict.regressions)
     judgement = ", ".join(found) or "no regression"
-    rose = many(len(verdict.improvements), "mean rose", "means rose")
-    stale = f"; {rose}: the baseline is stale" if verdict.improvements else ""
+    better = many(len(verdict.improvements), "mean got better", "means got better") + _moved(verdict.improvements)
+    stale = f"; {better}: the baseline is stale" if verdict.improvements else ""
     timing = f"; {verdict.untimed.removesuffix('.')}" if verdict.untimed else ""
     compared = many(len(verdict.gates), "mean", "means")
-    return f"{verdict.run} against {verdict.baseline}: {judgement} ({compared} compared){stale}{timing}"
+    against = f"{verdict.run} against {verdict.baseline}"
+    return f"{against}: {judgement} ({compared} compared){stale}{_kinds(verdict)}{timing}"
+
+
+def _moved(gates: Sequence[Gate]) -> str:
+    """How many of these means fell and how many rose: by the metric's direction, either may be for the worse."""
+    fell, rose = sum(gate.change < 0 for gate in gates), sum(gate.change > 0 for gate in gates)
+    words = [many(count, f"mean {what}", f"means {what}") for count, what in ((fell, "fell"), (rose, "rose")) if count]
+    return f" ({', '.join(words)})" if words else ""
+
+
+def _kinds(verdict: Verdict) -> str:
+    """What kinds of things have changed behind the means that are no pass, the strongest evidence first."""
+    found = {each.kind for gate in verdict.gates for each in gate.causes}
+    kinds = dict.fromkeys(each.kind for each in verdict.differences if each.kind in found)
+    return f"; what changed: {', '.join(kinds)}" if kinds else ""
 
 
 def many(count: int, one: str, several: str) -> str:
@@ -95,7 +133,7 @@ def html(verdict: Verdict) -> str:
     for table in tables(verdict):
         rows = [[*texts[:-1], (texts[-1], "b") if state in BAD else texts[-1]] for texts, state in table.rows]
         parts.append(markup.grid(table.titles, rows, caption=table.title))
-    lines = (*verdict.missing, *warnings(verdict, ".worst"), *grounds(verdict))
+    lines = (*causes(verdict), *verdict.missing, *warnings(verdict, ".worst"), *grounds(verdict))
     return markup.block([*parts, *map(markup.paragraph, lines)])
 
 

@@ -31,7 +31,7 @@ WORDS: Mapping[Basis, str] = {
     "given": "as asked for",
     "baseline": "as the baseline says",
     "same": "same weights, packages and processor",
-    "across": "same weights, another machine or other packages",
+    "across": "same weights, and not everything else",
     "noise": "same weights, other noisy pixels",
     "retrained": "other weights",
 }

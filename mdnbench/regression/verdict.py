@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from mdnbench.errors import NothingToDo, UnknownName
 from mdnbench.names import counted
+from mdnbench.planning.identity import METHOD
 from mdnbench.regression import likeness, slowdown, texts
-from mdnbench.regression.baselines import SECONDS, Baseline, Facts, facts_of
+from mdnbench.regression.baselines import SECONDS, Baseline, Facts, facts_with_code
 from mdnbench.regression.garbage import uncollected
 from mdnbench.regression.likeness import Difference
 from mdnbench.regression.slowdown import Pace
@@ -28,7 +29,11 @@ Group = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One mean held against its baseline: a method under a noise by one metric, over so many paired cells."""
+    """One mean held against its baseline: a method under a noise by one metric, over so many paired cells.
+
+    `direction` is the metric's, 'higher' or 'lower' for what is better. `causes` may explain a mean that got worse or
+    better: what the run does not share with the baseline, the strongest evidence first.
+    """
 
     noise: str
     method: str
@@ -40,6 +45,8 @@ class Gate:
     state: State
     digits: int
     basis: Basis = "given"
+    direction: str = "higher"
+    causes: tuple[Difference, ...] = ()
 
     @property
     def change(self) -> float:
@@ -68,12 +75,12 @@ class Verdict:
 
     @property
     def regressions(self) -> tuple[Gate, ...]:
-        """The means that fell."""
+        """The means that got worse beyond the tolerance."""
         return tuple(gate for gate in self.gates if gate.state == "regression")
 
     @property
     def improvements(self) -> tuple[Gate, ...]:
-        """The means that rose beyond the tolerance: the baseline is stale."""
+        """The means that got better beyond the tolerance: the baseline is stale."""
         return tuple(gate for gate in self.gates if gate.state == "improvement")
 
     @property
@@ -83,7 +90,7 @@ class Verdict:
 
     @property
     def exit_code(self) -> int:
-        """1 where a mean fell, a method became slower or cells are gone; 5 where timing was asked for in vain; or 0."""
+        """1 if a mean got worse, a method slower, or cells are gone; 5 if timing was asked for in vain; else 0."""
         if self.regressions or self.missing or self.slower:
             return 1
         return NothingToDo.exit_code if self.untimed else 0
@@ -128,7 +135,7 @@ def compare(
     With `partial`, only the noises and methods that the run has are. With `timing`, seconds are compared too.
     UsageError where the two are unlike; NothingToDo where no cell is in both.
     """
-    run = facts_of(results)
+    run = facts_with_code(results)
     likeness.require(run, baseline.facts)
     _check_names(tolerances, baseline.facts)
     pairs = _pair(results, baseline)
@@ -138,7 +145,9 @@ def compare(
             "method in common that is ok in the baseline. This is not a pass."
         )
     rules = Tolerances(run, baseline.facts, tolerances, same_noise=not pairs.other_noise)
-    gates = tuple(_gate(group, each, baseline.facts, rules) for group, each in pairs.groups.items())
+    differences = _differences(run, baseline.facts, pairs)
+    found = (_gate(group, each, baseline.facts, rules) for group, each in pairs.groups.items())
+    gates = tuple(_explained(gate, differences) for gate in found)
     paces, untimed = _timing(results, baseline, tolerances) if timing else ((), "")
     gone, cells = _lost(baseline, pairs.seen)
     return Verdict(
@@ -147,8 +156,8 @@ def compare(
         gates,
         (*pairs.failed, *(() if partial else gone), *cells),
         _worst(pairs, baseline.facts, rules),
-        _differences(run, baseline.facts, pairs),
-        (*_notes(results, baseline, pairs), *(gone if partial else ())),
+        differences,
+        (*_unknown_code(run, baseline.facts, pairs), *_notes(results, baseline, pairs), *(gone if partial else ())),
         paces,
         untimed,
     )
@@ -156,7 +165,7 @@ def compare(
 
 def changes(results: Results, baseline: Baseline) -> Change:
     """What becomes different when this run is written over this baseline; nothing is refused."""
-    run = facts_of(results)
+    run = facts_with_code(results)
     pairs = _pair(results, baseline)
     exact = dict.fromkeys(baseline.facts.metrics, 0.0)
     rules = Tolerances(run, baseline.facts, exact)
@@ -225,7 +234,31 @@ def _gate(group: Group, pairs: list[tuple[CellKey, float, float]], facts: Facts,
     state = _state(before, after, metric.direction, tolerance.value) if finite else leaps
     if (state, leaps) == ("pass", "improvement"):  # a regression stands among what is missing, cell by cell
         state = leaps
-    return Gate(*group, before, after, tolerance.value, len(chosen), state, metric.digits, tolerance.basis)
+    return Gate(
+        *group, before, after, tolerance.value, len(chosen), state, metric.digits, tolerance.basis, metric.direction
+    )
+
+
+def _explained(gate: Gate, found: Sequence[Difference]) -> Gate:
+    """The gate with what may have changed it, if it is no pass."""
+    if gate.state == "pass":
+        return gate
+    return replace(gate, causes=likeness.explaining(found, gate.noise, gate.method, gate.metric))
+
+
+def _unknown_code(run: Facts, baseline: Facts, pairs: _Pairs) -> Iterator[str]:
+    """Of which methods the code is not known on one side, so that a change of it would not be seen."""
+    if not baseline.code:
+        yield (
+            "the baseline does not know the code behind its numbers, so that a change of code is not seen; "
+            "`check --update` writes it anew"
+        )
+        return
+    methods = dict.fromkeys(method for _, method, _ in pairs.groups)
+    for facts, name in ((baseline, "the baseline"), (run, "this run")):
+        unknown = [method for method in methods if f"{METHOD} {method}" not in facts.code]
+        if unknown:
+            yield f"{name} does not know the code behind {', '.join(unknown)}"
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -277,7 +310,8 @@ def _worst(pairs: _Pairs, facts: Facts, rules: Tolerances) -> tuple[str, ...]:
 def _differences(run: Facts, baseline: Facts, pairs: _Pairs) -> tuple[Difference, ...]:
     found = likeness.differences(run, baseline)
     if pairs.other_noise:
-        found.append(Difference("noisy pixels", "as stored", f"others in {counted(pairs.other_noise, 'cell')}"))
+        others = f"others in {counted(pairs.other_noise, 'cell')}"
+        found.append(Difference("noisy pixels", "as stored", others, "noisy pixels"))
     return tuple(found)
 
 

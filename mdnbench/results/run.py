@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
@@ -12,7 +13,7 @@ from mdnbench import jsonfile
 from mdnbench.errors import NothingToDo, UnknownName
 from mdnbench.records import Tally
 from mdnbench.results import places, tables
-from mdnbench.store import CellRow, MeanRow, RunRow, Store, open_store, queries
+from mdnbench.store import CellRow, MeanRow, RunRow, Store, contents, open_store, queries
 
 if TYPE_CHECKING:
     import pandas
@@ -33,10 +34,11 @@ class Results:
 
     @cached_property
     def run(self) -> RunRow:
-        """The run's facts; UnknownName if the store has no such run."""
+        """The run's facts; UnknownName if the store has no such run, StoreError if its rows are none of ours."""
         found = self.store.run(self.name)
         if found is None:
             raise UnknownName("run", self.name, self.store.run_names(), hint="`mdnbench list runs` shows all.")
+        contents.require_sound(self.store, found)
         return found
 
     def rows(self) -> Iterator[CellRow]:
@@ -104,20 +106,42 @@ class Results:
         return found
 
     @property
+    def unmet(self) -> dict[str, str]:
+        """The methods that were asked for by name and not through `all`, and have no cell that is ok, with the reason.
+
+        A run of an earlier version does not know which were named, and has none.
+        """
+        found = {}
+        for method in self.run.facts.get("named", ()):
+            rows = [row for row in self.means if row.method == method]
+            if rows and not any(row.ok for row in rows):
+                reasons = [f"{status}: {reason}" for row in rows for status, reason in row.reasons.items()]
+                found[method] = "; ".join(dict.fromkeys(reasons))
+        return found
+
+    @property
     def exit_code(self) -> int:
-        """0 when all cells and their scores are ok or skipped, 4 when some went wrong, 5 when there is no cell."""
+        """0 when all went well, 4 when some cells or scores went wrong, 5 when there is no cell.
+
+        A skipped cell is no failure, unless a method that was asked for by name has no cell that is ok.
+        """
         if not sum(self.counts.values()):
             return 5
         failed_cells = sum(count for status, count in self.counts.items() if status not in ("ok", "skipped"))
-        return 4 if failed_cells or self.failed_scores else 0
+        return 4 if failed_cells or self.failed_scores or self.unmet else 0
 
 
 def find(workspace: Path, name: str) -> Results:
     """The results of a run by name or by its folder's path."""
     said = places.read(Path(name)) or places.read(places.home(workspace, name))
     path = said.store if said else workspace / "results.sqlite"
-    if not path.is_file():
-        raise NothingToDo(f"there is no run {name!r}: no results are stored in {path.parent}. Run something first.")
+    if said:
+        places.require_store(said, workspace)
+    if not os.path.isfile(path):  # noqa: PTH113 (Path.is_file() raises where a name is too long)
+        source = f", which {said.file} names" if said else ""
+        raise NothingToDo(
+            f"there is no run {name!r}: no results are stored in {path.parent}{source}. Run something first."
+        )
     store = open_store(path)
     results = Results(store, said.name, said.folder) if said else _unsaid(store, workspace, name)
     _ = results.run

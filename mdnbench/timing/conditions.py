@@ -26,6 +26,11 @@ class Conditions:
     rounds: int = 30
     self_tests: bool = False
 
+    @property
+    def several(self) -> bool:
+        """Whether a method is timed more than once: at several sizes, or on several numbers of threads."""
+        return len(self.sizes) * len(self.threads) > 1
+
 
 AFTER_RUN = Conditions()
 

@@ -2,59 +2,74 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from mdnbench.listener import Listener
-from mdnbench.timing import probe, process, selftests
+from mdnbench.timing import missing, probe, process, selftests
 from mdnbench.timing.clock import Clock
 from mdnbench.timing.conditions import Conditions
-from mdnbench.timing.process import NO_TIME, TOO_SHORT, Subject, Timed, Timing
+from mdnbench.timing.missing import Lack, Lacks
+from mdnbench.timing.process import BUSY, NO_TIME, ONE_ROUND_S, ONLY_FIRST, TOO_SHORT, Subject, Timed, Timing
+from mdnbench.timing.waiting import disturbed
 
-ONE_ROUND_S = 30.0
 TURN_S = 0.25
 AT_ONCE = 12
 MARGIN = 1.2  # a call may take so much longer than expected
+COUNTING_S = 2.0  # for a method's multiply-adds: torch's counter has to be imported
 TESTS = 0.25  # of the time, for the self-tests of all methods
-FIRST = 0.8  # of the time left, for the first call of a method that nothing is known of
+FIRST = 0.8  # of the time left, for a first call, unless it is known to take longer
 
 
 def measure(
     subject: Subject,
     conditions: Conditions,
     *,
+    lacks: Lacks | None = None,
     listener: Listener | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> list[Timed]:
     """Time every job of the subject under every condition, within the budget in all: one Timed for each.
 
-    Where one call takes over 30 s, the first is the only round.
+    With `lacks`, only what is missing. Where one call takes over 30 s, the first is the only round.
     """
     listener = listener or Listener()
+    if lacks is None:
+        lacks = missing.of_record(None, [job.method.text for job in subject.jobs], conditions)
     listener.begin("timing", conditions.budget_s)
     start = time.monotonic()
     timed: list[Timed] = []
-    parts = _parts(len(subject.jobs), conditions)
-    for number, (threads, jobs) in enumerate(parts, start=1):
+    parts = _parts(subject, conditions, lacks)
+    for number, (threads, lacking) in enumerate(parts, start=1):
         clock = Clock(start, start + conditions.budget_s * number / len(parts), listener, stop)
-        timed += _measure_part(subject, jobs, threads, conditions, clock)
+        timed += _measure_part(subject, lacking, threads, conditions, clock)
     listener.end("timing")
     return timed
 
 
-def _parts(jobs: int, conditions: Conditions) -> list[tuple[int, range]]:
-    """Methods that take turns with each other: all on so many threads, or some of them where they are many."""
-    groups = [range(first, min(first + AT_ONCE, jobs)) for first in range(0, jobs, AT_ONCE)]
-    return [(threads, group) for threads in conditions.threads for group in groups]
+def _parts(subject: Subject, conditions: Conditions, lacks: Lacks) -> list[tuple[int, dict[int, Lack]]]:
+    """Jobs that take turns with each other, and what they lack: all on so many threads, or some where they are many."""
+    parts = []
+    for threads in conditions.threads:
+        named = {job: (each.method.text, threads) for job, each in enumerate(subject.jobs)}
+        lacking = [(job, lacks[name]) for job, name in named.items() if name in lacks]
+        parts += [(threads, dict(lacking[first : first + AT_ONCE])) for first in range(0, len(lacking), AT_ONCE)]
+    return parts
 
 
-def _measure_part(subject: Subject, jobs: range, threads: int, conditions: Conditions, clock: Clock) -> list[Timed]:
+def _measure_part(
+    subject: Subject, lacking: dict[int, Lack], threads: int, conditions: Conditions, clock: Clock
+) -> list[Timed]:
     """First calls at every size, so that each has a figure; then rounds over methods and sizes while there is time."""
-    tested = jobs if conditions.self_tests else ()
-    tests = selftests.run(subject, tested, threads, clock.part(TESTS))
+    tested = [job for job, lack in lacking.items() if lack.tests]
+    jobs = [job for job, lack in lacking.items() if lack.sides]
+    tests = selftests.run(subject, tested, threads, clock.part(TESTS if jobs else 1.0))
     processes = [process.launch(subject, job, threads) for job in jobs]
+    for job, each in zip(jobs, processes, strict=True):
+        each.sides, each.known = lacking[job].sides, lacking[job].known
     try:
         for each in processes:
             each.started(clock.left(clock.end))
@@ -63,20 +78,30 @@ def _measure_part(subject: Subject, jobs: range, threads: int, conditions: Condi
             each.load(clock.end)
         order = random.Random(0)
         for side in conditions.sizes:
-            _begin(order.sample(processes, len(processes)), subject, side, clock)
+            here = [each for each in processes if each.sides is None or side in each.sides]
+            _begin(order.sample(here, len(here)), subject, side, clock)
         counted = [job for job, found in tests.items() if found.multiply_adds]
-        _count([each for job, each in zip(jobs, processes, strict=True) if job not in counted], clock)
+        uncounted = [each for job, each in zip(jobs, processes, strict=True) if job not in counted]
+        in_time = clock.left(clock.end) > COUNTING_S * len(uncounted)  # or it would take what the rounds need
+        if in_time:
+            _count(uncounted, clock)
         rounds(processes, order, conditions.rounds, clock)
         for each in processes:
             each.note_used()
+        if not in_time:
+            _count(uncounted, clock)
     finally:
         for each in processes:
             each.end()
-    lacking = [job for job, each in zip(jobs, processes, strict=True) if _lacks_tests(each, tests.get(job))]
-    tests |= selftests.run(subject, lacking, threads, clock)
+    untested = [job for job, each in zip(jobs, processes, strict=True) if _lacks_tests(each, tests.get(job))]
+    tests |= selftests.run(subject, untested, threads, clock)
     for job, each in zip(jobs, processes, strict=True):
-        _close(each, tests.get(job))
-    return [timed for each in processes for timed in each.timed]
+        _close(each, tests.get(job), conditions.rounds)
+    only_tested = [
+        Timed(subject.jobs[job].method.text, side=conditions.sizes[0], threads=threads, self_tests=found.tests)
+        for job, found in tests.items() if job not in jobs
+    ]  # fmt: skip
+    return [timed for each in processes for timed in each.timed] + only_tested
 
 
 def _lacks_tests(each: Timing, found: selftests.Examined | None) -> bool:
@@ -87,20 +112,27 @@ def _lacks_tests(each: Timing, found: selftests.Examined | None) -> bool:
 def _begin(processes: Sequence[Timing], subject: Subject, side: int, clock: Clock) -> None:
     """First calls at a size, where the size before says that there is time, and warm-ups."""
     for each in processes:
-        before = each.timed[-1] if each.timed else None
+        expected = _expected(each, side)
         timed = Timed(each.method, side=side, threads=each.threads)
         each.timed.append(timed)
-        until = clock.end if before else clock.share(FIRST)
-        if before is None or (before.loaded and _grown(before, side) < clock.left(until)):
+        until = clock.share(FIRST)  # what hangs leaves some time to the others
+        if expected is not None and expected > clock.left(until):
+            until = clock.end
+        if expected is None or expected < clock.left(until):
             clock.tell(timed, "first call")
             each.first(timed, *subject.images[side], until)
     for each in processes:
         _warm_up(each, each.timed[-1], clock)
 
 
-def _grown(before: Timed, side: int) -> float:
-    """The seconds that a call at this size may take, by those at the size before."""
-    return MARGIN * before.expected_s * (side / before.side) ** 2
+def _expected(each: Timing, side: int) -> float | None:
+    """The seconds that a call at this size may take, by those at the size before; None if nothing is known."""
+    known = {timed.side: timed.expected_s if timed.loaded else math.inf for timed in each.timed}
+    before = max((other for other in (*known, *each.known) if other < side), default=None)
+    if before is None:
+        return None
+    seconds = known[before] if before in known else each.known[before]
+    return MARGIN * seconds * (side / before) ** 2
 
 
 def _warm_up(each: Timing, timed: Timed, clock: Clock) -> None:
@@ -109,7 +141,8 @@ def _warm_up(each: Timing, timed: Timed, clock: Clock) -> None:
         return
     if timed.loaded.call_s > (ONE_ROUND_S if timed is each.timed[0] else probe.LONGEST_WARMUP_S):
         timed.seconds.append(timed.loaded.call_s)
-    elif MARGIN * timed.expected_s < clock.left(clock.end):
+        timed.waits.append(timed.loaded.waited_s)
+    elif 2 * MARGIN * timed.expected_s < clock.left(clock.end):  # a single call that fits is one to be counted
         clock.tell(timed, "warm-up")
         each.warm(timed, clock.end)
 
@@ -139,15 +172,16 @@ def _fits(each: Timing, timed: Timed, most: int, clock: Clock) -> bool:
     return ready and MARGIN * timed.expected_s < clock.left(clock.end)
 
 
-def _close(each: Timing, found: selftests.Examined | None) -> None:
+def _close(each: Timing, found: selftests.Examined | None, most: int) -> None:
     """Say why there is nothing, or no more where the method broke; set what the self-tests found beside the timings.
 
-    Where there was time for the first call alone, it is the round.
+    Where there was time for the first call alone, it is shown, and the timing is not finished.
     """
     broke = "" if each.problem in TOO_SHORT else each.problem
     for timed in each.timed:
         timed.used = each.used
         if timed.loaded:
+            timed.unfinished = _unfinished(timed, most)
             timed.seconds = timed.seconds or [timed.loaded.call_s]
             work = (found and found.multiply_adds) or each.multiply_adds
             timed.loaded = replace(timed.loaded, multiply_adds=work)
@@ -156,3 +190,12 @@ def _close(each: Timing, found: selftests.Examined | None) -> None:
             timed.problem = each.problem or NO_TIME
     if found and each.timed:
         each.timed[0].self_tests = found.tests
+
+
+def _unfinished(timed: Timed, most: int) -> str:
+    """Why what was counted, of `most` calls at the most, is no finished timing, '' if it is one."""
+    assert timed.loaded is not None
+    first = timed.loaded.call_s
+    if not timed.seconds or (most > 1 and timed.seconds == [first] and first <= ONE_ROUND_S):
+        return ONLY_FIRST
+    return BUSY if disturbed(timed.seconds, timed.waits) else ""

@@ -13,6 +13,7 @@ from mdnbench.engine.bench import tell
 from mdnbench.engine.method import Method, Settings
 from mdnbench.engine.tasks import Job
 from mdnbench.timing import memory
+from mdnbench.timing.waiting import Waiting
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -27,10 +28,14 @@ COUNTED_SIDE = 64
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The seconds of one call by the clock, and by the GPU's own events where there is one."""
+    """The seconds of one call by the clock, and by the GPU's own events where there is one.
+
+    `waited_s` are those of the seconds in which the process was ready and had no processor.
+    """
 
     seconds: float
     device_seconds: float | None = None
+    waited_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +43,15 @@ class First:
     """The first call on an image of a size, and the most memory that was held until it was over.
 
     `memory_bytes` is the process's beyond what it held before loading, `device_bytes` what torch held on the GPU.
-    `again_s` is the second call's time, of a method that compiles itself in the first; None of others.
+    `again_s` is the second call's time, of a method that compiles itself in the first; None of others. `waited_s` are
+    the seconds that the process waited for a processor in the call that counts as the first.
     """
 
     seconds: float
     memory_bytes: int
     device_bytes: int | None
     again_s: float | None = None
+    waited_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,7 @@ class Stopwatch:
         self._method = Method(job, settings)
         self._settings = settings
         self._base = memory.resident_bytes()
+        self._waiting = Waiting(settings.threads)
         self._denoise: Any = None
         self._images: dict[int, _Shown] = {}
 
@@ -125,8 +133,10 @@ class Stopwatch:
         call, _ = self._timed(tensor, shown.told)
         peak = max(0, memory.peak_bytes() - self._base)
         device = memory.device_peak_bytes(self._settings.device)
-        again = self.call(side, 1)[0].seconds if self._method.variant.compile else None
-        return First(call.seconds, peak, device, again)
+        if not self._method.variant.compile:
+            return First(call.seconds, peak, device, waited_s=call.waited_s)
+        again = self.call(side, 1)[0]
+        return First(call.seconds, peak, device, again.seconds, again.waited_s)
 
     def warm(self, side: int, before_s: float, within_s: float) -> tuple[int, bool]:
         """Call until two calls in a row take equally long, or time is up: how many calls, and whether they agreed.
@@ -199,6 +209,7 @@ class Stopwatch:
 
         given, device = noisy.clone(), self._settings.device
         begin, end = _events(device)
+        waited = self._waiting.seconds()
         with torch.no_grad():
             method.synchronise(device)
             start = time.perf_counter()
@@ -207,7 +218,8 @@ class Stopwatch:
             _ = end and end.record()
             method.synchronise(device)
             seconds = time.perf_counter() - start
-        return Call(seconds, begin.elapsed_time(end) / 1000 if begin else None), output
+        waited = max(0.0, self._waiting.seconds() - waited)  # threads may have ended
+        return Call(seconds, begin.elapsed_time(end) / 1000 if begin else None, waited), output
 
 
 class _Shown:

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
 NO_TIME = "no time was left in the budget"
 LATE = "its process did not start in time"
+ONLY_FIRST = "there was time for its first call alone"
+BUSY = "the machine was busy"
 USED_S = 10.0
 TOO_SHORT = (NO_TIME, LATE)  # the budget was: no fault of the method
+ONE_ROUND_S = 30.0  # where the first call takes longer, it is the only round
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class Loaded:
 
     `memory_bytes` are the process's own beyond its idle base, `device_bytes` a GPU's; `multiply_adds` are per pixel.
     `file_bytes` is the size of the file that the method computes from. `again_s` is the second call's time where the
-    first had to compile.
+    first had to compile. For `waited_s` seconds of the first call the process waited for a processor.
     """
 
     load_s: float
@@ -40,6 +43,7 @@ class Loaded:
     multiply_adds: float | None = None
     file_bytes: int | None = None
     again_s: float | None = None
+    waited_s: float = 0.0
 
     @property
     def call_s(self) -> float:
@@ -70,9 +74,10 @@ class SelfTests:
 class Timed:
     """What was measured of one method at one size on so many threads, and why there is nothing or no more.
 
-    `seconds` are those of every counted call, `device_seconds` the same by the GPU's clock. `warmups` calls were made
-    before these, and `warm` says whether the last two of them took equally long. `used` are the files that its
-    process has used.
+    `seconds` are those of every counted call, `device_seconds` the same by the GPU's clock, and `waits` how long each
+    call waited for a processor. `warmups` calls were made before these, and `warm` says whether the last two of them
+    took equally long. `used` are the files that its process has used. `unfinished` says why the seconds are not a
+    finished timing, although the method works.
     """
 
     method: str
@@ -86,6 +91,8 @@ class Timed:
     warm: bool = False
     self_tests: SelfTests | None = None
     used: tuple[UsedFile, ...] = ()
+    waits: list[float] = field(default_factory=list)
+    unfinished: str = ""
 
     @property
     def expected_s(self) -> float:
@@ -120,7 +127,11 @@ class Subject:
 
 @dataclass
 class Timing:
-    """One method in a process of its own; one that failed or ran out of time is ended and takes no more orders."""
+    """One method in a process of its own; one that failed or ran out of time is ended and takes no more orders.
+
+    `sides` are those that it is timed at, None for all, and `known` are the seconds of a call that an earlier phase has
+    measured, by side.
+    """
 
     method: str
     threads: int
@@ -132,6 +143,8 @@ class Timing:
     multiply_adds: float | None = None
     used: tuple[UsedFile, ...] = ()
     problem: str = ""
+    sides: tuple[int, ...] | None = None
+    known: Mapping[int, float] = field(default_factory=dict)
 
     def started(self, within_s: float) -> None:
         """Wait until it is ready for orders."""
@@ -154,7 +167,7 @@ class Timing:
         if found:
             timed.loaded = Loaded(
                 self.load_s, found.seconds, found.memory_bytes, self.parameters, found.device_bytes,
-                file_bytes=self.file_bytes, again_s=found.again_s,
+                file_bytes=self.file_bytes, again_s=found.again_s, waited_s=found.waited_s,
             )  # fmt: skip
 
     def warm(self, timed: Timed, until: float) -> None:
@@ -167,6 +180,7 @@ class Timing:
         """Count so many calls."""
         calls: list[Call] = self.ask("call", timed.side, count, until=until) or []
         timed.seconds += [each.seconds for each in calls]
+        timed.waits += [each.waited_s for each in calls]
         timed.device_seconds += [each.device_seconds for each in calls if each.device_seconds is not None]
 
     def count(self, timed: Timed, until: float) -> None:

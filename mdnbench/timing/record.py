@@ -13,12 +13,13 @@ from mdnbench.store.database import now
 from mdnbench.timing.process import Timed
 
 
-def make(timed: Sequence[Timed], noise: str, device: str) -> dict[str, Any]:
-    """The record of a timing phase: one benchmark per method and condition.
+def make(timed: Sequence[Timed], noise: str, device: str, budget_s: float = 0.0) -> dict[str, Any]:
+    """The record of a timing phase that had `budget_s` seconds: one benchmark per method and condition.
 
     What has no place in the format stands in `extra_info`.
     """
-    facts = environment.facts(device)
+    facts, when = environment.facts(device), now()
+    session = {"timed_at": when, "budget_s": budget_s}
     return {
         "machine_info": {
             "node": facts["machine_id"],
@@ -29,9 +30,11 @@ def make(timed: Sequence[Timed], noise: str, device: str) -> dict[str, Any]:
             "packages": facts["packages"],
         },
         "commit_info": {"id": facts["revision"], "project": "mdnbench", "dirty": facts["revision"].endswith("-dirty")},
-        "benchmarks": [_benchmark(each, f"{group(each)}, {device}, {noise}") for each in timed if each.seconds],
+        "benchmarks": [
+            _benchmark(each, f"{group(each)}, {device}, {noise}", session) for each in timed if each.seconds
+        ],
         "problems": _problems(timed),
-        "datetime": now(),
+        "datetime": when,
         "version": f"mdnbench-{__version__}",
     }
 
@@ -43,19 +46,32 @@ def sound(record: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def group(timed: Timed) -> str:
     """The size and the threads that something was timed under."""
-    threads = "1 thread" if timed.threads == 1 else f"{timed.threads} threads"
-    return f"{timed.side}×{timed.side}, {threads}"
+    return _condition(timed.threads, timed.side)
+
+
+def named(method: str, threads: int, side: int, *, several: bool) -> str:
+    """Return a method's name, with the side in pixels and the threads where it is timed under several conditions."""
+    return f"{method} ({_condition(threads, side)})" if several else method
+
+
+def tests_of(timed: Timed) -> dict[str, Any] | None:
+    """Return what the self-tests found as a record keeps it."""
+    return dataclasses.asdict(timed.self_tests) if timed.self_tests else None
+
+
+def _condition(threads: int, side: int) -> str:
+    return f"{side}×{side}, " + ("1 thread" if threads == 1 else f"{threads} threads")
 
 
 def _problems(timed: Sequence[Timed]) -> dict[str, str]:
     """Why there are no seconds, or no more, by method, and by condition where there are several."""
     several = len({(each.side, each.threads) for each in timed}) > 1
     return {
-        f"{each.method} ({group(each)})" if several else each.method: each.problem for each in timed if each.problem
+        named(each.method, each.threads, each.side, several=several): each.problem for each in timed if each.problem
     }
 
 
-def _benchmark(timed: Timed, named: str) -> dict[str, Any]:
+def _benchmark(timed: Timed, named: str, session: dict[str, Any]) -> dict[str, Any]:
     stats = _stats(timed.seconds)
     return {
         "group": named,
@@ -63,7 +79,7 @@ def _benchmark(timed: Timed, named: str) -> dict[str, Any]:
         "fullname": f"{named}::{timed.method}",
         "params": None,
         "param": None,
-        "extra_info": _extra(timed, stats["median"]),
+        "extra_info": _extra(timed, stats["median"]) | session,
         "options": {"disable_gc": False, "timer": "perf_counter", "min_rounds": 1, "warmup": True},
         "stats": stats,
     }
@@ -87,9 +103,17 @@ def _extra(timed: Timed, seconds: float) -> dict[str, Any]:
         "multiply_adds_per_pixel": loaded.multiply_adds,
         "megapixels_per_s": megapixels / seconds,
         "ms_per_megapixel": 1000 * seconds / megapixels,
-        "self_tests": dataclasses.asdict(timed.self_tests) if timed.self_tests else None,
+        "self_tests": tests_of(timed),
         "problem": timed.problem or None,
+        "unfinished": timed.unfinished or None,
+        "waited": _waited(timed),
     }
+
+
+def _waited(timed: Timed) -> float | None:
+    """The part of a call for which it waited for a processor, by the median call; None where no call was counted."""
+    parts = [waited / taken for taken, waited in zip(timed.seconds, timed.waits, strict=False) if taken > 0]
+    return median(parts) if parts else None
 
 
 def _stats(seconds: Sequence[float]) -> dict[str, Any]:

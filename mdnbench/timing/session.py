@@ -15,19 +15,20 @@ from mdnbench.evaluation import cases
 from mdnbench.listener import Listener
 from mdnbench.planning import Plan, PlannedImage, Work
 from mdnbench.planning.identity import METHOD, CodeIdentity
-from mdnbench.timing import quality
+from mdnbench.timing import missing, quality
 from mdnbench.timing import record as records
 from mdnbench.timing.conditions import AFTER_RUN, Conditions
+from mdnbench.timing.missing import Lacks
 from mdnbench.timing.process import Subject, Timed, Trial
-from mdnbench.timing.times import Times, failed
+from mdnbench.timing.times import Times
 
 if TYPE_CHECKING:
-    from mdnbench.records import Case
+    from mdnbench.records import Case, UsedFile
     from mdnbench.results import Results
     from mdnbench.specs import Image
     from mdnbench.store import Store
 
-REVISION = "4"
+REVISION = "5"
 
 
 def record_for(
@@ -70,24 +71,47 @@ def record(
     plan: Plan, works: list[Work], conditions: Conditions, store: Store, listener: Listener,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:  # fmt: skip
-    """The timing record of these works; from the store where this machine has one, and there afterwards.
+    """The timing record of these works; from the store as far as this machine has it, and there afterwards.
 
-    What was stopped on the way is not stored, nor is a record in which a method failed: the next run tries again.
+    Only what the stored record lacks is measured: what was not timed, not finished, or of a method that failed. What
+    was stopped on the way is not stored.
     """
     identity = CodeIdentity(plan, store)
     key = _key(plan, works, identity, conditions)
     stored = None if plan.request.fresh or not key else store.timing(key)
-    if stored:
-        return dict(stored.content)
-    timed = _measure(plan, works, conditions, store, listener, stop)
-    found = records.make(timed, works[0].noise.named.text, plan.device)
-    if not stop() and not failed(found):
-        used = {each.method: each.used for each in timed}
-        with store.transaction():
-            for work in works:
-                identity.record(work, {METHOD: used[work.named.text]})
-        store.save_timing(_key(plan, works, identity, conditions), found)
+    former = stored.content if stored else None
+    methods = [work.named.text for work in works]
+    lacks = missing.of_record(former, methods, conditions)
+    if former and not lacks:
+        return dict(former)
+    if former:
+        lacking = dict.fromkeys(method for method, _ in lacks)
+        listener.note(f"timing only what the stored record lacks: {', '.join(lacking)}.")
+    timed = _measure(plan, works, conditions, store, listener, stop, lacks)
+    fresh = records.make(timed, works[0].noise.named.text, plan.device, conditions.budget_s)
+    found = missing.joined(former, fresh, timed, methods, conditions)
+    if not stop() and any(missing.finished(each, conditions) for each in found["benchmarks"]):
+        _save(plan, works, conditions, store, identity, _used(timed), found)
     return found
+
+
+def _save(
+    plan: Plan, works: list[Work], conditions: Conditions, store: Store, identity: CodeIdentity,
+    used: dict[str, tuple[UsedFile, ...]], found: dict[str, Any],
+) -> None:  # fmt: skip
+    """Store a record under the code of all its methods; of one that never ran, under what is known of it so far."""
+    with store.transaction():
+        for work in works:
+            identity.record(work, {METHOD: used.get(work.named.text, ())})
+    store.save_timing(_key(plan, works, identity, conditions), found)
+
+
+def _used(timed: list[Timed]) -> dict[str, tuple[UsedFile, ...]]:
+    """The files that each method has used, whatever its number of threads."""
+    used: dict[str, set[UsedFile]] = {}
+    for each in timed:
+        used.setdefault(each.method, set()).update(each.used)
+    return {method: tuple(sorted(files)) for method, files in used.items()}
 
 
 def _works(plan: Plan) -> tuple[Work, ...]:
@@ -98,19 +122,20 @@ def _key(plan: Plan, works: list[Work], identity: CodeIdentity, conditions: Cond
     """Return the key of the timings of methods on this machine, '' while the code of one is not known.
 
     The image's content does not matter, its size, channels and noise do. A record names its methods, and one identity
-    may have several names.
+    may have several names. The budget is not in the key: what a smaller one has cut short is measured again.
     """
     methods = [[work.named.text, work.identity, identity.token(work)] for work in works]
     if not all(token for _, _, token in methods):
         return ""
     noise, channels = works[0].noise.named.text, list(plan.images[0].shape[2:])
-    under = list(dataclasses.asdict(conditions).values())
+    under = [value for name, value in dataclasses.asdict(conditions).items() if name != "budget_s"]
     return of_parts("timing", REVISION, methods, noise, under, channels, environment.machine_id(), plan.device)
 
 
 def _measure(
-    plan: Plan, works: list[Work], conditions: Conditions, store: Store, listener: Listener, stop: Callable[[], bool]
-) -> list[Timed]:
+    plan: Plan, works: list[Work], conditions: Conditions, store: Store, listener: Listener, stop: Callable[[], bool],
+    lacks: Lacks,
+) -> list[Timed]:  # fmt: skip
     from mdnbench.engine.coordinator import job_of
     from mdnbench.timing import phase
 
@@ -122,7 +147,7 @@ def _measure(
         trials, identity = _trials(plan, works), CodeIdentity(plan, store)
         stored = tuple(_stored_digest(plan, work, store, identity) for work in works)
         subject = dataclasses.replace(subject, trials=trials, stored=stored)
-    return phase.measure(subject, conditions, listener=listener, stop=stop)
+    return phase.measure(subject, conditions, lacks=lacks, listener=listener, stop=stop)
 
 
 def _stored_digest(plan: Plan, work: Work, store: Store, identity: CodeIdentity) -> str:

@@ -44,13 +44,13 @@ def cells(record: Mapping[str, Any], group: str = "") -> list[list[str]]:
 
 
 def notes(record: Mapping[str, Any]) -> list[str]:
-    """Measurements that were noisy, methods that could not be timed or broke, and what the self-tests found."""
+    """What is missing, noisy or not finished, which methods took turns, and what the self-tests found."""
     several = len(groups(record)) > 1
     noisy = [_name(each, several) for each in record["benchmarks"] if is_noisy(each["stats"])]
     found = _problems(record)
     if noisy:
         found.append(f"the measurement was noisy (IQR over {NOISY:.0%} of the median): {', '.join(noisy)}.")
-    return [*found, *_tested(record, several)]
+    return [*found, *_unfinished(record, several), *_turns(record, several), *_tested(record, several)]
 
 
 def is_noisy(stats: Mapping[str, Any]) -> bool:
@@ -85,6 +85,30 @@ def _problems(record: Mapping[str, Any]) -> list[str]:
         else f"{name} was not timed: {problem}"
         for name, problem in record.get("problems", {}).items()
     ]
+
+
+def _unfinished(record: Mapping[str, Any], several: bool) -> list[str]:
+    """Which figures are no finished timings and why, a line for each reason, and that the next run measures them."""
+    reasons: dict[str, list[str]] = {}
+    for each in record["benchmarks"]:
+        if why := each["extra_info"].get("unfinished"):
+            reasons.setdefault(why, []).append(_name(each, several))
+    found = [f"not finished, {why}: {', '.join(names)}." for why, names in reasons.items()]
+    if found or record.get("problems"):
+        found.append("what is missing or not finished is measured by the next run; the other timings are kept.")
+    return found
+
+
+def _turns(record: Mapping[str, Any], several: bool) -> list[str]:
+    """Which methods took turns with each other, where they were timed at several times."""
+    times: dict[str, list[str]] = {}
+    for each in record["benchmarks"]:
+        if when := each["extra_info"].get("timed_at"):
+            times.setdefault(when, []).append(_name(each, several))
+    if len(times) < 2:
+        return []
+    shown = [f"{', '.join(names)} ({when[:16].replace('T', ' ')} UTC)" for when, names in sorted(times.items())]
+    return [f"timed at different times, so that they did not take turns: {'; '.join(shown)}."]
 
 
 def _tested(record: Mapping[str, Any], several: bool) -> list[str]:

@@ -1,0 +1,111 @@
+"""What a timing record lacks, so that a later phase measures that alone, and how its figures come into the record."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from mdnbench.timing.conditions import Conditions
+from mdnbench.timing.process import ONE_ROUND_S, SelfTests, Timed
+from mdnbench.timing.record import named, tests_of
+
+Benchmark: TypeAlias = Mapping[str, Any]
+Place: TypeAlias = tuple[str, int, int]  # a method, the threads and the side of the image
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """What is still to be measured of a method on so many threads: sides in pixels, and whether self-tests are.
+
+    `known` are the seconds of its fastest call at the sides that are finished.
+    """
+
+    sides: tuple[int, ...]
+    tests: bool = False
+    known: Mapping[int, float] = field(default_factory=dict)
+
+
+Lacks: TypeAlias = Mapping[tuple[str, int], Lack]  # by method and threads
+
+
+def of_record(record: Mapping[str, Any] | None, methods: Iterable[str], conditions: Conditions) -> dict[
+    tuple[str, int], Lack
+]:  # fmt: skip
+    """Return what a record lacks of these methods under these conditions; without a record, everything."""
+    there = _by_place(record)
+    lacks = {}
+    for method in methods:
+        for threads in conditions.threads:
+            here = {side: there.get((method, threads, side)) for side in conditions.sizes}
+            done = {side: each for side, each in here.items() if each and finished(each, conditions)}
+            sides = tuple(side for side in conditions.sizes if side not in done)
+            tests = conditions.self_tests and not _tested(filter(None, here.values()))
+            if sides or tests:
+                known = {side: min(each["stats"]["data"]) for side, each in done.items()}
+                lacks[method, threads] = Lack(sides, tests, known)
+    return lacks
+
+
+def finished(each: Benchmark, conditions: Conditions) -> bool:
+    """Return whether a benchmark is as good as these conditions make it.
+
+    One that a smaller budget has cut short is not: it gets its other calls.
+    """
+    extra, seconds = each["extra_info"], each["stats"]["data"]
+    if extra["problem"] or extra["unfinished"]:
+        return False
+    whole = len(seconds) >= conditions.rounds or min(seconds) > ONE_ROUND_S
+    return whole or bool(extra["budget_s"] >= conditions.budget_s)
+
+
+def joined(
+    former: Mapping[str, Any] | None, fresh: Mapping[str, Any], timed: Sequence[Timed], methods: Sequence[str],
+    conditions: Conditions,
+) -> dict[str, Any]:  # fmt: skip
+    """Return a fresh record with what a former one has and the fresh one was not asked for, or could not measure."""
+    old, new = _by_place(former), _by_place(fresh)
+    why = {(each.method, each.threads, each.side): each.problem for each in timed}
+    several = conditions.several
+    found: dict[Place, dict[str, Any]] = {}
+    problems: dict[str, str] = {}
+    for place in _places(methods, conditions):
+        each = new.get(place) or old.get(place)
+        if each:
+            found[place] = copy.deepcopy(dict(each))
+        if problem := each["extra_info"]["problem"] if each else why.get(place, ""):
+            problems[named(*place, several=several)] = problem
+    _set_tests(found, old, timed)
+    return {**fresh, "benchmarks": list(found.values()), "problems": problems}
+
+
+def _set_tests(found: Mapping[Place, dict[str, Any]], old: Mapping[Place, Benchmark], timed: Sequence[Timed]) -> None:
+    """Set what is known of each method's self-tests next to its smallest image: the newest, unless it lacked time."""
+    tests: dict[tuple[str, int], Any] = {}
+    for (method, threads, _), each in old.items():
+        if each["extra_info"]["self_tests"]:
+            tests[method, threads] = each["extra_info"]["self_tests"]
+    for one in timed:
+        key = (one.method, one.threads)
+        if one.self_tests and (one.self_tests.complete or key not in tests):
+            tests[key] = tests_of(one)
+    for (method, threads, _), each in found.items():
+        each["extra_info"]["self_tests"] = tests.pop((method, threads), None)
+
+
+def _tested(benchmarks: Iterable[Benchmark]) -> bool:
+    known = [each["extra_info"]["self_tests"] for each in benchmarks]
+    return any(SelfTests(**tests).complete for tests in known if tests)
+
+
+def _places(methods: Sequence[str], conditions: Conditions) -> Iterator[Place]:
+    for threads in conditions.threads:
+        for method in methods:
+            for side in conditions.sizes:
+                yield method, threads, side
+
+
+def _by_place(record: Mapping[str, Any] | None) -> dict[Place, Benchmark]:
+    benchmarks = record["benchmarks"] if record else ()
+    return {(each["name"], each["extra_info"]["threads"], each["extra_info"]["side"]): each for each in benchmarks}
