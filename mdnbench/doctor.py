@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,12 +16,13 @@ from urllib.parse import urlsplit
 
 from mdnbench import __version__, data, devices, environment, names, paths, weights
 from mdnbench.errors import MdnbenchError
-from mdnbench.registry import Registry
+from mdnbench.registry import Registry, vision
 from mdnbench.specs import DenoiserSpec
 
 State = Literal["well", "note", "problem"]
 
 NETWORK_S = 3.0
+IMPORT_S = 60.0
 LITTLE_DISK_BYTES = 200 * 2**20
 LITTLE_MEMORY_BYTES = 2**30
 GIB = 2**30
@@ -64,6 +67,8 @@ def _machine() -> Iterator[Finding]:
     yield Finding("versions", "well", f"mdnbench {__version__}, Python {platform.python_version()}, {versions}")
     for name in missing:
         yield Finding("versions", "note", f"{name} is not installed; what needs it is left out.")
+    if "torchvision" not in missing:
+        yield from _torchvision(installed["torchvision"], installed["torch"])
     yield Finding("cores", "well", f"{environment.cores()} of {environment.cpu()}; a cell has one thread to itself")
     yield _gpu()
     memory = psutil.virtual_memory()
@@ -72,6 +77,31 @@ def _machine() -> Iterator[Finding]:
         yield Finding("memory", "note", f"{text}: end other programs, or run with --jobs 1.")
     else:
         yield Finding("memory", "well", text)
+
+
+def _torchvision(version: str, torch_version: str) -> Iterator[Finding]:
+    """A note if torchvision's compiled operators do not fit torch; a process of its own tries, without our remedy."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", "import torchvision"], capture_output=True, text=True, errors="replace",
+            timeout=IMPORT_S, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        yield Finding("torchvision", "note", f"it cannot be imported within {IMPORT_S:g} s.")
+        return
+    if done.returncode == 0:
+        yield Finding("torchvision", "well", f"{version} fits torch {torch_version}")
+        return
+    said = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    if vision.STUMBLES in said:
+        text = (
+            f"the compiled operators of torchvision {version} do not fit torch {torch_version}. mdnbench imports it "
+            "without them, which is enough for all but detection; for all of it, install the torchvision that was "
+            "built for this torch."
+        )
+        yield Finding("torchvision", "note", text)
+    else:
+        yield Finding("torchvision", "problem", f"it cannot be imported: {said}. Install it again, or remove it.")
 
 
 def _gpu() -> Finding:

@@ -174,9 +174,10 @@ class Rescoring:
         )
         engine = LocalEngine(setup, self.jobs or environment.cores())
         for ended in engine.run(Schedule(_queues([task for _, task in batch.tasks])), stop):
-            with self.found.store.transaction():
-                for task, outcome in ended:
-                    self._save(batch, identities[task.position], task, outcome)
+            if ended:
+                with self.found.store.transaction():
+                    for task, outcome in ended:
+                        self._save(batch, identities[task.position], task, outcome)
             listener.progress(PHASE, self._computed + len(self._failed))
 
     def _save(self, batch: Batch, identity: int, task: Task, outcome: Outcome) -> None:

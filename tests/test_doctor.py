@@ -33,7 +33,7 @@ def test_a_new_machine_is_well(cli: Cli, workspace: Path) -> None:
     topics = {each["topic"] for each in found["findings"]}
     assert topics == {
         "versions", "cores", "GPU", "memory", "workspace", "home", "network", "plugins", "data", "weights",
-        "deployment", "store",
+        "deployment", "store", "torchvision",
     }  # fmt: skip
     assert list(workspace.iterdir()) == []
     assert not [each for each in found["findings"] if "\n" in each["text"]]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mdnbench.conformance import book, learned
 from mdnbench.conformance.rule import Breach, Finding, Subject
 from mdnbench.engine import method, orders, state
+from mdnbench.outside import cut
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -67,7 +68,7 @@ class Examiner:
         except Breach as breach:
             return Finding(subject, rule, "broken", breach.expected, breach.came, breach.mend)
         except BaseException as error:
-            came = orders.cut(f"{type(error).__name__}: {error}")
+            came = cut(f"{type(error).__name__}: {error}")
             return Finding(subject, rule, "broken", "no error", came, "call it by hand as the rule does.")
         finally:
             state.restore(self._before)

@@ -49,6 +49,10 @@ class Bench:
 
     # -- orders --------------------------------------------------------------------------------------------------
 
+    def ready(self) -> bool:
+        """Answer, once everything that it takes to answer is imported."""
+        return True
+
     def run(self, task: Task) -> Result:
         """Compute one cell; whatever a plugin does becomes its outcome."""
         self._until = time.monotonic() + self._setup.timeout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -24,6 +24,7 @@ from mdnbench.specs import MetricSpec
 from mdnbench.stopping import Stop
 from mdnbench.store import RunRow, Store, kept
 
+LONG_S = 2.0  # a cell that takes longer is shown with its time
 DEFINING = {
     "dataset_digest": "images",
     "noises": "noises",
@@ -46,6 +47,7 @@ class Coordinator:
 
     def __post_init__(self) -> None:
         self.tally = Tally()
+        self._stopping = False
         self._rule = self.plan.protocol.scoring.digest
         self._provenances = [provenance_of(self.plan, work) for work in self.plan.works]
         self._metrics = tuple(name for name in self.plan.metrics if name not in self.unavailable)
@@ -71,8 +73,9 @@ class Coordinator:
         schedule = Schedule(self._queue(work) for work in self.plan.works if not work.skip)
         with closing(self._engine.run(schedule, stop)) as batches:
             for batch in batches:
-                self._save(batch)
-                self._tell([task.cell for task in self._engine.running()])
+                if batch:
+                    self._save(batch)
+                self._tell(self._engine.running(), stop)
         self.tally = dataclasses.replace(self.tally, peak_worker_bytes=self._engine.peak_bytes())
         if machines := self._engine.machines():
             self.store.amend_run(self._run, self._facts | environment_of(machines, self._facts))
@@ -91,7 +94,7 @@ class Coordinator:
         with self.store.transaction():
             self.store.add_cells(self._run, cells)
         self._count("cached", len(cells))
-        self._tell([])
+        self._tell()
 
     def _skip(self, work: Work) -> None:
         self.listener.note(f"{work.named} is skipped: {work.skip}")
@@ -197,10 +200,21 @@ class Coordinator:
     def _count(self, kind: str, number: int = 1) -> None:
         self.tally = dataclasses.replace(self.tally, **{kind: getattr(self.tally, kind) + number})
 
-    def _tell(self, running: list[Cell]) -> None:
-        failed = f"{self.tally.failed} failed" if self.tally.failed else ""
-        doing = [f"{cell.method} {cell.image}" for cell in running]
-        self.listener.progress("cells", self.tally.done, doing, failed)
+    def _tell(self, running: Sequence[tuple[Task, float]] = (), stop: Stop | None = None) -> None:
+        """Say how far it is, what runs and for how long, and after Ctrl-C, once, what is waited for."""
+        doing = [_words(task.cell, seconds) for task, seconds in running]
+        if stop and stop.requested and not self._stopping:
+            self._stopping = True
+            self.listener.note(f"Waiting for {', '.join(doing) or 'nothing'}.")
+        tally = self.tally
+        counts = [(tally.cached, "from the store"), (tally.failed, "failed")]
+        detail = ", ".join(f"{count} {what}" for count, what in counts if count)
+        self.listener.progress("cells", tally.done, doing, detail)
+
+
+def _words(cell: Cell, seconds: float) -> str:
+    """What a slot is at, and for how long if that is worth saying."""
+    return f"{cell.method} {cell.image}" + (f" for {seconds:.0f} s" if seconds >= LONG_S else "")
 
 
 def _kind(task: Task, outcome: Outcome) -> str:
@@ -308,6 +322,8 @@ def facts(
         "noise_info": plan.request.noise_info,
         "noises": {noise.named.text: noise.spec.revision for noise in plan.noises},
         "methods": {work.named.text: _method_facts(work) for work in plan.works},
+        "named": list(plan.named),
+        "plugins": plan.plugins,
         "device": plan.device,
         "notes": [*plan.notes, *weights_notes(plan)],
         "environment": environment.facts(plan.device),

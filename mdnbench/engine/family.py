@@ -80,3 +80,12 @@ def _resident_bytes(pid: int) -> int:
         return int(psutil.Process(pid).memory_info().rss)
     except psutil.Error:
         return 0
+
+
+def close_others(kept: set[int]) -> None:
+    """Close all descriptors of this process but these."""
+    start = 0
+    for number in [*sorted(kept), os.sysconf("SC_OPEN_MAX")]:
+        if start < number:  # an empty range would be taken for all of them
+            os.closerange(start, number)
+        start = number + 1

@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import importlib
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -27,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from mdnbench import environment
-from mdnbench.engine import family, spawning, threads
+from mdnbench.engine import family, guarding, spawning, threads
 from mdnbench.engine.orders import WAIT_S, Answering, ProcessEnded, ProcessLate
 from mdnbench.errors import MdnbenchError
 
@@ -132,7 +133,10 @@ class Launcher(ABC):
         With `launches` the function gets a launcher as its second argument. MdnbenchError if no process can be started.
         """
         started = self._start(launches)
-        started.answering.connection.send((serve, arguments, Surroundings.here()))
+        try:
+            started.answering.connection.send((serve, arguments, Surroundings.here()))
+        except OSError:
+            raise MdnbenchError(f"no worker process can begin: {started.how_it_ended()}") from None
         return started
 
     @abstractmethod
@@ -301,17 +305,19 @@ def _spawned(connection: Connection, launches: bool, scratch: str) -> None:
     threads.prepare()
     if hasattr(os, "setsid"):
         os.setsid()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    if hasattr(os, "fork"):
+        guarding.end_with(parent.sentinel)
+    else:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     enter(connection, SpawnLauncher() if launches else None, scratch)
 
 
-def _end_with_parent() -> None:
-    import multiprocessing
-
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        family.end(os.getpid())
+def _end_with(parent: Any) -> None:
+    """End this process when its parent is gone. It waits for C code that holds the interpreter's lock."""
+    parent.join()
+    family.end(os.getpid())
 
 
 def enter(connection: Connection, launching: Launcher | None, scratch: str) -> None:

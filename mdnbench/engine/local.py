@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mdnbench.engine import launching
 from mdnbench.engine.loop import Engine
 from mdnbench.engine.slots import LocalSlot
 from mdnbench.engine.tasks import Setup
@@ -20,4 +21,5 @@ class LocalEngine(Engine):
         return len(self._slots) < self._jobs
 
     def _recruit(self) -> LocalSlot:
+        launching.shared()  # it imports torch while everything else is made ready
         return LocalSlot(self._setup)

@@ -60,6 +60,7 @@ class Engine(ABC):
         self._ended: queue.SimpleQueue[tuple[Slot, Future[Any]]] = queue.SimpleQueue()
         self._tries: Counter[int] = Counter()
         self._watched = 0.0
+        self._at: dict[int, tuple[Task, float]] = {}  # by slot: the task that it was seen at, and since when
 
     @abstractmethod
     def _room(self) -> bool:
@@ -74,7 +75,10 @@ class Engine(ABC):
         return {}
 
     def run(self, schedule: Schedule, stop: Stop) -> Generator[Batch, None, None]:
-        """Yield what has finished, batch by batch, until nothing is left; a stop lets what runs finish first."""
+        """Yield what has finished, batch by batch, until nothing is left; a stop lets what runs finish first.
+
+        A batch is empty if nothing has finished for half a second, so that whoever waits can say what for.
+        """
         finished = False
         try:
             yield from self.work(schedule, stop)
@@ -85,18 +89,23 @@ class Engine(ABC):
     def work(self, schedule: Schedule, stop: Stop) -> Generator[Batch, None, None]:
         """As `run`, but the slots stay, with the models that they have loaded."""
         while self._feed(schedule, stop):
-            batch = self._wait(schedule)
-            if batch:
-                yield batch
+            yield self._wait(schedule)
 
     def close(self, *, at_once: bool = False) -> None:
         """End all slots, at once or after what they hold."""
         for slot in self._slots:
             slot.stop(at_once=at_once)
 
-    def running(self) -> list[Task]:
-        """The task that each busy slot is at."""
-        return [next(iter(slot.held.values())) for slot in self._slots if slot.held]
+    def running(self) -> list[tuple[Task, float]]:
+        """The task that each busy slot is at, and for how many seconds: to half a second, if asked that often."""
+        now, found = time.monotonic(), []
+        for slot in self._slots:
+            task = next(iter(slot.held.values()), None)
+            if task is not None:
+                known, since = self._at.get(id(slot), (None, now))
+                self._at[id(slot)] = (task, since if known is task else now)
+                found.append((task, now - self._at[id(slot)][1]))
+        return found
 
     def peak_bytes(self) -> int:
         """The most memory that one worker and its children have held."""

@@ -21,7 +21,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-LONGEST_TEXT = 64 * 1024  # characters of an error's message or traceback
+from mdnbench.outside import cut
+
 WAIT_S = 0.25  # between two looks at a process that is computing
 REST_S = 1.0  # for the rest of an answer that has begun to come
 LENGTH = 8  # bytes of an answer's length
@@ -137,13 +138,6 @@ def _array(dtype: str, shape: list[int], pixels: memoryview) -> Any:
     return np.frombuffer(pixels, dtype).reshape(shape).copy()
 
 
-def cut(text: str) -> str:
-    """Return the text, cut after 64 Ki characters with a note of its length."""
-    if len(text) <= LONGEST_TEXT:
-        return text
-    return f"{text[:LONGEST_TEXT]} … (cut: {len(text):,} characters in all)"
-
-
 def failure_of(error: BaseException) -> Failure:
     """Return how an exception is told to another process."""
     from mdnbench.errors import Unavailable
@@ -153,7 +147,7 @@ def failure_of(error: BaseException) -> Failure:
         message, trace = str(error), "".join(traceback.format_exception(error))
     except Exception:  # an exception of a plugin whose own __str__ fails
         message, trace = "(its message cannot be read)", ""
-    return Failure(kind, cut(message), cut(trace), isinstance(error, Unavailable))
+    return Failure(cut(kind), cut(message), cut(trace), isinstance(error, Unavailable))
 
 
 def serve(connection: Connection, served: Any) -> None:

@@ -124,7 +124,7 @@ class Server:
                 os._exit(1)
             os.setsid()
             kept = {0, 1, 2, descriptor} | ({line.fileno()} if line else set())
-            _close_others(kept)
+            family.close_others(kept)
             scratch = str(self._scratch / str(os.getpid()))
             launching.enter(Connection(descriptor), launching.ForkLauncher(line) if line else None, scratch)
             code = 0
@@ -209,6 +209,7 @@ def main(descriptor: int, scratch: str) -> None:
         signal.signal(each, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _prctl(SUBREAPER, 1)
+    _prctl(DEATH_SIGNAL, signal.SIGCONT)  # a server that somebody has stopped finds out that the coordinator is gone
     trouble = _prepare()
     server = Server(descriptor, scratch)
     try:
@@ -235,14 +236,6 @@ def _prepare() -> str:
     gc.collect()
     gc.freeze()  # so that the collector of a forked process leaves these pages alone, and they stay shared
     return ""
-
-
-def _close_others(kept: set[int]) -> None:
-    """Close all descriptors but these."""
-    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 (numbers, not paths)
-        if int(name) not in kept:
-            with contextlib.suppress(OSError):
-                os.close(int(name))
 
 
 def _prctl(option: int, value: int) -> None:

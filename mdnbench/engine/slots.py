@@ -19,8 +19,10 @@ from mdnbench.engine.tasks import Result, Setup, Task
 from mdnbench.errors import MdnbenchError
 from mdnbench.records import Outcome, Used
 
+TRIES = 2
 BENCH = "mdnbench.engine.bench:serve"
 GIVEN = 2  # tasks in a bench's hands: this process may be busy with the store when the first of them is done
+PATIENCE_S = 3 * launching.START_S  # beyond --timeout, for starting what a cell needs; then nothing is waited for
 MARGIN_S = 10.0  # a bench ends what takes too long by itself; one that is itself stuck is ended so much later
 
 
@@ -46,12 +48,15 @@ class LocalSlot:
         self._used: dict[int, Used] = {}
         self._tasks: queue.SimpleQueue[tuple[Task, Future[Outcome | None]] | None] = queue.SimpleQueue()
         self._stopped = False
+        self._heard = time.monotonic()
         self._changing = threading.Lock()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     def submit(self, tasks: Sequence[Task], done: Callable[[Future[Any]], None]) -> None:
         """Take tasks; `done` is called, in another thread, as each of them has ended somehow."""
+        if not self.held:
+            self._heard = time.monotonic()
         for task in tasks:
             self.job = task.job
             future: Future[Outcome | None] = Future()
@@ -67,7 +72,15 @@ class LocalSlot:
         return self.held.pop(future), future.result()
 
     def watch(self) -> None:
-        """Nothing: the thread watches its bench."""
+        """MdnbenchError if nothing was heard of the bench for longer than anything may take; the thread watches it."""
+        silent = time.monotonic() - self._heard
+        if self.held and silent > self._setup.timeout + PATIENCE_S:
+            cell = next(iter(self.held.values())).cell
+            raise MdnbenchError(
+                f"nothing moves: {cell.method} on {cell.image} has been at work for {silent:.0f} s, longer than "
+                f"--timeout {self._setup.timeout:g} allows. What was finished is saved; the same command goes on from "
+                "there."
+            )
 
     def stop(self, *, at_once: bool = False) -> None:
         """End the bench and everything that it started, at once or after what it holds."""
@@ -114,6 +127,7 @@ class LocalSlot:
         """Wait for the task that the bench is at; if the bench is lost, those behind it must be handed out again."""
         task, future = given.popleft()
         bench = self._bench
+        self._heard = time.monotonic()
         try:
             future.set_result(self._outcome(task, bench) if bench else None)
         except BaseException as error:
@@ -157,11 +171,20 @@ class LocalSlot:
             return self._bench
 
     def _launch(self) -> Process:
-        """Start a bench; where its server was lost meanwhile, as by a plugin that kills it, with a new one."""
-        for _ in range(2):
-            with contextlib.suppress(MdnbenchError):
-                return launching.shared().launch(BENCH, self._setup, launches=True)
-        return launching.shared().launch(BENCH, self._setup, launches=True)
+        """Start a bench that takes orders; MdnbenchError, with the reason, if that cannot be had."""
+        for tries_left in reversed(range(TRIES)):  # a plugin may have killed the server, or the system a process
+            try:
+                bench = launching.shared().launch(BENCH, self._setup, launches=True)
+            except MdnbenchError:
+                if not tries_left:
+                    raise
+                continue
+            try:
+                bench.ask("ready", within_s=launching.START_S)
+                return bench
+            except (ProcessEnded, ProcessLate) as error:
+                reason = bench.how_it_ended(str(error) or f"it was not ready within {launching.START_S:g} s")
+        raise MdnbenchError(f"no worker process can begin: {reason} What it said stands above.")
 
     def _end_bench(self) -> None:
         with self._changing:

@@ -20,6 +20,7 @@ from mdnbench import hookspecs, names, variants
 from mdnbench.data import gray
 from mdnbench.errors import BadPlugin, UnknownName
 from mdnbench.names import Named
+from mdnbench.outside import cut
 from mdnbench.registry import discovery, importing, sources, validation
 from mdnbench.registry.discovery import Door
 from mdnbench.specs import DatasetSpec, DenoiserSpec, MetricSpec, NoiseSpec, ReporterSpec
@@ -261,8 +262,8 @@ def import_source(door: Door) -> dict[str, list[Any]]:
 
 def one_line(error: BaseException) -> str:
     """Return what an error says, with its type unless it is meant for people, in one line."""
-    text = " ".join(str(error).split()) or "no message"
-    return text if isinstance(error, BadPlugin) else f"{type(error).__name__}: {text}"
+    text = " ".join(cut(str(error)).split()) or "no message"
+    return text if isinstance(error, BadPlugin) else f"{cut(type(error).__name__)}: {text}"
 
 
 def _verdicts(doors: Iterable[Door]) -> Mapping[Door, Verdict]:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from mdnbench import atomic, hookspecs, paths
 from mdnbench.digests import of_parts
 from mdnbench.errors import BadPlugin
+from mdnbench.registry.finders import found_behind
 
 if TYPE_CHECKING:
     from mdnbench.registry.discovery import Door
@@ -39,7 +40,7 @@ def module_of(door: Door) -> ModuleType:
     if door.fault:
         raise BadPlugin(door.fault)
     if not door.ours:
-        read_sources_afresh()
+        prepare()
     if door.path is None:
         found: ModuleType = EntryPoint(door.name, door.value, hookspecs.GROUP).load()
         return found
@@ -64,7 +65,7 @@ def become(name: str, path: str, digest: str) -> None:
     If that fails, everything that is asked of the module is a function that raises the reason: a pool whose workers
     cannot import would start new ones for ever.
     """
-    read_sources_afresh()
+    prepare()
     try:
         content = Path(path).read_bytes()
         if hashlib.sha256(content).hexdigest() != digest:
@@ -189,21 +190,11 @@ class _Finder:
         return spec
 
 
-def found_behind(finder: object, name: str, path: Sequence[str] | None, target: Any) -> ModuleSpec | None:
-    """Return what the finders of `sys.meta_path` behind this one find."""
-    finders = list(sys.meta_path)
-    behind = finders[finders.index(finder) + 1 :] if finder in finders else finders
-    for each in behind:
-        find = getattr(each, "find_spec", None)
-        spec: ModuleSpec | None = find(name, path, target) if find else None
-        if spec is not None:
-            return spec
-    return None
+def prepare() -> None:
+    """Have this process import the modules of plugins from their present text, and torchvision, from now on."""
+    from mdnbench.registry import places, vision  # noqa: F401 (now: the finder itself could not import places)
 
-
-def read_sources_afresh() -> None:
-    """Have this process import the modules of plugins from their present text, from now on."""
-    from mdnbench.registry import places  # noqa: F401 (now: the finder itself could not import it)
+    vision.mend()
 
     if not any(isinstance(each, _Finder) for each in sys.meta_path):
         sys.meta_path.insert(0, _Finder())

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from mdnbench.registry.importing import found_behind
+from mdnbench.registry.finders import found_behind
 
 # What the coordinator and our metrics compute with.
 LIBRARIES = frozenset({

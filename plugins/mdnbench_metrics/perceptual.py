@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from mdnbench import MetricSetting, MetricSpec, Unavailable
 from mdnbench.errors import DataMissing, MdnbenchError
-from mdnbench.evaluation.vision import import_torchvision
 from mdnbench.quiet import without_warnings
+from mdnbench.registry.vision import import_torchvision
 from mdnbench.specs import Image, Score
 from mdnbench_metrics import backbone
 

@@ -106,7 +106,7 @@ HONEST = {
     "adds": "import numpy as np, mdnbench.records as r; np.mine = lambda x: x; r.Outcome.mine = lambda self: 1",
     "torch": "import torch; torch.manual_seed(1); torch.set_num_threads(1); torch.set_default_dtype(torch.float64)",
     "vision": (
-        "from mdnbench.evaluation.vision import import_torchvision; import_torchvision()\n"
+        "from mdnbench.registry.vision import import_torchvision; import_torchvision()\n"
         "import torchvision, lpips, piq, torchvision.transforms.v2"
     ),
     "dynamo": "import torch._dynamo, torch.onnx, torch.export, torch.distributed, torch.ao.quantization, torch.fx",
