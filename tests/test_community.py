@@ -108,3 +108,26 @@ def test_the_guide_names_files_that_are_there() -> None:
     targets = re.findall(r"\]\(([^)#]+)", text) + re.findall(r"[\w.-]+(?:/[\w.-]+)*\.(?:py|toml|txt|cff|md)\b", text)
     assert len(targets) > 8
     assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_the_lock_file_has_the_versions_of_the_constraints_and_hashes() -> None:
+    """Every package has hashes; every one that `constraints.txt` names has its version; ours need no other."""
+    lock = text_of(".ci/requirements.lock")
+    locked = dict(re.findall(r"^([\w.-]+)==(\S+) \\$", lock, re.MULTILINE))
+    assert len(locked) == len(re.findall(r"^[\w.-]+==.*\\\n    --hash=sha256:[0-9a-f]{64}", lock, re.MULTILINE)) > 100
+    pins = dict(re.findall(r"^([\w.-]+)==(\S+)$", text_of("constraints.txt"), re.MULTILINE))
+    plain = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pins.items()}
+    for name, version in locked.items():
+        assert plain.get(re.sub(r"[-_.]+", "-", name).lower(), version) == version, name
+    for wanted in tomllib.loads(text_of("pyproject.toml"))["project"]["dependencies"]:
+        assert re.split(r"[<>=\[ ]", wanted)[0] in locked
+
+
+def test_every_action_is_named_by_its_commit() -> None:
+    """A tag may be moved to other code; the version stands beside it."""
+    texts = [*(path.read_text(encoding="utf-8") for path in WORKFLOWS), text_of("action.yml")]
+    used = re.findall(r"uses: (?!\./)(\S+)(.*)", "\n".join(texts))
+    assert len(used) > 5
+    for name, rest in used:
+        assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", name), name
+        assert re.fullmatch(r" # v[\d.]+", rest), name
