@@ -1,12 +1,17 @@
-"""Files that are written whole or not at all: another process sees the old one or the new one, and never half of it."""
+"""Files that are written whole or not at all: another process sees the old one or the new one, and never half of it.
+
+Everything that mdnbench writes goes through here, but for the store, whose file is SQLite's. A link in a file's place
+is replaced, and never followed.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mdnbench import paths
@@ -17,8 +22,11 @@ from mdnbench.errors import StoreError
 def replacing(path: Path) -> Iterator[Path]:
     """A file to write beside `path`, which takes its place at the end; after an error `path` is what it was.
 
-    Its name ends in `.part`: a writer that is killed leaves it behind. OSError where the system refuses.
+    Its name ends in `.part`: a writer that is killed leaves it behind. OSError where the system refuses, and for a
+    device, which must not be replaced.
     """
+    if path.is_char_device() or path.is_block_device():
+        raise OSError(errno.EINVAL, f"{path} is a device")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
@@ -28,6 +36,70 @@ def replacing(path: Path) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text as UTF-8, whole or not at all; OSError where the system refuses.
+
+    Line ends stay as they are. File names may hold bytes that are no UTF-8: they are written as escapes.
+    """
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def write_out(path: Path, text: str) -> None:
+    """Write a text to a path that a person has named: a file whole or not at all, and a device or pipe as it is.
+
+    OSError where the system refuses.
+    """
+    if (path.exists() and not path.is_file()) or (path.is_symlink() and path.parts[1:2] in (("dev",), ("proc",))):
+        path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+    else:
+        write_text(path, text)
+
+
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Write bytes, whole or not at all; OSError where the system refuses."""
+    with replacing(path) as part:
+        part.write_bytes(content)
+
+
+def write_all(texts: Mapping[Path, str]) -> None:
+    """Write new files with these texts, all of them or none; OSError where the system refuses."""
+    written: list[Path] = []
+    try:
+        for path, text in texts.items():
+            write_text(path, text)
+            written.append(path)
+    except BaseException:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def append(path: Path, text: str) -> None:
+    """Add lines to the end of a text file: all of them, or it is as it was; OSError where the system refuses."""
+    left = text.encode("utf-8", "backslashreplace")
+    with path.open("ab", buffering=0) as file:
+        before = file.seek(0, os.SEEK_END) if file.seekable() else 0
+        try:
+            while left:
+                left = left[file.write(left) :]
+        except BaseException:
+            if file.seekable():
+                file.truncate(before)
+            raise
+
+
+def subfolder(folder: Path, name: str) -> Path:
+    """Make a folder in another one and return it; a link in its place is refused, since it may lead anywhere.
+
+    OSError where the system refuses.
+    """
+    path = folder / name
+    if path.is_symlink():
+        raise OSError(errno.ENOTDIR, f"{path} is a link; remove it")
+    path.mkdir(exist_ok=True)
+    return path
 
 
 def ready(folder: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mdnbench import atomic
+from mdnbench import atomic, limits, outside
 from mdnbench.errors import BadFile
 
 Shape = Any
@@ -19,9 +19,9 @@ NUMBER = (int, float)
 
 
 def read(path: Path, kind: str, shape: Shape) -> Any:
-    """The content of a JSON file; BadFile where it is missing, malformed or of another shape."""
+    """The content of a JSON file; BadFile where it is missing, malformed, of another shape, or no file of its size."""
     try:
-        return parse(path.read_text(encoding="utf-8-sig"), shape)
+        return parse(outside.read_bytes(path, limits.MAX_JSON_BYTES).decode("utf-8-sig"), shape)
     except FileNotFoundError:
         raise BadFile(f"there is no {kind} {path}.") from None
     except (OSError, ValueError) as error:
@@ -40,13 +40,20 @@ def write(path: Path, content: Any) -> None:
 
 def parse(text: str, shape: Shape) -> Any:
     """The value that a text stands for; ValueError, in a few words, where it is no JSON or of another shape."""
+    if not isinstance(text, str):  # where a value came from a store: json takes bytes too
+        raise ValueError("it is no text")
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
         raise ValueError("it is no JSON") from None
-    if fault := _fault(found, shape, ""):
-        raise ValueError(fault)
+    if wrong := fault(found, shape):
+        raise ValueError(wrong)
     return found
+
+
+def fault(value: Any, shape: Shape) -> str:
+    """Return the first place in which a value has not its shape, in a few words; '' where it has."""
+    return _fault(value, shape, "")
 
 
 def _fault(value: Any, shape: Shape, where: str) -> str:

@@ -57,6 +57,7 @@ MAX_PICKLE_BYTES = 16 * 1024**2  # bytes of the pickle that names the tensors: s
 MAX_PICKLE_STEPS = 3_000_000  # instructions of that pickle: some 30 for each tensor, seconds in all
 MAX_SAFETENSORS_HEADER_BYTES = 16 * 1024**2  # bytes of the JSON header of a safetensors file
 MAX_STATE_DEPTH = 4  # tables within tables in which the states of a file are looked for
+MAX_STATE_ENTRIES = 1_000_000  # entries of these tables in all
 
 # -- stores of results, and JSON files ---------------------------------------------------------------------------------
 
@@ -70,4 +71,7 @@ MAX_STORE_NAME = 100  # characters of a run's name: 80, and a number behind it
 READ_STEPS = 20_000_000  # steps of one query, and as many more as its file has bytes times the number below
 WRITE_STEPS = 1_000_000_000  # steps of one transaction, likewise
 STEPS_PER_BYTE = 20
-MAX_STATE_ENTRIES = 1_000_000  # entries of these tables in all
+
+# -- code that counts --------------------------------------------------------------------------------------------------
+
+MAX_COUNTED_BYTES = 64 * 1024**3  # bytes of a file that a method uses: its digest takes a minute

@@ -33,7 +33,7 @@ def opened(path: Path | str, most: int) -> Iterator[BinaryIO]:
             another size or time of change afterwards. `strerror` says so in words.
 
     """
-    with open(path, "rb", opener=_without_wait) as file:  # Path.open takes no opener
+    with open(path, "rb", opener=without_wait) as file:  # Path.open takes no opener
         before = os.fstat(file.fileno())
         _check(before, path, most)
         try:
@@ -57,7 +57,8 @@ def cut(text: str) -> str:
     return f"{text[:LONGEST_TEXT]} … (cut: {len(text):,} characters in all)"
 
 
-def _without_wait(path: str, flags: int) -> int:
+def without_wait(path: str, flags: int) -> int:
+    """Open a file as `open` asks its opener to, but never wait for the other end of a pipe."""
     return os.open(path, flags | _NO_WAIT)
 
 

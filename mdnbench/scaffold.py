@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from string import Template
 
-from mdnbench import __version__, names, registry
+from mdnbench import __version__, atomic, names, registry
 from mdnbench.errors import BadOption, MdnbenchError, UnknownName, UsageError
 
 TEMPLATES = Path(__file__).parent / "templates" / "plugin"
@@ -36,11 +36,11 @@ def write(name: str, kind: str, *, package: bool = False, folder: Path = Path())
     if taken := [path for path in paths if path.exists()]:
         raise UsageError(f"{taken[0]} exists already, and is left alone; choose another name or --folder.")
     try:
-        for path, text in zip(paths, texts.values(), strict=True):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8", newline="\n")
+        atomic.write_all(dict(zip(paths, texts.values(), strict=True)))
     except OSError as error:
-        raise MdnbenchError(f"the plugin cannot be written to {folder}: {error}.") from error
+        raise MdnbenchError(
+            f"the plugin cannot be written to {folder}: {error}. Make room, or choose another --folder."
+        ) from error
     return tuple(paths)
 
 

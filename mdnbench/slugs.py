@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from mdnbench import limits
 from mdnbench.digests import of_parts
 
 LONGEST = 80
@@ -22,3 +23,11 @@ def slug(text: str) -> str:
     if _DEVICE.fullmatch(plain.partition(".")[0]):
         plain = f"run-{plain}"
     return plain or f"run-{of_parts(text)[:8]}"
+
+
+def is_slug(text: object) -> bool:
+    """Whether a value could be the name of a run: a slug, or one with a number behind it."""
+    if not isinstance(text, str) or len(text) > limits.MAX_STORE_NAME:
+        return False
+    plain = re.fullmatch(r"[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?", text)
+    return plain is not None and not _DEVICE.fullmatch(text.partition(".")[0])

@@ -73,3 +73,21 @@ def test_a_folder_that_cannot_be_written_is_named_with_what_to_do(
             atomic.replacing(folder / "file"),
         ):
             pass
+
+
+def test_several_new_files_are_written_together(tmp_path: Path) -> None:
+    """Where one of them cannot be, those before it go again."""
+    (tmp_path / "second").mkdir()
+    with pytest.raises(OSError, match=r"second"):
+        atomic.write_all({tmp_path / "first": "1", tmp_path / "second": "2"})
+    assert [path.name for path in tmp_path.iterdir()] == ["second"]
+    atomic.write_all({tmp_path / "first": "1", tmp_path / "third": "3"})
+    assert [(tmp_path / name).read_text() for name in ("first", "third")] == ["1", "3"]
+
+
+def test_lines_are_added_to_what_is_there(tmp_path: Path) -> None:
+    """The file is made where it is not there; names that are no UTF-8 are written as escapes."""
+    path = tmp_path / "log"
+    for text in ("one\n", "two \udcff\n"):
+        atomic.append(path, text)
+    assert path.read_text(encoding="utf-8") == "one\ntwo \\udcff\n"

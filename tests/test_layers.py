@@ -33,7 +33,8 @@ LAYERS: dict[str, str] = {
     "planning": "planning request sweeps environment devices weights inference wrappers store results workspace",
     "looking up": "registry variants evaluation references data leaks",
     "contract with plugins": "hookspecs specs",
-    "ground": "names records errors tomlfile jsonfile atomic digests paths slugs quiet listener stopping",
+    "ground": "limits outside names records errors tomlfile jsonfile "
+    "atomic digests paths slugs quiet listener stopping",
 }
 # What plugins may use beside the names in `mdnbench` itself: the lower layers, and these.
 OPEN_TO_PLUGINS = {"mdnbench.published", "mdnbench.published.texts", "mdnbench.statistics", "mdnbench.timing.quality",

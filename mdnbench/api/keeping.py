@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mdnbench import workspace
 from mdnbench.errors import NothingToDo
-from mdnbench.store import Store, open_store
+from mdnbench.store import open_store
 
 if TYPE_CHECKING:
     from mdnbench.store.health import Health
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 def check_store(*, workspace_folder: Path | None = None) -> Health:
     """Look at every page, row and kept image of the store: what there is, and one line for each problem."""
-    from mdnbench.store import health
+    from mdnbench.store import health, schema
 
-    with _existing_store(workspace_folder) as store:
+    with open_store(_existing(workspace_folder), prepare=schema.prepare_to_check) as store:
         return health.check(store)
 
 
@@ -27,7 +27,7 @@ def store_leftovers(*, workspace_folder: Path | None = None) -> Leftovers:
     """What no run of the store refers to any more: what `compact_store` would remove."""
     from mdnbench.store import leftovers
 
-    with _existing_store(workspace_folder) as store:
+    with open_store(_existing(workspace_folder)) as store:
         return leftovers.find(store)
 
 
@@ -35,7 +35,7 @@ def compact_store(*, workspace_folder: Path | None = None) -> int:
     """Remove what no run of the store refers to any more; the bytes that became free. Not while a run is going on."""
     from mdnbench.store import leftovers
 
-    with _existing_store(workspace_folder) as store:
+    with open_store(_existing(workspace_folder)) as store:
         return leftovers.remove(store)
 
 
@@ -47,8 +47,8 @@ def merge_store(other: Path, *, workspace_folder: Path | None = None) -> Merged:
         return merging.merge(store, Path(other))
 
 
-def _existing_store(workspace_folder: Path | None) -> Store:
+def _existing(workspace_folder: Path | None) -> Path:
     path = workspace.locate(workspace_folder) / "results.sqlite"
     if not path.is_file():
         raise NothingToDo(f"there is no store {path}; run something first.")
-    return open_store(path)
+    return path

@@ -77,12 +77,13 @@ def _flush() -> None:
 
 
 def _fault_in_store() -> str:
-    """What is wrong with the store here, where that may be why something failed: asked only when something did."""
+    """What is wrong with a store that was used, where that may be why something failed: asked only when it did."""
     from mdnbench import workspace
-    from mdnbench.store import contents
+    from mdnbench.store import contents, database
 
     try:
-        return contents.first_fault(workspace.locate() / "results.sqlite")
+        stores = dict.fromkeys([*database.opened, workspace.locate() / "results.sqlite"])
+        return next(filter(None, map(contents.first_fault, stores)), "")
     except Exception:
         return ""
 

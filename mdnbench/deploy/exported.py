@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdnbench import variants, weights
+from mdnbench import atomic, variants, weights
 from mdnbench.errors import BadOption, Unavailable, UsageError
 from mdnbench.slugs import slug
 
@@ -52,9 +52,13 @@ def write(known: Registry, named: Named, noise: Named | None, to: str, out: Path
         raise UsageError(str(error)) from None
     path = out or Path(f"{slug(named.text)}.onnx")
     try:
-        shutil.copyfile(made, path)
+        path.parent.resolve(strict=True)  # a folder that is not there is more likely a mistake
+        with atomic.replacing(path) as part:
+            shutil.copyfile(made, part)
     except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror or error}.") from None
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror or error}. Make room, or name another file with --out."
+        ) from None
     apart = export.difference(networks.filled(spec, found), found, path)
     inputs = ("noisy (batch, channels, height, width)", *(() if found.card.blind else ("std (1, 1, 1, 1)",)))
     return Exported(path, found, inputs, export.OPSET, path.stat().st_size, apart, export.ODD_SIZES)

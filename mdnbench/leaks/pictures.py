@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mdnbench import atomic
 from mdnbench.data import images
 from mdnbench.leaks import geometry
 
@@ -30,7 +31,8 @@ def picture_of(leak: Leak, train: DatasetSpec, test: DatasetSpec, path: Path) ->
     shared = placed.within(geometry.frame(there))
     _outline(there, shared)
     _outline(here, shared.moved(-leak.top, -leak.left))
-    images.write_png(path, _side_by_side(there, here))
+    with atomic.replacing(path) as part:
+        images.write_png(part, _side_by_side(there, here))
     return path
 
 

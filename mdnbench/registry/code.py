@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mdnbench import jsonfile, paths
+from mdnbench import jsonfile, limits, outside, paths
 from mdnbench.errors import BadFile
 from mdnbench.records import Root, UsedFile
 from mdnbench.registry.distributions import package_entry
@@ -125,8 +126,10 @@ class Digests:
         return seen
 
     def _read(self, path: str) -> _Seen:
-        with open(path, "rb") as file:  # noqa: PTH123 (called often)
+        with open(path, "rb", opener=outside.without_wait) as file:  # a stranger's manifest may name anything
             before = os.fstat(file.fileno())
+            if not stat.S_ISREG(before.st_mode) or before.st_size > limits.MAX_COUNTED_BYTES:
+                raise OSError(f"{path} is no file of at most {limits.MAX_COUNTED_BYTES:,} bytes")
             signature = _signature(before)
             large = before.st_size > LARGE
             key = os.path.abspath(path)  # noqa: PTH100

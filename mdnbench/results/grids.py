@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from mdnbench.records import Source
 from mdnbench.results import Results, tables
-from mdnbench.store import manifests
+from mdnbench.slugs import is_slug
+from mdnbench.store import contents, manifests
 
 if TYPE_CHECKING:
     from mdnbench.results.tables import Column
@@ -133,7 +134,10 @@ def _siblings(found: Results) -> dict[str, Results]:
     siblings: dict[str, Results] = {}
     for name in found.store.run_names():
         run = found.store.run(name)
-        if run is None or not run.finished or run.facts["noise_info"] in (mine["noise_info"], *siblings):
+        if run is None or not run.finished or not is_slug(name):
+            continue
+        contents.require_facts(found.store, run)
+        if run.facts["noise_info"] in (mine["noise_info"], *siblings):
             continue
         if _alike(run.facts, mine) and _of_one_code(found.store, run, found.run):
             siblings[run.facts["noise_info"]] = Results(found.store, name, found.folder.parent / name)

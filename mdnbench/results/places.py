@@ -2,6 +2,9 @@
 
 `run.json` in a folder names the run that is there. A run that was given a path has one in the workspace too, under
 `runs/NAME`, which says in which folder its files are.
+
+Folder and workspace may come from somebody else. So each is believed when it names the other, and nothing else is
+written outside the workspace than what was asked for by its path.
 """
 
 from __future__ import annotations
@@ -12,8 +15,8 @@ from pathlib import Path
 
 from mdnbench import jsonfile
 from mdnbench.digests import of_parts
-from mdnbench.errors import BadFile, MdnbenchError
-from mdnbench.slugs import slug
+from mdnbench.errors import BadFile, MdnbenchError, StoreError
+from mdnbench.slugs import is_slug, slug
 from mdnbench.store import Store
 
 FILE = "run.json"
@@ -22,11 +25,12 @@ SHAPE = {"name": str, "store": str, "folder": (str, type(None))}
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a run is: its name, the store that holds it, and the folder of its files."""
+    """Where a run is: its name, the store that holds it, the folder of its files, and the file that says so."""
 
     name: str
     store: Path
     folder: Path
+    file: Path
 
 
 def read(folder: Path) -> Place | None:
@@ -35,13 +39,64 @@ def read(folder: Path) -> Place | None:
     if not os.path.isfile(path):  # noqa: PTH113 (Path.is_file() raises where a name is too long)
         return None
     said = jsonfile.read(path, "run's file", SHAPE)
+    if not is_slug(said["name"]):
+        raise BadFile(
+            f"the run's file {path} names the run {said['name']!r}, a name that no run gets; remove the file."
+        )
     elsewhere = said.get("folder")
-    return Place(said["name"], folder / said["store"], (folder / elsewhere).resolve() if elsewhere else folder)
+    try:
+        (folder / said["store"]).resolve()
+        return Place(
+            said["name"], folder / said["store"], (folder / elsewhere).resolve() if elsewhere else folder, path
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        raise BadFile(f"the run's file {path} cannot be followed: {error}. Remove the file.") from None
 
 
 def home(workspace: Path, name: str) -> Path:
     """The folder in the workspace of the run of this name."""
     return workspace / "runs" / (slug(name) if Path(name).name == name else name)
+
+
+def require_store(said: Place, workspace: Path) -> None:
+    """Check that the store that a run's file names is this workspace's, or knows the folder of that file.
+
+    Raises BadFile where it is another one: opening a store writes next to it.
+    """
+    folder, theirs = said.file.parent.resolve(), said.store.parent.resolve()
+    if theirs == workspace.resolve() or folder.is_relative_to(theirs) or theirs.is_relative_to(folder):
+        return
+    note = _said(home(theirs, said.name))
+    if note is None or not _same(note.folder, folder):
+        raise BadFile(
+            f"the run's file {said.file} names the store {said.store}, which has no run in this folder. Give the "
+            "command in the folder of that store, with the name of a run; or remove the file."
+        )
+
+
+def require_ours(store: Store, name: str, folder: Path) -> None:
+    """Check that the files of a run may be written to the folder that was read for it.
+
+    It has to be in the workspace, or have a `run.json` that names this store. BadFile where neither is so.
+    """
+    if folder.resolve().is_relative_to(store.path.parent.resolve()):
+        return
+    there = _said(folder)
+    if there is None or not _same(there.store, store.path):
+        note = home(store.path.parent, name) / FILE
+        raise BadFile(
+            f"the files of the run {name!r} are in {folder}, says {note}, but no run of this store is there; nothing "
+            "was written. Name a folder with --out, or remove that file."
+        )
+
+
+def require_inside(workspace: Path, folder: Path) -> None:
+    """Check that a folder of the workspace is really in it; StoreError where a link leads elsewhere."""
+    if folder.is_relative_to(workspace) and not folder.resolve().is_relative_to(workspace.resolve()):
+        raise StoreError(
+            f"{folder} leads to {folder.resolve()} by a link, outside the workspace; nothing was written. Remove the "
+            "link; a link to the whole workspace is allowed."
+        )
 
 
 def relative(path: Path, folder: Path) -> str:
@@ -67,14 +122,17 @@ def name_of(store: Store, folder: Path, plain: str) -> str:
 
 
 def remember(store: Store, folder: Path, name: str) -> None:
-    """Leave word in the workspace of a run whose files are elsewhere."""
+    """Leave word in the workspace of a run whose files are elsewhere, and there of the workspace."""
     here = home(store.path.parent, name)
+    require_inside(store.path.parent, here)
     said = _said(here)
     try:
         if not _same(folder, here):
             here.mkdir(parents=True, exist_ok=True)
             content = {"name": name, "store": relative(store.path, here), "folder": relative(folder, here)}
             jsonfile.write(here / FILE, content)
+            if _said(folder) is None:
+                jsonfile.write(folder / FILE, {"name": name, "store": relative(store.path, folder)})
         elif said and not _same(said.folder, here):
             (here / FILE).unlink()
     except OSError as error:

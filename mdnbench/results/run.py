@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import jsonfile
-from mdnbench.errors import NothingToDo, UnknownName
+from mdnbench.errors import NothingToDo, StoreError, UnknownName
 from mdnbench.records import Tally
 from mdnbench.results import places, tables
+from mdnbench.slugs import is_slug
 from mdnbench.store import CellRow, MeanRow, RunRow, Store, contents, open_store, queries
+from mdnbench.store.database import MORE
 
 if TYPE_CHECKING:
     import pandas
@@ -145,6 +147,8 @@ def find(workspace: Path, name: str) -> Results:
     store = open_store(path)
     results = Results(store, said.name, said.folder) if said else _unsaid(store, workspace, name)
     _ = results.run
+    if not is_slug(results.name):  # its files would be written under that name
+        raise StoreError(f"the store {path} has a run named {results.name!r}, a name that no run gets. {MORE}")
     return results
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from mdnbench.store.database import Store
+from mdnbench.errors import StoreError
+from mdnbench.store.database import MORE, Store
 from mdnbench.store.rows import RunRow
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _VALUES = """
     FROM run_cells c JOIN scores s ON s.output = c.output AND s.rule = ? AND s.metric = ? AND s.revision = ?
     WHERE c.run = ? AND s.status = 'ok'
 """
+_STRANGER = "the store {} is damaged: a cell of the run {!r} is none that its facts name ({}). {}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,28 +62,41 @@ def revision_of(run: RunRow, metric: str) -> str:
     return revisions[metric if metric in revisions else metric.partition("[")[0]]
 
 
-def _places(store: Store, run: RunRow, axes: tuple[tuple[str, ...], ...], shape: tuple[int, ...]) -> Array:
-    """For each position of the run, the flat index of its cell in the cube; -1 where it has none."""
+def _places(
+    store: Store, run: RunRow, axes: tuple[tuple[str, ...], ...], shape: tuple[int, ...]
+) -> tuple[Array, Array]:
+    """The positions of the run's cells in rising order, and for each the flat index of its cell in the cube.
+
+    StoreError where a cell is none that the run's facts name.
+    """
     import numpy as np
 
     noises, methods, images = ({name: index for index, name in enumerate(axis)} for axis in axes)
     _, many_methods, many_images, seeds = shape
     rows = (
-        (position, ((noises[noise] * many_methods + methods[method]) * many_images + images[image]) * seeds + seed)
+        (position, (noises[noise] * many_methods + methods[method]) * many_images + images[image], seed)
         for position, noise, method, image, seed in store.select(_PLACES, (run.id,))
     )
-    pairs = np.fromiter(rows, dtype=[("position", "i8"), ("place", "i8")])
-    places = np.full(int(pairs["position"].max(initial=-1)) + 1, -1)
-    places[pairs["position"]] = pairs["place"]
-    return places
+    try:
+        found = np.fromiter(rows, dtype=[("position", "i8"), ("case", "i8"), ("seed", "i8")])
+    except KeyError as error:
+        raise StoreError(_STRANGER.format(store.path, run.name, f"{error.args[0]!r}", MORE)) from None
+    if ((found["seed"] < 0) | (found["seed"] >= seeds)).any():
+        raise StoreError(_STRANGER.format(store.path, run.name, "another seed", MORE))
+    found.sort(order="position")
+    return found["position"], found["case"] * seeds + found["seed"]
 
 
-def _values(store: Store, run: RunRow, shape: tuple[int, ...], places: Array, key: tuple[str, str, str]) -> Array:
+def _values(
+    store: Store, run: RunRow, shape: tuple[int, ...], places: tuple[Array, Array], key: tuple[str, str, str]
+) -> Array:
     import numpy as np
 
+    positions, cells = places
     found = np.fromiter(store.select(_VALUES, (*key, run.id)), dtype=[("position", "i8"), ("value", "f8")])
-    found = found[found["position"] < len(places)]
-    place = places[found["position"]]
     values = np.full(shape, np.nan)
-    values.reshape(-1)[place[place >= 0]] = found["value"][place >= 0]
+    if positions.size:
+        nearest = np.minimum(np.searchsorted(positions, found["position"]), positions.size - 1)
+        known = positions[nearest] == found["position"]
+        values.reshape(-1)[cells[nearest[known]]] = found["value"][known]
     return values

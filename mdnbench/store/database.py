@@ -12,9 +12,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
+from mdnbench import jsonfile, limits
 from mdnbench.errors import StoreError
 from mdnbench.records import Cell, Outcome
-from mdnbench.store import journal, schema, strangers
+from mdnbench.store import connecting, journal, schema, strangers
 from mdnbench.store.rows import RunRow, StoredOutput, TimingRow
 
 # Scores are of an output's pixels: they go with them.
@@ -35,21 +36,32 @@ _TAKEN = (
 )
 # What reading a damaged file raises: where a name in it is no UTF-8, Python fails before SQLite can tell.
 DAMAGE = (sqlite3.Error, UnicodeDecodeError)
+MORE = "`mdnbench store check` says more; restore the store from a copy, or move it away."
+
+opened: dict[Path, None] = {}  # the stores that this process has opened: where something fails, they are looked at
+
+Prepare = Callable[[sqlite3.Connection, str], None]
 
 
-def open_store(path: Path) -> Store:
-    """Open the store at `path`, creating it if there is none; StoreError if it cannot be used."""
+def open_store(path: Path, *, prepare: Prepare = schema.prepare) -> Store:
+    """Open the store at `path`, creating it if there is none.
+
+    `prepare` checks its schema and brings it up to date.
+
+    Raises StoreError if it cannot be used: it is damaged, newer, not as mdnbench makes them, or no ordinary file.
+    """
     try:
+        connecting.require_files(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        return _opened(path)
+        return _opened(path, prepare)
     except (*DAMAGE, OSError) as error:
         refusal = "it was not changed. Move it away or choose another folder."
         raise StoreError(f"the store {path} cannot be used ({error}); {refusal}") from error
 
 
-def _opened(path: Path) -> Store:
+def _opened(path: Path, prepare: Prepare) -> Store:
     try:
-        return _connected(path, schema.prepare)
+        return _connected(path, prepare)
     except sqlite3.OperationalError as error:
         if not journal.may_lack_shared_memory(error):
             raise
@@ -58,15 +70,18 @@ def _opened(path: Path) -> Store:
         raise
 
 
-def _connected(path: Path, prepare: Callable[[sqlite3.Connection, str], None]) -> Store:
+def _connected(path: Path, prepare: Prepare) -> Store:
     # SQLite takes a file of a single byte for an empty one, and would write over it.
     if path.is_file() and path.stat().st_size == 1:
         raise sqlite3.DatabaseError("file is not a database")
     connection = sqlite3.connect(path, timeout=journal.BUSY_S, isolation_level=None)
     try:
-        connection.execute("PRAGMA foreign_keys = ON")
+        steps = connecting.settle(connection)
+        steps.allow(limits.WRITE_STEPS, path)
         prepare(connection, str(path))
-        return Store(path, connection, wal=journal.choose(connection, path.parent))
+        steps.limit()
+        opened[path] = None
+        return Store(path, connection, steps, wal=journal.choose(connection, path.parent))
     except BaseException:
         connection.close()
         raise
@@ -75,10 +90,12 @@ def _connected(path: Path, prepare: Callable[[sqlite3.Connection, str], None]) -
 class Store:
     """An open store. Only the coordinating process writes to one."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, *, wal: bool) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, steps: connecting.Steps, *, wal: bool) -> None:
         self.path = path
         self.wal = wal
         self.connection = connection
+        self.checked: set[int] = set()  # ids of the runs whose rows were found to be sound
+        self._steps = steps
         self._provenances: dict[str, int] = {}
         self._names: dict[int, str] = {}  # of the runs that were begun or looked up here
 
@@ -106,6 +123,7 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Everything inside is committed together, or not at all; StoreError when the disk says no."""
+        self.allow_writing()
         try:
             self.connection.execute("BEGIN IMMEDIATE")
             yield
@@ -115,15 +133,23 @@ class Store:
             if isinstance(error, DAMAGE):
                 raise StoreError(f"the store {self.path} cannot be written: {error}.{_advice(error)}") from error
             raise
+        finally:
+            self._steps.limit()
 
     def _roll_back(self) -> None:
         self._provenances.clear()  # those that were new are gone again
         schema.roll_back(self.connection)
 
+    def allow_writing(self, *others: Path) -> None:
+        """Allow the steps of one transaction, or of another long statement, that reads these files as well."""
+        self._steps.allow(limits.WRITE_STEPS, self.path, *others)
+
     def select(self, query: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """The rows of a query, one by one; StoreError where the file turns out to be damaged."""
+        self._steps.allow(limits.READ_STEPS, self.path)
         try:
-            yield from self.connection.execute(query, values)
+            for row in self.connection.execute(query, values):  # noqa: UP028 (it would close the cursor after the store)
+                yield row
         except DAMAGE as error:
             raise StoreError(f"the store {self.path} cannot be read: {error}.{_advice(error)}") from error
 
@@ -135,7 +161,11 @@ class Store:
         """Those of the outputs that are here, by key, and how many of these metrics have a value under the rule."""
         count, values = _count_of_scores(rule, revisions)
         marks = ",".join("?" * len(keys))
-        query = f"SELECT o.key, o.id, o.status, o.output_digest, {count} FROM outputs o WHERE o.key IN ({marks})"
+        # What nobody wrote, as a digest of bytes, is no answer: such a cell is computed again.
+        query = f"""
+            SELECT o.key, o.id, o.status, o.output_digest, {count} FROM outputs o
+            WHERE o.key IN ({marks}) AND typeof(o.status) = 'text' AND typeof(o.output_digest) = 'text'
+        """
         return {key: StoredOutput(*rest) for key, *rest in self.select(query, [*values, *keys])}
 
     def complete(self, cells: Sequence[Sequence[str]], rule: str, revisions: Mapping[str, str]) -> int:
@@ -292,23 +322,35 @@ class Store:
             self.connection.execute("UPDATE runs SET finished = ? WHERE id = ?", (now(), run))
 
     def run(self, name: str) -> RunRow | None:
-        """The run of this name, if there is one."""
+        """The run of this name, if there is one; StoreError where its row is none that mdnbench wrote."""
         query = "SELECT id, name, created, finished, planned, facts FROM runs WHERE name = ?"
         row = next(self.select(query, (name,)), None)
-        if row:
-            self._names[row[0]] = name
-        return RunRow(*row[:5], json.loads(row[5])) if row else None  # type: ignore[call-arg]
+        if row is None:
+            return None
+        identity, name, created, finished, planned, facts = row
+        if [*map(type, (name, created, finished, planned))] != [str, str, str, int]:
+            raise StoreError(f"the store {self.path} is damaged: the row of the run {name!r}. {MORE}")
+        self._names[identity] = name
+        return RunRow(identity, name, created, finished, planned, self.decoded(facts, {}, f"facts of the run {name!r}"))
 
     def run_names(self) -> list[str]:
         """The names of all runs, newest first."""
-        return [row[0] for row in self.select("SELECT name FROM runs ORDER BY created DESC, id DESC")]
+        query = "SELECT name FROM runs WHERE typeof(name) = 'text' ORDER BY created DESC, id DESC"
+        return [row[0] for row in self.select(query)]
+
+    def decoded(self, text: Any, shape: jsonfile.Shape, what: str) -> Any:
+        """Return the JSON value of a text that is stored here; StoreError where it is none of this shape."""
+        try:
+            return jsonfile.parse(text, shape)
+        except ValueError as error:
+            raise StoreError(f"the store {self.path} is damaged: the {what}: {error}. {MORE}") from None
 
     # -- timings -----------------------------------------------------------------------------------------------
 
     def timing(self, key: str) -> TimingRow | None:
         """The timing record under this key, if there is one."""
         row = next(self.select("SELECT key, created, content FROM timings WHERE key = ?", (key,)), None)
-        return TimingRow(row[0], row[1], json.loads(row[2])) if row else None
+        return TimingRow(row[0], row[1], self.decoded(row[2], {}, f"timing {key!r}")) if row else None
 
     def save_timing(self, key: str, content: Mapping[str, Any]) -> None:
         """Write a timing record; an earlier one of the same key is replaced."""
@@ -337,6 +379,8 @@ def _encodable(text: str) -> str:
 def _advice(error: Exception) -> str:
     """What to do where the file itself is damaged."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_INTERRUPT:
+        return f" It takes far more work than a file of its size should. {MORE}"
     damaged = code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or isinstance(error, UnicodeDecodeError)
     return " Move it away, or restore it from a copy." if damaged else ""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mdnbench.errors import StoreError
+from mdnbench.store import kept
 from mdnbench.store.database import Store
 
 YOUNG_S = 3600.0
@@ -34,7 +35,7 @@ def find(store: Store) -> Leftovers:
     """What `remove` would remove. Images of the last hour stay: a run may be about to refer to them."""
     used = {digest for (digest,) in store.select(_USED_DIGESTS)}
     outputs = next(store.select(f"SELECT count(*) FROM ({_UNUSED})"))[0]
-    files = (path for path in sorted(store.images.rglob("*")) if path.suffix in (".npy", ".part") and path.is_file())
+    files = (path for path in sorted(kept.files(store.images)) if path.suffix in (".npy", ".part") and _is_file(path))
     images = tuple(path for path in files if (path.suffix == ".part" or path.stem not in used) and _is_old(path))
     return Leftovers(outputs, images, sum(path.stat().st_size for path in images))
 
@@ -52,12 +53,18 @@ def remove(store: Store) -> int:
         store.connection.execute(_UNUSED_MANIFESTS)
     for path in found.images:
         path.unlink(missing_ok=True)
+    store.allow_writing()
     try:
         store.connection.execute("VACUUM")
         store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except sqlite3.Error as error:
         raise StoreError(f"the store {store.path} cannot be compacted now: {error}. Nothing is lost.") from error
     return max(0, before - store.path.stat().st_size) + found.image_bytes
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is a file of its own, and no link or pipe."""
+    return path.is_file() and not path.is_symlink()
 
 
 def _is_old(path: Path) -> bool:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
+from typing import Any
 
+from mdnbench import jsonfile
+from mdnbench.errors import StoreError
 from mdnbench.records import Used, UsedFile
-from mdnbench.store.database import Store, now
+from mdnbench.store.database import MORE, Store, now
 from mdnbench.store.rows import Manifest
+
+SHAPE: dict[Any, Any] = {str: [[str]]}  # by role, the texts that describe each file
+_FIELDS = fields(UsedFile)
 
 
 def of_scopes(store: Store, scopes: Iterable[str]) -> dict[str, list[Manifest]]:
@@ -15,7 +22,7 @@ def of_scopes(store: Store, scopes: Iterable[str]) -> dict[str, list[Manifest]]:
     found: dict[str, list[Manifest]] = {}
     for scope in dict.fromkeys(scopes):
         rows = store.select("SELECT id, token, files FROM manifests WHERE scope = ? ORDER BY id DESC", (scope,))
-        found[scope] = [Manifest(scope, token, decoded(files), number) for number, token, files in rows]
+        found[scope] = [Manifest(scope, token, _files_of(store, files), number) for number, token, files in rows]
     return found
 
 
@@ -27,7 +34,7 @@ def of_run(store: Store, run: int, method: str) -> Iterator[Used]:
             WHERE c.run = ? AND c.method = ? AND o.status = 'ok')
     """
     for (files,) in store.select(query, (run, method)):
-        yield decoded(files)
+        yield _files_of(store, files)
 
 
 def contradict(one: Iterable[Used], other: Iterable[Used]) -> bool:
@@ -47,7 +54,7 @@ def newest_of_method(store: Store, method: str) -> Used:
             SELECT max(manifest) FROM outputs WHERE status = 'ok' AND (method = ? OR method GLOB ? || '[[]*'))
     """
     found = next(store.select(query, (method, method)), None)
-    return decoded(found[0]) if found else {}
+    return _files_of(store, found[0]) if found else {}
 
 
 def add(store: Store, manifest: Manifest) -> int:
@@ -63,7 +70,7 @@ def add(store: Store, manifest: Manifest) -> int:
 def grow(store: Store, manifest: int, files: Used) -> None:
     """Add files to a manifest that another process may have added to. Call inside a transaction."""
     (stored,) = next(store.select("SELECT files FROM manifests WHERE id = ?", (manifest,)))
-    merged = joined(decoded(stored), files)
+    merged = joined(_files_of(store, stored), files)
     store.connection.execute("UPDATE manifests SET files = ? WHERE id = ?", (encoded(merged), manifest))
 
 
@@ -83,5 +90,15 @@ def encoded(used: Used) -> str:
 
 
 def decoded(text: str) -> Mapping[str, tuple[UsedFile, ...]]:
-    """Return the files that a text of the store stands for."""
-    return {role: tuple(UsedFile(*each) for each in files) for role, files in json.loads(text).items()}
+    """Return the files that a text of the store stands for; ValueError where it stands for none."""
+    table = jsonfile.parse(text, SHAPE)
+    if any(len(each) != len(_FIELDS) for files in table.values() for each in files):
+        raise ValueError(f"a file has not the {len(_FIELDS)} texts that describe one")
+    return {role: tuple(UsedFile(*each) for each in files) for role, files in table.items()}
+
+
+def _files_of(store: Store, text: str) -> Mapping[str, tuple[UsedFile, ...]]:
+    try:
+        return decoded(text)
+    except ValueError as error:
+        raise StoreError(f"the store {store.path} is damaged: a manifest: {error}. {MORE}") from None

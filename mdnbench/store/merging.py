@@ -11,9 +11,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mdnbench import workspace
+from mdnbench import limits, workspace
 from mdnbench.errors import StoreError, UsageError
-from mdnbench.store import contents, kept
+from mdnbench.store import connecting, contents, kept, schema
 from mdnbench.store.database import DAMAGE, Store, open_store
 
 _MANIFESTS = """
@@ -77,6 +77,10 @@ _OTHER_CELL = """
     WHERE m.run = ? AND c.run = ? AND mine.base <> o.base
     LIMIT 1
 """
+_NO_ROOM = (
+    "the store {} cannot be copied to {} ({}), where it is checked; make room there, or name another folder by the "
+    "variable TMPDIR. Nothing was merged."
+)
 _NEWER = "UPDATE runs SET created = ?, finished = ? WHERE id = ? AND finished < ?"
 _TIMINGS = "INSERT OR IGNORE INTO timings SELECT * FROM other.timings"
 
@@ -92,12 +96,16 @@ class Merged:
 
 
 def merge(store: Store, path: Path) -> Merged:
-    """Bring in another store, which is only read: all of it or, where something fails, nothing but images."""
+    """Bring in another store, which is only read: all of it or, where something fails, nothing but images.
+
+    It is checked first, whole: StoreError where its schema or a row is none that mdnbench wrote.
+    """
     path = _file_of(path)
     if path.resolve() == store.path.resolve():
         raise UsageError(f"{path} is this store itself; name another one.")
-    images = _copy_images(path.parent / "images", store)
     with _snapshot(path) as other:
+        images = _copy_images(path.parent / "images", store)
+        store.allow_writing(other)
         store.connection.execute("ATTACH ? AS other", (str(other),))
         try:
             with store.transaction():
@@ -126,20 +134,48 @@ def _file_of(path: Path) -> Path:
 @contextmanager
 def _snapshot(path: Path) -> Iterator[Path]:
     """A copy of a store at one moment, brought up to this schema: the store itself may be older and stays so."""
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "results.sqlite"
+    connecting.require_files(path)
+    with _scratch(path) as folder:
+        copy = folder / "results.sqlite"
         try:
-            there = sqlite3.connect(f"{path.resolve().as_uri()}?{_mode(path)}", uri=True)
-            with closing(there), closing(sqlite3.connect(copy)) as here:
-                there.backup(here)
-                if (found := here.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-                    raise StoreError(f"the store {path} is damaged ({found}); nothing was merged.")
+            with closing(sqlite3.connect(f"{path.resolve().as_uri()}?{_mode(path)}", uri=True)) as there:
+                _require_whole(there, path)
+                _copy(there, copy, path)
             _require_sound(copy)
         except DAMAGE as error:
             raise StoreError(f"the store {path} cannot be read ({error}); nothing was merged.") from error
         except StoreError as error:
             raise StoreError(str(error).replace(str(copy), str(path))) from error
         yield copy
+
+
+@contextmanager
+def _scratch(path: Path) -> Iterator[Path]:
+    try:
+        folder = tempfile.TemporaryDirectory()
+    except OSError as error:
+        raise StoreError(_NO_ROOM.format(path, "a temporary folder", error.strerror or error)) from None
+    with folder as name:
+        yield Path(name)
+
+
+def _require_whole(there: sqlite3.Connection, path: Path) -> None:
+    """Check the schema and the pages of a store before it is copied: a file of a few bytes may claim to be huge."""
+    steps = connecting.settle(there)
+    steps.allow(limits.WRITE_STEPS, path)
+    schema.verify(there, str(path))
+    if (found := there.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+        raise StoreError(f"the store {path} is damaged ({found}); nothing was merged.")
+
+
+def _copy(there: sqlite3.Connection, copy: Path, path: Path) -> None:
+    with closing(sqlite3.connect(copy)) as here:
+        try:
+            there.backup(here)
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+                raise
+            raise StoreError(_NO_ROOM.format(path, copy.parent.parent, error)) from error
 
 
 def _mode(path: Path) -> str:
@@ -154,6 +190,8 @@ def _require_sound(copy: Path) -> None:
     with open_store(copy) as store:
         if fault := next(contents.faults(store), ""):
             raise StoreError(f"{fault} Nothing was merged.")
+        # Outputs are found by their base: without an index, by reading all of them for each one that failed here.
+        store.connection.execute("CREATE INDEX by_base ON outputs (base)")
 
 
 def _copy_runs(store: Store) -> Iterator[str]:
@@ -197,8 +235,8 @@ def _free_name(store: Store, name: str) -> str:
 def _copy_images(folder: Path, store: Store) -> int:
     """Copy the kept images that are what their names say, and are not here yet or were altered here."""
     copied = 0
-    for path in sorted(folder.glob("*/*.npy")):
-        if kept.load(store.images, path.stem) is None:
+    for path in sorted(kept.files(folder)):
+        if path.suffix == ".npy" and kept.load(store.images, path.stem) is None:
             image = kept.load(folder, path.stem)
             if image is not None:
                 kept.keep(store.images, path.stem, image)

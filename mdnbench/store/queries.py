@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from sys import intern
 from typing import Any
@@ -166,5 +165,6 @@ class _Provenances(dict[int, Any]):
 
     def __missing__(self, key: int) -> Any:
         query = "SELECT content FROM provenances WHERE id = ?"
-        self[key] = json.loads(next(self._store.select(query, (key,)))[0])
+        (text,) = next(self._store.select(query, (key,)), ("",))
+        self[key] = self._store.decoded(text, {}, f"provenance {key}")
         return self[key]

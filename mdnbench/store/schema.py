@@ -1,10 +1,17 @@
-"""The store's schema, as numbered migrations: a store of version n is brought up by running those after n."""
+"""The store's schema, as numbered migrations: a store of version n is brought up by running those after n.
+
+A store comes from anyone. So before anything else is read, its schema is compared with that of its version: the same
+tables, columns and indices in the same words, and nothing more.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
+from functools import lru_cache
+from typing import Any
 
+from mdnbench import limits
 from mdnbench.errors import StoreError
 
 APPLICATION_ID = 0x6D646E62  # "mdnb"
@@ -90,39 +97,109 @@ MIGRATIONS = (
 VERSION = len(MIGRATIONS)
 
 
+# The rows of sqlite_master: (type, name, table, SQL), whose spaces and line ends do not count.
+Parts = list[tuple[Any, ...]]
+
+
 def prepare(connection: sqlite3.Connection, where: str) -> None:
-    """Create the tables, or bring an older store up to this version; StoreError for what is not ours or is newer."""
-    version, application, tables = _state(connection)
+    """Create the tables, or bring an older store up to this version.
+
+    Raises StoreError for what is not ours, is newer, or has another schema than a store of its version.
+    """
+    if verify(connection, where) < VERSION:
+        _migrate(connection)
+
+
+def prepare_to_check(connection: sqlite3.Connection, where: str) -> None:
+    """Prepare a store as `prepare` does, but let tables pass that are not ours: they are reported, and never read."""
+    version, parts = _looked_at(connection, where)
+    expected = _expected(MIGRATIONS[:version])
+    whole = version == VERSION and all(part in parts for part in expected)
+    if not whole or any(_is_harmful(part) for part in parts if part not in expected):
+        prepare(connection, where)
+
+
+def verify(connection: sqlite3.Connection, where: str) -> int:
+    """Return the version of a store, 0 for an empty file; StoreError as for `prepare`. Nothing is written."""
+    version, parts = _looked_at(connection, where)
+    if found := differences(parts, version):
+        raise StoreError(
+            f"the store {where} cannot be used: {found[0]} It was not changed. Move it away, or restore it from a copy."
+        )
+    return version
+
+
+def differences(parts: Parts, version: int) -> list[str]:
+    """Return how a schema differs from that of a version, one line for each table, index, view or trigger."""
+    expected, lines = _expected(MIGRATIONS[:version]), []
+    for kind, name in dict.fromkeys(part[:2] for part in (*expected, *parts)):
+        wanted = [part for part in expected if part[:2] == (kind, name)]
+        found = [part for part in parts if part[:2] == (kind, name)]
+        if found != wanted:
+            state = "is missing" if not found else "differs from what mdnbench makes" if wanted else "is none of ours"
+            lines.append(f"the {str(kind)[:40]} {str(name)[:100]!r} {state}.")
+    return lines
+
+
+def parts_of(connection: sqlite3.Connection) -> Parts:
+    """Return the tables, indices, views and triggers of a file, in their order by name."""
+    query = "SELECT type, name, tbl_name, sql FROM sqlite_master LIMIT ?"
+    rows = connection.execute(query, (limits.MAX_SCHEMA_ROWS,)).fetchall()
+    return sorted(((*row[:3], _plain(row[3])) for row in rows), key=repr)
+
+
+def _plain(sql: object) -> object:
+    return " ".join(sql.split()) if isinstance(sql, str) else sql
+
+
+@lru_cache(maxsize=16)
+def _expected(steps: tuple[str, ...]) -> Parts:
+    """Return the schema that these migrations make."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as model:
+        _run(model, steps)
+        return parts_of(model)
+
+
+def _is_harmful(part: tuple[Any, ...]) -> bool:
+    """Whether a part that is not ours could change what our own queries do: all but a plain table with its keys."""
+    kind, name, table, sql = part
+    ours = {each[1] for each in _expected(MIGRATIONS)}
+    if kind == "table":
+        return name in ours or not str(sql).startswith("CREATE TABLE ")
+    return kind != "index" or table in ours or sql is not None
+
+
+def _looked_at(connection: sqlite3.Connection, where: str) -> tuple[int, Parts]:
+    """Version and schema; StoreError for a newer store, and for what is none. Read together: another may be writing."""
+    connection.execute("BEGIN")
+    try:
+        parts = parts_of(connection)
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        application = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    finally:
+        roll_back(connection)
     if version > VERSION:
         raise StoreError(
             f"the store {where} has schema {version}, newer than this mdnbench ({VERSION}); upgrade mdnbench."
         )
-    if application != APPLICATION_ID and tables:
+    if application != APPLICATION_ID and parts:
         raise StoreError(f"{where} is an SQLite file, but not one of mdnbench's; it is left alone. Choose another.")
-    if version < VERSION:
-        _migrate(connection, version)
+    return max(0, version), parts
 
 
-def _state(connection: sqlite3.Connection) -> tuple[int, int, int]:
-    """Schema version, application id and number of tables, read together: another process may be creating them."""
-    connection.execute("BEGIN")
-    try:
-        tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
-        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        return version, int(connection.execute("PRAGMA application_id").fetchone()[0]), tables
-    finally:
-        roll_back(connection)
+def _run(connection: sqlite3.Connection, steps: tuple[str, ...]) -> None:
+    for migration in steps:
+        for statement in migration.split(";"):
+            if statement.strip():
+                connection.execute(statement)
 
 
-def _migrate(connection: sqlite3.Connection, version: int) -> None:
+def _migrate(connection: sqlite3.Connection) -> None:
     """Run the migrations that are still missing, all or none; another process may have been faster."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        for migration in MIGRATIONS[version:]:
-            for statement in migration.split(";"):
-                if statement.strip():
-                    connection.execute(statement)
+        _run(connection, MIGRATIONS[version:])
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,18 +44,20 @@ class CsvLog:
         # As a float: millions of steps were once written as 1.23457e+06.
         kept = [line for line in read(path) if float(line["step"]) <= step] if path.is_file() and step else []
         names = [field.name for field in dataclasses.fields(Progress)]
-        with atomic.below(path.parent):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, names, extrasaction="ignore", lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(kept)
+        lines = io.StringIO()
+        writer = csv.DictWriter(lines, names, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(kept)
+        with atomic.below(path.parent), atomic.replacing(path) as part:
+            part.write_text(lines.getvalue(), encoding="utf-8", newline="")
 
     def add(self, progress: Progress) -> None:
         """Write one line down."""
         values = [_cell(value) for value in dataclasses.astuple(progress)]
-        with atomic.below(self._path.parent), self._path.open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file, lineterminator="\n").writerow(values)
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\n").writerow(values)
+        with atomic.below(self._path.parent):
+            atomic.append(self._path, line.getvalue())
 
 
 def _cell(value: float | None) -> str:
@@ -92,8 +95,8 @@ def draw(path: Path, picture: Path) -> bool:
     for axes in (above, below):
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-    with atomic.below(picture.parent):
-        figure.savefig(picture)
+    with atomic.below(picture.parent), atomic.replacing(picture) as part:
+        figure.savefig(part, format=picture.suffix.removeprefix("."))
     return True
 
 

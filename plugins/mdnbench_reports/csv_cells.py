@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from mdnbench import atomic
+
 if TYPE_CHECKING:
     from mdnbench.results import Results
 
@@ -16,7 +18,7 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r]")  # quotes of its own too: who reads the 
 def write(results: Results, folder: Path) -> Path:
     """Write `cells.csv` and return its path."""
     path = folder / "cells.csv"
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with atomic.replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(_Lines(file))
         columns = results.columns
         writer.writerow(columns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mdnbench import atomic
 from mdnbench.digests import of_parts
 from mdnbench_reports import charts, drawing, scores
 
@@ -16,12 +17,11 @@ KINDS = ("svg", "pdf", "png")
 
 def write(results: Results, folder: Path) -> Path:
     """Write every chart into the folder `figures` and return its path."""
-    target = folder / "figures"
-    target.mkdir(exist_ok=True)
+    target = atomic.subfolder(folder, "figures")
     written: set[str] = set()
     for chart in charts.of_run(results, scores.of(results)):
         name = chart.name if chart.name not in written else f"{chart.name}-{of_parts(chart.title)[:8]}"
         written.add(name)
         for kind in KINDS:
-            (target / f"{name}.{kind}").write_bytes(drawing.draw(chart.titled, kind))
+            atomic.write_bytes(target / f"{name}.{kind}", drawing.draw(chart.titled, kind))
     return target

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mdnbench import atomic
 from mdnbench.results import tables
 from mdnbench_reports import timings
 
@@ -54,7 +55,7 @@ _LACKS, _HAS = frozenset("ĦħĸĿŀŉŦŧſ"), frozenset("ȘșȚț")
 def write(results: Results, folder: Path) -> Path:
     """Write `tables.tex` and return its path."""
     path = folder / "tables.tex"
-    path.write_text(text_of(results), encoding="utf-8", errors="backslashreplace", newline="\n")
+    atomic.write_text(path, text_of(results))
     return path
 
 

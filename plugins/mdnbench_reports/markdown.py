@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mdnbench import atomic
 from mdnbench.names import printable
 from mdnbench.results import grids, tables
 from mdnbench_reports import claims, timings
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def write(results: Results, folder: Path) -> Path:
     """Write `table.md` and return its path."""
     path = folder / "table.md"
-    path.write_text(text_of(results), encoding="utf-8", errors="backslashreplace")
+    atomic.write_text(path, text_of(results))
     return path
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mdnbench import atomic
 from mdnbench.results import tables
 from mdnbench_reports import (
     claims,
@@ -45,7 +46,7 @@ MOST_PICTURES = 15_000
 def write(results: Results, folder: Path, limit: float = 15.0) -> Path:
     """Write `report.html`, of at most `limit` MiB, and return its path."""
     path = folder / "report.html"
-    path.write_text(render(results, int(limit * MEBIBYTE)), encoding="utf-8", errors="backslashreplace", newline="\n")
+    atomic.write_text(path, render(results, int(limit * MEBIBYTE)))
     return path
 
 

@@ -6,6 +6,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mdnbench import atomic
 from mdnbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,5 +18,6 @@ def write(results: Results, folder: Path) -> Path:
     if importlib.util.find_spec("pyarrow") is None:
         raise UsageError("Parquet files need pyarrow, which is not installed; run `pip install 'mdnbench[parquet]'`.")
     path = folder / "cells.parquet"
-    results.cells.to_parquet(path, index=False)
+    with atomic.replacing(path) as part:
+        results.cells.to_parquet(part, index=False)
     return path

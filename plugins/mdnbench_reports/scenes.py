@@ -31,7 +31,7 @@ def worst_first(results: Results, scores: Scores, most: int) -> list[list[Scene]
     wanted = [scores.worst_first(noise) for noise in range(len(scores.noises))]
     found: dict[tuple[int, int], Scene] = {}
     for (noise, shot, method), row in scores_module.placed(results, scores.noises, scores.shots, scores.methods):
-        if row.output_digest and kept.path_of(results.store.images, row.output_digest).is_file():
+        if kept.is_here(results.store.images, row.output_digest):
             scene = found.setdefault((noise, shot), Scene(noise, shot, Subject.of(row)))
             scene.outputs[method] = row.output_digest
     return [[found[n, shot] for shot in order if (n, shot) in found][:most] for n, order in enumerate(wanted)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -125,3 +126,61 @@ def test_altered_rows(fuzz: Any, mdnbench: Any, tiny: Path, stored: Path, base: 
         mdnbench(*command)
 
     fuzz(check, 40, where=st.sampled_from(columns), value=VALUES, command=st.sampled_from(READERS))
+
+
+def test_altered_rows_that_are_merged(fuzz: Any, mdnbench: Any, stored: Path, workspace: Path) -> None:
+    """Whatever value is in the other store, none that nobody wrote comes into this one."""
+    sound, other = (stored / "results.sqlite").read_bytes(), workspace / "other"
+    other.mkdir()
+    with closing(sqlite3.connect(stored / "results.sqlite")) as connection:
+        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        columns = [(each, row[1]) for each in tables for row in connection.execute(f"PRAGMA table_info({each})")]
+
+    def check(where: tuple[str, str], value: Any) -> None:
+        with closing(sqlite3.connect(put(other, sound), isolation_level=None)) as connection:
+            try:
+                connection.execute("UPDATE OR IGNORE {} SET {} = ?".format(*where), (value,))
+            except sqlite3.Error:  # SQLite itself does not let it in
+                return
+        put(stored, sound)
+        assert mdnbench("store", "merge", "other").code in (0, 3)
+        assert mdnbench("store", "check").code == 0
+
+    fuzz(check, 40, where=st.sampled_from(columns), value=VALUES)
+
+
+LEAVES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8))
+JSON = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner))
+
+
+def places_in(value: Any, path: str = "$") -> list[str]:
+    """Every place in a JSON value, as SQLite writes it."""
+    inner: dict[str, Any] = {}
+    if isinstance(value, dict):
+        inner = {f'{path}."{key}"': each for key, each in value.items()}
+    elif isinstance(value, list):
+        inner = {f"{path}[{index}]": each for index, each in enumerate(value)}
+    return [path, *(place for below, each in inner.items() for place in places_in(each, below))]
+
+
+def test_altered_facts(fuzz: Any, mdnbench: Any, tiny: Path, stored: Path, base: Path) -> None:
+    """A run's facts, a provenance or a manifest with one value that nobody wrote, however deep inside."""
+    sound = (stored / "results.sqlite").read_bytes()
+    texts = ("runs", "facts"), ("provenances", "content"), ("manifests", "files")
+    places = []
+    with closing(sqlite3.connect(stored / "results.sqlite")) as connection:
+        for table, column in texts:
+            (text,) = connection.execute(f"SELECT {column} FROM {table}").fetchone()
+            places += [(table, column, place) for place in places_in(json.loads(text))]
+
+    def check(where: tuple[str, str, str], value: Any, command: tuple[str, ...]) -> None:
+        table, column, place = where
+        with closing(sqlite3.connect(put(stored, sound), isolation_level=None)) as connection:
+            query = f"UPDATE OR IGNORE {table} SET {column} = json_set({column}, ?, json(?))"
+            try:
+                connection.execute(query, (place, json.dumps(value)))
+            except sqlite3.Error:  # NaN, which is no JSON to SQLite
+                return
+        mdnbench(*command)
+
+    fuzz(check, 60, where=st.sampled_from(places), value=JSON, command=st.sampled_from(READERS))

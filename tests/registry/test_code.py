@@ -53,6 +53,19 @@ def test_content_and_code_of_a_file(workspace: Path) -> None:
         Digests().of(workspace / "none")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with a name")
+@pytest.mark.timeout(20)
+def test_what_is_no_file_has_no_digest(workspace: Path) -> None:
+    """A stranger's manifest may name a pipe that nobody writes to, or a device that never ends."""
+    pipe = workspace / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero"), workspace):
+        with pytest.raises(OSError, match=r"is no file|directory"):
+            Digests().content(path)
+    used = [UsedFile("file", str(path), "0" * 64, "0" * 64) for path in (pipe, Path("/dev/zero"))]
+    assert changed(used, None, Digests()) == [str(pipe), "/dev/zero"]
+
+
 def test_a_file_that_changes_within_one_tick_is_read_again(workspace: Path) -> None:
     """A young file may change without another time stamp: one object reads it each time."""
     path, digests = workspace / "a.txt", Digests()

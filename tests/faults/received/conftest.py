@@ -1,0 +1,92 @@
+"""What the tests of received stores share: a store that somebody else made, and the command line in this process."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mdnbench.cli import main
+from mdnbench.results import Results
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command said: its exit code, its data, and everything else."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
+    """`said("store", "check")` runs a command in this process: no traceback, and one line where it is refused."""
+
+    def run(*arguments: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["mdnbench", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            main()
+            code: Any = 0
+        except SystemExit as end:
+            code = end.code or 0
+        gc.collect()  # closes the stores that a process of its own would close by ending
+        found = Said(code, *capsys.readouterr())
+        assert "Traceback" not in found.err, found.err
+        if code in (2, 3):
+            assert len(found.err.splitlines()) == 1, found.err
+        return found
+
+    return run
+
+
+@pytest.fixture
+def stored(finished: Results, workspace: Path) -> Path:
+    """Give this workspace's folder, with a copy of a store that holds a finished run, `done`, of eight cells."""
+    folder = Path(shutil.copytree(finished.store.images, workspace / ".mdnbench" / "images")).parent
+    with closing(sqlite3.connect(folder / "results.sqlite")) as copy:
+        finished.store.connection.backup(copy)
+    return folder
+
+
+@pytest.fixture
+def other(stored: Path, workspace: Path) -> Path:
+    """The folder of the same store, as somebody else has sent it."""
+    return Path(shutil.copytree(stored, workspace / "other"))
+
+
+@pytest.fixture
+def alter() -> Callable[..., None]:
+    """`alter(folder, sql, …)` changes a store's file by SQLite alone, which writes what it is told."""
+
+    def change(folder: Path, script: str, *values: object) -> None:
+        with closing(sqlite3.connect(folder / "results.sqlite", isolation_level=None)) as connection:
+            for setting in ("legacy_alter_table", "writable_schema", "ignore_check_constraints"):
+                connection.execute(f"PRAGMA {setting} = ON")
+            if values:
+                connection.execute(script, values)
+            else:
+                connection.executescript(script)
+
+    return change
+
+
+@pytest.fixture
+def files() -> Callable[[Path], dict[str, str]]:
+    """`files(folder)` gives every file below it with its digest, but for those that SQLite keeps while it is open."""
+
+    def look(folder: Path) -> dict[str, str]:
+        found = (path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(("-shm", "-wal")))
+        return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
+
+    return look
