@@ -109,23 +109,22 @@ class _Bars(Listener):
 
 
 class _Lines(Listener):
-    """A plain line per note, one after a second of a phase, and one every half minute while it lasts: for logs."""
+    """A plain line per note, and one every half minute while a phase runs: for logs."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._totals: dict[str, float] = {}
-        self._next = 0.0
+        self._last = time.monotonic()
 
     def note(self, text: str) -> None:
         self._console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     def begin(self, phase: str, total: float) -> None:
         self._totals[phase] = total
-        self._next = time.monotonic() + PATIENCE_S
 
     def progress(self, phase: str, done: float, doing: Sequence[str] = (), detail: str = "") -> None:
-        if time.monotonic() >= self._next:
-            self._next = time.monotonic() + QUIET_S
+        if time.monotonic() - self._last >= QUIET_S:
+            self._last = time.monotonic()
             self.note(
                 " · ".join([f"{phase}: {done:.0f} of {self._totals[phase]:.0f}", *doing, *filter(None, [detail])])
             )

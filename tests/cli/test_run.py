@@ -102,8 +102,8 @@ def test_json_is_all_that_stands_on_stdout(cli: Cli, plugin: Plugin) -> None:
     assert facts["means"][0]["infinite"] == {"psnr": 1}
 
 
-def test_failed_cells_end_with_4_and_skipped_ones_with_0(cli: Cli, plugin: Plugin) -> None:
-    """The table says how many cells are missing and why; the exit code tells failure from absence."""
+def test_failed_cells_end_with_4_and_so_does_a_named_method_that_is_skipped(cli: Cli, plugin: Plugin) -> None:
+    """The table says how many cells are missing and why, and so does stderr of a method that was asked for by name."""
     path = plugin(
         """
         def fails(options, device, weights):
@@ -120,7 +120,8 @@ def test_failed_cells_end_with_4_and_skipped_ones_with_0(cli: Cli, plugin: Plugi
     assert failed.returncode == 4
     assert "fails: 2 of 2 cells are missing (2 failed: OSError: the model is gone)." in failed.stdout
     absent = cli(*common, "--methods", "absent")
-    assert absent.returncode == 0
+    assert absent.returncode == 4
+    assert "absent was asked for by name and has no cell that is ok" in absent.stderr
     assert "absent: 2 of 2 cells are missing (2 skipped: its licence is missing; buy one)." in absent.stdout
 
 
