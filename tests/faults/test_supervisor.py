@@ -207,8 +207,10 @@ def test_fault_43_a_terminal_shows_what_runs_and_what_is_waited_for(
             said += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", os.read(ours, 65536).decode(errors="replace"))
         return bool(re.search(pattern, said))
 
-    whole = [sys.executable, "-m", "mdnbench", "run", "--plugin", odd("time.sleep(8)"), "--methods", "odd", "--sigma",
-             "25", "--dataset", "sk12", "--images", "01,02", "--metrics", "psnr", "--no-timing", "--jobs", "1"]  # fmt: skip
+    whole = [
+        sys.executable, "-m", "mdnbench", "run", "--plugin", odd("time.sleep(8)"), "--methods", "odd", "--sigma", "25",
+        "--dataset", "sk12", "--images", "01,02", "--metrics", "psnr", "--no-timing", "--jobs", "1",
+    ]  # fmt: skip
     variables = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "160"}
     with subprocess.Popen(
         whole, stdin=theirs, stdout=theirs, stderr=theirs, env=variables, start_new_session=True
