@@ -106,5 +106,9 @@ class Examiner:
 
 def serve(connection: Connection, exam: Exam) -> None:
     """Take orders to look at rules."""
-    method.begin(method.Settings("cpu"))
-    orders.serve(connection, Examiner(exam))
+
+    def make() -> Examiner:
+        method.begin(method.Settings("cpu"))
+        return Examiner(exam)
+
+    orders.serve(connection, make)

@@ -340,5 +340,9 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def serve(connection: Connection, launcher: Launcher, setup: Setup) -> None:
     """Take orders for the cells of a set-up."""
-    begin(Settings(setup.device, variables=setup.variables))
-    orders.serve(connection, Bench(launcher, setup))
+
+    def make() -> Bench:
+        begin(Settings(setup.device, variables=setup.variables))
+        return Bench(launcher, setup)
+
+    orders.serve(connection, make)

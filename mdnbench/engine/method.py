@@ -187,5 +187,9 @@ def begin(settings: Settings) -> None:
 
 def serve(connection: Connection, job: Job, settings: Settings) -> None:
     """Take orders for the method of a job."""
-    begin(settings)
-    orders.serve(connection, Method(job, settings))
+
+    def make() -> Method:
+        begin(settings)
+        return Method(job, settings)
+
+    orders.serve(connection, make)

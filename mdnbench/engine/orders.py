@@ -150,8 +150,16 @@ def failure_of(error: BaseException) -> Failure:
     return Failure(cut(kind), cut(message), cut(trace), isinstance(error, Unavailable))
 
 
-def serve(connection: Connection, served: Any) -> None:
-    """Answer orders with the methods of an object until the other end of the connection is closed."""
+def serve(connection: Connection, make: Callable[[], Any]) -> None:
+    """Answer orders with the methods of what `make` returns, until the other end of the connection is closed.
+
+    If `make` fails, that is the answer to every order: a process that cannot begin says why.
+    """
+    problem = served = None
+    try:
+        served = make()
+    except BaseException as error:
+        problem = failure_of(error)
     while True:
         try:
             order, arguments = connection.recv()
@@ -159,7 +167,7 @@ def serve(connection: Connection, served: Any) -> None:
             return
         answer: tuple[bool, Any]
         try:
-            answer = (True, getattr(served, order)(*arguments))
+            answer = (False, problem) if problem else (True, getattr(served, order)(*arguments))
         except BaseException as error:  # sys.exit() in a plugin ends its order, not the process
             answer = (False, failure_of(error))
         try:

@@ -51,7 +51,7 @@ def _backends() -> list[tuple[str, Any]]:
     for place in PLACES:
         backend: Any = torch.backends
         for name in place.split(".") if place else ():
-            backend = getattr(backend, name)
+            backend = getattr(backend, name, None)
         if hasattr(backend, "fp32_precision"):
             found.append((place or "torch.backends", backend))
     return found

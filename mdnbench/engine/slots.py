@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from mdnbench.engine import family, launching
 from mdnbench.engine.launching import Process
-from mdnbench.engine.orders import ProcessEnded, ProcessLate
+from mdnbench.engine.orders import OrderFailed, ProcessEnded, ProcessLate
 from mdnbench.engine.tasks import Result, Setup, Task
 from mdnbench.errors import MdnbenchError
 from mdnbench.records import Outcome, Used
@@ -182,6 +182,9 @@ class LocalSlot:
             try:
                 bench.ask("ready", within_s=launching.START_S)
                 return bench
+            except OrderFailed as error:
+                bench.end()
+                raise MdnbenchError(f"no worker process can begin: {error.failure}.") from None
             except (ProcessEnded, ProcessLate) as error:
                 reason = bench.how_it_ended(str(error) or f"it was not ready within {launching.START_S:g} s")
         raise MdnbenchError(f"no worker process can begin: {reason} What it said stands above.")

@@ -74,20 +74,10 @@ class Source:
 
 
 def serve(connection: Connection, door: Door, settings: Settings) -> None:
-    """Take orders for what a plugin brings; it is imported when the first order comes, which says so if it fails."""
-    begin(settings)
-    orders.serve(connection, _Opening(door, settings))
+    """Take orders for what a plugin brings; if it cannot be imported, each answer says so."""
 
+    def make() -> Source:
+        begin(settings)
+        return Source(door, settings)
 
-class _Opening:
-    """A source that is imported with its first order."""
-
-    def __init__(self, door: Door, settings: Settings) -> None:
-        self._door = door
-        self._settings = settings
-        self._source: Source | None = None
-
-    def __getattr__(self, order: str) -> Any:
-        if self._source is None:
-            self._source = Source(self._door, self._settings)
-        return getattr(self._source, order)
+    orders.serve(connection, make)

@@ -68,8 +68,12 @@ class Compared:
 
 def serve(connection: Connection, job: Job, settings: Settings) -> None:
     """Take orders for timing the method of a job."""
-    method.begin(settings)
-    orders.serve(connection, Stopwatch(job, settings))
+
+    def make() -> Stopwatch:
+        method.begin(settings)
+        return Stopwatch(job, settings)
+
+    orders.serve(connection, make)
 
 
 class Stopwatch:

@@ -65,7 +65,7 @@ class Served:
         return tempfile.mkdtemp()
 
 def serve(connection):
-    orders.serve(connection, Served())
+    orders.serve(connection, Served)
 """
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
 

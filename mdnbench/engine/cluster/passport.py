@@ -124,4 +124,4 @@ class _Inspector:
 
 def serve(connection: Connection) -> None:
     """Take orders to look at this machine."""
-    orders.serve(connection, _Inspector())
+    orders.serve(connection, _Inspector)
