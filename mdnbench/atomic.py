@@ -38,7 +38,7 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
-def write_text(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
     """Write a text as UTF-8, whole or not at all; OSError where the system refuses.
 
     Line ends stay as they are. File names may hold bytes that are no UTF-8: they are written as escapes.
@@ -54,7 +54,7 @@ def write_out(path: Path, text: str) -> None:
     if (path.exists() and not path.is_file()) or (path.is_symlink() and path.parts[1:2] in (("dev",), ("proc",))):
         path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
     else:
-        write_text(path, text)
+        write(path, text)
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
@@ -68,7 +68,7 @@ def write_all(texts: Mapping[Path, str]) -> None:
     written: list[Path] = []
     try:
         for path, text in texts.items():
-            write_text(path, text)
+            write(path, text)
             written.append(path)
     except BaseException:
         for path in written:

@@ -83,7 +83,7 @@ def _torchvision(version: str, torch_version: str) -> Iterator[Finding]:
     """A note if torchvision's compiled operators do not fit torch; a process of its own tries, without our remedy."""
     try:
         done = subprocess.run(
-            [sys.executable, "-c", "import torchvision"], capture_output=True, text=True, errors="replace",
+            [sys.executable, "-c", "import torchvision"], capture_output=True, encoding="utf-8", errors="replace",
             timeout=IMPORT_S, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):

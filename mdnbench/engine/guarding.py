@@ -16,8 +16,11 @@ from mdnbench.engine import family
 def end_with(parent: int) -> None:
     """Have this process, and what it started, killed once the descriptor `parent` says that the parent is gone.
 
-    Call it first of all: the guard is forked, which is safe only while there is one thread.
+    Call it first of all: the guard is forked, which is safe only while there is one thread. Nothing happens on systems
+    without forks.
     """
+    if not (hasattr(os, "fork") and hasattr(os, "setsid")):
+        return
     worker = os.getpid()
     alive, _ = os.pipe()  # the worker holds the other end until it ends
     child = os.fork()

@@ -136,7 +136,7 @@ def _write_files(results: Results, facts: Facts, stem: Path) -> None:
     with tempfile.TemporaryDirectory(dir=stem.parent) as name:  # another table may lie beside the baseline
         folder = Path(name)
         made = {".csv": registry.load().reporters["csv"].write(results, folder), ".toml": folder / "facts.toml"}
-        atomic.write_text(made[".toml"], tomli_w.dumps(asdict(facts)))
+        atomic.write(made[".toml"], tomli_w.dumps(asdict(facts)))
         if record:
             made[TIMING] = folder / TIMING
             jsonfile.write(made[TIMING], record)

@@ -55,7 +55,7 @@ _LACKS, _HAS = frozenset("ĦħĸĿŀŉŦŧſ"), frozenset("ȘșȚț")
 def write(results: Results, folder: Path) -> Path:
     """Write `tables.tex` and return its path."""
     path = folder / "tables.tex"
-    atomic.write_text(path, text_of(results))
+    atomic.write(path, text_of(results))
     return path
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def write(results: Results, folder: Path) -> Path:
     """Write `table.md` and return its path."""
     path = folder / "table.md"
-    atomic.write_text(path, text_of(results))
+    atomic.write(path, text_of(results))
     return path
 
 

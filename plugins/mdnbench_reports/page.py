@@ -46,7 +46,7 @@ MOST_PICTURES = 15_000
 def write(results: Results, folder: Path, limit: float = 15.0) -> Path:
     """Write `report.html`, of at most `limit` MiB, and return its path."""
     path = folder / "report.html"
-    atomic.write_text(path, render(results, int(limit * MEBIBYTE)))
+    atomic.write(path, render(results, int(limit * MEBIBYTE)))
     return path
 
 

@@ -129,7 +129,7 @@ WRITERS: dict[str, Callable[[Path], Any]] = {
     "a picture of a leak": _picture,
     "an image": _image,
     "a JSON file": lambda path: jsonfile.write(path, {"key": "x" * 100}),
-    "a text": lambda path: atomic.write_text(path, "x" * 100),
+    "a text": lambda path: atomic.write(path, "x" * 100),
     "a text that a person named": lambda path: atomic.write_out(path, "x" * 100),
 }
 
