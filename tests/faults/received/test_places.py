@@ -163,8 +163,11 @@ def test_fault_55_a_run_is_not_written_through_a_link(stored: Path, workspace: P
 @pytest.mark.parametrize(
     "content",
     [
-        {"name": "../../x"}, {"name": "a\x00b"}, {"store": "a\x00b"}, {"folder": "a\x00b"}, {"name": "x" * 500},
-        {"name": ""}, {"store": "../../../../far/results.sqlite"}, {"folder": 5}, {"store": "x" * 5000},
+        {"name": "../../x"}, {"store": "../../../../far/results.sqlite"}, {"folder": 5},
+        *(pytest.param(each, marks=pytest.mark.full) for each in (
+            {"name": "a\x00b"}, {"store": "a\x00b"}, {"folder": "a\x00b"}, {"name": "x" * 500}, {"name": ""},
+            {"store": "x" * 5000},
+        )),
     ],
 )  # fmt: skip
 def test_fault_55_a_run_file_that_leads_nowhere(said: Any, stored: Path, files: Any, content: dict[str, Any]) -> None:

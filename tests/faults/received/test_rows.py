@@ -47,6 +47,7 @@ NAMES = (
     "../../x", "/tmp/x", "a/b", ".", "..", "", "-x", "con", "a\nb", "a\x1b[31mb", "a\x00b", "x" * 300, ".ssh", "a\\b",
 )  # fmt: skip
 READERS = (("report", "done", "--to", "md,csv"), ("compare", "done"), ("claims", "done"))
+CORE = ("../../x", "/tmp/x", "a\x1b[31mb")  # the others with --full: each goes through every command
 
 
 @pytest.mark.parametrize("commands", [READERS[:1], pytest.param(READERS, marks=pytest.mark.full)], ids=["one", "all"])
@@ -83,7 +84,9 @@ def test_fault_55_a_received_store_is_not_checked_against_or_scored(
         assert (found.code, "scores hold a value of the wrong kind" in found.err) == (3, True), found
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [each if each in CORE else pytest.param(each, marks=pytest.mark.full) for each in NAMES]
+)
 def test_fault_55_a_run_with_a_name_that_no_run_gets(
     said: Any, stored: Path, other: Path, alter: Any, files: Any, name: str
 ) -> None:
