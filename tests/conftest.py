@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import os
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +94,58 @@ def cli() -> Callable[..., subprocess.CompletedProcess[str]]:
             capture_output=True, text=True, encoding="utf-8", cwd=cwd, timeout=timeout, check=False,
             env={name: value for name, value in environment.items() if value is not None},
         )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture
+def serving() -> Iterator[Callable[[type[BaseHTTPRequestHandler]], ThreadingHTTPServer]]:
+    """`serving(Handler)` is a server on a free port of this machine, until the test ends."""
+    with contextlib.ExitStack() as ends:
+
+        def start(handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+            server = ends.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), handler))
+            server.daemon_threads = True
+            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+            thread.start()
+            ends.callback(thread.join)
+            ends.callback(server.shutdown)
+            return server
+
+        yield start
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command said: its exit code, its data, and everything else."""
+
+    code: int
+    out: str
+    err: str
+
+    def complaint(self) -> str:
+        """The one line that a mistake gets, on stderr; nothing may stand on stdout."""
+        assert self.out == ""
+        (line,) = self.err.splitlines()
+        assert line.startswith("mdnbench: ")
+        return line
+
+
+@pytest.fixture
+def mdnbench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
+    """`mdnbench("run", …)` is the command line's own entry point, without the seconds that a process takes."""
+    from mdnbench.cli import main
+
+    def run(*arguments: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["mdnbench", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1 if end.code else 0
+        gc.collect()  # closes the stores that a process of its own would close by ending
+        return Said(code, *capsys.readouterr())
 
     return run
 

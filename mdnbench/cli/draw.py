@@ -84,7 +84,7 @@ def outlook(found: Mapping[str, Any]) -> None:
 def listing(found: Mapping[str, Any]) -> None:
     """Print names with their summaries, by kind."""
     console = _console()
-    titles = {"datasets": "data sets", "broken": "broken plugins", "patching": "plugins that change libraries"}
+    titles = {"datasets": "data sets", "broken": "broken plugins", "patching": "plugins that change their process"}
     for kind, rows in found.items():
         grid = _grid([titles.get(kind, kind), ""], header=True, left=2)
         for row in rows:

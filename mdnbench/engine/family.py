@@ -86,6 +86,6 @@ def close_others(kept: set[int]) -> None:
     """Close all descriptors of this process but these."""
     start = 0
     for number in [*sorted(kept), os.sysconf("SC_OPEN_MAX")]:
-        if start < number:  # an empty range would be taken for all of them
+        if start < number:  # given an empty range, Python closes everything
             os.closerange(start, number)
         start = number + 1

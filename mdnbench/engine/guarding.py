@@ -37,7 +37,7 @@ def _guard(worker: int, parent: int, alive: int) -> None:
     try:
         os.setsid()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        family.close_others({parent, alive})  # nobody waits for the guard to close what it has inherited
+        family.close_others({parent, alive})  # or readers of a pipe that it inherited would wait for its end
         ended, _, _ = select.select([parent, alive], [], [])
         if parent in ended:
             family.end(worker)

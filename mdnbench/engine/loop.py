@@ -97,7 +97,7 @@ class Engine(ABC):
             slot.stop(at_once=at_once)
 
     def running(self) -> list[tuple[Task, float]]:
-        """The task that each busy slot is at, and for how many seconds: to half a second, if asked that often."""
+        """Return the task that each busy slot works on, and for how many seconds it has been seen at it."""
         now, found = time.monotonic(), []
         for slot in self._slots:
             task = next(iter(slot.held.values()), None)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 GROWN_BYTES = 2**30
 MOST_FILES = 256
 MOST_CHILDREN = 32
-LOOK_EVERY, LOOK_S = 4, 0.01  # cells: to look takes as long as a small one
+LOOK_EVERY = 4  # cells that take less than LOOK_S: a look at the process takes as long as a small cell
+LOOK_S = 0.01
 
 
 class HeldTooMuch(Exception):

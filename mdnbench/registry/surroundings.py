@@ -44,7 +44,7 @@ def kept() -> Iterator[None]:
 
 
 def lasting() -> dict[str, Any]:
-    """Return what a process cannot take back for itself, by what it is called."""
+    """Return what a process cannot change back, as its hard limits and its user, by the words that messages use."""
     found: dict[str, Any] = {}
     for name in LIMITS:
         with contextlib.suppress(OSError, ValueError):

@@ -7,11 +7,11 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,15 +46,11 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server() -> Iterator[ThreadingHTTPServer]:
-    """A server on a free port of this machine; `seen` lists the paths that were asked for."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.seen = []  # type: ignore[attr-defined]
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+def server(serving: Callable[..., Any]) -> Any:
+    """A server of these answers; `seen` lists the paths that were asked for."""
+    server = serving(Handler)
+    server.seen = []
+    return server
 
 
 @pytest.fixture(autouse=True)

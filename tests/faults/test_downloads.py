@@ -7,8 +7,8 @@ import hashlib
 import threading
 import time
 import zlib
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -139,17 +139,12 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server() -> Iterator[ThreadingHTTPServer]:
-    """A server on a free port of this machine; `sent` counts the bytes that it has sent."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        server.sent = 0  # type: ignore[attr-defined]
-        server.hung_up = threading.Event()  # type: ignore[attr-defined]
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+def server(serving: Callable[..., Any]) -> Any:
+    """A server of these answers; `sent` counts the bytes that it has sent."""
+    server = serving(Handler)
+    server.sent = 0
+    server.hung_up = threading.Event()
+    return server
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,6 @@ import numpy as np
 import pytest
 
 from mdnbench import api, atomic, jsonfile, weights
-from mdnbench.cli import main
 from mdnbench.digests import of_pixels
 from mdnbench.errors import MdnbenchError, StoreError
 from mdnbench.leaks import Leak, picture_of
@@ -61,18 +60,12 @@ def files(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
+def said(mdnbench: Callable[..., Any]) -> Callable[..., tuple[int, str]]:
     """`said("report", …)` runs a command in this process: its exit code, and what it complains of."""
 
     def run(*arguments: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["mdnbench", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            main()
-            code: Any = 0
-        except SystemExit as end:
-            code = end.code or 0
-        return code, capsys.readouterr().err
+        found = mdnbench(*arguments)
+        return found.code, found.err
 
     return run
 

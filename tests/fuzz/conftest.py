@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import hashlib
 import shutil
 import sqlite3
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +16,6 @@ import PIL.Image
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from mdnbench.cli import main
 from mdnbench.errors import MdnbenchError
 from mdnbench.results import Results
 
@@ -47,33 +43,17 @@ def fuzz(request: pytest.FixtureRequest) -> Fuzz:
     return run
 
 
-@dataclass(frozen=True)
-class Said:
-    """What a command said: its exit code, its data, and everything else."""
-
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
-def mdnbench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
+def mdnbench(mdnbench: Callable[..., Any]) -> Callable[..., Any]:
     """The command line's own entry point, held to what it must do whatever it is given.
 
     No traceback, an exit code that means something, one line on stderr where the code is a refusal, and nothing that
     a terminal obeys.
     """
 
-    def run(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["mdnbench", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            main()
-            code: Any = 0
-        except SystemExit as end:
-            code = end.code or 0
-        gc.collect()  # closes the stores that a process of its own would close by ending
-        said = Said(code, *capsys.readouterr())
+    def run(*arguments: object) -> Any:
+        said = mdnbench(*arguments)
+        code = said.code
         assert "Traceback" not in said.err, said.err
         assert code in CODES, said
         assert not [sign for sign in said.out + said.err if not (sign.isprintable() or sign in "\n")], said

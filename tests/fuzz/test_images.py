@@ -69,6 +69,21 @@ def files(draw: st.DrawFn) -> bytes:
     return bytes(content)
 
 
+def taken_or_refused(attempt: Any, path: Path, content: bytes) -> Any:
+    """The image of this content, sound and as its header announced it; None if it is refused, in one line."""
+    path.write_bytes(content)
+    image, refusal = attempt(images.read_image, path)
+    if refusal:
+        assert str(path) in refusal
+        assert refusal.isprintable()
+        return None
+    assert image.dtype == np.float32
+    assert image.ndim == (2 if images.channels(path) == 1 else 3)
+    assert min(image.shape) >= 1
+    assert 0 <= image.min() <= image.max() <= 1
+    return image
+
+
 def test_image_files(fuzz: Any, attempt: Any, workspace: Path) -> None:
     """Float32 in [0, 1] of the size that was announced, or one line that names the file."""
     folder = workspace / "photos"
@@ -76,18 +91,10 @@ def test_image_files(fuzz: Any, attempt: Any, workspace: Path) -> None:
     path, taken = folder / "photo.png", []
 
     def check(content: bytes) -> None:
-        path.write_bytes(content)
-        image, refusal = attempt(images.read_image, path)
-        if refusal:
-            assert str(path) in refusal
-            assert refusal.isprintable()
+        image = taken_or_refused(attempt, path, content)
+        if image is None:
             return
-        channels = images.channels(path)
-        taken.append(channels)
-        assert image.dtype == np.float32
-        assert image.ndim == (2 if channels == 1 else 3)
-        assert min(image.shape) >= 1
-        assert 0 <= image.min() <= image.max() <= 1
+        taken.append(images.channels(path))
         assert np.array_equal(folders.folder_dataset(folder).load("photo"), image)
 
     fuzz(check, 150, content=st.one_of(files(), files(), files(), st.binary(max_size=200)))
@@ -129,16 +136,10 @@ def test_tiff_files(fuzz: Any, attempt: Any, workspace: Path, capfd: Any) -> Non
     path, taken = workspace / "photo.tif", []
 
     def check(content: bytes) -> None:
-        path.write_bytes(content)
-        image, refusal = attempt(images.read_image, path)
-        if refusal:
-            assert str(path) in refusal
-            assert refusal.isprintable()
+        image = taken_or_refused(attempt, path, content)
+        if image is None:
             return
         taken.append(images.channels(path))
-        assert image.dtype == np.float32
-        assert image.ndim == (2 if taken[-1] == 1 else 3)
-        assert 0 <= image.min() <= image.max() <= 1
         with tifffile.TiffFile(path) as whole:
             assert image.size == whole.pages.first.size
 

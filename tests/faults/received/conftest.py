@@ -2,48 +2,27 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import shutil
 import sqlite3
-import sys
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mdnbench.cli import main
 from mdnbench.results import Results
 
 
-@dataclass(frozen=True)
-class Said:
-    """What a command said: its exit code, its data, and everything else."""
-
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
-def said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
+def said(mdnbench: Callable[..., Any]) -> Callable[..., Any]:
     """`said("store", "check")` runs a command in this process: no traceback, and one line where it is refused."""
 
-    def run(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["mdnbench", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            main()
-            code: Any = 0
-        except SystemExit as end:
-            code = end.code or 0
-        gc.collect()  # closes the stores that a process of its own would close by ending
-        found = Said(code, *capsys.readouterr())
+    def run(*arguments: object) -> Any:
+        found = mdnbench(*arguments)
         assert "Traceback" not in found.err, found.err
-        if code in (2, 3):
+        if found.code in (2, 3):
             assert len(found.err.splitlines()) == 1, found.err
         return found
 
