@@ -56,12 +56,14 @@ def to_file(url: str, path: Path, most: int) -> None:
 
 
 def _asked(url: str) -> requests.Response:
-    """Ask for an address, uncompressed; HTTPError if the answer is no success."""
+    """Ask for an address, uncompressed; HTTPError if the answer is no success.
+
+    The connection is not kept: after a redirect, a kept one may be closed by the server just as it is used again.
+    """
     import requests
 
-    response = requests.get(
-        url, stream=True, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S), headers={"Accept-Encoding": "identity"}
-    )
+    headers = {"Accept-Encoding": "identity", "Connection": "close"}
+    response = requests.get(url, stream=True, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S), headers=headers)
     response.raise_for_status()
     return response
 

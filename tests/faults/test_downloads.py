@@ -125,6 +125,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(302)
         self.send_header("Location", "/announced")
         self.send_header("Content-Length", "0")
+        self.send_header("Connection", self.headers["Connection"])
         self.end_headers()
 
     def _drip(self) -> None:
