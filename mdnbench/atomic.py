@@ -9,12 +9,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from mdnbench import paths
+from mdnbench import paths, temporary
 from mdnbench.errors import StoreError
 
 
@@ -22,13 +21,13 @@ from mdnbench.errors import StoreError
 def replacing(path: Path) -> Iterator[Path]:
     """A file to write beside `path`, which takes its place at the end; after an error `path` is what it was.
 
-    Its name ends in `.part`: a writer that is killed leaves it behind. OSError where the system refuses, and for a
-    device, which must not be replaced.
+    What a writer leaves behind that is killed goes when the next one writes in the same folder. OSError where the
+    system refuses, and for a device, which must not be replaced.
     """
     if path.is_char_device() or path.is_block_device():
         raise OSError(errno.EINVAL, f"{path} is a device")
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    part = temporary.part_of(path)
     try:
         yield part
         part.replace(path)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdnbench import registry, variants, weights
+from mdnbench import registry, temporary, variants, weights
 from mdnbench.conformance import book, honesty, isolation, reporters, samples
 from mdnbench.conformance.process import FINGERPRINT, Exam, Fingerprint
 from mdnbench.conformance.rule import Finding, Subject
@@ -74,8 +73,8 @@ def check(
     heard = listener or Listener()
     found: dict[Subject, list[Finding]] = {subject: [] for subject in subjects}
     heard.begin(PHASE, sum(len(book.names(each.kind)) for each in subjects))
-    with tempfile.TemporaryDirectory(prefix="mdnbench-check-") as folder:
-        for finding in _findings(subjects, known, Path(folder), timeout):
+    with temporary.folder("mdnbench-check") as folder:
+        for finding in _findings(subjects, known, folder, timeout):
             found[finding.subject].append(finding)
             heard.progress(PHASE, sum(map(len, found.values())), [str(finding.subject)], finding.rule)
     heard.end(PHASE)

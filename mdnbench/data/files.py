@@ -10,14 +10,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mdnbench import digests, paths
+from mdnbench import digests, paths, temporary
 from mdnbench.data import download, gray
 from mdnbench.errors import BadFile, DataMissing, MdnbenchError
 from mdnbench.limits import MAX_DOWNLOAD_BYTES
@@ -178,7 +177,7 @@ def _try(url: str, target: Path, file: DataFile) -> str | None:
     failed_at, why = _unreachable.get(host, (-RETRY_HOST_AFTER_S, ""))
     if time.monotonic() - failed_at < RETRY_HOST_AFTER_S:
         return why
-    part = target.with_name(f".part-{os.getpid()}-{secrets.token_hex(4)}")
+    part = temporary.part_of(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         return _transfer(url, part, file.bytes or MAX_DOWNLOAD_BYTES) or _accept(url, part, target, file)

@@ -7,9 +7,9 @@ import io
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from mdnbench import temporary
 from mdnbench.deploy import calibration, export
 from mdnbench.errors import MdnbenchError
 from mdnbench.wrappers.onnx_session import Session, package
@@ -49,8 +49,8 @@ def _write(known: Registry, weights: Weights, whole: Path, path: Path) -> None:
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     reader = _Reader(known, weights, whole)
-    with TemporaryDirectory() as folder, _quiet():
-        ready = Path(folder) / "ready.onnx"
+    with temporary.folder("mdnbench-quantise") as folder, _quiet():
+        ready = folder / "ready.onnx"
         quant_pre_process(whole, ready, skip_symbolic_shape=True)
         quantization.quantize_static(
             ready, path, reader, quant_format=quantization.QuantFormat.QDQ, per_channel=True,

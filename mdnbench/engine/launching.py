@@ -27,7 +27,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from mdnbench import environment
+from mdnbench import environment, temporary
 from mdnbench.engine import family, guarding, spawning, threads
 from mdnbench.engine.orders import WAIT_S, Answering, ProcessEnded, ProcessLate
 from mdnbench.errors import MdnbenchError
@@ -201,7 +201,7 @@ class ForkLauncher(Launcher):
     def begin(cls) -> ForkLauncher:
         """Start a server of one's own; it ends with this process, however that ends."""
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        scratch = tempfile.mkdtemp(prefix="mdnbench-run-")
+        scratch = str(temporary.make_folder("mdnbench-run"))
         path = [os.path.abspath(each) for each in sys.path]  # noqa: PTH100 ('' is the working directory)
         entry = ENTRY.format(path=path, descriptor=there.fileno(), scratch=scratch)
         environment = os.environ | dict.fromkeys(threads.VARIABLES, "1")
@@ -275,7 +275,7 @@ class SpawnLauncher(Launcher):
     def _start(self, launches: bool) -> Process:
         context = spawning.Context()
         here, there = context.Pipe()
-        scratch = tempfile.mkdtemp(prefix="mdnbench-process-")
+        scratch = str(temporary.make_folder("mdnbench-process"))
         process = context.Process(target=_spawned, args=(there, launches, scratch))
         process.start()
         there.close()

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import atomic, hookspecs, paths
+from mdnbench import atomic, hookspecs, paths, temporary
 from mdnbench.digests import of_parts
 from mdnbench.errors import BadPlugin
 from mdnbench.registry.finders import found_behind
@@ -222,10 +222,9 @@ def _stubs() -> Path:
 @cache
 def _temporary_stubs() -> Path:
     import atexit
-    import tempfile
 
     atexit.register(remove_temporary)
-    return Path(tempfile.mkdtemp(prefix="mdnbench-modules-"))
+    return temporary.make_folder("mdnbench-modules")
 
 
 def remove_temporary() -> None:

@@ -12,7 +12,7 @@ from statistics import stdev
 from sys import intern
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mdnbench import atomic, jsonfile, names, registry, tomlfile
+from mdnbench import atomic, jsonfile, names, registry, temporary, tomlfile
 from mdnbench.errors import BadFile, MdnbenchError, NothingToDo, UnknownName
 from mdnbench.regression import code, slowdown
 from mdnbench.regression.garbage import uncollected
@@ -128,13 +128,10 @@ def write(results: Results, path: Path) -> Path:
 
 
 def _write_files(results: Results, facts: Facts, stem: Path) -> None:
-    import tempfile
-
     import tomli_w
 
     record = results.timing
-    with tempfile.TemporaryDirectory(dir=stem.parent) as name:  # another table may lie beside the baseline
-        folder = Path(name)
+    with temporary.folder(stem.name, stem.parent) as folder:  # another table may lie beside the baseline
         made = {".csv": registry.load().reporters["csv"].write(results, folder), ".toml": folder / "facts.toml"}
         atomic.write(made[".toml"], tomli_w.dumps(asdict(facts)))
         if record:

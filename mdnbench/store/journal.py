@@ -7,11 +7,11 @@ which some network file systems do not carry.
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 import time
 from contextlib import closing, suppress
 from pathlib import Path
 
+from mdnbench import temporary
 from mdnbench.store import schema
 
 BUSY_S = 60.0  # of waiting for other processes
@@ -51,8 +51,8 @@ def _carries(folder: Path) -> bool:
 
     Not on the store: a file that says it has a log where there can be none would stop the others that use it.
     """
-    with suppress(sqlite3.Error, OSError), tempfile.TemporaryDirectory(dir=folder, prefix=".trial-") as trial:
-        path = Path(trial) / "trial.sqlite"
+    with suppress(sqlite3.Error, OSError), temporary.folder(".trial", folder) as trial:
+        path = trial / "trial.sqlite"
         with closing(sqlite3.connect(path)) as one, closing(sqlite3.connect(path)) as other:
             if _mode(one, "WAL") != "wal":
                 return False

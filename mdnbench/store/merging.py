@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mdnbench import limits, workspace
+from mdnbench import limits, temporary, workspace
 from mdnbench.errors import StoreError, UsageError
 from mdnbench.store import connecting, contents, kept, schema
 from mdnbench.store.database import DAMAGE, Store, open_store
@@ -152,11 +152,13 @@ def _snapshot(path: Path) -> Iterator[Path]:
 @contextmanager
 def _scratch(path: Path) -> Iterator[Path]:
     try:
-        folder = tempfile.TemporaryDirectory()
+        folder = temporary.make_folder("mdnbench-merge")
     except OSError as error:
         raise StoreError(_NO_ROOM.format(path, "a temporary folder", error.strerror or error)) from None
-    with folder as name:
-        yield Path(name)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _require_whole(there: sqlite3.Connection, path: Path) -> None:
