@@ -139,12 +139,15 @@ def mdnbench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     def run(*arguments: object) -> Said:
         monkeypatch.setattr(sys, "argv", ["mdnbench", *map(str, arguments)])
         capsys.readouterr()
+        gc.freeze()  # so that the collection below looks at what the command has made, and at nothing else
         try:
             main()
             code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1 if end.code else 0
-        gc.collect()  # closes the stores that a process of its own would close by ending
+        finally:
+            gc.collect()  # closes the stores that a process of its own would close by ending
+            gc.unfreeze()
         return Said(code, *capsys.readouterr())
 
     return run

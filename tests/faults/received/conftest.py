@@ -69,3 +69,9 @@ def files() -> Callable[[Path], dict[str, str]]:
         return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
     return look
+
+
+@pytest.fixture
+def around(files: Callable[[Path], dict[str, str]]) -> Callable[[Path], tuple[dict[str, str], list[str]]]:
+    """`around(stored)` gives the files of the workspace, and what stands beside the workspace."""
+    return lambda stored: (files(stored.parent), sorted(each.name for each in stored.parents[1].iterdir()))

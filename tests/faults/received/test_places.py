@@ -163,21 +163,18 @@ def test_fault_55_a_run_is_not_written_through_a_link(stored: Path, workspace: P
 @pytest.mark.parametrize(
     "content",
     [
-        {"name": "../../x"}, {"store": "../../../../far/results.sqlite"}, {"folder": 5},
-        *(pytest.param(each, marks=pytest.mark.full) for each in (
-            {"name": "a\x00b"}, {"store": "a\x00b"}, {"folder": "a\x00b"}, {"name": "x" * 500}, {"name": ""},
-            {"store": "x" * 5000},
-        )),
+        {"name": "../../x"}, {"store": "../../../../far/results.sqlite"}, {"folder": 5}, {"name": "a\x00b"},
+        {"store": "a\x00b"}, {"folder": "a\x00b"}, {"name": "x" * 500}, {"name": ""}, {"store": "x" * 5000},
     ],
 )  # fmt: skip
-def test_fault_55_a_run_file_that_leads_nowhere(said: Any, stored: Path, files: Any, content: dict[str, Any]) -> None:
+def test_fault_55_a_run_file_that_leads_nowhere(said: Any, stored: Path, around: Any, content: dict[str, Any]) -> None:
     """It is named, and nothing is written."""
     path = _note(stored / "runs" / "done", **content)
-    before = files(stored.parents[1])
+    before = around(stored)
     found = said("report", "done")
     assert found.code in (2, 5), found
     assert str(path) in found.err
-    assert files(stored.parents[1]) == before
+    assert around(stored) == before
 
 
 def test_fault_55_a_received_folder_does_not_open_another_store(

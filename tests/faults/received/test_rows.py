@@ -47,7 +47,6 @@ NAMES = (
     "../../x", "/tmp/x", "a/b", ".", "..", "", "-x", "con", "a\nb", "a\x1b[31mb", "a\x00b", "x" * 300, ".ssh", "a\\b",
 )  # fmt: skip
 READERS = (("report", "done", "--to", "md,csv"), ("compare", "done"), ("claims", "done"))
-CORE = ("../../x", "/tmp/x", "a\x1b[31mb")  # the others with --full: each goes through every command
 
 
 @pytest.mark.parametrize("commands", [READERS[:1], pytest.param(READERS, marks=pytest.mark.full)], ids=["one", "all"])
@@ -84,24 +83,22 @@ def test_fault_55_a_received_store_is_not_checked_against_or_scored(
         assert (found.code, "scores hold a value of the wrong kind" in found.err) == (3, True), found
 
 
-@pytest.mark.parametrize(
-    "name", [each if each in CORE else pytest.param(each, marks=pytest.mark.full) for each in NAMES]
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_fault_55_a_run_with_a_name_that_no_run_gets(
-    said: Any, stored: Path, other: Path, alter: Any, files: Any, name: str
+    said: Any, stored: Path, other: Path, alter: Any, around: Any, name: str
 ) -> None:
     """It is not merged, and nothing is written under it, in whatever folder that would be."""
     alter(other, "UPDATE runs SET name = ?", name)
-    before = files(stored.parents[1])
+    before = around(stored)
     found = said("store", "merge", "other")
     assert (found.code, "other/results.sqlite" in found.err) == (3, True)
-    assert files(stored.parents[1]) == before
+    assert around(stored) == before
     (other / "results.sqlite").replace(stored / "results.sqlite")
-    before = files(stored.parents[1])
+    before = around(stored)
     if "\x00" not in name and name:
         assert said("report", "--", name).code in (2, 3, 5)
     assert said("list", "runs").code == 0
-    assert files(stored.parents[1]) == before
+    assert around(stored) == before
     assert "is one that no run gets" in said("store", "check").out
 
 

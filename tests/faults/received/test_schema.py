@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mdnbench import limits
 from mdnbench.store import open_store, schema
 
 pytestmark = pytest.mark.timeout(180)
@@ -100,10 +101,12 @@ def _interior(child: int, cells: int = 200, size: int = 4096) -> bytes:
     return bytes(page)
 
 
+@pytest.mark.parametrize("steps", [20_000_000, pytest.param(limits.WRITE_STEPS, marks=pytest.mark.full)])
 def test_fault_55_pages_that_are_gone_through_for_ever(
-    said: Callable[..., Any], stored: Path, other: Path, alter: Any
+    said: Callable[..., Any], stored: Path, other: Path, alter: Any, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
     """A table of a few kilobytes with more rows than there are atoms: every command gives it up in seconds."""
+    monkeypatch.setattr(limits, "WRITE_STEPS", steps)
     alter(other, "PRAGMA journal_mode = DELETE")
     path = other / "results.sqlite"
     with closing(sqlite3.connect(path)) as connection:
