@@ -69,6 +69,7 @@ def test_every_text_has_its_encoding() -> None:
     assert found == []
 
 
+@pytest.mark.full
 def test_what_some_systems_lack_is_asked_for_first() -> None:
     """A module that is not everywhere is imported inside `try`, a function of `os` used below `hasattr`."""
     bare = []

@@ -56,6 +56,7 @@ def test_only_what_is_between_the_markers_is_replaced(script: Any) -> None:
             script.inserted(wrong, "new")
 
 
+@pytest.mark.full
 def test_the_script_measures_and_writes(script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On one image of sk12, its figures are those of the runs that it leaves in the store."""
     page = tmp_path / "page.md"

@@ -61,6 +61,7 @@ def test_the_longest_name_makes_no_line_too_long(tmp_path: Path) -> None:
     tool("ruff", "format", "--check", ".", cwd=tmp_path)
 
 
+@pytest.mark.full
 def test_the_tests_of_all_files_pass(tmp_path: Path) -> None:
     """What each is for is tested beside it; the rules are looked at elsewhere, for all at once."""
     for kind in scaffold.KINDS:

@@ -129,6 +129,7 @@ def test_the_reference_has_every_public_function(site: Path) -> None:
     assert f"mdnbench {mdnbench.__version__}" in (site / "index.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.full
 def test_the_notebook_runs(workspace: Path) -> None:
     """Each cell gives what the text around it promises: tables as HTML, a figure, a comparison."""
     nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed")

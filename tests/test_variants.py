@@ -109,6 +109,7 @@ def test_the_whole_method_of_a_variant(known: Registry) -> None:
     assert variants.whole(spec, known.method("unet")).text == "unet"
 
 
+@pytest.mark.full
 def test_a_missing_package_is_a_reason_to_skip(workspace: Path, cli: Callable[..., Any]) -> None:
     """Where onnx is not installed, a variant's cells are skipped with what to install, and the others run."""
     site = workspace / "site"

@@ -102,6 +102,7 @@ def test_every_kind_is_described(mdnbench: Mdnbench, name: str, words: tuple[str
         assert word in said.out
 
 
+@pytest.mark.full
 def test_everything_that_is_listed_can_be_described(mdnbench: Mdnbench) -> None:
     """No name in the list is unknown to `describe`."""
     found = json.loads(mdnbench("list", "--json").out)

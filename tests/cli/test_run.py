@@ -158,6 +158,7 @@ def test_failed_scores_end_with_4_and_skipped_ones_with_0(cli: Cli, plugin: Plug
     assert "2 ok; 0 from the store, 2 rescored from kept outputs, 0 computed. Files" in mended.stdout
 
 
+@pytest.mark.full
 def test_a_failed_attempt_beside_a_kept_output_ends_with_4(cli: Cli, plugin: Plugin) -> None:
     """The method fails when a new metric asks for its output again: the old values stand, and the failure is told."""
     path = plugin(
@@ -181,6 +182,7 @@ def test_a_failed_attempt_beside_a_kept_output_ends_with_4(cli: Cli, plugin: Plu
     assert cli(*common, "--metrics", "psnr,ssim").returncode == 0
 
 
+@pytest.mark.full
 def test_two_runs_that_take_one_name(
     workspace: Path, plugin: Plugin, photographs: Callable[..., Path], begin: Any, wait: Any, cli: Cli
 ) -> None:

@@ -51,7 +51,9 @@ def test_a_full_disk_gets_one_line(arguments: tuple[str, ...]) -> None:
 
 
 @pytest.mark.usefixtures("no_data")
-@pytest.mark.parametrize("gone", ["reader", "room", "stream"])
+@pytest.mark.parametrize(
+    "gone", ["reader", pytest.param("room", marks=pytest.mark.full), pytest.param("stream", marks=pytest.mark.full)]
+)
 def test_messages_that_nobody_can_have_change_no_exit_code(cli: Cli, workspace: Path, gone: str) -> None:
     """A run whose notes are not read goes on to its end, and an error is still the error that it is."""
     if gone == "room" and not Path("/dev/full").exists():

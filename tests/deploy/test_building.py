@@ -146,6 +146,7 @@ def test_variants_run_through_the_same_matrix(asked: dict[str, Any]) -> None:
     assert api.outlook(api.plan(**asked))["new_cells"] == 0
 
 
+@pytest.mark.full
 def test_a_file_that_cannot_be_made_fails_its_cells_alone(asked: dict[str, Any], convolution: Built) -> None:
     """A network that takes no odd sizes has no ONNX file: its cells say why, and all others run."""
     plugin, _ = convolution("self.layer(noisy) + F.interpolate(F.avg_pool2d(noisy, 2), scale_factor=2)")

@@ -122,6 +122,7 @@ def test_a_network_that_takes_no_odd_sizes_is_refused(convolution: Callable[...,
     assert not list((paths.home() / "deploy").glob("*.onnx"))
 
 
+@pytest.mark.full
 def test_an_error_of_the_training_data_is_named(known: Registry, own: Callable[[str], Weights]) -> None:
     """What a plugin's data set raises while a network is calibrated becomes an error of ours."""
 

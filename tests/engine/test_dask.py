@@ -205,6 +205,7 @@ def test_a_cluster_behind_tls(certificates: None, dask_cluster: Any, tiles: Path
     assert "needs certificates" in done.stderr
 
 
+@pytest.mark.full
 def test_workers_are_free_again_when_the_run_was_killed(
     dask_cluster: Any, begin: Any, wait: Any, tiles: Path, plugin: Callable[..., Path]
 ) -> None:

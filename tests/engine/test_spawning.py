@@ -39,7 +39,7 @@ def test_a_script_without_a_guard_runs_once(workspace: Path, engine: str) -> Non
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows delivers Ctrl-C to whole consoles")
-@pytest.mark.parametrize("delay_s", [0.0, 0.05, 0.1])
+@pytest.mark.parametrize("delay_s", [0.0, *(pytest.param(each, marks=pytest.mark.full) for each in (0.05, 0.1))])
 def test_ctrl_c_at_a_workers_birth_prints_no_traceback(workspace: Path, delay_s: float) -> None:
     """A terminal sends it to workers too, which are deaf to it from their first instruction on."""
     command = [sys.executable, "-m", "mdnbench", "run", "--methods", "noisy", "--sigma", "25", "--dataset", "sk12"]

@@ -117,6 +117,7 @@ class Edits(Listener):
             self._path.write_text(self._path.read_text(encoding="utf-8") + "EDITED = 1\n", encoding="utf-8")
 
 
+@pytest.mark.full
 def test_noises_and_metrics_are_the_planned_ones_too(
     plugin: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

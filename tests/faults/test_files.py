@@ -86,6 +86,7 @@ def test_fault_21_weights_that_run_code(cli: Cli, workspace: Path) -> None:
     assert not list((workspace / "home").rglob("*trap*"))
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("no_data")
 def test_fault_19_lpips_without_its_backbone(cli: Cli) -> None:
     """Offline and without the file, LPIPS is skipped with the command that fetches it; PSNR and SSIM are intact."""

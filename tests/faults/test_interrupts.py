@@ -13,7 +13,7 @@ import pytest
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for other processes")
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.full)])
 @pytest.mark.parametrize("engine", ["local", pytest.param("dask", marks=pytest.mark.full)])
 def test_fault_28_ctrl_c_while_a_plugin_hangs(hangs: Path, begin: Any, outside: Any, engine: str, times: int) -> None:
     """130 both times, the finished cell kept, the store sound, and nothing of the worker left."""

@@ -124,6 +124,7 @@ def test_fault_04_a_worker_dies_with_a_cell_in_hand(
     assert not [each for each in psutil.process_iter() if each.pid == worker]
 
 
+@pytest.mark.full
 def test_fault_04_a_cell_that_loses_three_dask_workers(plugin: Plugin, begin: Any) -> None:
     """A method that kills the Dask worker around it: retried twice, then `crashed`; all other cells are ok."""
     pytest.importorskip("distributed", reason="Dask is not installed")

@@ -57,7 +57,11 @@ def mount(*arguments: object) -> int:
 
 @pytest.mark.parametrize(
     ("names", "seeds"),
-    [("one one", 4), ("first second", 4), pytest.param("a a b b c d", 60, marks=pytest.mark.full)],
+    [
+        ("one one", 4),
+        pytest.param("first second", 4, marks=pytest.mark.full),
+        pytest.param("a a b b c d", 60, marks=pytest.mark.full),
+    ],
 )
 def test_fault_03_two_runs_on_one_store_at_once(
     plugin: Plugin, begin: Any, outside: Any, names: str, seeds: int

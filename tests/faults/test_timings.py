@@ -108,7 +108,8 @@ def calls(lab: Any, method: str) -> int:
 
 
 @pytest.mark.parametrize(("how", "why"), [
-    pytest.param("hangs", NO_TIME, marks=pytest.mark.full), ("dies", "its process died"), ("raises", "OSError: gone"),
+    pytest.param("hangs", NO_TIME, marks=pytest.mark.full), ("dies", "its process died"),
+    pytest.param("raises", "OSError: gone", marks=pytest.mark.full),
 ])  # fmt: skip
 def test_fault_57_the_next_run_measures_only_what_is_missing(starved: Any, how: str, why: str) -> None:
     """A method that was not timed is named in table and file; the next run times it, and calls no other."""
@@ -139,6 +140,7 @@ def test_fault_57_the_next_run_measures_only_what_is_missing(starved: Any, how: 
     assert not [note for note in notes if "timing only" in note]
 
 
+@pytest.mark.full
 def test_fault_57_a_first_call_alone_is_no_finished_timing(starved: Any) -> None:
     """It is shown and said to be no more; the next run replaces it, and leaves the others as they were."""
     lab = starved
@@ -171,6 +173,7 @@ def hogs() -> Iterator[list[subprocess.Popen[bytes]]]:
         each.wait()
 
 
+@pytest.mark.full
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone counts how long a process waits for a processor")
 def test_fault_57_a_busy_machine_gives_no_finished_timing(starved: Any, hogs: list[subprocess.Popen[bytes]]) -> None:
     """A method that waited for a processor in most of its calls is said to; it is timed again when others are gone."""

@@ -84,7 +84,14 @@ def stored(finished: Results, workspace: Path) -> Iterator[Path]:
         yield folder
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: "-".join(map(str, command[:4])))
+SLOW = ("html", "figures")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(each, marks=pytest.mark.full) if set(SLOW) & set(each) else each for each in COMMANDS],
+    ids=lambda command: "-".join(map(str, command[:4])),
+)
 def test_fault_60_a_full_disk_while_a_command_writes(
     said: Any, stored: Path, workspace: Path, command: tuple[str, ...]
 ) -> None:

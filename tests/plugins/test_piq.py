@@ -166,6 +166,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return {"features": state, **layers}
 
 
+@pytest.mark.full
 def test_dists_is_what_piq_computes_with_the_same_files(
     files: dict[str, Any], clean: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

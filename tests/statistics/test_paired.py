@@ -45,6 +45,7 @@ def test_zeros_do_not_make_the_rest_more_certain(zeros: int) -> None:
     assert found[0] == found[3] == 2 * 2.0**-5
 
 
+@pytest.mark.full
 def test_differences_tested_together_have_the_p_of_each_alone() -> None:
     """Whatever their length, and whether others among them have ties or zeros."""
     rng = np.random.default_rng(0)

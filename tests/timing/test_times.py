@@ -220,6 +220,7 @@ def test_the_same_request_is_not_timed_again(times: Times, folder: Path, monkeyp
     assert again.pareto is not None
 
 
+@pytest.mark.full
 def test_a_failure_is_no_answer_for_later(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A method that failed is timed by the next request, once it works."""
     monkeypatch.chdir(folder)
@@ -232,6 +233,7 @@ def test_a_failure_is_no_answer_for_later(folder: Path, monkeypatch: pytest.Monk
     assert rows(second, "recovers")
 
 
+@pytest.mark.full
 def test_a_method_that_breaks_after_its_first_call_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The call that it answered is shown with its problem, beside the size that it never saw; the exit code is 4."""
     monkeypatch.chdir(folder)
@@ -258,6 +260,7 @@ print(found.record["problems"], len(found.record["benchmarks"]))
 """
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("from_stdin", [True, False])
 def test_the_script_that_asks_is_left_alone(workspace: Path, *, from_stdin: bool) -> None:
     """Timing processes do not import the script which began them: one from stdin has no file, another runs once."""
@@ -272,6 +275,7 @@ def test_the_script_that_asks_is_left_alone(workspace: Path, *, from_stdin: bool
     assert done.stdout.splitlines() == ["top level", "{} 1"]
 
 
+@pytest.mark.full
 def test_the_command_counts_work_and_threads(folder: Path, cli: Callable[..., Any]) -> None:
     """On one thread and on all; multiply-adds per pixel are those of the network's convolutions."""
     if environment.cores() < 2:
@@ -304,6 +308,7 @@ def _convolved() -> int:
     return sum(math.prod(shape) for shape in shapes if len(shape) == 4)
 
 
+@pytest.mark.full
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent as a POSIX signal")
 def test_ctrl_c_keeps_nothing_that_is_half_done(folder: Path, tmp_path: Path) -> None:
     """While rounds go on: exit code 130, no file and nothing stored under these conditions, no process left over."""

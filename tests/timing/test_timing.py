@@ -174,6 +174,7 @@ def test_colour_is_timed_by_itself(timed: TimedRun, monkeypatch: pytest.MonkeyPa
     assert session._key(plans[0], list(plans[0].works), code) not in ("", first)
 
 
+@pytest.mark.full
 def test_one_method_under_two_names_has_two_records(workspace: Path) -> None:
     """A record names its methods as they were asked for, also where weights that are taken anyway were said."""
     store, record = open_store(workspace / "results.sqlite"), {}
@@ -206,6 +207,7 @@ class Edits(Listener):
             self._path.write_text(self._path.read_text(encoding="utf-8") + "EDITED = 1\n", encoding="utf-8")
 
 
+@pytest.mark.full
 def test_a_plugin_that_was_edited_after_the_plan_is_not_timed(workspace: Path) -> None:
     """The record says why under the method's name, has no seconds of the new text, and is not kept for the old one."""
     path = workspace / "timed.py"
@@ -230,6 +232,7 @@ def subject_of(*methods: str) -> Subject:
     return Subject(jobs, "cpu", {256: (case.noisy, case.info)})
 
 
+@pytest.mark.full
 def test_the_budget_wins(timed: TimedRun, monkeypatch: pytest.MonkeyPatch) -> None:
     """Slow and hanging methods do not make it longer; what could not be timed says so, and its child is gone."""
     monkeypatch.chdir(timed.folder)

@@ -90,7 +90,9 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-@pytest.mark.parametrize(("method", "changes", "steps"), [("tiny", {}, 240), ("masked-unet", MASKED, 16)])
+@pytest.mark.parametrize(("method", "changes", "steps"), [
+    ("masked-unet", MASKED, 16), pytest.param("tiny", {}, 240, marks=pytest.mark.full),
+])  # fmt: skip
 def test_fault_02_killed_twice_and_resumed_gives_the_same_bits(
     method: str,
     changes: dict[str, Any],

@@ -28,6 +28,7 @@ def checkout(tmp_path: Path) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(map(str, folders))}
 
 
+@pytest.mark.full
 def test_fault_31_built_in_and_editable_installed_plugins_and_evaluation(
     lab: Any,
     lab_package: Any,

@@ -231,7 +231,11 @@ AT_IMPORT = """
 CHANGED_AT_IMPORT = tuple(name for name in PATCHED if name not in CODED)
 
 
-@pytest.mark.parametrize("names", [CHANGED_AT_IMPORT, ("pickling",), ("hashing",)], ids=lambda names: names[0])
+@pytest.mark.parametrize(
+    "names",
+    [("hashing",), *(pytest.param(each, marks=pytest.mark.full) for each in (CHANGED_AT_IMPORT, ("pickling",)))],
+    ids=lambda names: names[0],
+)
 def test_fault_36_functions_that_are_replaced_at_import(imports: Imports, names: tuple[str, ...]) -> None:
     """The methods run, each in a process where its patch is in force; all others have the scores of a run without."""
     plugins = [imports.write(f"at_{name}", PATCHES + AT_IMPORT.format(name=name, call=name)) for name in names]

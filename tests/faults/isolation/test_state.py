@@ -204,7 +204,7 @@ HARMLESS = """
     def mdnbench_denoisers():
         return [spec("harmful", lambda: None)]
 """
-CORE = ("limits", "recursion", "signals", "folder")
+CORE = ("limits", "folder")
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,7 @@ def test_rows_are_bounded_too(finished: Results) -> None:
     assert content.rows_shown(found, 0) == 1
 
 
+@pytest.mark.full
 def test_a_page_of_a_huge_run_stays_below_its_size_too(
     invent: Callable[..., Results], whole: Any, tmp_path: Path, nasty: Any, take_apart: Any
 ) -> None:
