@@ -64,7 +64,8 @@ def times(
     if len(plan.noises) > 1:
         listener.note(f"timed under {works[0].noise.named} alone: the seconds of a method hardly depend on the noise.")
     found = record(plan, works, conditions, store, listener, stop)
-    return Times(plan.name, folder, found | {"quality": quality.known(plan, works, store), "left_out": left_out})
+    told = {"quality": quality.known(plan, works, store), "left_out": left_out, "named": list(plan.named)}
+    return Times(plan.name, folder, found | told)
 
 
 def record(

@@ -73,9 +73,10 @@ class Times:
     def exit_code(self) -> int:
         """0 where all is well, 4 where a method failed or a self-test did, 5 where nothing was timed.
 
-        A budget that was too short for something is no failure.
+        A budget that was too short for something is no failure; that a method is left out is one if it was named.
         """
-        if failed(self.record) or summary.failures(self.record):
+        unmet = set(self.record.get("left_out", ())) & set(self.record.get("named", ()))
+        if unmet or failed(self.record) or summary.failures(self.record):
             return 4
         return 0 if self.record["benchmarks"] else 5
 

@@ -339,6 +339,18 @@ def test_a_learned_method_without_weights_is_left_out(folder: Path, monkeypatch:
         api.time(**KEYS, methods=["unet[colour=true]"], budget_s=1.0)
 
 
+def test_fault_58_a_method_that_was_named_and_is_left_out_is_a_failure(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are timed; the exit code is 4, and 0 where it was not named."""
+    monkeypatch.chdir(folder)
+    keys = {**KEYS, "sizes": [64], "threads": [1], "budget_s": 20.0}
+    found = api.time(**keys, methods=["noisy", "unet[colour=true]"])
+    assert (found.exit_code, list(found.record["left_out"])) == (4, ["unet[colour=true]"])
+    assert any(note.startswith("unet[colour=true] was left out: it has no weights") for note in found.notes)
+    assert api.time(**keys, methods=["noisy"]).exit_code == 0
+
+
 def test_a_gpu_is_timed_by_its_own_events(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is a GPU: events within the clock's time, memory of its own, and equal outputs."""
     if devices.choose("auto") != "cuda":
