@@ -66,9 +66,21 @@ def _is_left(name: str) -> bool:
     found = _ENDING.search(name)
     if not found or found.end() != len(name) or found["machine"] != _machine():
         return False
-    import psutil
+    return not _runs(int(found["pid"]))
 
-    return not psutil.pid_exists(int(found["pid"]))
+
+def _runs(pid: int) -> bool:
+    if os.name == "nt":  # where a signal that asks would end the process
+        import psutil
+
+        return bool(psutil.pid_exists(pid))
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def _mark() -> str:

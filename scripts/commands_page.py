@@ -27,7 +27,7 @@ def commands() -> Iterator[tuple[str, Any]]:
         for key, child in getattr(node, "commands", {}).items():
             yield from walk(f"{name} {key}", child)
 
-    return walk("mdnbench", typer.main.get_command(app))
+    return walk("mdnbench", typer.main.get_command(app()))
 
 
 def reference(name: str, node: Any) -> str:

@@ -99,7 +99,7 @@ def test_every_line_is_run_or_says_why_not() -> None:
 
 def parsed(words: list[str]) -> tuple[str, dict[str, Any]]:
     """The command and its values, as the command line itself reads them; nothing is run."""
-    node, context = typer.main.get_command(app), None
+    node, context = typer.main.get_command(app()), None
     name, rest = "mdnbench", words
     while True:
         context = node.make_context(name, list(rest), parent=context)

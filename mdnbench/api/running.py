@@ -79,6 +79,7 @@ def run(
         tally = coordinator.compute(stop)
         found = Results(store, planned.name, folder)
         found.tally, found.plugins = tally, planned.registry.files
+        found.known, found.dataset = planned.registry, planned.dataset
         timed = planned.request.timing and not stop.requested
         record = _timing(planned, found, listener, lambda: stop.requested) if timed else None
         _write(found, planned.registry, None if stop.requested else record, listener)

@@ -16,9 +16,9 @@ def main() -> None:
 
     streams.prepare()
     try:
-        from mdnbench.cli.app import app
+        from mdnbench.cli.app import app_for
 
-        app(prog_name="mdnbench")
+        app_for(sys.argv[1:])(prog_name="mdnbench")
     except SystemExit as end:
         hidden = next((each for each in _behind(end) if isinstance(each, _HIDDEN)), None)
         if isinstance(hidden, KeyboardInterrupt):

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from mdnbench import __version__
-from mdnbench.cli import (
-    checking,
-    claiming,
-    comparing,
-    datasets,
-    doctoring,
-    exporting,
-    listing,
-    plugins,
-    rescoring,
-    running,
-    storing,
-    timing,
-    training,
-)
 
 HELP = """\
 Benchmark image denoisers: PSNR, SSIM and LPIPS tables, timings, and regression checks that can be trusted.
@@ -30,7 +17,48 @@ Example: mdnbench run --methods all --sigma 50
 
 Example: mdnbench describe bm3d"""
 
-app = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+# What a person types, and the module here and the name in it. A command is imported when it is needed.
+COMMANDS = {
+    "run": ("running", "run"),
+    "plan": ("running", "plan"),
+    "list": ("listing", "list_names"),
+    "describe": ("listing", "describe"),
+    "check": ("checking", "check"),
+    "compare": ("comparing", "compare"),
+    "claims": ("claiming", "claims"),
+    "rescore": ("rescoring", "rescore"),
+    "report": ("running", "report"),
+    "time": ("timing", "time"),
+    "train": ("training", "train"),
+    "export": ("exporting", "export"),
+    "doctor": ("doctoring", "doctor"),
+    "weights": ("training", "weights"),
+    "data": ("datasets", "data"),
+    "store": ("storing", "store"),
+    "plugin": ("plugins", "plugin"),
+}
+
+
+def app(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """The command line with these commands and groups."""
+    made = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+    made.callback()(_root)
+    for name in names:
+        module, attribute = COMMANDS[name]
+        found = getattr(import_module(f"mdnbench.cli.{module}"), attribute)
+        if isinstance(found, typer.Typer):
+            made.add_typer(found, name=name)
+        else:
+            made.command(name)(found)
+    return made
+
+
+def app_for(arguments: Sequence[str]) -> typer.Typer:
+    """The command line with the command that the arguments begin with alone; with all where they begin with none.
+
+    Typer needs longer to make all commands than `list` or a cached `run` need to do their work.
+    """
+    return app(arguments[:1]) if arguments and arguments[0] in COMMANDS else app()
 
 
 def _version(wanted: bool) -> None:
@@ -39,8 +67,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
-def root(
+def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -48,21 +75,4 @@ def root(
     """Benchmark image denoisers."""
 
 
-root.__doc__ = HELP
-app.command()(running.run)
-app.command()(running.plan)
-app.command("list")(listing.list_names)
-app.command()(listing.describe)
-app.command()(checking.check)
-app.command()(comparing.compare)
-app.command()(claiming.claims)
-app.command()(rescoring.rescore)
-app.command()(running.report)
-app.command()(timing.time)
-app.command()(training.train)
-app.command()(exporting.export)
-app.command()(doctoring.doctor)
-app.add_typer(training.weights, name="weights")
-app.add_typer(datasets.data, name="data")
-app.add_typer(storing.store, name="store")
-app.add_typer(plugins.plugin, name="plugin")
+_root.__doc__ = HELP

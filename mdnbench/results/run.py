@@ -20,6 +20,9 @@ from mdnbench.store.database import MORE
 if TYPE_CHECKING:
     import pandas
 
+    from mdnbench.registry import Registry
+    from mdnbench.specs import DatasetSpec
+
 COLUMNS = ("dataset", "image", "noise", "seed", "method", "status", "reason", "psnr", "ssim", "lpips", "seconds")
 
 
@@ -33,6 +36,8 @@ class Results:
         self.folder = folder
         self.tally: Tally | None = None  # what `run` computed; None for a run that was only opened
         self.plugins: tuple[Path, ...] = ()  # plugin files that reporters know the run's names by
+        self.known: Registry | None = None  # where this process has made the run: what it was made with,
+        self.dataset: DatasetSpec | None = None  # and the data set that has just given its images
 
     @cached_property
     def run(self) -> RunRow:

@@ -6,11 +6,13 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mdnbench import __version__, environment
 from mdnbench.store.database import now
-from mdnbench.timing.process import Timed
+
+if TYPE_CHECKING:
+    from mdnbench.timing.process import Timed
 
 
 def make(timed: Sequence[Timed], noise: str, device: str, budget_s: float = 0.0) -> dict[str, Any]:

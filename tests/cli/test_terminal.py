@@ -247,7 +247,7 @@ def test_every_command_shows_an_example(mdnbench: Callable[..., Any]) -> None:
             yield from leaves(child, (*path, name))
 
     lacking = [
-        " ".join(path) for path, node in leaves(typer.main.get_command(app)) if "Example: mdnbench" not in node.help
+        " ".join(path) for path, node in leaves(typer.main.get_command(app())) if "Example: mdnbench" not in node.help
     ]
     assert lacking == []
     assert "Example: mdnbench run" in mdnbench("--help").out
