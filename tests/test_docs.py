@@ -199,6 +199,7 @@ def test_the_fifteen_line_plugin_runs_as_printed(tmp_path: Path, monkeypatch: py
     assert "blur[strength=12]" in done.stdout
 
 
+@pytest.mark.full
 def test_the_other_plugins_run_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Noise, data set and metric in one run, and the reporter through the plugins' folder."""
     monkeypatch.chdir(tmp_path)

@@ -110,6 +110,7 @@ def test_rescaled_and_recompressed_quarters_are_found(name: str) -> None:
         assert leak.scale == pytest.approx(float(key.split()[0]), rel=0.03)
 
 
+@pytest.mark.full
 def test_all_at_once_is_found_in_other_photographs() -> None:
     """Test images that hang over the edges of other photographs, turned, rescaled and recompressed, are found there."""
     rng = np.random.default_rng(3)
@@ -156,6 +157,7 @@ def test_the_other_half_of_a_texture_raises_no_alarm(name: str) -> None:
     assert not found({"right": image[:, middle:]}, image[:, :middle])
 
 
+@pytest.mark.full
 def test_images_that_show_nothing_raise_no_alarm() -> None:
     """Flat, tiny and narrow images, and pure noise, are compared without harm and never found."""
     rng = np.random.default_rng(4)

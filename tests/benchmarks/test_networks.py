@@ -27,6 +27,7 @@ class Convolution:
     macs: int
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "side", [64, pytest.param(256, marks=pytest.mark.full), pytest.param(512, marks=pytest.mark.full)]
 )

@@ -60,6 +60,7 @@ def test_check(asked: Any, store: Any) -> None:
     assert {gate["state"] for gate in verdict["gates"]} == {"pass"}
 
 
+@pytest.mark.full
 def test_compare(asked: Any, store: Any) -> None:
     """Under each noise the methods come out in the order of the means that were written."""
     families = json.loads(asked("compare", "big", "--json"))["families"]

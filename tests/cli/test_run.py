@@ -285,7 +285,7 @@ def test_fault_28_ctrl_c_while_timing(begin: Any, wait: Any, workspace: Path, pl
     assert files == {"table.md", "cells.csv", "run.json"}
 
 
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.full)])
 def test_fault_28_ctrl_c(workspace: Path, plugin: Plugin, cli: Cli, times: int) -> None:
     """Once drains and saves, twice stops at once: 130 both times, the store intact, and the next run goes on."""
     path = plugin(

@@ -25,6 +25,7 @@ def piped(*arguments: str, to: int, **environment: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+@pytest.mark.full
 def test_a_reader_that_went_away_changes_no_exit_code(cli: Cli, workspace: Path) -> None:
     """A pass stays 0 and a regression 1, and nothing is said of it."""
     assert cli(*RUN).returncode == 0
@@ -81,7 +82,7 @@ def unheard(*arguments: str, gone: str) -> int:
             os.close(each)
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+@pytest.mark.parametrize("encoding", [pytest.param("cp1252", marks=pytest.mark.full), "ascii"])
 def test_an_encoding_that_lacks_characters(workspace: Path, encoding: str) -> None:
     """An arrow in a heading does not end a run that is computed."""
     with (workspace / "out.txt").open("wb") as file:

@@ -129,6 +129,7 @@ def test_a_folder_that_has_the_ending_in_its_own_name_is_itself(photographs: Pat
     assert found.load("colour").ndim == 3
 
 
+@pytest.mark.full
 def test_methods_for_gray_alone_run_on_colour_turned_gray(
     photographs: Path, plugin: Callable[..., Path], cli: Callable[..., Any]
 ) -> None:

@@ -20,6 +20,7 @@ from mdnbench.wrappers.onnx_session import Session
 Built = Callable[..., Any]
 
 
+@pytest.mark.full
 def test_onnx_runtime_takes_colour_and_estimates_the_level(
     home: Path, noisy: torch.Tensor, told: NoiseInfo, built: Built
 ) -> None:

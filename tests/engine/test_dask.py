@@ -72,6 +72,7 @@ def digits(printed: str) -> list[tuple[Any, ...]]:
     return sorted(tuple(str(cell.get(name)) for name in (*DIGITS, "output")) for cell in json.loads(printed)["cells"])
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("methods", "metrics", "seeds"),
     [

@@ -105,15 +105,15 @@ def test_fault_53_an_eps_that_cannot_be_used() -> None:
         api.import_weights("dncnn", Path("plain.pth"), "plain", eps=1e-4)
 
 
-def test_fault_53_the_command_line_takes_eps(cli: Callable[..., Any], workspace: Path) -> None:
+def test_fault_53_the_command_line_takes_eps(mdnbench: Callable[..., Any], workspace: Path) -> None:
     """`weights import --eps`, and what was taken is said and kept in the card."""
     torch.save(UNKNOWN[0].network().state_dict(), "net.pth")
-    refused = cli("weights", "import", "dncnn", "net.pth", "--name", "net", cwd=workspace)
-    assert refused.returncode == 2
-    assert len(refused.stderr.splitlines()) == 1
-    done = cli("weights", "import", "dncnn", "net.pth", "--name", "net", "--eps", "1e-5", cwd=workspace)
-    assert done.returncode == 0, done.stderr
-    assert "eps of batch normalisation 1e-05" in done.stderr
+    refused = mdnbench("weights", "import", "dncnn", "net.pth", "--name", "net")
+    assert refused.code == 2
+    assert len(refused.err.splitlines()) == 1
+    done = mdnbench("weights", "import", "dncnn", "net.pth", "--name", "net", "--eps", "1e-5")
+    assert done.code == 0, done.err
+    assert "eps of batch normalisation 1e-05" in done.err
     assert "eps of batch normalisation 1e-05" in next(Path("home").rglob("net.toml")).read_text(encoding="utf-8")
 
 

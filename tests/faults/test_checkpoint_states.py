@@ -180,7 +180,7 @@ def built() -> Callable[..., Any]:
     return lambda spec: spec.build({}, "cpu", None)
 
 
-def test_fault_51_the_command_line_shows_and_takes(cli: Callable[..., Any], workspace: Path) -> None:
+def test_fault_51_the_command_line_shows_and_takes(mdnbench: Callable[..., Any], workspace: Path) -> None:
     """`weights inspect` shows the states; `weights import` refuses to choose, and says what it has taken."""
     torch.manual_seed(1)
     widths = [(1, 64), *[(64, 64)] * 15, (64, 1)]
@@ -189,21 +189,21 @@ def test_fault_51_the_command_line_shows_and_takes(cli: Callable[..., Any], work
         layer = nn.Conv2d(inputs, outputs, 3)
         state |= {f"module.model.{2 * number}.weight": layer.weight, f"module.model.{2 * number}.bias": layer.bias}
     torch.save({"params": {key: value * 2 for key, value in state.items()}, "params_ema": state}, "net.pth")
-    shown = cli("weights", "inspect", "net.pth", "--json", cwd=workspace)
-    facts = json.loads(shown.stdout)
+    shown = mdnbench("weights", "inspect", "net.pth", "--json")
+    facts = json.loads(shown.out)
     assert [each["name"] for each in facts["states"]] == ["params", "params_ema"]
     for each in facts["states"]:
         assert (each["tensors"], each["values"], each["dtypes"]) == (34, 555137, {"float32": 34})
         assert (each["prefix"], each["batch_norm"]) == ("module.model.", False)
         assert each["fits"] == ["dncnn[depth=17,colour=false]"]
-    table = cli("weights", "inspect", "net.pth", "--state", "params_ema", cwd=workspace)
-    assert table.returncode == 0
-    assert "module.model.32.bias" in table.stdout
-    refusal = cli("weights", "import", "dncnn", "net.pth", "--name", "ema", cwd=workspace)
-    assert (refusal.returncode, refusal.stdout) == (2, "")
-    assert "params, params_ema. Choose one, as --state params_ema" in refusal.stderr
-    taken = cli("weights", "import", "dncnn", "net.pth", "--name", "ema", "--state", "params_ema", cwd=workspace)
-    assert taken.returncode == 0, taken.stderr
-    assert "34 tensors: the state 'params_ema', not 'params'" in taken.stderr
+    table = mdnbench("weights", "inspect", "net.pth", "--state", "params_ema")
+    assert table.code == 0
+    assert "module.model.32.bias" in table.out
+    refusal = mdnbench("weights", "import", "dncnn", "net.pth", "--name", "ema")
+    assert (refusal.code, refusal.out) == (2, "")
+    assert "params, params_ema. Choose one, as --state params_ema" in refusal.err
+    taken = mdnbench("weights", "import", "dncnn", "net.pth", "--name", "ema", "--state", "params_ema")
+    assert taken.code == 0, taken.err
+    assert "34 tensors: the state 'params_ema', not 'params'" in taken.err
     made = api.import_weights("dncnn", Path("net.pth"), "ema2", state="params_ema", prefix="module.")
     assert "without the prefix 'module.'" in made.card.notes

@@ -152,7 +152,9 @@ def unfit(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("start", ["fork", pytest.param("spawn", marks=pytest.mark.full)])
-@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize(
+    "where", ["in build", *(pytest.param(each, marks=pytest.mark.full) for each in ("at the top", "in a call"))]
+)
 def test_fault_47_a_torchvision_that_does_not_fit(
     workspace: Path, cli: Any, unfit: dict[str, str], where: str, start: str
 ) -> None:

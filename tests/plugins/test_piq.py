@@ -35,7 +35,7 @@ def noisy(image: Any, sigma: float, seed: int = 1) -> Any:
     return np.clip(image + sigma / 255 * noise, 0, 1).astype(np.float32)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", [1, pytest.param(3, marks=pytest.mark.full)])
 @pytest.mark.parametrize("name", NAMES)
 def test_what_every_metric_must_do(name: str, channels: int, clean: Any) -> None:
     """Perfect for equal images, worse with more noise, symmetric where it is declared, the same again."""

@@ -60,8 +60,11 @@ ENDS = {
 }  # fmt: skip
 
 
+SLOW = ("hangs", "stops")  # they wait as "hangs in C" does
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="signals, and C's library by this name")
-@pytest.mark.parametrize("how", ENDS)
+@pytest.mark.parametrize("how", [pytest.param(each, marks=pytest.mark.full) if each in SLOW else each for each in ENDS])
 def test_fault_45_what_a_plugin_does_at_import(
     plugin: Plugin, monkeypatch: pytest.MonkeyPatch, how: str, method: str
 ) -> None:

@@ -144,6 +144,7 @@ def test_two_processes_train_as_one_and_stop_together(
     assert curve(home) == pytest.approx(curve(workspace / "other"), rel=1e-4)
 
 
+@pytest.mark.full
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_fault_02_one_of_two_processes_killed(
     workspace: Path, no_data: None, plugin_file: Path, torchrun: Any, fit: Fit, monkeypatch: pytest.MonkeyPatch

@@ -25,7 +25,7 @@ def test_shipped_weights_are_recognised() -> None:
         assert set(state.dtypes) == {"float16"}
 
 
-def test_what_is_said(cli: Callable[..., Any], workspace: Path) -> None:
+def test_what_is_said(mdnbench: Callable[..., Any], workspace: Path) -> None:
     """Counts, sizes, types, prefixes, statistics, faults, and what is not read; numbers as numbers in JSON."""
     good = {"module.a.weight": torch.ones(2, 3), "module.a.running_var": torch.ones(2).double()}
     torch.save({"good": good, "bad": {"x": torch.tensor([float("nan")])}, "epoch": 3}, "w.pth")
@@ -40,13 +40,13 @@ def test_what_is_said(cli: Callable[..., Any], workspace: Path) -> None:
     assert [(each.key, each.shape) for each in one.keys] == [
         ("module.a.weight", (2, 3)), ("module.a.running_var", (2,)),
     ]  # fmt: skip
-    facts = json.loads(cli("weights", "inspect", "w.pth", "--json", cwd=workspace).stdout)
+    facts = json.loads(mdnbench("weights", "inspect", "w.pth", "--json").out)
     assert facts["states"][0]["keys"][0] == {"key": "module.a.weight", "shape": [2, 3], "dtype": "float32"}
     assert facts["bytes"] == found.bytes
-    shown = cli("weights", "inspect", "w.pth", cwd=workspace)
-    assert shown.returncode == 0, shown.stderr
-    assert "not read: epoch (int)" in shown.stdout
-    assert "bad: tensors that cannot be used: x (NaN)" in shown.stdout
+    shown = mdnbench("weights", "inspect", "w.pth")
+    assert shown.code == 0, shown.err
+    assert "not read: epoch (int)" in shown.out
+    assert "bad: tensors that cannot be used: x (NaN)" in shown.out
 
 
 def test_a_part_is_shown() -> None:

@@ -45,6 +45,7 @@ def test_tiles_equal_the_whole_where_the_overlap_is_the_receptive_field(shipped:
     assert float((tiled - whole).abs().max()) < 1e-5
 
 
+@pytest.mark.full
 def test_an_overlap_that_is_too_small_shows(shipped: Any, noisy: Any) -> None:
     """The comparison above can fail: without overlap the seams differ, and the more overlap the less.
 
