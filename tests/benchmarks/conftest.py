@@ -43,6 +43,15 @@ METHODS = (
 )  # fmt: skip
 NOISES = ("gaussian:15", "gaussian:25", "gaussian:50", "poisson:60", "speckle:25")
 METRICS = ("psnr", "ssim", "lpips")  # those of a run that asks for none
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave benchmarks out where the lines that tests reach are counted: that slows down what is measured here."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.no_cover)
+
+
 WATCHED = """
 import atexit, pathlib, runpy, sys, time
 

@@ -139,6 +139,7 @@ def test_deep_and_long_texts_are_no_error() -> None:
     assert of("x = '\\d'") == of("x = '\\\\d'")
 
 
+@pytest.mark.no_cover  # tracing slows down what is written in Python
 def test_a_digest_takes_little_more_than_parsing() -> None:
     """About as long again; four times that here, for a machine that does other things as well."""
     source = Path(syntax.__file__).read_bytes()
