@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 # Whatever the person who runs the tests has set must not reach them.
-FOREIGN = ("MDNBENCH_PLUGINS", "GITHUB_STEP_SUMMARY", "FORCE_COLOR", "PYTHONWARNINGS")
+FOREIGN = ("MDNBENCH_PLUGINS", "GITHUB_STEP_SUMMARY", "FORCE_COLOR", "PYTHONWARNINGS", "PYTHONDONTWRITEBYTECODE")
 CHROMIUM = Path("/usr/bin/chromium")
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200", "PYTHONIOENCODING": "utf-8"}
