@@ -1,7 +1,7 @@
 """Temporary files and folders whose names say who made them: a process removes what killed ones have left behind.
 
-A name ends in a digest of the machine, the number of the process and some random letters. What a process of this
-machine made that is gone is removed when the next one makes something in the same folder.
+A name ends in a digest of the machine, the number of the process and some random letters. When a process makes
+something in a folder, it first removes what processes of the same machine have left there that do not run any more.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ENDING = re.compile(r"\.(?P<machine>[0-9a-f]{6})-(?P<pid>\d{1,10})-[0-9a-f]{8}(
 
 def part_of(path: Path) -> Path:
     """A new name beside a file, for what will take its place; it ends in `.part`."""
-    clear(path.parent)
+    clear(path.parent.absolute())
     return path.with_name(f"{path.name}.{_mark()}.part")
 
 
@@ -33,7 +33,7 @@ def make_folder(name: str, where: Path | None = None) -> Path:
     Whoever asks removes it: `folder` does so by itself. OSError where the system refuses.
     """
     where = Path(tempfile.gettempdir()) if where is None else where
-    clear(where)
+    clear(where.absolute())
     made = where / f"{name}.{_mark()}"
     made.mkdir(mode=0o700)
     return made
@@ -78,8 +78,8 @@ def _runs(pid: int) -> bool:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:  # somebody else's
-        return True
+    except PermissionError:  # it runs, and is somebody else's
+        pass
     return True
 
 
@@ -89,8 +89,12 @@ def _mark() -> str:
 
 @cache
 def _machine() -> str:
-    """What this machine's process numbers belong to: its name, and the container where there is one."""
-    container = ""
+    """A digest of where a process number has a meaning: the machine since it was started, and the container.
+
+    Machines of one name may share a folder, so that the name alone would not do.
+    """
+    parts = [platform.node()]
     with contextlib.suppress(OSError):
-        container = str(Path("/proc/self/ns/pid").readlink())
-    return hashlib.sha256(f"{platform.node()} {container}".encode()).hexdigest()[:6]
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:6]

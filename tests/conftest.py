@@ -28,6 +28,22 @@ CHROMIUM = Path("/usr/bin/chromium")
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200", "PYTHONIOENCODING": "utf-8"}
 
+MOONS = """
+from pathlib import Path
+
+import skimage
+
+from mdnbench.data import images
+
+def load(name):
+    picture = images.to_gray(images.read_image(Path(skimage.__file__).parent / "data" / "moon.png"))
+    return picture[64 * int(name) :, 100:][:64, :64]
+
+@mdnbench.hookimpl
+def mdnbench_datasets():
+    return [mdnbench.DatasetSpec("moons", "pieces of the moon", "train", 1, ("1", "2", "3"), load)]
+"""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--full` runs the slow tests too."""
@@ -79,6 +95,12 @@ def plugin(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def moons(plugin: Callable[..., Path]) -> Path:
+    """A plugin file with three pieces of scikit-image's photograph of the moon, to train on."""
+    return plugin(MOONS, "moons")
 
 
 @pytest.fixture(scope="session")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,14 +150,12 @@ def _snapshot(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _scratch(path: Path) -> Iterator[Path]:
-    try:
-        folder = temporary.make_folder("mdnbench-merge")
-    except OSError as error:
-        raise StoreError(_NO_ROOM.format(path, "a temporary folder", error.strerror or error)) from None
-    try:
+    with ExitStack() as ends:
+        try:
+            folder = ends.enter_context(temporary.folder("mdnbench-merge"))
+        except OSError as error:
+            raise StoreError(_NO_ROOM.format(path, "a temporary folder", error.strerror or error)) from None
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _require_whole(there: sqlite3.Connection, path: Path) -> None:

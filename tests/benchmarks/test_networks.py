@@ -28,9 +28,7 @@ class Convolution:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize(
-    "side", [64, pytest.param(256, marks=pytest.mark.full), pytest.param(512, marks=pytest.mark.full)]
-)
+@pytest.mark.parametrize("side", [64, 256, 512])
 @pytest.mark.parametrize("method", METHODS)
 def test_a_network_beside_its_bare_convolutions(
     method: str, side: int, learned: Any, benchmark: Any, figure: Any

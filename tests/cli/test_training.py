@@ -12,29 +12,11 @@ from mdnbench import paths, registry, weights
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 Mdnbench = Callable[..., Any]
 
-PLUGIN = '''
-    """A copy of scikit-image's photograph of the moon in three pieces, to train on."""
-    from pathlib import Path
 
-    import skimage
-
-    from mdnbench.data import images
-
-    def load(name):
-        picture = images.to_gray(images.read_image(Path(skimage.__file__).parent / "data" / "moon.png"))
-        return picture[64 * int(name) :, 100:][:64, :64]
-
-    @mdnbench.hookimpl
-    def mdnbench_datasets():
-        return [mdnbench.DatasetSpec("moons", "pieces of the moon", "train", 1, ("1", "2", "3"), load)]
-'''
-
-
-def test_three_steps(cli: Cli, plugin: Callable[..., Path], workspace: Path, no_data: None) -> None:
+def test_three_steps(cli: Cli, moons: Path, workspace: Path, no_data: None) -> None:
     """A few steps of a shipped recipe, changed from the command line: weights, a log, one line that sums up."""
-    path = plugin(PLUGIN)
     ran = cli(
-        "train", "dncnn", "--steps", 3, "--threads", 1, "--name", "moonlit", "--plugin", path, "--set", "data=moons",
+        "train", "dncnn", "--steps", 3, "--threads", 1, "--name", "moonlit", "--plugin", moons, "--set", "data=moons",
         "--set", "crop=16", "--set", "batch=2", "--set", "validation.count=1", "--set", "optimiser.kind=adamw",
         "--set", "validation.crop=16",
     )  # fmt: skip
