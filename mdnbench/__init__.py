@@ -21,23 +21,23 @@ if TYPE_CHECKING:  # so that callers and plugins are checked against the real ty
     from mdnbench.api import time as time
     from mdnbench.api import train as train
     from mdnbench.api import write_baseline as write_baseline
+    from mdnbench.api.notebook import Results as Results
     from mdnbench.errors import MdnbenchError as MdnbenchError
     from mdnbench.errors import Unavailable as Unavailable
     from mdnbench.evaluation.adapters import numpy_denoiser as numpy_denoiser
-    from mdnbench.hookspecs import hookimpl as hookimpl
-    from mdnbench.listener import Listener as Listener
-    from mdnbench.names import Option as Option
-    from mdnbench.notebook import Results as Results
-    from mdnbench.records import NoiseInfo as NoiseInfo
-    from mdnbench.request import Request as Request
-    from mdnbench.specs import DataFile as DataFile
-    from mdnbench.specs import DatasetSpec as DatasetSpec
-    from mdnbench.specs import DenoiserSpec as DenoiserSpec
-    from mdnbench.specs import MetricSetting as MetricSetting
-    from mdnbench.specs import MetricSpec as MetricSpec
-    from mdnbench.specs import NoiseSpec as NoiseSpec
-    from mdnbench.specs import ReporterSpec as ReporterSpec
-    from mdnbench.specs import Trainable as Trainable
+    from mdnbench.planning.request import Request as Request
+    from mdnbench.spec.hookspecs import hookimpl as hookimpl
+    from mdnbench.spec.names import Option as Option
+    from mdnbench.spec.records import NoiseInfo as NoiseInfo
+    from mdnbench.spec.specs import DataFile as DataFile
+    from mdnbench.spec.specs import DatasetSpec as DatasetSpec
+    from mdnbench.spec.specs import DenoiserSpec as DenoiserSpec
+    from mdnbench.spec.specs import MetricSetting as MetricSetting
+    from mdnbench.spec.specs import MetricSpec as MetricSpec
+    from mdnbench.spec.specs import NoiseSpec as NoiseSpec
+    from mdnbench.spec.specs import ReporterSpec as ReporterSpec
+    from mdnbench.spec.specs import Trainable as Trainable
+    from mdnbench.util.listener import Listener as Listener
     from mdnbench.wrappers.deepinv_model import wrap_deepinv as wrap_deepinv
     from mdnbench.wrappers.numpy_function import wrap_numpy as wrap_numpy
     from mdnbench.wrappers.onnx_file import wrap_onnx as wrap_onnx
@@ -46,17 +46,17 @@ if TYPE_CHECKING:  # so that callers and plugins are checked against the real ty
 __version__ = "0.1.0"
 
 _HOMES = {
-    "hookimpl": "mdnbench.hookspecs",
-    "Option": "mdnbench.names",
-    "DataFile": "mdnbench.specs",
-    "DatasetSpec": "mdnbench.specs",
-    "DenoiserSpec": "mdnbench.specs",
-    "MetricSetting": "mdnbench.specs",
-    "MetricSpec": "mdnbench.specs",
-    "NoiseSpec": "mdnbench.specs",
-    "ReporterSpec": "mdnbench.specs",
-    "Trainable": "mdnbench.specs",
-    "NoiseInfo": "mdnbench.records",
+    "hookimpl": "mdnbench.spec.hookspecs",
+    "Option": "mdnbench.spec.names",
+    "DataFile": "mdnbench.spec.specs",
+    "DatasetSpec": "mdnbench.spec.specs",
+    "DenoiserSpec": "mdnbench.spec.specs",
+    "MetricSetting": "mdnbench.spec.specs",
+    "MetricSpec": "mdnbench.spec.specs",
+    "NoiseSpec": "mdnbench.spec.specs",
+    "ReporterSpec": "mdnbench.spec.specs",
+    "Trainable": "mdnbench.spec.specs",
+    "NoiseInfo": "mdnbench.spec.records",
     "Unavailable": "mdnbench.errors",
     "MdnbenchError": "mdnbench.errors",
     "numpy_denoiser": "mdnbench.evaluation.adapters",
@@ -64,9 +64,9 @@ _HOMES = {
     "wrap_numpy": "mdnbench.wrappers.numpy_function",
     "wrap_onnx": "mdnbench.wrappers.onnx_file",
     "wrap_torch": "mdnbench.wrappers.torch_module",
-    "Listener": "mdnbench.listener",
-    "Request": "mdnbench.request",
-    "Results": "mdnbench.notebook",
+    "Listener": "mdnbench.util.listener",
+    "Request": "mdnbench.planning.request",
+    "Results": "mdnbench.api.notebook",
     "check": "mdnbench.api",
     "claims": "mdnbench.api",
     "compare": "mdnbench.api",

@@ -23,7 +23,7 @@ import difflib
 import itertools
 from collections.abc import Iterable
 
-from mdnbench.limits import LONGEST_VALUE
+from mdnbench.util.limits import LONGEST_VALUE
 
 MOST_LISTED = 500  # names that a message lists
 MOST_COMPARED = 2000  # names among which the likeliest is looked for: each takes up to a millisecond

@@ -21,8 +21,10 @@ from typing import Any
 
 import psutil
 
-from mdnbench import api, environment, registry, weights, workspace
+from mdnbench import api, registry, weights
+from mdnbench.planning import environment
 from mdnbench.results import Results
+from mdnbench.store import workspace
 from mdnbench.timing import summary
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "experiments" / "deployment.md"

@@ -18,12 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mdnbench import api, request
+from mdnbench import api
 from mdnbench.cli import progress
-from mdnbench.names import split_list
+from mdnbench.planning import request
 from mdnbench.results import Results, tables
 from mdnbench.results.shifts import Shift
 from mdnbench.results.tables import Column
+from mdnbench.spec.names import split_list
 from mdnbench.store import cube
 
 PAGE = Path(__file__).parents[1] / "docs" / "protocols.md"

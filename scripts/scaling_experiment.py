@@ -17,7 +17,8 @@ from typing import Any
 
 import psutil
 
-from mdnbench import api, environment
+from mdnbench import api
+from mdnbench.planning import environment
 from mdnbench.timing import summary
 from mdnbench.timing.scaling import TITLES, Fit, Scaling, table
 from mdnbench.timing.times import Times

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import torch
 
-from mdnbench import registry, variants
+from mdnbench import registry
+from mdnbench.registry import variants
 from mdnbench.training import loop
 from mdnbench.training import recipe as recipes
 from mdnbench.training.log import Progress

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mdnbench import atomic
 from mdnbench.errors import StoreError
+from mdnbench.util import atomic
 
 
 def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:

@@ -17,8 +17,11 @@ from typing import Any
 import pytest
 
 import mdnbench
-from mdnbench import api, errors, hookspecs, references, registry, request, specs
+from mdnbench import api, errors, registry
 from mdnbench.evaluation import protocols
+from mdnbench.planning import request
+from mdnbench.results import references
+from mdnbench.spec import hookspecs, specs
 from mdnbench.store.rows import MeanRow
 from mdnbench.training import recipe
 

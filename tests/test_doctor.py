@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from mdnbench import api, doctor, registry, weights
-from mdnbench.doctor import Finding
+from mdnbench import api, registry, weights
+from mdnbench.api import doctor
+from mdnbench.api.doctor import Finding
 from mdnbench.training import lock
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]

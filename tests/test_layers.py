@@ -26,19 +26,20 @@ PLUGINS = Path(__file__).resolve().parents[1] / "plugins"
 # module finds its place here.
 LAYERS: dict[str, str] = {
     "command line": "__main__ cli",
-    "what a notebook imports": "api notebook testing",
-    "judging": "regression statistics published",
-    "doing": "outlook catalogue rescoring engine timing doctor conformance scaffold",
-    "training": "training deploy",
-    "planning": "planning request sweeps environment devices weights inference wrappers store results workspace",
-    "looking up": "registry variants evaluation references data leaks",
-    "contract with plugins": "hookspecs specs",
-    "ground": "limits outside names records errors tomlfile jsonfile "
-    "atomic temporary digests paths slugs quiet listener stopping",
+    "what a notebook imports": "api testing",
+    "judging": "analysis",
+    "doing": "timing engine",
+    "training": "training",
+    "planning": "planning wrappers weights results store",
+    "looking up": "registry evaluation data",
+    "contract with plugins": "spec",
+    "ground": "util errors",
 }
 # What plugins may use beside the names in `mdnbench` itself: the lower layers, and these.
-OPEN_TO_PLUGINS = {"mdnbench.published", "mdnbench.published.texts", "mdnbench.statistics", "mdnbench.timing.quality",
-                   "mdnbench.timing.summary", "mdnbench.training.ranks", "mdnbench.training.recipe"}  # fmt: skip
+OPEN_TO_PLUGINS = {
+    "mdnbench.analysis.published", "mdnbench.analysis.published.texts", "mdnbench.analysis.statistics",
+    "mdnbench.timing.quality", "mdnbench.timing.summary", "mdnbench.training.ranks", "mdnbench.training.recipe",
+}  # fmt: skip
 LOWER = ("planning", "looking up", "contract with plugins", "ground")
 HEAVY = (
     "torch",
@@ -228,7 +229,8 @@ class Blocker(importlib.abc.MetaPathFinder):
 
 blocked = ""
 sys.meta_path.insert(0, Blocker())
-from mdnbench import catalogue, registry
+from mdnbench import registry
+from mdnbench.api import catalogue
 from mdnbench.cli import app
 found = {}
 for blocked in ["", *sys.argv[1:]]:

@@ -16,12 +16,13 @@ import PIL.Image
 import pytest
 import skimage
 
-from mdnbench import api, data, leaks, paths, registry
-from mdnbench.data import images
+from mdnbench import api, data, registry
+from mdnbench.data import images, leaks
+from mdnbench.data.leaks import Leak, cache
 from mdnbench.errors import DataMissing, StoreError
-from mdnbench.leaks import Leak, cache
-from mdnbench.listener import Listener
-from mdnbench.specs import DatasetSpec, Image
+from mdnbench.spec.specs import DatasetSpec, Image
+from mdnbench.util import paths
+from mdnbench.util.listener import Listener
 
 PHOTOGRAPHS = ("camera.png", "astronaut.png", "chelsea.png", "coffee.png", "coins.png", "rocket.jpg", "brick.png",
                "grass.png", "gravel.png", "moon.png", "ihc.png", "motorcycle_left.png")  # fmt: skip
@@ -305,7 +306,8 @@ def test_the_picture_shows_both_images_with_the_overlap_outlined(tmp_path: Path)
 
 def test_importing_the_guard_is_cheap() -> None:
     """Neither SciPy nor torch is imported before there is anything to compare."""
-    code = "import sys, mdnbench.leaks; print([name for name in ('scipy', 'torch', 'skimage') if name in sys.modules])"
+    heavy = "[name for name in ('scipy', 'torch', 'skimage') if name in sys.modules]"
+    code = f"import sys, mdnbench.data.leaks; print({heavy})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mdnbench.errors import BadOption, UnknownName
-from mdnbench.names import Named, Option, resolve, show, split_list, split_method, split_noise
+from mdnbench.spec.names import Named, Option, resolve, show, split_list, split_method, split_noise
 
 SIGMA = Option("sigma", float, minimum=0, maximum=255, unit="on the 0-255 scale")
 MIXED = (

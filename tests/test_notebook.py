@@ -14,12 +14,13 @@ import pandas
 import pytest
 
 import mdnbench
-from mdnbench import errors, request
-from mdnbench.digests import of_pixels
-from mdnbench.notebook import listener
-from mdnbench.notebook.progress import Progress
+from mdnbench import errors
+from mdnbench.api.notebook import listener
+from mdnbench.api.notebook.progress import Progress
+from mdnbench.planning import request
 from mdnbench.results import cuts, markup
 from mdnbench.results.pictures import Darkroom, Subject
+from mdnbench.util.digests import of_pixels
 
 STRONG, WEAK = "gaussian:sigma=50", "gaussian:sigma=25"
 

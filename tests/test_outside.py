@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mdnbench import outside
+from mdnbench.util import outside
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from mdnbench import api
 from mdnbench.results import Results
-from mdnbench.slugs import slug
+from mdnbench.util.slugs import slug
 from mdnbench_reports import json_facts
 
 ROOT = Path(__file__).resolve().parents[1]

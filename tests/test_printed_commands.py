@@ -23,10 +23,12 @@ from typing import Any
 import pytest
 import typer
 
-from mdnbench import data, devices, planning, registry, request
+from mdnbench import data, planning, registry
 from mdnbench.cli import options
 from mdnbench.cli.app import app
-from mdnbench.names import ALL, split_list
+from mdnbench.planning import request
+from mdnbench.spec.names import ALL, split_list
+from mdnbench.util import devices
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mdnbench.quiet import without_warnings
 from mdnbench.registry import load
+from mdnbench.util.quiet import without_warnings
 
 
 def test_nothing_is_heard_inside_and_all_is_after() -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from mdnbench import request
 from mdnbench.errors import BadFile, BadOption, UnknownName
-from mdnbench.request import Request
+from mdnbench.planning import request
+from mdnbench.planning.request import Request
 
 
 def plan(folder: Path, text: str) -> Path:

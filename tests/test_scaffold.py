@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 import mdnbench
-from mdnbench import api, scaffold
+from mdnbench import api
 from mdnbench.errors import BadOption, BadPlugin, UnknownName, UsageError
+from mdnbench.testing import scaffold
 
 LISTED = {"denoiser": "methods", "learned": "methods", "noise": "noises", "metric": "metrics", "dataset": "datasets"}
 LINT = ["--isolated", "--select", "E,F,I,UP,B,SIM,D1", "--ignore", "D102,D105,D107"]

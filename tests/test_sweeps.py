@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from mdnbench import api, request, sweeps
+from mdnbench import api
 from mdnbench.errors import BadFile, BadOption, UnknownName
+from mdnbench.planning import request, sweeps
 
 PLAN = """
 noise = ["gaussian:25"]

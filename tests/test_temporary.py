@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from mdnbench import atomic, temporary
+from mdnbench.util import atomic, temporary
 
 LEAVES = """
 import os, sys
 from pathlib import Path
-from mdnbench import temporary
+from mdnbench.util import temporary
 
 folder = Path(sys.argv[1])
 temporary.make_folder("scratch", folder).joinpath("file").write_text("half")

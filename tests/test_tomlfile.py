@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import pytest
 
-from mdnbench import tomlfile
 from mdnbench.errors import BadFile, UnknownName
+from mdnbench.spec import tomlfile
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from mdnbench import api, catalogue, environment, registry, variants
-from mdnbench.digests import of_parts
+from mdnbench import api, registry
+from mdnbench.api import catalogue
 from mdnbench.errors import BadOption
-from mdnbench.names import Option
-from mdnbench.registry import Registry
+from mdnbench.planning import environment
+from mdnbench.registry import Registry, variants
+from mdnbench.spec.names import Option
+from mdnbench.util.digests import of_parts
 
 LEARNED = ("dncnn", "unet", "masked-unet")
 

@@ -16,12 +16,14 @@ import skimage
 import torch
 from torch import nn
 
-from mdnbench import api, catalogue, data, digests, registry, weights
+from mdnbench import api, data, registry, weights
+from mdnbench.api import catalogue
 from mdnbench.data import images
 from mdnbench.errors import BadOption, StoreError, UnknownName, WeightsError
-from mdnbench.records import NoiseInfo
 from mdnbench.registry import Registry
-from mdnbench.specs import DataFile, DatasetSpec, DenoiserSpec
+from mdnbench.spec.records import NoiseInfo
+from mdnbench.spec.specs import DataFile, DatasetSpec, DenoiserSpec
+from mdnbench.util import digests
 from mdnbench.weights import Card, Cover, Weights
 
 SMALL = {"layer.weight": torch.arange(6, dtype=torch.float32).reshape(2, 3), "count": torch.tensor(70_000)}

@@ -1,4 +1,4 @@
-"""No module opens a file for writing but through `mdnbench.atomic`, which leaves none half written."""
+"""No module opens a file for writing but through `mdnbench.util.atomic`, which leaves none half written."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ WRITING = {"write_text", "write_bytes", "savefig", "to_parquet", "to_csv", "copy
 SAVING = {"onnx.save", "torch.save", "np.save", "numpy.save", "np.savez"}  # the place comes first, or second
 # Modules that write in another way, and why no half of a file is ever read there.
 OTHERWISE = {
-    "mdnbench/atomic.py": "it is the way itself",
-    "mdnbench/deploy/export.py": "its caller hands it the file that takes the place of the former one",
-    "mdnbench/deploy/quantise.py": "its caller hands it the file that takes the place of the former one",
+    "mdnbench/util/atomic.py": "it is the way itself",
+    "mdnbench/training/deploy/export.py": "its caller hands it the file that takes the place of the former one",
+    "mdnbench/training/deploy/quantise.py": "its caller hands it the file that takes the place of the former one",
     "mdnbench/data/codecs.py": "os.devnull is no file",
     "mdnbench/data/download.py": "a download goes to a file of its own, which is compared before it takes its name",
     "mdnbench/engine/cluster/host.py": "parts that arrive are put together in a file that then takes its name",

@@ -6,14 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdnbench import atomic, notebook, planning, registry
+from mdnbench import planning, registry
+from mdnbench.api import notebook
 from mdnbench.errors import DataMissing
-from mdnbench.listener import Listener
-from mdnbench.slugs import slug
+from mdnbench.util import atomic
+from mdnbench.util.listener import Listener
+from mdnbench.util.slugs import slug
 
 if TYPE_CHECKING:
-    from mdnbench.leaks import Leak
-    from mdnbench.specs import MetricSpec
+    from mdnbench.data.leaks import Leak
+    from mdnbench.spec.specs import MetricSpec
 
 
 def fetch_data(name: str, *, listener: Listener | None = None) -> int:
@@ -51,7 +53,7 @@ def find_leaks(
     train_set: str, test_set: str, *, pictures: Path | None = None, listener: Listener | None = None
 ) -> tuple[Leak, ...]:
     """The images of a training set that overlap images of a test set; remembered under MDNBENCH_HOME."""
-    from mdnbench import leaks
+    from mdnbench.data import leaks
 
     if pictures is not None:
         atomic.ready(pictures)

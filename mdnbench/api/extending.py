@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdnbench import registry, workspace
-from mdnbench.listener import Listener
+from mdnbench import registry
 from mdnbench.registry import Files
+from mdnbench.store import workspace
+from mdnbench.util.listener import Listener
 
 if TYPE_CHECKING:
-    from mdnbench import conformance
-    from mdnbench.doctor import Finding
+    from mdnbench.api.doctor import Finding
+    from mdnbench.testing.conformance import Finding as RuleFinding
 
 
 def new_plugin(name: str, kind: str, *, package: bool = False, folder: Path | str = ".") -> tuple[Path, ...]:
@@ -19,19 +20,19 @@ def new_plugin(name: str, kind: str, *, package: bool = False, folder: Path | st
 
     `kind` is denoiser, learned, noise, metric, dataset or reporter.
     """
-    from mdnbench import scaffold
+    from mdnbench.testing import scaffold
 
     return scaffold.write(name, kind, package=package, folder=Path(folder))
 
 
 def check_plugin(
     plugin: str | Path, *, plugins: Files = (), timeout: float = 120.0, listener: Listener | None = None
-) -> tuple[conformance.Finding, ...]:
+) -> tuple[RuleFinding, ...]:
     """Take what a plugin brings through the conformance kit: one Finding for each rule, kept, broken or skipped.
 
     `plugin` is a file, the name of a plugin or of anything that one brings, or 'all'; `timeout` is in seconds per rule.
     """
-    from mdnbench.conformance import kit
+    from mdnbench.testing.conformance import kit
 
     known, subjects = kit.load(plugin, plugins)
     return kit.check(subjects, known, timeout=timeout, listener=listener)
@@ -39,6 +40,6 @@ def check_plugin(
 
 def examine(*, plugins: Files = (), workspace_folder: Path | None = None) -> tuple[Finding, ...]:
     """Look at machine, versions, network, plugins, data, weights and the store: what is well and what is not."""
-    from mdnbench import doctor
+    from mdnbench.api import doctor
 
     return doctor.examine(registry.load(plugins), workspace.locate(workspace_folder))

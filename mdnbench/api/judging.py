@@ -6,20 +6,23 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdnbench import atomic, notebook, registry, results, workspace
+from mdnbench import registry, results
+from mdnbench.api import notebook
+from mdnbench.api.notebook import Results
 from mdnbench.errors import BadOption, BadPlugin, Interrupted
-from mdnbench.limits import MAX_JOBS
-from mdnbench.listener import Listener
-from mdnbench.notebook import Results
 from mdnbench.registry import Files
 from mdnbench.results import places
+from mdnbench.store import workspace
+from mdnbench.util import atomic
+from mdnbench.util.limits import MAX_JOBS
+from mdnbench.util.listener import Listener
 
 if TYPE_CHECKING:
-    from mdnbench.names import Named
-    from mdnbench.published import Claims
-    from mdnbench.regression import Change, Verdict
-    from mdnbench.rescoring import Rescored
-    from mdnbench.statistics import Comparison
+    from mdnbench.analysis.published import Claims
+    from mdnbench.analysis.regression import Change, Verdict
+    from mdnbench.analysis.rescoring import Rescored
+    from mdnbench.analysis.statistics import Comparison
+    from mdnbench.spec.names import Named
 
 
 def open_run(name: str, *, workspace_folder: Path | None = None) -> Results:
@@ -67,23 +70,23 @@ def check(
 
     With `timing`, seconds are compared too, where both were timed on one machine.
     """
-    from mdnbench import regression
-    from mdnbench.regression import baselines
+    from mdnbench.analysis import regression
+    from mdnbench.analysis.regression import baselines
 
     return regression.compare(found, baselines.read(baseline), tolerances or {}, partial=partial, timing=timing)
 
 
 def baseline_change(found: results.Results, baseline: Path) -> Change | None:
     """What `write_baseline` would change there; None where there is no baseline yet."""
-    from mdnbench import regression
-    from mdnbench.regression import baselines
+    from mdnbench.analysis import regression
+    from mdnbench.analysis.regression import baselines
 
     return regression.changes(found, baselines.read(baseline)) if baselines.exists(baseline) else None
 
 
 def write_baseline(found: results.Results, baseline: Path) -> Path:
     """Write a run as a baseline: BASELINE.csv and BASELINE.toml."""
-    from mdnbench.regression import baselines
+    from mdnbench.analysis.regression import baselines
 
     return baselines.write(found, baseline)
 
@@ -95,15 +98,15 @@ def compare(
 
     With `against`, only the pairs with that method are made, and corrected as such.
     """
-    from mdnbench import statistics
+    from mdnbench.analysis import statistics
 
     return statistics.compare((found, *others), metrics=tuple(metrics), against=against)
 
 
 def claims(found: results.Results, *, references: Iterable[Path] = ()) -> Claims:
     """Set a run's numbers beside published and claimed ones; `references` are CSV files of more of them."""
-    from mdnbench import published
-    from mdnbench.references import read
+    from mdnbench.analysis import published
+    from mdnbench.results.references import read
 
     return published.compare(found, [each for path in references for each in read(Path(path))])
 
@@ -122,8 +125,8 @@ def rescore(
     `scoring` names protocols, files of protocols, metric settings (`ssim[uniform]`), or 'all' that are known. Raises
     Interrupted after Ctrl-C, with what was scored saved.
     """
-    from mdnbench.rescoring import Rescoring
-    from mdnbench.stopping import on_interrupt
+    from mdnbench.analysis.rescoring import Rescoring
+    from mdnbench.util.stopping import on_interrupt
 
     if not 0 <= jobs <= MAX_JOBS:
         raise BadOption(f"jobs = {jobs} is not allowed; it takes 0 (one per core) to {MAX_JOBS}.")

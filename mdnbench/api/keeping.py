@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdnbench import workspace
 from mdnbench.errors import NothingToDo
-from mdnbench.store import open_store
+from mdnbench.store import open_store, workspace
 
 if TYPE_CHECKING:
     from mdnbench.store.health import Health

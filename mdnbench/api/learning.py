@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import notebook, registry
-from mdnbench.listener import Listener
+from mdnbench import registry
+from mdnbench.api import notebook
 from mdnbench.registry import Files
+from mdnbench.util.listener import Listener
 
 if TYPE_CHECKING:
-    from mdnbench.deploy.exported import Exported
+    from mdnbench.training.deploy.exported import Exported
     from mdnbench.weights import Weights
     from mdnbench.weights.inspecting import Inspection
 
@@ -22,8 +23,8 @@ def train(method: str, *, plugins: Files = (), listener: Listener | None = None,
     start, the name of weights to begin with. Interrupted after Ctrl-C, with a checkpoint saved. Processes that torchrun
     started train together; `listener` hears of it in the first.
     """
-    from mdnbench.stopping import on_interrupt
     from mdnbench.training import ranks, session
+    from mdnbench.util.stopping import on_interrupt
 
     known, heard = registry.load(plugins), (listener or notebook.listener()) if ranks.first() else Listener()
     stopping = "Stopping: a checkpoint is saved after this step. Ctrl-C again stops at once."
@@ -82,7 +83,7 @@ def export_model(
 
     The weights are those that a run under `noise` would use; without it, those for Gaussian noise of the widest cover.
     """
-    from mdnbench.deploy import exported
+    from mdnbench.training.deploy import exported
 
     known = registry.load(plugins)
     return exported.write(known, known.method(method), known.noise(noise) if noise else None, to, out)

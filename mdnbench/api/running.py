@@ -7,17 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from mdnbench import atomic, jsonfile, notebook, paths, planning, registry, request, results, workspace
+from mdnbench import planning, registry, results
+from mdnbench.api import notebook
+from mdnbench.api.notebook import Results
 from mdnbench.errors import Interrupted, MdnbenchError, Unavailable, UsageError
-from mdnbench.listener import Listener
-from mdnbench.notebook import Results
-from mdnbench.planning import Plan
+from mdnbench.planning import Plan, request
+from mdnbench.planning.request import Keys, Request, RunKeys
 from mdnbench.registry import Files, Registry
 from mdnbench.registry.guard import guarded
-from mdnbench.request import Keys, Request, RunKeys
 from mdnbench.results import places
-from mdnbench.slugs import slug
-from mdnbench.store import Store, open_store
+from mdnbench.store import Store, open_store, workspace
+from mdnbench.util import atomic, jsonfile, paths
+from mdnbench.util.listener import Listener
+from mdnbench.util.slugs import slug
 
 if TYPE_CHECKING:
     from mdnbench.timing.times import Times
@@ -37,7 +39,7 @@ def plan(asked: Request | None = None, *, plugins: Files = (), **keys: Unpack[Ke
 
 def outlook(planned: Plan, *, workspace_folder: Path | None = None) -> dict[str, Any]:
     """What a run of this plan would find stored, compute, train and keep, and how long it would take."""
-    from mdnbench import outlook as outlooks
+    from mdnbench.engine import outlook as outlooks
 
     return outlooks.of_plan(planned, workspace.locate(workspace_folder), _prepare_metrics(planned, download=False))
 
@@ -57,7 +59,7 @@ def run(
     """
     from mdnbench.engine import engines
     from mdnbench.engine.coordinator import Coordinator
-    from mdnbench.stopping import on_interrupt
+    from mdnbench.util.stopping import on_interrupt
 
     listener = listener or notebook.listener()
     planned = plan(asked, **keys)
@@ -103,8 +105,8 @@ def time(
     machine has timed under the same conditions is not measured again, unless the request says `fresh`. Interrupted
     after Ctrl-C.
     """
-    from mdnbench.stopping import on_interrupt
     from mdnbench.timing import conditions, session
+    from mdnbench.util.stopping import on_interrupt
 
     under = conditions.alone(sizes, threads, budget_s, scaling=scaling)
     heard, planned = listener or notebook.listener(), plan(asked, **keys)
@@ -133,7 +135,7 @@ def _train_missing(planned: Plan, listener: Listener, stop: Callable[[], bool]) 
 
 
 def _prepare_models(planned: Plan, listener: Listener) -> None:
-    from mdnbench.deploy import phase
+    from mdnbench.training.deploy import phase
 
     phase.prepare(planned, listener)
 

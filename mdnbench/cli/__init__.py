@@ -78,8 +78,7 @@ def _flush() -> None:
 
 def _fault_in_store() -> str:
     """What is wrong with a store that was used, where that may be why something failed: asked only when it did."""
-    from mdnbench import workspace
-    from mdnbench.store import contents, database
+    from mdnbench.store import contents, database, workspace
 
     try:
         stores = dict.fromkeys([*database.opened, workspace.locate() / "results.sqlite"])
@@ -98,7 +97,7 @@ def _in_a_line(error: Exception) -> str:
 
 
 def _complain(text: str) -> None:
-    from mdnbench.names import printable
+    from mdnbench.spec.names import printable
 
     if sys.stderr is None:
         return

@@ -12,7 +12,7 @@ from mdnbench.cli import options as o
 from mdnbench.errors import BadOption, MdnbenchError
 
 if TYPE_CHECKING:
-    from mdnbench.regression import Verdict
+    from mdnbench.analysis.regression import Verdict
     from mdnbench.results import Results
 
 
@@ -71,9 +71,9 @@ def _update(results: Results, baseline: Path, *, json: bool) -> None:
 
 
 def _write(verdict: Verdict, junit: Path | None, markdown: Path | None) -> None:
-    from mdnbench import atomic
+    from mdnbench.analysis.regression import junit as xml
     from mdnbench.cli import verdicts
-    from mdnbench.regression import junit as xml
+    from mdnbench.util import atomic
 
     try:
         if junit:

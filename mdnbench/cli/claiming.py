@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mdnbench.cli import options as o
-from mdnbench.references import MEAN
+from mdnbench.results.references import MEAN
 
 if TYPE_CHECKING:
-    from mdnbench.published import Claim, Claims
+    from mdnbench.analysis.published import Claim, Claims
 
 TITLES = ("Method", "Called", "Metric", "Image", "Printed", "Measured", "Change", "Finding", "")
 

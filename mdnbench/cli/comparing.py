@@ -8,10 +8,10 @@ import typer
 
 from mdnbench.cli import completing as tab
 from mdnbench.cli import options as o
-from mdnbench.names import split_list
+from mdnbench.spec.names import split_list
 
 if TYPE_CHECKING:
-    from mdnbench.statistics import Comparison
+    from mdnbench.analysis.statistics import Comparison
 
 
 def compare(
@@ -50,9 +50,9 @@ def compare(
 
 
 def _draw(found: Comparison, *, all_pairs: bool) -> None:
-    from mdnbench import statistics
+    from mdnbench.analysis import statistics
+    from mdnbench.analysis.statistics import texts
     from mdnbench.cli import draw
-    from mdnbench.statistics import texts
 
     draw.say(texts.heading(found))
     for family in found.families:

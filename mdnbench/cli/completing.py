@@ -66,7 +66,7 @@ def _quietly(look_up: Callable[[Any], Mapping[str, str]]) -> list[tuple[str, str
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            from mdnbench import catalogue
+            from mdnbench.api import catalogue
 
             return [*look_up(catalogue).items()]
         except (Exception, SystemExit):

@@ -9,7 +9,7 @@ import typer
 
 from mdnbench.cli import completing as tab
 from mdnbench.cli import options as o
-from mdnbench.names import counted
+from mdnbench.spec.names import counted
 
 data = typer.Typer(help="Data sets.", no_args_is_help=True)
 

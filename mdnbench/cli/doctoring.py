@@ -16,8 +16,9 @@ def doctor(plugin: o.Plugin = None, json: o.Json = False) -> None:
     """
     from dataclasses import asdict
 
-    from mdnbench import api, names
+    from mdnbench import api
     from mdnbench.cli import draw
+    from mdnbench.spec import names
 
     found = api.examine(plugins=plugin or ())
     problems = sum(each.state == "problem" for each in found)

@@ -8,16 +8,16 @@ import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mdnbench.names import counted, printable
 from mdnbench.results import tables
+from mdnbench.spec.names import counted, printable
 from mdnbench.timing import summary
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table as RichTable
 
-    from mdnbench.records import Tally
     from mdnbench.results import Results
+    from mdnbench.spec.records import Tally
     from mdnbench.weights.inspecting import Inspection, StateFacts, TensorFacts
 
 

@@ -26,7 +26,7 @@ def list_names(
 
     Example: mdnbench list methods
     """
-    from mdnbench import catalogue
+    from mdnbench.api import catalogue
     from mdnbench.cli import draw
 
     found = catalogue.listing(kind, plugin or [])
@@ -47,7 +47,7 @@ def describe(
 
     Example: mdnbench describe bm3d
     """
-    from mdnbench import catalogue
+    from mdnbench.api import catalogue
     from mdnbench.cli import draw
 
     found = catalogue.describe(name, plugin or [])

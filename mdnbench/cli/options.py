@@ -10,7 +10,7 @@ import typer
 
 from mdnbench.cli import completing as tab
 from mdnbench.errors import BadOption
-from mdnbench.names import split_list
+from mdnbench.spec.names import split_list
 
 PlanFile = Annotated[Path | None, typer.Argument(help="A plan file (TOML) with the same keys; what is said here wins.")]
 Methods = Annotated[

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
-from mdnbench.listener import Listener
-from mdnbench.names import printable
+from mdnbench.spec.names import printable
+from mdnbench.util.listener import Listener
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mdnbench.cli import options as o
-from mdnbench.names import split_list
+from mdnbench.spec.names import split_list
 
 if TYPE_CHECKING:
-    from mdnbench.rescoring import Rescored
+    from mdnbench.analysis.rescoring import Rescored
     from mdnbench.results import Results
     from mdnbench.results.shifts import Shift
 

@@ -23,8 +23,9 @@ def run(
     Example: mdnbench run --methods all --sigma 50
     """
     said = o.overrides({key: value for key, value in locals().items() if key not in ("plan_file", "plugin", "json")})
-    from mdnbench import api, request
+    from mdnbench import api
     from mdnbench.cli import draw, progress
+    from mdnbench.planning import request
 
     asked = request.read(plan_file, said | ({"plugins": [str(path) for path in plugin]} if plugin else {}))
     with progress.listener() as listener:
@@ -50,8 +51,9 @@ def plan(
     Example: mdnbench plan --methods all --sigma 15,25,50
     """
     said = o.overrides({key: value for key, value in locals().items() if key not in ("plan_file", "plugin", "json")})
-    from mdnbench import api, request
+    from mdnbench import api
     from mdnbench.cli import draw, progress
+    from mdnbench.planning import request
 
     asked = request.read(plan_file, said | ({"plugins": [str(path) for path in plugin]} if plugin else {}))
     with progress.waiting("planning"):
@@ -77,8 +79,9 @@ def report(
     """
     from pathlib import Path
 
-    from mdnbench import api, names
+    from mdnbench import api
     from mdnbench.cli import progress
+    from mdnbench.spec import names
 
     found, folder = api.open_run(name), Path(out) if out else None
     with progress.waiting(f"writing {to}"):

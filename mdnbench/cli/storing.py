@@ -20,8 +20,9 @@ def check(json: o.Json = False) -> None:
     """
     from dataclasses import asdict
 
-    from mdnbench import api, names
+    from mdnbench import api
     from mdnbench.cli import draw
+    from mdnbench.spec import names
 
     found = api.check_store()
     if json:
@@ -43,8 +44,9 @@ def compact(
 
     Example: mdnbench store compact --yes
     """
-    from mdnbench import api, names
+    from mdnbench import api
     from mdnbench.cli import draw
+    from mdnbench.spec import names
 
     found = api.store_leftovers()
     freed = api.compact_store() if yes else None
@@ -73,8 +75,9 @@ def merge(
     """
     from dataclasses import asdict
 
-    from mdnbench import api, names
+    from mdnbench import api
     from mdnbench.cli import draw
+    from mdnbench.spec import names
 
     found = api.merge_store(other)
     if json:

@@ -36,8 +36,9 @@ def time(
     """
     own = ("sizes", "threads", "time_budget", "scaling", "plugin", "json")
     said = o.overrides({key: value for key, value in locals().items() if key not in (*own, "own")})
-    from mdnbench import api, names
+    from mdnbench import api
     from mdnbench.cli import draw, progress
+    from mdnbench.spec import names
 
     with progress.listener() as listener:
         found = api.time(

@@ -76,7 +76,7 @@ def list_weights(
 
     Example: mdnbench weights list
     """
-    from mdnbench import catalogue
+    from mdnbench.api import catalogue
     from mdnbench.cli import draw
 
     found = catalogue.weights(method, plugin or [])
@@ -138,7 +138,7 @@ def import_weights(
     Example: mdnbench weights import dncnn dncnn_50.pth --name kair-50
     """
     from mdnbench import api
-    from mdnbench.names import printable
+    from mdnbench.spec.names import printable
 
     made = api.import_weights(method, file, name, state=state, prefix=prefix, eps=eps, plugins=plugin or ())
     typer.echo(f"{method}[weights={made.name}]: {made.path}")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from mdnbench.analysis.regression import texts
 from mdnbench.cli import draw
-from mdnbench.names import printable
-from mdnbench.regression import texts
+from mdnbench.spec.names import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mdnbench.regression import Change, Verdict
+    from mdnbench.analysis.regression import Change, Verdict
 
 ALL = "--json"  # where everything is that the terminal only counts
 STYLES = {"regression": "bold red", "slower": "bold red", "improvement": "green", "faster": "green"}

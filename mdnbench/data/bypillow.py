@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mdnbench.data import jpeg, webp
 from mdnbench.data.pixels import BYTE_TOP, WORD_TOP, RefusalError, check_size, whole_numbers
-from mdnbench.limits import MAX_PIXELS_DECODED_SLOWLY
+from mdnbench.util.limits import MAX_PIXELS_DECODED_SLOWLY
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from mdnbench.specs import Image
+    from mdnbench.spec.specs import Image
 
 _SIXTEEN = ("I;16", "I;16L", "I;16B", "I;16N")
 _CHANNELS = {"L": 1, "RGB": 3, **dict.fromkeys(_SIXTEEN, 1)}

@@ -16,11 +16,11 @@ from contextvars import ContextVar
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mdnbench import digests, paths, temporary
 from mdnbench.data import download, gray
 from mdnbench.errors import BadFile, DataMissing, MdnbenchError
-from mdnbench.limits import MAX_DOWNLOAD_BYTES
-from mdnbench.specs import DataFile, DatasetSpec
+from mdnbench.spec.specs import DataFile, DatasetSpec
+from mdnbench.util import digests, paths, temporary
+from mdnbench.util.limits import MAX_DOWNLOAD_BYTES
 
 PARALLEL_DOWNLOADS = 4
 RETRY_HOST_AFTER_S = 60.0

@@ -7,12 +7,12 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from mdnbench import paths
 from mdnbench.data import gray, images
 from mdnbench.errors import UsageError
-from mdnbench.limits import MAX_IMAGE_NAMES
-from mdnbench.names import counted
-from mdnbench.specs import DatasetSpec
+from mdnbench.spec.names import counted
+from mdnbench.spec.specs import DatasetSpec
+from mdnbench.util import paths
+from mdnbench.util.limits import MAX_IMAGE_NAMES
 
 
 def find(text: str) -> DatasetSpec | None:

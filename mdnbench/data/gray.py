@@ -6,10 +6,10 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from mdnbench.data import images
-from mdnbench.specs import DatasetSpec
+from mdnbench.spec.specs import DatasetSpec
 
 if TYPE_CHECKING:
-    from mdnbench.specs import Image
+    from mdnbench.spec.specs import Image
 
 SUFFIX = "[gray]"
 RULE = "ITU-R BT.601 luma, rounded to the bits of the file, as MATLAB's rgb2gray"

@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from mdnbench import outside
 from mdnbench.data.pixels import RefusalError
 from mdnbench.errors import BadImage
-from mdnbench.limits import MAX_IMAGE_BYTES, MAX_PIXELS
-from mdnbench.quiet import without_warnings
+from mdnbench.util import outside
+from mdnbench.util.limits import MAX_IMAGE_BYTES, MAX_PIXELS
+from mdnbench.util.quiet import without_warnings
 
 if TYPE_CHECKING:
-    from mdnbench.specs import Image
+    from mdnbench.spec.specs import Image
 
 ENDINGS = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".webp", ".pgm", ".ppm", ".pnm")
 ALLOWED = f"Allowed: gray or RGB, 8 or 16 bits, no palette, no alpha, at most {MAX_PIXELS // 10**6} megapixels"

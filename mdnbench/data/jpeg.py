@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from mdnbench.data.pixels import RefusalError, check_size
-from mdnbench.limits import MAX_JPEG_SCAN_PIXELS, MAX_JPEG_SCANS, MAX_JPEG_SEGMENTS
+from mdnbench.util.limits import MAX_JPEG_SCAN_PIXELS, MAX_JPEG_SCANS, MAX_JPEG_SEGMENTS
 
 _START, _END, _SCAN = 0xD8, 0xD9, 0xDA
 _ALONE = {0x01, _START, *range(0xD0, 0xD8)}  # markers that have no length and no body

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mdnbench.limits import MAX_PIXELS
+from mdnbench.util.limits import MAX_PIXELS
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from mdnbench.specs import Image
+    from mdnbench.spec.specs import Image
 
 BYTE_TOP, WORD_TOP = 255, 65535  # the largest values of 8 and of 16 bits
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mdnbench.data.pixels import BYTE_TOP, WORD_TOP, RefusalError, check_size, whole_numbers
-from mdnbench.limits import MAX_PIXELS_DECODED_SLOWLY
+from mdnbench.util.limits import MAX_PIXELS_DECODED_SLOWLY
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from mdnbench.specs import Image
+    from mdnbench.spec.specs import Image
 
 HEADER_BYTES = 4096  # comments included
 LONGEST_SAMPLE_BYTES = 16  # of a number in a plain file, with the space around it

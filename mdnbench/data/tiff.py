@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mdnbench.data import codecs, tiffkind, tifftags
 from mdnbench.data.pixels import BYTE_TOP, WORD_TOP, RefusalError, check_size, unit_floats, whole_numbers
-from mdnbench.limits import MAX_SEGMENT_BYTES
+from mdnbench.util.limits import MAX_SEGMENT_BYTES
 
 if TYPE_CHECKING:
     import numpy as np
     from tifffile import TiffPage
 
-    from mdnbench.specs import Image
+    from mdnbench.spec.specs import Image
 
 _NO_PREDICTOR, _DIFFERENCES, _FLOAT_DIFFERENCES = 1, 2, 3
 _PLANES_APART = 2

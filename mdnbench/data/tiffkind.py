@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mdnbench.data.pixels import RefusalError
-from mdnbench.limits import MAX_TIFF_PAGES_COUNTED
+from mdnbench.util.limits import MAX_TIFF_PAGES_COUNTED
 
 if TYPE_CHECKING:
     from tifffile import TiffPage

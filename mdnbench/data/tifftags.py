@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from mdnbench.data.pixels import RefusalError
-from mdnbench.limits import MAX_TIFF_PAGES_COUNTED, MAX_TIFF_SEGMENTS, MAX_TIFF_TAGS
+from mdnbench.util.limits import MAX_TIFF_PAGES_COUNTED, MAX_TIFF_SEGMENTS, MAX_TIFF_TAGS
 
 _LISTS = {273: "strips", 279: "strips", 324: "tiles", 325: "tiles"}  # places and sizes of what holds the pixels
 _LOADED = {258, 277, 282, 283, 330, 338, 339, 513, 514, 530, 33628, 50838}  # tifffile makes Python objects of these

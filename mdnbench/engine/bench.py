@@ -21,15 +21,15 @@ from mdnbench.engine.processes import Lost, MethodProcess, SourceProcess
 from mdnbench.engine.tasks import Job, Result, Setup, Task
 from mdnbench.errors import DataMissing, Unavailable
 from mdnbench.evaluation import cases, outputs, scoring
-from mdnbench.records import Case, NoiseInfo, Outcome, Used, UsedFile
-from mdnbench.specs import MetricSpec, NoiseSpec, Wants
+from mdnbench.spec.records import Case, NoiseInfo, Outcome, Used, UsedFile
+from mdnbench.spec.specs import MetricSpec, NoiseSpec, Wants
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from mdnbench.registry import Registry
     from mdnbench.registry.discovery import Door
-    from mdnbench.specs import Image
+    from mdnbench.spec.specs import Image
 
 OOM = ("MemoryError", "OutOfMemoryError")  # Python's, and torch's for a GPU
 
@@ -80,8 +80,8 @@ class Bench:
             return _failed(key, orders.failure_of(error))
 
     def _compute(self, task: Task) -> Outcome:
-        from mdnbench.digests import of_pixels
         from mdnbench.store import kept
+        from mdnbench.util.digests import of_pixels
 
         case = self._case(task)
         known = kept.load(task.kept.parents[1], task.kept.stem) if task.kept else None  # None, too, if it was altered
@@ -270,7 +270,7 @@ class Bench:
 
     def _loaded(self, image: str, digest: str) -> Image:
         """Return the image from the data set; DataMissing if its pixels are not the planned ones any more."""
-        from mdnbench.digests import of_pixels
+        from mdnbench.util.digests import of_pixels
 
         pixels: Image = self._load(image)
         if of_pixels(pixels) != digest:

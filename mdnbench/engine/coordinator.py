@@ -9,20 +9,20 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from mdnbench import environment, variants
 from mdnbench.data import folders
 from mdnbench.engine import engines, pending
 from mdnbench.engine.loop import Batch
 from mdnbench.engine.schedule import JobQueue, Schedule
 from mdnbench.engine.tasks import Job, Setup, Task
 from mdnbench.errors import MdnbenchError, StoreError
-from mdnbench.listener import Listener
-from mdnbench.planning import Plan, Work
+from mdnbench.planning import Plan, Work, environment
 from mdnbench.planning.identity import METRIC, CodeIdentity, output_key
-from mdnbench.records import Cell, MetricScore, Outcome, Tally
-from mdnbench.specs import MetricSpec
-from mdnbench.stopping import Stop
+from mdnbench.registry import variants
+from mdnbench.spec.records import Cell, MetricScore, Outcome, Tally
+from mdnbench.spec.specs import MetricSpec
 from mdnbench.store import RunRow, Store, kept
+from mdnbench.util.listener import Listener
+from mdnbench.util.stopping import Stop
 
 LONG_S = 2.0  # a cell that takes longer is shown with its time
 DEFINING = {

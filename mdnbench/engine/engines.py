@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mdnbench import environment
 from mdnbench.engine.loop import Engine
 from mdnbench.engine.tasks import Setup
-from mdnbench.planning import Plan
+from mdnbench.planning import Plan, environment
 
 
 def require(engine: str) -> None:

@@ -27,10 +27,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from mdnbench import environment, temporary
 from mdnbench.engine import family, guarding, spawning, threads
 from mdnbench.engine.orders import WAIT_S, Answering, ProcessEnded, ProcessLate
 from mdnbench.errors import MdnbenchError
+from mdnbench.planning import environment
+from mdnbench.util import temporary
 
 START_S = 120.0  # importing torch on a busy machine, or from a cold network disk
 GRACE_S = 1.0  # for a process that is ending by itself

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from mdnbench.engine.schedule import Schedule
 from mdnbench.engine.tasks import Task
-from mdnbench.records import Outcome
-from mdnbench.stopping import Stop
+from mdnbench.spec.records import Outcome
+from mdnbench.util.stopping import Stop
 
 WATCH_S = 0.5
 

@@ -12,19 +12,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import variants
 from mdnbench.engine import orders, state, threads
 from mdnbench.engine.tasks import Job
 from mdnbench.errors import BadPlugin
+from mdnbench.registry import variants
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from mdnbench.records import NoiseInfo, UsedFile
     from mdnbench.registry import Shelf
     from mdnbench.registry.usage import Usage
-    from mdnbench.specs import Denoise, DenoiserSpec, Image
-    from mdnbench.variants import Variant
+    from mdnbench.registry.variants import Variant
+    from mdnbench.spec.records import NoiseInfo, UsedFile
+    from mdnbench.spec.specs import Denoise, DenoiserSpec, Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Method:
         if self.variant.plain:
             return spec.build(variants.own(spec, job.method), device, job.weights)
         from mdnbench import registry
-        from mdnbench.deploy import building
+        from mdnbench.training.deploy import building
 
         # The file of a variant may have to be made, which takes a noise and a data set of ours.
         return building.build(registry.ours(), spec, job.method, device, job.weights)

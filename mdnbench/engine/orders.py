@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from mdnbench.outside import cut
+from mdnbench.util.outside import cut
 
 WAIT_S = 0.25  # between two looks at a process that is computing
 REST_S = 1.0  # for the rest of an answer that has begun to come
@@ -31,16 +31,16 @@ CHUNK = 1 << 20
 
 # The records that an answer may hold, by name, and where they are defined.
 RECORDS = {
-    "Fingerprint": "mdnbench.conformance.process",
-    "Finding": "mdnbench.conformance.rule",
-    "Subject": "mdnbench.conformance.rule",
+    "Fingerprint": "mdnbench.testing.conformance.process",
+    "Finding": "mdnbench.testing.conformance.rule",
+    "Subject": "mdnbench.testing.conformance.rule",
     "Passport": "mdnbench.engine.cluster.passport",
     "Denoised": "mdnbench.engine.method",
     "Failure": "mdnbench.engine.orders",
     "Result": "mdnbench.engine.tasks",
-    "MetricScore": "mdnbench.records",
-    "Outcome": "mdnbench.records",
-    "UsedFile": "mdnbench.records",
+    "MetricScore": "mdnbench.spec.records",
+    "Outcome": "mdnbench.spec.records",
+    "UsedFile": "mdnbench.spec.records",
     "Call": "mdnbench.timing.probe",
     "Compared": "mdnbench.timing.probe",
     "First": "mdnbench.timing.probe",

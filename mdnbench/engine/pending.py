@@ -10,7 +10,7 @@ from typing import TypeVar
 from mdnbench.engine.tasks import Task
 from mdnbench.planning import Plan, Work
 from mdnbench.planning.identity import CodeIdentity
-from mdnbench.records import Cell
+from mdnbench.spec.records import Cell
 from mdnbench.store import Store
 from mdnbench.store.kept import path_of
 from mdnbench.store.rows import StoredOutput

@@ -11,11 +11,11 @@ from mdnbench.engine.launching import Launcher, Process
 from mdnbench.engine.method import Denoised, Settings
 from mdnbench.engine.orders import OrderFailed, ProcessEnded, ProcessLate
 from mdnbench.engine.tasks import Setup
-from mdnbench.records import NoiseInfo, Status, UsedFile
+from mdnbench.spec.records import NoiseInfo, Status, UsedFile
 
 if TYPE_CHECKING:
     from mdnbench.registry.discovery import Door
-    from mdnbench.specs import Image
+    from mdnbench.spec.specs import Image
 
 # A method process that has grown by so much is begun anew between two cells, before it can run out of anything.
 GROWN_BYTES = 2**30

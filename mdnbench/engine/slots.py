@@ -17,7 +17,7 @@ from mdnbench.engine.launching import Process
 from mdnbench.engine.orders import OrderFailed, ProcessEnded, ProcessLate
 from mdnbench.engine.tasks import Result, Setup, Task
 from mdnbench.errors import MdnbenchError
-from mdnbench.records import Outcome, Used
+from mdnbench.spec.records import Outcome, Used
 
 TRIES = 2
 BENCH = "mdnbench.engine.bench:serve"

@@ -18,9 +18,9 @@ from mdnbench.registry.usage import Usage
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from mdnbench.records import UsedFile
     from mdnbench.registry.discovery import Door
-    from mdnbench.specs import Image
+    from mdnbench.spec.records import UsedFile
+    from mdnbench.spec.specs import Image
 
 
 class Source:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mdnbench.evaluation.protocols import Protocol
-from mdnbench.names import Named
-from mdnbench.records import Cell, Outcome, Used
-from mdnbench.specs import Wants
+from mdnbench.spec.names import Named
+from mdnbench.spec.records import Cell, Outcome, Used
+from mdnbench.spec.specs import Wants
 from mdnbench.weights import Weights
 
 if TYPE_CHECKING:

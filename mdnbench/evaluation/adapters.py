@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-    from mdnbench.records import NoiseInfo
-    from mdnbench.specs import Denoise, Image
+    from mdnbench.spec.records import NoiseInfo
+    from mdnbench.spec.specs import Denoise, Image
 
 
 def numpy_denoiser(function: Callable[[Image, NoiseInfo], Any]) -> Denoise:

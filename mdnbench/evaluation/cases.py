@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mdnbench.digests import of_parts, of_pixels
 from mdnbench.errors import BadPlugin
 from mdnbench.evaluation.estimation import estimate_std
 from mdnbench.evaluation.rng import NumpyRng, stream
-from mdnbench.records import Case, NoiseInfo, Source
+from mdnbench.spec.records import Case, NoiseInfo, Source
+from mdnbench.util.digests import of_parts, of_pixels
 
 if TYPE_CHECKING:
     from mdnbench.evaluation.protocols import Rule
-    from mdnbench.names import Named
-    from mdnbench.specs import Image, NoiseSpec
+    from mdnbench.spec.names import Named
+    from mdnbench.spec.specs import Image, NoiseSpec
 
 
 def key(image_digest: str, noise: Named, revision: str, seed: int) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mdnbench.records import NoiseInfo
-    from mdnbench.specs import Image
+    from mdnbench.spec.records import NoiseInfo
+    from mdnbench.spec.specs import Image
 
 SMALLEST = 8  # pixels; below, the wavelet transform sees little but its own borders
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-    from mdnbench.specs import Image
+    from mdnbench.spec.specs import Image
 
 
 class InvalidOutput(Exception):

@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-    from mdnbench.specs import Image
+    from mdnbench.spec.specs import Image
 
 
 USUAL = "e88d2c28d1657ec3a17941b4ecc84f21874541641e39708b0ac6de00c337662f"  # of what NumPy 2.0 to 2.4 draw

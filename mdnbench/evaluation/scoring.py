@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mdnbench.errors import Unavailable
-from mdnbench.records import MetricScore, Status
+from mdnbench.spec.records import MetricScore, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mdnbench.evaluation.protocols import Rule
-    from mdnbench.specs import Image, MetricSpec, Score
+    from mdnbench.spec.specs import Image, MetricSpec, Score
 
 
 class ScorerLost(Exception):

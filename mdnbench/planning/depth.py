@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from mdnbench.data.pixels import BYTE_TOP, WORD_TOP
 from mdnbench.evaluation.protocols import Protocol
-from mdnbench.names import counted, show
+from mdnbench.spec.names import counted, show
 
 if TYPE_CHECKING:
     from mdnbench.planning.plan import PlannedNoise
-    from mdnbench.specs import Image
+    from mdnbench.spec.specs import Image
 
 BITS = (8, 10, 12, 14, 16)  # of sensors and files
 WORD_BITS = 16

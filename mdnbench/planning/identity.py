@@ -13,16 +13,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench.digests import of_parts
 from mdnbench.errors import BadPlugin
-from mdnbench.names import counted
-from mdnbench.records import Used, UsedFile
 from mdnbench.registry import code
 from mdnbench.registry.code import Digests
 from mdnbench.registry.distributions import package_entry
 from mdnbench.registry.places import CORE
+from mdnbench.spec.names import counted
+from mdnbench.spec.records import Used, UsedFile
 from mdnbench.store import Store, manifests
 from mdnbench.store.rows import Manifest
+from mdnbench.util.digests import of_parts
 
 if TYPE_CHECKING:
     from mdnbench.planning.plan import Plan, PlannedNoise, Work

@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mdnbench import data, devices, names, variants
+from mdnbench import data
 from mdnbench.data import folders, gray, opening, sound
-from mdnbench.digests import of_pixels
 from mdnbench.errors import BadImage, BadOption, BadPlugin, DataMissing, NothingToDo, UnknownName
 from mdnbench.evaluation import protocols
 from mdnbench.evaluation.protocols import Protocol
-from mdnbench.names import Named
 from mdnbench.planning import depth, size
 from mdnbench.planning.depth import Depth
 from mdnbench.planning.naming import default_name
 from mdnbench.planning.plan import Plan, PlannedImage, PlannedNoise
-from mdnbench.registry import Registry
+from mdnbench.planning.request import Request
+from mdnbench.registry import Registry, variants
 from mdnbench.registry.guard import guarded
-from mdnbench.request import Request
-from mdnbench.specs import DatasetSpec, Image, MetricSpec
+from mdnbench.spec import names
+from mdnbench.spec.names import Named
+from mdnbench.spec.specs import DatasetSpec, Image, MetricSpec
+from mdnbench.util import devices
+from mdnbench.util.digests import of_pixels
 
 FIRST_CHOICE, SECOND_CHOICE = "set12", "sk12"
 

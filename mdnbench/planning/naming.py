@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mdnbench import names
-from mdnbench.digests import of_parts
-from mdnbench.request import Request
-from mdnbench.slugs import slug
+from mdnbench.planning.request import Request
+from mdnbench.spec import names
+from mdnbench.util.digests import of_parts
+from mdnbench.util.slugs import slug
 
 
 def default_name(dataset: str, noises: Sequence[str], request: Request) -> str:

@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from mdnbench import environment, names, variants, weights
-from mdnbench.digests import of_parts
+from mdnbench import weights
 from mdnbench.evaluation import cases
 from mdnbench.evaluation.protocols import Protocol
-from mdnbench.names import Named
-from mdnbench.records import Cell
-from mdnbench.registry import Registry
-from mdnbench.request import Request
-from mdnbench.specs import DatasetSpec, DenoiserSpec, MetricSpec, NoiseSpec
+from mdnbench.planning import environment
+from mdnbench.planning.request import Request
+from mdnbench.registry import Registry, variants
+from mdnbench.spec import names
+from mdnbench.spec.names import Named
+from mdnbench.spec.records import Cell
+from mdnbench.spec.specs import DatasetSpec, DenoiserSpec, MetricSpec, NoiseSpec
+from mdnbench.util.digests import of_parts
 from mdnbench.weights import Weights
 
 

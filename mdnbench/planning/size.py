@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mdnbench.errors import BadOption
-from mdnbench.limits import MAX_CELLS, MAX_PAIRS
-from mdnbench.names import with_commas
-from mdnbench.request import Request
+from mdnbench.planning.request import Request
+from mdnbench.spec.names import with_commas
+from mdnbench.util.limits import MAX_CELLS, MAX_PAIRS
 
 
 def check(request: Request, methods: int, noises: int, images: int) -> None:

@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 import pluggy
 
-from mdnbench import hookspecs, names, variants
 from mdnbench.data import gray
 from mdnbench.errors import BadPlugin, UnknownName
-from mdnbench.names import Named
-from mdnbench.outside import cut
-from mdnbench.registry import discovery, importing, sources, validation
+from mdnbench.registry import discovery, importing, sources, validation, variants
 from mdnbench.registry.discovery import Door
-from mdnbench.specs import DatasetSpec, DenoiserSpec, MetricSpec, NoiseSpec, ReporterSpec
+from mdnbench.spec import hookspecs, names
+from mdnbench.spec.names import Named
+from mdnbench.spec.specs import DatasetSpec, DenoiserSpec, MetricSpec, NoiseSpec, ReporterSpec
+from mdnbench.util.outside import cut
 
 if TYPE_CHECKING:
-    from mdnbench.records import UsedFile
     from mdnbench.registry.trust import Verdict
+    from mdnbench.spec.records import UsedFile
 
 HOOKS = {
     "mdnbench_denoisers": ("method", DenoiserSpec),

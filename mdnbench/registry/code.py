@@ -16,12 +16,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mdnbench import jsonfile, limits, outside, paths
 from mdnbench.errors import BadFile
-from mdnbench.records import Root, UsedFile
 from mdnbench.registry.distributions import package_entry
 from mdnbench.registry.places import CORE
 from mdnbench.registry.syntax import Syntax, syntax_of
+from mdnbench.spec.records import Root, UsedFile
+from mdnbench.util import jsonfile, limits, outside, paths
 
 ABSENT = "absent"  # the content of a file that could not be opened because it did not exist
 PYTHON = (".py", ".pyw")

@@ -16,7 +16,8 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
-from mdnbench import hookspecs, paths
+from mdnbench.spec import hookspecs
+from mdnbench.util import paths
 
 OURS = "mdnbench"  # the distribution whose plugins are our own
 

@@ -10,9 +10,9 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from mdnbench.records import UsedFile
 from mdnbench.registry.installed import Distribution, folder_of, normalised
 from mdnbench.registry.places import kind_of, site_folders
+from mdnbench.spec.records import UsedFile
 
 
 def distribution_of_file(path: str | Path) -> str | None:

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mdnbench.records import UsedFile
 from mdnbench.registry import importing, spaces
 from mdnbench.registry.code import Digests
 from mdnbench.registry.distributions import distribution_of_file, package_entry
 from mdnbench.registry.places import kind_of
+from mdnbench.spec.records import UsedFile
 
 
 def of_process() -> dict[str, Any]:

@@ -17,10 +17,11 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import atomic, hookspecs, paths, temporary
-from mdnbench.digests import of_parts
 from mdnbench.errors import BadPlugin
 from mdnbench.registry.finders import found_behind
+from mdnbench.spec import hookspecs
+from mdnbench.util import atomic, paths, temporary
+from mdnbench.util.digests import of_parts
 
 if TYPE_CHECKING:
     from mdnbench.registry.discovery import Door

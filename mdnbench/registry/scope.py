@@ -9,10 +9,10 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-from mdnbench import paths
 from mdnbench.registry import opens
 from mdnbench.registry.loaded import BYTECODE, MODULES
 from mdnbench.registry.places import is_below, is_regular, prefixes, too_wide
+from mdnbench.util import paths
 
 CACHES = (*BYTECODE, ".nbi", ".nbc", ".lock")  # of Python and Numba, and what holds nothing
 SYSTEM = ("/usr", "/lib", "/lib64", "/etc", "/proc", "/sys", "/dev", "/run", "/System", "/Library", "/private/etc")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from mdnbench.registry import importing, surroundings
 
 if TYPE_CHECKING:
-    from mdnbench.records import UsedFile
     from mdnbench.registry.code import Digests
     from mdnbench.registry.discovery import Door
     from mdnbench.registry.spaces import Space
+    from mdnbench.spec.records import UsedFile
 
 Import: TypeAlias = "Callable[[Door], dict[str, list[Any]]]"
 

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from mdnbench.errors import MdnbenchError
 from mdnbench.registry import importing
-from mdnbench.specs import DatasetSpec, DenoiserSpec, MetricSetting, MetricSpec, NoiseSpec, ReporterSpec, Trainable
+from mdnbench.spec.specs import DatasetSpec, DenoiserSpec, MetricSetting, MetricSpec, NoiseSpec, ReporterSpec, Trainable
 
 WAIT_S = 60.0
 

@@ -21,16 +21,16 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
 from mdnbench.errors import BadPlugin
-from mdnbench.names import Option
-from mdnbench.records import UsedFile
 from mdnbench.registry import trust, validation
 from mdnbench.registry.code import Digests
 from mdnbench.registry.trust import Verdict
-from mdnbench.specs import DenoiserSpec
+from mdnbench.spec.names import Option
+from mdnbench.spec.records import UsedFile
+from mdnbench.spec.specs import DenoiserSpec
 
 if TYPE_CHECKING:
     from mdnbench.registry.discovery import Door
-    from mdnbench.specs import Denoise
+    from mdnbench.spec.specs import Denoise
 
 LIMIT_S = 60.0
 LIMIT_VARIABLE = "MDNBENCH_TRIAL_SECONDS"  # another limit, for plugins that take long to import

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import __version__, jsonfile, paths
-from mdnbench.digests import of_parts
+from mdnbench import __version__
 from mdnbench.errors import BadFile
-from mdnbench.records import UsedFile
 from mdnbench.registry.code import Digests, changed
+from mdnbench.spec.records import UsedFile
+from mdnbench.util import jsonfile, paths
+from mdnbench.util.digests import of_parts
 
 if TYPE_CHECKING:
     from mdnbench.registry.discovery import Door

@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from mdnbench import registry
-from mdnbench.names import Option
 from mdnbench.registry import discovery, imported, importing, patches, surroundings
 from mdnbench.registry.code import Digests
 from mdnbench.registry.discovery import Door
-from mdnbench.specs import DenoiserSpec
+from mdnbench.spec.names import Option
+from mdnbench.spec.specs import DenoiserSpec
 
 PR_SET_PDEATHSIG = 1
 LATER_S = 5

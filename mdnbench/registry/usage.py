@@ -34,7 +34,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from mdnbench.records import Root, UsedFile
 from mdnbench.registry.accesses import Accesses
 from mdnbench.registry.code import ABSENT, PYTHON, Digests
 from mdnbench.registry.distributions import distribution_of_file, package_entry
@@ -43,8 +42,9 @@ from mdnbench.registry.installed import normalised
 from mdnbench.registry.loaded import BYTECODE, MODULES, Loaded, container_of, file_of
 from mdnbench.registry.places import CORE, is_regular, kind_of, own_package
 from mdnbench.registry.scope import CACHES, Scope
+from mdnbench.spec.records import Root, UsedFile
 
-ROOMS = ("evaluation", "wrappers", "deploy", "inference.py")  # what of mdnbench makes numbers
+ROOMS = ("evaluation", "wrappers", "training/deploy")  # what of mdnbench makes numbers
 ALWAYS = ("numpy", "torch")  # modules
 
 
@@ -151,9 +151,9 @@ class Usage:
 
     def _count_own(self, file: str) -> None:
         if own_package(file) == "mdnbench":
-            inner = Path(os.path.realpath(file)).relative_to(CORE)
-            if inner.parts[0] in ROOMS:
-                self._add(file, "mdnbench", inner.as_posix())
+            inner = Path(os.path.realpath(file)).relative_to(CORE).as_posix()
+            if inner.startswith(tuple(f"{room}/" for room in ROOMS)):
+                self._add(file, "mdnbench", inner)
         elif self._scope.below_root(file) and not file.endswith(CACHES):
             self._count_file(file)
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from mdnbench import names, variants
 from mdnbench.errors import BadPlugin, likeliest
-from mdnbench.names import Option
-from mdnbench.specs import (
+from mdnbench.registry import variants
+from mdnbench.spec import names
+from mdnbench.spec.names import Option
+from mdnbench.spec.specs import (
     DatasetSpec,
     DenoiserSpec,
     Direction,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure  # not pyplot: a figure of ours is nobody's current one, and is shown once
 
 from mdnbench.errors import BadOption, NothingToDo, UnknownName
-from mdnbench.names import printable
 from mdnbench.results import cuts, tables
 from mdnbench.results.pictures import CLEAN, NOISY, Darkroom, Subject
+from mdnbench.spec.names import printable
 
 if TYPE_CHECKING:
     from mdnbench.results import Results

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
-from mdnbench.records import Source
 from mdnbench.results import Results, tables
-from mdnbench.slugs import is_slug
+from mdnbench.spec.records import Source
 from mdnbench.store import contents, manifests
+from mdnbench.util.slugs import is_slug
 
 if TYPE_CHECKING:
     from mdnbench.results.tables import Column

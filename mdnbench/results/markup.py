@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
-from mdnbench.names import printable
 from mdnbench.results import grids, tables
+from mdnbench.spec.names import printable
 
 if TYPE_CHECKING:
     from mdnbench.results import Results

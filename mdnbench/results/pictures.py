@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mdnbench import data, registry
 from mdnbench.data import folders
-from mdnbench.digests import of_pixels
 from mdnbench.errors import MdnbenchError
 from mdnbench.evaluation import cases, protocols
 from mdnbench.evaluation.protocols import Protocol, Rule
 from mdnbench.store import kept
+from mdnbench.util.digests import of_pixels
 
 if TYPE_CHECKING:
     import numpy as np
 
     from mdnbench.registry import Registry
     from mdnbench.results import Results
-    from mdnbench.specs import Image
+    from mdnbench.spec.specs import Image
     from mdnbench.store import CellRow
 
     Levels: TypeAlias = "np.ndarray[Any, np.dtype[np.uint8]]"

@@ -13,11 +13,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from mdnbench import jsonfile
-from mdnbench.digests import of_parts
 from mdnbench.errors import BadFile, MdnbenchError, StoreError
-from mdnbench.slugs import is_slug, slug
 from mdnbench.store import Store
+from mdnbench.util import jsonfile
+from mdnbench.util.digests import of_parts
+from mdnbench.util.slugs import is_slug, slug
 
 FILE = "run.json"
 SHAPE = {"name": str, "store": str, "folder": (str, type(None))}

@@ -9,19 +9,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import jsonfile
 from mdnbench.errors import NothingToDo, StoreError, UnknownName
-from mdnbench.records import Tally
 from mdnbench.results import places, tables
-from mdnbench.slugs import is_slug
+from mdnbench.spec.records import Tally
 from mdnbench.store import CellRow, MeanRow, RunRow, Store, contents, open_store, queries
 from mdnbench.store.database import MORE
+from mdnbench.util import jsonfile
+from mdnbench.util.slugs import is_slug
 
 if TYPE_CHECKING:
     import pandas
 
     from mdnbench.registry import Registry
-    from mdnbench.specs import DatasetSpec
+    from mdnbench.spec.specs import DatasetSpec
 
 COLUMNS = ("dataset", "image", "noise", "seed", "method", "status", "reason", "psnr", "ssim", "lpips", "seconds")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mdnbench.names import counted, printable
+from mdnbench.spec.names import counted, printable
 from mdnbench.store.rows import MeanRow, RunRow
 
 ARROWS = {"higher": "↑", "lower": "↓"}

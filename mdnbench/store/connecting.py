@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from mdnbench import limits
 from mdnbench.errors import StoreError
+from mdnbench.util import limits
 
 COMPANIONS = ("-wal", "-shm", "-journal")  # the files that SQLite keeps next to a database, by the end of their names
 _EVERY = 100_000  # steps between two looks at the budget

@@ -9,12 +9,12 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from mdnbench import jsonfile, limits, slugs
 from mdnbench.errors import StoreError
-from mdnbench.records import Status
+from mdnbench.spec.records import Status
 from mdnbench.store import manifests, strangers
 from mdnbench.store.database import MORE, Store, open_store
 from mdnbench.store.rows import RunRow
+from mdnbench.util import jsonfile, limits, slugs
 
 _KINDS = {"TEXT": "'text'", "INTEGER": "'integer'", "REAL": "'real', 'integer'"}
 _STATUSES = ", ".join(f"'{status}'" for status in get_args(Status))

@@ -12,11 +12,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
-from mdnbench import jsonfile, limits
 from mdnbench.errors import StoreError
-from mdnbench.records import Cell, Outcome
+from mdnbench.spec.records import Cell, Outcome
 from mdnbench.store import connecting, journal, schema, strangers
 from mdnbench.store.rows import RunRow, StoredOutput, TimingRow
+from mdnbench.util import jsonfile, limits
 
 # Scores are of an output's pixels: they go with them.
 _STALE = """

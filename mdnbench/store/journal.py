@@ -11,8 +11,8 @@ import time
 from contextlib import closing, suppress
 from pathlib import Path
 
-from mdnbench import temporary
 from mdnbench.store import schema
+from mdnbench.util import temporary
 
 BUSY_S = 60.0  # of waiting for other processes
 NOTE = (

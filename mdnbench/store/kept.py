@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from mdnbench import atomic, limits, outside
-from mdnbench.digests import of_pixels
 from mdnbench.errors import StoreError
+from mdnbench.util import atomic, limits, outside
+from mdnbench.util.digests import of_pixels
 
 if TYPE_CHECKING:
-    from mdnbench.specs import Image
+    from mdnbench.spec.specs import Image
 
 
 _MOST_BYTES = 3 * 8 * limits.MAX_PIXELS + 1024  # of three channels in float64, with the header

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
-from mdnbench import jsonfile
 from mdnbench.errors import StoreError
-from mdnbench.records import Used, UsedFile
+from mdnbench.spec.records import Used, UsedFile
 from mdnbench.store.database import MORE, Store, now
 from mdnbench.store.rows import Manifest
+from mdnbench.util import jsonfile
 
 SHAPE: dict[Any, Any] = {str: [[str]]}  # by role, the texts that describe each file
 _FIELDS = fields(UsedFile)

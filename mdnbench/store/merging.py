@@ -10,10 +10,10 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mdnbench import limits, temporary, workspace
 from mdnbench.errors import StoreError, UsageError
-from mdnbench.store import connecting, contents, kept, schema
+from mdnbench.store import connecting, contents, kept, schema, workspace
 from mdnbench.store.database import DAMAGE, Store, open_store
+from mdnbench.util import limits, temporary
 
 _MANIFESTS = """
     INSERT INTO manifests (scope, token, created, files)

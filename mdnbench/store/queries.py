@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from sys import intern
 from typing import Any
 
-from mdnbench.records import MetricScore
+from mdnbench.spec.records import MetricScore
 from mdnbench.store.database import Store
 from mdnbench.store.rows import CellRow, Mark, MeanRow, RunRow
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from mdnbench.records import MetricScore, Status, Used
+from mdnbench.spec.records import MetricScore, Status, Used
 
 CellKey = tuple[str, str, int, str]  # image, noise, seed and method
 

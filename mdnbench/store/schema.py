@@ -11,8 +11,8 @@ from contextlib import closing, suppress
 from functools import lru_cache
 from typing import Any
 
-from mdnbench import limits
 from mdnbench.errors import StoreError
+from mdnbench.util import limits
 
 APPLICATION_ID = 0x6D646E62  # "mdnb"
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from mdnbench.listener import Listener
 from mdnbench.timing.process import Timed
+from mdnbench.util.listener import Listener
 
 
 @dataclass

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mdnbench import environment
 from mdnbench.errors import BadOption
+from mdnbench.planning import environment
 
 ALL = "all"  # as a number of threads: one per core
 SMALLEST, LARGEST = 16, 8192

@@ -18,8 +18,8 @@ from mdnbench.timing.waiting import Waiting
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from mdnbench.records import NoiseInfo, UsedFile
-    from mdnbench.specs import Image
+    from mdnbench.spec.records import NoiseInfo, UsedFile
+    from mdnbench.spec.specs import Image
 
 SAME = 0.05  # two calls that differ by less are taken for warm
 LONGEST_WARMUP_S, MOST_WARMUPS = 2.0, 10
@@ -120,7 +120,7 @@ class Stopwatch:
 
     def file_bytes(self) -> int | None:
         """The size of the file that the method computes from, its weights or an ONNX file; None without one."""
-        from mdnbench.deploy import building
+        from mdnbench.training.deploy import building
 
         job = self._method.job
         if job.weights is None:
@@ -194,8 +194,8 @@ class Stopwatch:
         """
         import numpy as np
 
-        from mdnbench.digests import of_pixels
         from mdnbench.evaluation.adapters import to_numpy, to_tensor
+        from mdnbench.util.digests import of_pixels
 
         told = tell(info, self._method.job.wants)
         expected = self._method.denoise(noisy, told, seed)

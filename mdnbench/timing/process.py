@@ -14,8 +14,8 @@ from mdnbench.engine.tasks import Job, Task
 from mdnbench.timing.probe import Call, Compared, First
 
 if TYPE_CHECKING:
-    from mdnbench.records import NoiseInfo, UsedFile
-    from mdnbench.specs import Image
+    from mdnbench.spec.records import NoiseInfo, UsedFile
+    from mdnbench.spec.specs import Image
 
 NO_TIME = "no time was left in the budget"
 LATE = "its process did not start in time"

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import references, registry
+from mdnbench import registry
 from mdnbench.evaluation import protocols
 from mdnbench.planning.identity import CodeIdentity, MetricIdentity
-from mdnbench.references import MEAN
-from mdnbench.results import tables
+from mdnbench.results import references, tables
+from mdnbench.results.references import MEAN
 from mdnbench.timing import summary
 from mdnbench.timing.record import sound
 

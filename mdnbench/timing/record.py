@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import __version__, environment
+from mdnbench import __version__
+from mdnbench.planning import environment
 from mdnbench.store.database import now
 
 if TYPE_CHECKING:

@@ -7,13 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import environment
-from mdnbench.digests import of_parts
 from mdnbench.engine.tasks import Task
 from mdnbench.errors import NothingToDo
 from mdnbench.evaluation import cases
-from mdnbench.listener import Listener
-from mdnbench.planning import Plan, PlannedImage, Work
+from mdnbench.planning import Plan, PlannedImage, Work, environment
 from mdnbench.planning.identity import METHOD, CodeIdentity
 from mdnbench.timing import missing, quality
 from mdnbench.timing import record as records
@@ -21,11 +18,13 @@ from mdnbench.timing.conditions import AFTER_RUN, Conditions
 from mdnbench.timing.missing import Lacks
 from mdnbench.timing.process import Subject, Timed, Trial
 from mdnbench.timing.times import Times
+from mdnbench.util.digests import of_parts
+from mdnbench.util.listener import Listener
 
 if TYPE_CHECKING:
-    from mdnbench.records import Case, UsedFile
     from mdnbench.results import Results
-    from mdnbench.specs import Image
+    from mdnbench.spec.records import Case, UsedFile
+    from mdnbench.spec.specs import Image
     from mdnbench.store import Store
 
 REVISION = "5"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mdnbench.names import counted
+from mdnbench.spec.names import counted
 
 TITLES = ("Method", "ms", "IQR", "Rounds", "MP/s", "Load s", "First s", "MiB", "Weights", "kMAC")
 FILE_TITLES = ("File MB",)

@@ -8,11 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mdnbench import jsonfile
 from mdnbench.errors import MdnbenchError
-from mdnbench.names import counted
+from mdnbench.spec.names import counted
 from mdnbench.timing import quality, scaling, summary
 from mdnbench.timing.process import TOO_SHORT
+from mdnbench.util import jsonfile
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from mdnbench import variants, weights
+from mdnbench import weights
+from mdnbench.registry import variants
 from mdnbench.training import ranks
 from mdnbench.training.recipe import plain
 
 if TYPE_CHECKING:
-    from mdnbench.names import Named
-    from mdnbench.specs import DatasetSpec, DenoiserSpec
+    from mdnbench.spec.names import Named
+    from mdnbench.spec.specs import DatasetSpec, DenoiserSpec
     from mdnbench.training.material import Material
     from mdnbench.training.state import State
 

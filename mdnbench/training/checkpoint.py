@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from mdnbench import atomic
 from mdnbench.errors import WeightsError
+from mdnbench.util import atomic
 
 DIGEST_BYTES = hashlib.sha256().digest_size
 

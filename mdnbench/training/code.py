@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from mdnbench.records import UsedFile
 from mdnbench.registry import code, sources
+from mdnbench.spec.records import UsedFile
 
 if TYPE_CHECKING:
     from mdnbench.registry.discovery import Door

@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from mdnbench import atomic
 from mdnbench.errors import UsageError
 from mdnbench.training import ranks
+from mdnbench.util import atomic
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mdnbench import atomic
+from mdnbench.util import atomic
 
 BLUE = "#2563a8"
 BESIDE = 4  # lines on each side that smooth a loss

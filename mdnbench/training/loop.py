@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from mdnbench import digests, paths, variants
 from mdnbench import weights as store
 from mdnbench.errors import Interrupted
+from mdnbench.registry import variants
 from mdnbench.registry.guard import guarded
 from mdnbench.training import card, checkpoint, divergence, lock, log, optimisers, ranks
 from mdnbench.training.material import Material, gather
 from mdnbench.training.meter import Meter
 from mdnbench.training.recipe import Moment, trainable_of
 from mdnbench.training.state import CHECKPOINT, PLATEAU, State
+from mdnbench.util import digests, paths
 
 if TYPE_CHECKING:
-    from mdnbench.names import Named
-    from mdnbench.specs import DatasetSpec, DenoiserSpec, NoiseSpec, Trainable
+    from mdnbench.spec.names import Named
+    from mdnbench.spec.specs import DatasetSpec, DenoiserSpec, NoiseSpec, Trainable
     from mdnbench.training.code import Code
     from mdnbench.training.recipe import Recipe
 

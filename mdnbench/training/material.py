@@ -14,7 +14,7 @@ from mdnbench.training.validation import Validator, held_out
 if TYPE_CHECKING:
     import torch
 
-    from mdnbench.specs import DatasetSpec, NoiseSpec
+    from mdnbench.spec.specs import DatasetSpec, NoiseSpec
     from mdnbench.training.recipe import Recipe
 
 

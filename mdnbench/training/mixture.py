@@ -11,8 +11,8 @@ from mdnbench.errors import BadFile, UnknownName
 from mdnbench.evaluation.rng import TorchRng
 
 if TYPE_CHECKING:
-    from mdnbench.names import Option
-    from mdnbench.specs import NoiseSpec
+    from mdnbench.spec.names import Option
+    from mdnbench.spec.specs import NoiseSpec
     from mdnbench.training.recipe import NoiseRange
 
 

@@ -13,7 +13,7 @@ from mdnbench.data.images import to_gray
 from mdnbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from mdnbench.specs import Image
+    from mdnbench.spec.specs import Image
 
 LUMA = (0.299, 0.587, 0.114)  # BT.601, as MATLAB's rgb2gray
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from mdnbench import variants, weights
+from mdnbench import weights
 from mdnbench.errors import Interrupted, MdnbenchError
-from mdnbench.listener import Listener
 from mdnbench.planning import Plan, Work
+from mdnbench.registry import variants
 from mdnbench.training import session
+from mdnbench.util.listener import Listener
 
 
 def train_missing(plan: Plan, listener: Listener, stop: Callable[[], bool] = lambda: False) -> Plan:

@@ -6,12 +6,13 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import tomlfile, variants
 from mdnbench import weights as store
-from mdnbench.deploy import networks
 from mdnbench.errors import Unavailable, UsageError
-from mdnbench.names import Named, show
+from mdnbench.registry import variants
+from mdnbench.spec import tomlfile
+from mdnbench.spec.names import Named, show
 from mdnbench.training import recipe as recipes
+from mdnbench.training.deploy import networks
 from mdnbench.training.recipe import Recipe, trainable_of
 from mdnbench.training.tuning import Task
 from mdnbench.wrappers.onnx_session import package
@@ -19,7 +20,7 @@ from mdnbench.wrappers.onnx_session import package
 if TYPE_CHECKING:
     import torch
 
-    from mdnbench.specs import DenoiserSpec
+    from mdnbench.spec.specs import DenoiserSpec
     from mdnbench.weights import Weights
 
 SHARE_OF_RATE = 0.5  # a network that has learnt already takes smaller steps

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mdnbench import digests, tomlfile
 from mdnbench.errors import BadFile, UnknownName, UsageError
+from mdnbench.spec import tomlfile
+from mdnbench.util import digests
 
 if TYPE_CHECKING:
-    from mdnbench.specs import DenoiserSpec, Trainable
+    from mdnbench.spec.specs import DenoiserSpec, Trainable
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,20 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import data, devices, variants, weights
+from mdnbench import data, weights
 from mdnbench.errors import DataMissing, UnknownName, UsageError
-from mdnbench.listener import Listener
-from mdnbench.names import Named
-from mdnbench.registry import Registry
-from mdnbench.specs import DatasetSpec
+from mdnbench.registry import Registry, variants
+from mdnbench.spec.names import Named
+from mdnbench.spec.specs import DatasetSpec
 from mdnbench.training import pruning, ranks, tuning
 from mdnbench.training import recipe as recipes
 from mdnbench.training.code import Code
+from mdnbench.util import devices
+from mdnbench.util.listener import Listener
 from mdnbench.weights import Weights, check_name
 
 if TYPE_CHECKING:
-    from mdnbench.leaks import Leak
+    from mdnbench.data.leaks import Leak
     from mdnbench.training.log import Progress
     from mdnbench.training.recipe import Recipe
 
@@ -159,7 +160,7 @@ def leaking(
 
 
 def _overlaps(material: DatasetSpec, test: DatasetSpec, listener: Listener) -> tuple[Leak, ...]:
-    from mdnbench import leaks
+    from mdnbench.data import leaks
 
     phase = f"leaks between {material.name} and {test.name}"
     listener.begin(phase, len(material.images))

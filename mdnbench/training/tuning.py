@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import variants, weights
-from mdnbench.deploy import networks
+from mdnbench import weights
 from mdnbench.errors import UsageError
-from mdnbench.names import Named, show
+from mdnbench.registry import variants
+from mdnbench.spec.names import Named, show
+from mdnbench.training.deploy import networks
 from mdnbench.training.recipe import trainable_of
 
 if TYPE_CHECKING:
-    from mdnbench.specs import DenoiserSpec
+    from mdnbench.spec.specs import DenoiserSpec
     from mdnbench.training.recipe import Recipe
 
 

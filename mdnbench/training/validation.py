@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from mdnbench import names
 from mdnbench.errors import BadFile, UnknownName
 from mdnbench.evaluation.rng import TorchRng
 from mdnbench.registry.guard import guarded
+from mdnbench.spec import names
 
 if TYPE_CHECKING:
-    from mdnbench.specs import NoiseSpec
+    from mdnbench.spec.specs import NoiseSpec
     from mdnbench.training.recipe import Validation
 
 

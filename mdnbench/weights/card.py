@@ -7,10 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import tomlfile
+from mdnbench.spec import tomlfile
 
 if TYPE_CHECKING:
-    from mdnbench.names import Named
+    from mdnbench.spec.names import Named
     from mdnbench.training.recipe import Recipe
 
 

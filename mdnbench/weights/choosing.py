@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mdnbench import variants
 from mdnbench.errors import WeightsError
-from mdnbench.names import Named, show
+from mdnbench.registry import variants
+from mdnbench.spec.names import Named, show
 from mdnbench.weights.card import Card, Weights
 from mdnbench.weights.shelf import AUTO, find, shipped, trained
 
 if TYPE_CHECKING:
-    from mdnbench.specs import DenoiserSpec
+    from mdnbench.spec.specs import DenoiserSpec
 
 USUAL = "gaussian"  # the family that weights are for where no noise is named
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import atomic, digests, paths
 from mdnbench.errors import WeightsError
+from mdnbench.util import atomic, digests, paths
 from mdnbench.weights.card import Card, Weights
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import digests, paths
 from mdnbench.errors import BadOption, WeightsError
+from mdnbench.util import digests, paths
 from mdnbench.weights import states, taking
 from mdnbench.weights.card import Card, Weights
 from mdnbench.weights.files import save
@@ -17,8 +17,8 @@ from mdnbench.weights.shelf import check_name, trained
 from mdnbench.weights.taking import Misfit, Tensors
 
 if TYPE_CHECKING:
-    from mdnbench.names import Value
-    from mdnbench.specs import DenoiserSpec
+    from mdnbench.spec.names import Value
+    from mdnbench.spec.specs import DenoiserSpec
 
 
 def import_weights(

@@ -8,8 +8,8 @@ import struct
 from enum import Enum
 from typing import NamedTuple
 
-from mdnbench import limits
-from mdnbench.names import printable
+from mdnbench.spec.names import printable
+from mdnbench.util import limits
 
 HEAD_BYTES = 4096  # as many as are looked at
 

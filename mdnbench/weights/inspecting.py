@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import digests
 from mdnbench.errors import MdnbenchError, WeightsError
-from mdnbench.names import show
+from mdnbench.spec.names import show
+from mdnbench.util import digests
 from mdnbench.weights import foreign, states, taking
 from mdnbench.weights.states import State
 
 if TYPE_CHECKING:
     import torch
 
-    from mdnbench.names import Value
-    from mdnbench.specs import DenoiserSpec
+    from mdnbench.spec.names import Value
+    from mdnbench.spec.specs import DenoiserSpec
 
 _SOME_EPS = 1e-5  # tried only to tell whether an eps is all that is missing
 _MOST_VARIANTS = 32  # networks of one method that a state is compared with

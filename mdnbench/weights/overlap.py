@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mdnbench.specs import DatasetSpec
+    from mdnbench.spec.specs import DatasetSpec
     from mdnbench.weights.card import Card
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import IO, NamedTuple
 
-from mdnbench import limits
+from mdnbench.util import limits
 
 ENCODE = "_codecs.encode"  # how Python 3 writes bytes in pickles that Python 2 could read
 

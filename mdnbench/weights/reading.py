@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mdnbench import limits
 from mdnbench.errors import WeightsError
-from mdnbench.names import printable
-from mdnbench.quiet import without_warnings
+from mdnbench.spec.names import printable
+from mdnbench.util import limits
+from mdnbench.util.quiet import without_warnings
 from mdnbench.weights import formats, pickles
 from mdnbench.weights.formats import Format, Other
 

@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdnbench import paths
 from mdnbench.errors import BadOption, UnknownName
+from mdnbench.util import paths
 from mdnbench.weights.card import Weights, read
 
 if TYPE_CHECKING:
-    from mdnbench.specs import DenoiserSpec, Trainable
+    from mdnbench.spec.specs import DenoiserSpec, Trainable
 
 AUTO = "auto"  # the value of the option `weights` that lets the harness choose
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import limits
-from mdnbench.names import printable
+from mdnbench.spec.names import printable
+from mdnbench.util import limits
 from mdnbench.weights.reading import NumpyValue, most_bytes, read, refusal
 
 if TYPE_CHECKING:

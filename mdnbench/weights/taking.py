@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdnbench.errors import WeightsError
-from mdnbench.names import counted
+from mdnbench.spec.names import counted
 from mdnbench.weights import states
 from mdnbench.weights.reading import refusal
 from mdnbench.weights.states import Checkpoint, State

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from mdnbench.digests import of_parts
-from mdnbench.names import Option, Value
-from mdnbench.specs import DenoiserSpec
+from mdnbench.spec.names import Option, Value
+from mdnbench.spec.specs import DenoiserSpec
+from mdnbench.util.digests import of_parts
 
 if TYPE_CHECKING:
-    from mdnbench.specs import Denoise
+    from mdnbench.spec.specs import Denoise
 
 Wants = Literal["noise", "std", "nothing"]
 Build = Callable[[Mapping[str, Value], str], "Denoise"]

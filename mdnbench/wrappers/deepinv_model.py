@@ -6,10 +6,10 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
-from mdnbench.digests import of_parts
 from mdnbench.errors import BadOption, Unavailable, UnknownName
-from mdnbench.names import Value
 from mdnbench.registry.vision import import_torchvision
+from mdnbench.spec.names import Value
+from mdnbench.util.digests import of_parts
 from mdnbench.wrappers import about as abouts
 from mdnbench.wrappers import files, torch_module
 from mdnbench.wrappers.about import About
@@ -20,7 +20,7 @@ from mdnbench.wrappers.fitting import Fitting
 if TYPE_CHECKING:
     import torch
 
-    from mdnbench.specs import Denoise, DenoiserSpec
+    from mdnbench.spec.specs import Denoise, DenoiserSpec
 
 INSTALL = "pip install 'mdnbench[deepinv]'"
 

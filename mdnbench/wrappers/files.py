@@ -7,9 +7,10 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from mdnbench import data, digests, limits
+from mdnbench import data
 from mdnbench.errors import DataMissing, Unavailable
-from mdnbench.specs import DataFile
+from mdnbench.spec.specs import DataFile
+from mdnbench.util import digests, limits
 from mdnbench.weights.reading import check_plain
 
 MISSING = "missing"

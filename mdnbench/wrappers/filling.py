@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdnbench.errors import BadOption, WeightsError
-from mdnbench.names import printable
+from mdnbench.spec.names import printable
 
 if TYPE_CHECKING:
     import torch

@@ -10,7 +10,7 @@ from mdnbench.wrappers.about import Wants
 if TYPE_CHECKING:
     import torch
 
-    from mdnbench.records import NoiseInfo
+    from mdnbench.spec.records import NoiseInfo
 
 NoiseLevel = Literal["none", "plane", "scalar"]
 KINDS: tuple[NoiseLevel, ...] = ("none", "plane", "scalar")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
-from mdnbench.names import Value
+from mdnbench.spec.names import Value
 from mdnbench.wrappers import about as abouts
 from mdnbench.wrappers.about import About, Wants
 from mdnbench.wrappers.fitting import Fitting
@@ -13,8 +13,8 @@ from mdnbench.wrappers.fitting import Fitting
 if TYPE_CHECKING:
     import torch
 
-    from mdnbench.records import NoiseInfo
-    from mdnbench.specs import Denoise, DenoiserSpec, Image
+    from mdnbench.spec.records import NoiseInfo
+    from mdnbench.spec.specs import Denoise, DenoiserSpec, Image
 
 
 def wrap_numpy(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from mdnbench.errors import BadFile
-from mdnbench.names import Value
+from mdnbench.spec.names import Value
 from mdnbench.wrappers import about as abouts
 from mdnbench.wrappers import files, level
 from mdnbench.wrappers.about import About
@@ -18,8 +18,8 @@ from mdnbench.wrappers.onnx_session import Session
 if TYPE_CHECKING:
     import torch
 
-    from mdnbench.records import NoiseInfo
-    from mdnbench.specs import Denoise, DenoiserSpec
+    from mdnbench.spec.records import NoiseInfo
+    from mdnbench.spec.specs import Denoise, DenoiserSpec
 
 _TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64"}
 

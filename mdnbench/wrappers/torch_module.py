@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
 from mdnbench.errors import Unavailable
-from mdnbench.names import Value
+from mdnbench.spec.names import Value
 from mdnbench.wrappers import about as abouts
 from mdnbench.wrappers import files, filling, level
 from mdnbench.wrappers.about import About
@@ -18,8 +18,8 @@ from mdnbench.wrappers.level import NoiseLevel
 if TYPE_CHECKING:
     import torch
 
-    from mdnbench.records import NoiseInfo
-    from mdnbench.specs import Denoise, DenoiserSpec
+    from mdnbench.spec.records import NoiseInfo
+    from mdnbench.spec.specs import Denoise, DenoiserSpec
 
 Call = Callable[["torch.nn.Module", "torch.Tensor", float], "torch.Tensor"]
 

@@ -15,8 +15,8 @@ from mdnbench_bm3d.levels import Noise, known
 
 if TYPE_CHECKING:
     from mdnbench import NoiseInfo
-    from mdnbench.names import Value
-    from mdnbench.specs import Denoise
+    from mdnbench.spec.names import Value
+    from mdnbench.spec.specs import Denoise
 
 REPAIR_STD = 0.08  # of medians that fill impulses in, on photographs; 0.04 to 0.12 cost at most 0.7 dB
 

@@ -14,8 +14,8 @@ from mdnbench_classical.colour import by_channel, by_opponent
 
 if TYPE_CHECKING:
     from mdnbench import NoiseInfo
-    from mdnbench.names import Value
-    from mdnbench.specs import Denoise
+    from mdnbench.spec.names import Value
+    from mdnbench.spec.specs import Denoise
 
 TV_PER_STD = 0.9  # the best weight for std: 0.75 at sigma 15, 0.85 at 25, 0.95 at 50; all lose under 0.2 dB by 0.9
 TV_ACCURACY, TV_ITERATIONS = 1e-5, 300  # scikit-image's own 2e-4 stops up to 1 dB short

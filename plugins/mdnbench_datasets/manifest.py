@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from mdnbench import DataFile, DatasetSpec, data, tomlfile
+from mdnbench import DataFile, DatasetSpec, data
 from mdnbench.data import images
 from mdnbench.data.folders import natural_key
 from mdnbench.errors import BadFile
-from mdnbench.specs import Image
+from mdnbench.spec import tomlfile
+from mdnbench.spec.specs import Image
 from mdnbench_datasets import sk12
 
 COLUMNS = ["file", "sha256", "bytes", "width", "height", "mode"]

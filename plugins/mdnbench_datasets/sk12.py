@@ -6,10 +6,10 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
-from mdnbench import digests
 from mdnbench.data import gray, images
 from mdnbench.errors import BadImage, DataMissing
-from mdnbench.specs import Image
+from mdnbench.spec.specs import Image
+from mdnbench.util import digests
 
 
 @dataclass(frozen=True, slots=True)

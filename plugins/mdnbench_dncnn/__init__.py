@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import torch
 
     from mdnbench.evaluation.rng import TorchRng
-    from mdnbench.names import Value
-    from mdnbench.specs import Denoise
+    from mdnbench.spec.names import Value
+    from mdnbench.spec.specs import Denoise
     from mdnbench.training.recipe import Moment, Recipe
     from mdnbench.weights import Weights
 

@@ -12,7 +12,7 @@ from mdnbench_dncnn.network import FEATURES, fold
 if TYPE_CHECKING:
     import torch
 
-    from mdnbench.names import Value
+    from mdnbench.spec.names import Value
 
 DEPTHS = (17, 20)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mdnbench import inference
+from mdnbench.wrappers import inference
 from mdnbench_dncnn.network import DnCNN
 
 if TYPE_CHECKING:
-    from mdnbench.specs import Denoise
+    from mdnbench.spec.specs import Denoise
     from mdnbench.weights import Weights
 
 

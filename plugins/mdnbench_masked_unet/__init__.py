@@ -12,8 +12,8 @@ from mdnbench import DenoiserSpec, Option, Trainable, Unavailable, hookimpl
 if TYPE_CHECKING:
     import torch
 
-    from mdnbench.names import Value
-    from mdnbench.specs import Denoise
+    from mdnbench.spec.names import Value
+    from mdnbench.spec.specs import Denoise
     from mdnbench.weights import Weights
 
 HERE = Path(__file__).parent

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mdnbench import inference
+from mdnbench.wrappers import inference
 from mdnbench_masked_unet.network import make
 
 if TYPE_CHECKING:
-    from mdnbench.specs import Denoise
+    from mdnbench.spec.specs import Denoise
     from mdnbench.weights import Weights
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from mdnbench import MetricSetting, MetricSpec, Unavailable
 from mdnbench.errors import DataMissing, MdnbenchError
-from mdnbench.quiet import without_warnings
 from mdnbench.registry.vision import import_torchvision
-from mdnbench.specs import Image, Score
+from mdnbench.spec.specs import Image, Score
+from mdnbench.util.quiet import without_warnings
 from mdnbench_metrics import backbone
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class _Remembered:
         self._kept: OrderedDict[str, list[torch.Tensor]] = OrderedDict()
 
     def __call__(self, image: Image) -> list[torch.Tensor]:
-        from mdnbench.digests import of_pixels
+        from mdnbench.util.digests import of_pixels
 
         key = of_pixels(image)
         if key not in self._kept:

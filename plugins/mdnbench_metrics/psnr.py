@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mdnbench import MetricSpec
-from mdnbench.specs import Image, Score
+from mdnbench.spec.specs import Image, Score
 
 
 def psnr(denoised: Image, clean: Image) -> float:

@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mdnbench import MetricSetting, MetricSpec
-from mdnbench.specs import Image, Score
+from mdnbench.spec.specs import Image, Score
 
 if TYPE_CHECKING:
     import numpy as np

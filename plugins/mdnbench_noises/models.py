@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mdnbench.specs import Rng
+    from mdnbench.spec.specs import Rng
 
 FULL = 255.0  # people write sigma on the 0-255 scale
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mdnbench import DataFile, MetricSpec, Unavailable, data
 from mdnbench.errors import DataMissing, MdnbenchError
-from mdnbench.specs import Image, Score
+from mdnbench.spec.specs import Image, Score
 from mdnbench_piq import measures, package
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mdnbench import MetricSpec
-from mdnbench.specs import Image, Score
+from mdnbench.spec.specs import Image, Score
 from mdnbench_piq import package
 
 SIXTEEN = 16  # pixels; below, borders are most of what gradients see

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mdnbench.slugs import slug
 from mdnbench.timing import quality
+from mdnbench.util.slugs import slug
 from mdnbench_reports import boxes, heat, pareto, style
 
 if TYPE_CHECKING:

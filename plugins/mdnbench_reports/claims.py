@@ -23,8 +23,8 @@ class Section:
 
 def of(results: Results, *, images: bool = True) -> Section | None:
     """The printed numbers that this run speaks to, means first; without `images` these alone. None where none are."""
-    from mdnbench import published
-    from mdnbench.published import texts
+    from mdnbench.analysis import published
+    from mdnbench.analysis.published import texts
 
     try:
         found = published.compare(results)

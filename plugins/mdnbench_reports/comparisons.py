@@ -10,9 +10,9 @@ from mdnbench.errors import NothingToDo
 from mdnbench_reports.grid import Grid
 
 if TYPE_CHECKING:
+    from mdnbench.analysis.statistics import Family
+    from mdnbench.analysis.statistics.paired import Pair
     from mdnbench.results import Results
-    from mdnbench.statistics import Family
-    from mdnbench.statistics.paired import Pair
 
 MOST_PAIRS = 3000  # of methods and noises: testing more would take longer than all the rest of a page
 
@@ -21,7 +21,7 @@ TITLES = ("Method", "Mean", "95 % interval", "To the best", "95 % interval", "W/
 
 def of(results: Results) -> list[Grid]:
     """For each noise the methods by the first metric, and how far each is from the best; empty for a single method."""
-    from mdnbench import statistics
+    from mdnbench.analysis import statistics
 
     first = next((name for name in results.metrics if name not in results.run.facts["unavailable"]), None)
     if first is None or left_out(results):

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from mdnbench import atomic
+from mdnbench.util import atomic
 
 if TYPE_CHECKING:
     from mdnbench.results import Results

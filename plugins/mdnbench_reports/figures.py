@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdnbench import atomic
-from mdnbench.digests import of_parts
+from mdnbench.util import atomic
+from mdnbench.util.digests import of_parts
 from mdnbench_reports import charts, drawing, scores
 
 if TYPE_CHECKING:

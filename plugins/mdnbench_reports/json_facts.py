@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import jsonfile
 from mdnbench.results import places
+from mdnbench.util import jsonfile
 
 if TYPE_CHECKING:
     from mdnbench.results import Results

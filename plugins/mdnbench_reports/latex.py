@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdnbench import atomic
 from mdnbench.results import tables
+from mdnbench.util import atomic
 from mdnbench_reports import timings
 
 if TYPE_CHECKING:

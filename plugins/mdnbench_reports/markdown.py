@@ -7,9 +7,9 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdnbench import atomic
-from mdnbench.names import printable
 from mdnbench.results import grids, tables
+from mdnbench.spec.names import printable
+from mdnbench.util import atomic
 from mdnbench_reports import claims, timings
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import atomic
 from mdnbench.results import tables
+from mdnbench.util import atomic
 from mdnbench_reports import (
     claims,
     comparisons,

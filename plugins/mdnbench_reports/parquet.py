@@ -6,8 +6,8 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdnbench import atomic
 from mdnbench.errors import UsageError
+from mdnbench.util import atomic
 
 if TYPE_CHECKING:
     from mdnbench.results import Results

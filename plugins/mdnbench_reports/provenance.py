@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import names, registry
+from mdnbench import registry
 from mdnbench.errors import MdnbenchError
 from mdnbench.evaluation import protocols
 from mdnbench.results import tables
+from mdnbench.spec import names
 from mdnbench.store import queries
 from mdnbench_reports.grid import Grid
 

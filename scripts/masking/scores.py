@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mdnbench.statistics import paired
-from mdnbench.statistics.paired import Pair
+from mdnbench.analysis.statistics import paired
+from mdnbench.analysis.statistics.paired import Pair
 
 METRICS = ("psnr", "ssim", "lpips")
 TIE = 0.005  # dB: what two decimals do not show

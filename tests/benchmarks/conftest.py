@@ -25,12 +25,13 @@ import PIL.Image
 import psutil
 import pytest
 
-from mdnbench import api, registry, variants
+from mdnbench import api, registry
 from mdnbench.engine import threads
 from mdnbench.engine.coordinator import facts, provenance_of
 from mdnbench.planning import Plan
 from mdnbench.planning.identity import CodeIdentity, output_key
-from mdnbench.records import MetricScore, NoiseInfo, Outcome
+from mdnbench.registry import variants
+from mdnbench.spec.records import MetricScore, NoiseInfo, Outcome
 from mdnbench.store import open_store
 
 BUSY_CORES = 0.25  # more than this in use by others, and a measurement waits for another day

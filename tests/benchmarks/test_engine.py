@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from mdnbench import Results, api, environment, registry
+from mdnbench import Results, api, registry
 from mdnbench.data import fetch
 from mdnbench.errors import DataMissing
 from mdnbench.evaluation import cases
+from mdnbench.planning import environment
 
 pytestmark = pytest.mark.timeout(1800)
 Watched = Callable[..., Any]

@@ -16,7 +16,7 @@ from mdnbench.errors import Unavailable
 from mdnbench.evaluation import scoring
 from mdnbench.evaluation.adapters import to_numpy, to_tensor
 from mdnbench.evaluation.protocols import load
-from mdnbench.specs import Image
+from mdnbench.spec.specs import Image
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SIDE = 512

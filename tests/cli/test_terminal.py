@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from mdnbench import catalogue
+from mdnbench.api import catalogue
 from mdnbench.cli import progress
 
 HEAVY = ("torch", "numpy", "pandas", "scipy", "skimage", "matplotlib", "PIL.Image")

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mdnbench import paths, registry, weights
+from mdnbench import registry, weights
+from mdnbench.util import paths
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 Mdnbench = Callable[..., Any]

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from mdnbench import api, conformance, registry
-from mdnbench.conformance import book
-from mdnbench.conformance.rule import Finding, Kind, Subject
+from mdnbench import api, registry
 from mdnbench.errors import BadPlugin, UnknownName
+from mdnbench.testing import conformance
+from mdnbench.testing.conformance import book
+from mdnbench.testing.conformance.rule import Finding, Kind, Subject
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "plugins.md"
 WORDS: dict[Kind, str] = {

@@ -10,9 +10,10 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from mdnbench import conformance, registry, scaffold
-from mdnbench.conformance import reporters
-from mdnbench.conformance.rule import Finding, Subject
+from mdnbench import registry
+from mdnbench.testing import conformance, scaffold
+from mdnbench.testing.conformance import reporters
+from mdnbench.testing.conformance.rule import Finding, Subject
 
 QUICK = ("classical", "noises", "psnr", "ssim", "sk12")
 SPARED = "too short to be told apart"  # what is over in a fraction of a millisecond cannot be caught remembering

@@ -6,8 +6,9 @@ from textwrap import dedent
 
 import pytest
 
-from mdnbench import conformance, registry
-from mdnbench.conformance.rule import Finding, Subject
+from mdnbench import registry
+from mdnbench.testing import conformance
+from mdnbench.testing.conformance.rule import Finding, Subject
 
 METRIC = """
     from mdnbench import MetricSetting, MetricSpec, Unavailable, hookimpl

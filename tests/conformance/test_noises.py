@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from mdnbench import NoiseSpec, Option, registry
-from mdnbench.conformance import noises, samples
-from mdnbench.conformance.rule import Breach
 from mdnbench.engine import state
+from mdnbench.testing.conformance import noises, samples
+from mdnbench.testing.conformance.rule import Breach
 
 
 def gaussian(clean: Any, rng: Any, sigma: float) -> Any:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mdnbench import conformance, registry
-from mdnbench.conformance import book
-from mdnbench.conformance.rule import Finding
+from mdnbench import registry
+from mdnbench.testing import conformance
+from mdnbench.testing.conformance import book
+from mdnbench.testing.conformance.rule import Finding
 
 ZOO = Path(__file__).parent / "zoo"
 BEYOND = {"dies": "exit code 7", "hangs": "no answer within"}  # what these do has no rule of its own

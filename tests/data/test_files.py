@@ -19,7 +19,7 @@ import pytest
 from mdnbench import api, data, registry
 from mdnbench.data import files
 from mdnbench.errors import BadFile, DataMissing, MdnbenchError
-from mdnbench.specs import DataFile, DatasetSpec
+from mdnbench.spec.specs import DataFile, DatasetSpec
 
 CONTENT = bytes(range(256)) * 40
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

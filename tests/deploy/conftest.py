@@ -15,11 +15,12 @@ import pytest
 import torch
 from filelock import FileLock
 
-from mdnbench import NoiseInfo, paths, registry, variants, weights
-from mdnbench.deploy import building, models
+from mdnbench import NoiseInfo, registry, weights
 from mdnbench.evaluation.adapters import to_tensor
-from mdnbench.registry import Registry
-from mdnbench.specs import Denoise
+from mdnbench.registry import Registry, variants
+from mdnbench.spec.specs import Denoise
+from mdnbench.training.deploy import building, models
+from mdnbench.util import paths
 from mdnbench.weights import Weights
 
 STD = 50 / 255
@@ -110,7 +111,8 @@ NETWORK = '''
     """A network of one convolution."""
     from pathlib import Path
 
-    from mdnbench import DenoiserSpec, Trainable, hookimpl, inference
+    from mdnbench import DenoiserSpec, Trainable, hookimpl
+    from mdnbench.wrappers import inference
 
     def network(*, blind):
         import torch.nn.functional as F

@@ -12,8 +12,8 @@ import torch
 
 from mdnbench import NoiseInfo, api
 from mdnbench.data import images
-from mdnbench.deploy import building, models
 from mdnbench.errors import Unavailable
+from mdnbench.training.deploy import building, models
 from mdnbench.weights import Weights
 from mdnbench.wrappers.onnx_session import Session
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from mdnbench import weights
-from mdnbench.deploy import calibration
 from mdnbench.errors import Unavailable
 from mdnbench.registry import Registry
+from mdnbench.training.deploy import calibration
 from mdnbench.training.validation import held_out
 from mdnbench.weights import Weights
 

@@ -12,11 +12,12 @@ import onnx
 import pytest
 import torch
 
-from mdnbench import NoiseInfo, paths, registry
-from mdnbench.deploy import building, export, models, networks
+from mdnbench import NoiseInfo, registry
 from mdnbench.errors import MdnbenchError
 from mdnbench.evaluation.adapters import to_tensor
 from mdnbench.registry import Registry
+from mdnbench.training.deploy import building, export, models, networks
+from mdnbench.util import paths
 from mdnbench.weights import Weights
 from mdnbench.wrappers.onnx_session import Session
 

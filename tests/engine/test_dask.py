@@ -18,13 +18,14 @@ import psutil
 import pytest
 
 import mdnbench
-from mdnbench import api, environment, registry
+from mdnbench import api, registry
 from mdnbench.engine.cluster import connecting, engine
 from mdnbench.engine.cluster.remote import Line, Lost
 from mdnbench.engine.coordinator import environment_of
 from mdnbench.errors import BadOption, UsageError
-from mdnbench.listener import Listener
-from mdnbench.request import Request
+from mdnbench.planning import environment
+from mdnbench.planning.request import Request
+from mdnbench.util.listener import Listener
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 

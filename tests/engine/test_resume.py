@@ -10,9 +10,9 @@ import PIL.Image
 import pytest
 
 from mdnbench import api
-from mdnbench.listener import Listener
-from mdnbench.records import Tally
 from mdnbench.results import Results
+from mdnbench.spec.records import Tally
+from mdnbench.util.listener import Listener
 
 # Draws from every global generator, while it is built and while it runs: only clean seeds make its digits repeat.
 DICE = """

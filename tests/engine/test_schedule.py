@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mdnbench.engine.schedule import JobQueue, Schedule
 from mdnbench.engine.tasks import Task
-from mdnbench.records import Cell
+from mdnbench.spec.records import Cell
 
 few = settings(derandomize=True, max_examples=60, deadline=None)
 

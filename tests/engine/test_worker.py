@@ -11,7 +11,7 @@ import torch
 
 from mdnbench import api
 from mdnbench.data.images import write_png
-from mdnbench.listener import Listener
+from mdnbench.util.listener import Listener
 
 
 class Swaps(Listener):

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mdnbench import api, registry
-from mdnbench.digests import of_pixels
 from mdnbench.errors import BadPlugin
 from mdnbench.evaluation import cases, protocols, rng
-from mdnbench.records import Case, NoiseInfo, Source
-from mdnbench.specs import Image
+from mdnbench.spec.records import Case, NoiseInfo, Source
+from mdnbench.spec.specs import Image
+from mdnbench.util.digests import of_pixels
 
 KNOWN = registry.load()
 SK12 = KNOWN.datasets["sk12"]

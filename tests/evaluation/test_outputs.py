@@ -12,9 +12,9 @@ import torch
 from mdnbench import numpy_denoiser
 from mdnbench.evaluation.adapters import to_numpy, to_tensor
 from mdnbench.evaluation.outputs import InvalidOutput, check_form, check_values
-from mdnbench.records import NoiseInfo
 from mdnbench.registry import load
-from mdnbench.specs import Image
+from mdnbench.spec.records import NoiseInfo
+from mdnbench.spec.specs import Image
 
 PHOTO = load().datasets["sk12"].load("01")  # (256, 256)
 GRAY = to_tensor(PHOTO)  # (1, 1, 256, 256)

@@ -13,8 +13,8 @@ from mdnbench.errors import Unavailable
 from mdnbench.evaluation import protocols
 from mdnbench.evaluation.protocols import Rule
 from mdnbench.evaluation.scoring import score
-from mdnbench.records import MetricScore
-from mdnbench.specs import Image, MetricSpec
+from mdnbench.spec.records import MetricScore
+from mdnbench.spec.specs import Image, MetricSpec
 
 KNOWN = registry.load()
 CLEAN = KNOWN.datasets["sk12"].load("01")

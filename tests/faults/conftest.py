@@ -16,9 +16,9 @@ import psutil
 import pytest
 
 from mdnbench import api
-from mdnbench.listener import Listener
-from mdnbench.records import Tally
+from mdnbench.spec.records import Tally
 from mdnbench.store import CellRow
+from mdnbench.util.listener import Listener
 
 HANGS = """
 import os, subprocess, time

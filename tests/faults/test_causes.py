@@ -13,8 +13,8 @@ import pytest
 import tomli_w
 
 from mdnbench import api
+from mdnbench.analysis.regression import Verdict, junit, texts
 from mdnbench.cli import verdicts
-from mdnbench.regression import Verdict, junit, texts
 
 PLUGIN = """
 import mdnbench

@@ -20,8 +20,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from mdnbench import api, paths
+from mdnbench import api
 from mdnbench.errors import WeightsError
+from mdnbench.util import paths
 from mdnbench.weights import tensors_in
 
 STATE = {"body.weight": torch.arange(6.0).reshape(2, 3), "body.bias": torch.zeros(2)}

@@ -21,8 +21,9 @@ import pytest
 import torch
 from torch import nn
 
-from mdnbench import api, limits, wrap_torch
+from mdnbench import api, wrap_torch
 from mdnbench.errors import WeightsError
+from mdnbench.util import limits
 from mdnbench.weights import tensors_in
 from mdnbench.wrappers.torch_module import load
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from mdnbench import api, registry, wrap_torch
 from mdnbench.errors import BadOption, WeightsError
-from mdnbench.records import NoiseInfo
+from mdnbench.spec.records import NoiseInfo
 
 
 class Layout:

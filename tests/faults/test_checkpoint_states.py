@@ -15,7 +15,7 @@ from torch import nn
 
 from mdnbench import api, wrap_torch
 from mdnbench.errors import WeightsError
-from mdnbench.records import NoiseInfo
+from mdnbench.spec.records import NoiseInfo
 from mdnbench.wrappers.filling import Choice
 from mdnbench.wrappers.torch_module import load
 

@@ -17,7 +17,7 @@ import pytest
 from mdnbench import data
 from mdnbench.data import download, files
 from mdnbench.errors import DataMissing
-from mdnbench.specs import DataFile
+from mdnbench.spec.specs import DataFile
 
 CONTENT = bytes(range(256)) * 400
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -18,9 +18,10 @@ import PIL.Image
 import pytest
 import tomli_w
 
-from mdnbench import api, registry, tomlfile, weights
+from mdnbench import api, registry, weights
 from mdnbench.errors import MdnbenchError
 from mdnbench.results import Results
+from mdnbench.spec import tomlfile
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 SK12 = ("--sigma", 50, "--dataset", "sk12", "--images", "01", "--no-timing", "--jobs", 1)

@@ -12,10 +12,12 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from mdnbench import api, limits, request
+from mdnbench import api
 from mdnbench.data import folders
 from mdnbench.errors import UsageError
-from mdnbench.names import split_list
+from mdnbench.planning import request
+from mdnbench.spec.names import split_list
+from mdnbench.util import limits
 
 MILLION = 1_000_000
 

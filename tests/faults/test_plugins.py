@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from mdnbench import api
-from mdnbench.records import Tally
 from mdnbench.results import Results
+from mdnbench.spec.records import Tally
 from mdnbench.store import CellRow
 
 # Each method but `mess` misbehaves in its first call and is good in its second, so that both images tell something.

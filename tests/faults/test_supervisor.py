@@ -21,7 +21,7 @@ import pytest
 from mdnbench import api
 from mdnbench.engine import launching, loop, slots
 from mdnbench.errors import MdnbenchError
-from mdnbench.listener import Listener
+from mdnbench.util.listener import Listener
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems have other signals")
 Plugin = Callable[..., Path]

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from mdnbench import api, environment
-from mdnbench.listener import Listener
+from mdnbench import api
+from mdnbench.planning import environment
 from mdnbench.timing.process import BUSY, LATE, NO_TIME, ONLY_FIRST
 from mdnbench.timing.waiting import DISTURBED
+from mdnbench.util.listener import Listener
 
 PLUGIN = '''
 import mdnbench, os, time

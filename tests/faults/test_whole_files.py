@@ -19,14 +19,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mdnbench import api, atomic, jsonfile, weights
-from mdnbench.digests import of_pixels
+from mdnbench import api, weights
+from mdnbench.data.leaks import Leak, picture_of
 from mdnbench.errors import MdnbenchError, StoreError
-from mdnbench.leaks import Leak, picture_of
 from mdnbench.registry import load
 from mdnbench.results import Results
 from mdnbench.store import kept, open_store
 from mdnbench.training.log import CsvLog, Progress, draw, read
+from mdnbench.util import atomic, jsonfile
+from mdnbench.util.digests import of_pixels
 
 resource = pytest.importorskip("resource", reason="this system has no limits for files")
 REPORTERS = ("html", "md", "latex", "csv", "parquet", "json", "figures")
@@ -196,7 +197,7 @@ def test_fault_60_no_room_for_the_copy_that_a_merge_checks(said: Any, stored: Pa
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from mdnbench import atomic
+from mdnbench.util import atomic
 
 with atomic.replacing(Path(sys.argv[1])) as part:
     part.write_text("half")

@@ -12,7 +12,8 @@ from typing import Any
 import tomli_w
 from hypothesis import strategies as st
 
-from mdnbench import api, tomlfile
+from mdnbench import api
+from mdnbench.spec import tomlfile
 
 VALUES = st.one_of(
     st.text(max_size=8), st.integers(-(2**63), 2**63 - 1), st.floats(), st.booleans(),

@@ -10,7 +10,7 @@ import tomli_w
 from hypothesis import strategies as st
 
 from mdnbench import registry
-from mdnbench.names import Named
+from mdnbench.spec.names import Named
 
 TEXTS = st.one_of(
     st.text(max_size=20),

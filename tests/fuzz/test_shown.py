@@ -15,7 +15,7 @@ from typing import Any
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from mdnbench import names
+from mdnbench.spec import names
 from mdnbench_reports import latex, markdown, safety
 
 PIECES = st.sampled_from(

@@ -11,7 +11,9 @@ from typing import Any
 import tomli_w
 from hypothesis import strategies as st
 
-from mdnbench import digests, registry, tomlfile, weights
+from mdnbench import registry, weights
+from mdnbench.spec import tomlfile
+from mdnbench.util import digests
 
 KINDS = st.sampled_from(["F32", "F16", "BF16", "F64", "I64", "U8", "BOOL", "F8_E4M3", "nonsense"])
 NUMBERS = st.one_of(st.integers(-2, 64), st.integers(2**31, 2**64), st.text(max_size=3), st.none())

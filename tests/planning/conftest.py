@@ -12,7 +12,7 @@ import pytest
 
 from mdnbench import api
 from mdnbench.planning import Plan
-from mdnbench.records import Cell
+from mdnbench.spec.records import Cell
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mdnbench import planning, registry
-from mdnbench.request import Request
+from mdnbench.planning.request import Request
 
 Plugin = Callable[..., Path]
 

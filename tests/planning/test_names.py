@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from mdnbench import api, request
-from mdnbench.planning import default_name
-from mdnbench.request import Request
-from mdnbench.slugs import slug
+from mdnbench import api
+from mdnbench.planning import default_name, request
+from mdnbench.planning.request import Request
+from mdnbench.util.slugs import slug
 
 
 @pytest.mark.parametrize(

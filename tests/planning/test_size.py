@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from mdnbench import limits
 from mdnbench.errors import BadOption
-from mdnbench.names import with_commas
 from mdnbench.planning import size
-from mdnbench.request import Request
+from mdnbench.planning.request import Request
+from mdnbench.spec.names import with_commas
+from mdnbench.util import limits
 
 
 def test_a_plan_as_large_as_allowed_passes() -> None:

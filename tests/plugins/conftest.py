@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from mdnbench import api, digests
+from mdnbench import api
 from mdnbench.data import images
 from mdnbench.engine import coordinator
 from mdnbench.evaluation import cases, scoring
 from mdnbench.planning import Plan
-from mdnbench.records import Cell, Outcome
 from mdnbench.results import Results
+from mdnbench.spec.records import Cell, Outcome
 from mdnbench.store import Store, kept, open_store
+from mdnbench.util import digests
 
 Problem = Callable[[str, str], tuple[str, str] | None]
 

@@ -17,8 +17,8 @@ import mdnbench_bm3d
 import mdnbench_noises
 from mdnbench.errors import UsageError
 from mdnbench.evaluation.rng import NumpyRng
-from mdnbench.names import resolve
-from mdnbench.records import NoiseInfo
+from mdnbench.spec.names import resolve
+from mdnbench.spec.records import NoiseInfo
 from mdnbench_bm3d.anscombe import TABLE_TOP, Anscombe
 from mdnbench_bm3d.engine import PROFILES, box_spectrum, load
 from mdnbench_bm3d.impulses import detect, repair

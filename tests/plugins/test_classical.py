@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import mdnbench_classical
 from mdnbench.errors import BadOption
-from mdnbench.names import resolve
-from mdnbench.records import NoiseInfo
+from mdnbench.spec.names import resolve
+from mdnbench.spec.records import NoiseInfo
 
 SPECS = {spec.name: spec for spec in mdnbench_classical.mdnbench_denoisers()}
 GRAY = skimage.data.camera()[128:384, 128:384].astype(np.float32)[None] / 255  # (1, 256, 256)

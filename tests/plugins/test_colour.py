@@ -12,7 +12,7 @@ import skimage
 
 from mdnbench import api, registry
 from mdnbench.data import images
-from mdnbench.records import NoiseInfo
+from mdnbench.spec.records import NoiseInfo
 from mdnbench_datasets import manifest
 
 CROPS = {"astronaut": ("astronaut.png", 20, 180), "cat": ("chelsea.png", 80, 150)}

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mdnbench import data, digests
+from mdnbench import data
 from mdnbench.errors import BadFile, BadImage
-from mdnbench.specs import DatasetSpec
+from mdnbench.spec.specs import DatasetSpec
+from mdnbench.util import digests
 from mdnbench_datasets import manifest, mdnbench_datasets, sk12
 
 SPECS = {spec.name: spec for spec in mdnbench_datasets()}
@@ -145,7 +146,7 @@ def test_the_hook_is_cheap() -> None:
     """Reading all manifests takes about ten milliseconds; a third of a second is allowed on a busy machine."""
     code = """
 import time
-import mdnbench.hookspecs
+import mdnbench.spec.hookspecs
 start = time.perf_counter()
 from mdnbench_datasets import mdnbench_datasets
 mdnbench_datasets()

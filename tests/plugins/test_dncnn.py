@@ -12,8 +12,8 @@ import torch
 from mdnbench import registry, weights
 from mdnbench.errors import BadFile, Unavailable, WeightsError
 from mdnbench.evaluation.rng import TorchRng
-from mdnbench.records import NoiseInfo
 from mdnbench.registry import Registry
+from mdnbench.spec.records import NoiseInfo
 from mdnbench.training import recipe as recipes
 from mdnbench.training.meter import Clock
 from mdnbench.training.recipe import Moment

@@ -12,10 +12,10 @@ from torch.nn import functional as F
 from mdnbench import registry, weights
 from mdnbench.errors import Unavailable, WeightsError
 from mdnbench.evaluation.rng import TorchRng
-from mdnbench.names import Value
-from mdnbench.records import NoiseInfo
 from mdnbench.registry import Registry
-from mdnbench.specs import Trainable
+from mdnbench.spec.names import Value
+from mdnbench.spec.records import NoiseInfo
+from mdnbench.spec.specs import Trainable
 from mdnbench.training import recipe as recipes
 from mdnbench.training.recipe import Mask, Moment, Recipe
 from mdnbench.weights import Card, Weights

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from scipy.signal import convolve2d
 
-from mdnbench import data, paths
+from mdnbench import data
 from mdnbench.data import images
 from mdnbench.errors import DataMissing, Unavailable
-from mdnbench.specs import Image, MetricSpec
+from mdnbench.spec.specs import Image, MetricSpec
+from mdnbench.util import paths
 from mdnbench_datasets import mdnbench_datasets
 from mdnbench_metrics import backbone, mdnbench_metrics, perceptual
 

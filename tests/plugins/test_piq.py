@@ -11,8 +11,9 @@ import pytest
 import skimage
 import torch
 
-from mdnbench import DataFile, MetricSpec, Unavailable, api, digests, registry
+from mdnbench import DataFile, MetricSpec, Unavailable, api, registry
 from mdnbench.data import images
+from mdnbench.util import digests
 from mdnbench_piq import dists, measures, package
 
 if package.missing():

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from mdnbench import api, published, references
+from mdnbench import api
+from mdnbench.analysis import published
+from mdnbench.analysis.published import claims
 from mdnbench.errors import BadFile, NothingToDo
-from mdnbench.published import claims
-from mdnbench.references import Reference
-from mdnbench.results import Results
+from mdnbench.results import Results, references
+from mdnbench.results.references import Reference
 from mdnbench.results.tables import Column
 
 HEADER = "method,dataset,noise,sigma,image,metric,value,source\n"

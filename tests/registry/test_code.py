@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from mdnbench.records import Root, UsedFile
 from mdnbench.registry import code
 from mdnbench.registry.code import ABSENT, Digests, changed
 from mdnbench.registry.distributions import package_entry
 from mdnbench.registry.places import CORE
 from mdnbench.registry.syntax import syntax_digest
+from mdnbench.spec.records import Root, UsedFile
 
 
 def settled(path: Path, content: bytes = b"") -> Path:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mdnbench.records import UsedFile
 from mdnbench.registry.distributions import distribution_of, distribution_of_file, package_entry
 from mdnbench.registry.installed import normalised
+from mdnbench.spec.records import UsedFile
 
 
 def install(folder: Path, name: str, files: Iterable[str], **extra: str) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from mdnbench import api, hookspecs
+from mdnbench import api
 from mdnbench.registry import HOOKS
 from mdnbench.results import Results
+from mdnbench.spec import hookspecs
 
 PLUGINS = {
     "halves": """

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from mdnbench import catalogue, doctor, registry
+from mdnbench import registry
+from mdnbench.api import catalogue, doctor
 from mdnbench.errors import BadPlugin
 from mdnbench.registry import discovery, trial, trust
 from mdnbench.registry.code import Digests
@@ -60,8 +61,8 @@ PATCHES: dict[str, tuple[str, str]] = {
                                           "s.score() == ()"),
     "mdnbench.evaluation.scoring.float": ("import mdnbench.evaluation.scoring as s; s.float = lambda x: 99.0",
                                           "s.float(1) == 99"),
-    "mdnbench.records.Outcome.__init__": ("import mdnbench.records as r; r.Outcome.__init__ = lambda self, *a: None",
-                                          "not hasattr(r.Outcome(1), 'status')"),
+    "mdnbench.spec.records.Outcome.__init__": ("from mdnbench.spec.records import Outcome as r\nr.__init__ = lambda s, *a: 1",
+                                          "not hasattr(r(1), 'status')"),
     "mdnbench_metrics.psnr.psnr": ("import mdnbench_metrics.psnr as p; p.psnr = lambda *a: 99.0", "p.psnr() == 99"),
     "builtins.round": ("import builtins; builtins.round = lambda *a: 3", "round(8.1) == 3"),
     "math.sqrt": ("import math; math.sqrt = lambda x: x", "math.sqrt(4) == 4"),
@@ -103,7 +104,7 @@ HONEST = {
     "skimage": "import skimage.restoration, skimage.metrics, skimage.filters; skimage.metrics.structural_similarity",
     "bm3d": "import bm3d",
     "mdnbench": "import mdnbench.api, mdnbench.evaluation.scoring, mdnbench_metrics; mdnbench.wrap_torch",
-    "adds": "import numpy as np, mdnbench.records as r; np.mine = lambda x: x; r.Outcome.mine = lambda self: 1",
+    "adds": "import numpy as np, mdnbench.spec.records as r; np.mine = lambda x: x; r.Outcome.mine = lambda self: 1",
     "torch": "import torch; torch.manual_seed(1); torch.set_num_threads(1); torch.set_default_dtype(torch.float64)",
     "vision": (
         "from mdnbench.registry.vision import import_torchvision; import_torchvision()\n"

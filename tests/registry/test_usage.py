@@ -124,7 +124,7 @@ def test_of_mdnbench_the_rooms_count_that_make_numbers(repo: Path, tell: Tell) -
     """Whether they were loaded before or after."""
     found = tell(
         "first = list(seen('mdnbench')); import mdnbench.evaluation.outputs; print(json.dumps([first, list(seen())]))",
-        before="import mdnbench.evaluation.rng, mdnbench.records",
+        before="import mdnbench.evaluation.rng, mdnbench.spec.records",
     )
     assert "mdnbench evaluation/rng.py" in found[0]
     assert "mdnbench evaluation/outputs.py" in found[1]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mdnbench import registry
+from mdnbench.api.notebook import Results
 from mdnbench.errors import BadPlugin
-from mdnbench.notebook import Results
 from mdnbench.registry import validation
 
 Plugin = Callable[..., Path]

@@ -12,8 +12,8 @@ import PIL.Image
 import pytest
 
 from mdnbench import api
+from mdnbench.analysis.regression import baselines
 from mdnbench.errors import BadFile, MdnbenchError, UnknownName
-from mdnbench.regression import baselines
 from mdnbench.results import Results
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from mdnbench import api
-from mdnbench.records import UsedFile
-from mdnbench.regression import code, likeness
-from mdnbench.regression.baselines import Facts, facts_with_code
-from mdnbench.regression.likeness import Difference
+from mdnbench.analysis.regression import code, likeness
+from mdnbench.analysis.regression.baselines import Facts, facts_with_code
+from mdnbench.analysis.regression.likeness import Difference
 from mdnbench.results import Results
+from mdnbench.spec.records import UsedFile
 
 
 @pytest.fixture

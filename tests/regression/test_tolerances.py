@@ -17,9 +17,9 @@ import tomli_w
 import xmlschema
 
 from mdnbench import api
+from mdnbench.analysis.regression import Gate, baselines, junit, slowdown
 from mdnbench.cli import verdicts
 from mdnbench.errors import BadFile, NothingToDo, UnknownName, UsageError
-from mdnbench.regression import Gate, baselines, junit, slowdown
 from mdnbench.results import Results
 
 NOISE = "gaussian:sigma=50"

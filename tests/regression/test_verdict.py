@@ -13,10 +13,10 @@ import pytest
 import tomli_w
 
 from mdnbench import api
+from mdnbench.analysis.regression import Verdict, baselines
+from mdnbench.analysis.regression import verdict as verdicts
+from mdnbench.analysis.regression.tolerances import Tolerances
 from mdnbench.errors import NothingToDo, UnknownName, UsageError
-from mdnbench.regression import Verdict, baselines
-from mdnbench.regression import verdict as verdicts
-from mdnbench.regression.tolerances import Tolerances
 from mdnbench.results import Results
 
 Line = dict[str, str]

@@ -11,8 +11,8 @@ import pytest
 
 from mdnbench import api
 from mdnbench.errors import StoreError
-from mdnbench.listener import Listener
 from mdnbench.results import Results
+from mdnbench.util.listener import Listener
 
 
 class Heard(Listener):

@@ -14,9 +14,9 @@ import pytest
 
 from mdnbench import api
 from mdnbench.errors import Interrupted
-from mdnbench.listener import Listener
 from mdnbench.results import grids, tables
 from mdnbench.store import MeanRow, RunRow
+from mdnbench.util.listener import Listener
 
 SLOW = """
     import time

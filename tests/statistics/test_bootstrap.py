@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mdnbench.statistics import bootstrap
+from mdnbench.analysis.statistics import bootstrap
 
 RNG = np.random.default_rng(5)
 

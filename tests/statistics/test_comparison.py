@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mdnbench import api, statistics
+from mdnbench import api
+from mdnbench.analysis import statistics
+from mdnbench.analysis.statistics import paired, texts
+from mdnbench.analysis.statistics.comparison import Mean
 from mdnbench.errors import NothingToDo, UnknownName, UsageError
 from mdnbench.results import Results
 from mdnbench.results.tables import Column
-from mdnbench.statistics import paired, texts
-from mdnbench.statistics.comparison import Mean
 from mdnbench.store import cube, open_store
 
 RNG = np.random.default_rng(5)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mdnbench.statistics import paired
+from mdnbench.analysis.statistics import paired
 
 RNG = np.random.default_rng(5)
 

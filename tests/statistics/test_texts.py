@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mdnbench import api, statistics
+from mdnbench import api
+from mdnbench.analysis import statistics
+from mdnbench.analysis.statistics import paired, texts
+from mdnbench.analysis.statistics.comparison import Mean
 from mdnbench.results.tables import Column
-from mdnbench.statistics import paired, texts
-from mdnbench.statistics.comparison import Mean
 
 PLUGIN = """
     def failing_on(size):

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from mdnbench import api
-from mdnbench.listener import Listener
 from mdnbench.store import open_store, schema
+from mdnbench.util.listener import Listener
 
 posix = pytest.mark.skipif(os.name == "nt", reason="SQLite's driver without shared memory is for POSIX systems")
 plain_connect = sqlite3.connect

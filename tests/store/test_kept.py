@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mdnbench.digests import of_pixels
 from mdnbench.errors import StoreError
 from mdnbench.registry import load
 from mdnbench.store import kept
+from mdnbench.util.digests import of_pixels
 
 
 def test_kept_images_are_whole_or_absent(workspace: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from mdnbench import api
 from mdnbench.errors import StoreError
-from mdnbench.records import Cell, MetricScore, Outcome
+from mdnbench.spec.records import Cell, MetricScore, Outcome
 from mdnbench.store import RunRow, Store, open_store, queries
 
 CELL = Cell("sk12", "01", "d" * 64, "gaussian:sigma=50", 0, "a", "known", "case", "")

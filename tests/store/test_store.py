@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from mdnbench.errors import StoreError
-from mdnbench.records import Cell, MetricScore, Outcome
+from mdnbench.spec.records import Cell, MetricScore, Outcome
 from mdnbench.store import Store, open_store, schema, strangers
 
 CELL = Cell("sk12", "01", "d" * 64, "gaussian:sigma=50", 0, "noisy", "known", "case", "output")

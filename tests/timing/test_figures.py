@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from mdnbench import environment
 from mdnbench.errors import BadOption
 from mdnbench.evaluation import protocols
+from mdnbench.planning import environment
 from mdnbench.store import MeanRow
 from mdnbench.timing import conditions, quality, scaling, selftests, summary
 from mdnbench.timing import record as records

@@ -18,10 +18,12 @@ from typing import Any
 import psutil
 import pytest
 
-from mdnbench import api, devices, environment, registry
+from mdnbench import api, registry
 from mdnbench.errors import NothingToDo
+from mdnbench.planning import environment
 from mdnbench.timing import quality, scaling
 from mdnbench.timing.times import Times
+from mdnbench.util import devices
 
 PLUGIN = '''
 import os

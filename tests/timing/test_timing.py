@@ -14,10 +14,10 @@ from typing import Any
 import psutil
 import pytest
 
-from mdnbench import api, environment
+from mdnbench import api
 from mdnbench.engine.coordinator import job_of
 from mdnbench.evaluation import cases
-from mdnbench.listener import Listener
+from mdnbench.planning import environment
 from mdnbench.planning.identity import CodeIdentity
 from mdnbench.results import Results
 from mdnbench.store import open_store
@@ -25,6 +25,7 @@ from mdnbench.timing import phase, quality, selftests, session, summary
 from mdnbench.timing.clock import Clock
 from mdnbench.timing.conditions import AFTER_RUN, Conditions
 from mdnbench.timing.process import LATE, NO_TIME, Loaded, Subject, Timed, Timing, launch
+from mdnbench.util.listener import Listener
 
 PLUGIN = '''
 import subprocess, time

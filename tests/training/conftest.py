@@ -147,7 +147,7 @@ def recipe(plugin_file: Path) -> Recipe:
 @pytest.fixture(scope="session")
 def leaks_at_hand(known: Registry, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home in which the leak guard has compared the photographs with sk12 already: once for all tests."""
-    from mdnbench import leaks
+    from mdnbench.data import leaks
 
     home = tmp_path_factory.mktemp("leaks")
     with pytest.MonkeyPatch.context() as patch:

@@ -11,14 +11,16 @@ import PIL.Image
 import pytest
 import torch
 
-from mdnbench import api, digests, tomlfile, weights
+from mdnbench import api, weights
 from mdnbench.errors import BadFile, BadOption, BadPlugin, Interrupted, UnknownName, UsageError, WeightsError
-from mdnbench.listener import Listener
 from mdnbench.registry import Registry
+from mdnbench.spec import tomlfile
 from mdnbench.training import checkpoint, divergence, log, loop, meter, optimisers
 from mdnbench.training.average import Average
 from mdnbench.training.material import gather
 from mdnbench.training.recipe import Optimiser, Recipe, Schedule
+from mdnbench.util import digests
+from mdnbench.util.listener import Listener
 from mdnbench.weights import Cover, Weights
 
 Fit = Callable[..., Weights]

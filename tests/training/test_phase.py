@@ -16,9 +16,9 @@ import pytest
 from mdnbench import api, registry, weights
 from mdnbench.data import images
 from mdnbench.errors import Interrupted
-from mdnbench.listener import Listener
 from mdnbench.registry import Registry
 from mdnbench.training import phase
+from mdnbench.util.listener import Listener
 from mdnbench.weights import Card, Cover
 
 RUN: dict[str, Any] = {

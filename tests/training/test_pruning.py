@@ -12,12 +12,14 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from mdnbench import api, inference, names, variants, weights
-from mdnbench.deploy import networks
+from mdnbench import api, weights
 from mdnbench.errors import UsageError, WeightsError
-from mdnbench.registry import Registry
+from mdnbench.registry import Registry, variants
+from mdnbench.spec import names
 from mdnbench.training import pruning
+from mdnbench.training.deploy import networks
 from mdnbench.weights import Weights
+from mdnbench.wrappers import inference
 
 KEEP = 0.7
 

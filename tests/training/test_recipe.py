@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from mdnbench import registry, tomlfile
+from mdnbench import registry
 from mdnbench.errors import BadFile, UnknownName
+from mdnbench.spec import tomlfile
 from mdnbench.training import recipe as recipes
 from mdnbench.training.recipe import Mask, Moment, Recipe
 

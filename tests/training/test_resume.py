@@ -18,9 +18,9 @@ import pytest
 
 from mdnbench import api
 from mdnbench.errors import Interrupted, UsageError
-from mdnbench.listener import Listener
 from mdnbench.training import checkpoint, lock, loop
 from mdnbench.training.log import Progress
+from mdnbench.util.listener import Listener
 from mdnbench.weights import Weights
 
 Fit = Callable[..., Weights]

@@ -10,8 +10,8 @@ import torch
 
 from mdnbench import api, weights
 from mdnbench.errors import UnknownName, UsageError, WeightsError
-from mdnbench.listener import Listener
 from mdnbench.registry import Registry
+from mdnbench.util.listener import Listener
 from mdnbench.weights import Weights
 
 STILL = {"optimiser": {"lr": 1e-12, "warmup": 0, "weight_decay": 0.0}, "ema": 0.0}

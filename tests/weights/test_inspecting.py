@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from mdnbench import api, digests, registry, weights
+from mdnbench import api, registry, weights
 from mdnbench.errors import WeightsError
+from mdnbench.util import digests
 
 
 def test_shipped_weights_are_recognised() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from mdnbench import limits
+from mdnbench.util import limits
 from mdnbench.weights import pickles
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from mdnbench import limits
 from mdnbench.errors import WeightsError
+from mdnbench.util import limits
 from mdnbench.weights import states, taking
 from mdnbench.weights.states import State
 

@@ -12,7 +12,7 @@ import torch
 
 import mdnbench_dncnn
 from mdnbench import NoiseInfo, registry
-from mdnbench.specs import Denoise, DenoiserSpec
+from mdnbench.spec.specs import Denoise, DenoiserSpec
 
 STD = 25 / 255
 

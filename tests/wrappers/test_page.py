@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mdnbench import conformance
+from mdnbench.testing import conformance
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "wrappers.md"
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)

@@ -11,9 +11,10 @@ import torch
 from torch import nn
 
 import mdnbench_masked_unet
-from mdnbench import DataFile, NoiseInfo, Option, api, digests, registry, weights, wrap_torch
+from mdnbench import DataFile, NoiseInfo, Option, api, registry, weights, wrap_torch
 from mdnbench.data import images
 from mdnbench.errors import BadOption, Unavailable, WeightsError
+from mdnbench.util import digests
 
 UNET = Path(mdnbench_masked_unet.__file__).parent / "weights" / "unet"
 

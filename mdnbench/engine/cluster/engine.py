@@ -19,7 +19,7 @@ from mdnbench.engine.cluster.remote import Line, RemoteSlot
 from mdnbench.engine.loop import Batch, Engine
 from mdnbench.engine.schedule import Schedule
 from mdnbench.errors import MdnbenchError, UsageError
-from mdnbench.stopping import Stop
+from mdnbench.util.stopping import Stop
 
 if TYPE_CHECKING:
     from distributed import Client

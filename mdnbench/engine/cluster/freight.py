@@ -10,8 +10,9 @@ from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdnbench import data, variants
+from mdnbench import data
 from mdnbench.engine.tasks import Job, Setup, Task
+from mdnbench.registry import variants
 from mdnbench.registry.places import too_wide
 from mdnbench.store.kept import path_of
 
@@ -97,7 +98,7 @@ class Freight:
         spec = self._plan.registry.denoisers[method.name]
         variant = variants.of(spec, method)
         if variant.onnx:
-            from mdnbench.deploy import models
+            from mdnbench.training.deploy import models
 
             path = models.path_of(spec, weights, variant.precision)
             for each in (path, path.with_suffix(".sha256")):

@@ -16,15 +16,15 @@ from multiprocessing import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import digests, paths
 from mdnbench.engine import launching
 from mdnbench.engine.cluster import freight
 from mdnbench.engine.cluster.passport import Passport
 from mdnbench.engine.local import LocalEngine
 from mdnbench.engine.schedule import JobQueue, Schedule
 from mdnbench.engine.tasks import Setup, Task
-from mdnbench.records import Outcome
-from mdnbench.stopping import Stop
+from mdnbench.spec.records import Outcome
+from mdnbench.util import digests, paths
+from mdnbench.util.stopping import Stop
 
 if TYPE_CHECKING:
     from distributed import Worker

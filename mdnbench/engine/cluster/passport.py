@@ -9,14 +9,17 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import devices, environment, registry, variants
-from mdnbench.digests import of_parts
+from mdnbench import registry
 from mdnbench.engine import orders
 from mdnbench.engine.tasks import Setup
 from mdnbench.errors import MdnbenchError
+from mdnbench.planning import environment
+from mdnbench.registry import variants
 from mdnbench.registry.code import Digests
 from mdnbench.registry.distributions import package_entry
 from mdnbench.registry.places import kind_of
+from mdnbench.util import devices
+from mdnbench.util.digests import of_parts
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

@@ -17,7 +17,7 @@ from mdnbench.engine.cluster.freight import Freight, Piece
 from mdnbench.engine.cluster.host import Order, Reply
 from mdnbench.engine.cluster.passport import Passport
 from mdnbench.engine.tasks import Task
-from mdnbench.records import Outcome
+from mdnbench.spec.records import Outcome
 
 if TYPE_CHECKING:
     from distributed import Client

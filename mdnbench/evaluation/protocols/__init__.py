@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import tomlfile
-from mdnbench.digests import of_parts
 from mdnbench.errors import BadFile, UnknownName
+from mdnbench.spec import tomlfile
+from mdnbench.util.digests import of_parts
 
 if TYPE_CHECKING:
-    from mdnbench.specs import Image
+    from mdnbench.spec.specs import Image
 
 FOLDER = Path(__file__).parent
 

@@ -15,9 +15,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from mdnbench import limits, outside
 from mdnbench.data import bypillow, folders, images
 from mdnbench.errors import BadImage
+from mdnbench.util import limits, outside
 
 Refusal = Callable[..., str]
 RNG = np.random.default_rng(50)

@@ -14,8 +14,8 @@ import PIL.Image
 import pytest
 import tifffile
 
-from mdnbench import limits
 from mdnbench.data import images
+from mdnbench.util import limits
 
 Tiff = Callable[..., bytes]
 Refusal = Callable[..., str]

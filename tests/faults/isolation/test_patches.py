@@ -59,7 +59,7 @@ PATCHES = """
 
     def scoring():
         import mdnbench.evaluation.scoring as scoring
-        from mdnbench.records import MetricScore
+        from mdnbench.spec.records import MetricScore
         scoring.score = lambda *given: (MetricScore("psnr", "ok", 99.0),)
         return scoring.score()[0].value == 99.0
 

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from mdnbench import api
-from mdnbench.digests import of_pixels
 from mdnbench.store import kept
+from mdnbench.util.digests import of_pixels
 
 pytestmark = [
     pytest.mark.timeout(180),

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from mdnbench import limits
 from mdnbench.store import open_store, schema
+from mdnbench.util import limits
 
 pytestmark = pytest.mark.timeout(180)
 

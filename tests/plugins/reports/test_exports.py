@@ -17,8 +17,8 @@ import PIL.Image
 import pytest
 
 from mdnbench import api
+from mdnbench.analysis.regression import baselines
 from mdnbench.errors import UsageError
-from mdnbench.regression import baselines
 from mdnbench.results import Results
 from mdnbench_reports import (
     csv_cells,

@@ -1,0 +1,1 @@
+"""What is said of finished runs: statistics, regression checks, published numbers, other scoring rules."""

@@ -1,0 +1,278 @@
+"""Published and claimed numbers beside the measured ones: the same data, noise, protocol, image and metric, or nothing.
+
+A difference of up to twice the metric's own tolerance counts as reproduced: 0.1 dB of PSNR, about what two trainings of
+one network, or two noise realisations, differ by.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from mdnbench import registry
+from mdnbench.analysis.published import texts
+from mdnbench.analysis.regression.baselines import without_weights
+from mdnbench.errors import DataMissing, NothingToDo
+from mdnbench.evaluation import protocols
+from mdnbench.results import references, tables
+from mdnbench.results.references import MEAN, Reference
+from mdnbench.store import cube
+from mdnbench.util.digests import of_pixels
+
+if TYPE_CHECKING:
+    from mdnbench.registry import Registry
+    from mdnbench.results import Results
+    from mdnbench.results.tables import Column
+    from mdnbench.spec.specs import DatasetSpec
+
+ALLOWED = 2  # times the metric's tolerance
+
+Finding = Literal["reproduced", "above", "below", "not measured"]
+Order = Literal["holds", "holds by less", "does not hold", "not measured"]
+
+_Values = Mapping[tuple[str, str, str, str], float]  # by noise, method, image and metric
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A printed number and the measured one; `best` is the best published figure for the same thing, where known."""
+
+    reference: Reference
+    method: str
+    column: Column
+    measured: float | None
+    allowed: float
+    best: Reference | None = None
+
+    @property
+    def difference(self) -> float | None:
+        """Measured less printed."""
+        return None if self.measured is None else self.measured - self.reference.value
+
+    @property
+    def finding(self) -> Finding:
+        """Whether the measurement reproduces the number, or is above or below it."""
+        if self.difference is None:
+            return "not measured"
+        if abs(self.difference) <= self.allowed + 1e-9:
+            return "reproduced"
+        return "above" if self.difference > 0 else "below"
+
+    @property
+    def verdict(self) -> str:
+        """The finding in words, and what speaks for or against the number itself."""
+        unit = f" {self.column.unit}" if self.column.unit else ""
+        if self.difference is None:
+            return "not measured in this run"
+        if self.finding == "reproduced":
+            return "reproduced"
+        sign = 1 if self.column.direction == "higher" else -1
+        quality = "better" if sign * self.difference > 0 else "worse"
+        text = f"not reproduced: measured {abs(self.difference):.{self.column.digits}f}{unit} {quality} than claimed"
+        if self.best is not None and sign * (self.reference.value - self.best.value) > 0:
+            text += (
+                f"; the claim is beyond every published figure (best: {self.best.value:g}{unit}, {self.best.method})"
+            )
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class OrderClaim:
+    """A claim that follows from two others: that one method is better than another, and by how much."""
+
+    noise: str
+    column: Column
+    better: str
+    worse: str
+    claimed: float
+    measured: float | None
+    allowed: float
+
+    @property
+    def finding(self) -> Order:
+        """Whether the measured gain has the claimed sign, and but for the metric's tolerance the claimed size."""
+        if self.measured is None:
+            return "not measured"
+        if self.measured <= 0:
+            return "does not hold"
+        return "holds" if self.measured >= self.claimed - self.allowed / ALLOWED - 1e-9 else "holds by less"
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What was found: published numbers, the article's, the orders that the article's imply, and what to beware of.
+
+    `others` are published means for the same things of methods that the run does not have.
+    """
+
+    run: str
+    published: tuple[Claim, ...]
+    article: tuple[Claim, ...]
+    orders: tuple[OrderClaim, ...]
+    notes: tuple[str, ...]
+    others: tuple[Reference, ...] = ()
+
+    def _repr_html_(self) -> str:
+        """The claims as a notebook shows them."""
+        return texts.html(self)
+
+
+def compare(found: Results, more: Iterable[Reference] = ()) -> Claims:
+    """Set a run's numbers beside the published ones, the article's and `more`.
+
+    NothingToDo where the run was made under another protocol than `standard`, or no number is about what it measured.
+    """
+    _require_standard(found)
+    known = found.known or registry.load(found.plugins)
+    columns = {column.metric: column for column in tables.columns_of(found.run)}
+    values = _measured(found, known)
+    printed = [*references.published(), *more]
+    chosen = [each for each in printed if _applies(each, found, columns)]
+    every = [claim for each in chosen for claim in _claims(each, found, known, columns, values)]
+    published = [claim for claim in every if claim.measured is not None]
+    absent = [claim.reference for claim in every if claim.method not in found.run.facts["methods"]]
+    others = tuple(each for each in absent if each.image == MEAN)
+    article = tuple(
+        claim
+        for each in references.article()
+        if _applies(each, found, columns)
+        for claim in _claims(each, found, known, columns, values, _best(each, chosen, columns)) or ()
+    )
+    if not published and not any(claim.measured is not None for claim in article):
+        raise NothingToDo(_nothing(found))
+    return Claims(found.name, tuple(published), article, tuple(_orders(article)), tuple(_notes(found, known)), others)
+
+
+def _require_standard(found: Results) -> None:
+    standard = protocols.load("standard")
+    facts = found.run.facts
+    if facts["protocol_hash"] != standard.hash:
+        raise NothingToDo(
+            f"nothing was compared: published numbers are under protocol {standard.label}, and run {found.name!r} is "
+            f"under {facts['protocol']} ({facts['protocol_hash']}). Run it with --protocol standard."
+        )
+
+
+def _applies(reference: Reference, found: Results, columns: Mapping[str, Column]) -> bool:
+    facts = found.run.facts
+    return (
+        reference.dataset.lower() == facts["dataset"]
+        and reference.noise in facts["noises"]
+        and reference.metric in columns
+        and (reference.image == MEAN or reference.image in facts["images"])
+    )
+
+
+def _claims(
+    reference: Reference,
+    found: Results,
+    known: Registry,
+    columns: Mapping[str, Column],
+    values: _Values,
+    best: Reference | None = None,
+) -> list[Claim]:
+    """A claim for every method of the run that bears the reference's name; one without a method where none does."""
+    column = columns[reference.metric]
+    allowed = ALLOWED * float(found.run.facts["metric_facts"][reference.metric]["tolerance"])
+    bearers = [text for text in found.run.facts["methods"] if reference.method.lower() in _names(text, known)]
+    key = (reference.noise, reference.image, reference.metric)
+    return [
+        Claim(reference, text, column, values.get((key[0], text, key[1], key[2])), allowed, best)
+        for text in bearers or [reference.method]
+    ]
+
+
+def _names(text: str, known: Registry) -> set[str]:
+    """The names that a method goes by in print: its own, and with default options those that its spec claims."""
+    plain = without_weights(text)
+    names = {text, plain}
+    if plain in known.denoisers:
+        names |= {name.strip() for name in known.denoisers[plain].published_as.split(",") if name.strip()}
+    return {name.lower() for name in names}
+
+
+def _measured(found: Results, known: Registry) -> dict[tuple[str, str, str, str], float]:
+    """The run's values by noise, method, image (or mean) and metric, where they may be set beside printed ones."""
+    import numpy as np
+
+    facts = found.run.facts
+    spec = known.datasets.get(facts["dataset"])
+    if spec is None or not (spec is found.dataset or _same_pixels(spec, facts["images"])):
+        return {}
+    scores = cube.read(found.store, found.run)
+    values = {}
+    for metric, each in scores.values.items():
+        with np.errstate(invalid="ignore"):
+            by_image = each.mean(axis=3)  # (noises, methods, images); NaN where a seed is missing
+        for index in np.argwhere(np.isfinite(by_image)):
+            noise, method, image = (
+                axis[i] for axis, i in zip((scores.noises, scores.methods, scores.images), index, strict=True)
+            )
+            values[noise, method, image, metric] = float(by_image[tuple(index)])
+    if tuple(facts["images"]) == spec.images:
+        values |= _whole_means(found)
+    return values
+
+
+def _whole_means(found: Results) -> dict[tuple[str, str, str, str], float]:
+    return {
+        (row.noise, row.method, MEAN, metric): mean
+        for row in found.means
+        for metric, mean in row.means.items()
+        if mean is not None and tables.covers(row, metric)
+    }
+
+
+def _same_pixels(spec: DatasetSpec, images: Mapping[str, str]) -> bool:
+    """Whether a run's images are the data set's: by their pixels where they are at hand, else by their names."""
+    if not set(images) <= set(spec.images):
+        return False
+    try:
+        return all(of_pixels(spec.load(image)) == digest for image, digest in images.items())
+    except (DataMissing, OSError):
+        return True
+
+
+def _best(reference: Reference, printed: Sequence[Reference], columns: Mapping[str, Column]) -> Reference | None:
+    alike = [
+        each
+        for each in printed
+        if (each.dataset, each.noise, each.image, each.metric)
+        == (reference.dataset, reference.noise, reference.image, reference.metric)
+    ]
+    sign = 1 if columns[reference.metric].direction == "higher" else -1
+    return max(alike, key=lambda each: sign * each.value, default=None)
+
+
+def _orders(claims: Sequence[Claim]) -> Iterator[OrderClaim]:
+    """Which method the claims put above which, by every metric, and what was measured of it."""
+    for first, second in itertools.combinations(claims, 2):
+        one, two = first.reference, second.reference
+        if (one.noise, one.image, one.metric) != (two.noise, two.image, two.metric) or one.method == two.method:
+            continue
+        sign = 1 if first.column.direction == "higher" else -1
+        better, worse = (first, second) if sign * (one.value - two.value) > 0 else (second, first)
+        measured = (
+            None if better.measured is None or worse.measured is None else sign * (better.measured - worse.measured)
+        )
+        claimed = sign * (better.reference.value - worse.reference.value)
+        yield OrderClaim(one.noise, first.column, better.method, worse.method, claimed, measured, first.allowed)
+
+
+def _notes(found: Results, known: Registry) -> Iterator[str]:
+    facts = found.run.facts
+    if facts["noise_info"] != "known":
+        yield f"This run's noise information is {facts['noise_info']}; published numbers mostly have it known."
+    spec = known.datasets.get(facts["dataset"])
+    if spec is not None and tuple(facts["images"]) != spec.images:
+        yield f"This run has {len(facts['images'])} of {len(spec.images)} images, so that no mean can be compared."
+
+
+def _nothing(found: Results) -> str:
+    facts = found.run.facts
+    return (
+        f"nothing was compared: no known number is about {facts['dataset']} under {', '.join(facts['noises'])} by a "
+        f"method and metric of run {found.name!r}. Add numbers of your own with --references FILE.csv."
+    )

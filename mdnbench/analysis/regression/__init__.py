@@ -1,0 +1,7 @@
+"""Regression checks: a run beside a baseline, and the verdict."""
+
+from __future__ import annotations
+
+from mdnbench.analysis.regression.verdict import Change, Gate, Verdict, changes, compare
+
+__all__ = ["Change", "Gate", "Verdict", "changes", "compare"]

@@ -1,0 +1,296 @@
+"""Baselines: a `cells.csv` and a TOML file of the same stem that says what the numbers were made of."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from statistics import stdev
+from sys import intern
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mdnbench import registry
+from mdnbench.analysis.regression import code, slowdown
+from mdnbench.analysis.regression.garbage import uncollected
+from mdnbench.errors import BadFile, MdnbenchError, NothingToDo, UnknownName
+from mdnbench.spec import names, tomlfile
+from mdnbench.store import queries
+from mdnbench.store.rows import CellKey
+from mdnbench.util import atomic, jsonfile, temporary
+
+if TYPE_CHECKING:
+    from mdnbench.results import Results
+
+SCHEMA = 1
+SECONDS = "seconds"  # in a table of tolerances: the share by which a median may grow
+
+TIMING = ".timing.json"
+QUOTED = re.compile(r"'+[=+\-@\t\r]")
+
+
+@dataclass(frozen=True, slots=True)
+class MetricFacts:
+    """A metric as the baseline knew it; `tolerance` is what its spec lets a mean change between retrained weights."""
+
+    revision: str
+    direction: str
+    digits: int
+    tolerance: float
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the numbers of a baseline were made of.
+
+    `methods` holds each method's revision, the versions of its packages, and the digest of its weights: under
+    `weights`, or under `weights NOISE` where each noise has its own. Two tables are for editing by hand and outlive
+    `check --update`: `tolerances` (by metric, and `seconds` as a share) and `spread` (by method, then metric: the
+    standard deviation of the mean over retrained copies). `code` holds the digests of the files behind each method,
+    noise and metric (`regression.code`); it is empty in baselines of earlier days.
+    """
+
+    schema: int
+    dataset: str
+    dataset_digest: str
+    protocol: str
+    protocol_hash: str
+    noise_info: str
+    device: str
+    noises: dict[str, str]
+    metrics: dict[str, MetricFacts]
+    methods: dict[str, dict[str, str]]
+    packages: dict[str, str] = field(default_factory=dict)
+    cpu: str = ""
+    created: str = ""
+    tolerances: dict[str, float] = field(default_factory=dict)
+    spread: dict[str, dict[str, float]] = field(default_factory=dict)
+    code: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def weights(self, method: str, noise: str) -> str:
+        """The digest of the weights that a method used under a noise; empty for a method without weights."""
+        each = self.methods.get(method, {})
+        return each.get(f"weights {noise}", each.get("weights", ""))
+
+
+class StoredCell(NamedTuple):
+    """A cell of a baseline: its status, its noisy image's digest, and a value for each metric of the facts."""
+
+    status: str
+    noisy: str
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A baseline as read: its facts, its cells by image, noise, seed and method, its timing."""
+
+    path: Path
+    facts: Facts
+    cells: Mapping[CellKey, StoredCell]
+    timing: Mapping[str, Any] | None = None
+
+
+def exists(path: Path) -> bool:
+    """Whether there is a baseline of this stem."""
+    return _beside(_stem(path), ".toml").is_file()
+
+
+def read(path: Path) -> Baseline:
+    """Read a baseline by its stem or by either of its files; BadFile where one is missing or of a newer schema."""
+    stem = _stem(path)
+    toml, table = _beside(stem, ".toml"), _beside(stem, ".csv")
+    raw = tomlfile.read(toml, "baseline")
+    if raw.get("schema", SCHEMA) != SCHEMA:
+        raise BadFile(f"the baseline {toml} has schema {raw.get('schema')}; this mdnbench reads {SCHEMA}. Upgrade it.")
+    facts = tomlfile.build(Facts, raw, f"baseline {toml}")
+    _check(facts, toml)
+    return Baseline(stem, facts, _read_cells(table, facts), _read_timing(_beside(stem, TIMING)))
+
+
+def write(results: Results, path: Path) -> Path:
+    """Write a run as a baseline: the files of `path`'s stem; what was edited by hand in an earlier one is kept.
+
+    NothingToDo where the run has no cell that is ok, or was interrupted: such a baseline would let too much pass.
+    """
+    _require_whole(results)
+    stem = _stem(path)
+    facts = _edited(facts_with_code(results), _beside(stem, ".toml"))
+    try:
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        _write_files(results, facts, stem)
+    except OSError as error:
+        raise MdnbenchError(
+            f"the baseline cannot be written to {stem.parent}: {error}. Make room, or choose another folder."
+        ) from error
+    return stem
+
+
+def _write_files(results: Results, facts: Facts, stem: Path) -> None:
+    import tomli_w
+
+    record = results.timing
+    with temporary.folder(stem.name, stem.parent) as folder:  # another table may lie beside the baseline
+        made = {".csv": registry.load().reporters["csv"].write(results, folder), ".toml": folder / "facts.toml"}
+        atomic.write(made[".toml"], tomli_w.dumps(asdict(facts)))
+        if record:
+            made[TIMING] = folder / TIMING
+            jsonfile.write(made[TIMING], record)
+        for ending, path in made.items():  # only when all of them are whole: they belong together
+            path.replace(_beside(stem, ending))
+    if not record:
+        _beside(stem, TIMING).unlink(missing_ok=True)
+
+
+def _require_whole(results: Results) -> None:
+    reason = "" if results.counts["ok"] else "has no cell that is ok"
+    if not results.run.finished:
+        reason = "was interrupted; the same `mdnbench run` goes on from there"
+    if reason:
+        raise NothingToDo(f"no baseline is written: run {results.name!r} {reason}.")
+
+
+def facts_of(results: Results) -> Facts:
+    """The facts of a run that a baseline keeps."""
+    facts = results.run.facts
+    metrics = {
+        name: MetricFacts(facts["metrics"][name], each["direction"], each["digits"], each["tolerance"], each["unit"])
+        for name, each in facts["metric_facts"].items()
+        if name not in facts["unavailable"]
+    }
+    return Facts(
+        SCHEMA, facts["dataset"], facts["dataset_digest"], facts["protocol"], facts["protocol_hash"],
+        facts["noise_info"], facts["device"], dict(facts["noises"]), metrics, _methods(results),
+        dict(facts["environment"]["packages"]), facts["environment"]["cpu"], results.run.created,
+        spread=_spread(results),
+    )  # fmt: skip
+
+
+def facts_with_code(results: Results) -> Facts:
+    """The facts of a run with the code behind it, for a baseline or to hold one against it."""
+    return replace(facts_of(results), code=code.of_run(results))
+
+
+def _methods(results: Results) -> dict[str, dict[str, str]]:
+    """Each method's revision, weights and package versions."""
+    found: dict[str, dict[str, str]] = {}
+    weights: dict[str, dict[str, str]] = {}
+    for noise, method, provenance in queries.provenances(results.store, results.run):
+        versions = results.run.facts["methods"][method]["packages"]
+        found.setdefault(method, {"revision": provenance["revision"], **versions})
+        if provenance["weights_digest"]:
+            weights.setdefault(method, {})[noise] = provenance["weights_digest"]
+    for method, each in weights.items():
+        one = len(set(each.values())) == 1
+        found[method] |= {"weights": next(iter(each.values()))} if one else {f"weights {n}": d for n, d in each.items()}
+    return found
+
+
+def _spread(results: Results) -> dict[str, dict[str, float]]:
+    """For a method that the run holds with several weights: how far its means lie apart, the worst noise counting.
+
+    The standard deviation over the copies. It is filed under each of them and under the method by itself.
+    """
+    texts: dict[str, set[str]] = {}
+    for method in results.run.facts["methods"]:
+        plain = without_weights(method)
+        texts.setdefault(plain, {plain}).add(method)
+    if all(len(each) == 1 for each in texts.values()):
+        return {}  # and no need for the means, which take seconds where cells are many
+    copies: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for row in results.means:
+        for metric, mean in row.means.items():
+            if mean is not None:
+                copies.setdefault((without_weights(row.method), metric), {}).setdefault(row.noise, []).append(mean)
+    found: dict[str, dict[str, float]] = {}
+    for (plain, metric), by_noise in copies.items():
+        several = [stdev(means) for means in by_noise.values() if len(means) > 1]
+        for text in texts[plain] if several else ():
+            found.setdefault(text, {})[metric] = max(several)
+    return found
+
+
+def without_weights(method: str) -> str:
+    """A method's text without its choice of weights: `unet[size=small]` of `unet[size=small,weights=mine]`."""
+    name, given = names.split_method(method)
+    body = ",".join(f"{key}={value}" for key, value in given.items() if key != "weights")
+    return f"{name}[{body}]" if body else name
+
+
+def _edited(facts: Facts, earlier: Path) -> Facts:
+    """The facts with the tolerances of an earlier baseline, and its spreads where none were measured now."""
+    try:
+        raw = tomlfile.read(earlier, "baseline")
+        tolerances, spread = raw.get("tolerances", {}), raw.get("spread", {})
+        return replace(facts, tolerances=dict(tolerances), spread={**spread, **facts.spread})
+    except (BadFile, TypeError, ValueError):
+        return facts
+
+
+def _check(facts: Facts, where: Path) -> None:
+    for name, value in facts.tolerances.items():
+        if name not in facts.metrics and name != SECONDS and name not in registry.load().metrics:
+            raise UnknownName(f"metric in [tolerances] of {where}", name, (*facts.metrics, SECONDS))
+        if not 0 <= value < math.inf:
+            raise BadFile(f"baseline {where}: tolerances.{name} = {value} must be a number of at least 0.")
+
+
+def _stem(path: Path) -> Path:
+    if not path.name:
+        raise BadFile(f"{str(path)!r} is a folder; name a baseline in it, as reports/baselines/set12-sigma50.")
+    return path.with_name(path.name.removesuffix(TIMING).removesuffix(".toml").removesuffix(".csv"))
+
+
+def _beside(stem: Path, ending: str) -> Path:
+    return stem.with_name(stem.name + ending)
+
+
+@uncollected()
+def _read_cells(path: Path, facts: Facts) -> dict[CellKey, StoredCell]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return _once(_cells(csv.reader(file), tuple(facts.metrics)))
+    except FileNotFoundError:
+        raise BadFile(f"the baseline {path} is missing beside its .toml.") from None
+    except (OSError, UnicodeDecodeError, KeyError, IndexError, ValueError, csv.Error) as error:
+        raise BadFile(f"the baseline {path} cannot be read: {type(error).__name__}: {error}.") from None
+
+
+def _once(cells: Iterable[tuple[CellKey, StoredCell]]) -> dict[CellKey, StoredCell]:
+    found: dict[CellKey, StoredCell] = {}
+    for key, cell in cells:
+        if found.setdefault(key, cell) is not cell:
+            raise ValueError(f"two lines are of {key[3]} on {key[0]} ({key[1]}, seed {key[2]})")
+    return found
+
+
+def _cells(lines: Iterator[list[str]], metrics: Sequence[str]) -> Iterator[tuple[CellKey, StoredCell]]:
+    """The cells of a table. Names are interned: a million cells share a few."""
+    columns = {name: place for place, name in enumerate(next(lines, []))}
+    image, noise, seed, method, status = (columns[name] for name in ("image", "noise", "seed", "method", "status"))
+    noisy = columns.get("noisy_digest")
+    places = [columns.get(name) for name in metrics]
+    for line in filter(None, lines):
+        key = (intern(_named(line[image])), intern(line[noise]), int(line[seed]), intern(line[method]))
+        values = tuple([None if place is None else _number(line[place]) for place in places])
+        yield key, StoredCell(intern(line[status]), "" if noisy is None else line[noisy], values)
+
+
+def _read_timing(path: Path) -> Mapping[str, Any] | None:
+    if not path.exists():
+        return None
+    record: Mapping[str, Any] = jsonfile.read(path, "timing of the baseline,", slowdown.RECORD)
+    return record
+
+
+def _named(text: str) -> str:
+    """A name as it was before the CSV file put a quote in front, so that no spreadsheet takes it for a formula."""
+    return text[1:] if QUOTED.match(text) else text
+
+
+def _number(text: str) -> float | None:
+    value = float(text or "nan")
+    return value if value == value else None

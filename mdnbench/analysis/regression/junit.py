@@ -1,0 +1,95 @@
+"""A regression check's verdict as JUnit XML, which every CI service can show: one test case per gate.
+
+It keeps to what Jenkins's and Maven's schemas have in common: every case has a class, a name and a time, every failure
+and error a type.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from mdnbench.analysis.regression import texts
+from mdnbench.analysis.regression.tolerances import WORDS
+
+if TYPE_CHECKING:
+    from mdnbench.analysis.regression import Gate, Verdict
+    from mdnbench.analysis.regression.slowdown import Pace
+
+_ILLEGAL = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML 1.0 has no way to write
+
+
+def text_of(verdict: Verdict) -> str:
+    """The whole verdict as one XML document."""
+    suite = ElementTree.Element("testsuite", name=f"mdnbench check {_safe(verdict.run)}")
+    _properties(suite, verdict)
+    for gate in verdict.gates:
+        _gate(suite, gate)
+    for pace in verdict.paces:
+        _pace(suite, pace)
+    for index, line in enumerate(verdict.missing, start=1):
+        case = _case(suite, "missing", f"missing {index}")
+        _failure(case, "missing", line)
+    if verdict.untimed:
+        case = _case(suite, "timing", "timing")
+        ElementTree.SubElement(case, "error", type="nothing compared", message=_safe(verdict.untimed))
+    _warnings(suite, verdict)
+    _count(suite)
+    ElementTree.indent(suite)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suite, encoding="unicode") + "\n"
+
+
+def _properties(suite: ElementTree.Element, verdict: Verdict) -> None:
+    parent = ElementTree.SubElement(suite, "properties")
+    ElementTree.SubElement(parent, "property", name="baseline", value=_safe(verdict.baseline))
+    for each in verdict.differences:
+        value = f"{each.before} -> {each.after}"
+        ElementTree.SubElement(parent, "property", name=_safe(each.what), value=_safe(value))
+
+
+def _gate(suite: ElementTree.Element, gate: Gate) -> None:
+    case = _case(suite, f"{gate.noise} {gate.method}", gate.metric)
+    digits = gate.digits + 1
+    text = (
+        f"{gate.metric} of {gate.method} under {gate.noise} {texts.JUDGED[gate.state]}: "
+        f"{gate.baseline:.{digits}f} → {gate.measured:.{digits}f} ({gate.change:+.{digits}f}; allowed "
+        f"{gate.tolerance:g}, {WORDS[gate.basis]}; {gate.cells} cells); {texts.changed(gate.causes)}"
+    )
+    if gate.state == "regression":
+        _failure(case, "regression", text)
+    elif gate.state == "improvement":
+        ElementTree.SubElement(case, "system-out").text = _safe(f"better than the baseline, which is stale: {text}")
+
+
+def _pace(suite: ElementTree.Element, pace: Pace) -> None:
+    case = _case(suite, f"timing {pace.method}", "seconds", pace.measured_s)
+    if pace.state == "slower":
+        _failure(case, "slower", f"{pace.method} takes {pace.ratio:.2f} times as long (p = {pace.p:.2g}); {pace.what}")
+    elif pace.state == "undecided":
+        ElementTree.SubElement(case, "skipped", message="too few calls to tell")
+
+
+def _warnings(suite: ElementTree.Element, verdict: Verdict) -> None:
+    lines = [*verdict.notes, *verdict.worst]
+    if lines:
+        ElementTree.SubElement(suite, "system-out").text = _safe("\n".join(f"warning: {line}" for line in lines))
+
+
+def _case(suite: ElementTree.Element, group: str, name: str, seconds: float = 0.0) -> ElementTree.Element:
+    time = f"{seconds:.3f}"
+    return ElementTree.SubElement(suite, "testcase", classname=_safe(group), name=_safe(name), time=time)
+
+
+def _failure(case: ElementTree.Element, kind: str, text: str) -> None:
+    ElementTree.SubElement(case, "failure", type=kind, message=_safe(text)).text = _safe(text)
+
+
+def _count(suite: ElementTree.Element) -> None:
+    for attribute, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(attribute, str(sum(1 for _ in suite.iter(tag))))
+    suite.set("time", f"{sum(float(case.get('time', 0)) for case in suite.iter('testcase')):.3f}")
+
+
+def _safe(text: str) -> str:
+    return _ILLEGAL.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -1,0 +1,95 @@
+"""How much a mean may change before it counts: by what the two tables share.
+
+A metric's spec names one tolerance: what a mean may change when the weights were trained anew (0.05 dB for PSNR). Where
+the weights are the same, less is let pass, in the same proportion for every metric:
+
+| the two tables share | a mean may change by | PSNR |
+|---|---|---|
+| method, weights, packages, device and processor | a fiftieth of the metric's tolerance | 0.001 dB |
+| weights and noisy pixels, but not all of the others | a fifth of it | 0.01 dB |
+| weights, but not the noisy pixels | all of it | 0.05 dB |
+| not the weights | all of it, or three times the stored spread where that is more | 0.05 dB |
+
+A baseline's `[tolerances]` stands above this, and what is said on the command line above both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from mdnbench.analysis.regression.baselines import Facts, without_weights
+
+SAME, ACROSS = 1 / 50, 1 / 5
+SPREADS = 3
+INDIFFERENT = {"pandas", "pluggy"}  # packages that never touch a pixel
+
+Basis = Literal["given", "baseline", "same", "across", "noise", "retrained"]
+
+WORDS: Mapping[Basis, str] = {
+    "given": "as asked for",
+    "baseline": "as the baseline says",
+    "same": "same weights, packages and processor",
+    "across": "same weights, and not everything else",
+    "noise": "same weights, other noisy pixels",
+    "retrained": "other weights",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """What a mean may change by, and what that rests on."""
+
+    value: float
+    basis: Basis
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerances:
+    """The tolerances between a run and a baseline; `same_noise` says that all their noisy pixels are equal."""
+
+    run: Facts
+    baseline: Facts
+    given: Mapping[str, float]
+    same_noise: bool = True
+
+    def of(self, noise: str, method: str, metric: str) -> Tolerance:
+        """The tolerance for one mean."""
+        if metric in self.given:
+            return Tolerance(self.given[metric], "given")
+        if metric in self.baseline.tolerances:
+            return Tolerance(self.baseline.tolerances[metric], "baseline")
+        whole = self.baseline.metrics[metric].tolerance
+        match self._basis(noise, method):
+            case "same":
+                return Tolerance(whole * SAME, "same")
+            case "across":
+                return Tolerance(whole * ACROSS, "across")
+            case "noise":
+                return Tolerance(whole, "noise")
+            case _:
+                return Tolerance(max(whole, SPREADS * self._spread(method, metric)), "retrained")
+
+    def _basis(self, noise: str, method: str) -> Basis:
+        run, baseline = self.run, self.baseline
+        if run.weights(method, noise) != baseline.weights(method, noise):
+            return "retrained"
+        if not self.same_noise:
+            return "noise"
+        mine, theirs = run.methods.get(method, {}), baseline.methods.get(method, {})
+        alike = (run.cpu, run.device) == (baseline.cpu, baseline.device)
+        packages = _relevant(run.packages) == _relevant(baseline.packages)
+        return "same" if alike and packages and _unweighted(mine) == _unweighted(theirs) else "across"
+
+    def _spread(self, method: str, metric: str) -> float:
+        stored = self.baseline.spread
+        return (stored.get(method) or stored.get(without_weights(method)) or {}).get(metric, 0.0)
+
+
+def _relevant(packages: Mapping[str, str]) -> dict[str, str]:
+    return {name: version for name, version in packages.items() if name not in INDIFFERENT}
+
+
+def _unweighted(facts: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in facts.items() if not key.startswith("weights")}

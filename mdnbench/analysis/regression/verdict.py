@@ -1,0 +1,342 @@
+"""The regression check: a run's means against a baseline's, over the cells that both have."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+from mdnbench.analysis.regression import likeness, slowdown, texts
+from mdnbench.analysis.regression.baselines import SECONDS, Baseline, Facts, facts_with_code
+from mdnbench.analysis.regression.garbage import uncollected
+from mdnbench.analysis.regression.likeness import Difference
+from mdnbench.analysis.regression.slowdown import Pace
+from mdnbench.analysis.regression.tolerances import Basis, Tolerances
+from mdnbench.errors import NothingToDo, UnknownName
+from mdnbench.planning.identity import METHOD
+from mdnbench.spec.names import counted
+from mdnbench.store import queries
+from mdnbench.store.rows import CellKey, Mark
+
+if TYPE_CHECKING:
+    from mdnbench.results import Results
+
+State = Literal["pass", "regression", "improvement"]
+Group = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One mean held against its baseline: a method under a noise by one metric, over so many paired cells.
+
+    `direction` is the metric's, 'higher' or 'lower' for what is better. `causes` may explain a mean that got worse or
+    better: what the run does not share with the baseline, the strongest evidence first.
+    """
+
+    noise: str
+    method: str
+    metric: str
+    baseline: float
+    measured: float
+    tolerance: float
+    cells: int
+    state: State
+    digits: int
+    basis: Basis = "given"
+    direction: str = "higher"
+    causes: tuple[Difference, ...] = ()
+
+    @property
+    def change(self) -> float:
+        """Measured less baseline."""
+        return 0.0 if self.measured == self.baseline else self.measured - self.baseline
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check found.
+
+    `gates` decide; `missing` are cells of the baseline that the run lacks or failed at, and count as regressions;
+    `worst` are single cells that fell, which only warn; `differences` are what makes the two tables unlike; `notes`
+    say what was left out. `paces` are the timing gates, where they were asked for, and `untimed` why there are none.
+    """
+
+    baseline: str
+    run: str
+    gates: tuple[Gate, ...]
+    missing: tuple[str, ...]
+    worst: tuple[str, ...]
+    differences: tuple[Difference, ...] = ()
+    notes: tuple[str, ...] = ()
+    paces: tuple[Pace, ...] = ()
+    untimed: str = ""
+
+    @property
+    def regressions(self) -> tuple[Gate, ...]:
+        """The means that got worse beyond the tolerance."""
+        return tuple(gate for gate in self.gates if gate.state == "regression")
+
+    @property
+    def improvements(self) -> tuple[Gate, ...]:
+        """The means that got better beyond the tolerance: the baseline is stale."""
+        return tuple(gate for gate in self.gates if gate.state == "improvement")
+
+    @property
+    def slower(self) -> tuple[Pace, ...]:
+        """The methods that became slower."""
+        return tuple(pace for pace in self.paces if pace.state == "slower")
+
+    @property
+    def exit_code(self) -> int:
+        """1 if a mean got worse, a method slower, or cells are gone; 5 if timing was asked for in vain; else 0."""
+        if self.regressions or self.missing or self.slower:
+            return 1
+        return NothingToDo.exit_code if self.untimed else 0
+
+    def _repr_html_(self) -> str:
+        """The verdict as a notebook shows it."""
+        return texts.html(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What writing a run over a baseline changes: means, cells that come and go, and what lies behind the numbers."""
+
+    gates: tuple[Gate, ...]
+    added: int
+    removed: int
+    differences: tuple[Difference, ...]
+
+
+@dataclass
+class _Pairs:
+    """The cells of a run beside those of a baseline."""
+
+    groups: dict[Group, list[tuple[CellKey, float, float]]] = field(default_factory=lambda: defaultdict(list))
+    failed: list[str] = field(default_factory=list)
+    unscored: Counter[tuple[str, str]] = field(default_factory=Counter)
+    better: Counter[Group] = field(default_factory=Counter)  # infinitely
+    other_noise: int = 0
+    seen: set[CellKey] = field(default_factory=set)
+
+
+def compare(
+    results: Results,
+    baseline: Baseline,
+    tolerances: Mapping[str, float],
+    *,
+    partial: bool = False,
+    timing: bool = False,
+) -> Verdict:
+    """Hold a run against a baseline: every cell of the baseline that was ok is expected.
+
+    With `partial`, only the noises and methods that the run has are. With `timing`, seconds are compared too.
+    UsageError where the two are unlike; NothingToDo where no cell is in both.
+    """
+    run = facts_with_code(results)
+    likeness.require(run, baseline.facts)
+    _check_names(tolerances, baseline.facts)
+    pairs = _pair(results, baseline)
+    if not pairs.groups and not pairs.failed:
+        raise NothingToDo(
+            f"0 cells compared: run {results.name!r} and baseline {baseline.path} have no image, noise, seed and "
+            "method in common that is ok in the baseline. This is not a pass."
+        )
+    rules = Tolerances(run, baseline.facts, tolerances, same_noise=not pairs.other_noise)
+    differences = _differences(run, baseline.facts, pairs)
+    found = (_gate(group, each, baseline.facts, rules) for group, each in pairs.groups.items())
+    gates = tuple(_explained(gate, differences) for gate in found)
+    paces, untimed = _timing(results, baseline, tolerances) if timing else ((), "")
+    gone, cells = _lost(baseline, pairs.seen)
+    return Verdict(
+        str(baseline.path),
+        results.name,
+        gates,
+        (*pairs.failed, *(() if partial else gone), *cells),
+        _worst(pairs, baseline.facts, rules),
+        differences,
+        (*_unknown_code(run, baseline.facts, pairs), *_notes(results, baseline, pairs), *(gone if partial else ())),
+        paces,
+        untimed,
+    )
+
+
+def changes(results: Results, baseline: Baseline) -> Change:
+    """What becomes different when this run is written over this baseline; nothing is refused."""
+    run = facts_with_code(results)
+    pairs = _pair(results, baseline)
+    exact = dict.fromkeys(baseline.facts.metrics, 0.0)
+    rules = Tolerances(run, baseline.facts, exact)
+    gates = tuple(_gate(group, each, baseline.facts, rules) for group, each in pairs.groups.items())
+    removed, added = len(baseline.cells.keys() - pairs.seen), len(pairs.seen - baseline.cells.keys())
+    unlike = (*likeness.refusals(run, baseline.facts), *_differences(run, baseline.facts, pairs))
+    return Change(tuple(gate for gate in gates if gate.state != "pass"), added, removed, unlike)
+
+
+def _check_names(tolerances: Mapping[str, float], facts: Facts) -> None:
+    for name in tolerances:
+        if name not in facts.metrics and name != SECONDS:
+            raise UnknownName("metric in the baseline", name, (*facts.metrics, SECONDS))
+
+
+@uncollected()
+def _pair(results: Results, baseline: Baseline) -> _Pairs:
+    pairs, metrics = _Pairs(), tuple(baseline.facts.metrics)
+    for mark in queries.marks(results.store, results.run, metrics):
+        pairs.seen.add(mark.key)
+        stored = baseline.cells.get(mark.key)
+        if stored is None or stored.status != "ok":
+            continue
+        if mark.status != "ok":
+            pairs.failed.append(f"{_words(mark.key)} was ok and is {mark.status} now: {mark.reason}")
+            continue
+        pairs.other_noise += bool(stored.noisy) and stored.noisy != mark.noisy_digest
+        for metric, before, value in zip(metrics, stored.values, mark.values, strict=True):
+            if before is None:
+                pairs.unscored[metric, "the baseline has no value there"] += 1
+            elif value is not None:
+                group = (mark.key[1], mark.key[3], metric)
+                if math.isinf(before) or math.isinf(value):
+                    _leapt(pairs, group, mark.key, (before, value), baseline.facts.metrics[metric].direction)
+                pairs.groups[group].append((mark.key, before, value))
+            else:
+                _lacking(pairs, metric, before, mark, metrics.index(metric))
+    return pairs
+
+
+def _leapt(pairs: _Pairs, group: Group, key: CellKey, values: tuple[float, float], direction: str) -> None:
+    """Note what became of a cell with an infinite value on one side or both."""
+    leap = _leap(*values, direction)
+    if leap == "regression":
+        pairs.failed.append(f"{_words(key)}: {group[2]} was {values[0]:g} and is {values[1]:g} now")
+    elif leap == "improvement":
+        pairs.better[group] += 1
+
+
+def _lacking(pairs: _Pairs, metric: str, before: float, mark: Mark, place: int) -> None:
+    """A score that is gone. A metric that cannot be had here is noted; one that went wrong is a regression."""
+    status, reason = mark.statuses[place], mark.reasons[place]
+    if status in (None, "skipped"):
+        pairs.unscored[metric, "the run was made without it" if reason is None else reason] += 1
+    else:
+        pairs.failed.append(f"{_words(mark.key)}: {metric} was {before:g} and is {status} now: {reason}")
+
+
+def _gate(group: Group, pairs: list[tuple[CellKey, float, float]], facts: Facts, rules: Tolerances) -> Gate:
+    metric = facts.metrics[group[2]]
+    finite = [pair for pair in pairs if math.isfinite(pair[1]) and math.isfinite(pair[2])]
+    chosen = finite or pairs  # one ∞ would hide the others
+    before, after = (_mean(values) for values in list(zip(*chosen, strict=True))[1:])
+    tolerance = rules.of(*group)
+    leaps = _leaps(pairs, metric.direction) if len(finite) < len(pairs) else "pass"
+    state = _state(before, after, metric.direction, tolerance.value) if finite else leaps
+    if (state, leaps) == ("pass", "improvement"):  # a regression stands among what is missing, cell by cell
+        state = leaps
+    return Gate(
+        *group, before, after, tolerance.value, len(chosen), state, metric.digits, tolerance.basis, metric.direction
+    )
+
+
+def _explained(gate: Gate, found: Sequence[Difference]) -> Gate:
+    """The gate with what may have changed it, if it is no pass."""
+    if gate.state == "pass":
+        return gate
+    return replace(gate, causes=likeness.explaining(found, gate.noise, gate.method, gate.metric))
+
+
+def _unknown_code(run: Facts, baseline: Facts, pairs: _Pairs) -> Iterator[str]:
+    """Of which methods the code is not known on one side, so that a change of it would not be seen."""
+    if not baseline.code:
+        yield (
+            "the baseline does not know the code behind its numbers, so that a change of code is not seen; "
+            "`check --update` writes it anew"
+        )
+        return
+    methods = dict.fromkeys(method for _, method, _ in pairs.groups)
+    for facts, name in ((baseline, "the baseline"), (run, "this run")):
+        unknown = [method for method in methods if f"{METHOD} {method}" not in facts.code]
+        if unknown:
+            yield f"{name} does not know the code behind {', '.join(unknown)}"
+
+
+def _mean(values: Sequence[float]) -> float:
+    """The mean; NaN where infinities of both signs meet, which `fsum` refuses."""
+    return (math.fsum if all(map(math.isfinite, values)) else sum)(values) / len(values)
+
+
+def _leaps(pairs: list[tuple[CellKey, float, float]], direction: str) -> State:
+    """What the worst is that became of a cell with an infinite value."""
+    return min((_leap(*pair[1:], direction) for pair in pairs), key=("regression", "improvement", "pass").index)
+
+
+def _leap(before: float, after: float, direction: str) -> State:
+    """What became of a cell that left infinity, went there or changed sides: no mean shows that. Else a pass."""
+    finite = math.isfinite(before) and math.isfinite(after)
+    return "pass" if finite else _state(before, after, direction, 0.0)
+
+
+def _state(before: float, after: float, direction: str, tolerance: float) -> State:
+    if before == after:  # also infinite on both sides
+        return "pass"
+    gain = (after - before) * (1 if direction == "higher" else -1)
+    return "regression" if not gain >= -tolerance else "improvement" if gain > tolerance else "pass"
+
+
+def _lost(baseline: Baseline, seen: set[CellKey]) -> tuple[list[str], list[str]]:
+    """What was ok in the baseline and is not in the run, in words: noises and methods as a whole, and single cells."""
+    noises, covered = {key[1] for key in seen}, {(key[1], key[3]) for key in seen}
+    lost = [key for key, stored in baseline.cells.items() if stored.status == "ok" and key not in seen]
+    whole = [key for key in lost if (key[1], key[3]) not in covered]
+    gone = dict.fromkeys(f"{key[3]} ({key[1]})" if key[1] in noises else key[1] for key in whole)
+    single = [_words(key) for key in lost if (key[1], key[3]) in covered]
+    said = "is in the baseline and not in this run"
+    return [f"{what} {said}" for what in gone], [f"{what} {said}" for what in single]
+
+
+def _worst(pairs: _Pairs, facts: Facts, rules: Tolerances) -> tuple[str, ...]:
+    """Single cells beyond the tolerance, in words: they warn, the means decide."""
+    found = []
+    for (noise, method, metric), each in pairs.groups.items():
+        known, tolerance = facts.metrics[metric], rules.of(noise, method, metric).value
+        digits = known.digits + 1
+        for key, before, after in each:
+            if _state(before, after, known.direction, tolerance) == "regression":
+                found.append(f"{_words(key)}: {metric} {before:.{digits}f} → {after:.{digits}f}")
+    return tuple(found)
+
+
+def _differences(run: Facts, baseline: Facts, pairs: _Pairs) -> tuple[Difference, ...]:
+    found = likeness.differences(run, baseline)
+    if pairs.other_noise:
+        others = f"others in {counted(pairs.other_noise, 'cell')}"
+        found.append(Difference("noisy pixels", "as stored", others, "noisy pixels"))
+    return tuple(found)
+
+
+def _notes(results: Results, baseline: Baseline, pairs: _Pairs) -> tuple[str, ...]:
+    known = {key[3] for key in baseline.cells}
+    new = sorted({key[3] for key in pairs.seen} - known)
+    unscored = [
+        f"{metric} was not compared in {count} cells of the baseline: {reason}"
+        for (metric, reason), count in pairs.unscored.items()
+    ]
+    unfinished = [] if results.run.finished else ["the run was interrupted before its end"]
+    return (*unfinished, *unscored, *_improved(pairs), *(f"{method} is not in the baseline" for method in new))
+
+
+def _improved(pairs: _Pairs) -> Iterator[str]:
+    """Which methods became infinitely better in some cells, so that the mean beside its baseline cannot say so."""
+    for (noise, method, metric), many in pairs.better.items():
+        if many < len(pairs.groups[noise, method, metric]):
+            yield f"{method} ({noise}): {metric} became infinitely better in {counted(many, 'cell')}, and in no mean"
+
+
+def _timing(results: Results, baseline: Baseline, tolerances: Mapping[str, float]) -> tuple[tuple[Pace, ...], str]:
+    share = tolerances.get(SECONDS, baseline.facts.tolerances.get(SECONDS, slowdown.SHARE))
+    return slowdown.compare(results.timing, baseline.timing, share)
+
+
+def _words(key: CellKey) -> str:
+    return f"{key[3]} on {key[0]} ({key[1]}, seed {key[2]})"

@@ -1,0 +1,296 @@
+"""What a run's means can be trusted with: intervals over images, and methods compared on the same noisy images."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from mdnbench.analysis.regression import likeness
+from mdnbench.analysis.regression.baselines import facts_of
+from mdnbench.analysis.statistics import bootstrap, paired, texts
+from mdnbench.analysis.statistics.paired import Pair
+from mdnbench.errors import NothingToDo, UnknownName, UsageError
+from mdnbench.results import markup, tables
+from mdnbench.spec.names import counted
+from mdnbench.store import cube
+from mdnbench.store.cube import ScoreCube
+
+if TYPE_CHECKING:
+    from mdnbench.analysis.statistics.bootstrap import Array
+    from mdnbench.results import Results
+    from mdnbench.results.tables import Column
+
+FEW_IMAGES = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A method's mean over the cells that have a finite value, with its 95 % interval; None for one image alone.
+
+    Infinite where every value is, as the PSNR of a perfect method.
+    """
+
+    method: str
+    mean: float
+    low: float | None
+    high: float | None
+    images: int
+    cells: int
+    infinite: int
+
+    def covers(self, cells: int) -> bool:
+        """Whether the mean is over so many cells, or all of them are infinite."""
+        return self.cells + self.infinite == cells and 0 in (self.cells, self.infinite)
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """All methods under one noise by one metric, best first, and all their pairs, which are corrected together.
+
+    Means over fewer cells than others come last, as they do in tables. `missing` are the methods without a score.
+    """
+
+    noise: str
+    column: Column
+    images: int
+    seeds: int
+    means: tuple[Mean, ...]
+    pairs: tuple[Pair, ...]
+    missing: tuple[str, ...] = ()
+
+    @property
+    def detectable(self) -> tuple[float, float] | None:
+        """The smallest difference that this data set could have shown: for the pair that it is least for, and most."""
+        known = [pair.detectable for pair in self.pairs if pair.detectable]  # 0: two methods that never differ
+        return (min(known), max(known)) if known else None
+
+    @property
+    def testable(self) -> bool:
+        """Whether so many images can show any difference, after the correction for so many tests."""
+        many = sum(pair.p is not None for pair in self.pairs)
+        return paired.smallest_p(self.images, many) <= paired.ALPHA
+
+    def record(self, first: str, second: str) -> str:
+        """How often `first` won, tied and lost against `second`, as `9/1/2`; empty where they were not compared."""
+        for pair in self.pairs:
+            if (pair.first, pair.second) == (first, second):
+                return pair.record
+            if (pair.second, pair.first) == (first, second):
+                return f"{pair.losses}/{pair.ties}/{pair.wins}"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The methods of one run, or of several that may be set side by side, compared."""
+
+    runs: tuple[str, ...]
+    dataset: str
+    protocol: str
+    families: tuple[Family, ...]
+
+    def _repr_html_(self) -> str:
+        """The comparison as a notebook shows it."""
+        parts = [markup.paragraph(texts.heading(self))]
+        for family in self.families:
+            shown = texts.pairs_shown(family)
+            captions = (f"{family.noise} · {family.column.title}", "", "")
+            found = (texts.means(family), texts.records(family), texts.pairs(family, shown))
+            parts += [
+                markup.grid(*each, caption=above) for each, above in zip(found, captions, strict=True) if each.rows
+            ]
+            parts += map(markup.paragraph, sentences(family))
+        return markup.block(parts)
+
+
+def compare(found: Sequence[Results], *, metrics: Collection[str] = (), against: str = "") -> Comparison:
+    """Compare the methods of runs, pair by pair, or all of them with one method (`against`).
+
+    Only the metrics that all runs have. UsageError where runs differ in protocol, data, noise or metric revision, or
+    one lacks a metric of `metrics`; NothingToDo where nothing can be compared.
+    """
+    first = found[0]
+    for number, other in enumerate(found[1:], start=1):
+        if any((each.store.path, each.name) == (other.store.path, other.name) for each in found[:number]):
+            raise UsageError(f"run {other.name!r} was given twice; its methods differ from themselves in nothing.")
+        likeness.require(facts_of(other), facts_of(first), f"run {first.name!r}", noise_info=False)
+    columns = _shared(found, metrics)
+    whole = _joined([(each, cube.read(each.store, each.run, columns)) for each in found])
+    if against and against not in whole.methods:
+        raise UnknownName("method in the run", against, whole.methods)
+    families = tuple(
+        family
+        for index, noise in enumerate(whole.noises)
+        for name, column in columns.items()
+        if (family := _family(noise, column, whole, whole.values[name][index], against)) is not None
+    )
+    if not families:
+        if not whole.noises:
+            under = "; ".join(f"{each.name}: {', '.join(each.run.facts['noises'])}" for each in found)
+            raise NothingToDo(f"nothing was compared: these runs have no noise in common ({under}).")
+        raise NothingToDo("nothing was compared: no cell of these runs has a score.")
+    if against and not any(family.pairs for family in families):
+        raise NothingToDo(f"nothing was compared: {against} and the others have no score under the same noise.")
+    facts = first.run.facts
+    label = f"{facts['protocol']} ({facts['protocol_hash']})"
+    return Comparison(tuple(each.name for each in found), facts["dataset"], label, families)
+
+
+def intervals(found: Results, metrics: Collection[str] = ()) -> dict[tuple[str, str, str], Mean]:
+    """Each mean of a run with its interval, by noise, method and metric."""
+    columns = _columns(found, metrics)
+    scores = cube.read(found.store, found.run, columns)
+    return {
+        (noise, mean.method, name): mean
+        for index, noise in enumerate(scores.noises)
+        for name in columns
+        for mean in _means(scores.methods, scores.values[name][index])
+    }
+
+
+def sentences(family: Family) -> list[str]:
+    """What a reader must know before trusting a family's numbers, in plain words."""
+    return [*(f"{method} has no score here." for method in family.missing), *_on_trust(family)]
+
+
+def _on_trust(family: Family) -> list[str]:
+    if family.images < 2:
+        return ["One image says nothing of others: there are no intervals and no tests."]
+    seeds = counted(family.seeds, "seed")
+    said = f"The intervals (95 %) are over {family.images} images, each with {seeds}."
+    if family.images < FEW_IMAGES:
+        covered = max((least, share) for least, share in bootstrap.COVERAGE.items() if least <= family.images)[1]
+        said = f"{family.images} images are few. {said} Of so few, about {covered} % hold the true mean, not 95."
+    partial = [
+        f"{mean.method} has a finite score on {mean.images} of {family.images} images: its mean, and the differences "
+        "to it, are over these alone."
+        for mean in family.means
+        if 0 < mean.images < family.images
+    ]
+    return [said, *partial, *(_on_pairs(family) if family.pairs else ())]
+
+
+def _on_pairs(family: Family) -> Iterator[str]:
+    many = sum(pair.p is not None for pair in family.pairs)
+    if untested := len(family.pairs) - many:
+        yield f"Not tested, for lack of two images with finite scores: {untested} of {len(family.pairs)} differences."
+    if not many:
+        return
+    count = f"{family.images} images and {counted(many, 'comparison')}"
+    if not family.testable:
+        least = paired.smallest_p(family.images, many)
+        yield f"With {count} no difference, however large, can be significant: p is never below {least:.2g}."
+        return
+    if family.detectable is not None:
+        yield (
+            f"With {count}, a true difference of {_span(family, family.detectable)} would be significant four times "
+            "out of five by a t-test; the signed-rank test sees a little less, and smaller ones may well go unnoticed."
+        )
+    if open_ones := sum(pair.p is not None and not pair.significant for pair in family.pairs):
+        yield f"Not significant: {open_ones} of {many} differences, which does not make them none."
+    if torn := sum(pair.significant and _holds_zero(pair) for pair in family.pairs):
+        yield (
+            f"Significant, though the interval of the mean holds 0: {torn} of {many}. The test goes by ranks: most "
+            "images say one thing, and a few speak strongly for the other."
+        )
+
+
+def _holds_zero(pair: Pair) -> bool:
+    return pair.low is not None and pair.high is not None and pair.low <= 0 <= pair.high
+
+
+def _span(family: Family, ends: tuple[float, float]) -> str:
+    low, high = (f"{end:.{family.column.digits}f}" for end in ends)
+    unit = f" {family.column.unit}" if family.column.unit else ""
+    return f"{low}{unit}" if low == high else f"{low} to {high}{unit}, depending on the pair,"
+
+
+def _shared(found: Sequence[Results], metrics: Collection[str]) -> dict[str, Column]:
+    """The metrics that all runs have, as columns of the first; every run must have those that were asked for."""
+    first, *others = (_columns(each, metrics) for each in found)
+    shared = {name: column for name, column in first.items() if all(name in other for other in others)}
+    if not shared:
+        raise NothingToDo("nothing was compared: there is no metric that these runs have in common.")
+    return shared
+
+
+def _columns(found: Results, metrics: Collection[str]) -> dict[str, Column]:
+    known = {column.metric: column for column in tables.columns_of(found.run) if not column.absent}
+    for name in metrics:
+        if name not in known:
+            raise UnknownName(f"metric in run {found.name!r}", name, known)
+    return {name: column for name, column in known.items() if not metrics or name in metrics}
+
+
+def _joined(parts: Sequence[tuple[Results, ScoreCube]]) -> ScoreCube:
+    """The scores of several runs as of one: the noises that all have, every method, as many seeds as all have."""
+    import numpy as np
+
+    cubes = [part for _, part in parts]
+    if len(cubes) == 1:
+        return cubes[0]
+    noises = tuple(noise for noise in cubes[0].noises if all(noise in each.noises for each in cubes))
+    seeds = min(each.seeds for each in cubes)
+    values = {
+        name: np.concatenate([_chosen(each, name, noises, seeds) for each in cubes], axis=1) for name in cubes[0].values
+    }
+    methods = tuple(f"{method} @ {run.name}" for run, each in parts for method in each.methods)
+    return ScoreCube(noises, methods, cubes[0].images, seeds, values)
+
+
+def _chosen(part: ScoreCube, metric: str, noises: Sequence[str], seeds: int) -> Array:
+    return part.values[metric][[part.noises.index(noise) for noise in noises]][..., :seeds]
+
+
+def _family(noise: str, column: Column, scores: ScoreCube, values: Array, against: str) -> Family | None:
+    import numpy as np
+
+    sign = 1 if column.direction == "higher" else -1
+    found = list(_means(scores.methods, values))
+    if not found:
+        return None
+    most = max(mean.cells + mean.infinite for mean in found)
+    means = sorted(found, key=lambda mean: (not mean.covers(most), -sign * mean.mean))
+    places = {method: index for index, method in enumerate(scores.methods)}
+    order = [mean.method for mean in means]
+    names = [pair for pair in itertools.combinations(order, 2) if not against or against in pair]
+    differences = (_difference(values[places[first]], values[places[second]]) for first, second in names)
+    pairs = [
+        replace(pair, ties=pair.ties + _equal_infinities(values[places[pair.first]], values[places[pair.second]]))
+        for pair in paired.compare(names, differences, sign, 0.5 * 10.0**-column.digits)
+    ]
+    images = int((~np.isnan(values)).any(axis=(0, 2)).sum())
+    missing = tuple(method for method in scores.methods if method not in order)
+    return Family(noise, column, images, scores.seeds, tuple(means), tuple(pairs), missing)
+
+
+def _difference(first: Array, second: Array) -> Array:
+    import numpy as np
+
+    with np.errstate(invalid="ignore"):  # two infinite scores are in no mean: NaN
+        return np.subtract(first, second)
+
+
+def _equal_infinities(first: Array, second: Array) -> int:
+    """In how many cells both scores are the same infinity: ties without a finite difference."""
+    import numpy as np
+
+    return int((np.isinf(first) & (first == second)).sum())
+
+
+def _means(methods: Sequence[str], values: Array) -> Iterator[Mean]:
+    """The means of all methods that have a value; `values` is (methods, images, seeds)."""
+    import numpy as np
+
+    finite = np.isfinite(values)
+    sums, counts = np.where(finite, values, 0).sum(axis=2), finite.sum(axis=2).astype(np.float64)
+    lows, highs = bootstrap.intervals(sums, counts)
+    for index, method in enumerate(methods):
+        cells, infinite = int(counts[index].sum()), values[index][np.isinf(values[index])]
+        if cells or len(infinite):
+            low, high = (None if math.isnan(end) else float(end) for end in (lows[index], highs[index]))
+            mean = float(sums[index].sum() / cells if cells else infinite[0])
+            yield Mean(method, mean, low, high, int((counts[index] > 0).sum()), cells, len(infinite))

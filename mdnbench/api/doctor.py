@@ -1,0 +1,271 @@
+"""The doctor: what this machine has to work with, what is at hand, and what is wrong, each with what to do about it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from mdnbench import __version__, data, weights
+from mdnbench.errors import MdnbenchError
+from mdnbench.planning import environment
+from mdnbench.registry import Registry, vision
+from mdnbench.spec import names
+from mdnbench.spec.specs import DenoiserSpec
+from mdnbench.util import devices, paths
+
+State = Literal["well", "note", "problem"]
+
+NETWORK_S = 3.0
+IMPORT_S = 60.0
+LITTLE_DISK_BYTES = 200 * 2**20
+LITTLE_MEMORY_BYTES = 2**30
+GIB = 2**30
+DEPLOYING = ("onnx", "onnxruntime", "onnxscript", "torch-pruning")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: 'well', a 'note' that stops nothing, or a 'problem' with what to do about it."""
+
+    topic: str
+    state: State
+    text: str
+
+
+def examine(known: Registry, workspace: Path) -> tuple[Finding, ...]:
+    """Look at machine, versions, folders, network, plugins, data, weights, deployment, trainings and the store."""
+    return (
+        *_machine(),
+        *_folders(workspace),
+        network(url for spec in known.datasets.values() for file in spec.files for url in file.urls),
+        *_plugins(known),
+        *_data(known),
+        *_weights(known),
+        *_deployment(),
+        *_trainings(),
+        *_store(workspace / "results.sqlite"),
+    )
+
+
+# -- the machine ---------------------------------------------------------------------------------------------------
+
+
+def _machine() -> Iterator[Finding]:
+    import platform
+
+    import psutil
+
+    installed = environment.versions(environment.PACKAGES)
+    missing = [name for name, version in installed.items() if version == "missing"]
+    versions = ", ".join(f"{name} {version}" for name, version in installed.items() if name not in missing)
+    yield Finding("versions", "well", f"mdnbench {__version__}, Python {platform.python_version()}, {versions}")
+    for name in missing:
+        yield Finding("versions", "note", f"{name} is not installed; what needs it is left out.")
+    if "torchvision" not in missing:
+        yield from _torchvision(installed["torchvision"], installed["torch"])
+    yield Finding("cores", "well", f"{environment.cores()} of {environment.cpu()}; a cell has one thread to itself")
+    yield _gpu()
+    memory = psutil.virtual_memory()
+    text = f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB are free"
+    if memory.available < LITTLE_MEMORY_BYTES:
+        yield Finding("memory", "note", f"{text}: end other programs, or run with --jobs 1.")
+    else:
+        yield Finding("memory", "well", text)
+
+
+def _torchvision(version: str, torch_version: str) -> Iterator[Finding]:
+    """A note if torchvision's compiled operators do not fit torch; a process of its own tries, without our remedy."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", "import torchvision"], capture_output=True, encoding="utf-8", errors="replace",
+            timeout=IMPORT_S, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        yield Finding("torchvision", "note", f"it cannot be imported within {IMPORT_S:g} s.")
+        return
+    if done.returncode == 0:
+        yield Finding("torchvision", "well", f"{version} fits torch {torch_version}")
+        return
+    said = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    if vision.STUMBLES in said:
+        text = (
+            f"the compiled operators of torchvision {version} do not fit torch {torch_version}. mdnbench imports it "
+            "without them, which is enough for all but detection; for all of it, install the torchvision that was "
+            "built for this torch."
+        )
+        yield Finding("torchvision", "note", text)
+    else:
+        yield Finding("torchvision", "problem", f"it cannot be imported: {said}. Install it again, or remove it.")
+
+
+def _gpu() -> Finding:
+    try:
+        device = devices.choose("auto")
+    except (ImportError, OSError) as error:
+        return Finding("GPU", "problem", f"torch cannot be imported: {error}. Install it again.")
+    if device == "cpu":
+        hidden = Path("/dev/nvidiactl").exists()
+        return Finding("GPU", "note" if hidden else "well", f"none{' that torch can use' if hidden else ''}")
+    import torch
+
+    return Finding("GPU", "well", ", ".join(map(torch.cuda.get_device_name, range(torch.cuda.device_count()))))
+
+
+def _folders(workspace: Path) -> Iterator[Finding]:
+    for topic, folder in (("workspace", workspace), ("home", paths.home())):
+        place = next(each for each in (folder, *folder.absolute().parents) if each.is_dir())
+        if not _writable(place):
+            yield Finding(topic, "problem", f"{place} cannot be written; set MDNBENCH_HOME to a folder that can.")
+            continue
+        free = shutil.disk_usage(place).free
+        text = f"{folder}, {free / GIB:.1f} GiB free"
+        little = free < LITTLE_DISK_BYTES
+        yield Finding(topic, "problem" if little else "well", f"{text}: make room." if little else text)
+    for folder in paths.data_folders():
+        if not folder.is_dir():
+            yield Finding("data path", "problem", f"MDNBENCH_DATA_PATH names {folder}, which is no folder.")
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def network(urls: Iterable[str]) -> Finding:
+    """Whether the first host of these addresses takes a connection within three seconds; not tried when offline."""
+    if paths.offline():
+        return Finding("network", "note", "not tried: MDNBENCH_OFFLINE is set")
+    first = next((url for url in map(urlsplit, urls) if url.hostname), None)
+    if first is None:
+        return Finding("network", "note", "not tried: no data set names an address")
+    port = first.port or (80 if first.scheme == "http" else 443)
+    try:
+        socket.create_connection((str(first.hostname), port), timeout=NETWORK_S).close()
+    except OSError as error:
+        text = f"{first.hostname} does not answer ({error}); what is not at hand cannot be fetched."
+        return Finding("network", "note", text)
+    return Finding("network", "well", f"{first.hostname} answers")
+
+
+# -- what is installed and at hand -----------------------------------------------------------------------------------
+
+
+def _plugins(known: Registry) -> Iterator[Finding]:
+    shelves = (known.denoisers, known.noises, known.datasets, known.metrics, known.reporters)
+    yield Finding("plugins", "well", ", ".join(f"{len(shelf)} {shelf.kind}s" for shelf in shelves))
+    for each in known.broken:
+        yield Finding("plugins", "problem", f"{each.door.address} is broken: {each.reason}")
+    for each in known.patching:
+        yield Finding("plugins", "note", f"{each.door.address}: {each.reason}")
+
+
+def _data(known: Registry) -> Iterator[Finding]:
+    for name, spec in known.datasets.items():
+        if data.at_hand(spec):
+            yield Finding("data", "well", f"{name}: at hand, {names.counted(len(spec.images), 'image')}")
+        else:
+            yield Finding("data", "note", f"{name}: not at hand; `mdnbench data fetch {name}` downloads it")
+    for name, metric in known.metrics.items():
+        try:
+            reason = metric.prepare(False) if metric.prepare and not metric.by_name else None
+        except MdnbenchError as error:
+            reason = str(error)
+        if reason:
+            yield Finding("data", "note", f"metric {name}: {reason}")
+
+
+def _weights(known: Registry) -> Iterator[Finding]:
+    for spec in known.denoisers.values():
+        if spec.trainable:
+            yield from _weights_of(spec)
+
+
+def _weights_of(spec: DenoiserSpec) -> Iterator[Finding]:
+    assert spec.trainable is not None
+    try:
+        found = [*weights.shipped(spec.trainable), *weights.trained(spec.name)]
+        for each in found:
+            weights.load_state(each)
+    except MdnbenchError as error:
+        yield Finding("weights", "problem", f"{spec.name}: {error}")
+        return
+    if found:
+        yield Finding("weights", "well", f"{spec.name}: {', '.join(each.name for each in found)}")
+    else:
+        yield Finding("weights", "note", f"{spec.name}: none; `run` trains it, or `mdnbench train {spec.name}`")
+
+
+def _deployment() -> Iterator[Finding]:
+    """What variants of learned methods have to work with here."""
+    from mdnbench.training.deploy import building
+    from mdnbench.wrappers.onnx_session import INSTALL
+
+    installed = environment.versions(DEPLOYING)
+    lacking = [name for name, version in installed.items() if version == "missing"]
+    if lacking:
+        yield Finding("deployment", "note", f"{', '.join(lacking)} not installed: {INSTALL}")
+    else:
+        versions = ", ".join(f"{name} {version}" for name, version in installed.items())
+        import onnxruntime
+
+        providers = ", ".join(onnxruntime.get_available_providers())
+        yield Finding("deployment", "well", f"{versions}; ONNX Runtime's providers: {providers}")
+    found = building.compiler()
+    text = f"torch.compile uses {found}" if found else "no C++ compiler: methods with compile=true are skipped"
+    yield Finding("deployment", "well" if found else "note", text)
+    quick = building.bfloat16_is_quick("cpu")
+    text = "bfloat16 by the processor" if quick else "no bfloat16: methods with precision=bf16 are skipped on the CPU"
+    yield Finding("deployment", "well" if quick else "note", text)
+
+
+def _trainings() -> Iterator[Finding]:
+    """Locks that are held, and those left behind, which stop nobody: the system releases a lock with its process."""
+    from filelock import FileLock, Timeout
+
+    for path in sorted((paths.home() / "training").glob("*/lock")):
+        try:
+            with FileLock(path, timeout=0):
+                pass
+            yield Finding("locks", "well", f"{path}: left behind by a training that has ended; it stops nobody")
+        except Timeout:
+            yield Finding("locks", "note", f"{path}: a training is going on here")
+        except OSError as error:
+            yield Finding("locks", "problem", f"{path} cannot be locked: {error.strerror or error}. Remove it.")
+
+
+def _store(path: Path) -> Iterator[Finding]:
+    from mdnbench.store import contents, health, open_store
+
+    if not path.is_file():
+        yield Finding("store", "well", f"{path}: none yet")
+        return
+    if not os.access(path, os.R_OK):
+        yield Finding("store", "problem", f"{path} cannot be read; ask its owner.")
+        return
+    try:
+        with open_store(path) as store:
+            runs = [run for run in map(store.run, store.run_names()) if run]
+            damage = list(health.damage(store)) or list(contents.faults(store))
+    except MdnbenchError as error:
+        yield Finding("store", "problem", str(error))
+        return
+    yield Finding("store", "well", f"{path}: {names.counted(len(runs), 'run')}, {path.stat().st_size / 2**20:.1f} MiB")
+    for line in damage:
+        yield Finding("store", "problem", f"{line} Restore it from a copy.")
+    if store.note:
+        yield Finding("store", "note", store.note)
+    for run in runs:
+        if not run.finished:
+            yield Finding("store", "note", f"the run {run.name!r} was not finished; the same command goes on with it.")

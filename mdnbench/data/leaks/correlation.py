@@ -1,0 +1,138 @@
+"""Correlation of two images over all the ways in which one can lie upon the other.
+
+An image is first reduced to its `features`: what is left of it after the local mean is taken away and the local
+contrast is made even, so that a smooth patch counts as much as a busy one and brightness does not count at all.
+Everything here is NumPy and SciPy's FFT on float32 arrays (H, W).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from mdnbench.spec.specs import Image
+
+# Widths in pixels of the working resolution. A contrast below the floor (five of 255 grey levels) is mostly the noise
+# of the camera and of JPEG: it is not made as loud as an edge.
+_FINE_WIDTH, _LOCAL_WIDTH, _CONTRAST_FLOOR = 0.7, 4.0, 0.02
+
+
+def detail(image: Image, width: float = _LOCAL_WIDTH) -> Image:
+    """The image without its finest grain and without its mean over about `width` pixels around."""
+    from scipy.ndimage import gaussian_filter
+
+    smooth = gaussian_filter(image, _FINE_WIDTH, truncate=3)
+    return np.asarray(smooth - gaussian_filter(smooth, width, truncate=3))
+
+
+def features(image: Image) -> Image:
+    """The image's detail with its local contrast evened out, roughly in [-3, 3]."""
+    from scipy.ndimage import gaussian_filter
+
+    fine = detail(image)
+    contrast = np.sqrt(gaussian_filter(fine * fine, _LOCAL_WIDTH, truncate=3))
+    return np.asarray(fine / (contrast + _CONTRAST_FLOOR), dtype=np.float32)
+
+
+def of_aligned(one: Image, other: Image) -> float:
+    """The correlation of two images of one shape as they lie, in [-1, 1]; 0 where either is flat."""
+    energies = float(np.square(one).sum()) * float(np.square(other).sum())
+    return float((one * other).sum()) / math.sqrt(energies) if energies > 0 else 0.0
+
+
+class Sliding:
+    """An image's features, ready to be correlated with others that slide over it."""
+
+    def __init__(self, image: Image) -> None:
+        self.image = image
+        self._energy = _summed_squares(image)
+        self._spectra: dict[tuple[int, int], Any] = {}
+
+    def over_edges(self, stack: Image, least: float) -> tuple[Image, Image]:
+        """Correlate a stack (N, h, w) at every offset, parts beyond the edges left out.
+
+        Returns the correlations (N, H+h-1, W+w-1) in [-1, 1], 0 where less than the share `least` of h × w overlaps,
+        and the overlap in pixels (H+h-1, W+w-1). Entry [i, j] puts the stack's corner at (i-h+1, j-w+1).
+        """
+        import scipy.fft
+
+        (height, width), (h, w) = self.image.shape, stack.shape[1:]
+        shape = scipy.fft.next_fast_len(height + h - 1, True), scipy.fft.next_fast_len(width + w - 1, True)
+        product = scipy.fft.rfft2(stack[:, ::-1, ::-1], shape)
+        product *= self._spectrum(shape)
+        shared = scipy.fft.irfft2(product, shape)[:, : height + h - 1, : width + w - 1]
+        mine = _window_sums(self._energy, h, w)
+        theirs = _window_sums(_summed_squares(stack), height, width)[:, ::-1, ::-1]
+        area = _lengths(height, h)[:, None] * _lengths(width, w)
+        # The second term keeps two flat parts from correlating by their last digits.
+        shared /= np.sqrt(np.maximum(mine * theirs, 1e-4 * area * area))
+        shared *= area >= least * h * w
+        return shared, area
+
+    def inside(self, patch: Image) -> Image:
+        """Correlate a smaller image at every place where it lies wholly inside; (H-h+1, W-w+1) in [-1, 1]."""
+        import scipy.fft
+
+        (height, width), (h, w) = self.image.shape, patch.shape
+        shape = scipy.fft.next_fast_len(height, True), scipy.fft.next_fast_len(width, True)
+        product = np.conj(scipy.fft.rfft2(patch, shape)) * self._spectrum(shape)
+        shared = scipy.fft.irfft2(product, shape)[: height - h + 1, : width - w + 1]
+        table = self._energy
+        mine = table[h:, w:] - table[:-h, w:] - table[h:, :-w] + table[:-h, :-w]
+        theirs = float(np.square(patch).sum())
+        return np.asarray(shared / np.sqrt(np.maximum(mine * theirs, 1e-4 * (h * w) ** 2)), dtype=np.float32)
+
+    def _spectrum(self, shape: tuple[int, int]) -> Any:
+        import scipy.fft
+
+        if shape not in self._spectra:
+            self._spectra[shape] = scipy.fft.rfft2(self.image, shape)
+        return self._spectra[shape]
+
+
+def peak(values: Image, index: int) -> float:
+    """Where the parabola through a maximum and its two neighbours has its own maximum, in fractions of an index."""
+    if not 0 < index < len(values) - 1:
+        return float(index)
+    before, at, after = (float(value) for value in values[index - 1 : index + 2])
+    bend = before - 2 * at + after
+    return index + (before - after) / 2 / bend if bend < 0 else float(index)
+
+
+def agreeing_patches(one: Image, other: Image, side: int, least: float) -> int:
+    """How many of the square patches of two aligned images (H, W) correlate by at least `least`."""
+    rows, columns = one.shape[0] // side, one.shape[1] // side
+
+    def patches(image: Image) -> Image:
+        cut = image[: rows * side, : columns * side].reshape(rows, side, columns, side)
+        flat = cut.transpose(0, 2, 1, 3).reshape(rows * columns, side * side)
+        return np.asarray(flat - flat.mean(axis=1, keepdims=True))
+
+    a, b = patches(one), patches(other)
+    norms = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
+    return int(((a * b).sum(axis=1) >= least * np.maximum(norms, 1e-9)).sum())
+
+
+def _summed_squares(image: Image) -> Image:
+    """The summed-area table of the squares over the last two axes, one row and column larger."""
+    table = np.zeros((*image.shape[:-2], image.shape[-2] + 1, image.shape[-1] + 1), dtype=np.float32)
+    squares = np.square(image, dtype=np.float64)
+    table[..., 1:, 1:] = squares.cumsum(axis=-2).cumsum(axis=-1)
+    return table
+
+
+def _window_sums(table: Image, h: int, w: int) -> Image:
+    """Sums over h × w windows at all offsets from -h+1 on, outside counting as 0."""
+    edges = [(0, 0)] * (table.ndim - 2) + [(h - 1, h - 1), (w - 1, w - 1)]
+    table = np.pad(table, edges, mode="edge")
+    rows = table[..., h:, :] - table[..., :-h, :]
+    return np.asarray(rows[..., w:] - rows[..., :-w])
+
+
+def _lengths(whole: int, part: int) -> Image:
+    """The overlap of two lengths at all offsets from -part+1 to whole-1."""
+    offsets = np.arange(whole + part - 1, dtype=np.float32)
+    return np.minimum(np.minimum(offsets + 1, offsets[::-1] + 1), np.float32(min(whole, part)))

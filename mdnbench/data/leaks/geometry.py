@@ -1,0 +1,82 @@
+"""Where images lie: rectangles, quarter turns, and parts of images at exact scales."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from mdnbench.spec.specs import Image
+
+
+class Box(NamedTuple):
+    """A rectangle in pixels: from (top, left) to (bottom, right), fractions allowed."""
+
+    top: float
+    left: float
+    bottom: float
+    right: float
+
+    @property
+    def height(self) -> float:
+        """Pixels; 0 where it is empty."""
+        return max(0.0, self.bottom - self.top)
+
+    @property
+    def width(self) -> float:
+        """Pixels; 0 where it is empty."""
+        return max(0.0, self.right - self.left)
+
+    @property
+    def area(self) -> float:
+        """Square pixels."""
+        return self.height * self.width
+
+    def grown(self, margin: float) -> Box:
+        """The box with a margin on all sides."""
+        return Box(self.top - margin, self.left - margin, self.bottom + margin, self.right + margin)
+
+    def moved(self, down: float, right: float) -> Box:
+        """The box elsewhere."""
+        return Box(self.top + down, self.left + right, self.bottom + down, self.right + right)
+
+    def within(self, other: Box) -> Box:
+        """The part that lies inside the other box."""
+        return Box(
+            max(self.top, other.top),
+            max(self.left, other.left),
+            min(self.bottom, other.bottom),
+            min(self.right, other.right),
+        )
+
+
+def frame(image: Image) -> Box:
+    """The box of a whole image."""
+    return Box(0.0, 0.0, float(image.shape[0]), float(image.shape[1]))
+
+
+def oriented(image: Image, quarter_turns: int, flipped: bool) -> Image:
+    """The image mirrored left to right if flipped, then turned counter-clockwise; a view."""
+    return np.rot90(image[:, ::-1] if flipped else image, quarter_turns)
+
+
+def resampled(image: Image, scale: float, box: Box | None = None) -> Image:
+    """A box of the image at exactly this scale; what is left of a pixel at the far edges is dropped."""
+    from PIL import Image as Pictures
+
+    box = box or frame(image)
+    top, left = math.floor(box.top), math.floor(box.left)
+    cut = image[top : math.ceil(box.bottom), left : math.ceil(box.right)]
+    height = max(1, int((box.bottom - box.top) * scale + 1e-6))
+    width = max(1, int((box.right - box.left) * scale + 1e-6))
+    y, x = box.top - top, box.left - left
+    source = (x, y, min(x + width / scale, cut.shape[1]), min(y + height / scale, cut.shape[0]))
+    picture = Pictures.fromarray(np.ascontiguousarray(cut))
+    return np.asarray(picture.resize((width, height), Pictures.Resampling.BICUBIC, box=source))
+
+
+def side_of(image: Image) -> float:
+    """The side of the square that has the image's area."""
+    return math.sqrt(image.shape[0] * image.shape[1])

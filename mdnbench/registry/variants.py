@@ -1,0 +1,148 @@
+"""Deployment variants: the options that every learned method has beside its own, and which of them go together.
+
+    unet[backend=onnxruntime]  unet[precision=int8]  unet[keep=0.7,precision=int8]  unet[precision=bf16,compile=true]
+
+A method that declares an option of one of these names keeps it for itself, and has no such variant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mdnbench.errors import BadOption
+from mdnbench.spec.names import Named, Option, Value, resolve
+
+if TYPE_CHECKING:
+    from mdnbench.spec.specs import DenoiserSpec
+
+REVISION = "2"  # of how models are exported, calibrated and quantised
+SMALLEST_KEEP = 0.1
+
+WEIGHTS = Option("weights", str, default="auto", help="name of the weights to use; auto takes those that fit the noise")
+OPTIONS = (
+    Option("keep", float, 1.0, "share of the channels that pruning keeps; the rest is fine-tuned", "",
+           minimum=SMALLEST_KEEP, maximum=1),
+    Option("precision", str, "fp32", "int8 is calibrated on training images and computed by ONNX Runtime", "",
+           ("fp32", "bf16", "int8")),
+    Option("backend", str, "torch", "what computes the network", "", ("torch", "onnxruntime")),
+    Option("provider", str, "auto", "ONNX Runtime's; auto is its CPU's, or its CUDA provider with --device cuda", "",
+           ("auto", "cuda", "tensorrt")),
+    Option("compile", bool, False, "torch.compile; it needs a C++ compiler, and takes a while for each size of image"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """How a learned method is deployed; the defaults stand for the method as its author computes it."""
+
+    keep: float = 1.0
+    precision: str = "fp32"
+    backend: str = "torch"
+    provider: str = "auto"
+    compile: bool = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether the method's own `build` computes it, with whatever weights."""
+        return self == Variant()
+
+    @property
+    def onnx(self) -> bool:
+        """Whether ONNX Runtime computes it."""
+        return self.backend == "onnxruntime" or self.precision == "int8"
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """The distributions, beside the method's own, whose versions change its output."""
+        return ("torch", "onnx", "onnxscript", "onnxruntime") if self.onnx else ("torch",)
+
+
+def options_of(spec: DenoiserSpec) -> tuple[Option, ...]:
+    """A method's options; a learned method also has `weights` and its variants."""
+    if spec.trainable is None:
+        return spec.options
+    return (*spec.options, WEIGHTS, *_offered(spec))
+
+
+def own(spec: DenoiserSpec, named: Named) -> dict[str, Value]:
+    """The options of a method that its plugin declares, with their values."""
+    declared = {option.name for option in spec.options}
+    return {name: value for name, value in named.options if name in declared}
+
+
+def chosen(spec: DenoiserSpec, named: Named) -> list[list[Value]]:
+    """The options of a method that are not at their defaults, each with its value: what keys are made of.
+
+    A method that is given one more option with a default so keeps its keys.
+    """
+    defaults = {option.name: option.fallback() for option in spec.options}
+    return [[name, value] for name, value in own(spec, named).items() if value != defaults[name]]
+
+
+def of(spec: DenoiserSpec, named: Named) -> Variant:
+    """The variant that a method's name asks for."""
+    offered, values = {option.name for option in _offered(spec)}, named.values()
+    return Variant(**{name: value for name, value in values.items() if name in offered})  # type: ignore[arg-type]
+
+
+def identity(spec: DenoiserSpec, named: Named) -> list[Any]:
+    """What a variant adds to a method's identity; nothing for the method as its author computes it."""
+    variant = of(spec, named)
+    return [] if variant.plain else [["variant", REVISION if variant.onnx else "", _chosen(spec, named)]]
+
+
+def packages(spec: DenoiserSpec, named: Named) -> tuple[str, ...]:
+    """The distributions whose versions change a method's output, its variant's included."""
+    variant = of(spec, named)
+    return spec.packages if variant.plain else tuple(dict.fromkeys([*spec.packages, *variant.packages]))
+
+
+def whole(spec: DenoiserSpec, named: Named) -> Named:
+    """The method as its author computes it: without its variant, with its own options and `weights`."""
+    offered = {option.name for option in _offered(spec)}
+    given = {name: value for name, value in named.options if name not in offered}
+    return resolve("method", spec.name, given, options_of(spec))
+
+
+def settle(spec: DenoiserSpec, given: Mapping[str, str]) -> dict[str, str]:
+    """What a person wrote, in one way for one meaning: int8 is ONNX Runtime's, so that its backend is not said."""
+    offered = {option.name: option for option in _offered(spec)}
+    if not {"precision", "backend"} <= offered.keys() or given.get("precision", "").strip() != "int8":
+        return dict(given)
+    if given.get("backend", "").strip() == "torch":
+        raise BadOption(f"{spec.name}: int8 is computed by ONNX Runtime alone; leave backend=torch out.")
+    return {k: value for k, value in given.items() if k != "backend" or value.strip() != "onnxruntime"}
+
+
+def check(named: Named, spec: DenoiserSpec) -> Named:
+    """The name itself if its variant makes sense; BadOption says what is allowed."""
+    variant = of(spec, named)
+    problems = {
+        "compile=true is torch's, and ONNX Runtime compiles by itself; leave it out, or take precision fp32 or bf16 "
+        "with backend=torch": variant.compile and variant.onnx,
+        "ONNX Runtime computes in fp32 or int8; leave backend=onnxruntime out for bf16": (
+            variant.onnx and variant.precision == "bf16"
+        ),
+        "a provider is ONNX Runtime's; add backend=onnxruntime or precision=int8, or leave the provider out": (
+            variant.provider != "auto" and not variant.onnx
+        ),
+    }
+    for problem, wrong in problems.items():
+        if wrong:
+            raise BadOption(f"{named.text}: {problem}.")
+    return named
+
+
+def _offered(spec: DenoiserSpec) -> tuple[Option, ...]:
+    if spec.trainable is None:
+        return ()
+    declared = {option.name for option in spec.options}
+    return tuple(option for option in OPTIONS if option.name not in declared)
+
+
+def _chosen(spec: DenoiserSpec, named: Named) -> dict[str, Value]:
+    """The variant's options that are not at their defaults."""
+    defaults = {option.name: option.fallback() for option in _offered(spec)}
+    return {name: value for name, value in named.options if name in defaults and value != defaults[name]}

@@ -1,7 +1,0 @@
-"""Regression checks: a run beside a baseline, and the verdict."""
-
-from __future__ import annotations
-
-from mdnbench.regression.verdict import Change, Gate, Verdict, changes, compare
-
-__all__ = ["Change", "Gate", "Verdict", "changes", "compare"]

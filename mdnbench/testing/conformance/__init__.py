@@ -1,0 +1,8 @@
+"""The conformance kit: what every plugin has to keep, rule by rule, and who breaks which."""
+
+from __future__ import annotations
+
+from mdnbench.testing.conformance.kit import check, load, subjects_of
+from mdnbench.testing.conformance.rule import Finding, Subject
+
+__all__ = ["Finding", "Subject", "check", "load", "subjects_of"]

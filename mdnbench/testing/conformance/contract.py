@@ -1,0 +1,160 @@
+"""The contract of methods: what comes back has the shape, type and scale of what went in, whatever is declared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from mdnbench.errors import Unavailable
+from mdnbench.spec.names import Value
+from mdnbench.spec.records import NoiseInfo
+from mdnbench.testing.conformance import samples
+from mdnbench.testing.conformance.methods import Method
+from mdnbench.testing.conformance.rule import Breach, Rule
+
+if TYPE_CHECKING:
+    from mdnbench.spec.specs import Image
+
+DOOR = "a float32 tensor (1, C, H, W) of the input's shape"
+
+
+def builds(method: Method) -> None:
+    """`build` works for the defaults, for every choice and at both ends of every range."""
+    variants = samples.variants(method.spec.options)
+    options = next(variants)
+    try:
+        method.build(options)
+        for options in variants if method.spec.trainable is None else ():  # other networks need other weights
+            _build_or_excuse(method, options)
+    except Unavailable:
+        raise
+    except Exception as error:
+        raise Breach(
+            f"build to work with {options or 'no options'}",
+            f"{type(error).__name__}: {error}",
+            "handle every value that the options allow, or allow fewer (`choices`, `minimum`, `maximum`).",
+        ) from error
+
+
+def _build_or_excuse(method: Method, options: Mapping[str, Value]) -> None:
+    try:
+        method.build(options)
+    except Unavailable:
+        return  # it says why this one cannot work here, which is its right
+
+
+def runs(method: Method) -> None:
+    """It denoises an image."""
+    import torch
+
+    size = "x".join(map(str, samples.SIZE))
+    noisy = method.noisy()
+    try:
+        output = method.call(method.build(), noisy)
+    except Unavailable:
+        raise
+    except Exception as error:
+        raise Breach(
+            f"an image back for a noisy one of {size} pixels and {method.channels} channels",
+            f"{type(error).__name__}: {error}",
+            "call build and denoise by hand on such an image; the message above says where it went wrong.",
+        ) from error
+    if not isinstance(output, torch.Tensor):
+        raise Breach(
+            DOOR, f"a {type(output).__name__}", "wrap a function over arrays by `numpy_denoiser`, or return a tensor."
+        )
+
+
+def shape(method: Method) -> None:
+    """The output has the input's shape."""
+    noisy = method.noisy()
+    _same_shape(method, noisy, "return every pixel: pad what a filter eats at the borders.")
+
+
+def _same_shape(method: Method, noisy: Image, mend: str) -> None:
+    expected = (1, method.channels, *noisy.shape[:2])
+    output = method.call(method.build(), noisy)
+    if tuple(output.shape) != expected:
+        raise Breach(f"shape {expected}", f"shape {tuple(output.shape)}", mend)
+
+
+def dtype(method: Method) -> None:
+    """The output is float32."""
+    import torch
+
+    output = method.call(method.build(), method.noisy())
+    if output.dtype != torch.float32:
+        raise Breach("float32", f"{output.dtype}".removeprefix("torch."), "end with `.float()`: `.to(torch.float32)`.")
+
+
+def scale(method: Method) -> None:
+    """The output is finite and on the scale of the input."""
+    from mdnbench.evaluation import outputs
+    from mdnbench.evaluation.adapters import to_numpy, to_tensor
+
+    noisy = to_tensor(method.noisy())
+    try:
+        output = outputs.check_form(method.call(method.build(), method.noisy()), noisy, noisy)
+        outputs.check_values(to_numpy(output), method.noisy())
+    except outputs.InvalidOutput as error:
+        raise Breach(
+            "finite values on the [0, 1] scale, slightly beyond it at most",
+            str(error),
+            "divide by 255 at the end where you multiplied by 255 at the start, and guard divisions by zero.",
+        ) from error
+
+
+def sizes(method: Method) -> None:
+    """Odd heights and widths come back as they went in."""
+    for size in samples.ODD:
+        mend = "pad the image to the size that your method needs (`reflect`), and crop what comes out."
+        try:
+            _same_shape(method, method.noisy(size=size), mend)
+        except Breach as breach:
+            raise Breach(f"{breach.expected} for an image of {size[0]}x{size[1]} pixels", breach.came, mend) from None
+        except Exception as error:
+            came = f"{type(error).__name__}: {error}"
+            raise Breach(f"an image of {size[0]}x{size[1]} pixels to be denoised", came, mend) from error
+
+
+def channels(method: Method) -> None:
+    """Gray and colour work as declared."""
+    mend = "declare in `channels` what your method takes: (1,) gray, (3,) colour, (1, 3) both; or treat each channel."
+    declared = method.spec.channels
+    if not declared or set(declared) - {1, 3}:
+        raise Breach("channels (1,), (3,) or (1, 3)", f"channels {declared}", mend)
+    for count in declared[1:]:
+        noisy = method.noisy(channels=count)
+        expected = (1, count, *noisy.shape[:2])
+        try:
+            came = f"shape {tuple(method.call(method.build(), noisy).shape)}"
+        except Exception as error:
+            came = f"{type(error).__name__}: {error}"
+        if came != f"shape {expected}":
+            raise Breach(f"shape {expected} for an image of {count} channels, as declared", came, mend)
+
+
+def withheld(method: Method) -> None:
+    """It works without being told of the noise (`--noise-info withheld`)."""
+    try:
+        method.call(method.build(), method.noisy(), NoiseInfo())
+    except Unavailable:
+        return
+    except Exception as error:
+        raise Breach(
+            "an image back where the noise is unknown: noise.std is None, noise.params empty",
+            f"{type(error).__name__}: {error}",
+            "estimate it: `estimate_std(noisy)` of mdnbench.evaluation.estimation, where noise.std is None.",
+        ) from error
+
+
+RULES = (
+    Rule("contract-builds", builds, gate=True),
+    Rule("contract-runs", runs, gate=True),
+    Rule("contract-shape", shape, gate=True),
+    Rule("contract-dtype", dtype, gate=True),
+    Rule("contract-range", scale, gate=True),
+    Rule("contract-sizes", sizes),
+    Rule("contract-channels", channels),
+    Rule("contract-withheld", withheld),
+)

@@ -1,0 +1,73 @@
+"""The rules of data sets: every image as it is declared, and its own each time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mdnbench.data import sound
+from mdnbench.errors import Unavailable
+from mdnbench.testing.conformance.papers import CITATION, LICENCE
+from mdnbench.testing.conformance.rule import Breach, Rule
+
+if TYPE_CHECKING:
+    from mdnbench.spec.specs import DatasetSpec, Image
+
+FEW = 3  # images that are loaded: the first, the middle and the last
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A data set's spec."""
+
+    spec: DatasetSpec
+
+    def images(self) -> list[str]:
+        """A few of its images; Unavailable where its files are not here."""
+        from mdnbench import data
+
+        if not data.at_hand(self.spec):
+            raise Unavailable(f"its files are not here; `mdnbench data fetch {self.spec.name}` gets them.")
+        names = self.spec.images
+        return list(dict.fromkeys((names[0], names[len(names) // 2], names[-1])))[:FEW] if names else []
+
+    def fingerprint(self) -> str:
+        """The digests of a few of its images."""
+        from mdnbench.util.digests import of_parts, of_pixels
+
+        return of_parts(*(of_pixels(self.spec.load(name)) for name in self.images()))
+
+
+def loads(dataset: Dataset) -> None:
+    """Its images have names of their own and are float32 in [0, 1], gray or colour as declared."""
+    names = dataset.spec.images
+    if not names or len(set(names)) < len(names):
+        raise Breach("at least one image, each with a name of its own", f"{list(names)[:8]}", "correct `images`.")
+    for name in dataset.images():
+        _check(name, dataset.spec.load(name), dataset.spec.channels)
+
+
+def _check(name: str, image: Any, channels: int) -> None:
+    if found := sound.fault(image, channels):
+        expected, came = found
+        raise Breach(f"{expected} for {name!r}", came, sound.MEND)
+
+
+def repeats(dataset: Dataset) -> None:
+    """An image is the same each time, whatever was done to the one before."""
+    import numpy as np
+
+    name = dataset.images()[0]
+    first: Image = dataset.spec.load(name)
+    kept = first.copy()
+    if first.flags.writeable:
+        first[...] = 0
+    if not np.array_equal(kept, dataset.spec.load(name)):
+        raise Breach(
+            f"the same image {name!r} again after the first one was written to",
+            "another one",
+            "give a copy each time, and draw nothing at random.",
+        )
+
+
+RULES = (LICENCE, CITATION, Rule("dataset-images", loads, gate=True), Rule("dataset-twice", repeats, gate=True))

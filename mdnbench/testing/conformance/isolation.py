@@ -1,0 +1,66 @@
+"""The isolation of methods: others' scores are as if it had never run, and the clean image is not to be found.
+
+A run keeps methods apart by processes, so a method that breaks these rules spoils nothing there. It would in a
+notebook.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mdnbench.spec.records import Case
+from mdnbench.testing.conformance import samples
+from mdnbench.testing.conformance.rule import Breach, Rule
+
+if TYPE_CHECKING:
+    from mdnbench.testing.conformance.methods import Method
+
+METRICS = ("psnr", "ssim")
+
+
+def scores() -> tuple[float, ...]:
+    """Return the scores of a noisy photograph: what another method's output could be."""
+    from mdnbench import registry
+    from mdnbench.evaluation import protocols, scoring
+
+    known, clean = registry.ours(), samples.clean()
+    specs = {name: known.metrics[name] for name in METRICS if name in known.metrics}
+    scorers = {name: spec.build("cpu") for name, spec in specs.items()}
+    rule = protocols.load("standard").scoring
+    found = scoring.score(samples.noisy(clean), clean, rule, specs, scorers)
+    return tuple(-1.0 if each.value is None else each.value for each in found)
+
+
+def leaves_scores(method: Method) -> None:
+    """The scores of other methods are the same after this one has run."""
+    method.call(method.build(), method.noisy())
+    after = scores()
+    if after != method.scores:
+        raise Breach(
+            f"the scores of another image ({' and '.join(METRICS)}), {_shown(method.scores)}",
+            f"{_shown(after)} once this method has run in the process",
+            "replace nothing in numpy, torch, scikit-image or mdnbench: call what you need under a name of your own.",
+        )
+
+
+def _shown(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:.4g}" for value in values)
+
+
+def finds_no_clean_image(method: Method) -> None:
+    """Its output is the same whether or not the clean image is somewhere in its process."""
+    from mdnbench.testing.conformance.methods import distance, same
+
+    denoise, noisy = method.build(), method.noisy()
+    alone = method.call(denoise, noisy)
+    case = Case(samples.clean(method.channels), noisy, "", method.known)
+    beside = method.call(denoise, noisy)
+    if not same(alone, beside):
+        raise Breach(
+            "the same output with and without the clean image in the process",
+            f"outputs that differ by up to {distance(alone, beside):.2g} once an object holds a {type(case).__name__}",
+            "look at the noisy image alone: not at the objects, frames, files or memory around it.",
+        )
+
+
+RULES = (Rule("isolation-scores", leaves_scores), Rule("isolation-clean", finds_no_clean_image))

@@ -1,0 +1,190 @@
+"""The kit: takes what a plugin brings through all rules, in a process apart that may crash or hang as it likes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mdnbench import registry, weights
+from mdnbench.engine import launching
+from mdnbench.engine.launching import Process
+from mdnbench.engine.orders import OrderFailed, ProcessEnded, ProcessLate
+from mdnbench.errors import UnknownName
+from mdnbench.registry import variants
+from mdnbench.spec.names import ALL, Named
+from mdnbench.testing.conformance import book, honesty, isolation, reporters, samples
+from mdnbench.testing.conformance.process import FINGERPRINT, Exam, Fingerprint
+from mdnbench.testing.conformance.rule import Finding, Subject
+from mdnbench.util import temporary
+from mdnbench.util.listener import Listener
+
+if TYPE_CHECKING:
+    from mdnbench.registry import Registry
+    from mdnbench.registry.discovery import Door
+    from mdnbench.weights import Weights
+
+TIMEOUT_S = 120.0
+NOISE = "gaussian:25"
+PHASE = "rules"
+
+
+def load(plugin: str | Path, plugins: registry.Files = ()) -> tuple[Registry, tuple[Subject, ...]]:
+    """All plugins, that in a file (it ends in .py) included, and what the one that was asked for brings."""
+    file = [Path(plugin)] if str(plugin).endswith(".py") else []
+    known = registry.load([*registry.listed(plugins), *file])
+    return known, subjects_of(plugin, known)
+
+
+def subjects_of(plugin: str | Path, known: Registry) -> tuple[Subject, ...]:
+    """What a plugin brings: a file's, an installed one's, or what bears this name; 'all' is everything there is.
+
+    Every setting of a metric is a subject of its own, as `ssim[uniform]`.
+    """
+    everything, wanted = list(_everything(known)), str(plugin)
+    if wanted == ALL:
+        return tuple(subject for subject, _ in everything)
+    found = [subject for subject, door in everything if _is(door, wanted)]
+    found = found or [subject for subject, _ in everything if wanted in (subject.name, subject.name.partition("[")[0])]
+    if not found and any(_is(each.door, wanted) for each in known.broken):
+        known.denoisers.entry(wanted)  # says why it is broken
+    if not found:
+        names = {name for subject, door in everything for name in (subject.name, door.name)}
+        raise UnknownName("plugin", wanted, names, hint="A file's name ends in .py.")
+    return tuple(found)
+
+
+def _is(door: Door, wanted: str) -> bool:
+    return door.path == Path(wanted).resolve() if wanted.endswith(".py") else door.name == wanted
+
+
+def _everything(known: Registry) -> Iterator[tuple[Subject, Door]]:
+    for shelf in (known.denoisers, known.noises, known.metrics, known.datasets, known.reporters):
+        for name in shelf:
+            entry = shelf.entry(name)
+            settings = (f"{name}[{each.name}]" for each in getattr(entry.spec, "settings", ()))
+            for text in (name, *settings):
+                yield Subject(shelf.kind, text), entry.door  # type: ignore[arg-type]
+
+
+def check(
+    subjects: Sequence[Subject], known: Registry, *, timeout: float = TIMEOUT_S, listener: Listener | None = None
+) -> tuple[Finding, ...]:
+    """Look at every rule for every subject; `timeout` is in seconds per rule. Nothing that a plugin does ends this."""
+    heard = listener or Listener()
+    found: dict[Subject, list[Finding]] = {subject: [] for subject in subjects}
+    heard.begin(PHASE, sum(len(book.names(each.kind)) for each in subjects))
+    with temporary.folder("mdnbench-check") as folder:
+        for finding in _findings(subjects, known, folder, timeout):
+            found[finding.subject].append(finding)
+            heard.progress(PHASE, sum(map(len, found.values())), [str(finding.subject)], finding.rule)
+    heard.end(PHASE)
+    return tuple(finding for findings in found.values() for finding in findings)
+
+
+def _findings(subjects: Sequence[Subject], known: Registry, scratch: Path, timeout: float) -> Iterator[Finding]:
+    if any(each.kind == "reporter" for each in subjects):
+        honesty.write_pictures(scratch / "pictures")
+        reporters.finish_run(known, scratch / "pictures", scratch / "workspace")
+    exam = Exam(_doors(subjects, known), _weights(subjects, known), scratch, isolation.scores())
+    prints: dict[Subject, str] = {}
+    with _Desk(exam, timeout) as desk:
+        for subject in subjects:
+            yield from _examine(desk, subject, prints)
+    with _Desk(exam, timeout) as desk:
+        for subject in (each for each in subjects if each.kind != "reporter"):
+            yield _rebuilt(desk, subject, prints.get(subject))
+
+
+def _examine(desk: _Desk, subject: Subject, prints: dict[Subject, str]) -> Iterator[Finding]:
+    """One subject's findings, rule by rule; behind a gate that is shut, nothing is looked at."""
+    shut = ""
+    for rule in book.RULES[subject.kind]:
+        finding = desk.ask(subject, rule.name) if not shut else Finding(subject, rule.name, "skipped", came=shut)
+        assert isinstance(finding, Finding)
+        if rule.gate and finding.state != "kept":
+            shut = shut or (f"{rule.name} is broken" if finding.state == "broken" else finding.came)
+        yield finding
+    if not shut and subject.kind != "reporter":
+        given = desk.ask(subject, FINGERPRINT)
+        if isinstance(given, Fingerprint):
+            prints[subject] = given.text
+
+
+def _rebuilt(desk: _Desk, subject: Subject, expected: str | None) -> Finding:
+    """Whether a fresh process comes to the same fingerprint."""
+    if expected is None:
+        return Finding(subject, book.REBUILD, "skipped", came="there was no output to compare with.")
+    given = desk.ask(subject, FINGERPRINT)
+    if isinstance(given, Fingerprint) and given.text == expected:
+        return Finding(subject, book.REBUILD, "kept")
+    return Finding(
+        subject, book.REBUILD, "broken", "the same output from a worker that builds it anew, in another process",
+        "another output" if isinstance(given, Fingerprint) else given.came,
+        "let nothing depend on the process: no hash() of text, no process id, clock, or what a first run left behind.",
+    )  # fmt: skip
+
+
+def _doors(subjects: Iterable[Subject], known: Registry) -> dict[Subject, Door]:
+    wanted = set(subjects)
+    return {subject: door for subject, door in _everything(known) if subject in wanted}
+
+
+def _weights(subjects: Iterable[Subject], known: Registry) -> dict[str, Weights]:
+    """Return the weights that learned methods would use for the usual noise, of those that have some."""
+    found, noise = {}, known.noise(NOISE)
+    for name in (each.name for each in subjects if each.kind == "method"):
+        spec = known.denoisers[name]
+        if not spec.trainable:
+            continue
+        named = Named(name, tuple(samples.values(variants.options_of(spec)).items()), name)
+        if resolved := weights.resolve(spec, named, noise):
+            found[name] = resolved.weights
+    return found
+
+
+@dataclass
+class _Desk:
+    """Asks a process apart, one for each source, and starts another one where it was lost."""
+
+    exam: Exam
+    timeout: float
+    _process: Process | None = field(default=None, init=False)
+    _door: Door | None = field(default=None, init=False)
+
+    def __enter__(self) -> _Desk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def ask(self, subject: Subject, rule: str) -> Finding | Fingerprint:
+        """What the process answers; a finding, too, where it dies or gives no answer in time."""
+        process = self._process_of(subject)
+        try:
+            answer: Finding | Fingerprint = process.ask("examine", subject, rule, within_s=self.timeout)
+            return answer
+        except ProcessLate:
+            came = f"no answer within {self.timeout:g} s (--timeout); its process was ended"
+        except ProcessEnded:
+            came = process.how_it_ended().rstrip(".")
+        except OrderFailed as error:
+            came = str(error)
+        self._end()
+        mend = "find the call that does it: native code, `os._exit`, a wait without an end, a loop without one."
+        return Finding(subject, rule, "broken", "an answer", came, mend)
+
+    def _process_of(self, subject: Subject) -> Process:
+        door = self.exam.doors[subject]
+        if self._process and self._door != door:
+            self._end()
+        if self._process is None:
+            self._process = launching.shared().launch("mdnbench.testing.conformance.process:serve", self.exam)
+            self._door = door
+        return self._process
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.end()
+            self._process = None

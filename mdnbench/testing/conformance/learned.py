@@ -1,0 +1,73 @@
+"""The rule of learned methods, and weights for those that have none yet: a network as it is before any training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mdnbench.testing.conformance import samples
+from mdnbench.testing.conformance.methods import Method
+from mdnbench.testing.conformance.rule import Breach, Rule
+
+if TYPE_CHECKING:
+    from mdnbench.spec.specs import DenoiserSpec, Trainable
+    from mdnbench.training.recipe import Recipe
+    from mdnbench.weights import Weights
+
+SIDE = 48
+
+
+def untrained(spec: DenoiserSpec, folder: Path) -> Weights:
+    """Weights of a network that has not been trained, the same each time: the rules hold for these as for any."""
+    import torch
+
+    from mdnbench import weights
+
+    assert spec.trainable is not None
+    torch.manual_seed(0)
+    options = samples.values(spec.options)
+    network = spec.trainable.network(blind=False, **options)
+    state = spec.trainable.export(network) if spec.trainable.export else network.state_dict()
+    card = weights.Card(spec.name, dict(options), noise=(weights.Cover("gaussian", {"sigma": (0.0, 75.0)}),))
+    return weights.save(folder / spec.name, "untrained", state, card)
+
+
+def trains(method: Method) -> None:
+    """A learned method has a recipe `best`, every recipe is one, and its loss can be followed downhill."""
+    from mdnbench.errors import MdnbenchError
+    from mdnbench.training import recipe
+
+    trainable = method.spec.trainable
+    if trainable is None:
+        return
+    names = sorted(path.stem for path in trainable.recipes.glob("*.toml"))
+    if "best" not in names:
+        raise Breach(f"a recipe best.toml in {trainable.recipes}", ", ".join(names) or "no recipe", "write one.")
+    for name in names:
+        try:
+            _follow(method, trainable, recipe.named(trainable.recipes, name))
+        except MdnbenchError as error:
+            raise Breach(f"the recipe {name!r} to be one that the method follows", str(error), "mend it.") from error
+
+
+def _follow(method: Method, trainable: Trainable, order: Recipe) -> None:
+    import torch
+
+    from mdnbench.evaluation.rng import TorchRng
+    from mdnbench.training.recipe import Moment
+
+    mend = "return a mean over all pixels: `(network(noisy, std) - clean).abs().mean()`."
+    network = trainable.network(blind=order.blind, **samples.values(method.spec.options))
+    clean = torch.from_numpy(samples.clean(1, (SIDE, SIDE)))[None, None].repeat(2, 1, 1, 1)
+    std = torch.full((2, 1, 1, 1), samples.STD)
+    rng = TorchRng(torch.Generator().manual_seed(0))
+    noisy = clean + rng.normal(tuple(clean.shape)) * std
+    loss: Any = trainable.loss(network, clean, noisy, None if order.blind else std, rng, Moment(0, 0.0), order)
+    if loss.numel() != 1 or not bool(torch.isfinite(loss).all()):
+        raise Breach("one finite number as loss", f"a tensor of shape {tuple(loss.shape)}", mend)
+    loss.backward()
+    if not any(each.grad is not None and bool(each.grad.any()) for each in network.parameters()):
+        raise Breach("a loss that has a gradient", "none in any of the network's parameters", mend)
+
+
+RULES = (Rule("contract-training", trains),)

@@ -1,0 +1,141 @@
+"""The rules of metrics: a number for every image, and the axioms: direction, identity, and symmetry where declared."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mdnbench.engine.state import State, restore
+from mdnbench.errors import Unavailable
+from mdnbench.testing.conformance import samples
+from mdnbench.testing.conformance.papers import CITATION
+from mdnbench.testing.conformance.rule import Breach, Rule
+
+if TYPE_CHECKING:
+    from mdnbench.spec.specs import Image, MetricSpec, Score
+
+STDS = (0.02, 0.1, 0.3)
+TOLERANCE = 1e-3  # of the distance between a perfect image and a noisy one
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """The spec of a metric or of one of its settings, and the state that the process had."""
+
+    spec: MetricSpec
+    before: State
+
+    def build(self) -> Score:
+        """A fresh build in a clean process state; Unavailable where what it needs is not here."""
+        if reason := self.spec.prepare(False) if self.spec.prepare else None:
+            raise Unavailable(reason)
+        restore(self.before)
+        return self.spec.build("cpu")
+
+    def size(self) -> tuple[int, int]:
+        """An odd size that it takes."""
+        least = max(self.spec.min_size, 48)
+        return least + 1 - least % 2, least + 14
+
+    def clean(self, channels: int = 1, start: int = 96) -> Image:
+        """A clean image that is large enough for it."""
+        return samples.clean(channels, self.size(), start)
+
+    def noisy(self, std: float, channels: int = 1) -> Image:
+        """A noisy image as a protocol leaves it: clamped to [0, 1]."""
+        return samples.noisy(self.clean(channels), std=std).clip(0, 1)
+
+    def fingerprint(self) -> str:
+        """Its score of the usual pair, in full."""
+        return repr(float(self.build()(self.noisy(0.1), self.clean())))
+
+
+def scores(metric: Metric) -> None:
+    """It gives a number for gray and for colour, of odd sizes and of the smallest that it declares."""
+    import numpy as np
+
+    score, least = metric.build(), metric.spec.min_size
+    pairs = [(metric.noisy(0.1, channels), metric.clean(channels)) for channels in (1, 3)]
+    pairs.append((pairs[0][0][:least, :least], pairs[0][1][:least, :least]))
+    for noisy, clean in pairs:
+        shape = "x".join(map(str, clean.shape))
+        try:
+            value = score(np.ascontiguousarray(noisy), np.ascontiguousarray(clean))
+            came = repr(value) if isinstance(value, float | int | np.floating) else f"a {type(value).__name__}"
+        except Unavailable:
+            raise
+        except Exception as error:
+            came = f"{type(error).__name__}: {error}"
+            value = None
+        if not isinstance(value, float | int | np.floating) or not math.isfinite(value):
+            mend = "return `float(…)`; declare `min_size` where small images have no score, average over channels."
+            raise Breach(f"a finite number for noisy images of {shape}", came, mend)
+
+
+def repeats(metric: Metric) -> None:
+    """It leaves its images alone, and gives the same number for the same pair again."""
+    import numpy as np
+
+    score, noisy, clean = metric.build(), metric.noisy(0.1), metric.clean()
+    first = float(score(noisy, clean))
+    if not np.array_equal(noisy, metric.noisy(0.1)) or not np.array_equal(clean, metric.clean()):
+        raise Breach("both images unchanged", "at least one was written to", "work on copies: `denoised - clean`.")
+    restore(metric.before, seed=2)
+    again = float(score(noisy, clean))
+    if first != again:
+        raise Breach("the same number again", f"{first!r}, then {again!r}", "seed what is random, and keep nothing.")
+
+
+def has_its_direction(metric: Metric) -> None:
+    """More noise is worse, in the direction that it declares."""
+    score = metric.build()
+    found = [float(score(metric.noisy(std), metric.clean())) for std in STDS]
+    ordered = sorted(found, reverse=metric.spec.direction == "higher")
+    if found != ordered or len(set(found)) < len(found):
+        raise Breach(
+            f"worse numbers for more noise, where {metric.spec.direction} is better",
+            f"{', '.join(f'{value:.4g}' for value in found)} at sigma {', '.join(f'{255 * std:.0f}' for std in STDS)}",
+            "declare the other `direction`, or change the sign.",
+        )
+
+
+def knows_identity(metric: Metric) -> None:
+    """An image against itself has the best number, and the same one for every image."""
+    score = metric.build()
+    perfect = [float(score(image, image)) for image in (metric.clean(), metric.clean(start=200), metric.clean(3))]
+    noisy = float(score(metric.noisy(STDS[0]), metric.clean()))
+    sign = 1 if metric.spec.direction == "higher" else -1
+    if all(math.isinf(value) and value * sign > 0 for value in perfect):
+        return
+    spread, distance = max(perfect) - min(perfect), sign * (perfect[0] - noisy)
+    if not spread <= TOLERANCE * abs(distance) or distance <= 0:
+        raise Breach(
+            "one number for every image against itself, better than for any other pair",
+            f"{', '.join(f'{value:.5g}' for value in perfect)} for three images, {noisy:.5g} for a noisy one",
+            "measure the difference from the clean image, with a constant where there is none.",
+        )
+
+
+def is_symmetric(metric: Metric) -> None:
+    """The two images may change places, where it declares `symmetric`."""
+    if not metric.spec.symmetric:
+        return
+    score = metric.build()
+    one, other = float(score(metric.noisy(0.1), metric.clean())), float(score(metric.clean(), metric.noisy(0.1)))
+    if not math.isclose(one, other, rel_tol=TOLERANCE):
+        raise Breach(
+            "the same number when the images change places, for it declares `symmetric`",
+            f"{one:.6g} and {other:.6g}",
+            "take `symmetric` away: a metric may well treat the clean image as what it is.",
+        )
+
+
+RULES = (
+    CITATION,
+    Rule("metric-number", scores, gate=True),
+    Rule("metric-twice", repeats, gate=True),
+    Rule("metric-direction", has_its_direction, gate=True),
+    Rule("metric-identity", knows_identity),
+    Rule("metric-symmetry", is_symmetric),
+)

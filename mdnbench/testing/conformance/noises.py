@@ -1,0 +1,169 @@
+"""The rules of noises: the shape and type that went in, numbers from `rng` alone, and the declared strength."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mdnbench.engine.state import State, restore
+from mdnbench.evaluation.rng import NumpyRng, TorchRng
+from mdnbench.testing.conformance import samples
+from mdnbench.testing.conformance.rule import Breach, Rule
+
+if TYPE_CHECKING:
+    from mdnbench.spec.specs import Image, NoiseSpec
+
+LEVELS = (0.1, 0.5, 0.9)  # of gray: noise whose strength follows from its parameters is as strong in each
+SHARES = (None, 0.1, 0.3)  # the usual values; then others, so far through each parameter's range, defaults or not
+SIDE = 256
+STD_TOLERANCE = 0.05  # of the declared standard deviation
+# The keys whose noise is measured as one. Chance then moves the standard deviation of white noise by 0.07 %; that of
+# noise filtered by a box of 10 pixels by 0.5 %, a tenth of the tolerance, which is left by chance less than once in
+# 10^20 measurements; that of a box of 20 pixels by 0.9 %, so that an honest one fails about once in three million.
+KEYS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """A noise's spec, and the state that the process had."""
+
+    spec: NoiseSpec
+    before: State
+
+    def apply(self, clean: Image, seed: int = 0, parameters: dict[str, float] | None = None) -> Any:
+        """What it makes of an image (…, C, H, W), in a clean process state; it gets a copy."""
+        restore(self.before, seed=1)
+        return self.spec.apply(clean.copy(), NumpyRng(samples.key(seed)), **(parameters or self.parameters()))
+
+    def parameters(self, share: float | None = None) -> dict[str, float]:
+        """A value for each of its parameters: the usual one, or one that lies `share` of the way through its range."""
+        return {name: float(value) for name, value in samples.values(self.spec.parameters, share).items()}
+
+    def levels(self) -> list[dict[str, float]]:
+        """The usual parameters, and others where there are any."""
+        every = [self.parameters(share) for share in SHARES]
+        return [each for place, each in enumerate(every) if each not in every[:place]]
+
+    def fingerprint(self) -> str:
+        """The digest of what it makes of the usual image."""
+        from mdnbench.util.digests import of_pixels
+
+        return of_pixels(self.apply(planes(1)))
+
+
+def planes(channels: int, size: tuple[int, int] = samples.ODD[0]) -> Image:
+    """A clean image as noises get it: (C, H, W)."""
+    import numpy as np
+
+    image = samples.clean(channels, size)
+    return np.ascontiguousarray(image[None] if channels == 1 else image.transpose(2, 0, 1))
+
+
+def applies(noise: Noise) -> None:
+    """It gives float32 of the clean image's shape, finite everywhere, for gray and colour of odd sizes."""
+    import numpy as np
+
+    mend = "use float32 alone: Python's numbers keep it, NumPy's own float64 numbers and arrays do not."
+    for channels, parameters in itertools.product((1, 3), noise.levels()):
+        clean = planes(channels)
+        given = noise.apply(clean, parameters=parameters)
+        came = f"{getattr(given, 'dtype', type(given).__name__)} {tuple(getattr(given, 'shape', ()))}"
+        if came != f"float32 {clean.shape}":
+            raise Breach(f"float32 {clean.shape} with {parameters}", came, mend)
+        if not np.isfinite(given).all():
+            raise Breach("finite pixels", f"NaN or infinite ones with {parameters}", "guard divisions.")
+
+
+def leaves_clean(noise: Noise) -> None:
+    """The clean image is left as it was."""
+    import numpy as np
+
+    clean = planes(3)
+    restore(noise.before)
+    given = noise.spec.apply(clean, NumpyRng(samples.key(0)), **noise.parameters())
+    if not np.array_equal(clean, planes(3)) or np.shares_memory(given, clean):
+        raise Breach(
+            "a new image, and the clean one unchanged",
+            "the clean image's own memory",
+            "write `clean + …`, not `clean += …`; return a copy where nothing is changed.",
+        )
+
+
+def draws_from_rng(noise: Noise) -> None:
+    """All randomness comes from `rng`: the same key gives the same noise."""
+    import numpy as np
+
+    first = noise.apply(planes(1), seed=7)
+    restore(noise.before, seed=2)
+    again = noise.spec.apply(planes(1), NumpyRng(samples.key(7)), **noise.parameters())
+    if not np.array_equal(first, again):
+        raise Breach(
+            "the same noise from the same key",
+            f"noise that differs by up to {float(abs(first - again).max()):.2g}",
+            "draw from `rng` alone: rng.normal(shape), rng.uniform(shape), rng.poisson(rate).",
+        )
+
+
+def has_its_strength(noise: Noise) -> None:
+    """The standard deviation is the declared one, within 5 %, in dark, middle and bright places."""
+    import numpy as np
+
+    for parameters, level in itertools.product(noise.levels(), LEVELS):
+        declared = noise.spec.std(**parameters)
+        if declared is None:
+            return
+        clean = np.full((1, SIDE, SIDE), level, dtype=np.float32)
+        found = math.sqrt(sum(_variance(noise.apply(clean, key, parameters), clean) for key in range(KEYS)) / KEYS)
+        if abs(found - declared) > STD_TOLERANCE * declared:
+            raise Breach(
+                f"a standard deviation of {declared:.4f} with {parameters}, as declared",
+                f"{found:.4f} on gray of {level:g}",
+                "correct `std` (on the [0, 1] scale: sigma/255), or let it give None where it depends on the image; do "
+                "not clip.",
+            )
+
+
+def _variance(noisy: Any, clean: Image) -> float:
+    import numpy as np
+
+    return float(np.var(noisy.astype(np.float64) - clean))
+
+
+def serves_training(noise: Noise) -> None:
+    """The same text works on torch tensors, as training uses it, with the same strength."""
+    import numpy as np
+    import torch
+
+    gray = np.full((KEYS, 1, SIDE, SIDE), 0.5, dtype=np.float32)
+    clean = torch.from_numpy(gray)
+    mend = "use arithmetic that arrays and tensors share: + - * / ** and comparisons, `tuple(clean.shape)`, `rng`."
+    generator = torch.Generator().manual_seed(0)
+    try:
+        given = noise.spec.apply(clean.clone(), TorchRng(generator), **noise.parameters())
+        came = f"{type(given).__name__} {getattr(given, 'dtype', '')} {tuple(getattr(given, 'shape', ()))}"
+    except Exception as error:
+        raise Breach("a tensor for a tensor", f"{type(error).__name__}: {error}", mend) from error
+    if came != f"Tensor torch.float32 {tuple(clean.shape)}":
+        raise Breach(f"Tensor torch.float32 {tuple(clean.shape)}", came, mend)
+    strength = float((given - clean).std())
+    expected = math.sqrt(_variance(noise.apply(gray), gray))
+    if abs(strength - expected) > 2 * STD_TOLERANCE * expected + 1e-6:
+        raise Breach(f"the strength that it has on arrays, {expected:.4f}", f"{strength:.4f} on tensors", mend)
+
+
+def has_formula(noise: Noise) -> None:
+    """A formula is given."""
+    if not noise.spec.formula.strip():
+        raise Breach("a formula", "none", "write it down: formula='y = x + n, n ~ Normal(0, (sigma/255)^2)'.")
+
+
+RULES = (
+    Rule("papers-formula", has_formula),
+    Rule("noise-contract", applies, gate=True),
+    Rule("noise-input", leaves_clean),
+    Rule("noise-draws", draws_from_rng, gate=True),
+    Rule("noise-std", has_its_strength),
+    Rule("noise-training", serves_training),
+)

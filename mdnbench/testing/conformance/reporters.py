@@ -1,0 +1,76 @@
+"""The rule of reporters: a file in the folder that it was given, of any run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mdnbench.errors import Unavailable
+from mdnbench.testing.conformance import samples
+from mdnbench.testing.conformance.rule import Breach, Rule
+
+if TYPE_CHECKING:
+    from mdnbench.registry import Registry
+    from mdnbench.results import Results
+    from mdnbench.spec.specs import ReporterSpec
+
+RUN = "conformance"
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """A reporter's spec, and the folder of a finished run."""
+
+    spec: ReporterSpec
+    folder: Path
+
+    def results(self) -> Results:
+        """The finished run."""
+        from mdnbench.results import find
+
+        return find(self.folder, RUN)
+
+
+def finish_run(known: Registry, pictures: Path, folder: Path) -> None:
+    """Run what every installation has, so that reporters have something to write: a method, two noises, one image."""
+    from mdnbench import planning
+    from mdnbench.engine.coordinator import Coordinator
+    from mdnbench.planning.request import Request
+    from mdnbench.store import open_store
+    from mdnbench.util.stopping import Stop
+
+    asked = Request(
+        methods=("noisy", "median"), noise=("gaussian:50", "gaussian:25"), dataset=str(pictures), metrics=("psnr",),
+        jobs=1, out=RUN, timing=False,
+    )  # fmt: skip
+    plan = planning.make(asked, known)
+    with open_store(folder / "results.sqlite") as store:
+        Coordinator(plan, store, {}).compute(Stop())
+
+
+def writes(reporter: Reporter) -> None:
+    """It writes into the folder that it is given, and returns the path."""
+    folder = reporter.folder / "a folder [of reports]"
+    folder.mkdir(exist_ok=True)
+    found = reporter.results()  # opened before, since SQLite keeps files beside a store that is open
+    outside = set(reporter.folder.iterdir()) | set(Path.cwd().iterdir())
+    for _ in range(2):  # a report that is written again replaces the first
+        try:
+            path = reporter.spec.write(found, folder, **samples.values(reporter.spec.options))
+        except Unavailable:
+            raise
+        except Exception as error:
+            raise Breach(
+                "a file of a run with two methods and two noises, written twice",
+                f"{type(error).__name__}: {error}",
+                "write any run: several noises, metrics that are missing, a file that is there already.",
+            ) from error
+    if not isinstance(path, Path) or not path.exists() or not path.is_relative_to(folder):
+        raise Breach("the path of what was written into the folder", repr(path), "write to `folder / NAME`; return it.")
+    if strangers := {*reporter.folder.iterdir(), *Path.cwd().iterdir()} - outside:
+        came = ", ".join(sorted(each.name for each in strangers))
+        raise Breach("files in the folder alone", f"also {came} elsewhere", "write to `folder / NAME` alone.")
+
+
+RULES = (Rule("reporter-writes", writes),)

@@ -1,0 +1,74 @@
+"""What others made: files that are opened without a wait and up to a size, and texts that are cut."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from mdnbench.util.limits import LONGEST_TEXT
+
+AROUND = 1024  # characters that may stand around a text that was cut
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+# A pipe that nobody writes to would block the call that opens it; Windows has neither such pipes nor the flag.
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+
+
+@contextlib.contextmanager
+def opened(path: Path | str, most: int) -> Iterator[BinaryIO]:
+    """Open a regular file of at most `most` bytes for reading, and check at the end that it did not change meanwhile.
+
+    Raises:
+        OSError: if the file cannot be opened, is a folder, a pipe, a socket or a device, has more bytes, or has
+            another size or time of change afterwards. `strerror` says so in words.
+
+    """
+    with open(path, "rb", opener=without_wait) as file:  # Path.open takes no opener
+        before = os.fstat(file.fileno())
+        _check(before, path, most)
+        try:
+            yield file
+        finally:
+            # Also after an error in the block: what it found may come from half of the old file and half of the new.
+            if _state(os.fstat(file.fileno())) != _state(before):
+                raise OSError(errno.EBUSY, "it was changed while it was read", str(path))
+
+
+def read_bytes(path: Path | str, most: int) -> bytes:
+    """Return the content of a regular file of at most `most` bytes; OSError as `opened` raises it."""
+    with opened(path, most) as file:
+        return file.read(most + 1)
+
+
+def cut(text: str) -> str:
+    """Return the text, cut after 64 Ki characters with a note of its length; one that was cut is not cut again."""
+    if len(text) <= LONGEST_TEXT + AROUND:
+        return text
+    return f"{text[:LONGEST_TEXT]} … (cut: {len(text):,} characters in all)"
+
+
+def without_wait(path: str, flags: int) -> int:
+    """Open a file as `open` asks its opener to, but never wait for the other end of a pipe."""
+    return os.open(path, flags | _NO_WAIT)
+
+
+def _check(found: os.stat_result, path: Path | str, most: int) -> None:
+    kind = stat.S_IFMT(found.st_mode)
+    if kind != stat.S_IFREG:
+        raise OSError(errno.EINVAL, f"it is {_KINDS.get(kind, 'something else')}, not a file", str(path))
+    if found.st_size > most:
+        raise OSError(errno.EFBIG, f"it has {found.st_size:,} bytes, and at most {most:,} are read", str(path))
+
+
+def _state(found: os.stat_result) -> tuple[int, int]:
+    return found.st_size, found.st_mtime_ns

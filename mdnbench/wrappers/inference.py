@@ -1,0 +1,111 @@
+"""A trained network as a denoiser: filled from a weights file, told the noise level, gray channels one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from mdnbench import weights as store
+from mdnbench.errors import Unavailable, WeightsError
+
+if TYPE_CHECKING:
+    import torch
+
+    from mdnbench.spec.records import NoiseInfo
+    from mdnbench.spec.specs import Denoise
+    from mdnbench.weights import Weights
+
+# Noisy (B, C, H, W) and the noise's std (1, 1, 1, 1), None where the network is blind, to the clean estimate.
+Network: TypeAlias = "Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]"
+Level: TypeAlias = "Callable[[torch.Tensor, NoiseInfo], float]"
+
+
+def fill(module: torch.nn.Module, weights: Weights) -> torch.nn.Module:
+    """The module with the tensors of a weights file; WeightsError where they are of another network.
+
+    Where the card says that channels were pruned, the module's parameters first take the sizes that the file has.
+    """
+    state = store.load_state(weights)
+    if weights.card.keep < 1:
+        resize(module, state)
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        raise WeightsError(f"the weights {weights.name} are of another network than their card says: {error}") from None
+    return module
+
+
+def resize(module: torch.nn.Module, state: dict[str, torch.Tensor]) -> None:
+    """Give parameters and buffers the sizes of the state's tensors; their values are lost where the sizes differ."""
+    import torch
+
+    for key, tensor in state.items():
+        owner_name, _, name = key.rpartition(".")
+        try:
+            owner = module.get_submodule(owner_name)
+            old = getattr(owner, name)
+        except AttributeError:
+            continue  # loading the state says which keys are unknown
+        if old.shape != tensor.shape:
+            fresh = torch.empty_like(tensor)
+            setattr(owner, name, torch.nn.Parameter(fresh) if isinstance(old, torch.nn.Parameter) else fresh)
+            _rename(owner, tensor)
+
+
+def _rename(owner: Any, weight: torch.Tensor) -> None:
+    """Let a convolution say the numbers of channels that its weight has; nothing computes with them."""
+    if weight.ndim == 4 and hasattr(owner, "in_channels"):
+        first, second = weight.shape[:2]
+        first, second = (second, first) if getattr(owner, "transposed", False) else (first, second)
+        owner.out_channels, owner.in_channels = first, second
+
+
+def placed(module: torch.nn.Module, device: str) -> torch.nn.Module:
+    """A module ready to compute on a device, channels last, which convolutions prefer."""
+    import torch
+
+    ready: torch.nn.Module = module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return ready.eval().requires_grad_(False)
+
+
+def in_torch(module: Callable[..., torch.Tensor]) -> Network:
+    """A module that is ready as a network."""
+    import torch
+
+    def network(planes: torch.Tensor, level: torch.Tensor | None) -> torch.Tensor:
+        return module(planes.contiguous(memory_format=torch.channels_last), level)
+
+    return network
+
+
+def channels_of(weights: Weights) -> int:
+    """How many channels a network takes at once: 3 where its card has an option `colour` that is true, else 1."""
+    return 3 if weights.card.options.get("colour") else 1
+
+
+def denoiser(network: Network, weights: Weights, level: Level | None = None) -> Denoise:
+    """A network as a denoiser of images (1, C, H, W); one for gray images takes colour channel by channel.
+
+    `level` gives the noise's std on the [0, 1] scale to a network that is not blind: what it is told, or else an
+    estimate from the noisy image.
+    """
+    import torch
+
+    channels, blind, find = channels_of(weights), weights.card.blind, level or _told
+
+    @torch.inference_mode()
+    def denoise(noisy: torch.Tensor, noise: NoiseInfo) -> torch.Tensor:
+        if noisy.shape[1] < channels:
+            raise Unavailable(f"the weights {weights.name} are for colour images only.")
+        std = None if blind else torch.full((1, 1, 1, 1), find(noisy, noise), device=noisy.device)
+        planes = noisy if noisy.shape[1] == channels else noisy.transpose(0, 1)  # (C, 1, H, W): one by one
+        return network(planes, std).reshape(noisy.shape).contiguous()
+
+    return denoise
+
+
+def _told(noisy: torch.Tensor, noise: NoiseInfo) -> float:
+    from mdnbench.evaluation.adapters import to_numpy
+    from mdnbench.evaluation.estimation import told_std
+
+    return noise.std if noise.std is not None else told_std(to_numpy(noisy), noise)
