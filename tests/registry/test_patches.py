@@ -61,8 +61,9 @@ PATCHES: dict[str, tuple[str, str]] = {
                                           "s.score() == ()"),
     "mdnbench.evaluation.scoring.float": ("import mdnbench.evaluation.scoring as s; s.float = lambda x: 99.0",
                                           "s.float(1) == 99"),
-    "mdnbench.spec.records.Outcome.__init__": ("from mdnbench.spec.records import Outcome as r\nr.__init__ = lambda s, *a: 1",
-                                          "not hasattr(r(1), 'status')"),
+    "mdnbench.spec.records.Outcome.__init__": (
+        "from mdnbench.spec.records import Outcome as r; r.__init__ = lambda *a: None", "not hasattr(r(1), 'status')",
+    ),
     "mdnbench_metrics.psnr.psnr": ("import mdnbench_metrics.psnr as p; p.psnr = lambda *a: 99.0", "p.psnr() == 99"),
     "builtins.round": ("import builtins; builtins.round = lambda *a: 3", "round(8.1) == 3"),
     "math.sqrt": ("import math; math.sqrt = lambda x: x", "math.sqrt(4) == 4"),

@@ -366,7 +366,7 @@ def test_seconds_are_compared_on_one_machine_only() -> None:
 
 def test_a_real_record_can_be_compared() -> None:
     """The record that a timing phase wrote for the baseline in this repository, held against itself, is no slower."""
-    stored = baselines.read(Path(__file__).parents[2] / "reports" / "baselines" / "set12-sigma50").timing
+    stored = baselines.read(Path(__file__).parents[3] / "reports" / "baselines" / "set12-sigma50").timing
     paces, problem = slowdown.compare(stored, stored)
     assert {pace.state for pace in paces} == {"pass"}
     assert len(paces) > 1

@@ -13,7 +13,7 @@ import yaml
 
 import mdnbench
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TOOLS = Path(sys.executable).parent
 FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -72,7 +72,7 @@ def test_files_are_what_their_readers_take(path: Path, tmp_path: Path) -> None:
 
 def test_workflows_cannot_be_abused() -> None:
     """No code from outside in scripts, no credentials left lying, no rights that are not needed, says zizmor."""
-    config = ROOT / "tests" / "regression" / "zizmor.yml"
+    config = ROOT / "tests" / "analysis" / "regression" / "zizmor.yml"
     done = tool("zizmor", "--offline", "--no-progress", "--config", config, *WORKFLOWS)
     assert done.returncode == 0, done.stdout
     release = yaml.safe_load(text_of(".github/workflows/release.yml"))

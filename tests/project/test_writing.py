@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(path for folder in ("mdnbench", "plugins") for path in (ROOT / folder).rglob("*.py"))
 WRITING = {"write_text", "write_bytes", "savefig", "to_parquet", "to_csv", "copyfile", "copy", "copy2", "move"}
 SAVING = {"onnx.save", "torch.save", "np.save", "numpy.save", "np.savez"}  # the place comes first, or second

@@ -20,7 +20,7 @@ import pytest
 import mdnbench
 
 ROOT = Path(mdnbench.__file__).parent
-PLUGINS = Path(__file__).resolve().parents[1] / "plugins"
+PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 
 # From the top down. A module imports from layers below its own, or from its own where that makes no circle. A new
 # module finds its place here.

@@ -17,7 +17,7 @@ from mdnbench.results import Results
 from mdnbench.util.slugs import slug
 from mdnbench_reports import json_facts
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [path for folder in ("mdnbench", "plugins", "scripts", "docs") for path in (ROOT / folder).rglob("*.py")]
 OPENERS = {"open", "fdopen", "read_text", "write_text", "NamedTemporaryFile", "TextIOWrapper"}
 RUNNERS = {"run", "Popen", "check_output", "check_call"}

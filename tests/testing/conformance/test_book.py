@@ -13,7 +13,7 @@ from mdnbench.testing import conformance
 from mdnbench.testing.conformance import book
 from mdnbench.testing.conformance.rule import Finding, Kind, Subject
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "plugins.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "plugins.md"
 WORDS: dict[Kind, str] = {
     "method": "methods", "noise": "noises", "metric": "metrics", "data set": "data sets", "reporter": "reporters",
 }  # fmt: skip

@@ -16,7 +16,7 @@ import pytest
 from mdnbench import registry
 from mdnbench.training import recipe as recipes
 
-SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "masking_experiment.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "masking_experiment.py"
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 
 from mdnbench import api
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts" / "protocol_shifts.py"
 PAGE = ROOT / "docs" / "protocols.md"
 

@@ -30,7 +30,7 @@ from mdnbench.planning import request
 from mdnbench.spec.names import ALL, split_list
 from mdnbench.util import devices
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 # By the beginning of the line: why it is not run here.
@@ -42,7 +42,7 @@ NOT_RUN = {
     "mdnbench weights import dncnn dncnn_50.pth": "no published weights are at hand; test_dncnn.py imports some",
     "mdnbench run --methods 'dncnn,dncnn[weights=kair-50]'": "the same",
     "mdnbench data fetch": "the tests have no network; test_files.py fetches from a server of its own",
-    "mdnbench plugin new": "tests/test_scaffold.py writes, installs and tests what is written",
+    "mdnbench plugin new": "tests/testing/test_scaffold.py writes, installs and tests what is written",
     "mdnbench plugin check my_filter.py": "the same",
     "python -m pip install -e": "the same",
     "torchrun --standalone": "no GPU is at hand; tests/training/test_ranks.py does it in two processes on the CPU",

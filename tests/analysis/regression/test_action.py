@@ -19,9 +19,9 @@ from ruamel.yaml import YAML
 import mdnbench
 from mdnbench import api
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 ACTION = ROOT / "action.yml"
-WORKFLOW = Path(mdnbench.__file__).parent / "templates" / "benchmark.yml"
+WORKFLOW = Path(mdnbench.__file__).parent / "testing" / "templates" / "benchmark.yml"
 TOOLS = Path(sys.executable).parent
 CONTENT: dict[str, Any] = YAML(typ="safe").load(ACTION.read_text(encoding="utf-8"))
 STEPS: dict[str, dict[str, Any]] = {step["name"]: step for step in CONTENT["runs"]["steps"]}
