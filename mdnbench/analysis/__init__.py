@@ -1,1 +1,4 @@
-"""What is said of finished runs: statistics, regression checks, published numbers, other scoring rules."""
+"""Say what finished runs show: paired statistics, regression checks, published numbers, other scoring rules.
+
+It reads results and the store; `api` and `cli` use it, and reporters may. Start with `statistics/comparison.py`.
+"""

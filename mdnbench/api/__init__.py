@@ -1,4 +1,7 @@
-"""The public Python API: what a notebook imports, and what each command of the command line calls."""
+"""The public Python API: what a notebook imports, and what each command of the command line calls.
+
+Only `cli` and the lazy names in `mdnbench` itself import it. Start with `running.py`, which has `run`.
+"""
 
 from __future__ import annotations
 

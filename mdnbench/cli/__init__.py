@@ -1,4 +1,7 @@
-"""The command line: each command parses, calls the Python API, and prints."""
+"""The command line: each command parses, calls the Python API, and prints.
+
+Nothing imports it. Start with `app.py`, which lists the commands, and `running.py`, which has `run`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Data sets: their files at hand or fetched, folders of one's own, images read in full."""
+"""Data sets: their files at hand or fetched, folders of one's own, images read in full.
+
+All rooms above `spec` may import it. Start with `images.py` for reading an image and `files.py` for finding one.
+"""
 
 from __future__ import annotations
 

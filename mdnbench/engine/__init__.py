@@ -1,1 +1,4 @@
-"""The engine: hands cells to workers, survives what they do, and brings their outcomes home."""
+"""Run the cells of a plan in processes of their own, survive what these do, and store what comes of them.
+
+`api`, `timing`, `analysis` and `testing` import it. Start with `coordinator.py`, then `bench.py` and `method.py`.
+"""

@@ -1,4 +1,7 @@
-"""Planning: names, options and files become cells. Everything is looked up and checked; nothing is computed."""
+"""Planning: names, options and files become cells. Everything is looked up and checked; nothing is computed.
+
+`engine`, `timing` and `api` import it. Start with `making.py`, which turns a `Request` into a `Plan`.
+"""
 
 from mdnbench.planning.making import find_dataset, make
 from mdnbench.planning.naming import default_name

@@ -1,6 +1,7 @@
-"""The registry: loads the plugins behind all doors, and holds what they bring by name.
+"""The registry: finds and loads plugins, and holds what they bring by name.
 
 A plugin that cannot be loaded is kept as broken, with its reason; two plugins that claim one name are an error.
+All rooms from `store` upwards may import it. Start with `load` below, then `discovery.py` and `validation.py`.
 """
 
 from __future__ import annotations

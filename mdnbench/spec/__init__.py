@@ -1,1 +1,4 @@
-"""What crosses to plugins: specs, hooks, records and the grammar of names and options."""
+"""What crosses to plugins: specs, hooks, records, and the grammar of names and options.
+
+Every room but `util` may import it. Start with `specs.py`.
+"""

@@ -1,4 +1,7 @@
-"""The store: one SQLite file per workspace, written by the coordinating process alone, read by everyone."""
+"""The store: one SQLite file per workspace, written by the coordinating process alone, read by everyone.
+
+`results`, `planning`, `engine` and what stands above them import it. Start with `database.py` and `schema.py`.
+"""
 
 from __future__ import annotations
 

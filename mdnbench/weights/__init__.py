@@ -1,4 +1,7 @@
-"""Weights of learned methods: a safetensors file each, beside the card that says where it comes from."""
+"""Weights of learned methods: a safetensors file each, beside the card that says where it comes from.
+
+`planning`, `training`, `wrappers` and what stands above them import it. Start with `shelf.py` and `reading.py`.
+"""
 
 from __future__ import annotations
 
