@@ -18,11 +18,11 @@ from mdnbench.engine.tasks import Job, Setup, Task
 from mdnbench.errors import MdnbenchError, StoreError
 from mdnbench.listener import Listener
 from mdnbench.planning import Plan, Work
-from mdnbench.planning.identity import METRIC, CodeIdentity, output_key
+from mdnbench.planning.identity import METRIC, CodeIdentity
 from mdnbench.records import Cell, MetricScore, Outcome, Tally
 from mdnbench.specs import MetricSpec
 from mdnbench.stopping import Stop
-from mdnbench.store import RunRow, Store, kept
+from mdnbench.store import RunRow, Store, kept, manifests
 
 LONG_S = 2.0  # a cell that takes longer is shown with its time
 DEFINING = {
@@ -182,7 +182,7 @@ class Coordinator:
                 return known
             return self.store.save(cell, outcome, self._rule, self._revisions, provenance, fresh=fresh)
         manifest = self._identity.record(work, outcome.used)
-        key = output_key(cell.output, manifest.token)
+        key = manifests.output_key(cell.output, manifest.token)
         return self.store.save(
             cell, outcome, self._rule, self._revisions, provenance, key=key, manifest=manifest.id, fresh=fresh
         )
