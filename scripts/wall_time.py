@@ -18,7 +18,7 @@ import sys
 from mdnbench import api, registry
 from mdnbench.evaluation import cases, scoring
 from mdnbench.evaluation.adapters import to_numpy, to_tensor
-from mdnbench.engine.worker import tell
+from mdnbench.engine.bench import tell
 import torch
 torch.set_num_threads(1)
 plan = api.plan(methods=sys.argv[1].split(","), sigma=50, dataset=sys.argv[2], timing=False)

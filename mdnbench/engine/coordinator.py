@@ -16,11 +16,11 @@ from mdnbench.engine.schedule import JobQueue, Schedule
 from mdnbench.engine.tasks import Job, Setup, Task
 from mdnbench.errors import MdnbenchError, StoreError
 from mdnbench.planning import Plan, Work, environment
-from mdnbench.planning.identity import METRIC, CodeIdentity, output_key
+from mdnbench.planning.identity import METRIC, CodeIdentity
 from mdnbench.registry import variants
 from mdnbench.spec.records import Cell, MetricScore, Outcome, Tally
 from mdnbench.spec.specs import MetricSpec
-from mdnbench.store import RunRow, Store, kept
+from mdnbench.store import RunRow, Store, kept, manifests
 from mdnbench.util.listener import Listener
 from mdnbench.util.stopping import Stop
 
@@ -182,7 +182,7 @@ class Coordinator:
                 return known
             return self.store.save(cell, outcome, self._rule, self._revisions, provenance, fresh=fresh)
         manifest = self._identity.record(work, outcome.used)
-        key = output_key(cell.output, manifest.token)
+        key = manifests.output_key(cell.output, manifest.token)
         return self.store.save(
             cell, outcome, self._rule, self._revisions, provenance, key=key, manifest=manifest.id, fresh=fresh
         )

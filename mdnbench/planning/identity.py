@@ -22,7 +22,6 @@ from mdnbench.spec.names import counted
 from mdnbench.spec.records import Used, UsedFile
 from mdnbench.store import Store, manifests
 from mdnbench.store.rows import Manifest
-from mdnbench.util.digests import of_parts
 
 if TYPE_CHECKING:
     from mdnbench.planning.plan import Plan, PlannedNoise, Work
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from mdnbench.registry.discovery import Door
 
 METHOD, NOISE, METRIC, EVALUATION = "method", "noise", "metric", "evaluation"
-TOKEN = 16  # characters
 ROOMS = ("evaluation",)  # of mdnbench itself: what makes, checks and scores a case
 SHOWN = 5
 CHUNK = 256
@@ -121,7 +119,7 @@ class Manifests:
                 known = [file for file in manifest.files[role] if file.name in names]
                 changed += [[role, file.name, code.present(file, root, self.digests)] for file in known]
         listed = [[role, file.root, file.name, file.code] for role, found in sorted(files.items()) for file in found]
-        return Manifest(scope, of_parts("manifest", scope, listed, sorted(changed))[:TOKEN], files)
+        return Manifest(scope, manifests.token_of(scope, listed, sorted(changed)), files)
 
     def static(self, door: Door, known: Registry) -> tuple[UsedFile, ...]:
         """Return the files of a source before anything of it runs: all of our own, of others what was imported."""
@@ -148,17 +146,20 @@ class MetricIdentity:
 
     def door(self, name: str) -> Door:
         """Return the source of a metric."""
-        return self._known.metrics.entry(_plain(name)).door
+        return self._known.metrics.entry(manifests.plain_metric(name)).door
 
     def scope(self, name: str) -> str:
         """Return the key of a metric's manifests."""
-        return of_parts("metric", _plain(name), self._known.metrics[_plain(name)].revision)
+        return manifests.metric_scope(name, self._known.metrics[manifests.plain_metric(name)].revision)
 
     @cached_property
     def scored_as(self) -> dict[str, str]:
         """What each metric's scores are stored under: its revision, and a token that stands for its code."""
         return {
-            name: f"{self._known.metrics[_plain(name)].revision}+{self._manifest(name).token}" for name in self._names
+            name: manifests.scored_as(
+                self._known.metrics[manifests.plain_metric(name)].revision, self._manifest(name).token
+            )
+            for name in self._names
         }
 
     def _manifest(self, name: str) -> Manifest:
@@ -168,7 +169,7 @@ class MetricIdentity:
             return found
         files = self._manifests.static(door, self._known)
         if door.ours:  # they share a process, so that what each of them loads is not seen there
-            packages = dict.fromkeys(["numpy", *self._known.metrics[_plain(name)].packages])
+            packages = dict.fromkeys(["numpy", *self._known.metrics[manifests.plain_metric(name)].packages])
             files += tuple(entry for entry in map(package_entry, packages) if entry)
         return self._manifests.new(self.scope(name), {METRIC: files, EVALUATION: self._manifests.evaluation})
 
@@ -225,7 +226,7 @@ class CodeIdentity:
         if work.index not in self._tokens:
             fitting = self._manifests.fitting(self._plan.scope(work))
             self._tokens[work.index] = [manifest.token for manifest in fitting]
-        return [output_key(base, token) for token in self._tokens[work.index]]
+        return [manifests.output_key(base, token) for token in self._tokens[work.index]]
 
     def token(self, work: Work) -> str:
         """Return the token of the manifest that a work's results are stored under, '' if there is none yet."""
@@ -293,7 +294,7 @@ class CodeIdentity:
             held: set[str] = set()
             bases = [self._plan.output_key(work, case) for case in cases[start : start + CHUNK]]
             for manifest in outdated:
-                keys = {output_key(base, manifest.token): base for base in bases}
+                keys = {manifests.output_key(base, manifest.token): base for base in bases}
                 held |= {keys[key] for key, row in self._store.outputs(list(keys)).items() if row.status == "ok"}
             count += len(held)
         return count
@@ -319,16 +320,6 @@ def what_counts(known: Registry, kind: str, name: str, store: Store | None) -> d
         shown = f"{file.name} {file.content.partition('+')[0]}" if file.root == "package" else file.name
         found.setdefault(places[file.root], []).append(shown)
     return found
-
-
-def output_key(base: str, token: str) -> str:
-    """Return the key of an output: its base key, and the token of the manifest of the code behind it."""
-    return of_parts("code", base, token)
-
-
-def _plain(name: str) -> str:
-    """Return the metric of a name that may have a setting: `ssim` of `ssim[uniform]`."""
-    return name.partition("[")[0]
 
 
 def _news(known: Used, used: Used, what: str) -> dict[str, tuple[UsedFile, ...]]:

@@ -19,6 +19,7 @@ class Loaded:
 
     def __init__(self) -> None:
         self._baseline = frozenset(sys.modules)
+        self._named: set[str] = set()  # what `new_modules` has yielded
         self._known: dict[str, int] = {}  # by name, the identity of each module that was looked at
         for name, module in list(sys.modules.items()):
             if not name.startswith("mdnbench."):  # what counts of mdnbench does so whenever it was loaded
@@ -31,6 +32,13 @@ class Loaded:
                 self._known[name] = id(module)
                 if file := file_of(module):
                     yield file
+
+    def new_modules(self) -> Iterator[tuple[str, str]]:
+        """Yield the names and files of modules outside the baseline, each once."""
+        for name, module in list(sys.modules.items()):
+            if name not in self._baseline and name not in self._named and (file := file_of(module)):
+                self._named.add(name)
+                yield name, file
 
     def in_baseline(self, top: str) -> bool:
         """Return whether a top-level module is in the baseline."""
@@ -51,6 +59,29 @@ def file_of(module: object) -> str | None:
     except TypeError:  # something else that was put into sys.modules
         file = None
     return os.path.abspath(file) if isinstance(file, str) else None  # noqa: PTH100
+
+
+def would_hide(name: str, file: str) -> Iterator[str]:
+    """Yield the files that Python would load in place of a module's file if they existed.
+
+    They are a package next to a module of its name, and for a top-level module also a module or package in an earlier
+    folder of `sys.path`.
+    """
+    leaf = name.rpartition(".")[2]
+    here = Path(file).parent
+    if not here.is_dir():  # inside an archive, which counts as a whole
+        return
+    if Path(file).name == "__init__.py":
+        here = here.parent
+    if "." not in name:
+        for entry in sys.path:
+            folder = Path(entry or ".").absolute()
+            if folder == here:
+                break
+            yield str(folder / leaf / "__init__.py")
+            yield str(folder / f"{leaf}.py")
+    if Path(file).name != "__init__.py":
+        yield str(here / leaf / "__init__.py")
 
 
 def container_of(file: str) -> str:

@@ -10,7 +10,8 @@ Limits, all on the side of seeing too little unless they say otherwise:
 - Without privileges the system names only this very process: what C code of its children opens is not seen. (What
   their Python code opens, the audit hook sees.)
 - A process that has ended by the time of `poll` cannot be asked whose child it was. It counts if this process waited
-  for a child since the last call, or still has one; so another program's opening may count by mistake.
+  for a child since the last call, or still has one; so another program's opening may count by mistake. It does
+  not if a third program is seen to write the file: then it is a log or the like.
 - If more than 16,384 openings wait, the system drops the rest.
 """
 
@@ -89,6 +90,7 @@ class Opens:
         self.made: set[str] = set()
         self._pid = os.getpid()
         self._reaped = _reaped()
+        self._others: set[str] = set()  # paths of files that other programs have written since this watch began
         self.exact = False
         self._watch: _Watch | None = None
         if not sys.platform.startswith("linux"):
@@ -107,23 +109,26 @@ class Opens:
         """Return the paths of files opened since the last call, those in `written` as well."""
         if self._watch is None or os.getpid() != self._pid:  # a forked child must not take its parent's events
             return set()
-        opened = set()
+        opened, perhaps = set(), set()  # by us, and by processes that may have been our children
         openers = _Openers(self._pid)
         any_ended: bool | None = None
         for event in self._watch.read():
+            ours: bool | None = True
             if event.pid is not None:
                 ours = openers.ours(event.pid)
-                if ours is None:
-                    any_ended = self._had_children() if any_ended is None else any_ended
-                    ours = any_ended
-                if not ours:
+                if ours is None and any_ended is None:
+                    any_ended = self._had_children()
+                if ours is False or (ours is None and not any_ended):
+                    if event.mask & _WRITTEN:
+                        self._others.add(event.path)
                     continue
             if event.mask & _WRITTEN:
                 (self.made if event.mask & _FOLDER else self.written).add(event.path)
             if event.mask & _OPEN and not event.mask & _FOLDER:
-                opened.add(event.path)
+                (opened if ours else perhaps).add(event.path)
         self._reaped = _reaped()
-        return opened
+        # Another program writes these now: whoever looks at them, as at a log, is more likely no child of ours.
+        return opened | (perhaps - self._others)
 
     def close(self) -> None:
         """Stop watching."""

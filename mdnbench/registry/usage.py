@@ -12,7 +12,8 @@ What counts:
 - *Other files that are read*, by Python (an audit hook) or by C code and child programs (`opens`), below the root.
   Outside the root only those that Python or ctypes opens, that are older than `begin`, and that are in no folder of
   the system, of packages, of mdnbench or for temporary files.
-- *Files below the root that could not be opened because they do not exist*, as "absent".
+- *Files below the root that could not be opened because they do not exist*, as "absent"; so are those that would be
+  loaded in place of a module: a package next to it, or a module in an earlier folder of `sys.path`.
 - What children that fork from this process import and open counts in the same way.
 
 What never counts: files that this process or a child creates, opens for writing or moves to where they are (one that
@@ -39,7 +40,7 @@ from mdnbench.registry.code import ABSENT, PYTHON, Digests
 from mdnbench.registry.distributions import distribution_of_file, package_entry
 from mdnbench.registry.hook import UPDATED
 from mdnbench.registry.installed import normalised
-from mdnbench.registry.loaded import BYTECODE, MODULES, Loaded, container_of, file_of
+from mdnbench.registry.loaded import BYTECODE, MODULES, Loaded, container_of, file_of, would_hide
 from mdnbench.registry.places import CORE, is_regular, kind_of, own_package
 from mdnbench.registry.scope import CACHES, Scope
 from mdnbench.spec.records import Root, UsedFile
@@ -113,6 +114,7 @@ class Usage:
             for file in self._loaded.new_files():
                 self._count_module(file)
             self._count_packages()
+            self._count_hiding()
         self._drop_written()
         self._accesses.poll(frozenset(real for key, real in self._places.items() if key not in before))
         self._listed = tuple(sorted(self._entries.values()))
@@ -185,6 +187,15 @@ class Usage:
         for key, real in list(self._places.items()):
             if self._accesses.is_written(real):
                 del self._entries[key], self._places[key]
+
+    def _count_hiding(self) -> None:
+        """Count as absent the plugin's files that would be loaded in place of a loaded module if they existed."""
+        for name, file in self._loaded.new_modules():
+            if "." in name and kind_of(file) != "other":
+                continue  # inside an installed package, which counts as a whole
+            for path in would_hide(name, file):
+                if kind_of(path) == "other" and self._scope.below_root(path) and not os.path.lexists(path):
+                    self._count_file(path)
 
     # ---- Distributions -----------------------------------------------------------------------------------------------
 

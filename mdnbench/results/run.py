@@ -41,11 +41,16 @@ class Results:
 
     @cached_property
     def run(self) -> RunRow:
-        """The run's facts; UnknownName if the store has no such run, StoreError if its rows are none of ours."""
+        """The run's facts.
+
+        UnknownName if the store has no such run. StoreError if its rows are none of ours, or if two methods saw
+        different noisy images of one case.
+        """
         found = self.store.run(self.name)
         if found is None:
             raise UnknownName("run", self.name, self.store.run_names(), hint="`mdnbench list runs` shows all.")
         contents.require_sound(self.store, found)
+        queries.require_one_image_per_case(self.store, found)
         return found
 
     def rows(self) -> Iterator[CellRow]:

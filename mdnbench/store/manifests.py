@@ -12,9 +12,36 @@ from mdnbench.spec.records import Used, UsedFile
 from mdnbench.store.database import MORE, Store, now
 from mdnbench.store.rows import Manifest
 from mdnbench.util import jsonfile
+from mdnbench.util.digests import of_parts
 
 SHAPE: dict[Any, Any] = {str: [[str]]}  # by role, the texts that describe each file
+TOKEN_LENGTH = 16  # characters
 _FIELDS = fields(UsedFile)
+
+
+def token_of(scope: str, *code: object) -> str:
+    """Return a token for a manifest: a digest of its scope and of what is known about its code when it is begun."""
+    return of_parts("manifest", scope, *code)[:TOKEN_LENGTH]
+
+
+def output_key(base: str, token: str) -> str:
+    """Return the key of an output: its base key, and the token of the manifest of the code behind it."""
+    return of_parts("code", base, token)
+
+
+def metric_scope(name: str, revision: str) -> str:
+    """Return the scope of a metric's manifests; all settings of a metric share it."""
+    return of_parts("metric", plain_metric(name), revision)
+
+
+def plain_metric(name: str) -> str:
+    """Return the metric of a name that may have a setting: `ssim` of `ssim[uniform]`."""
+    return name.partition("[")[0]
+
+
+def scored_as(revision: str, token: str) -> str:
+    """Return what scores of a metric are stored under: its revision, and the token of the manifest of its code."""
+    return f"{revision}+{token}"
 
 
 def of_scopes(store: Store, scopes: Iterable[str]) -> dict[str, list[Manifest]]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from mdnbench.errors import StoreError, UsageError
-from mdnbench.store import connecting, contents, kept, schema, workspace
+from mdnbench.store import connecting, contents, kept, manifests, schema, workspace
 from mdnbench.store.database import DAMAGE, Store, open_store
 from mdnbench.util import limits, temporary
 
@@ -20,6 +21,12 @@ _MANIFESTS = """
     SELECT theirs.scope, theirs.token, theirs.created, theirs.files FROM other.manifests theirs
     WHERE NOT EXISTS (SELECT 1 FROM main.manifests m WHERE m.scope = theirs.scope AND m.token = theirs.token
                       AND m.files = theirs.files)
+"""
+# Two stores may give one token to different code: it stands for the first files alone, and more are loaded later. The
+# other store's manifests then get new tokens, and their outputs the keys of these. Both are changed in its copy.
+_SAME_TOKEN = """
+    SELECT theirs.id, theirs.scope, theirs.token, theirs.files FROM other.manifests theirs
+    JOIN main.manifests mine ON mine.scope = theirs.scope AND mine.token = theirs.token AND mine.files <> theirs.files
 """
 _PROVENANCES = "INSERT OR IGNORE INTO provenances (content) SELECT content FROM other.provenances"
 # What failed here takes the key of what is ok there, to give way to it: nobody knows the code behind a failure.
@@ -109,6 +116,7 @@ def merge(store: Store, path: Path) -> Merged:
         try:
             with store.transaction():
                 store.connection.execute(_PROVENANCES)
+                _separate_manifests(store)
                 store.connection.execute(_MANIFESTS)
                 store.connection.execute(_TAKEN_OVER)
                 store.connection.execute(_STALE)
@@ -119,6 +127,39 @@ def merge(store: Store, path: Path) -> Merged:
         finally:
             store.connection.execute("DETACH other")
     return Merged(outputs, scores, images, runs)
+
+
+def _separate_manifests(store: Store) -> None:
+    """Give the other store's manifests tokens of their own if this store uses the same tokens for other files."""
+    renamed: dict[tuple[str, str], str] = {}
+    for number, scope, token, files in store.connection.execute(_SAME_TOKEN).fetchall():
+        renamed[scope, token] = new = manifests.token_of(scope, files)
+        store.connection.execute("UPDATE other.manifests SET token = ? WHERE id = ?", (new, number))
+        outputs = store.connection.execute("SELECT id, base FROM other.outputs WHERE manifest = ?", (number,))
+        keys = [(manifests.output_key(base, new), output) for output, base in outputs.fetchall()]
+        store.connection.executemany("UPDATE other.outputs SET key = ? WHERE id = ?", keys)
+    if renamed:
+        _separate_scores(store, renamed)
+
+
+def _separate_scores(store: Store, renamed: Mapping[tuple[str, str], str]) -> None:
+    """Store the other store's scores, and what its runs know of them, under the new tokens of their metrics."""
+    known = store.connection.execute("SELECT DISTINCT metric, revision FROM other.scores").fetchall()
+    changed: dict[tuple[str, str], str] = {}
+    for metric, scored_as in known:
+        revision, _, token = scored_as.rpartition("+")
+        new = renamed.get((manifests.metric_scope(metric, revision), token))
+        if new:
+            changed[metric, scored_as] = manifests.scored_as(revision, new)
+    for (metric, old), new in changed.items():
+        query = "UPDATE other.scores SET revision = ? WHERE metric = ? AND revision = ?"
+        store.connection.execute(query, (new, metric, old))
+    for run, text in store.connection.execute("SELECT id, facts FROM other.runs").fetchall():
+        facts = json.loads(text)
+        names = facts.get("scored_as", {})
+        facts["scored_as"] = {name: changed.get((name, old), old) for name, old in names.items()}
+        if facts["scored_as"] != names:
+            store.connection.execute("UPDATE other.runs SET facts = ? WHERE id = ?", (json.dumps(facts), run))
 
 
 def _file_of(path: Path) -> Path:

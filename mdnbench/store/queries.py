@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from sys import intern
 from typing import Any
 
+from mdnbench.errors import StoreError
 from mdnbench.spec.records import MetricScore
 from mdnbench.store.database import Store
 from mdnbench.store.rows import CellRow, Mark, MeanRow, RunRow
@@ -38,6 +39,12 @@ _MEANS = """
     FROM run_cells c JOIN outputs o ON o.id = c.output JOIN scores s ON s.output = o.id
     WHERE c.run = ? AND s.rule = ? AND o.status = 'ok' AND s.status = 'ok'
     GROUP BY c.noise, c.method, c.noise_info, s.metric, s.revision
+"""
+_UNEQUAL_CASE = """
+    SELECT c.image, c.noise, c.seed, min(c.method), max(c.method)
+    FROM run_cells c JOIN outputs o ON o.id = c.output
+    WHERE c.run = ? AND o.status = 'ok' AND o.noisy_digest <> ''
+    GROUP BY c.noise, c.image, c.seed HAVING min(o.noisy_digest) <> max(o.noisy_digest) LIMIT 1
 """
 _PROVENANCES = """
     SELECT c.noise, c.method, o.provenance
@@ -83,6 +90,18 @@ def marks(store: Store, run: RunRow, metrics: Sequence[str]) -> Iterator[Mark]:
         key = (intern(image), intern(noise), seed, intern(method))
         found = tuple(scores)
         yield Mark(key, status, reason, noisy, found[:many], found[many : 2 * many], found[2 * many :])
+
+
+def require_one_image_per_case(store: Store, run: RunRow) -> None:
+    """Raise StoreError if two methods of a run saw different noisy images of one case: no table may mix them."""
+    found = next(store.select(_UNEQUAL_CASE, (run.id,)), None)
+    if found:
+        image, noise, seed, *methods = found
+        raise StoreError(
+            f"in run {run.name!r}, the methods {' and '.join(map(repr, methods))} saw different noisy images of one "
+            f"case (image {image!r} under {noise}, seed {seed}), so their scores cannot be compared: a noise must draw "
+            "all its random numbers from the generator that it is given. Correct the noise, and run again with --fresh."
+        )
 
 
 def means(store: Store, run: RunRow) -> list[MeanRow]:

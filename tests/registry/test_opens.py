@@ -249,3 +249,34 @@ def test_the_watch_survives_a_fork_and_keeps_no_file_open(folder: Path, watching
 def test_a_folder_that_is_missing_is_no_error(workspace: Path, watching: Watching) -> None:
     """On no system."""
     assert watching([workspace / "none"], exact=False).poll() == set()
+
+
+WATCHER = """
+import subprocess, sys
+from pathlib import Path
+from mdnbench.registry.opens import Opens
+
+watch = Opens([Path(sys.argv[1])])
+print(watch.exact, flush=True)
+sys.stdin.readline()
+subprocess.run(["true"], check=True)
+print(*sorted(Path(path).name for path in watch.poll()), flush=True)
+"""
+
+
+@LINUX
+def test_a_log_that_others_write_and_read_is_not_ours(folder: Path) -> None:
+    """A reader that has ended may have been a child, as this process has had one; another program's log is no input."""
+    command = [sys.executable, "-c", WATCHER, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as watcher:
+        assert watcher.stdin is not None
+        assert watcher.stdout is not None
+        if watcher.stdout.readline() != "True\n":
+            pytest.skip("the system refuses fanotify here")
+        with (folder / "train.log").open("a") as log:
+            log.write("step 1\n")
+        for name in ("train.log", "a"):
+            subprocess.run(["cat", folder / name], check=True, capture_output=True)
+        watcher.stdin.write("\n")
+        watcher.stdin.flush()
+        assert watcher.stdout.readline().split() == ["a"]  # nobody wrote this one: it counts, perhaps by mistake

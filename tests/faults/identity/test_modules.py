@@ -116,3 +116,37 @@ def test_fault_33_two_repositories_with_the_same_modules(lab: Any, a_top: bool, 
     assert len(set(alone.values())) > len(alone) / 4  # they do differ
     values = [both[f"{kind}-{name}", "1", "gaussian:sigma=25", "psnr"] for kind in ("late", "net") for name in "ab"]
     assert len(set(values)) == 4
+
+
+@pytest.mark.parametrize("hiding", ["first/shown.py", "first/shown/__init__.py", "second/shown/__init__.py"])
+def test_fault_31_a_new_file_hides_a_loaded_module(lab: Any, hiding: str) -> None:
+    """A module in an earlier folder of `sys.path`, or a package next to the module: Python loads the new one."""
+    lab.write("second/shown.py", "LEVEL = 0.5\n")
+    lab.write("first/other.py", "")
+    lab.write(
+        "plugin.py",
+        """
+        import sys
+        from pathlib import Path
+        import mdnbench
+
+        HERE = Path(__file__).parent
+
+        def build(options, device, weights):
+            sys.path[:0] = [str(HERE / "first"), str(HERE / "second")]
+            import shown
+            return lambda noisy, noise: noisy * 0 + shown.LEVEL
+
+        @mdnbench.hookimpl
+        def mdnbench_denoisers():
+            return [mdnbench.DenoiserSpec("shown", "1", "x", build)]
+        """,
+        plugin=True,
+    )
+    before = lab.run("shown")
+    assert lab.run("shown").tally.cached == 2
+    lab.write(hiding, "LEVEL = 0.1\n")
+    after = lab.run("shown")
+    assert (after.tally.cached, after.tally.computed) == (0, 2)
+    assert hiding in after.changes[0]
+    assert after.values("shown") != before.values("shown")

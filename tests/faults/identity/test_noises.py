@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from mdnbench.errors import StoreError
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows what C code and programs open")
 
 
@@ -52,3 +54,14 @@ def test_fault_32_a_noise_that_draws_by_itself(lab: Any, first: str) -> None:
     for row in both.of("median"):
         assert row.status == "failed"
         assert f"image '{row.image}' under dice:w=0.1, seed 0" in row.reason
+
+
+def test_fault_32_stored_cells_of_a_noise_that_draws_by_itself(lab: Any) -> None:
+    """Both methods' cells come from the store, each computed in a run of its own: no table shows them together."""
+    lab.write("dice.py", UNSEEDED, plugin=True)
+    lab.run("noisy", noise="dice:0.1")
+    lab.run("median", noise="dice:0.1")
+    with pytest.raises(
+        StoreError, match=r"saw different noisy images of one case \(image '.' under dice:w=0.1, seed 0\)"
+    ):
+        lab.run("noisy median", noise="dice:0.1")
