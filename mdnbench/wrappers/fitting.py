@@ -45,12 +45,15 @@ class Fitting:
 
     @property
     def margin(self) -> int:
-        """Return the context on each side of a tile in pixels: half of the overlap, rounded up to a multiple."""
+        """Return the context on each side of a tile in pixels.
+
+        It is half of the overlap, rounded up to a multiple of `multiple`.
+        """
         return -(-self.overlap // (2 * self.multiple)) * self.multiple
 
     @property
     def core(self) -> int:
-        """Return the side in pixels of the part of a tile that is used, as a multiple."""
+        """Return the side in pixels of the part of a tile whose result is used, a multiple of `multiple`."""
         return (self.tile - 2 * self.margin) // self.multiple * self.multiple
 
     def __call__(self, image: torch.Tensor, apply: Apply) -> torch.Tensor:
