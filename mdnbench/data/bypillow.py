@@ -135,7 +135,7 @@ def _wide(image: Any, file: BinaryIO) -> np.ndarray[Any, Any]:
 
     upper: np.ndarray[Any, Any] = np.asarray(image).astype(np.uint16)
     again = _parsed(file, "PNG")
-    # if the values are read as little-endian, Pillow keeps the lower byte
+    # If the values are read as little-endian, Pillow keeps the lower byte.
     again.tile = [(*again.tile[0][:3], "RGB;16L")]
     lower: np.ndarray[Any, Any] = np.asarray(again).astype(np.uint16)
     whole: np.ndarray[Any, Any] = upper * np.uint16(256)

@@ -41,8 +41,7 @@ def locate(folder: str, file: DataFile, download: bool = True) -> Path:
 
     Raises:
         DataMissing: The file is missing or is not the expected one. The message lists the searched places and explains
-            how
-        to get the file.
+            how to get the file.
         BadFile: The name of the file or its SHA-256 is not valid.
 
     """

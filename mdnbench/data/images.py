@@ -45,8 +45,7 @@ def read_image(path: Path | str) -> Image:
 
     Returns:
         float32 (H, W) or (H, W, 3) in [0, 1]. 8-bit values are divided by 255, 16-bit values by 65535, and those of PNM
-        by
-        the largest value that the file declares. Floats (TIFF only) stay as they are.
+        by the largest value that the file declares. Floats (TIFF only) stay as they are.
 
     Raises:
         BadImage: The file cannot be read in full; the message gives the reason in one line.

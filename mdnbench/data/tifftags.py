@@ -9,7 +9,7 @@ from typing import BinaryIO
 from mdnbench.data.pixels import RefusalError
 from mdnbench.util.limits import MAX_TIFF_PAGES_COUNTED, MAX_TIFF_SEGMENTS, MAX_TIFF_TAGS
 
-# the tags with the offsets and sizes of strips and tiles
+# The tags with the offsets and sizes of strips and tiles.
 _LISTS = {273: "strips", 279: "strips", 324: "tiles", 325: "tiles"}
 _LOADED = {258, 277, 282, 283, 330, 338, 339, 513, 514, 530, 33628, 50838}  # tifffile makes Python objects of these
 _MOST_LOADED = 1 << 16  # values of each of these tags; no file has more channels
@@ -31,8 +31,7 @@ def check(file: BinaryIO) -> tuple[int, set[int]]:
 
     Returns:
         The number of directories, and the tags of the first one. The number is at most MAX_TIFF_PAGES_COUNTED + 1,
-        because
-        directories may form a loop.
+        because directories may form a loop.
 
     Raises:
         RefusalError: A directory is damaged or too large.

@@ -17,7 +17,7 @@ def numpy_denoiser(function: Callable[[Image, NoiseInfo], Any]) -> Denoise:
 
     Args:
         function: `function(noisy, noise)` takes a float32 image, (H, W) for gray or (H, W, 3) for colour, nominally in
-        [0, 1], and the NoiseInfo. It returns an image of the same shape in any floating type.
+            [0, 1], and the NoiseInfo. It returns an image of the same shape in any floating type.
 
     Returns:
         The denoiser. Any other result of the function is an invalid output.

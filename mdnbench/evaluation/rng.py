@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mdnbench.spec.specs import Image
 
 
-# the digest of the numbers that NumPy 2.0 to 2.4 draw
+# The digest of the numbers that NumPy 2.0 to 2.4 draw.
 USUAL = "e88d2c28d1657ec3a17941b4ecc84f21874541641e39708b0ac6de00c337662f"
 
 

@@ -114,7 +114,7 @@ class Request:
         return (*self.noise, *(f"gaussian:sigma={level!r}" for level in self.sigma))
 
 
-# a table of options means every combination of their values
+# A table of options means every combination of their values.
 Swept = str | Sequence[str] | Mapping[str, Mapping[str, Any]]
 
 

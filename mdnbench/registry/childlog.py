@@ -37,8 +37,7 @@ class ChildLog:
             path: The path.
             what: The kind of access (see `hook`).
             again: Add it even if it was added before. By default each access is added once, because a child may open
-                the
-            same file any number of times.
+                the same file any number of times.
 
         """
         if (again or (path, what) not in self._noted) and self._is_ours():

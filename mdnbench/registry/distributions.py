@@ -60,8 +60,7 @@ def package_entry(distribution: str) -> UsedFile | None:
 
     Returns:
         The record; None if the distribution is not installed. For an editable distribution, or one without a RECORD,
-        the
-        record has the version alone.
+        the record has the version alone.
 
     """
     if found := _installed(distribution):

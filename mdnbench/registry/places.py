@@ -55,8 +55,7 @@ def kind_of(path: str | Path) -> Kind:
 
     Returns:
         'own' for the package mdnbench and the packages of its distribution (mdnbench_*), 'installed' for site-packages
-        or
-        dist-packages of any environment, 'standard' for the standard library, and 'other' for all other files, which
+        or dist-packages of any environment, 'standard' for the standard library, and 'other' for all other files, which
         include editable installs.
 
     """

@@ -98,7 +98,7 @@ class Option:
             number = float(text)
         except ValueError:
             return None
-        # adding 0.0 turns minus zero into zero, which has the same text and key
+        # Adding 0.0 turns minus zero into zero, which has the same text and key.
         return number + 0.0 if math.isfinite(number) else None
 
     def fallback(self) -> Value | None:
@@ -209,7 +209,7 @@ def split_method(text: str) -> tuple[str, dict[str, str]]:
 def split_list(text: str) -> list[str]:
     """Split a text at the commas outside brackets: `bm3d[a=1,b=2],nlm` is two names."""
     parts, end, inside = [], len(text), False
-    # from the end: a comma is inside brackets if the next bracket is a closing one
+    # From the end: a comma is inside brackets if the next bracket is a closing one.
     for place in range(len(text) - 1, -1, -1):
         sign = text[place]
         if sign in "[]":

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 Status = Literal["ok", "failed", "timeout", "crashed", "oom", "invalid", "skipped"]
 Source = Literal["known", "estimated", "withheld"]
 Root: TypeAlias = Literal["plugin", "mdnbench", "package", "file"]
-# files by the part that used them: 'method', 'noise', 'metric NAME'
+# Files by the part that used them: 'method', 'noise', 'metric NAME'.
 Used: TypeAlias = "Mapping[str, tuple[UsedFile, ...]]"
 
 
@@ -23,11 +23,9 @@ class UsedFile:
     Attributes:
         root: The kind of the name: 'plugin', 'mdnbench', 'package' or 'file'.
         name: A path with '/' relative to the plugin's root ('plugin') or to the folder of mdnbench ('mdnbench'), the
-            name
-        of a distribution ('package'), or an absolute path ('file').
+            name of a distribution ('package'), or an absolute path ('file').
         content: The SHA-256 of the bytes, "absent" for a file that does not exist although the process tried to open
-            it,
-        or the version and RECORD digest of a distribution.
+            it, or the version and RECORD digest of a distribution.
         code: The syntax digest of a Python file; for other files the same as `content`.
 
     """

@@ -50,25 +50,22 @@ class Trainable:
 
     Attributes:
         network: `network(blind=…, **options)` creates an untrained `nn.Module` from the denoiser's options. `blind`
-            means
-        that no noise level will be given. The module is called as `module(noisy, std)` and returns its estimate of the
-        clean image. `noisy` is float32 (B, C, H, W). `std` is the noise's standard deviation on the [0, 1] scale as
-        float32 (B, 1, 1, 1), or None if the network is blind.
+            means that no noise level will be given. The module is called as `module(noisy, std)` and returns its
+            estimate of the clean image. `noisy` is float32 (B, C, H, W). `std` is the noise's standard deviation on the
+            [0, 1] scale as float32 (B, 1, 1, 1), or None if the network is blind.
         loss: `loss(network, clean, noisy, std, rng, moment, recipe)` returns a scalar. `rng` draws random numbers on
-            the
-        device, `moment` has the step and the progress (0 to 1), and `recipe` is the
-        `mdnbench.training.recipe.Recipe` in use.
+            the device, `moment` has the step and the progress (0 to 1), and `recipe` is the
+            `mdnbench.training.recipe.Recipe` in use.
         recipes: A folder of NAME.toml files.
         weights: The folder of the weights that are shipped.
         export: `export(network)` returns the tensors to store when training ends (default: the module's state).
         convert: `convert(state)` converts published weights into a pair: tensors as `export` returns them, and the
-            options
-        that these tensors imply. It raises WeightsError for a layout that it does not know. A `convert` with a second
-        argument `eps` gets the eps of batch normalisation (a float, or None if the user gave none), and refuses
-        weights whose eps it cannot know.
+            options that these tensors imply. It raises WeightsError for a layout that it does not know. A `convert`
+            with a second argument `eps` gets the eps of batch normalisation (a float, or None if the user gave none),
+            and refuses weights whose eps it cannot know.
         inference: `inference(blind=…, **options)` creates the module that the tensors of `export` belong to, which is
-        called like the module of `network` (default: `network`). Deployment variants are made from it. A pruned and
-        fine-tuned one is stored as a whole.
+            called like the module of `network` (default: `network`). Deployment variants are made from it. A pruned and
+            fine-tuned one is stored as a whole.
 
     """
 
@@ -91,11 +88,11 @@ class DenoiserSpec:
         name: The name on the command line and in tables.
         revision: A text that changes whenever the output changes.
         summary: A description in one line.
-        build: `build(options, device, weights)` returns `denoise(noisy, noise)`. `noisy` is a float32 tensor
-        (1, C, H, W) on the device, nominally in [0, 1] but unclipped. So is the result.
+        build: `build(options, device, weights)` returns `denoise(noisy, noise)`. `noisy` is a float32 tensor (1, C, H,
+            W) on the device, nominally in [0, 1] but unclipped. So is the result.
         options: The options of the method.
         wants: The information about the noise that the method needs: 'noise' (the whole NoiseInfo), 'std' (only the
-        standard deviation) or 'nothing'.
+            standard deviation) or 'nothing'.
         channels: The numbers of channels that the method accepts.
         packages: The distributions whose versions change the output.
         licence: The licence of the method.
@@ -128,13 +125,11 @@ class NoiseSpec:
         revision: A text that changes whenever the noise changes.
         summary: A description in one line.
         apply: `apply(clean, rng, **params)` returns the noisy image, unclipped. Both images are float32 (…, C, H, W),
-            the
-        last two axes are space, and `clean` is in [0, 1]. The function uses only arithmetic that NumPy arrays and torch
-        tensors share, because evaluation and training call the same function. Parameters are floats, or arrays that
-        broadcast against `clean`.
+            the last two axes are space, and `clean` is in [0, 1]. The function uses only arithmetic that NumPy arrays
+            and torch tensors share, because evaluation and training call the same function. Parameters are floats, or
+            arrays that broadcast against `clean`.
         std: `std(**params)` returns the standard deviation on the [0, 1] scale if it follows from the parameters alone,
-            or
-        None if it depends on the image.
+            or None if it depends on the image.
         parameters: The parameters of the noise.
         formula: The definition as a formula.
         citation: The publication of the noise model.
@@ -173,7 +168,7 @@ class DatasetSpec:
         images: The ids of the images.
         load: `load(id)` returns the image as float32 (H, W) or (H, W, 3) in [0, 1].
         files: The files that must be available before `load` is called; empty if the images come from elsewhere. `load`
-        finds them with `mdnbench.data.locate`.
+            finds them with `mdnbench.data.locate`.
         licence: The licence of the images.
         citation: The publication of the data set.
 
@@ -214,15 +209,14 @@ class MetricSpec:
         summary: A description in one line.
         direction: 'higher' or 'lower': which scores are better.
         build: `build(device)` returns `score(denoised, clean)`. Both images are float32 (H, W) or (H, W, 3) in [0, 1],
-        already clamped, rounded and cropped by the protocol.
+            already clamped, rounded and cropped by the protocol.
         unit: The unit of the score.
         digits: How many digits are shown after the decimal point.
         tolerance: The largest change of a mean that passes a regression check.
         min_size: The shortest image side in pixels that the metric takes.
         packages: The distributions whose versions change the scores.
         prepare: `prepare(download)` returns the reason why the metric cannot be computed here, or None if it can. It
-            needs
-        no heavy imports. With `download=True` it may first download missing files.
+            needs no heavy imports. With `download=True` it may first download missing files.
         citation: The publication of the metric.
         settings: Other settings that publications use.
         symmetric: Whether exchanging the two images leaves the score the same.
@@ -255,8 +249,7 @@ class ReporterSpec:
         name: The name on the command line.
         summary: A description in one line.
         write: `write(results, folder, **options)` writes the results into the folder and returns the path of the
-            written
-        file.
+            written file.
         options: The options of the reporter.
 
     """

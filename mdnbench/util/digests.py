@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mdnbench.spec.specs import Image
 
 
-# created once: json.dumps would create an encoder for each of a million keys
+# Created once: json.dumps would create an encoder for each of a million keys.
 _as_json = json.JSONEncoder(sort_keys=True).encode
 
 

@@ -13,7 +13,7 @@ MAX_PIXELS_DECODED_SLOWLY = 4_000_000  # pixels of a run-length BMP or a plain P
 MAX_IMAGE_BYTES = 4 * 1024**3  # bytes of one image file: MAX_PIXELS of float64 RGB fit, with room for metadata
 MAX_SEGMENT_BYTES = 4 * 1024**3  # bytes that the strips and tiles of one TIFF may claim, decoded
 MAX_TIFF_TAGS = 4096  # entries of one TIFF directory; real files have some twenty
-# directories that are counted before the message has "more than": directories may form a loop
+# Directories that are counted before the message has "more than": directories may form a loop.
 MAX_TIFF_PAGES_COUNTED = 1000
 MAX_TIFF_SEGMENTS = 200_000  # strips or tiles of one TIFF: 100 megapixels in 32×32 are 98,000
 MAX_JPEG_SCANS = 64  # scans of one JPEG; encoders usually write 10, and about 20 at most

@@ -34,7 +34,7 @@ def opened(path: Path | str, most: int) -> Iterator[BinaryIO]:
 
     Raises:
         OSError: The file cannot be opened, is a folder, a pipe, a socket or a device, is larger, or has another size or
-        time of change afterwards. `strerror` gives the reason.
+            time of change afterwards. `strerror` gives the reason.
 
     """
     with open(path, "rb", opener=without_wait) as file:  # Path.open takes no opener

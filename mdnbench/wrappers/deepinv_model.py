@@ -50,7 +50,7 @@ def wrap_deepinv(
         name: The name of the method.
         model: The name of a class in `deepinv.models`, or a function that creates a denoiser.
         weights: The file of the weights. A class with trained weights needs one, because deepinv would download weights
-        that are not pinned.
+            that are not pinned.
         state: As in `wrap_torch`.
         prefix: As in `wrap_torch`.
         eps: As in `wrap_torch`.

@@ -96,8 +96,7 @@ def denoiser(network: Network, weights: Weights, level: Level | None = None) -> 
         network: The network.
         weights: Its weights, whose card has the options.
         level: A function that returns the noise's std on the [0, 1] scale for a network that is not blind. By default
-            it
-        is the std of the noise info, or an estimate from the noisy image.
+            it is the std of the noise info, or an estimate from the noisy image.
 
     """
     import torch

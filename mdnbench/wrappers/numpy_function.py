@@ -34,9 +34,8 @@ def wrap_numpy(
         name: The name of the method.
         function: The function. Its arguments depend on `wants`.
         wants: For 'std', the function is called as `function(noisy, std, **options)` with the noise's standard
-            deviation
-        on the [0, 1] scale, which is estimated if it is unknown. For 'noise' it is called as
-        `function(noisy, noise, **options)` with the NoiseInfo, and for 'nothing' as `function(noisy, **options)`.
+            deviation on the [0, 1] scale, which is estimated if it is unknown. For 'noise' it is called as
+            `function(noisy, noise, **options)` with the NoiseInfo, and for 'nothing' as `function(noisy, **options)`.
         channels: The numbers of channels that the function accepts.
         by_channel: Whether a function for gray images processes colour images channel by channel.
         **about: Optional fields of DenoiserSpec: revision, summary, options, packages, licence, citation, published_as.

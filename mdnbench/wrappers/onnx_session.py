@@ -96,7 +96,7 @@ def _opened(path: Path, provider: str, threads: int) -> Any:
     except Exception as error:  # onnxruntime has a class of its own for each status code
         reason = " ".join(str(error).split())[:400]
         raise BadFile(f"the ONNX file {path} cannot be read: {reason}") from None
-    # the provider is part of onnxruntime, but one of its libraries is missing
+    # The provider is part of onnxruntime, but one of its libraries is missing.
     if wanted[0] not in session.get_providers():
         raise Unavailable(f"{wanted[0]} could not be started here; {advice}.")
     return session

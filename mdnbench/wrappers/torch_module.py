@@ -55,7 +55,7 @@ def wrap_torch(
         prefix: The prefix to remove from the keys, if it cannot be determined.
         eps: The eps of batch normalisation, if the code that trained the network used another one than `network`.
         noise_level: The form of the noise level: 'none', 'plane' (one more channel of the input), or 'scalar' (a second
-        argument, float32 (1, 1, 1, 1)).
+            argument, float32 (1, 1, 1, 1)).
         level_scale: The level is this factor times the noise's standard deviation on the [0, 1] scale.
         residual: Whether the network predicts the noise, which is then subtracted from its input.
         channels: The numbers of channels that the network accepts.

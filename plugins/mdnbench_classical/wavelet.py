@@ -37,6 +37,6 @@ def _shrink_once(window: Any, std: float, levels: int) -> Any:
     import pywt
     from skimage.restoration import denoise_wavelet
 
-    # by default scikit-image uses a single level for small images, which leaves their coarse noise
+    # By default scikit-image uses a single level for small images, which leaves their coarse noise.
     levels = max(1, min(levels, pywt.dwtn_max_level(window.shape, "db2")))
     return denoise_wavelet(window, std, wavelet="db2", wavelet_levels=levels, rescale_sigma=False)

@@ -66,8 +66,7 @@ class Sliding:
 
         Returns:
             The correlations (N, H+h-1, W+w-1) in [-1, 1], which are 0 for a smaller overlap than `least`, and the
-            overlap in
-            pixels (H+h-1, W+w-1). Entry [i, j] belongs to the offset (i-h+1, j-w+1) of the stack's corner.
+            overlap in pixels (H+h-1, W+w-1). Entry [i, j] belongs to the offset (i-h+1, j-w+1) of the stack's corner.
 
         """
         import scipy.fft

@@ -22,8 +22,7 @@ class Leak:
         flipped: Whether the test image is mirrored.
         inliers: The number of small patches of the overlap that agree one by one.
         correlation: The correlation of the two images over the overlap after normalisation of brightness and contrast,
-            from
-        -1 to 1.
+            from -1 to 1.
         top: The row of the corner, in pixels of the training image.
         left: The column of the corner, in pixels of the training image.
 

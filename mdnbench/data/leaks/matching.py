@@ -55,8 +55,7 @@ class Match:
         flipped: Whether the test image is mirrored.
         evened: The correlation of the features over the overlap.
         evidence: `evened` times the square root of the overlap's area in pixels of the working resolution. For
-            unrelated
-        images it does not grow with the area.
+            unrelated images it does not grow with the area.
         overlap: The share of the test image's area that is inside the training image.
         detail: The correlation of the detail without normalised contrast.
         patches: The number of patches that agree.
