@@ -85,7 +85,10 @@ def _zstd() -> Callable[[Sequence[bytes], int], list[bytes]]:
 
 
 def _by_libtiff(segments: Sequence[bytes], compression: int, size: int) -> list[bytes]:
-    """Decompress segments with the libtiff in Pillow: as the rows of a gray image in which each row is one strip."""
+    """Decompress segments with the libtiff in Pillow, which reads them as the rows of one gray image.
+
+    Each row is a strip of its own.
+    """
     from PIL import TiffImagePlugin
 
     image = TiffImagePlugin.TiffImageFile(io.BytesIO(_tiff_of(segments, compression, size)))

@@ -53,9 +53,11 @@ class Change:
 
 
 class Manifests:
-    """The manifests of some scopes, compared with the present files, and extended with the files that a run uses.
+    """The stored manifests of some scopes, and their comparison with the present files.
 
-    `roots` has for each scope the folder of each role's files. Without a store there are no stored manifests.
+    A scope is the key of a method under a noise, or of a metric. A role is 'method', 'noise', 'metric' or 'evaluation'.
+    `roots` has for each scope the folder of each role's files. A run adds the files that it uses. Without a store there
+    are no stored manifests.
     """
 
     def __init__(self, store: Store | None, roots: Mapping[str, Mapping[str, Path]]) -> None:

@@ -59,7 +59,7 @@ class Space:
         return {name: module for name, module in list(sys.modules.items()) if is_foreign(name, module)}
 
     def path(self, base: list[str]) -> list[str]:
-        """Return `sys.path` for this space: as the plugin left it, updated with the changes made outside since then."""
+        """Return `sys.path` for this space: the path as the plugin left it, plus changes made outside since then."""
         kept = [entry for entry in self._path if entry in base or entry not in self._base]
         return kept + [entry for entry in base if entry not in kept]
 

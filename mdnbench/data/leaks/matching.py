@@ -110,7 +110,7 @@ def best_match(searched: Searched, sought: Sought) -> Match | None:
 
 
 def is_leak(match: Match) -> bool:
-    """Return whether the match is better than chance and than mere similarity can explain."""
+    """Return whether the two images agree more closely than chance or mere similarity can explain."""
     alike = match.evened >= _LEAST_EVENED and match.detail >= _LEAST_DETAIL
     return alike and match.evidence >= _LEAST_EVIDENCE
 
