@@ -13,7 +13,7 @@ project, author = "mdnbench", "The mdnbench developers"
 copyright = f"2026, {author}"
 version = release = mdnbench.__version__
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "site_parts"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "site_parts"]
 exclude_patterns = ["_static"]
 root_doc = "index"
 nitpicky = False
@@ -32,6 +32,8 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True, "show-inheritance": False}
 autodoc_type_aliases: dict[str, str] = {}
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True  # fields in one list below the class, rather than an entry each
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
 add_module_names = False

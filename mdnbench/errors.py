@@ -1,20 +1,20 @@
-"""Every error that mdnbench raises on purpose, and the exit code that each one ends the command line with.
+"""The errors that mdnbench raises on purpose, each with the exit code that the command line ends with.
 
-    MdnbenchError                 3   something broke here
-    ├── UsageError                2   what was asked cannot be done as asked
+    MdnbenchError                 3   something failed in mdnbench
+    ├── UsageError                2   the request cannot be carried out as given
     │   ├── UnknownName           2   no such method, noise, data set, option, …
-    │   ├── BadOption             2   a known option with a value that it does not take
-    │   ├── BadFile               2   a plan, recipe, card or baseline that cannot be read
-    │   ├── BadImage              2   an image that cannot be read, or that is not one we score
-    │   ├── BadPlugin             2   a plugin that breaks the hooks' rules, or two that claim one name
-    │   └── DataMissing           2   data that is neither here nor to be downloaded
-    ├── WeightsError              2   weights that are damaged, unsafe, or of another network
-    ├── Unavailable               -   this part cannot work here; its cells are skipped with this reason
+    │   ├── BadOption             2   a known option has a value that is not allowed
+    │   ├── BadFile               2   a plan, recipe, card or baseline cannot be read
+    │   ├── BadImage              2   an image cannot be read, or is of a kind that is not scored
+    │   ├── BadPlugin             2   a plugin breaks the rules of the hooks, or two provide one name
+    │   └── DataMissing           2   data is neither available nor can be downloaded
+    ├── WeightsError              2   weights are damaged, unsafe, or made for another network
+    ├── Unavailable               -   a method or metric cannot work here; its cells are skipped with this reason
     ├── StoreError                3   the results store cannot be read or written
-    ├── NothingToDo               5   nothing matched, nothing compared
-    └── Interrupted             130   the person pressed Ctrl-C
+    ├── NothingToDo               5   nothing matched, or nothing was compared
+    └── Interrupted             130   the user pressed Ctrl-C
 
-A message says what was given, what is allowed, and what to do next. Only the command line catches these.
+A message states what was given, what is allowed, and what to do next. Only the command line catches these errors.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ from collections.abc import Iterable
 from mdnbench.util.limits import LONGEST_VALUE
 
 MOST_LISTED = 500  # names that a message lists
-MOST_COMPARED = 2000  # names among which the likeliest is looked for: each takes up to a millisecond
+MOST_COMPARED = 2000  # names to compare with the given one: each takes up to a millisecond
 
 
 class MdnbenchError(Exception):
-    """The root of all errors that mdnbench raises on purpose."""
+    """The base class of all errors that mdnbench raises on purpose."""
 
     exit_code = 3
 
 
 class UsageError(MdnbenchError):
-    """What was asked for cannot be done as asked."""
+    """A request that cannot be carried out as given."""
 
     exit_code = 2
 
 
 def likeliest(given: str, known: Iterable[str]) -> str:
-    """` Did you mean 'lc'?` with the known text that is nearest to what was given, or nothing where none is near."""
+    """Return ` Did you mean 'lc'?` with the known text that is closest to the given one; '' if none is close."""
     close = difflib.get_close_matches(given[:LONGEST_VALUE], [*itertools.islice(known, MOST_COMPARED)], n=1, cutoff=0.5)
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
 class UnknownName(UsageError):
-    """A name that nothing here bears; the message lists what exists and the likeliest meaning."""
+    """A name that does not exist; the message lists the existing names and the closest one."""
 
     def __init__(self, kind: str, given: str, known: Iterable[str], *, hint: str = "") -> None:
         known = sorted(known)
@@ -61,23 +61,23 @@ class UnknownName(UsageError):
 
 
 class BadOption(UsageError):
-    """A known option with a value that it does not take."""
+    """A known option with a value that is not allowed."""
 
 
 class BadFile(UsageError):
-    """A plan, recipe, card, protocol or baseline file that cannot be read as one."""
+    """A plan, recipe, card, protocol or baseline file that cannot be read."""
 
 
 class BadImage(UsageError):
-    """An image that cannot be read, or that is not of a kind that we score."""
+    """An image that cannot be read, or of a kind that is not scored."""
 
 
 class BadPlugin(UsageError):
-    """A plugin that breaks the rules of the hooks, or two plugins that claim one name."""
+    """A plugin that breaks the rules of the hooks, or two plugins that provide the same name."""
 
 
 class DataMissing(UsageError):
-    """Data that is neither at hand nor to be downloaded."""
+    """Data that is neither available nor can be downloaded."""
 
 
 class WeightsError(MdnbenchError):
@@ -91,16 +91,16 @@ class Unavailable(MdnbenchError):
 
 
 class StoreError(MdnbenchError):
-    """The results store cannot be read or written."""
+    """A results store that cannot be read or written."""
 
 
 class NothingToDo(MdnbenchError):
-    """Nothing matched, or nothing was compared: never mistaken for a pass."""
+    """A request that matched nothing, or a comparison of nothing; this must not count as a pass."""
 
     exit_code = 5
 
 
 class Interrupted(MdnbenchError):
-    """The person pressed Ctrl-C; what was finished is stored."""
+    """An end by Ctrl-C; finished work is stored."""
 
     exit_code = 130

@@ -1,6 +1,7 @@
-"""Data sets: their files at hand or fetched, folders of one's own, images read in full.
+"""Find or download the files of data sets, use a user's own folders as data sets, and read images in full.
 
-All rooms above `spec` may import it. Start with `images.py` for reading an image and `files.py` for finding one.
+All rooms above `spec` may import this package. Start with `images.py` for reading an image and `files.py` for finding
+one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""PNG, JPEG, WebP and BMP files, decoded by Pillow once their headers are judged."""
+"""Read PNG, JPEG, WebP and BMP files with Pillow after a check of their headers."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _WORDS = {
     "CMYK": "is CMYK",
     "I": "has 32-bit whole numbers",
 }
-_PNG_SIZE = slice(16, 24)  # where a PNG names its width and height
+_PNG_SIZE = slice(16, 24)  # the bytes of a PNG with its width and height
 _VIEWS_TAG = 0xB002
-_SEVERAL_VIEWS = "Multi-Frame Image"  # as Pillow calls panoramas, stereo pairs and angles; previews are none of these
+_SEVERAL_VIEWS = "Multi-Frame Image"  # Pillow's term for panoramas, stereo pairs and angles; previews are none of these
 
 
 def channels(file: BinaryIO, kind: str) -> int:
-    """Return how many channels (1 or 3) the header of a PNG, JPEG, WebP or BMP announces."""
+    """Return the number of channels (1 or 3) in the header of a PNG, JPEG, WebP or BMP."""
     image = _opened(file, kind)
     return 1 if _is_old_deep_gray(image) else _CHANNELS[image.mode]
 
@@ -46,7 +46,7 @@ def read(file: BinaryIO, kind: str) -> Image:
 
 
 def _opened(file: BinaryIO, kind: str) -> Any:
-    """Return the Pillow image with its header judged; nothing is decoded yet."""
+    """Return the Pillow image after a check of its header; nothing is decoded yet."""
     _check_before(file, kind)
     image = _parsed(file, kind)
     check_size(*image.size)
@@ -64,7 +64,7 @@ def _opened(file: BinaryIO, kind: str) -> Any:
 
 
 def _check_before(file: BinaryIO, kind: str) -> None:
-    """Judge what Pillow would act upon while it opens a file."""
+    """Check the parts of a file that Pillow processes as soon as it opens the file."""
     file.seek(0)
     if kind == "JPEG":
         jpeg.check(file.read())
@@ -77,7 +77,7 @@ def _check_before(file: BinaryIO, kind: str) -> None:
 
 
 def _parsed(file: BinaryIO, kind: str) -> Any:
-    """Return the Pillow image. The parsers are called directly: PIL.Image.open has its own size rule."""
+    """Return the Pillow image; its parser is called directly because PIL.Image.open has its own size limit."""
     from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
     parsers: dict[str, Any] = {
@@ -91,19 +91,19 @@ def _parsed(file: BinaryIO, kind: str) -> Any:
 
 
 def _check_views(image: Any) -> None:
-    """Refuse a JPEG that holds several views; previews and gain maps of one view are no pictures of their own."""
+    """Refuse a JPEG that holds several views; previews and gain maps of one view are allowed."""
     if "mp" not in image.info:
         return
     try:
         entries = (image._getmp() or {}).get(_VIEWS_TAG, ())
-    except SyntaxError:  # a list of views that is damaged leaves the first picture as it is
+    except SyntaxError:  # the list of views is damaged, but the first picture is not affected
         return
     if any(entry["Attribute"]["MPType"].startswith(_SEVERAL_VIEWS) for entry in entries):
         raise RefusalError(f"holds {len(entries)} pictures; one is wanted")
 
 
 def _check_run_lengths(image: Any) -> None:
-    """Refuse a large BMP whose runs Pillow would expand in Python."""
+    """Refuse a large run-length BMP, because Pillow would expand its runs in slow Python code."""
     width, height = image.size
     if image.tile[0][0] == "bmp_rle" and width * height > MAX_PIXELS_DECODED_SLOWLY:
         raise RefusalError(
@@ -113,12 +113,12 @@ def _check_run_lengths(image: Any) -> None:
 
 
 def _is_old_deep_gray(image: Any) -> bool:
-    """Whether this is a 16-bit gray PNG as Pillow before 11 opens it: as 32-bit whole numbers."""
+    """Return whether this is a 16-bit gray PNG that Pillow before version 11 opened as 32-bit whole numbers."""
     return bool(image.format == "PNG" and image.mode == "I")
 
 
 def _is_wide(image: Any) -> bool:
-    """Whether this is a 16-bit RGB PNG, of which Pillow by itself keeps only the upper bytes."""
+    """Return whether this is a 16-bit RGB PNG, of which Pillow on its own keeps only the upper bytes."""
     return bool(image.format == "PNG" and image.mode == "RGB" and image.tile[0][3] == "RGB;16B")
 
 
@@ -130,12 +130,13 @@ def _pixels(image: Any) -> np.ndarray[Any, Any]:
 
 
 def _wide(image: Any, file: BinaryIO) -> np.ndarray[Any, Any]:
-    """The 16 bits of each channel: the file is decoded twice, once for the upper and once for the lower bytes."""
+    """Return all 16 bits of each channel by decoding the file twice: for the upper and for the lower bytes."""
     import numpy as np
 
     upper: np.ndarray[Any, Any] = np.asarray(image).astype(np.uint16)
     again = _parsed(file, "PNG")
-    again.tile = [(*again.tile[0][:3], "RGB;16L")]  # read as little-endian, the byte that is kept is the lower one
+    # If the values are read as little-endian, Pillow keeps the lower byte.
+    again.tile = [(*again.tile[0][:3], "RGB;16L")]
     lower: np.ndarray[Any, Any] = np.asarray(again).astype(np.uint16)
     whole: np.ndarray[Any, Any] = upper * np.uint16(256)
     whole += lower

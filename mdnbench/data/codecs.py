@@ -1,4 +1,4 @@
-"""The codecs of TIFF strips and tiles that are lossless: never more bytes come out than were asked for."""
+"""Decompress TIFF strips and tiles with lossless codecs, never to more bytes than requested."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NONE, LZW, PACKBITS = 1, 5, 32773
 _ZSTD, _OLD_ZSTD = 50000, 34926
 _DEFLATE, _LZMA, _ZSTDS = {8, 32946}, {34925}, {_ZSTD, _OLD_ZSTD}
 _LIBTIFF = {LZW, PACKBITS}
-_ZSTD_SAMPLE = b"\x28\xb5\x2f\xfd\x20\x01\x09\x00\x00A"  # one letter, A
+_ZSTD_SAMPLE = b"\x28\xb5\x2f\xfd\x20\x01\x09\x00\x00A"  # the letter A, compressed
 _silence = threading.Lock()
 _NAMES = {
     2: "CCITT", 3: "CCITT", 4: "CCITT", 6: "JPEG", 7: "JPEG", 99: "JPEG", 33007: "JPEG", 34892: "JPEG",
@@ -31,7 +31,12 @@ _NAMES = {
 
 
 def check(compression: int) -> None:
-    """Refuse a compression that is not read, by its name, and one whose package is missing."""
+    """Raise RefusalError for a compression that is not supported, or whose package is missing.
+
+    Args:
+        compression: The value of the TIFF tag Compression.
+
+    """
     if compression in _ZSTDS:
         _zstd()
     elif compression not in {NONE, *_DEFLATE, *_LZMA, *_LIBTIFF}:
@@ -43,7 +48,7 @@ def check(compression: int) -> None:
 
 
 def unpacked(segments: Sequence[bytes], compression: int, size: int) -> list[bytes]:
-    """Return what some strips or tiles hold: `size` bytes each, or fewer where one is cut short."""
+    """Return the decompressed content of strips or tiles: `size` bytes each, or fewer if one is incomplete."""
     if compression in _LIBTIFF:
         return _by_libtiff(segments, compression, size)
     if compression in _ZSTDS:
@@ -63,7 +68,7 @@ def _one(segment: bytes, compression: int, size: int) -> bytes:
 
 @cache
 def _zstd() -> Callable[[Sequence[bytes], int], list[bytes]]:
-    """Return a function that unpacks segments of Zstandard: by Python from 3.14 on, by libtiff or by imagecodecs."""
+    """Return a function that decompresses Zstandard: with Python's module (3.14 and later), libtiff or imagecodecs."""
     with contextlib.suppress(ImportError):
         own: Any = importlib.import_module("compression.zstd")
         return lambda segments, size: [own.ZstdDecompressor().decompress(segment, size) for segment in segments]
@@ -80,7 +85,10 @@ def _zstd() -> Callable[[Sequence[bytes], int], list[bytes]]:
 
 
 def _by_libtiff(segments: Sequence[bytes], compression: int, size: int) -> list[bytes]:
-    """Unpack segments with the libtiff inside Pillow: as the rows of one gray image, each row a strip of its own."""
+    """Decompress segments with the libtiff in Pillow, which reads them as the rows of one gray image.
+
+    Each row is a strip of its own.
+    """
     from PIL import TiffImagePlugin
 
     image = TiffImagePlugin.TiffImageFile(io.BytesIO(_tiff_of(segments, compression, size)))
@@ -94,7 +102,7 @@ def _by_libtiff(segments: Sequence[bytes], compression: int, size: int) -> list[
 
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
-    """Keep what libtiff prints of damaged data off the terminal: it writes to the process's stderr by itself."""
+    """Discard the messages about damaged data that libtiff writes directly to the process's stderr."""
     with _silence, contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):  # a process without stderr is silent anyway
             usual = os.dup(2)
@@ -106,7 +114,7 @@ def _silent() -> Iterator[None]:
 
 
 def _tiff_of(segments: Sequence[bytes], compression: int, size: int) -> bytes:
-    """Return a gray TIFF of 8 bits, `size` wide, whose rows are these segments."""
+    """Return an 8-bit gray TIFF that is `size` pixels wide and whose rows are these segments."""
     count, first = len(segments), 8 + 2 + 9 * 12 + 4
     offsets, place = [], first + (8 * count if count > 1 else 0)
     for segment in segments:

@@ -1,4 +1,4 @@
-"""Downloading one address into a file: bounded in bytes and in time, whatever the server says and sends."""
+"""Download one address into a file, with limits on bytes and time whatever the server announces and sends."""
 
 from __future__ import annotations
 
@@ -15,28 +15,33 @@ if TYPE_CHECKING:
     import requests
 
 CHUNK_BYTES = 1 << 16
-_WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 47}  # what zlib calls these encodings; 47 finds out by itself
+_WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 47}  # zlib's numbers for these encodings; 47 detects the format
 
 
 class DownloadError(Exception):
-    """What went wrong with an address, in words."""
+    """A failed download; the message is a phrase."""
 
 
 class UnreachableError(DownloadError):
-    """The server does not answer: its other files need not be tried."""
+    """A server that does not answer; its other files need not be tried."""
 
 
 def to_file(url: str, path: Path, most: int) -> None:
-    """Write what an address gives to a file, and stop as soon as it is more than `most` bytes.
+    """Write the content of an address to a file, and stop as soon as it exceeds `most` bytes.
 
-    What the server announces is compared first, but not believed: the bytes are counted as they come, after they are
-    unpacked where the server compresses them. The time allowed is READ_TIMEOUT_S for the next bytes, and for the whole
-    what SLOWEST_BYTES_PER_S takes.
+    The announced size is compared first. It may be wrong, so the bytes are counted as they arrive, after decompression
+    if the server compresses them. The next bytes may take READ_TIMEOUT_S. The whole download may take as long as `most`
+    bytes at SLOWEST_BYTES_PER_S, plus READ_TIMEOUT_S.
+
+    Args:
+        url: The address.
+        path: The file to write.
+        most: The largest size in bytes.
 
     Raises:
-        UnreachableError: if the server cannot be reached.
-        DownloadError: for anything else that goes wrong on its side or on the way.
-        OSError: if the file cannot be written.
+        UnreachableError: The server cannot be reached.
+        DownloadError: Anything else fails on the server's side or on the way.
+        OSError: The file cannot be written.
 
     """
     import requests
@@ -56,9 +61,9 @@ def to_file(url: str, path: Path, most: int) -> None:
 
 
 def _asked(url: str) -> requests.Response:
-    """Ask for an address, uncompressed; HTTPError if the answer is no success.
+    """Request an address without compression; raise HTTPError if the response is not a success.
 
-    The connection is not kept: after a redirect, a kept one may be closed by the server just as it is used again.
+    The connection is not reused: after a redirect, the server may close an idle connection just when it is used again.
     """
     import requests
 
@@ -69,7 +74,7 @@ def _asked(url: str) -> requests.Response:
 
 
 def _content(response: requests.Response, url: str, most: int) -> Iterator[bytes]:
-    """Give the pieces of an answer, unpacked; none of them is much longer than CHUNK_BYTES."""
+    """Yield the pieces of a response, decompressed; none of them is much longer than CHUNK_BYTES."""
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     announced = response.headers.get("Content-Length", "")
     pieces = _pieces(response, url, most)
@@ -84,17 +89,17 @@ def _content(response: requests.Response, url: str, most: int) -> Iterator[bytes
 
 
 def _pieces(response: requests.Response, url: str, most: int) -> Iterator[bytes]:
-    """Give the bytes of an answer as they come, and no more than could be wanted."""
+    """Yield the bytes of a response as they arrive; raise DownloadError if there are too many."""
     size = 0
     while piece := response.raw.read1(CHUNK_BYTES, decode_content=False):
         size += len(piece)
-        if size > most + CHUNK_BYTES:  # a compressed answer may be a little longer than what it stands for
+        if size > most + CHUNK_BYTES:  # a compressed response may be a little longer than its content
             raise DownloadError(_too_long(url, "more", most))
         yield piece
 
 
 def _unpacked(pieces: Iterable[bytes], window_bits: int) -> Iterator[bytes]:
-    """Unpack a compressed answer piece by piece: a few bytes may stand for very many."""
+    """Decompress a response piece by piece, because a few bytes may expand to very many."""
     unpacker = zlib.decompressobj(window_bits)
     for piece in pieces:
         waiting = piece

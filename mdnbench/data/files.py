@@ -1,7 +1,7 @@
-"""Finding the files of data sets and metrics, and downloading those that are missing.
+"""Find the files of data sets and metrics, and download missing ones.
 
-A file is looked for as FOLDER/datasets/NAME/FILE in each folder of MDNBENCH_DATA_PATH, then under MDNBENCH_HOME, and
-is then downloaded to MDNBENCH_HOME. Wherever it comes from, it is used only if its SHA-256 is the pinned one. The
+A file is searched as FOLDER/datasets/NAME/FILE in each folder of MDNBENCH_DATA_PATH, then under MDNBENCH_HOME. If it is
+in neither place, it is downloaded to MDNBENCH_HOME. In every case it is used only if its SHA-256 is the pinned one. The
 folders of the data path are never written.
 """
 
@@ -27,14 +27,23 @@ RETRY_HOST_AFTER_S = 60.0
 
 _digests: dict[tuple[str, int, int], str] = {}  # (path, bytes, mtime_ns) -> SHA-256, for this process
 _noted: ContextVar[dict[str, Path] | None] = ContextVar("_noted", default=None)
-_unreachable: dict[str, tuple[float, str]] = {}  # host -> (when, why): one failed connection speaks for all its files
+# host -> (when, why): after one failed connection, no file of the host is tried
+_unreachable: dict[str, tuple[float, str]] = {}
 
 
 def locate(folder: str, file: DataFile, download: bool = True) -> Path:
-    """The path of `file`, verified; `folder` is e.g. `datasets/set12` or `weights/lpips`.
+    """Return the path of a file after a check of its SHA-256.
 
-    With `download`, a file that is nowhere is fetched from its pinned addresses. DataMissing says where it was looked
-    for and how to get it, or that what was found is not the expected file.
+    Args:
+        folder: The folder below a data folder, for example `datasets/set12` or `weights/lpips`.
+        file: The file.
+        download: Whether a missing file is downloaded from its pinned addresses.
+
+    Raises:
+        DataMissing: The file is missing or is not the expected one. The message lists the searched places and explains
+            how to get the file.
+        BadFile: The name of the file or its SHA-256 is not valid.
+
     """
     found = find(folder, file)
     if found is None:
@@ -47,7 +56,12 @@ def locate(folder: str, file: DataFile, download: bool = True) -> Path:
 
 @contextlib.contextmanager
 def noting() -> Iterator[dict[str, Path]]:
-    """While inside, note which files are located: paths by FOLDER/FILE, which is where another machine needs them."""
+    """Record which files are located in the `with` block.
+
+    Yields:
+        The paths by FOLDER/FILE, which is the relative path at which another machine needs them.
+
+    """
     noted: dict[str, Path] = {}
     token = _noted.set(noted)
     try:
@@ -57,18 +71,26 @@ def noting() -> Iterator[dict[str, Path]]:
 
 
 def find(folder: str, file: DataFile) -> Path | None:
-    """Where a file lies on this machine, judged by its name alone; None if it is nowhere."""
+    """Return the path of a file on this machine, found by name alone; None if there is none."""
     _check_names(folder, file)
     candidates = (root / folder / file.name for root in _roots())
-    # os.path.isfile, unlike Path.is_file, takes a folder that may not be read for one that lacks the file.
+    # os.path.isfile, unlike Path.is_file, returns False if the folder may not be read.
     return next((path for path in candidates if os.path.isfile(path)), None)  # noqa: PTH113
 
 
 def fetch(spec: DatasetSpec, progress: Callable[[int, int], None] | None = None) -> int:
-    """Make all files of a data set available; returns how many were downloaded.
+    """Make all files of a data set available.
 
-    `progress(done, total)` is called after each download. The first file that cannot be had ends it with DataMissing;
-    what was downloaded until then stays.
+    Args:
+        spec: The data set.
+        progress: `progress(done, total)` is called after each download.
+
+    Returns:
+        The number of downloaded files.
+
+    Raises:
+        DataMissing: A file is not available; the files that were downloaded before stay.
+
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -85,12 +107,15 @@ def fetch(spec: DatasetSpec, progress: Callable[[int, int], None] | None = None)
 
 
 def at_hand(spec: DatasetSpec) -> bool:
-    """Whether every file of a data set is on this machine, judged by name and size alone: cheap enough for a list."""
+    """Return whether every file of a data set is on this machine.
+
+    Only names and sizes are checked, which is fast enough for a list of all data sets.
+    """
     return all(_has_size(find(folder_of(spec), file), file) for file in spec.files)
 
 
 def verify(spec: DatasetSpec) -> list[str]:
-    """What is wrong with a data set's files, one line each; every file is read anew, nothing is downloaded."""
+    """Return the problems of a data set's files, one line each; every file is read again and nothing is downloaded."""
     problems = []
     _digests.clear()
     for file in spec.files:
@@ -102,18 +127,18 @@ def verify(spec: DatasetSpec) -> list[str]:
 
 
 def files_of(spec: DatasetSpec) -> tuple[Path, ...]:
-    """The files of a data set that are on this machine, judged by their names alone."""
+    """Return the files of a data set that are on this machine, found by name alone."""
     folder = folder_of(spec)
     return tuple(filter(None, (find(folder, file) for file in spec.files)))
 
 
 def folder_of(spec: DatasetSpec) -> str:
-    """Where a data set's files lie below a data folder; a data set turned gray has those of its colours."""
+    """Return the folder of a data set's files below a data folder; a data set in gray has that of the colour one."""
     return f"datasets/{gray.split(spec.name)[0]}"
 
 
 def _check_names(folder: str, file: DataFile) -> None:
-    """Refuse names that could leave their folder, and files that nothing pins."""
+    """Refuse file names that could leave their folder, and files without a valid SHA-256."""
     for part in (*folder.split("/"), file.name):
         plain = part.isprintable() and not set(part) & set("/\\:") and part not in ("", ".", "..")
         if not plain or len(os.fsencode(part)) > 255:
@@ -155,7 +180,7 @@ def _digest(path: Path) -> str:
 
 
 def _download(folder: str, file: DataFile, allowed: bool) -> Path:
-    """Download to MDNBENCH_HOME from the first address that gives the expected file."""
+    """Download to MDNBENCH_HOME from the first address that provides the expected file."""
     if not file.urls:
         raise DataMissing(_missing(folder, file, "it has no address to download it from"))
     if paths.offline():
@@ -172,7 +197,7 @@ def _download(folder: str, file: DataFile, allowed: bool) -> Path:
 
 
 def _try(url: str, target: Path, file: DataFile) -> str | None:
-    """Download one address to a temporary file, verify it and move it into place; else say what went wrong."""
+    """Download one address to a temporary file, verify it and move it into place; return an error message or None."""
     host = urlsplit(url).netloc
     failed_at, why = _unreachable.get(host, (-RETRY_HOST_AFTER_S, ""))
     if time.monotonic() - failed_at < RETRY_HOST_AFTER_S:
@@ -190,7 +215,7 @@ def _try(url: str, target: Path, file: DataFile) -> str | None:
 
 
 def _accept(url: str, part: Path, target: Path, file: DataFile) -> str | None:
-    """Move a download into place if it is the expected file."""
+    """Move a download into place if it is the expected file; otherwise return an error message."""
     actual = digests.of_file(part)
     if actual != file.sha256:
         size = part.stat().st_size
@@ -200,7 +225,7 @@ def _accept(url: str, part: Path, target: Path, file: DataFile) -> str | None:
 
 
 def _transfer(url: str, part: Path, most: int) -> str | None:
-    """Stream at most so many bytes of one address into a file; return in words what went wrong."""
+    """Stream at most `most` bytes of one address into a file; return an error message if that fails."""
     try:
         download.to_file(url, part, most)
     except download.UnreachableError as error:

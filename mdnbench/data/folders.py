@@ -1,4 +1,4 @@
-"""A person's own folder of images as a data set."""
+"""Use a user's own folder of images as a data set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ from mdnbench.util.limits import MAX_IMAGE_NAMES
 
 
 def find(text: str) -> DatasetSpec | None:
-    """The images of the folder that a text names, in gray for `FOLDER[gray]`; None where there is no such folder."""
+    """Return the images of a folder as a data set; None if there is no such folder.
+
+    Args:
+        text: The path of the folder. `FOLDER[gray]` converts its images to gray.
+
+    """
     folder, in_gray = _split(text)
     if not folder.is_dir():
         return None
@@ -24,18 +29,21 @@ def find(text: str) -> DatasetSpec | None:
 
 
 def files(text: str) -> tuple[Path, ...]:
-    """The image files of the folder that a text names."""
+    """Return the image files of the folder that a text names."""
     return tuple(_image_files(_split(text)[0].resolve()))
 
 
 def absolute(text: str) -> str:
-    """The same folder by its full path, to be found again from anywhere."""
+    """Return the text with the folder's absolute path, so that it is valid in every working directory."""
     folder, in_gray = _split(text)
     return str(folder.resolve()) + (gray.SUFFIX if in_gray else "")
 
 
 def _split(text: str) -> tuple[Path, bool]:
-    """A folder and whether its images are to be turned gray; a folder that has the suffix in its own name is itself."""
+    """Return the folder, and whether its images are to be converted to gray.
+
+    If the name of an existing folder ends in the suffix itself, it is that folder and nothing is converted.
+    """
     plain, in_gray = gray.split(text)
     if in_gray and not Path(text).is_dir():
         return paths.expanded(plain), True
@@ -43,10 +51,15 @@ def _split(text: str) -> tuple[Path, bool]:
 
 
 def folder_dataset(path: Path | str) -> DatasetSpec:
-    """The images directly in a folder, in natural order of their file names (`2.png` before `10.png`).
+    """Return the images directly in a folder, in natural order of their file names (`2.png` before `10.png`).
 
-    An image's id is its file name without the ending; where two files differ in the ending alone, both keep theirs.
-    Every header is looked at, so that a file that cannot be scored is refused (BadImage) before any work is done.
+    An image's id is its file name without the ending. If two files differ only in the ending, both keep it. The header
+    of every file is read, so a file that cannot be scored is refused before any work is done.
+
+    Raises:
+        BadImage: One of the files cannot be scored.
+        UsageError: The folder cannot be read, or has no images or too many.
+
     """
     folder = Path(path)
     files = _image_files(folder)
@@ -63,14 +76,14 @@ def folder_dataset(path: Path | str) -> DatasetSpec:
 
 
 def natural_key(name: str) -> tuple[tuple[int, str], ...]:
-    """A sort key under which numbers inside names count as numbers, and names that differ never tie."""
+    """Return a sort key that orders numbers inside names by value; different names have different keys."""
     pieces = re.split(r"([0-9]+)", name)
     parts = [(int(piece), piece) if index % 2 else (-1, piece.lower()) for index, piece in enumerate(pieces)]
     return (*parts, (-1, name))
 
 
 def _image_files(folder: Path) -> list[Path]:
-    """The folder's image files, hidden ones left out; UsageError where there are none."""
+    """Return the folder's image files without hidden ones; raise UsageError if there are none."""
     endings = f"files that end in {', '.join(images.ENDINGS)}"
     shown = repr(str(folder))
     try:
@@ -91,7 +104,7 @@ def _is_image(file: Path) -> bool:
 
 
 def _ids(files: list[Path]) -> list[str]:
-    """One id for each file, all different: stems where they are unique, else file names."""
+    """Return one unique id for each file: the stem if it is unique, otherwise the file name."""
     stems, names = [_printable(file.stem) for file in files], [_printable(file.name) for file in files]
     times = Counter(stems)
     ids = [stem if times[stem] == 1 else name for stem, name in zip(stems, names, strict=True)]
@@ -102,10 +115,10 @@ def _ids(files: list[Path]) -> list[str]:
 
 
 def _printable(name: str) -> str:
-    """The name as text that can be stored and encoded: bytes that are not UTF-8 are written out in hexadecimal."""
+    """Return the name as text that can be stored and encoded; bytes that are not UTF-8 are written in hexadecimal."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _slug(name: str) -> str:
-    """A data set name made from a folder's: lower-case letters, digits, dots and dashes, at most 60 long."""
+    """Return a data set name made from a folder's: at most 60 lower-case letters, digits, dots and dashes."""
     return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")[:60].rstrip("-.") or "folder"

@@ -1,4 +1,4 @@
-"""Data sets turned gray, by name: `kodak24[gray]` is kodak24 in gray."""
+"""Convert data sets to gray by name: `kodak24[gray]` is kodak24 in gray."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ RULE = "ITU-R BT.601 luma, rounded to the bits of the file, as MATLAB's rgb2gray
 
 
 def split(name: str) -> tuple[str, bool]:
-    """A name without the suffix, and whether it had one."""
+    """Return a name without the suffix `[gray]`, and whether it had the suffix."""
     return name.removesuffix(SUFFIX), name.endswith(SUFFIX)
 
 
 def dataset(spec: DatasetSpec) -> DatasetSpec:
-    """The data set with its images in gray, under its own name with the suffix; a gray one stays as it is."""
+    """Return the data set with its images converted to gray and the suffix in its name; a gray one is unchanged."""
     if spec.channels == 1:
         return spec
     return dataclasses.replace(
@@ -34,7 +34,10 @@ def dataset(spec: DatasetSpec) -> DatasetSpec:
 
 
 def rounded(image: Image) -> Image:
-    """(H, W, 3) to (H, W) as rgb2gray does it: whole numbers of 8 or 16 bits stay such. Gray passes as it is."""
+    """Convert (H, W, 3) to (H, W) as MATLAB's rgb2gray does; return gray unchanged.
+
+    If the values are whole numbers of 8 or 16 bits, the result is rounded to such numbers too.
+    """
     import numpy as np
 
     if image.ndim == 2:

@@ -1,7 +1,7 @@
-"""Reading image files safely into float32, and writing them as PNG.
+"""Read image files safely into float32, and write images as PNG.
 
-Nothing is converted silently: what a file holds is either read in full or refused by name. A file's header is checked
-before a single pixel is decoded, so that a small file cannot claim a huge picture.
+Nothing is converted silently: a file is either read in full or refused with the reason. A file's header is checked
+before any pixel is decoded, so a small file cannot claim a huge image.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ENDINGS = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".webp", ".pgm", ".
 ALLOWED = f"Allowed: gray or RGB, 8 or 16 bits, no palette, no alpha, at most {MAX_PIXELS // 10**6} megapixels"
 FORMATS = "PNG, TIFF, JPEG, WebP, BMP or PNM"
 
-# What a file is follows from its first bytes, never from its name.
+# The format of a file is determined by its first bytes, never by its name.
 _MAGIC = {
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"\xff\xd8\xff": "JPEG",
@@ -35,20 +35,20 @@ _MAGIC = {
     b"BM": "BMP",
     **{b"P" + kind: "PNM" for kind in (b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"f", b"F")},
 }
-_UNSUPPORTED = ("unsupported", "not supported", "cannot handle", "too large", "too long")  # as Pillow puts it
+_UNSUPPORTED = ("unsupported", "not supported", "cannot handle", "too large", "too long")  # words of Pillow's messages
 
 
 def read_image(path: Path | str) -> Image:
     """Read a PNG, TIFF, JPEG, WebP, BMP or PNM file.
 
-    Orientation tags, gamma and colour profiles are not applied, in no format.
+    Orientation tags, gamma and colour profiles are not applied in any format.
 
     Returns:
-        float32 (H, W) or (H, W, 3) in [0, 1]: 8-bit values over 255, 16-bit values over 65535, those of PNM over the
-        largest one that the file declares, floats (TIFF alone) as they are.
+        float32 (H, W) or (H, W, 3) in [0, 1]. 8-bit values are divided by 255, 16-bit values by 65535, and those of PNM
+        by the largest value that the file declares. Floats (TIFF only) stay as they are.
 
     Raises:
-        BadImage: if the file cannot be read in full, in one line that says why.
+        BadImage: The file cannot be read in full; the message gives the reason in one line.
 
     """
     with _opened(Path(path)) as (file, kind):
@@ -66,7 +66,12 @@ def read_image(path: Path | str) -> Image:
 
 
 def channels(path: Path | str) -> int:
-    """Return how many channels (1 or 3) the file's header announces; nothing is decoded. BadImage if it is refused."""
+    """Return the number of channels (1 or 3) in a file's header, without decoding the image.
+
+    Raises:
+        BadImage: The file is refused.
+
+    """
     with _opened(Path(path)) as (file, kind):
         if kind == "TIFF":
             from mdnbench.data import tiff
@@ -82,7 +87,12 @@ def channels(path: Path | str) -> int:
 
 
 def write_png(path: Path | str, image: Image) -> None:
-    """Write float (H, W) or (H, W, 3) as a lossless 8-bit PNG; values are clamped to [0, 1] and rounded."""
+    """Write a float image (H, W) or (H, W, 3) as a lossless 8-bit PNG; values are clamped to [0, 1] and rounded.
+
+    Raises:
+        BadImage: The image has another shape, or NaN or infinite values.
+
+    """
     import numpy as np
     import PIL.Image
 
@@ -95,7 +105,7 @@ def write_png(path: Path | str, image: Image) -> None:
 
 
 def to_gray(image: Image) -> Image:
-    """(H, W, 3) to (H, W) by ITU-R BT.601 luma, with the digits of MATLAB's rgb2gray; gray passes as it is.
+    """Convert (H, W, 3) to (H, W) by ITU-R BT.601 luma with the digits of MATLAB's rgb2gray; return gray unchanged.
 
     MATLAB documents its weights (0.2989, 0.5870, 0.1140) as the first row of the inverse of the NTSC YIQ matrix.
     """
@@ -110,15 +120,15 @@ def to_gray(image: Image) -> Image:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[tuple[BinaryIO, str]]:
-    """Give the open file and its format; any fault inside the block becomes one BadImage that names the file."""
+    """Yield the open file and its format; convert every error in the block to a BadImage that names the file."""
     try:
-        with without_warnings(), outside.opened(path, MAX_IMAGE_BYTES) as file:  # of odd metadata
+        with without_warnings(), outside.opened(path, MAX_IMAGE_BYTES) as file:  # libraries warn about unusual metadata
             yield file, _format(file)
     except RefusalError as refusal:
         found = str(refusal)
     except MemoryError:
         found = "needs more memory than there is"
-    except Exception as error:  # parsers raise whatever they meet: OSError, SyntaxError, KeyError, struct.error…
+    except Exception as error:  # parsers raise all kinds of errors: OSError, SyntaxError, KeyError, struct.error…
         found = _in_words(error)
     else:
         return
@@ -126,7 +136,7 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, str]]:
 
 
 def _format(file: BinaryIO) -> str:
-    """Return the format that a file has by its first bytes."""
+    """Return the format of a file according to its first bytes."""
     start = file.read(16)
     if not start:
         raise RefusalError("is empty")
@@ -139,7 +149,7 @@ def _format(file: BinaryIO) -> str:
 
 
 def _in_words(error: Exception) -> str:
-    """Return what a parser's error says of the file: that it cannot be opened, is not read here, or is damaged."""
+    """Return a phrase for a parser's error: the file cannot be opened, is not supported, or is damaged."""
     if isinstance(error, OSError) and error.strerror and error.errno is not None:
         return f"cannot be read: {error.strerror}"
     text = _one_line(error)

@@ -1,4 +1,4 @@
-"""JPEG files before they are decoded: what is refused, and how much work decoding is."""
+"""Check JPEG files before they are decoded: which ones are refused, and how much work decoding is."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _START, _END, _SCAN = 0xD8, 0xD9, 0xDA
 _ALONE = {0x01, _START, *range(0xD0, 0xD8)}  # markers that have no length and no body
 _FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 _HUFFMAN_DCT = {0xC0, 0xC1, 0xC2}
-_LONGEST_FILL = 1024  # bytes before a marker that Pillow would take one by one; encoders write none
+_LONGEST_FILL = 1024  # fill bytes before a marker, which Pillow reads one by one; encoders write none
 _FILL = re.compile(rb"\xff+")
 _MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # not a stuffed byte, a restart or a fill byte
 
 
 @dataclass(slots=True)
 class _Found:
-    """What the markers have told so far."""
+    """The size and the number of scans, according to the markers so far."""
 
     width: int = 0
     height: int = 0
@@ -27,9 +27,9 @@ class _Found:
 
 
 def check(content: bytes) -> None:
-    """Refuse a JPEG that is not read in full, or whose scans are so many that decoding takes long.
+    """Refuse a JPEG that is not read in full, or that has so many scans that decoding takes long.
 
-    A progressive JPEG may pass over its pixels as often as it likes: 1 MB can keep a decoder busy for hours.
+    A progressive JPEG may have any number of scans over its pixels: a file of 1 MB can keep a decoder busy for hours.
     """
     found, place = _Found(), 2
     for _ in range(MAX_JPEG_SEGMENTS):
@@ -45,7 +45,7 @@ def check(content: bytes) -> None:
 
 
 def _after(content: bytes, place: int, found: _Found) -> int:
-    """Take in the segment that begins at `place`, and return where the next one may begin."""
+    """Process the segment that begins at `place`, and return the position at which the next one may begin."""
     marker = content[place + 1]
     if not marker:
         raise RefusalError("is damaged: it has pixels where a marker must be")
@@ -63,7 +63,7 @@ def _after(content: bytes, place: int, found: _Found) -> int:
 
 def _take_frame(marker: int, body: bytes, found: _Found) -> None:
     if len(body) < 6:
-        return  # damaged: the decoder says how
+        return  # damaged: the decoder will report it
     bits, channels = body[0], body[5]
     found.height, found.width = int.from_bytes(body[1:3], "big"), int.from_bytes(body[3:5], "big")
     if marker not in _HUFFMAN_DCT:

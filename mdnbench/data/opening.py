@@ -1,4 +1,4 @@
-"""Which files are opened while images are loaded: they are the tested data, and no method may open them."""
+"""Record which files are opened while images are loaded. They are the tested data, and no method may open them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ _noting: dict[int, list[Path]] = {}  # by thread
 
 @contextmanager
 def noted() -> Iterator[list[Path]]:
-    """While inside, note the files that this thread opens for reading, code left out."""
+    """Record the files that this thread opens for reading in the `with` block, except code.
+
+    Yields:
+        A list to which the absolute paths are appended.
+
+    """
     _listen()
     found: list[Path] = []
     _noting[threading.get_ident()] = found
@@ -29,7 +34,7 @@ def noted() -> Iterator[list[Path]]:
 
 @cache
 def _listen() -> None:
-    """Begin to listen: Python cannot be told to stop, so this is done once, and costs nothing between two notings."""
+    """Install the audit hook once; Python cannot remove it, but it does almost nothing outside the `with` blocks."""
     sys.addaudithook(_note)
 
 
@@ -39,6 +44,6 @@ def _note(event: str, arguments: tuple[Any, ...]) -> None:
     path, mode, _ = arguments
     if not isinstance(path, str | bytes | os.PathLike) or (isinstance(mode, str) and set(mode) & set("wax+")):
         return
-    name = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 (a link stays what it is)
+    name = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 (no symlink is followed)
     if not name.endswith(CODE):
         _noting[threading.get_ident()].append(Path(name))

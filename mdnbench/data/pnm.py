@@ -1,4 +1,4 @@
-"""PNM files (PGM and PPM, binary and plain), read in full: Pillow keeps only 8 bits of deep colour."""
+"""Read PNM files (PGM and PPM, binary and plain) in full; Pillow keeps only 8 bits of deep colour."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from mdnbench.spec.specs import Image
 
-HEADER_BYTES = 4096  # comments included
-LONGEST_SAMPLE_BYTES = 16  # of a number in a plain file, with the space around it
+HEADER_BYTES = 4096  # the longest header, comments included
+LONGEST_SAMPLE_BYTES = 16  # the longest number in a plain file, with the space around it
 _SPACE = rb"(?:[ \t\n\v\f\r]|#[^\n\r]*[\n\r])+"
 _HEADER = re.compile(rb"P([2356])" + 3 * (_SPACE + rb"([0-9]{1,10})") + rb"(?:#[^\n\r]*)?[ \t\n\v\f\r]")
 _OTHERS = {b"P1": "has 1 bit a pixel", b"P4": "has 1 bit a pixel", b"P7": "is a PAM file", b"Pf": "is a PFM file",
@@ -28,7 +28,7 @@ class _Header:
     channels: int
     width: int
     height: int
-    top: int  # the value that stands for white
+    top: int  # the value of white
     end: int  # where the pixels begin
 
     @property
@@ -37,12 +37,15 @@ class _Header:
 
 
 def channels(file: BinaryIO) -> int:
-    """Return how many channels (1 or 3) the header announces."""
+    """Return the number of channels (1 or 3) in the header."""
     return _header(file).channels
 
 
 def read(file: BinaryIO) -> Image:
-    """Return the image as float32 (H, W) or (H, W, 3) in [0, 1]: values over the largest one that the header allows."""
+    """Return the image as float32 (H, W) or (H, W, 3) in [0, 1].
+
+    Values are divided by the largest value that the header allows.
+    """
     header = _header(file)
     file.seek(header.end)
     values = _plain(file, header) if header.plain else _binary(file, header)

@@ -1,4 +1,4 @@
-"""Sound images: what an image of a data set must be, whoever loads it."""
+"""Check that an image of a data set has the type, shape and range that it must have."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ MEND = "divide 8-bit values by `np.float32(255)`; `mdnbench.data.images.read_ima
 
 
 def fault(image: Any, channels: int) -> tuple[str, str] | None:
-    """What was expected and what came, where an image is not as its data set declares; `channels` of 0 is either."""
+    """Return the expected and the actual property if an image is not as its data set declares; otherwise None.
+
+    Args:
+        image: The image as the data set's `load` returned it.
+        channels: 1 or 3; 0 allows both.
+
+    """
     import numpy as np
 
     if not isinstance(image, np.ndarray) or image.dtype != np.float32:

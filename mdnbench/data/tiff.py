@@ -1,7 +1,7 @@
-"""TIFF files: tifffile reads the directory, and every strip or tile is read in full, or the file is refused.
+"""Read TIFF files: tifffile reads the directory, and every strip or tile is read in full, or the file is refused.
 
-Pillow reads what it knows of a TIFF and drops the rest without a word: further channels, planes and pages. Here the
-directory is judged first, then the sizes of all strips, and only then a pixel is decoded.
+Pillow reads the parts of a TIFF that it knows and silently drops the rest: further channels, planes and pages. Here the
+directory is checked first, then the sizes of all strips, and only then a pixel is decoded.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NO_PREDICTOR, _DIFFERENCES, _FLOAT_DIFFERENCES = 1, 2, 3
 _PLANES_APART = 2
 _BATCH_BYTES = 1 << 26  # bytes of strips or tiles that are unpacked in one go
 
-# tifffile logs what it finds odd; Python prints such lines to stderr unless somebody takes them.
+# tifffile logs unusual content; without a handler Python would print these lines to stderr.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
@@ -35,7 +35,7 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 class _Layout:
     """How strips or tiles cover the image; a strip is a tile as wide as the image.
 
-    `planes` have their own tiles each, of `samples` values a pixel, `rows` by `columns` pixels.
+    Each of the `planes` has its own tiles. A tile has `rows` by `columns` pixels with `samples` values each.
     """
 
     planes: int
@@ -48,23 +48,23 @@ class _Layout:
 
     @property
     def row_bytes(self) -> int:
-        """The bytes of one row of a strip or tile."""
+        """Return the size in bytes of one row of a strip or tile."""
         return self.columns * self.samples * self.dtype.itemsize
 
     @property
     def count(self) -> int:
-        """How many strips or tiles there are."""
+        """Return the number of strips or tiles."""
         return self.planes * self.down * self.across
 
 
 def channels(file: BinaryIO) -> int:
-    """Return how many channels (1 or 3) a TIFF has; its directory is judged, and no pixel is decoded."""
+    """Return the number of channels (1 or 3) of a TIFF; its directory is checked, but no pixel is decoded."""
     with _page(file) as page:
         return int(page.samplesperpixel)
 
 
 def read(file: BinaryIO) -> Image:
-    """Return the image as float32 (H, W) or (H, W, 3) in [0, 1]; 0 is black, whatever the file says it is."""
+    """Return the image as float32 (H, W) or (H, W, 3) in [0, 1]; 0 is black, also if white is 0 in the file."""
     import numpy as np
 
     with _page(file) as page:
@@ -80,12 +80,12 @@ def read(file: BinaryIO) -> Image:
 
 @contextlib.contextmanager
 def _page(file: BinaryIO) -> Iterator[TiffPage]:
-    """Give the one page of a file, judged."""
+    """Yield the only page of a file after all checks."""
     from tifffile import TiffFile
 
     pages, tags = tifftags.check(file)
     file.seek(0)
-    # Without these, files of some makers are read as tifffile knows them to be, and not as they say they are.
+    # Without these arguments, tifffile reads the files of some vendors by its own rules and not by their tags.
     with TiffFile(file, is_lsm=False, is_scanimage=False, is_ndpi=False) as opened:
         page = opened.pages.first
         codecs.check(int(page.compression))
@@ -153,7 +153,10 @@ def _pixels(file: BinaryIO, page: TiffPage) -> np.ndarray[Any, Any]:
 
 
 def _contents(file: BinaryIO, page: TiffPage, layout: _Layout) -> Iterator[tuple[int, bytes]]:
-    """Give each strip or tile with its number, unpacked: all of one size, but for the last strip of each plane."""
+    """Yield the number and the decompressed content of each strip or tile.
+
+    All of them have the same size except the last strip of each plane.
+    """
     full = layout.row_bytes * layout.rows
     last = full if page.is_tiled else layout.row_bytes * (page.imagelength - (layout.down - 1) * layout.rows)
     ends = [index for index in range(layout.count) if last < full and index % layout.down == layout.down - 1]
@@ -177,7 +180,7 @@ def _unpacked(file: BinaryIO, page: TiffPage, numbers: list[int], size: int) -> 
 
 
 def _values(content: bytes, page: TiffPage, layout: _Layout) -> np.ndarray[Any, Any]:
-    """Return the values of a strip or tile (rows, columns, samples), with its predictor undone."""
+    """Return the values of a strip or tile (rows, columns, samples) with its predictor undone."""
     import numpy as np
 
     shape = (len(content) // layout.row_bytes, layout.columns, layout.samples)
@@ -186,13 +189,16 @@ def _values(content: bytes, page: TiffPage, layout: _Layout) -> np.ndarray[Any, 
     stored = np.frombuffer(content, layout.dtype.newbyteorder(page.parent.byteorder)).reshape(shape)
     values = stored.astype(layout.dtype, copy=False)
     if page.predictor == _DIFFERENCES:
-        whole = values.view(f"u{layout.dtype.itemsize}")  # differences of floats are those of their bits
+        whole = values.view(f"u{layout.dtype.itemsize}")  # the differences of floats are computed on their bits
         values = np.cumsum(whole, axis=1, dtype=whole.dtype).view(layout.dtype)
     return values
 
 
 def _float_sums(content: bytes, size: int, shape: tuple[int, int, int]) -> np.ndarray[Any, Any]:
-    """Undo the predictor for floats of `size` bytes: each row has all first bytes, then all second ones, as sums."""
+    """Undo the predictor for floats of `size` bytes.
+
+    Each row has all first bytes, then all second ones, and so on, as differences.
+    """
     import numpy as np
 
     rows, columns, samples = shape

@@ -1,4 +1,4 @@
-"""What a TIFF page holds, in words, where it is not one gray or RGB image of whole numbers or floats."""
+"""Refuse TIFF pages that are not one gray or RGB image of whole numbers or floats, with the reason in words."""
 
 from __future__ import annotations
 
@@ -29,14 +29,21 @@ _COLOURS = {
     32845: "is LogLuv",
     34892: "is the raw data of a camera",
 }
-_ALPHA = {1, 2}  # of the values of ExtraSamples; 0 says nothing
+_ALPHA = {1, 2}  # values of ExtraSamples that mean alpha; 0 means unspecified
 _OME_SIZES = re.compile(r"\bSize[ZTC]\s*=\s*[\"']([0-9]{1,9})[\"']")
 _IMAGEJ_SIZES = re.compile(r"^(images|channels|slices|frames)=([0-9]{1,9})\s*$", re.MULTILINE)
 _LONGEST_SHAPE = 1000  # characters of the description in which tifffile writes an array's shape
 
 
 def check(page: TiffPage, pages: int, tags: set[int]) -> None:
-    """Refuse what is not read in full; `pages` and `tags` are what `tifftags.check` found."""
+    """Raise RefusalError for a page that is not read in full.
+
+    Args:
+        page: The first page.
+        pages: The number of directories that `tifftags.check` returned.
+        tags: The tags of the first directory that `tifftags.check` returned.
+
+    """
     _check_pages(page, pages, tags)
     _check_planes(page)
     for tag, name in ((_WIDTH, "ImageWidth"), (_HEIGHT, "ImageLength"), (_PHOTOMETRIC, "PhotometricInterpretation")):
@@ -66,7 +73,7 @@ def _check_pages(page: TiffPage, pages: int, tags: set[int]) -> None:
 
 
 def _check_planes(page: TiffPage) -> None:
-    """Refuse a stack under one directory: writers note it in the description, or in tags of their own."""
+    """Refuse a stack in one directory; its description, or a tag of its own, gives the number of planes."""
     planes = max(page.imagedepth, *_noted_planes(page))
     if planes > 1:
         raise RefusalError(f"is a stack of {planes} planes under one directory, which is not read yet")
@@ -88,14 +95,14 @@ def _noted_planes(page: TiffPage) -> list[int]:
 
 
 def _ome_planes(text: str, page: TiffPage) -> int:
-    """Return how many planes OME-XML names; the channels of one RGB plane are no planes."""
+    """Return the number of planes in OME-XML; the channels of one RGB plane do not count."""
     images = text.count("<Pixels")
     sizes = [int(size) for size in _OME_SIZES.findall(text)]
     return max(images, math.prod(sizes) // page.samplesperpixel)
 
 
 def _shaped_planes(text: str, page: TiffPage) -> int:
-    """Return how many pages of this shape fit into the array that tifffile has noted."""
+    """Return how many pages of this shape make up the array whose shape tifffile has written into the description."""
     try:
         shape = json.loads(text).get("shape", [])
         whole = math.prod(max(int(length), 0) for length in shape)
@@ -120,7 +127,7 @@ def _check_channels(page: TiffPage) -> None:
 
 
 def _check_values(page: TiffPage) -> None:
-    """Refuse all but unsigned 8 and 16 bits and floats of 16, 32 and 64."""
+    """Refuse all values except unsigned ones of 8 and 16 bits and floats of 16, 32 and 64 bits."""
     bits, form = page.bitspersample, page.sampleformat
     if isinstance(bits, tuple):
         raise RefusalError(f"has channels of unequal bits ({', '.join(map(str, bits))})")

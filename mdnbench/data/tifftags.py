@@ -1,4 +1,4 @@
-"""The directories of a TIFF file, looked at before tifffile reads them: how many there are, and how long their tags."""
+"""Check the directories of a TIFF file before tifffile reads them: how many there are, and how long their tags are."""
 
 from __future__ import annotations
 
@@ -9,26 +9,33 @@ from typing import BinaryIO
 from mdnbench.data.pixels import RefusalError
 from mdnbench.util.limits import MAX_TIFF_PAGES_COUNTED, MAX_TIFF_SEGMENTS, MAX_TIFF_TAGS
 
-_LISTS = {273: "strips", 279: "strips", 324: "tiles", 325: "tiles"}  # places and sizes of what holds the pixels
+# The tags with the offsets and sizes of strips and tiles.
+_LISTS = {273: "strips", 279: "strips", 324: "tiles", 325: "tiles"}
 _LOADED = {258, 277, 282, 283, 330, 338, 339, 513, 514, 530, 33628, 50838}  # tifffile makes Python objects of these
-_MOST_LOADED = 1 << 16  # values of each: there are no more channels
+_MOST_LOADED = 1 << 16  # values of each of these tags; no file has more channels
 _DESCRIPTION, _LONGEST_DESCRIPTION = 270, 1 << 26  # characters; the XML of microscopes is long
 
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """How numbers are written: in classic TIFF and in BigTIFF, in both byte orders."""
+    """The sizes of numbers in classic TIFF and in BigTIFF, as `struct` formats with the byte order."""
 
-    first: int  # where the place of the first directory stands
-    place: str  # of a directory
-    count: str  # of its entries
-    entry: str  # tag, type, number of values, and the values or their place
+    first: int  # the position of the first directory's offset
+    place: str  # the offset of a directory
+    count: str  # the number of its entries
+    entry: str  # tag, type, number of values, and the values or their offset
 
 
 def check(file: BinaryIO) -> tuple[int, set[int]]:
-    """Walk the directories of a TIFF, and return how many there are and the tags of the first.
+    """Check all directories of a TIFF.
 
-    The number ends at one more than MAX_TIFF_PAGES_COUNTED, since directories may lead back to each other.
+    Returns:
+        The number of directories, and the tags of the first one. The number is at most MAX_TIFF_PAGES_COUNTED + 1,
+        because directories may form a loop.
+
+    Raises:
+        RefusalError: A directory is damaged or too large.
+
     """
     form = _form(file)
     place = _read(file, form.first, form.place)[0]
@@ -52,7 +59,7 @@ def _form(file: BinaryIO) -> _Form:
 
 
 def _directory(file: BinaryIO, place: int, form: _Form) -> tuple[set[int], int]:
-    """Return the tags of the directory at a place, checked, and the place of the next one (0: there is none)."""
+    """Return the tags of the directory at an offset, after a check, and the next directory's offset (0 for none)."""
     (count,) = _read(file, place, form.count)
     if count > MAX_TIFF_TAGS:
         raise RefusalError(f"is damaged: one of its directories has {count:,} tags; at most {MAX_TIFF_TAGS} are read")
@@ -81,7 +88,7 @@ def _bytes(file: BinaryIO, place: int, size: int) -> bytes:
     try:
         file.seek(place)
         found = file.read(size)
-    except (OSError, OverflowError, ValueError):  # beyond what a file can have
+    except (OSError, OverflowError, ValueError):  # an offset beyond what a file can have
         found = b""
     if len(found) < size:
         raise RefusalError("is damaged: it ends inside a directory, or names a place beyond its end")

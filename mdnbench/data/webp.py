@@ -1,4 +1,4 @@
-"""WebP files before they are decoded: their size and kind, from the first bytes."""
+"""Check the size and the kind of WebP files, from the first bytes, before they are decoded."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ _ANIMATED, _ALPHA = 0x02, 0x10
 
 
 def check(start: bytes) -> None:
-    """Refuse a WebP by its first 30 bytes: too large, animated, or with an alpha channel.
+    """Refuse a WebP that is too large, is animated, or has an alpha channel.
 
-    Pillow makes room for the whole picture when it opens a WebP, and says how large it is only then.
+    Pillow allocates memory for the whole picture when it opens a WebP, and reports its size only afterwards.
+
+    Args:
+        start: The first 30 bytes of the file.
+
     """
     kind = start[12:16]
     if len(start) < HEADER_BYTES or kind not in (b"VP8 ", b"VP8L", b"VP8X"):

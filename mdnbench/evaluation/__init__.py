@@ -1,7 +1,7 @@
-"""What happens within one cell: the noisy image is made, the output is checked and scored.
+"""Compute one cell: make the noisy image, check the output of the method, and score it.
 
-Its code counts in the identity of every result, so it imports little; `engine` and plugins' tests import it. Start with
-`cases.py`, then `scoring.py`.
+Its code is part of the identity of every result, so it imports little. `engine` and the tests of plugins import it.
+Start with `cases.py`, then read `scoring.py`.
 """
 
 from __future__ import annotations

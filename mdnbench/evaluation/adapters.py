@@ -1,4 +1,4 @@
-"""Wrappers that turn what an author already has into a denoiser."""
+"""Wrap functions over NumPy arrays as denoisers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ if TYPE_CHECKING:
 
 
 def numpy_denoiser(function: Callable[[Image, NoiseInfo], Any]) -> Denoise:
-    """Wrap `function(noisy, noise) -> image` over NumPy arrays as a denoiser.
+    """Wrap a function over NumPy arrays as a denoiser.
 
-    The function takes float32 (H, W) for gray and (H, W, 3) for colour, nominally in [0, 1], and returns the same
-    shape in any floating type; anything else is an invalid output, as it is for a function over tensors.
+    Args:
+        function: `function(noisy, noise)` takes a float32 image, (H, W) for gray or (H, W, 3) for colour, nominally in
+            [0, 1], and the NoiseInfo. It returns an image of the same shape in any floating type.
+
+    Returns:
+        The denoiser. Any other result of the function is an invalid output.
+
     """
 
     def denoise(noisy: torch.Tensor, noise: NoiseInfo) -> torch.Tensor:
@@ -32,7 +37,7 @@ def numpy_denoiser(function: Callable[[Image, NoiseInfo], Any]) -> Denoise:
 
 
 def to_numpy(tensor: torch.Tensor) -> Image:
-    """(1, C, H, W) to (H, W) for one channel, else to (H, W, C); float32, its own memory."""
+    """Convert (1, C, H, W) to a float32 copy of shape (H, W) for one channel, or (H, W, C) for several."""
     import numpy as np
 
     array: Image = np.ascontiguousarray(tensor.detach().cpu().numpy()[0].transpose(1, 2, 0), dtype=np.float32)
@@ -40,7 +45,7 @@ def to_numpy(tensor: torch.Tensor) -> Image:
 
 
 def to_tensor(image: Any) -> torch.Tensor:
-    """(H, W) or (H, W, C) to float32 (1, C, H, W), its own memory."""
+    """Convert (H, W) or (H, W, C) to a float32 copy of shape (1, C, H, W)."""
     import numpy as np
     import torch
 

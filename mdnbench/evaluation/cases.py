@@ -1,4 +1,4 @@
-"""Cases: a clean image and its noisy version, the same bits whatever the order, the worker or the method."""
+"""Make cases: a clean image and its noisy version, with the same bits whatever the order, the worker or the method."""
 
 from __future__ import annotations
 
@@ -17,15 +17,30 @@ if TYPE_CHECKING:
 
 
 def key(image_digest: str, noise: Named, revision: str, seed: int) -> str:
-    """The digest that seeds a case's noise: image pixels, noise, its revision, seed index; never the method.
+    """Return the digest that seeds a case's noise.
 
-    Where NumPy draws other numbers than when this was written, theirs are other cases, and are told apart.
+    It depends on the image's pixels, the noise, the noise's revision and the seed index, and never on the method. If
+    the installed NumPy draws other random numbers than the versions known to mdnbench, it also depends on these
+    numbers, so that such cases have other keys.
     """
     return of_parts("case", image_digest, noise.name, list(noise.options), revision, seed, *stream())
 
 
 def make(clean: Image, case_key: str, noise: Named, spec: NoiseSpec, rule: Rule, source: Source) -> Case:
-    """Make the noisy version of a clean image under a protocol's input rule, and what is known of its noise."""
+    """Make the noisy version of a clean image, and the noise info.
+
+    Args:
+        clean: The clean image, float32 (H, W) or (H, W, 3) in [0, 1].
+        case_key: The key that seeds the noise.
+        noise: The noise with its parameters.
+        spec: The noise's spec.
+        rule: The protocol's input rule.
+        source: Whether the noise info is known, estimated or withheld.
+
+    Raises:
+        BadPlugin: The noise returns another shape or type, or values that are not finite.
+
+    """
     noisy = rule.apply(_noisy(clean, case_key, noise, spec))
     return Case(clean, noisy, of_pixels(noisy), _info(noisy, noise, spec, source))
 

@@ -1,4 +1,4 @@
-"""Checking what a denoiser gave back: shape, type, range, and that it left its input alone. Nothing is repaired."""
+"""Check the output of a denoiser: shape, type, range, and an unchanged input. Nothing is repaired."""
 
 from __future__ import annotations
 
@@ -11,13 +11,20 @@ if TYPE_CHECKING:
 
 
 class InvalidOutput(Exception):
-    """The output breaks the contract; the message says what was expected and what came."""
+    """An output that breaks the rules; the message gives the expected and the actual property."""
 
 
 def check_form(given: Any, noisy: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
-    """Return what was given if it is a dense float32 tensor of the input's shape, and the input is untouched.
+    """Return the output if it is a dense float32 tensor of the input's shape, and if the input is unchanged.
 
-    InvalidOutput says what was expected and what came.
+    Args:
+        given: The result of the denoiser.
+        noisy: The input that the denoiser got.
+        original: A copy of the input.
+
+    Raises:
+        InvalidOutput: The output or the input is not as required.
+
     """
     import torch
 
@@ -36,9 +43,13 @@ def check_form(given: Any, noisy: torch.Tensor, original: torch.Tensor) -> torch
 
 
 def check_values(output: Any, noisy: Image) -> Image:
-    """Return an output if it is a float32 image of the noisy one's shape, finite and on its scale.
+    """Return the output if it is a float32 image of the noisy image's shape, finite and on its scale.
 
-    Called where no method has run: what a method may have done to torch or NumPy does not change the answer.
+    This is called in a process in which no method has run, so a method's changes to torch or NumPy cannot affect it.
+
+    Raises:
+        InvalidOutput: The output is not as required.
+
     """
     import numpy as np
 
@@ -54,7 +65,7 @@ def check_values(output: Any, noisy: Image) -> Image:
 
 
 def check_array(output: Any, shape: tuple[int, ...]) -> None:
-    """Refuse what a NumPy function gave back unless it is a real floating array of this shape."""
+    """Raise InvalidOutput if the result of a NumPy function is not a real floating-point array of this shape."""
     import numpy as np
 
     if not isinstance(output, np.ndarray):
@@ -66,7 +77,10 @@ def check_array(output: Any, shape: tuple[int, ...]) -> None:
 
 
 def _check_range(output: Image, noisy: Image) -> None:
-    """Refuse what is on another scale. The noise hardly moves the mean, so a mean many times the input's tells it."""
+    """Refuse an output on another scale.
+
+    Noise hardly changes the mean, so a mean many times that of the input shows another scale.
+    """
     mean, expected = abs(float(output.mean())), abs(float(noisy.mean()))
     if mean > 2 and mean > 16 * expected:
         low, high = float(output.min()), float(output.max())

@@ -1,4 +1,4 @@
-"""The two sources of random numbers that a noise is written against: NumPy's Philox, and torch's on a device."""
+"""Random numbers for noises from two sources: NumPy's Philox generator, and torch on a device."""
 
 from __future__ import annotations
 
@@ -14,33 +14,39 @@ if TYPE_CHECKING:
     from mdnbench.spec.specs import Image
 
 
-USUAL = "e88d2c28d1657ec3a17941b4ecc84f21874541641e39708b0ac6de00c337662f"  # of what NumPy 2.0 to 2.4 draw
+# The digest of the numbers that NumPy 2.0 to 2.4 draw.
+USUAL = "e88d2c28d1657ec3a17941b4ecc84f21874541641e39708b0ac6de00c337662f"
 
 
 class NumpyRng:
     """Random numbers for evaluation: Philox on the CPU, float32, the same on every machine with the same NumPy."""
 
     def __init__(self, key: bytes) -> None:
-        """`key` is at least 16 bytes (of a digest); equal keys give equal streams."""
+        """Create the generator; equal keys give equal streams.
+
+        Args:
+            key: At least 16 bytes (of a digest).
+
+        """
         self.key = key
         self._generator = np.random.Generator(np.random.Philox(key=int.from_bytes(key[:16], "little")))
 
     def normal(self, shape: tuple[int, ...]) -> Image:
-        """Standard normal numbers, float32."""
+        """Return standard normal numbers, float32."""
         return self._generator.standard_normal(shape, dtype=np.float32)
 
     def uniform(self, shape: tuple[int, ...]) -> Image:
-        """Numbers uniform in [0, 1), float32."""
+        """Return numbers uniform in [0, 1), float32."""
         return self._generator.random(shape, dtype=np.float32)
 
     def poisson(self, rate: Image) -> Image:
-        """Poisson counts for each entry of `rate`, as float32."""
+        """Return Poisson counts for each entry of `rate`, as float32."""
         return self._generator.poisson(rate).astype(np.float32)
 
 
 @cache
 def stream() -> tuple[str, ...]:
-    """Nothing where NumPy draws the numbers that it drew in version 2, else a digest of those that it draws.
+    """Return nothing if NumPy draws the same numbers as NumPy 2.0 to 2.4, otherwise a digest of the numbers it draws.
 
     NumPy may change them from one version to the next (NEP 19).
     """
@@ -58,19 +64,19 @@ class TorchRng:
         self._generator = generator
 
     def normal(self, shape: tuple[int, ...]) -> torch.Tensor:
-        """Standard normal numbers."""
+        """Return standard normal numbers."""
         import torch
 
         return torch.randn(shape, generator=self._generator, device=self._generator.device)
 
     def uniform(self, shape: tuple[int, ...]) -> torch.Tensor:
-        """Numbers uniform in [0, 1)."""
+        """Return numbers uniform in [0, 1)."""
         import torch
 
         return torch.rand(shape, generator=self._generator, device=self._generator.device)
 
     def poisson(self, rate: torch.Tensor) -> torch.Tensor:
-        """Poisson counts for each entry of `rate`."""
+        """Return Poisson counts for each entry of `rate`."""
         import torch
 
         return torch.poisson(rate, generator=self._generator)

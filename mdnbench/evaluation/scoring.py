@@ -1,4 +1,4 @@
-"""Scoring: an output is checked, brought under the protocol's scoring rule, and measured by each metric."""
+"""Score outputs: apply the protocol's scoring rule to an output and compute each metric."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ScorerLost(Exception):
-    """The process that computes a metric was lost with an image in hand: what its score comes to, and why."""
+    """The loss of the process that computes a metric: the status of the score, and the reason."""
 
     def __init__(self, status: Status, reason: str) -> None:
         super().__init__(reason)
@@ -25,7 +25,19 @@ class ScorerLost(Exception):
 def score(
     denoised: Image, clean: Image, rule: Rule, specs: Mapping[str, MetricSpec], scorers: Mapping[str, Score]
 ) -> tuple[MetricScore, ...]:
-    """Measure a denoised image (H, W) or (H, W, 3) against the clean one, once per metric in `specs`."""
+    """Compare a denoised image with the clean one by each metric.
+
+    Args:
+        denoised: The denoised image, float32 (H, W) or (H, W, 3).
+        clean: The clean image, of the same shape.
+        rule: The scoring rule.
+        specs: The metrics by name.
+        scorers: The functions that compute the metrics, by name.
+
+    Returns:
+        One score per metric in `specs`, with the reason if it could not be computed.
+
+    """
     ready, reference = rule.crop(rule.apply(denoised)), rule.crop(clean)
     return tuple(_one(spec, scorers[name], ready, reference) for name, spec in specs.items())
 
@@ -36,7 +48,7 @@ def _one(spec: MetricSpec, scorer: Score, denoised: Image, clean: Image) -> Metr
         reason = f"{spec.name} needs images of at least {spec.min_size} pixels a side; this one has {side}."
         return MetricScore(spec.name, "skipped", reason=reason)
     try:
-        value = float(scorer(denoised.copy(), clean.copy()))  # its own: no metric can spoil the next one
+        value = float(scorer(denoised.copy(), clean.copy()))  # copies: no metric can change the images for the next one
     except Unavailable as error:
         return MetricScore(spec.name, "skipped", reason=str(error))
     except ScorerLost as error:

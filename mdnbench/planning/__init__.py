@@ -1,6 +1,6 @@
-"""Planning: names, options and files become cells. Everything is looked up and checked; nothing is computed.
+"""Turn names, options and files into cells. Everything is looked up and checked; nothing is computed.
 
-`engine`, `timing` and `api` import it. Start with `making.py`, which turns a `Request` into a `Plan`.
+`engine`, `timing` and `api` import this package. Start with `making.py`, which turns a `Request` into a `Plan`.
 """
 
 from mdnbench.planning.making import find_dataset, make

@@ -1,7 +1,7 @@
-"""Deep images: what a run notes where its data have more than 8 bits.
+"""Make the notes of a run about images with more than 8 bits.
 
-Values are divided by the largest that their file can hold, whatever a camera has filled of it, and most protocols
-round to 8 bits. Both are assumptions that change numbers, so that a run says them.
+Values are divided by the largest value that their file can hold, whatever part of the range the camera has used. Most
+protocols round to 8 bits. Both are assumptions that change results, so a run notes them.
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from mdnbench.planning.plan import PlannedNoise
     from mdnbench.spec.specs import Image
 
-BITS = (8, 10, 12, 14, 16)  # of sensors and files
+BITS = (8, 10, 12, 14, 16)  # common depths of sensors and files
 WORD_BITS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """The bits of an image's values (0: they are no whole numbers of so many bits), and the largest whole number."""
+    """The bits of an image's values, and the largest whole number among them.
+
+    `bits` is 0 if the values are not whole numbers of any known number of bits.
+    """
 
     image: str
     bits: int
@@ -33,7 +36,7 @@ class Depth:
 
 
 def of(image: str, pixels: Image) -> Depth:
-    """Return the depth of an image, float32 in [0, 1], as its values show it: any data set may give deep images."""
+    """Return the depth of an image (float32 in [0, 1]), determined from its values because any data set may be deep."""
     import numpy as np
 
     for bits in BITS:
@@ -45,7 +48,7 @@ def of(image: str, pixels: Image) -> Depth:
 
 
 def notes(depths: Sequence[Depth], protocol: Protocol, noises: Sequence[PlannedNoise]) -> tuple[str, ...]:
-    """Return what a run notes about images of more than 8 bits: the range that is assumed, and what rounding does."""
+    """Return the notes about images of more than 8 bits: the assumed range, and the effect of rounding."""
     words = [depth for depth in depths if depth.bits == WORD_BITS]
     found = [_range_note(words, noises)] if words else []
     deep = [depth for depth in depths if depth.bits > 8]
@@ -56,7 +59,7 @@ def notes(depths: Sequence[Depth], protocol: Protocol, noises: Sequence[PlannedN
 
 
 def _range_note(words: Sequence[Depth], noises: Sequence[PlannedNoise]) -> str:
-    """Return the range that is assumed, and what follows if a camera filled less of it."""
+    """Return the note about the assumed range, and about the effect if a camera has used less of it."""
     sigma = next((values["sigma"] for noise in noises if "sigma" in (values := noise.named.numbers())), 0.0)
     unit = WORD_TOP / BYTE_TOP
     example = f" (sigma {show(sigma)} is {sigma * unit:,.0f})" if sigma else ""
@@ -82,9 +85,9 @@ def _dark_note(dark: Sequence[Depth], sigma: float) -> str:
 
 
 def _rounding_note(deep: Sequence[Depth], protocol: Protocol, bits: int) -> str:
-    """Return what rounding to fewer bits than the data have does to sigma and PSNR."""
+    """Return the note about the effect on sigma and PSNR of rounding to fewer bits than the data have."""
     step = 255 / (2**bits - 1)
-    limit = 10 * math.log10(12 * (2**bits - 1) ** 2)  # of an error that is uniform over one step
+    limit = 10 * math.log10(12 * (2**bits - 1) ** 2)  # the PSNR of an error that is uniform over one step
     where = "noisy images and outputs" if protocol.input.bits else "outputs"
     return (
         f"{counted(len(deep), 'image')} of more than {bits} bits: the protocol {protocol.name!r} rounds {where} to "

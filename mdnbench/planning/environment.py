@@ -1,4 +1,4 @@
-"""The machine and the versions that results were made with."""
+"""Describe the machine and the versions with which results are computed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PACKAGES = ("numpy", "torch", "bm3d", "scikit-image", "lpips", "pandas", "pluggy
 
 
 def facts(device: str = "cpu") -> dict[str, Any]:
-    """CPU, cores, memory, system, versions: what `run.json` holds."""
+    """Return CPU, cores, memory, system and versions for `run.json`."""
     return {
         "mdnbench": __version__,
         "revision": revision(),
@@ -36,18 +36,18 @@ def facts(device: str = "cpu") -> dict[str, Any]:
 
 
 def version_of(package: str) -> str:
-    """The installed version of a distribution, or 'missing'."""
+    """Return the installed version of a distribution, or 'missing'."""
     return distributions.version_of(package) or "missing"
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
-    """The installed version of each distribution, or 'missing', by name."""
+    """Return the installed version of each distribution by name, or 'missing'."""
     return {name: version_of(name) for name in packages}
 
 
 @cache
 def cpu() -> str:
-    """The processor's name, without the second that a full inquiry takes."""
+    """Return the processor's name, without the full inquiry of a library, which takes a second."""
     path = Path("/proc/cpuinfo")
     if path.exists():
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -61,26 +61,26 @@ def cpu() -> str:
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def memory_bytes() -> int:
-    """The machine's memory."""
+    """Return the size of the machine's memory in bytes."""
     import psutil
 
     return int(psutil.virtual_memory().total)
 
 
 def machine_id() -> str:
-    """A short digest of what makes timings comparable: processor, cores, memory in GiB, system."""
+    """Return a short digest of what makes timings comparable: processor, cores, memory in GiB, system."""
     parts = (cpu(), cores(), round(memory_bytes() / 2**30), platform.system(), platform.machine())
     return of_parts("machine", *parts)[:12]
 
 
 @cache
 def revision() -> str:
-    """The source revision when this runs from a checkout, else the version."""
+    """Return the source revision if this runs from a checkout, otherwise the version."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return __version__

@@ -1,8 +1,8 @@
-"""Identity by code: which stored results are about the code as it is now.
+"""Identity by code: decide which stored results were computed by the present code.
 
-A plan's base keys cover everything that can be known without running anything. Below them the store keeps manifests:
-the files that the processes of a method and a noise, or of a metric, have used so far. A stored result answers for a
-run only if every file of its manifest is as it was. Compiler caches work in the same way.
+A plan's base keys cover everything that can be known without running anything. In addition, the store has manifests,
+which list the files that the processes of a method and a noise, or of a metric, have used so far. A stored result is
+used for a run only if every file of its manifest is unchanged. Compiler caches work in the same way.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mdnbench.registry.discovery import Door
 
 METHOD, NOISE, METRIC, EVALUATION = "method", "noise", "metric", "evaluation"
-ROOMS = ("evaluation",)  # of mdnbench itself: what makes, checks and scores a case
+ROOMS = ("evaluation",)  # folders of mdnbench itself whose code makes, checks and scores cases
 SHOWN = 5
 CHUNK = 256
 MOST_SLOTS = 64
@@ -37,7 +37,7 @@ MOST_SLOTS = 64
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A source whose code is not what stored results were made with: which files, and how many cells that affects."""
+    """A source whose code differs from the code of stored results: which files, and how many cells are affected."""
 
     source: str
     files: tuple[str, ...]
@@ -51,9 +51,11 @@ class Change:
 
 
 class Manifests:
-    """The manifests of some scopes, compared with the files as they are now, and added to as a run finds out more.
+    """The stored manifests of some scopes, and their comparison with the present files.
 
-    `roots` says for each scope in which folder the files of each role are. Without a store nothing is known.
+    A scope is the key of a method under a noise, or of a metric. A role is 'method', 'noise', 'metric' or 'evaluation'.
+    `roots` has for each scope the folder of each role's files. A run adds the files that it uses. Without a store there
+    are no stored manifests.
     """
 
     def __init__(self, store: Store | None, roots: Mapping[str, Mapping[str, Path]]) -> None:
@@ -62,10 +64,10 @@ class Manifests:
         self._roots = roots
         self._stored = manifests.of_scopes(store, roots) if store else {scope: [] for scope in roots}
         self._differences: dict[int, dict[str, list[str]]] = {}
-        self._current: dict[str, Manifest] = {}  # what results are stored under from now on
+        self._current: dict[str, Manifest] = {}  # the manifests under which results are stored from now on
 
     def fitting(self, scope: str) -> list[Manifest]:
-        """Return the stored manifests of a scope whose files are all as they were, newest first."""
+        """Return the stored manifests of a scope whose files are all unchanged, newest first."""
         return [manifest for manifest in self._stored[scope] if not self._changed_files(manifest)]
 
     def outdated(self, scope: str) -> list[Manifest]:
@@ -73,7 +75,7 @@ class Manifests:
         return [] if self.fitting(scope) else self._stored[scope]
 
     def changed_files(self, scope: str) -> dict[str, list[str]]:
-        """Return what has changed since the newest manifest of a scope, by role."""
+        """Return the files that have changed since the newest manifest of a scope, by role."""
         return self._changed_files(self._stored[scope][0])
 
     def _changed_files(self, manifest: Manifest) -> dict[str, list[str]]:
@@ -84,15 +86,25 @@ class Manifests:
         return self._differences[manifest.id]
 
     def current(self, scope: str) -> Manifest | None:
-        """Return the manifest that results of a scope are stored under, None if there is none yet."""
+        """Return the manifest under which results of a scope are stored; None if there is none yet."""
         if scope in self._current:
             return self._current[scope]
         return next(iter(self.fitting(scope)), None)
 
     def use(self, scope: str, files: Used, what: str) -> Manifest:
-        """Return the scope's manifest with these files in it, stored. Call inside a transaction.
+        """Store the scope's manifest with these files added. Call it inside a transaction.
 
-        BadPlugin, with `what` was made, if it has one of these files with other code.
+        Args:
+            scope: The scope.
+            files: The files to add, by role.
+            what: What the results were computed by, for the message of an error.
+
+        Returns:
+            The manifest.
+
+        Raises:
+            BadPlugin: The manifest has one of these files with other code.
+
         """
         assert self._store is not None
         current = self.current(scope)
@@ -110,7 +122,8 @@ class Manifests:
     def new(self, scope: str, files: Used) -> Manifest:
         """Return a manifest that is not stored yet.
 
-        No manifest of other code has its token: the files that are known to have changed are part of it as well.
+        Its token differs from that of every manifest of other code, because it also depends on the files that are known
+        to have changed.
         """
         changed = []
         for manifest in self._stored[scope]:
@@ -122,22 +135,32 @@ class Manifests:
         return Manifest(scope, manifests.token_of(scope, listed, sorted(changed)), files)
 
     def static(self, door: Door, known: Registry) -> tuple[UsedFile, ...]:
-        """Return the files of a source before anything of it runs: all of our own, of others what was imported."""
+        """Return the files of a source that are known before it runs.
+
+        For mdnbench's own plugins these are all of their files, for others the files that were imported.
+        """
         if not door.ours:
             return known.used(door)
         return code.listed("plugin", door.root, [door.root], self.digests)
 
     @cached_property
     def evaluation(self) -> tuple[UsedFile, ...]:
-        """The files of mdnbench itself that make, check and score cases."""
+        """Return the files of mdnbench itself that make, check and score cases."""
         return code.listed("mdnbench", CORE, [CORE / room for room in ROOMS], self.digests)
 
 
 class MetricIdentity:
-    """The code behind metrics: what their scores are stored under."""
+    """The code of metrics, which determines the keys of their scores."""
 
     def __init__(self, known: Registry, names: Iterable[str], store: Store | None) -> None:
-        """`names` are metrics and settings of metrics, as `ssim[uniform]`: these have the manifest of their metric."""
+        """Compare the code of metrics with the store.
+
+        Args:
+            known: The registry.
+            names: Metrics, or settings of metrics such as `ssim[uniform]`, which use the manifest of their metric.
+            store: The store, or None.
+
+        """
         self._known = known
         self._names = tuple(names)
         roots = {self.scope(name): {METRIC: self.door(name).root} for name in self._names}
@@ -154,7 +177,7 @@ class MetricIdentity:
 
     @cached_property
     def scored_as(self) -> dict[str, str]:
-        """What each metric's scores are stored under: its revision, and a token that stands for its code."""
+        """Return the key under which each metric's scores are stored: its revision, and the token of its code."""
         return {
             name: manifests.scored_as(
                 self._known.metrics[manifests.plain_metric(name)].revision, self._manifest(name).token
@@ -163,12 +186,12 @@ class MetricIdentity:
         }
 
     def _manifest(self, name: str) -> Manifest:
-        """Return the manifest of a metric that fits, or else a new one that is not stored yet."""
+        """Return the manifest of a metric that fits, or a new one that is not stored yet."""
         found, door = self._manifests.current(self.scope(name)), self.door(name)
         if found:
             return found
         files = self._manifests.static(door, self._known)
-        if door.ours:  # they share a process, so that what each of them loads is not seen there
+        if door.ours:  # they share a process, so the files that each of them loads cannot be told apart
             packages = dict.fromkeys(["numpy", *self._known.metrics[manifests.plain_metric(name)].packages])
             files += tuple(entry for entry in map(package_entry, packages) if entry)
         return self._manifests.new(self.scope(name), {METRIC: files, EVALUATION: self._manifests.evaluation})
@@ -178,7 +201,7 @@ class MetricIdentity:
         return self._manifest(name).files[METRIC]
 
     def begin(self) -> None:
-        """Store the manifests that are new: scores refer to them by their tokens."""
+        """Store the new manifests, because scores refer to them by their tokens."""
         assert self._store is not None
         with self._store.transaction():
             for name in self._names:
@@ -186,9 +209,11 @@ class MetricIdentity:
                 self._manifests.use(manifest.scope, manifest.files, f"the metric {name!r}")
 
     def record(self, name: str, files: tuple[UsedFile, ...]) -> None:
-        """Add files that a metric has used to its manifest. Call inside a transaction.
+        """Add files that a metric has used to its manifest. Call it inside a transaction.
 
-        BadPlugin if one of them is not what it was before, or when the run was planned.
+        Raises:
+            BadPlugin: One of the files has changed since earlier results, or since the run was planned.
+
         """
         what = f"the metric {name!r}"
         _require_planned(what, self.door(name), files)
@@ -204,7 +229,7 @@ class MetricIdentity:
 
 
 class CodeIdentity:
-    """The code behind a plan's outputs and scores."""
+    """The code that a plan's outputs and scores depend on."""
 
     def __init__(self, plan: Plan, store: Store | None) -> None:
         self._plan = plan
@@ -214,7 +239,7 @@ class CodeIdentity:
         self._manifests = Manifests(store, roots)
         self._scopes: dict[int, str] = {}  # by work
         self._tokens: dict[int, list[str]] = {}  # by work
-        self._recorded: dict[int, list[Used]] = {}  # by work, one of each slot: most cells bring nothing new
+        self._recorded: dict[int, list[Used]] = {}  # by work, the latest files of each slot: most cells use no new ones
 
     def _doors(self, work: Work) -> dict[str, Door]:
         known = self._plan.registry
@@ -222,21 +247,27 @@ class CodeIdentity:
         return {METHOD: known.denoisers.entry(work.named.name).door, NOISE: noise}
 
     def keys(self, work: Work, base: str) -> list[str]:
-        """Return the keys under which the store may hold an output that is about the code as it is now."""
+        """Return the keys under which the store may have an output that the present code would compute."""
         if work.index not in self._tokens:
             fitting = self._manifests.fitting(self._plan.scope(work))
             self._tokens[work.index] = [manifest.token for manifest in fitting]
         return [manifests.output_key(base, token) for token in self._tokens[work.index]]
 
     def token(self, work: Work) -> str:
-        """Return the token of the manifest that a work's results are stored under, '' if there is none yet."""
+        """Return the token of the manifest under which a work's results are stored; '' if there is none yet."""
         manifest = self._manifests.current(self._plan.scope(work))
         return manifest.token if manifest else ""
 
     def record(self, work: Work, used: Used) -> Manifest:
-        """Return the manifest to store a result under, with these files in it. Call inside a transaction.
+        """Add files to the manifest of a work and return it. Call it inside a transaction.
 
-        BadPlugin if a file is not what it was for earlier results, or when the run was planned.
+        Args:
+            work: The work.
+            used: The files that the processes of the work have used, by role.
+
+        Raises:
+            BadPlugin: A file has changed since earlier results, or since the run was planned.
+
         """
         scope = self._scope(work)
         known, recorded = self._manifests.current(scope), self._recorded.setdefault(work.index, [])
@@ -252,7 +283,7 @@ class CodeIdentity:
         return manifest
 
     def manifests_of(self, noise: PlannedNoise) -> list[int]:
-        """Return the ids of the manifests that results under a noise may have now, whatever their method."""
+        """Return the ids of the manifests that results under a noise may have now, for all methods."""
         found = []
         for work in self._plan.works:
             if work.noise is noise:
@@ -267,7 +298,7 @@ class CodeIdentity:
         return self._scopes[work.index]
 
     def changes(self) -> list[Change]:
-        """Return what has changed since the store's results were made, one entry per source."""
+        """Return what has changed since the stored results were computed, one entry per source."""
         files: dict[str, dict[str, None]] = {}
         cells: dict[str, int] = {}
         for work in self._plan.works:
@@ -301,9 +332,17 @@ class CodeIdentity:
 
 
 def what_counts(known: Registry, kind: str, name: str, store: Store | None) -> dict[str, list[str]]:
-    """Return the files and packages that count for a 'method', 'noise' or 'metric', by where they are.
+    """Return the files and packages that count for a 'method', 'noise' or 'metric', by their place.
 
-    What a store's newest results of it have used; without any, what is known before it runs.
+    These are the files that the newest stored results have used. If there are none, they are the files that are known
+    before it runs.
+
+    Args:
+        known: The registry.
+        kind: 'method', 'noise' or 'metric'.
+        name: The name.
+        store: The store, or None.
+
     """
     shelves: dict[str, Shelf[Any]] = {METHOD: known.denoisers, NOISE: known.noises, METRIC: known.metrics}
     door = shelves[kind].entry(name).door
@@ -323,7 +362,7 @@ def what_counts(known: Registry, kind: str, name: str, store: Store | None) -> d
 
 
 def _news(known: Used, used: Used, what: str) -> dict[str, tuple[UsedFile, ...]]:
-    """Return the files that a manifest lacks; BadPlugin if it has one of them with other code."""
+    """Return the files that a manifest lacks; raise BadPlugin if it has one of them with other code."""
     news: dict[str, tuple[UsedFile, ...]] = {}
     for role, files in used.items():
         here = {(file.root, file.name): file for file in known.get(role, ())}
@@ -338,7 +377,7 @@ def _news(known: Used, used: Used, what: str) -> dict[str, tuple[UsedFile, ...]]
 
 
 def _require_planned(what: str, door: Door, files: tuple[UsedFile, ...]) -> None:
-    """Refuse results of a plugin whose own file was edited since the run was planned: its spec is the former one's."""
+    """Refuse results of a plugin whose own file was edited after the run was planned, because the spec is outdated."""
     if door.path is None:
         return
     name = door.path.relative_to(door.root).as_posix()

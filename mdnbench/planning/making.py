@@ -1,4 +1,4 @@
-"""Making a plan: what was asked for is looked up and checked, and nothing is computed."""
+"""Make a plan: look up and check everything in a request, without computing anything."""
 
 from __future__ import annotations
 
@@ -27,7 +27,17 @@ FIRST_CHOICE, SECOND_CHOICE = "set12", "sk12"
 
 
 def make(request: Request, registry: Registry) -> Plan:
-    """Look everything up and check it; every mistake is reported before anything is computed."""
+    """Look up and check everything in a request; every mistake is reported before anything is computed.
+
+    Args:
+        request: The request.
+        registry: The specs of all plugins.
+
+    Raises:
+        UsageError: Something in the request does not exist or is not allowed.
+        NothingToDo: No method or no image is left.
+
+    """
     noises = _noises(request, registry)
     methods, notes = _methods(request, registry)
     protocol = protocols.load(request.protocol)
@@ -72,7 +82,7 @@ def _methods(request: Request, registry: Registry) -> tuple[tuple[Named, ...], t
 
 
 def _split(registry: Registry) -> tuple[list[str], dict[str, str]]:
-    """The methods that can be run by their name alone, and what the others need."""
+    """Return the methods that need no options, and for each other method the options that it needs."""
     needs = {
         name: ", ".join(option.name for option in variants.options_of(spec) if option.default is None)
         for name, spec in registry.denoisers.items()
@@ -89,12 +99,15 @@ def _metrics(request: Request, registry: Registry) -> dict[str, MetricSpec]:
 
 
 def _usual(registry: Registry) -> list[str]:
-    """The metrics that `all` stands for: those that need not be asked for by name."""
+    """Return the metrics that `all` means, which are those that may be left unnamed."""
     return [name for name, spec in registry.metrics.items() if not spec.by_name]
 
 
 def _dataset(request: Request, registry: Registry) -> tuple[DatasetSpec, tuple[str, ...]]:
-    """The data set asked for; with none named, Set12 where it can be had, else the one made from scikit-image."""
+    """Return the requested data set and the notes about it.
+
+    If none is requested, it is Set12 if that is available, otherwise the one made from scikit-image.
+    """
     if request.data:
         found = find_dataset(request.data, registry)
         turned = gray.split(found.name)[1]
@@ -109,7 +122,13 @@ def _dataset(request: Request, registry: Registry) -> tuple[DatasetSpec, tuple[s
 
 
 def find_dataset(name: str, registry: Registry) -> DatasetSpec:
-    """A data set by name, or a folder of images; its files are at hand afterwards."""
+    """Return a data set by name, or a folder of images; download its files if necessary.
+
+    Raises:
+        UnknownName: There is no such data set or folder.
+        DataMissing: A file is not available.
+
+    """
     if name in registry.datasets:
         spec = registry.datasets[name]
         data.fetch(spec)
@@ -120,7 +139,7 @@ def find_dataset(name: str, registry: Registry) -> DatasetSpec:
 
 
 def _chosen(request: Request, dataset: DatasetSpec) -> tuple[str, ...]:
-    """The images that were asked for, in the data set's order: said in another one, they are the same data."""
+    """Return the requested images in the data set's order; the order of the request has no effect."""
     known = {*dataset.images}
     for image in request.images:
         if image not in known:
@@ -133,7 +152,10 @@ def _chosen(request: Request, dataset: DatasetSpec) -> tuple[str, ...]:
 
 
 def _loaded(chosen: Sequence[str], dataset: DatasetSpec) -> tuple[tuple[PlannedImage, ...], list[Depth]]:
-    """The images one by one, each checked, and their depths; no two of them are in memory at once."""
+    """Load the images one by one, check them, and return them with their depths.
+
+    No two images are in memory at the same time.
+    """
     images, depths = [], []
     for identity in chosen:
         pixels = _pixels(identity, dataset)
@@ -143,14 +165,14 @@ def _loaded(chosen: Sequence[str], dataset: DatasetSpec) -> tuple[tuple[PlannedI
 
 
 def _tested(request: Request, registry: Registry, dataset: DatasetSpec, opened: Sequence[Path]) -> tuple[Path, ...]:
-    """The files that the images come from: those of the whole data set, and whatever was opened to load them."""
+    """Return the files that the images come from: those of the whole data set, and all files opened to load them."""
     known = not request.data or request.data in registry.datasets
     whole = data.files_of(dataset) if known else folders.files(request.data)
     return tuple(dict.fromkeys([*whole, *opened]))
 
 
 def _pixels(identity: str, dataset: DatasetSpec) -> Image:
-    """An image of the data set; BadPlugin where it is not as the data set must give it."""
+    """Return an image of the data set; raise BadPlugin if its type, shape or range is not as required."""
     with guarded(f"the data set {dataset.name!r} loads image {identity!r}"):
         pixels = dataset.load(identity)
     if found := sound.fault(pixels, dataset.channels):
@@ -162,7 +184,7 @@ def _pixels(identity: str, dataset: DatasetSpec) -> Image:
 
 
 def _check_sizes(images: tuple[PlannedImage, ...], metrics: Mapping[str, MetricSpec], protocol: Protocol) -> None:
-    """Refuse, by name and before the run, images that are too small for a metric."""
+    """Refuse images that are too small for a metric, by name and before the run."""
     for image in images:
         side = min(image.shape[:2]) - 2 * protocol.scoring.border
         for spec in metrics.values():

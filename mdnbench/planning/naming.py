@@ -1,4 +1,4 @@
-"""What a run is called where nobody says: what was asked for, in a few words."""
+"""Make the default name of a run from the request."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from mdnbench.util.slugs import slug
 
 
 def default_name(dataset: str, noises: Sequence[str], request: Request) -> str:
-    """A run's name: data set, noises, and whatever else was chosen that makes other cells or scores.
+    """Return a run's name: the data set, the noises, and every other choice that leads to other cells or scores.
 
-    The same command means the same run, and another one never takes its place, but for one on another folder of the
-    same name: that says so.
+    The same request always has the same name, and a different request has a different one. The only exception is
+    another image folder of the same name; a message then reports that the new run replaces the earlier one.
     """
     return slug("-".join([dataset, _listed(noises), *_choices(request)]))
 
 
 def _choices(request: Request) -> Iterator[str]:
-    """What was chosen beside data set and noises, each in a word or two; nothing for what is as always."""
+    """Yield the choices besides data set and noises in a word or two each; defaults are left out."""
     for asked in (request.methods, request.metrics):
         parts = [part for text in asked for part in names.split_list(text)]
         if parts != [names.ALL]:
@@ -33,11 +33,11 @@ def _choices(request: Request) -> Iterator[str]:
     for given, default in ((request.protocol, "standard"), (request.noise_info, "known"), (request.device, "auto")):
         if given != default:
             yield given
-    if names.ALL in request.methods and request.plugins:  # they may bring methods
+    if names.ALL in request.methods and request.plugins:  # plugin files may provide methods
         yield _listed([Path(path).stem for path in request.plugins])
 
 
 def _listed(texts: Sequence[str]) -> str:
-    """Texts by dashes; of more than four the first three, and a digest of the others."""
+    """Return texts joined with dashes; of more than four, the first three and a digest of the others."""
     more = texts[3:] if len(texts) > 4 else ()
     return "-".join(texts[: len(texts) - len(more)]) + (f"-and-{len(more)}-more-{of_parts(*more)[:4]}" if more else "")

@@ -1,4 +1,4 @@
-"""A plan: what a run computes, on what and under which rules; its cells come lazily, with their keys."""
+"""A plan: what a run computes, on which data and under which rules. Its cells and their keys are made when needed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class PlannedImage:
 
     @property
     def pixels(self) -> int:
-        """How many pixels it has: the measure of the work."""
+        """Return the number of pixels, which is the measure of the work."""
         return self.shape[0] * self.shape[1]
 
 
@@ -45,7 +45,7 @@ class PlannedNoise:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A method under a noise: with which weights, or why it is skipped, or that it must be trained first."""
+    """A method under a noise, with the weights to use, the reason to skip it, or the need to train it first."""
 
     index: int
     named: Named
@@ -59,13 +59,13 @@ class Work:
 
     @property
     def packages(self) -> dict[str, str]:
-        """The installed versions of what changes its output."""
+        """Return the installed versions of the distributions that change its output."""
         return environment.versions(variants.packages(self.spec, self.named))
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A run, looked up and checked: what to compute, on what, under which rules."""
+    """A run, looked up and checked: what to compute, on which data, under which rules."""
 
     request: Request
     registry: Registry
@@ -78,29 +78,29 @@ class Plan:
     device: str
     name: str
     notes: tuple[str, ...] = field(default=())
-    tested: tuple[Path, ...] = ()  # the files of the data set, as far as they are known
+    tested: tuple[Path, ...] = ()  # the known files of the data set
     untrained: Mapping[tuple[str, str], str] = field(default_factory=dict)  # by method and noise
 
     @property
     def dataset_digest(self) -> str:
-        """The digest of all images: twelve characters that stand beside the data set's name."""
+        """Return the digest of all images: the twelve characters that follow the data set's name."""
         return of_parts("dataset", [image.digest for image in self.images])[:12]
 
     @cached_property
     def works(self) -> tuple[Work, ...]:
-        """Every method under every noise, in the plan's order."""
+        """Return every method under every noise, in the plan's order."""
         pairs = [(method, noise) for noise in self.noises for method in self.methods]
         return tuple(self._work(index, method, noise) for index, (method, noise) in enumerate(pairs))
 
     @property
     def named(self) -> tuple[str, ...]:
-        """The methods that were asked for by name, and not through `all` alone."""
+        """Return the methods that were requested by name, and not only through `all`."""
         asked = [part for text in self.request.methods for part in names.split_list(text)]
         return tuple(dict.fromkeys(self.registry.method(part).text for part in asked if part != names.ALL))
 
     @property
     def plugins(self) -> dict[str, str]:
-        """What brings each 'method NAME', 'noise NAME' and 'metric NAME': a module, or the name of a plugin's file."""
+        """Return the plugin of each 'method NAME', 'noise NAME' and 'metric NAME': a module or the name of a file."""
         known = self.registry
         doors = {f"method {named.text}": known.denoisers.entry(named.name).door for named in self.methods}
         doors |= {f"noise {each.named.text}": known.noises.entry(each.named.name).door for each in self.noises}
@@ -109,17 +109,17 @@ class Plan:
 
     @property
     def size(self) -> int:
-        """The number of cells."""
+        """Return the number of cells."""
         return len(self.works) * self.cells_per_work
 
     @property
     def cells_per_work(self) -> int:
-        """The number of cells of one method under one noise."""
+        """Return the number of cells of one method under one noise."""
         return len(self.images) * self.request.seeds
 
     @property
     def revisions(self) -> dict[str, str]:
-        """The metrics' revisions, by name."""
+        """Return the revisions of the metrics, by name."""
         return {name: spec.revision for name, spec in self.metrics.items()}
 
     @cached_property
@@ -128,11 +128,11 @@ class Plan:
 
     @cached_property
     def pixels(self) -> Mapping[str, int]:
-        """How many pixels each image has, by id."""
+        """Return the number of pixels of each image, by id."""
         return {image.id: image.pixels for image in self.images}
 
     def cells(self, work: Work) -> Iterator[tuple[int, Cell]]:
-        """A work's cells with their positions in the plan, big images first."""
+        """Yield a work's cells with their positions in the plan, large images first."""
         start = work.index * self.cells_per_work
         order = sorted(enumerate(self.images), key=lambda pair: -pair[1].pixels)
         for index, image in order:
@@ -140,7 +140,7 @@ class Plan:
                 yield start + index * self.request.seeds + seed, self.cell(work, image, seed)
 
     def cell(self, work: Work, image: PlannedImage, seed: int) -> Cell:
-        """One cell, with its keys."""
+        """Return one cell, with its keys."""
         case = self._case_key(work.noise, image, seed)
         return Cell(
             dataset=self.dataset.name,
@@ -155,15 +155,15 @@ class Plan:
         )
 
     def case_keys(self, noise: PlannedNoise) -> list[str]:
-        """The keys of all cases under a noise, which its methods share."""
+        """Return the keys of all cases under a noise; its methods share them."""
         return [self._case_key(noise, image, seed) for image in self.images for seed in range(self.request.seeds)]
 
     def scope(self, work: Work) -> str:
-        """The key of a work's manifests: those of the code behind a method under a noise."""
+        """Return the key of a work's manifests, which list the code of a method and a noise."""
         return of_parts("code", work.identity, work.noise.named.text, work.noise.spec.revision)
 
     def output_key(self, work: Work, case: str) -> str:
-        """The base key of what a work makes of a case: all that it depends on but the code."""
+        """Return the base key of a work's output for a case; it covers all that the output depends on except code."""
         return of_parts("output", case, self._input_rule, work.identity)
 
     def _case_key(self, noise: PlannedNoise, image: PlannedImage, seed: int) -> str:
@@ -185,7 +185,7 @@ class Plan:
         return Work(index, named, spec, noise, found, note, skip, training, self._identity(named, spec, found))
 
     def _identity(self, named: Named, spec: DenoiserSpec, found: Weights | None) -> str:
-        """What a method's output depends on, beside the case: see the page on names and identity."""
+        """Return the digest of all that a method's output depends on besides the case; see the page docs/names.md."""
         told = self.request.noise_info if spec.wants != "nothing" else "none"
         options = [*variants.chosen(spec, named), *variants.identity(spec, named)]
         packages = [*map(list, environment.versions(variants.packages(spec, named)).items())]

@@ -1,4 +1,4 @@
-"""What a person asks for: the keys that the command line, a plan file and the Python API share."""
+"""Define a request: the keys that the command line, a plan file and the Python API share."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ MOST_NAMES = {
     **dict.fromkeys(("methods", "noise", "sigma", "metrics", "plugins"), limits.MAX_NAMES),
     "images": limits.MAX_IMAGE_NAMES,
 }
-LISTED = ("methods", "metrics")  # keys of which one entry may hold several names, by comma
+LISTED = ("methods", "metrics")  # keys whose entries may have several names, separated by commas
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A run as it was asked for, nothing looked up yet. Every field is a key of a plan file.
+    """A run as requested; nothing is looked up yet. Every field is a key of a plan file.
 
     `sigma` is on the 0-255 scale, `timeout` in seconds, `memory` in GiB per worker (0: no limit), `jobs` the number of
-    workers (0: one per core), `train_budget` in minutes per training. `scheduler` is the address of a Dask scheduler
-    that runs already, for the engine `dask`; without one that engine starts a cluster on this machine.
+    workers (0: one per core), `train_budget` in minutes per training. `scheduler` is the address of a running Dask
+    scheduler for the engine `dask`; without it, that engine starts a cluster on this machine.
     """
 
     methods: tuple[str, ...] = ("all",)
@@ -92,7 +92,7 @@ class Request:
                 )
 
     def _check_names(self) -> None:
-        """Refuse more names than a run can have, and longer ones than any has, before they are looked up."""
+        """Refuse too many names, and too long names, before they are looked up."""
         for key in MOST_NAMES:
             given = getattr(self, key)
             names = [part for text in given for part in split_list(text)] if key in LISTED else given
@@ -105,20 +105,21 @@ class Request:
 
     @property
     def data(self) -> str:
-        """The data set's name, or the folder, with the suffix for gray where that was asked for."""
+        """Return the data set's name, or the folder, with the suffix `[gray]` if gray was requested."""
         in_gray = self.gray and self.dataset and not gray.split(self.dataset)[1]
         return self.dataset + gray.SUFFIX if in_gray else self.dataset
 
     def noises(self) -> tuple[str, ...]:
-        """All noises asked for, as text; `sigma` is short for Gaussian ones."""
+        """Return all requested noises as text; `sigma` is short for Gaussian ones."""
         return (*self.noise, *(f"gaussian:sigma={level!r}" for level in self.sigma))
 
 
-Swept = str | Sequence[str] | Mapping[str, Mapping[str, Any]]  # a table of options is every combination of their values
+# A table of options means every combination of their values.
+Swept = str | Sequence[str] | Mapping[str, Mapping[str, Any]]
 
 
 class Keys(TypedDict, total=False):
-    """The keys as keywords, for type checkers and editors: a lone value stands for a list."""
+    """The keys as keyword arguments, for type checkers and editors; a single value means a list of one."""
 
     methods: Swept
     noise: Swept
@@ -144,15 +145,23 @@ class Keys(TypedDict, total=False):
 
 
 class RunKeys(Keys, total=False):
-    """The keys of `run`: plugin files too."""
+    """The keys of `run`, which also takes plugin files."""
 
     plugins: str | Path | Sequence[str | Path]
 
 
 def from_values(values: Mapping[str, Any], where: str) -> Request:
-    """A request from a table of keys; unknown keys and wrong types are refused.
+    """Return a request made from a table of keys.
 
-    A lone value stands for a list, and a table of methods or noises for every combination of their options' values.
+    A single value means a list of one. A table of methods or noises means every combination of their options' values.
+
+    Args:
+        values: The keys and their values.
+        where: The place of the table for messages.
+
+    Raises:
+        UsageError: A key is unknown, or a value has the wrong type or is not allowed.
+
     """
     hints = typing.get_type_hints(Request)
     tables = [key for key in sweeps.KEYS if isinstance(values.get(key), Mapping)]
@@ -162,16 +171,17 @@ def from_values(values: Mapping[str, Any], where: str) -> Request:
         for key, value in {**values, **swept}.items()
     }
     table = {key: list(value) if isinstance(value, tuple) else value for key, value in table.items()}
-    for key in MOST_NAMES:  # before each of them is looked at
+    for key in MOST_NAMES:  # before the entries are examined one by one
         if isinstance(table.get(key), list):
             _check_number(key, len(table[key]))
     return tomlfile.build(Request, table, where)
 
 
 def read(path: Path | None, overrides: Mapping[str, Any]) -> Request:
-    """A request from a plan file, if there is one, and what was said beside it, which wins.
+    """Return a request made from a plan file, if there is one, and from overrides.
 
-    Noises said beside the file replace the file's noises and levels altogether.
+    An override replaces the value of the file. If there are noises or levels among the overrides, they replace all
+    noises and levels of the file.
     """
     table = tomlfile.read(path, "plan") if path else {}
     if {"noise", "sigma"} & overrides.keys():
@@ -180,7 +190,7 @@ def read(path: Path | None, overrides: Mapping[str, Any]) -> Request:
 
 
 def changed(request: Request) -> dict[str, Any]:
-    """The keys that differ from their defaults: what a person said."""
+    """Return the keys that differ from their defaults."""
     return {
         field.name: getattr(request, field.name)
         for field in dataclasses.fields(request)

@@ -1,4 +1,4 @@
-"""How large a plan is, multiplied out before anything of it is built."""
+"""Check the size of a plan before any part of it is built."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from mdnbench.util.limits import MAX_CELLS, MAX_PAIRS
 
 
 def check(request: Request, methods: int, noises: int, images: int) -> None:
-    """Refuse a plan of more cells than a run can have, with BadOption that names what they come from."""
+    """Raise BadOption if a plan has more cells than a run can have.
+
+    Args:
+        request: The request, for its number of seeds.
+        methods: The number of methods.
+        noises: The number of noises.
+        images: The number of images.
+
+    """
     pairs = methods * noises
     if pairs > MAX_PAIRS:
         raise BadOption(

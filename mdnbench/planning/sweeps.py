@@ -1,4 +1,4 @@
-"""Sweeps: methods or noises as tables of options, each with one value or several, and a name for every combination."""
+"""Expand sweeps: tables of options with one or several values become names, one for every combination."""
 
 from __future__ import annotations
 
@@ -15,10 +15,19 @@ KEYS = ("methods", "noise")
 
 
 def names_in(key: str, table: Mapping[str, Any], where: str) -> list[str]:
-    """The names that a table stands for: `{"bm3d": {"profile": ["np", "lc"]}}` is bm3d[profile=np], bm3d[profile=lc].
+    """Return the names that a table means.
 
-    `key` is 'methods' or 'noise'. The first option varies slowest. BadFile where a value could not be written as text;
-    whether there is such an option, and whether it takes the value, is looked up when the names are.
+    `{"bm3d": {"profile": ["np", "lc"]}}` means bm3d[profile=np] and bm3d[profile=lc]. The first option varies slowest.
+    Whether there is such an option, and whether it takes the value, is checked when the names are looked up.
+
+    Args:
+        key: 'methods' or 'noise'.
+        table: The options by name, each with one value or several.
+        where: The place of the table for messages.
+
+    Raises:
+        BadFile: A value cannot be written as text, or there are too many combinations.
+
     """
     grids = {name: _values(key, name, options, where) for name, options in table.items()}
     size = sum(math.prod(map(len, values.values())) for values in grids.values())
@@ -35,12 +44,12 @@ def names_in(key: str, table: Mapping[str, Any], where: str) -> list[str]:
 
 
 def _axis(option: str, values: Sequence[Value], where: str) -> list[tuple[str, str]]:
-    """The values of an option, as pairs of option and text."""
+    """Return the values of an option as pairs of option and text."""
     return [(option, _text(value, where)) for value in values]
 
 
 def _values(key: str, name: str, options: Any, where: str) -> dict[str, Sequence[Value]]:
-    """The values of each option, as they were given."""
+    """Return the values of each option as they were given."""
     if not isinstance(options, Mapping):
         raise BadFile(
             f"{where}: {key}.{name} = {shortened(options)} must be a table of options: {name} = {{ option = value }}."

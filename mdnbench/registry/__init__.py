@@ -1,7 +1,8 @@
-"""The registry: finds and loads plugins, and holds what they bring by name.
+"""Find plugins, load them, and store the specs that they provide by name.
 
-A plugin that cannot be loaded is kept as broken, with its reason; two plugins that claim one name are an error.
-All rooms from `store` upwards may import it. Start with `load` below, then `discovery.py` and `validation.py`.
+A plugin that cannot be loaded is listed as broken, with the reason. Two plugins that provide the same name are an
+error. All rooms from `store` upwards may import this package. Start with `load` below, then read `discovery.py` and
+`validation.py`.
 """
 
 from __future__ import annotations
@@ -48,12 +49,12 @@ class _HasName(Protocol):
 
 
 Spec = TypeVar("Spec", bound=_HasName)
-Files: TypeAlias = str | Path | Iterable[str | Path]  # plugin files: one, or several
+Files: TypeAlias = str | Path | Iterable[str | Path]  # one plugin file, or several
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A plugin that could not be loaded, or not as others are, and why, in one line."""
+    """A plugin that could not be loaded, or whose use is restricted, and the reason in one line."""
 
     door: Door
     reason: str
@@ -61,9 +62,9 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Entry(Generic[Spec]):
-    """A spec and the source that it came from.
+    """A spec and the plugin source that provides it.
 
-    `patches` is empty, or says why the plugin is imported in method processes only.
+    `patches` explains why the plugin is imported in method processes only. It is empty for all other plugins.
     """
 
     spec: Spec
@@ -71,15 +72,20 @@ class Entry(Generic[Spec]):
     patches: str = ""
 
     def inside(self) -> contextlib.AbstractContextManager[None]:
-        """Run in the space of the plugin: for long work with what its functions return, as a training.
+        """Return a context in which the plugin's own modules can be imported.
 
-        What a spec's functions import is found in any case; this is for objects whose methods import something later.
+        Use it for long work with the objects that a spec's functions return, for example a training. The functions of a
+        spec enter this context themselves. The objects that they return do not, and their methods may import modules
+        later.
         """
         return sources.inside(self.door)
 
 
 class Shelf(Generic[Spec], Mapping[str, Spec]):
-    """The specs of one kind, by name; asking for an unknown name is an error that helps."""
+    """The specs of one kind, by name.
+
+    Looking up an unknown name raises an error that suggests the closest known name.
+    """
 
     def __init__(self, kind: str, broken: tuple[Broken, ...] = ()) -> None:
         self.kind = kind
@@ -88,12 +94,27 @@ class Shelf(Generic[Spec], Mapping[str, Spec]):
         self._broken = broken
 
     def add(self, entry: Entry[Spec]) -> None:
-        """Put a spec on the shelf; BadPlugin if its name is taken."""
+        """Add a spec.
+
+        Raises:
+            BadPlugin: Another plugin has already added or reserved this name.
+
+        """
         self._claim(entry.spec.name, entry.door)
         self._entries[entry.spec.name] = entry
 
     def refuse(self, name: str, door: Door, reason: str) -> None:
-        """Keep a name whose use is an error with this reason; it is not listed. BadPlugin if it is taken."""
+        """Reserve a name that cannot be used; the table does not list it.
+
+        Args:
+            name: The name. Looking it up raises BadPlugin with `reason`.
+            door: The plugin source that provides the name.
+            reason: The message of that error.
+
+        Raises:
+            BadPlugin: Another plugin has already added or reserved this name.
+
+        """
         self._claim(name, door)
         self._refused[name] = Broken(door, reason)
 
@@ -107,11 +128,17 @@ class Shelf(Generic[Spec], Mapping[str, Spec]):
         return self.entry(name).spec
 
     def get(self, name: object, default: Any = None) -> Any:
-        """The spec, or the default where there is none; a Mapping's own `get` would let UnknownName through."""
+        """Return the spec of a name, or the default if there is none.
+
+        The `get` of Mapping would let UnknownName through, because that is no KeyError.
+        """
         return self._entries[name].spec if isinstance(name, str) and name in self._entries else default
 
     def __contains__(self, name: object) -> bool:
-        """Whether there is such a name, also one that is refused: asking for that is an error that says why."""
+        """Return whether the name is known.
+
+        A refused name is known too: looking it up raises an error that explains why it is refused.
+        """
         return name in self._entries or name in self._refused
 
     def __iter__(self) -> Iterator[str]:
@@ -121,7 +148,13 @@ class Shelf(Generic[Spec], Mapping[str, Spec]):
         return len(self._entries)
 
     def entry(self, name: str) -> Entry[Spec]:
-        """The spec and its door; UnknownName with the likeliest meaning if there is none."""
+        """Return the spec of a name together with its plugin source.
+
+        Raises:
+            UnknownName: There is no such name; the message suggests the closest one.
+            BadPlugin: The name is refused, or the plugin of this name is broken.
+
+        """
         if name in self._entries:
             return self._entries[name]
         if name in self._refused:
@@ -134,18 +167,18 @@ class Shelf(Generic[Spec], Mapping[str, Spec]):
 
 
 class Datasets(Shelf[DatasetSpec]):
-    """The data sets by name; `NAME[gray]` is one of them with its images turned gray."""
+    """The data sets by name; `NAME[gray]` is the data set NAME with its images converted to gray."""
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and super().__contains__(gray.split(name)[0])
 
     def get(self, name: object, default: Any = None) -> Any:
-        """The data set, or the default where there is none."""
+        """Return the data set of a name, or the default if there is none."""
         there = isinstance(name, str) and gray.split(name)[0] in self._entries
         return self.entry(name).spec if there else default  # type: ignore[arg-type]
 
     def entry(self, name: str) -> Entry[DatasetSpec]:
-        """The data set and its door, in gray where the name says so."""
+        """Return the data set of a name and its plugin source; its images are gray if the name ends in `[gray]`."""
         plain, in_gray = gray.split(name)
         found = super().entry(plain)
         return replace(found, spec=gray.dataset(found.spec)) if in_gray else found
@@ -153,10 +186,10 @@ class Datasets(Shelf[DatasetSpec]):
 
 @dataclass(frozen=True)
 class Registry:
-    """Everything that the plugins bring, by kind and name.
+    """All specs that plugins provide, by kind and name.
 
-    `broken` are the plugins that could not be loaded. `patching` are those that change libraries or their process
-    for good when they are imported: their methods run in processes of their own, and what else they bring is refused.
+    `broken` are the plugins that could not be loaded. `patching` are the plugins whose import permanently changes
+    libraries or the process. The methods of such a plugin run in separate processes, and its other specs are refused.
     """
 
     denoisers: Shelf[DenoiserSpec]
@@ -170,34 +203,45 @@ class Registry:
     _used: Mapping[Door, tuple[UsedFile, ...]] = field(default_factory=dict)
 
     def used(self, door: Door) -> tuple[UsedFile, ...]:
-        """Return the files of its own that a source's import has loaded; nothing for our own sources."""
+        """Return the plugin's own files that its import has loaded; nothing for the sources of mdnbench itself."""
         return self._used.get(door, ())
 
     @property
     def revisions(self) -> dict[tuple[str, str], str]:
-        """The revisions of methods, noises and metrics, by kind and name."""
+        """Return the revisions of methods, noises and metrics, by kind and name."""
         shelves: tuple[Shelf[Any], ...] = (self.denoisers, self.noises, self.metrics)
         return {(shelf.kind, name): spec.revision for shelf in shelves for name, spec in shelf.items()}
 
     def method(self, text: str) -> Named:
-        """Parse `bm3d[profile=lc]` against the method's options; what makes no sense together is refused."""
+        """Parse the name of a method with its options, for example `bm3d[profile=lc]`.
+
+        Raises:
+            UnknownName: There is no such method or option.
+            BadOption: A value is not allowed, or the options exclude each other.
+
+        """
         name, given = names.split_method(text)
         spec = self.denoisers[name]
         named = names.resolve("method", name, variants.settle(spec, given), variants.options_of(spec))
         return variants.check(named, spec)
 
     def reporter(self, text: str) -> Named:
-        """Parse `html[limit=6]` against the reporter's declared options."""
+        """Parse the name of a reporter with its options, for example `html[limit=6]`."""
         name, given = names.split_method(text)
         return names.resolve("reporter", name, given, self.reporters[name].options)
 
     def noise(self, text: str) -> Named:
-        """Parse `gaussian:50` against the noise's declared parameters."""
+        """Parse the name of a noise with its parameters, for example `gaussian:50`."""
         name, given = names.split_noise(text)
         return names.resolve("noise", name, given, self.noises[name].parameters)
 
     def metric(self, text: str) -> MetricSpec:
-        """The metric of a name, or one of its settings, as `ssim[uniform]`."""
+        """Return the metric of a name, which may have a setting, for example `ssim[uniform]`.
+
+        Raises:
+            UnknownName: There is no such metric or setting.
+
+        """
         name, bracket, rest = text.partition("[")
         spec = self.metrics[name]
         if not bracket:
@@ -212,15 +256,25 @@ class Registry:
 
 
 def listed(files: Files) -> tuple[Path | str, ...]:
-    """Plugin files as a tuple; a single path stands for itself, not for its letters."""
+    """Return plugin files as a tuple; a single path becomes a tuple of one."""
     return (files,) if isinstance(files, str | os.PathLike) else tuple(files)
 
 
 def load(files: Files = ()) -> Registry:
     """Load all plugins: installed ones, those in the folder MDNBENCH_PLUGINS, and the given files.
 
-    A given file that is broken raises BadPlugin; any other broken plugin is only listed as such. A source that is not
-    ours is tried in a process of its own before its first import, and loaded into a space of its own.
+    A plugin that is not part of mdnbench is first imported in a separate process (a trial). It is then loaded with a
+    module namespace of its own.
+
+    Args:
+        files: Plugin files, one or several.
+
+    Returns:
+        The registry. A broken plugin that was not given in `files` is listed in its `broken`.
+
+    Raises:
+        BadPlugin: One of the given files is broken, or two plugins provide the same name.
+
     """
     given = tuple(Path(file).resolve() for file in listed(files))
     doors = discovery.all_of(given)
@@ -232,9 +286,14 @@ def load(files: Files = ()) -> Registry:
 
 
 def load_source(door: Door) -> Registry:
-    """Import one source into this process and return only what it brings; BadPlugin if that fails.
+    """Import one plugin source into this process and return a registry of its specs alone.
 
-    For processes that serve one source: there is no trial, and its modules and `sys.path` are those of the process.
+    For processes that serve a single source. There is no trial, and the source shares the modules and the `sys.path` of
+    the process.
+
+    Raises:
+        BadPlugin: The source cannot be imported, or its file has changed.
+
     """
     loading = _Loading((door.path,) if door.path else ())
     if door.path and door.path.is_file():
@@ -248,7 +307,7 @@ def load_source(door: Door) -> Registry:
 
 
 def ours() -> Registry:
-    """Return what mdnbench's own sources bring; nobody else's code is imported."""
+    """Return the specs of mdnbench's own plugins, without importing any other code."""
     loading = _Loading(())
     for door in discovery.installed():
         if door.ours:
@@ -257,18 +316,18 @@ def ours() -> Registry:
 
 
 def import_source(door: Door) -> dict[str, list[Any]]:
-    """Import a source and return its specs by hook, checked; whatever it raises comes through."""
+    """Import a source and return its validated specs by hook; every error of the plugin is passed on."""
     return _bring(door, importing.module_of(door))
 
 
 def one_line(error: BaseException) -> str:
-    """Return what an error says, with its type unless it is meant for people, in one line."""
+    """Return the message of an error in one line, with the error's type unless it is BadPlugin."""
     text = " ".join(cut(str(error)).split()) or "no message"
     return text if isinstance(error, BadPlugin) else f"{cut(type(error).__name__)}: {text}"
 
 
 def _verdicts(doors: Iterable[Door]) -> Mapping[Door, Verdict]:
-    """What trials have found of the sources that are not ours."""
+    """Return the results of the trials of the sources that are not part of mdnbench."""
     foreign = [door for door in doors if not door.ours and not door.fault]
     if not foreign:
         return {}
@@ -278,7 +337,7 @@ def _verdicts(doors: Iterable[Door]) -> Mapping[Door, Verdict]:
 
 
 class _Loading:
-    """A registry that is being filled, source by source."""
+    """A registry that is being built, source by source."""
 
     def __init__(self, given: tuple[Path, ...]) -> None:
         self._given = given
@@ -288,7 +347,7 @@ class _Loading:
         self._used: dict[Door, tuple[UsedFile, ...]] = {}
 
     def take(self, door: Door, verdict: Verdict | None) -> None:
-        """Load a source as its trial allows; a broken one is listed, or raises BadPlugin if its file was given."""
+        """Load a source if its trial succeeded; list a broken one, or raise BadPlugin if its file was given."""
         try:
             if verdict and verdict.error:
                 raise BadPlugin(verdict.error)
@@ -296,7 +355,7 @@ class _Loading:
                 self._data.append((door, verdict))
                 self._used[door] = tuple(file for file in verdict.files if file.root != "package")
                 return
-            with contextlib.redirect_stdout(sys.stderr):  # stdout is for data, whatever a plugin prints
+            with contextlib.redirect_stdout(sys.stderr):  # stdout is for data: a plugin's prints go to stderr
                 brought, used = (import_source(door), ()) if door.ours else sources.load(door, import_source)
             self._used[door] = used
             self.add(door, brought)
@@ -306,13 +365,13 @@ class _Loading:
             self._broken.append(Broken(door, one_line(error)))
 
     def add(self, door: Door, brought: dict[str, list[Any]]) -> None:
-        """Add what a source brings; BadPlugin if that is nothing."""
+        """Add the specs of a source; raise BadPlugin if a given file has none."""
         if not brought and door.path in self._given:
             raise BadPlugin("it brings nothing: a plugin has functions that are marked with @mdnbench.hookimpl.")
         self._brought.append((door, brought))
 
     def registry(self) -> Registry:
-        """The registry of all that was taken; BadPlugin if two sources claim one name."""
+        """Return the registry of all sources taken so far; raise BadPlugin if two of them provide the same name."""
         broken = tuple(self._broken)
         shelves: dict[str, Shelf[Any]] = {hook: Shelf(kind, broken) for hook, (kind, _) in HOOKS.items()}
         shelves["mdnbench_datasets"] = datasets = Datasets("data set", broken)
@@ -328,7 +387,10 @@ class _Loading:
 
 
 def _restrict(shelves: Mapping[str, Shelf[Any]], door: Door, verdict: Verdict) -> Broken:
-    """Add what a source brings that changes its process for good: methods as data, of others names that are refused."""
+    """Add the specs of a source whose import permanently changes the process.
+
+    Methods are added as data, without their functions. All other names are refused.
+    """
     from mdnbench.registry import patches, trial
 
     what = patches.words(verdict.patches)
@@ -347,7 +409,7 @@ def _restrict(shelves: Mapping[str, Shelf[Any]], door: Door, verdict: Verdict) -
 
 
 def _bring(door: Door, module: ModuleType) -> dict[str, list[Any]]:
-    """Check one plugin with pluggy, which looks at its arguments, and call each of its hooks once."""
+    """Check the hooks of a plugin with pluggy, which compares their arguments, and call each of them once."""
     marked = [name for name in dir(module) if hasattr(getattr(module, name), f"{hookspecs.GROUP}_impl")]
     for name in marked:
         if name not in HOOKS:

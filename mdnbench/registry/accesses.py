@@ -1,6 +1,7 @@
-"""Accesses to files: which ones this process and its children have read, and which they have written.
+"""Collect file accesses: which files this process and its children have read, and which they have written.
 
-They come from the audit hook (`hook`) and, for C code and child programs, from the system (`opens`).
+The audit hook (`hook`) reports the accesses of Python code. The system (`opens`) reports those of C code and of child
+programs.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from mdnbench.registry.places import is_regular, kind_of
 
 
 class Accesses:
-    """Collect what is done with which paths from `begin` on.
+    """The file accesses of this process and its children since `begin`.
 
     Args:
-        root: the plugin's repository or folder.
-        watched: folders whose files are reported by `opened` even if C code opens them.
+        root: The plugin's repository or folder.
+        watched: Folders whose files `opened` reports even if C code opens them.
 
     """
 
@@ -38,23 +39,28 @@ class Accesses:
         self._written: set[str] = set()
         self._appended: set[str] = set()
         self._made: set[str] = set()
-        self._updated: dict[str, int] = {}  # files opened for update, and when they had changed last
+        self._updated: dict[str, int] = {}  # files opened for update, and their last modification times
 
     def begin(self, began: int) -> None:
-        """Start to note; a file that is opened for update is unchanged if it is older than `began` (in ns)."""
+        """Start to record accesses.
+
+        Args:
+            began: The present time in nanoseconds. A file that is opened for update counts as unchanged if it is older.
+
+        """
         self._began = began
         self.notes.prepare()
         self._opens = Opens([self._root], self._watched)
         self.notes.start()
 
     def close(self) -> None:
-        """Stop noting."""
+        """Stop recording."""
         self.notes.stop()
         if self._opens:
             self._opens.close()
 
     def gather(self) -> None:
-        """Take in what was done since the last call, by this process and its children."""
+        """Collect the accesses of this process and its children since the last call."""
         for path, what in self.notes.take():
             self._add(path, what)
         for path, what in self.notes.take_of_children():
@@ -62,7 +68,12 @@ class Accesses:
         self.poll(frozenset())
 
     def poll(self, ours: frozenset[str]) -> None:
-        """Take in what C code and child programs opened, apart from files that we read ourselves."""
+        """Collect the files that C code and child programs opened.
+
+        Args:
+            ours: The real paths of files that mdnbench itself has read, which are left out.
+
+        """
         if self._opens is None:
             return
         opened = self._opens.poll()
@@ -74,7 +85,7 @@ class Accesses:
         self._opens.made.clear()
         for path in opened:
             if os.path.realpath(path) not in ours:
-                # Where the system does not tell who opened a file, it is no reason to call a cell invalid.
+                # If the system does not report which process opened a file, that opening must not make a cell invalid.
                 self._add(path, READ, child=True, report=self._opens.exact)
 
     def _add(self, path: str, what: str, *, child: bool = False, report: bool = True) -> None:
@@ -89,14 +100,14 @@ class Accesses:
             self._dropping = True
             self._made.add(os.path.join(os.path.realpath(path), ""))  # noqa: PTH118
         else:
-            # In this process sys.modules tells what is loaded, and a package's text may be opened to be shown.
+            # In this process sys.modules lists the loaded modules; a package's source may be opened only to be shown.
             if not path.endswith(MODULES) or child or kind_of(path) != "installed":
                 self._unread.setdefault(path, what)
             if report:
                 self._unreported[path] = None
 
     def add_written(self, path: str) -> None:
-        """Note that a file was written; a link that was made is no writing to what it leads to."""
+        """Record that a file was written; creating a link does not write the file that the link points to."""
         with contextlib.suppress(OSError):
             found = os.lstat(path)
             if stat.S_ISLNK(found.st_mode) or (found.st_nlink > 1 and found.st_mtime_ns < self._began):
@@ -109,14 +120,14 @@ class Accesses:
         return bool(self._unread or self._updated or self._dropping)
 
     def take(self) -> dict[str, str]:
-        """Return, once, the paths that were opened to be read or updated, and for which of the two."""
+        """Return, once, the paths that were opened to read or to update, each with the kind of access."""
         taken, self._unread = self._unread, {}
         return taken
 
     def opened(self) -> tuple[Path, ...]:
-        """Return the real paths of files opened for reading since the last call, in any place.
+        """Return the real paths of files opened for reading since the last call, in any folder.
 
-        Python and compiled files of the standard library and of installed packages are left out.
+        Python files and compiled files of the standard library and of installed packages are left out.
         """
         reported, self._unreported = self._unreported, {}
         found = set()
@@ -129,8 +140,13 @@ class Accesses:
         return tuple(Path(path) for path in sorted(found))
 
     def is_written(self, real: str) -> bool:
-        """Return whether a file, given by its real path, was written or is in a folder that was made."""
-        if real in self._appended and self._is_young(real):  # opened to be added to, and something was
+        """Return whether a file was written, or is in a folder that was created.
+
+        Args:
+            real: The real path of the file.
+
+        """
+        if real in self._appended and self._is_young(real):  # opened for appending, and changed
             return True
         return real in self._written or (bool(self._made) and real.startswith(tuple(self._made)))
 
@@ -140,7 +156,7 @@ class Accesses:
         return True
 
     def unchanged(self, path: str) -> bool:
-        """Return whether a file that is open for update is what it was before."""
+        """Return whether a file that is open for update has not changed yet."""
         try:
             modified = os.stat(path).st_mtime_ns  # noqa: PTH116
         except OSError:
@@ -148,7 +164,12 @@ class Accesses:
         return modified < self._began and self._updated.setdefault(path, modified) == modified
 
     def settle(self) -> bool:
-        """Note updated files that have changed by now as written; return whether anything was written since then."""
+        """Record updated files that have changed as written.
+
+        Returns:
+            Whether anything was written since the last call.
+
+        """
         for path in list(self._updated):
             if not self.unchanged(path):
                 self.add_written(path)

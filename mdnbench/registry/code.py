@@ -1,7 +1,7 @@
-"""Digests of code: whether a file or an installed package is still what made a number.
+"""Digests of code, which show whether a file or an installed package has changed since it produced a result.
 
-A Python file has the digest of its bytes and that of its syntax (`syntax`), any other file the former alone, and an
-installed distribution its version with the digest of its RECORD (`distributions`).
+A Python file has two digests: one of its bytes and one of its syntax (`syntax`). Any other file has the digest of its
+bytes. An installed distribution has its version and the digest of its RECORD (`distributions`).
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from mdnbench.util import jsonfile, limits, outside, paths
 
 ABSENT = "absent"  # the content of a file that could not be opened because it did not exist
 PYTHON = (".py", ".pyw")
-LARGE = 1 << 20  # bytes; larger files are not read again while their size, inode and times are the same
+LARGE = 1 << 20  # bytes; larger files are not read again while their size, inode and times stay the same
 YOUNG = 2_000_000_000  # ns; a file that is younger may change again without another time stamp
 KEPT = 2000  # entries of a cache file
 
 
 @dataclass(slots=True)
 class _Cache:
-    """Texts by key in a JSON file of the home; what cannot be read or written there is made anew."""
+    """Texts by key in a JSON file of the home folder; texts that cannot be read are computed again."""
 
     name: str
     _entries: dict[str, str] | None = None
@@ -47,12 +47,12 @@ class _Cache:
         self._fresh[key] = value
 
     def save(self) -> None:
-        """Add what is new to what the file holds by now; of two processes that save at once, one is forgotten."""
+        """Add the new texts to the present content of the file; if two processes save at once, one of them is lost."""
         if not self._fresh:
             return
         entries = self._read()
         for key, value in self._fresh.items():
-            entries.pop(key, None)  # the newest stand last
+            entries.pop(key, None)  # the newest entries come last
             entries[key] = value
         entries = dict(list(entries.items())[-KEPT:])
         with contextlib.suppress(OSError, ValueError):
@@ -71,7 +71,10 @@ class _Cache:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A file as it was read: its signature, whether to trust that, the digest of its bytes, and the text of Python."""
+    """A file as it was read: its signature, whether that can be trusted, the digest of its bytes, and its text.
+
+    The text is present for Python files only.
+    """
 
     signature: str
     settled: bool
@@ -88,10 +91,11 @@ def _settled(found: os.stat_result) -> bool:
 
 
 class Digests:
-    """The digests of files, each read once by one object while its size, inode and times stay the same.
+    """The digests of files; each file is read once per object while its size, inode and times stay the same.
 
-    A new object reads small files again. Files over 1 MiB are trusted by size, inode and times across processes, unless
-    they were younger than two seconds when they were read. `save` writes down what was found.
+    A new object reads small files again. For files over 1 MiB the digest of an earlier process is used if size, inode
+    and times are the same, unless the file was younger than two seconds when it was read. Call `save` to store new
+    digests for later processes.
     """
 
     def __init__(self) -> None:
@@ -101,20 +105,25 @@ class Digests:
         self._syntax = _Cache(f"syntax-{sys.version_info[0]}.{sys.version_info[1]}.json")
 
     def of(self, path: str | Path) -> tuple[str, str]:
-        """Return the digests of a file's bytes and of its code; OSError if it cannot be read."""
+        """Return the digest of a file's bytes and the digest of its code.
+
+        Raises:
+            OSError: The file cannot be read.
+
+        """
         seen = self._look(os.fspath(path))
         return seen.content, self._meaning(path, seen).code if _is_python(path) else seen.content
 
     def content(self, path: str | Path) -> str:
-        """Return the digest of a file's bytes; nothing is parsed."""
+        """Return the digest of a file's bytes, without parsing it."""
         return self._look(os.fspath(path)).content
 
     def imports(self, path: str | Path) -> tuple[str, ...]:
-        """Return the modules that import statements anywhere in a Python file name, in full."""
+        """Return the full names of the modules that import statements anywhere in a Python file name."""
         return self._meaning(path, self._look(os.fspath(path))).imports
 
     def save(self) -> None:
-        """Keep what was found for later processes; without a word if the home cannot be written."""
+        """Store the new digests for later processes; do nothing if the home folder cannot be written."""
         self._large.save()
         self._syntax.save()
 
@@ -126,7 +135,7 @@ class Digests:
         return seen
 
     def _read(self, path: str) -> _Seen:
-        with open(path, "rb", opener=outside.without_wait) as file:  # a stranger's manifest may name anything
+        with open(path, "rb", opener=outside.without_wait) as file:  # a manifest from another machine may name any path
             before = os.fstat(file.fileno())
             if not stat.S_ISREG(before.st_mode) or before.st_size > limits.MAX_COUNTED_BYTES:
                 raise OSError(f"{path} is no file of at most {limits.MAX_COUNTED_BYTES:,} bytes")
@@ -156,7 +165,7 @@ class Digests:
             return Syntax(code, tuple(imports))
         source = seen.source if seen.source is not None else Path(path).read_bytes()
         found = syntax_of(source)
-        # A large file is read for a second time here, and may be another one by now.
+        # A large file is read a second time here and may have changed since the first.
         if seen.source is not None or hashlib.sha256(source).hexdigest() == seen.content:
             self._syntax.put(seen.content, " ".join([found.code, *found.imports]))
         return found
@@ -167,7 +176,7 @@ def _is_python(path: str | Path) -> bool:
 
 
 def listed(kind: Root, root: Path, folders: Iterable[Path], digests: Digests) -> tuple[UsedFile, ...]:
-    """Return every Python file in these folders, which lie below `root`."""
+    """Return records of every Python file in these folders, which are below `root`."""
     return tuple(
         UsedFile(kind, path.relative_to(root).as_posix(), *digests.of(path))
         for folder in folders
@@ -176,14 +185,14 @@ def listed(kind: Root, root: Path, folders: Iterable[Path], digests: Digests) ->
 
 
 def changed(files: Iterable[UsedFile], plugin_root: Path | None, digests: Digests) -> list[str]:
-    """Return the names of files that are gone, that have appeared, or whose code differs now."""
+    """Return the names of files that have disappeared, have appeared, or have different code now."""
     names = [file.name for file in files if not _fits(file, plugin_root, digests)]
     digests.save()
     return names
 
 
 def present(file: UsedFile, plugin_root: Path | None, digests: Digests) -> str:
-    """Return the code digest of a file as it is now, '' if it is gone."""
+    """Return the present code digest of a file, or '' if the file no longer exists."""
     if file.root == "package":
         entry = package_entry(file.name)
         return entry.code if entry else ""

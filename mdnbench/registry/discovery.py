@@ -1,6 +1,6 @@
-"""Where plugins come from: entry points of packages, files given with `--plugin`, the folder MDNBENCH_PLUGINS.
+"""Find plugin sources: entry points of packages, files given with `--plugin`, the folder MDNBENCH_PLUGINS.
 
-Each source of plugins is a `Door`: all that another process needs to import it. Nothing is imported here.
+A `Door` describes one source with everything that another process needs to import it. This module imports no plugin.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from pathlib import Path
 from mdnbench.spec import hookspecs
 from mdnbench.util import paths
 
-OURS = "mdnbench"  # the distribution whose plugins are our own
+OURS = "mdnbench"  # the distribution whose plugins are part of mdnbench itself
 
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """One source of plugins, ready to be pickled and imported in another process.
+    """One plugin source, ready to be pickled and imported in another process.
 
-    `address` is shown to people. A plugin file has its `path`, the `digest` of its bytes (SHA-256) and the `code`
-    digest of its syntax; an entry point has its `value` (`module` or `module:attribute`), its `distribution` and the
-    `version` of that. `ours` is true for the plugins of mdnbench itself. `fault` says why there is nothing to import.
-    `folder` is the root of a file, found once: another process may have another folder for temporary files, which is
-    never a root.
+    `address` is the text that messages show. A plugin file has its `path`, the `digest` of its bytes (SHA-256) and the
+    `code` digest of its syntax. An entry point has its `value` (`module` or `module:attribute`), its `distribution` and
+    the `version` of that distribution. `ours` is true for the plugins of mdnbench itself. `fault` explains why nothing
+    can be imported; it is empty otherwise. `folder` is the root of a plugin file. It is determined once, because it
+    depends on the folder for temporary files, which is never a root and may be another one in another process.
     """
 
     name: str
@@ -47,9 +47,9 @@ class Door:
 
     @property
     def root(self) -> Path:
-        """The folder that a plugin's own files lie below: its repository, its folder, or its package.
+        """Return the folder that contains the plugin's own files: its repository, its folder, or its package.
 
-        An installed module without a folder of its own is its own root: site-packages belong to everybody.
+        For an installed module without a folder of its own it is the module's file, because site-packages is shared.
         """
         from mdnbench.registry.places import kind_of, root_of
 
@@ -62,18 +62,18 @@ class Door:
 
 
 def all_of(given: Iterable[Path]) -> tuple[Door, ...]:
-    """Return every source: installed packages, then the files of the folder, then those that were given."""
+    """Return every plugin source: installed packages, then the files of the folder, then the given files."""
     files = dict.fromkeys([*_folder_files(), *given])
     return (*_installed(), *_no_folder(), *map(_file, files))
 
 
 def installed() -> tuple[Door, ...]:
-    """Return the sources that are installed, in the order of their names."""
+    """Return the installed plugin sources, sorted by name."""
     return _installed()
 
 
 def _installed() -> tuple[Door, ...]:
-    """The doors of entry points, looked for anew when something was installed since."""
+    """Return the sources of entry points; search again only if something was installed since the last call."""
     times = []
     for entry in sys.path:
         with contextlib.suppress(OSError):
@@ -87,7 +87,7 @@ def _entry_points(places: tuple[tuple[str, int], ...]) -> tuple[Door, ...]:
 
 
 def _walked() -> Iterator[Door]:
-    """The entry points, walked one by one: pluggy's own loader skips a second one of the same name."""
+    """Yield the source of each entry point; pluggy's own loader would skip a second one of the same name."""
     seen = set()
     for point in sorted(metadata.entry_points(group=hookspecs.GROUP), key=lambda point: (point.name, point.value)):
         package = point.dist.name if point.dist else "?"
@@ -111,12 +111,12 @@ def _folder_files() -> list[Path]:
 
 
 def _is_plugin(name: str) -> bool:
-    """Whether a file of the folder is taken for a plugin: tests and private modules may lie next to plugins."""
+    """Return whether a file of the folder is a plugin; tests and private modules may be in the folder too."""
     return not name.startswith(("_", "test_")) and name != "conftest.py"
 
 
 def _no_folder() -> Iterator[Door]:
-    """A broken source if MDNBENCH_PLUGINS names no folder: what it should bring is missing."""
+    """Yield a broken source if MDNBENCH_PLUGINS names no folder, because the expected plugins are missing."""
     folder = _folder()
     if folder and not folder.is_dir():
         why = f"it names {folder}, which is no folder; make it, or set the variable to the one that you mean."
@@ -124,7 +124,7 @@ def _no_folder() -> Iterator[Door]:
 
 
 def _file(path: Path) -> Door:
-    """The source of a file, with the digests of its text."""
+    """Return the source of a plugin file, with the digests of its text."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -146,7 +146,7 @@ def _code_of(content: bytes) -> str:
 
 
 def _origin(value: str) -> Path:
-    """The file of the top-level module that an entry point names, found without importing it."""
+    """Return the file of the top-level module of an entry point, without importing it."""
     top = value.partition(":")[0].strip().partition(".")[0]
     try:
         spec = importlib.util.find_spec(top)
@@ -155,4 +155,4 @@ def _origin(value: str) -> Path:
     if spec and spec.origin and spec.has_location:
         return Path(spec.origin)
     folders = list(spec.submodule_search_locations or ()) if spec else []
-    return Path(folders[0], "__init__.py") if folders else Path(top)  # a namespace package; or nothing at all
+    return Path(folders[0], "__init__.py") if folders else Path(top)  # a namespace package, or no module at all

@@ -1,4 +1,4 @@
-"""Which installed distribution a file or a module belongs to, and what stands for a distribution in a manifest."""
+"""Find the installed distribution of a file or a module, and describe a distribution for a manifest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mdnbench.spec.records import UsedFile
 
 
 def distribution_of_file(path: str | Path) -> str | None:
-    """Return the name of the installed distribution that brings a file; None if there is none, or it is editable."""
+    """Return the name of the installed distribution that a file belongs to; None if there is none or it is editable."""
     return _owner(os.path.abspath(path)) or _owner(os.path.realpath(path))  # noqa: PTH100
 
 
@@ -28,13 +28,13 @@ def _owner(path: str) -> str | None:
     relative = path[len(place) + 1 :].replace(os.sep, "/")
     first, inner, _ = relative.partition("/")
     owners = folder.owners(first if inner else first.partition(".")[0])
-    if len(owners) > 1:  # a namespace that several share
+    if len(owners) > 1:  # a namespace package that several distributions share
         owners = [each for each in owners if each.lists(relative)]
     return owners[0].name if owners and not folder.editable(owners[0]) else None
 
 
 def _packages_folder(path: str) -> str | None:
-    """The folder of installed packages that a path is in: the innermost one."""
+    """Return the innermost folder of installed packages that contains a path."""
     found = [folder for folder in site_folders() if path.startswith(folder)]
     if found:
         return max(found, key=len).rstrip(os.sep)
@@ -45,7 +45,7 @@ def _packages_folder(path: str) -> str | None:
 
 
 def distribution_of(module: str) -> str | None:
-    """Return the name of the installed distribution that brings a module, or None (also for an editable one)."""
+    """Return the name of the installed distribution of a module; None if there is none or it is editable."""
     found = sys.modules.get(module)
     file = getattr(found, "__file__", None)
     if found is None:
@@ -56,13 +56,16 @@ def distribution_of(module: str) -> str | None:
 
 
 def package_entry(distribution: str) -> UsedFile | None:
-    """Return an installed distribution's version and RECORD digest; None if it is not installed.
+    """Return the record of an installed distribution: its version and the digest of its RECORD.
 
-    One that is editable, or that has no RECORD, has its version alone.
+    Returns:
+        The record; None if the distribution is not installed. For an editable distribution, or one without a RECORD,
+        the record has the version alone.
+
     """
     if found := _installed(distribution):
         return _entry(found)
-    with contextlib.suppress(metadata.PackageNotFoundError):  # one that only an import hook knows of
+    with contextlib.suppress(metadata.PackageNotFoundError):  # a distribution that only an import hook can find
         version = metadata.version(distribution)
         return UsedFile("package", normalised(distribution), version, version)
     return None
@@ -87,7 +90,7 @@ def _installed(distribution: str) -> Distribution | None:
 
 def _entry(found: Distribution) -> UsedFile:
     version = found.version
-    if not version:  # an .egg-info folder of a checkout
+    if not version:  # an .egg-info folder of a checkout has no version in its name
         version = str(metadata.Distribution.at(found.path).version)
     record = b"" if found.editable() else found.read("RECORD")  # an editable one's RECORD does not list its files
     content = f"{version}+{hashlib.sha256(record).hexdigest()[:16]}" if record else version

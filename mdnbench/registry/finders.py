@@ -1,4 +1,4 @@
-"""What the finders of `sys.meta_path` share that stand in front of Python's own."""
+"""Support for import finders that precede Python's own in `sys.meta_path`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def found_behind(finder: object, name: str, path: Sequence[str] | None, target: Any) -> ModuleSpec | None:
-    """Return what the finders of `sys.meta_path` behind this one find."""
+    """Return the spec that the finders behind this one in `sys.meta_path` find for a module, or None."""
     finders = list(sys.meta_path)
     behind = finders[finders.index(finder) + 1 :] if finder in finders else finders
     for each in behind:

@@ -1,4 +1,4 @@
-"""Guarding: what plugins raise in this process becomes an error that names them, and ends nothing else."""
+"""Turn the errors of plugins in this process into BadPlugin, which names the plugin and ends nothing else."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ from mdnbench.errors import BadPlugin, MdnbenchError
 
 @contextlib.contextmanager
 def guarded(doing: str) -> Iterator[None]:
-    """Call a plugin's code in here: BadPlugin where it raises anything but our own errors, or ends the program.
+    """Run a plugin's code in the `with` block; errors of mdnbench itself are passed on unchanged.
 
-    `doing` says who was at work, as `the data set photos loads image 'a'`.
+    Args:
+        doing: The plugin and its task for the message, for example `the data set photos loads image 'a'`.
+
+    Raises:
+        BadPlugin: The code raises any other error or tries to end the program.
+
     """
     try:
         yield

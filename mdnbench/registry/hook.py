@@ -1,4 +1,4 @@
-"""The audit hook: what Python code of this process, and of its forked children, does with which paths."""
+"""Record which paths Python code accesses in this process and in its forked children, through an audit hook."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from mdnbench.registry.childlog import ChildLog
 from mdnbench.registry.places import prefixes
 
-# What was done with a path; one byte each in the log of children.
+# The kinds of access; each is one byte in the log of children.
 READ, UPDATED, APPENDED, WRITTEN, MADE = "r", "u", "a", "w", "m"
 
 _ACCESS = os.O_RDONLY | os.O_WRONLY | os.O_RDWR
@@ -28,26 +28,26 @@ _hooked = False
 
 
 class Notes:
-    """Collect what the hook sees until it is taken; one object a process is the current one.
+    """The accesses that the audit hook has recorded; one object per process is the current one.
 
     Args:
-        watched: folders of which each opening by a child is noted, not the first one alone.
+        watched: Folders in which every opening by a child is recorded. Elsewhere only the first one is.
 
     """
 
     def __init__(self, watched: Sequence[Path]) -> None:
         self.imported = True  # whether sys.modules may have changed
-        self.busy = 0  # the thread that is reading digests: what it opens is not the plugin's
+        self.busy = 0  # the thread that is reading digests: the plugin does not cause what it opens
         self._watched = prefixes(watched)
         self._noted: deque[tuple[str, str]] = deque()
         self._log = ChildLog()
 
     def prepare(self) -> None:
-        """Make the log of children."""
+        """Create the log of the forked children."""
         self._log.make()
 
     def start(self) -> None:
-        """Note what happens from now on; the hook is installed once and for good: Python cannot remove one."""
+        """Start recording. The hook is installed once and stays installed, because Python cannot remove it."""
         global _current, _hooked
         if not _hooked:
             _hooked = True
@@ -57,24 +57,24 @@ class Notes:
         _current = self
 
     def stop(self) -> None:
-        """Stop noting: the hook, which cannot be removed, does nothing from now on."""
+        """Stop recording. The hook stays installed but does nothing from now on."""
         global _current
         if _current is self:
             _current = None
         self._log.close()
 
     def take(self) -> Iterator[tuple[str, str]]:
-        """Yield, once, each path that this process did something with, and what."""
+        """Yield, once, each path that this process accessed and the kind of access."""
         while self._noted:
             yield self._noted.popleft()
 
     def take_of_children(self) -> Iterator[tuple[str, str]]:
-        """Yield the same of its forked children."""
+        """Yield, once, each path that the forked children accessed and the kind of access."""
         yield from self._log.read()
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Note nothing that this thread does inside the `with` block: that is not the plugin's."""
+        """Record nothing that this thread does inside the `with` block, because it is not done by the plugin."""
         self.busy = threading.get_ident()
         try:
             yield
@@ -82,11 +82,11 @@ class Notes:
             self.busy = 0
 
     def add(self, path: object, what: str) -> None:
-        """Note what was done with a path; called by the hook, so quick and without errors."""
+        """Record an access to a path. The hook calls this method, so it must be quick and must not raise."""
         if isinstance(path, bytes):
             path = os.fsdecode(path)
         if not isinstance(path, str) or not path:
-            return  # a descriptor
+            return  # a file descriptor
         if not os.path.isabs(path):  # noqa: PTH117 (called at each opening)
             try:
                 path = os.path.join(os.getcwd(), path)  # noqa: PTH109, PTH118
@@ -95,14 +95,14 @@ class Notes:
         self.add_absolute(path, what)
 
     def add_absolute(self, path: str, what: str) -> None:
-        """Note what was done with an absolute path."""
+        """Record an access to an absolute path."""
         if self._log.is_child:
             self._log.write(path, what, again=path.startswith(self._watched))
         else:
             self._noted.append((path, what))
 
     def become_child(self) -> None:
-        """Write to the log from now on: this process has been forked."""
+        """Write to the log from now on, because this process has been forked."""
         self._noted.clear()
         self.busy = 0
         self._log.is_child = True
@@ -123,12 +123,12 @@ def _forked() -> None:
 
 
 def _opened(notes: Notes, args: tuple[Any, ...]) -> None:
-    """`open` and `os.open`: the path, a mode (or None) and flags."""
+    """Record `open` and `os.open`; the arguments are the path, a mode (or None) and flags."""
     if len(args) != 3:
         return
     path, mode, flags = args
     if mode in _READING and type(flags) is int and not flags & _CHANGES and type(path) is str and path[:1] == "/":
-        notes.add_absolute(path, READ)  # nearly every opening, without more questions
+        notes.add_absolute(path, READ)  # a short path through the function for nearly all openings
         return
     what = READ
     if isinstance(flags, int):
@@ -147,33 +147,36 @@ def _opened(notes: Notes, args: tuple[Any, ...]) -> None:
 
 
 def _imports(notes: Notes, args: tuple[Any, ...]) -> None:
-    """`import`: the module's name, and the file if it is a compiled one."""
+    """Record `import`; the arguments are the module's name, and the file if it is a compiled module."""
     notes.imported = True
     if len(args) > 1 and args[1] is not None:
         notes.add(args[1], READ)
 
 
 def _loaded(notes: Notes, args: tuple[Any, ...]) -> None:
-    """`ctypes.CDLL`: a path, or a name that the system looks for."""
+    """Record `ctypes.CDLL`; the argument is a path, or a name that the system searches for."""
     if args and isinstance(args[0], str) and os.path.dirname(args[0]):  # noqa: PTH120
         notes.add(args[0], READ)
 
 
 def _connected(notes: Notes, args: tuple[Any, ...]) -> None:
-    """`sqlite3.connect`: opened for update, by C code."""
+    """Record `sqlite3.connect`, whose C code opens the file for update."""
     if args and isinstance(args[0], str | bytes) and args[0] not in ("", ":memory:"):
         notes.add(args[0], UPDATED)
 
 
 def _moved(notes: Notes, args: tuple[Any, ...]) -> None:
-    """`os.rename`, `os.replace`: a source and a target, files or folders. A link writes nothing."""
+    """Record `os.rename` and `os.replace`; the arguments are a source and a target, files or folders.
+
+    A rename of a path to itself changes nothing.
+    """
     if len(args) > 1 and args[0] != args[1]:
         notes.add(args[1], WRITTEN)
         notes.add(args[1], MADE)
 
 
 def _made(notes: Notes, args: tuple[Any, ...]) -> None:
-    """`os.mkdir`, which is called for folders that exist already as well."""
+    """Record `os.mkdir`, which is also called for folders that already exist."""
     if args and isinstance(args[0], str | bytes) and not os.path.lexists(args[0]):
         notes.add(args[0], MADE)
 

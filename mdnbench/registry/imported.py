@@ -1,4 +1,4 @@
-"""Which files and distributions an import has loaded, as records that tell later whether they have changed."""
+"""List the files and distributions that an import has loaded, as records that later show whether they have changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mdnbench.spec.records import UsedFile
 
 
 def of_process() -> dict[str, Any]:
-    """Return the modules of plugins that this process, or the space that it is in, has imported."""
+    """Return the plugin modules that this process, or its current space, has imported."""
     return {name: module for name, module in list(sys.modules.items()) if _is_of_a_plugin(name, module)}
 
 
@@ -24,7 +24,7 @@ def _is_of_a_plugin(name: str, module: Any) -> bool:
 
 
 def files(modules: Mapping[str, Any], root: Path, digests: Digests) -> tuple[UsedFile, ...]:
-    """Return the files of these modules, sorted; those below the plugin's root by their place there."""
+    """Return records of the files of these modules, sorted; files below the plugin's root have paths relative to it."""
     found = set()
     for module in modules.values():
         for place in spaces.places_of(module):
@@ -38,7 +38,7 @@ def files(modules: Mapping[str, Any], root: Path, digests: Digests) -> tuple[Use
 
 
 def packages() -> tuple[UsedFile, ...]:
-    """Return the installed distributions that this process has imported, without mdnbench itself."""
+    """Return records of the installed distributions that this process has imported, except mdnbench itself."""
     found = {entry for name in _distributions() if (entry := package_entry(name)) is not None}
     return tuple(sorted(found))
 
@@ -52,7 +52,7 @@ def _distributions() -> Iterable[str]:
 
 
 def _tops() -> Iterator[str]:
-    """The files of the top-level modules."""
+    """Yield the files of the top-level modules."""
     for name, module in list(sys.modules.items()):
         if "." not in name and name not in sys.stdlib_module_names:
             yield from spaces.places_of(module)

@@ -1,4 +1,7 @@
-"""Importing the source of a plugin: the text that was hashed, with its neighbours, also in processes that it starts."""
+"""Import plugin sources from exactly the text that was hashed, also in processes that a plugin starts.
+
+Modules next to a plugin file can be imported too.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +29,8 @@ from mdnbench.util.digests import of_parts
 if TYPE_CHECKING:
     from mdnbench.registry.discovery import Door
 
-PREFIX = "mdnbench_file_"  # of the names of modules that plugin files become
-YOUNG_NS = 2_000_000_000  # a compiled file that is not older than this after its source may be of a former text
+PREFIX = "mdnbench_file_"  # of the module names of plugin files
+YOUNG_NS = 2_000_000_000  # a compiled file that was made within this time after its source changed may be outdated
 OLD_S = 30 * 86_400.0
 STUB = """# A plugin file under the name that it has in mdnbench, for processes that the plugin starts.
 from mdnbench.registry import importing
@@ -37,7 +40,12 @@ importing.become(__name__, {path!r}, {digest!r})
 
 
 def module_of(door: Door) -> ModuleType:
-    """Import a source and return its module; whatever it raises comes through."""
+    """Import a source and return its module; every error of the plugin is passed on.
+
+    Raises:
+        BadPlugin: Nothing can be imported, or the file has changed since it was found.
+
+    """
     if door.fault:
         raise BadPlugin(door.fault)
     if not door.ours:
@@ -51,20 +59,26 @@ def module_of(door: Door) -> ModuleType:
         return sys.modules[name]
     for folder in (str(door.path.parent), str(_stub(name, door.path, door.digest))):
         if folder not in sys.path:
-            sys.path.append(folder)  # at the end: a file next to the plugin hides no installed package
+            sys.path.append(folder)  # at the end, so that a file next to the plugin hides no installed package
     return _run(name, door.path, content)
 
 
 def name_of(path: Path, digest: str) -> str:
-    """Return the name of the module of a plugin file; a copy elsewhere and another text are other modules."""
+    """Return the module name of a plugin file; it differs for a copy in another place and for another text."""
     return f"{PREFIX}{of_parts(str(path), digest)[:12]}"
 
 
 def become(name: str, path: str, digest: str) -> None:
-    """Import a plugin file in a process that the plugin started, under the name that it has in its parent.
+    """Import a plugin file in a process that the plugin started, under the module name of the parent process.
 
-    If that fails, everything that is asked of the module is a function that raises the reason: a pool whose workers
-    cannot import would start new ones for ever.
+    If the import fails, every attribute of the module is a function that raises the reason. An error here would make a
+    process pool start new workers forever.
+
+    Args:
+        name: The module name.
+        path: The plugin file.
+        digest: The SHA-256 that the file must have.
+
     """
     prepare()
     try:
@@ -77,7 +91,7 @@ def become(name: str, path: str, digest: str) -> None:
 
 
 class _Failed(ModuleType):
-    """Stands for a module that could not be imported: calling anything of it raises the reason."""
+    """A replacement for a module that could not be imported; calling any of its attributes raises the reason."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(name)
@@ -94,7 +108,12 @@ class _Failed(ModuleType):
 
 
 def require_unchanged(door: Door) -> bytes:
-    """Return the text of a plugin file; BadPlugin if its code is not what it was when the source was found."""
+    """Return the text of a plugin file.
+
+    Raises:
+        BadPlugin: The code of the file has changed since the source was found.
+
+    """
     assert door.path is not None
     content = door.path.read_bytes()
     if hashlib.sha256(content).hexdigest() != door.digest and not _same_code(door, content):
@@ -112,19 +131,22 @@ def _same_code(door: Door, content: bytes) -> bool:
 
 
 class _AsRead(SourceFileLoader):
-    """Imports a file's text as it was read; Python's own way is to read it again, or a .pyc of an earlier text."""
+    """A loader that imports a text already read.
+
+    Python's own loader would read the file again, or use the compiled file of an earlier text.
+    """
 
     def __init__(self, name: str, path: str, content: bytes) -> None:
         super().__init__(name, path)
         self._content = content
 
     def get_code(self, fullname: str) -> CodeType:
-        """The code of that text."""
+        """Return the code of that text."""
         return self.source_to_code(self._content, self.path)
 
 
 def _run(name: str, path: Path, content: bytes) -> ModuleType:
-    """Run a text as a module that is a package too, so that `from .helper import x` finds the file next to it."""
+    """Run a text as a module that is also a package, so that `from .helper import x` finds the file next to it."""
     loader = _AsRead(name, str(path), content)
     spec = importlib.util.spec_from_file_location(
         name, path, loader=loader, submodule_search_locations=[str(path.parent)]
@@ -141,22 +163,22 @@ def _run(name: str, path: Path, content: bytes) -> ModuleType:
 
 
 def forget(name: str) -> None:
-    """Take a plugin file's module, and what it imported relative to itself, out of `sys.modules`."""
+    """Remove a plugin file's module, and the modules that it imported relative to itself, from `sys.modules`."""
     for each in [each for each in sys.modules if each == name or each.startswith(f"{name}.")]:
         del sys.modules[each]
 
 
-# ---- Modules next to a plugin: never from a compiled file of an earlier text -----------------------------------------
+# ---- Modules next to a plugin: never from the compiled file of an earlier text --------------------------------------
 
 
 class _Careful(SourceFileLoader):
-    """Imports a source file; its compiled file is used only if it is certain to be of the present text.
+    """A loader of source files that uses a compiled file only if it certainly belongs to the present text.
 
-    Python compares size and modification time in whole seconds, which an edit within one second leaves as they are.
+    Python compares the size and the modification time in whole seconds. An edit within one second may change neither.
     """
 
     def get_code(self, fullname: str) -> CodeType | None:
-        """The code of the present text."""
+        """Return the code of the present text."""
         compiled = _compiled(self.path)
         if compiled is None:
             return super().get_code(fullname)
@@ -167,7 +189,7 @@ class _Careful(SourceFileLoader):
 
 
 def _compiled(path: str) -> Path | None:
-    """The compiled file of a source if it may be of a former text."""
+    """Return the compiled file of a source if it may belong to an earlier text."""
     try:
         compiled = Path(importlib.util.cache_from_source(path))
         made = compiled.stat().st_mtime_ns
@@ -178,10 +200,10 @@ def _compiled(path: str) -> Path | None:
 
 
 class _Finder:
-    """Finds modules as everyone else does, and has those of plugins loaded carefully."""
+    """A finder that delegates to the next finders and loads the modules of plugins with `_Careful`."""
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
-        """What the finders behind this one find."""
+        """Return the result of the finders behind this one."""
         spec = found_behind(self, name, path, target)
         if spec is not None and type(spec.loader) is SourceFileLoader and spec.origin:
             from mdnbench.registry.places import kind_of
@@ -192,8 +214,8 @@ class _Finder:
 
 
 def prepare() -> None:
-    """Have this process import the modules of plugins from their present text, and torchvision, from now on."""
-    from mdnbench.registry import places, vision  # noqa: F401 (now: the finder itself could not import places)
+    """Make this process import plugin modules from their present text, and torchvision without operator errors."""
+    from mdnbench.registry import places, vision  # noqa: F401 (imported now: the finder itself could not import places)
 
     vision.mend()
 
@@ -206,9 +228,9 @@ def prepare() -> None:
 
 
 def _stub(name: str, path: Path, digest: str) -> Path:
-    """A folder with a module of this name that loads the plugin file: spawned processes inherit `sys.path`.
+    """Return a folder with a module of this name that loads the plugin file; spawned processes inherit `sys.path`.
 
-    The folder is in the home, because a process that is killed would leave a temporary one behind.
+    The folder is in the home folder of mdnbench. A temporary folder would be left behind if the process is killed.
     """
     try:
         return _written(_stubs(), name, path, digest)
@@ -229,7 +251,7 @@ def _temporary_stubs() -> Path:
 
 
 def remove_temporary() -> None:
-    """Remove the temporary folder that this process has made if the home cannot be written; before `os._exit`."""
+    """Remove the temporary folder that replaces a home folder without write access; call it before `os._exit`."""
     import shutil
 
     if _temporary_stubs.cache_info().currsize:
@@ -244,12 +266,12 @@ def _written(folder: Path, name: str, path: Path, digest: str) -> Path:
             part.write_text(text, encoding="utf-8", errors="surrogateescape")
         _tidy(folder)
     elif time.time() - place.stat().st_mtime > OLD_S / 2:
-        os.utime(place)  # it is still needed
+        os.utime(place)  # still needed: renew its age
     return folder
 
 
 def _tidy(folder: Path) -> None:
-    """Remove what no plugin file has needed for a month."""
+    """Remove the files that no plugin has needed for a month."""
     for each in folder.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):
             if time.time() - each.stat().st_mtime > OLD_S:

@@ -1,6 +1,6 @@
-"""Folders of installed packages: their distributions, and which of these brings a module.
+"""Index folders of installed packages: their distributions, and which distribution provides a module.
 
-importlib.metadata finds all this out too, but it parses every METADATA file on the way (tens of milliseconds).
+importlib.metadata offers this too, but it parses every METADATA file, which takes tens of milliseconds.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ class Distribution:
     path: str
 
     def read(self, name: str) -> bytes:
-        """Return the bytes of one of its metadata files, or nothing."""
+        """Return the bytes of one of its metadata files; nothing if there is no such file."""
         with contextlib.suppress(OSError), open(os.path.join(self.path, name), "rb") as file:  # noqa: PTH118, PTH123
             return file.read()
         return b""
 
     def editable(self) -> bool:
-        """Return whether its modules are files of a folder that someone edits."""
+        """Return whether the distribution is an editable install."""
         with contextlib.suppress(ValueError, AttributeError):
             found = json.loads(self.read("direct_url.json") or b"{}")
             return bool((found.get("dir_info") or {}).get("editable"))
         return False
 
     def tops(self) -> set[str]:
-        """Return the first parts of what its RECORD lists, without suffix: its packages and modules."""
+        """Return the names of its top-level packages and modules, from top_level.txt or RECORD."""
         if listed := self.read("top_level.txt"):
             return set(listed.decode("utf-8", "replace").split())
         listed = self.read("RECORD")
@@ -46,7 +46,7 @@ class Distribution:
         while match := _TOP.match(listed, place):
             top = match[1]
             found.add(os.fsdecode(top.partition(b".")[0]))
-            # A RECORD is sorted as a rule, and long: jump to the last line of the same package.
+            # A RECORD is long and usually sorted: jump to the last line of the same package.
             last = listed.rfind(b"\n" + top + b"/", match.start())
             place = listed.find(b"\n", last + 1 if last >= 0 else match.start()) + 1
             if not place:
@@ -54,7 +54,7 @@ class Distribution:
         return found
 
     def brings(self, top: str) -> bool:
-        """Return whether its RECORD has files of this package or module, in whatever order."""
+        """Return whether its RECORD lists files of this top-level package or module, in any order."""
         listed = b"\n" + self.read("RECORD")
         return any(b"\n" + os.fsencode(top) + mark in listed for mark in (b"/", b"."))
 
@@ -66,12 +66,12 @@ class Distribution:
 
 
 def normalised(name: str) -> str:
-    """Return the name of a distribution in the form in which all its spellings are equal."""
+    """Return the normalised name of a distribution, which is the same for all spellings."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 class Folder:
-    """A folder of installed packages: its distributions, and which of them brings a module."""
+    """A folder of installed packages: its distributions, and which of them provides a module."""
 
     def __init__(self, folder: str) -> None:
         self.distributions = {each.name: each for each in _distributions(folder)}
@@ -80,13 +80,13 @@ class Folder:
         self._editable: dict[str, bool] = {}
 
     def owners(self, top: str) -> list[Distribution]:
-        """Return the distributions that have files of a module or package at the top of this folder."""
+        """Return the distributions that have files of this top-level module or package of the folder."""
         if top not in self._owners:
             self._owners[top] = self._find(top)
         return self._owners[top]
 
     def editable(self, found: Distribution) -> bool:
-        """Return whether a distribution is editable, read once."""
+        """Return whether a distribution is editable; its metadata is read once."""
         if found.name not in self._editable:
             self._editable[found.name] = found.editable()
         return self._editable[found.name]
@@ -94,7 +94,7 @@ class Folder:
     def _find(self, top: str) -> list[Distribution]:
         named = self.distributions.get(normalised(top))
         if named and top in named.tops():
-            return [named]  # most are named like their package; a namespace never is
+            return [named]  # most distributions are named like their package; those of a namespace package never are
         if self._all is None:
             self._all = {}
             for each in self.distributions.values():
@@ -120,7 +120,7 @@ _folders: dict[str, tuple[int, Folder]] = {}
 
 
 def folder_of(folder: str) -> Folder:
-    """Return the folder's index, made again when something was installed there."""
+    """Return the index of a folder; it is rebuilt when the folder's modification time changes."""
     try:
         changed_at = os.stat(folder).st_mtime_ns  # noqa: PTH116
     except OSError:

@@ -1,4 +1,4 @@
-"""Loaded modules: their files, which of them are new, and which were loaded before a plugin."""
+"""List loaded modules: their files, which of them are new, and which were loaded before a plugin."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ MODULES = (*PYTHON, *BYTECODE, *COMPILED)
 
 
 class Loaded:
-    """The modules of this process; those that are loaded when this object is made are the baseline."""
+    """The modules of this process; the ones that are loaded when the object is created are the baseline."""
 
     def __init__(self) -> None:
         self._baseline = frozenset(sys.modules)
-        self._named: set[str] = set()  # what `new_modules` has yielded
-        self._known: dict[str, int] = {}  # by name, the identity of each module that was looked at
+        self._named: set[str] = set()  # names that `new_modules` has yielded
+        self._known: dict[str, int] = {}  # by name, the id of each module that was examined
         for name, module in list(sys.modules.items()):
-            if not name.startswith("mdnbench."):  # what counts of mdnbench does so whenever it was loaded
+            if not name.startswith("mdnbench."):  # modules of mdnbench count no matter when they were loaded
                 self._known[name] = id(module)
 
     def new_files(self) -> Iterator[str]:
-        """Yield the files of modules that were loaded, or replaced, since the last call."""
+        """Yield the files of modules that were loaded or replaced since the last call."""
         for name, module in list(sys.modules.items()):
             if self._known.get(name) != id(module):
                 self._known[name] = id(module)
@@ -45,7 +45,7 @@ class Loaded:
         return top in self._baseline
 
     def files_below(self, top: str) -> Iterator[str]:
-        """Yield the files of the modules of the baseline that are this one or inside it."""
+        """Yield the files of the baseline modules that are this top-level module or inside it."""
         for name in self._baseline:
             inside = name == top or name.startswith(f"{top}.")
             if inside and (file := file_of(sys.modules.get(name))):
@@ -53,10 +53,10 @@ class Loaded:
 
 
 def file_of(module: object) -> str | None:
-    """Return the file of a module, or None; a lazy module is not loaded for it."""
+    """Return the file of a module, or None; a lazy module stays unloaded."""
     try:
         file = vars(module).get("__file__") if module is not None else None
-    except TypeError:  # something else that was put into sys.modules
+    except TypeError:  # the entry in sys.modules is no module
         file = None
     return os.path.abspath(file) if isinstance(file, str) else None  # noqa: PTH100
 
@@ -85,7 +85,7 @@ def would_hide(name: str, file: str) -> Iterator[str]:
 
 
 def container_of(file: str) -> str:
-    """Return the archive that a module is in, if it is in one; otherwise its file."""
+    """Return the archive that contains a module's file, or the file itself if it is in no archive."""
     path = Path(file)
     if not path.exists():
         for above in path.parents:

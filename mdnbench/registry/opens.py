@@ -1,17 +1,17 @@
 """Watch which files are opened by code that Python's audit hook does not see: C code and child programs.
 
-On Linux this is fanotify, which names the process that opened a file: only this process and its descendants count.
-Where the system does not allow it (an old kernel, a container), it is inotify, which does not: every opening counts,
-whoever made it, and folders that are only `watched` are not watched at all. Elsewhere nothing is seen; `files=` on the
-spec is the way there.
+On Linux this uses fanotify, which reports the process that opened a file: only this process and its descendants count.
+If the system does not allow fanotify (an old kernel, a container), it uses inotify, which does not report the process.
+Then every opening counts, by whichever process, and folders that are only `watched` are not watched at all. On other
+systems nothing is seen; there, plugins list their files in `files=` of the spec.
 
-Limits, all on the side of seeing too little unless they say otherwise:
-- Sub-folders are walked once, at the start, and at most 4,000 of them. A folder that is made later is not watched.
-- Without privileges the system names only this very process: what C code of its children opens is not seen. (What
-  their Python code opens, the audit hook sees.)
-- A process that has ended by the time of `poll` cannot be asked whose child it was. It counts if this process waited
-  for a child since the last call, or still has one; so another program's opening may count by mistake. It does
-  not if a third program is seen to write the file: then it is a log or the like.
+Limits; all of them lead to too few files unless stated otherwise:
+- Sub-folders are listed once, at the start, and at most 4,000 of them. A folder created later is not watched.
+- Without privileges the system names only this process itself: files that C code of its children opens are not seen.
+  (The audit hook sees the files that their Python code opens.)
+- For a process that has ended before `poll`, the parent cannot be determined any more. It counts if this process
+  waited for a child since the last call, or still has one; so an opening by another program may count by mistake.
+  It does not if a third program writes the file at the time: such a file is a log or the like.
 - If more than 16,384 openings wait, the system drops the rest.
 """
 
@@ -35,13 +35,13 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-# Folders with nothing that a method's numbers come from.
+# Folders whose files no method's results depend on.
 _TOOLS = (".git", ".hg", ".svn", ".venv", "node_modules", ".tox", ".nox", ".eggs", ".idea", ".vscode", ".benchmarks")
 _CACHES = (".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".ipynb_checkpoints")
 SKIPPED = frozenset((".mdnbench", *_TOOLS, *_CACHES))
 BYTECODE = "__pycache__"  # an opened .pyc stands for its module
 MOST_FOLDERS = 4_000
-MOST_ENTRIES = 200_000  # of all folders together: a folder of a million images is not read to its end
+MOST_ENTRIES = 200_000  # in all folders together, so a folder of a million images is listed only in part
 BUFFER = 1 << 16
 
 # The numbers are the same for fanotify and inotify.
@@ -52,7 +52,7 @@ _WRITTEN = _MODIFY | _MOVED_TO | _CREATE
 
 @dataclass(frozen=True, slots=True)
 class _Event:
-    """Something that happened to a path; `pid` is None where the system does not tell."""
+    """Something that happened to a path; `pid` is None if the system does not report it."""
 
     path: str
     mask: int
@@ -60,7 +60,7 @@ class _Event:
 
 
 class _Watch(Protocol):
-    """What the system offers."""
+    """One of the system's interfaces for watching folders."""
 
     def add(self, folder: str) -> None: ...
 
@@ -73,15 +73,14 @@ class Opens:
     """The files that this process and its descendants opened below some folders.
 
     Args:
-        folders: watched with every means that the system has.
-        watched: watched only if the system tells who opened a file (`exact`).
-        exact: False leaves fanotify out, as on a system that refuses it.
+        folders: Folders that are watched with fanotify or inotify.
+        watched: Folders that are watched only if the system reports which process opened a file (`exact`).
+        exact: False disables fanotify, as on a system that does not allow it.
 
     Attributes:
-        exact: whether only the openings of this process and its descendants are seen.
-        written: the paths of files that were created, changed or moved to where they are.
-        made: the paths of folders that were created or moved to where they are.
-
+        exact: Whether only the openings of this process and its descendants are seen.
+        written: The paths of files that were created, changed or moved to their place.
+        made: The paths of folders that were created or moved to their place.
 
     """
 
@@ -106,7 +105,7 @@ class Opens:
             _add_all(self._watch, watched, bytecode=False)
 
     def poll(self) -> set[str]:
-        """Return the paths of files opened since the last call, those in `written` as well."""
+        """Return the paths of files opened since the last call; these include the files in `written`."""
         if self._watch is None or os.getpid() != self._pid:  # a forked child must not take its parent's events
             return set()
         opened, perhaps = set(), set()  # by us, and by processes that may have been our children
@@ -137,7 +136,10 @@ class Opens:
         self._watch = None
 
     def _had_children(self) -> bool:
-        """Whether a process that has ended may have been a child: one was waited for since then, or one is left."""
+        """Return whether a process that has ended may have been a child.
+
+        It may if this process has waited for a child since the last call, or still has one.
+        """
         if _reaped() != self._reaped:
             return True
         try:
@@ -148,19 +150,19 @@ class Opens:
 
 
 def _reaped() -> int:
-    """A number that grows with each child that was waited for."""
+    """Return a number that grows with each child that this process has waited for."""
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt if resource else 0
 
 
 @dataclass(slots=True)
 class _Openers:
-    """Which processes are this one or its descendants, asked once each."""
+    """A cache of which processes are this one or its descendants; each is looked up once."""
 
     own: int
     _known: dict[int, bool | None] = field(default_factory=dict)
 
     def ours(self, pid: int) -> bool | None:
-        """Whether a process is; None if it has ended."""
+        """Return whether a process is this one or a descendant; None if it has ended."""
         if pid not in self._known:
             self._known[pid] = self._ask(pid)
         return self._known[pid]
@@ -168,13 +170,13 @@ class _Openers:
     def _ask(self, pid: int) -> bool | None:
         if pid == self.own:
             return True
-        if pid <= 0:  # one that we may not know
+        if pid <= 0:  # the system hides the process
             return False
         parent = _parent(pid)
         if parent is None:
             return None
         with contextlib.suppress(OSError):
-            if os.getsid(pid) == self.own:  # a process that outlived its parent, of a session that this one leads
+            if os.getsid(pid) == self.own:  # the parent has ended, but this process leads the session
                 return True
         while parent and parent != self.own:
             parent = _parent(parent)
@@ -193,7 +195,12 @@ def _parent(pid: int) -> int | None:
 
 
 def _started(watch: _Watch, folders: Sequence[Path]) -> _Watch:
-    """The watch of these folders; OSError if the system refuses one of them."""
+    """Return a watch of these folders and their sub-folders.
+
+    Raises:
+        OSError: The system refuses one of the folders.
+
+    """
     try:
         for folder in folders:
             if folder.is_dir():
@@ -218,9 +225,9 @@ _NO_MORE = (12, 24, 28)  # ENOMEM, EMFILE, ENOSPC: the system's limit of watches
 
 
 def _walk(folders: Sequence[Path], *, bytecode: bool) -> Iterator[str]:
-    """The folders and all below them, the nearest first; symlinks are followed, each folder comes once.
+    """Yield the folders and all their sub-folders once each, the nearest first; symlinks are followed.
 
-    Of a folder that holds everything (the home folder), only itself.
+    For a folder that is too large (the home folder), only the folder itself.
     """
     waiting = deque(str(folder) for folder in folders)
     wide = {str(folder) for folder in folders if too_wide(folder)}
@@ -249,17 +256,20 @@ def _goes_down(entry: os.DirEntry[str], bytecode: bool) -> bool:
     return entry.is_dir()
 
 
-# ---- What the system offers ------------------------------------------------------------------------------------------
+# ---- Interfaces of the system ----------------------------------------------------------------------------------------
 
 
 def _chunks(fd: int, name: str) -> Iterator[bytes]:
-    """What waits in a descriptor, if it is still ours: a plugin may have closed it, and opened another one."""
+    """Yield the bytes that can be read from a descriptor, if it is still ours.
+
+    A plugin may have closed the descriptor and opened another one.
+    """
     try:
         if os.readlink(f"/proc/self/fd/{fd}") != f"anon_inode:{name}":  # noqa: PTH115
             return
         while True:
             yield os.read(fd, BUFFER)
-    except OSError:  # nothing is left, as a rule
+    except OSError:  # usually: nothing is left to read
         return
 
 
@@ -283,7 +293,7 @@ class _Fanotify:
     _MARK_ADD = 0x1
     _HERE = -100  # AT_FDCWD
     _FOLLOW = 0x400  # symlinks
-    _HANDLE_FID = 0x200  # a handle that only identifies; for file systems that cannot open by handle
+    _HANDLE_FID = 0x200  # a handle that only identifies, for file systems that cannot open a file by its handle
     _LARGEST = 128  # bytes of a handle
     _DFID_NAME_RECORD = 2
 
@@ -303,7 +313,7 @@ class _Fanotify:
         self._folders.setdefault(handle, folder)
 
     def _handle(self, folder: bytes) -> bytes:
-        """What the system calls a folder: the kind of handle and its bytes, as events carry them."""
+        """Return the system's identifier of a folder as events contain it: the type of the handle and its bytes."""
         buffer = ctypes.create_string_buffer(8 + self._LARGEST)
         mount = ctypes.c_int()
         for flags in (self._FOLLOW, self._FOLLOW | self._HANDLE_FID):
@@ -341,7 +351,7 @@ class _Fanotify:
 
 
 class _Inotify:
-    """Any Linux: events with a watch's number and the file's name, whoever made them."""
+    """Any Linux: events with a watch's number and the file's name, but not the process."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)

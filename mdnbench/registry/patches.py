@@ -1,9 +1,9 @@
-"""Which functions and methods of the libraries that scores depend on a plugin has replaced.
+"""Detect the functions and methods that a plugin has replaced in the libraries that scores depend on.
 
-A library's functions are noted when its import is complete, and compared later. The libraries themselves go on changing
-after that: they import parts of themselves on first use, and torch wraps some of its functions when something is
-compiled. So a new object is taken for the library's own work if it did not exist before and is made of the library's
-own code throughout.
+A library's functions are recorded when its import is complete, and compared later. The libraries themselves go on
+changing after that: they import parts of themselves on first use, and torch wraps some of its functions when something
+is compiled. So a new object is accepted as the library's own if it did not exist before and consists of the library's
+own code only.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ from typing import Any
 
 from mdnbench.registry.finders import found_behind
 
-# What the coordinator and our metrics compute with.
+# The libraries that the coordinator and the metrics of mdnbench compute with.
 LIBRARIES = frozenset({
     "builtins", "math", "random", "hashlib", "json", "pickle", "struct", "zlib", "sqlite3", "statistics",
     "numpy", "scipy", "skimage", "torch", "torchvision", "lpips", "piq", "PIL", "mdnbench",
 })  # fmt: skip
-CONSTANT_IN = ("math", "numpy", "mdnbench")  # whose public constants are compared too
+CONSTANT_IN = ("math", "numpy", "mdnbench")  # the public constants of these are compared too
 CONSTANTS = (bool, int, float, complex, str, bytes, tuple, frozenset)
 CONTAINERS = (dict, list, set)
-STANDARD = ("functools.py", "contextlib.py", "enum.py", "dataclasses.py", "typing.py", "abc.py")  # they wrap functions
-REBOUND = ("torch.Storage",)  # by torch.set_default_dtype
+# Modules that wrap functions.
+STANDARD = ("functools.py", "contextlib.py", "enum.py", "dataclasses.py", "typing.py", "abc.py")
+REBOUND = ("torch.Storage",)  # torch.set_default_dtype rebinds it
 UNCALLED = ("__annotate__", "__annotate_func__")
-DEPTH = 6  # of functions inside functions
+DEPTH = 6  # how many levels of functions inside functions are examined
 SHOWN = 3
 
 _GONE = object()
@@ -48,16 +49,21 @@ class Watch:
         self._containers: dict[tuple[str, str], tuple[Any, ...]] = {}
         self._classes: dict[type, dict[str, Any]] = {}
         self._functions: dict[FunctionType, tuple[str, tuple[Any, ...]]] = {}
-        self._known: set[int] = set()  # ids of all objects above, which are kept alive
+        self._known: set[int] = set()  # ids of all objects above; these references keep the objects alive
         self._folders: tuple[str, ...] = ()
 
     def begin(self) -> None:
-        """Note what is loaded, and from now on each library, and each part of one, when its import is complete."""
+        """Record the loaded libraries, and from now on each further module of a library when its import is complete."""
         self.note()
         sys.meta_path.insert(0, _Finder(self._libraries, self.note))
 
     def note(self, complete: str = "") -> None:
-        """Note the modules that were loaded since, and the one whose import is just being completed."""
+        """Record the modules loaded since the last call.
+
+        Args:
+            complete: The module whose import is just being completed, if there is one.
+
+        """
         for name, module in list(sys.modules.items()):
             new = name not in self._modules and self._is_guarded(name)
             if new and (name == complete or not _is_unfinished(module)):
@@ -101,7 +107,7 @@ class Watch:
     # ---- Comparing ---------------------------------------------------------------------------------------------------
 
     def found(self) -> tuple[str, ...]:
-        """Return the full names of what is another object now than after the import, sorted."""
+        """Return the full names of the objects that were replaced or changed since the import, sorted."""
         self._folders = tuple(_library_folders(self._libraries))
         return tuple(sorted({*self._in_modules(), *self._in_containers(), *self._in_classes(), *self._in_functions()}))
 
@@ -115,7 +121,7 @@ class Watch:
                 new = now.get(key, _GONE)
                 if new is not old and new is not _GONE and f"{name}.{key}" not in REBOUND and self._is_patch(old, new):
                     yield f"{name}.{key}"
-            if name != "builtins":  # a function of this name in a module hides the built-in one
+            if name != "builtins":  # a new function of this name in a module hides the built-in one
                 hiding = (key for key in now if key not in values and key in _BUILT_IN)
                 yield from (f"{name}.{key}" for key in hiding if self._is_patch(None, now[key]))
 
@@ -141,14 +147,14 @@ class Watch:
                     continue
                 before = old.get(key, _GONE)
                 if before is _GONE and not any(key in vars(base) for base in cls.__mro__[1:]):
-                    continue  # something that was not there, and hides nothing
+                    continue  # a new attribute that hides nothing
                 if before is not _GONE and not (callable(before) or hasattr(before, "__get__")):
                     continue
                 if self._is_patch(self._inherited(cls, key) if before is _GONE else before, new):
                     yield f"{_full_name(cls)}.{key}"
 
     def _inherited(self, cls: type, key: str) -> Any:
-        """What a class inherited under this name when it was noted."""
+        """Return the attribute that a class inherited under this name when it was recorded."""
         for base in cls.__mro__[1:]:
             attributes = self._classes.get(base, vars(base))
             if key in attributes:
@@ -160,12 +166,13 @@ class Watch:
             if not _is_same(_state(function), state):
                 yield name
 
-    # ---- A library's own work ----------------------------------------------------------------------------------------
+    # ---- Objects that a library made itself --------------------------------------------------------------------------
 
     def _is_own_work(self, new: Any, old: Any) -> bool:
-        """Whether a library itself has made an object: of its own code throughout, around what was there before.
+        """Return whether a library made an object itself: only from its own code, around the object that it replaces.
 
-        What C code has made says nothing about what it calls, and a callable instance nothing about what it does.
+        Objects that C code made do not show what they call, and callable instances do not show what they do. Both are
+        foreign.
         """
         known: list[Any] = []
         waiting, depth = [new], 0
@@ -174,7 +181,10 @@ class Watch:
         return not waiting and _FOREIGN not in known and (not known or any(part is old for part in known))
 
     def _parts(self, value: Any, known: list[Any]) -> tuple[Any, ...]:
-        """What a new object is made of; known functions are added to the list, and a mark for foreign code."""
+        """Return the parts of a new object that may be called.
+
+        Known functions are added to `known`. A marker is added for foreign code.
+        """
         if id(value) in self._known:
             known.append(value)
             return ()
@@ -189,14 +199,14 @@ class Watch:
         return tuple(part for part in parts if _is_code(part))
 
     def _is_private(self, function: Any) -> bool:
-        """Whether a function is a library's private one: hardly anybody else makes a partial of such a function."""
+        """Return whether a function is private to a library; other code rarely makes a partial of such a function."""
         return isinstance(function, FunctionType) and function.__name__[:1] == "_" and self._is_own_code(function)
 
     def _is_own_code(self, function: FunctionType) -> bool:
         code: CodeType = function.__code__
         if not code.co_filename.startswith("<"):
             return code.co_filename.startswith(self._folders)
-        module = function.__globals__.get("__name__")  # of generated text, as a dataclass's
+        module = function.__globals__.get("__name__")  # the code was generated from a text, as for a dataclass
         return self._is_guarded(module) or module in sys.stdlib_module_names
 
 
@@ -204,7 +214,7 @@ _BUILT_IN = frozenset(name for name in vars(builtins) if not name.startswith("_"
 
 
 def words(patches: Sequence[str]) -> str:
-    """Return the names of what was changed in words, the first three of them."""
+    """Return the names of the changed objects as a phrase; after the first three it gives the number of the others."""
     shown = list(patches[:SHOWN])
     if len(patches) > SHOWN:
         shown.append(f"{len(patches) - SHOWN} more")
@@ -227,7 +237,7 @@ def _content(value: Any) -> tuple[Any, ...]:
 
 
 def _is_same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
-    """Whether two tuples hold the same objects (equal texts and numbers may be other objects)."""
+    """Return whether two tuples hold the same objects; equal texts and numbers may be different objects."""
     if len(one) != len(other):
         return False
     for left, right in zip(one, other, strict=True):
@@ -238,13 +248,13 @@ def _is_same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
 
 
 def _state(function: FunctionType) -> tuple[Any, ...]:
-    """What a function does, as objects that are replaced if it is changed in place."""
+    """Return the objects that define what a function does; a change in place replaces one of them."""
     options = function.__kwdefaults__ or {}
     return (function.__code__, function.__defaults__, *options.keys(), *options.values())
 
 
 def _functions_of(value: Any) -> Iterator[FunctionType]:
-    """The Python functions behind something to call, without asking objects that answer in their own way."""
+    """Yield the Python functions that a callable is made of, without using attributes that an object may compute."""
     if isinstance(value, FunctionType):
         yield value
         value = value.__dict__.get("__wrapped__")
@@ -258,7 +268,10 @@ def _functions_of(value: Any) -> Iterator[FunctionType]:
 
 
 def _parts_of(value: Any) -> tuple[Any, ...] | None:
-    """What a thing calls: what a function closes over, a partial's function, a class's methods; None if unknown."""
+    """Return what an object calls, or None if that is unknown.
+
+    That is what a function closes over, the function of a partial, or the functions of a property.
+    """
     known: tuple[tuple[Any, Callable[[Any], tuple[Any, ...]]], ...] = (
         (FunctionType, _closed_over),
         (property, lambda each: (each.fget, each.fset, each.fdel)),
@@ -274,7 +287,7 @@ def _parts_of(value: Any) -> tuple[Any, ...] | None:
 
 
 def _is_code(part: Any) -> bool:
-    """Whether a part of an object is something that it may call; other values are its data."""
+    """Return whether a part of an object is something that it may call; other values are its data."""
     return isinstance(part, FunctionType | functools.partial | functools._lru_cache_wrapper | MethodType | property)
 
 
@@ -289,7 +302,10 @@ def _closed_over(function: FunctionType) -> tuple[Any, ...]:
 
 
 def _library_folders(libraries: frozenset[str]) -> Iterator[str]:
-    """The folders of the libraries that are loaded, and of the standard library, each with a separator at its end."""
+    """Yield the folders of the loaded libraries, each with a separator at its end.
+
+    Also yield those files of the standard library that wrap functions.
+    """
     for name in libraries:
         file = getattr(sys.modules.get(name), "__file__", None)
         if file:
@@ -299,7 +315,7 @@ def _library_folders(libraries: frozenset[str]) -> Iterator[str]:
 
 
 class _Finder:
-    """Finds modules as everyone else does, and calls back when the import of a library's module is complete."""
+    """A finder that delegates to the next finders, and calls back when the import of a library's module is complete."""
 
     def __init__(self, libraries: frozenset[str], complete: Callable[[str], None]) -> None:
         self._libraries = libraries
@@ -307,7 +323,7 @@ class _Finder:
         self._depth = 0
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
-        """What the finders behind this one find, for the libraries alone."""
+        """Return the result of the finders behind this one, for the libraries only."""
         if name.partition(".")[0] not in self._libraries:
             return None
         spec = found_behind(self, name, path, target)
@@ -317,7 +333,7 @@ class _Finder:
         return spec
 
     def _execute(self, execute: Callable[[ModuleType], None], module: ModuleType) -> None:
-        """Run a module's code; a library's parts that it imports itself belong to it."""
+        """Run a module's code; parts that a library imports itself are reported with the outermost module."""
         self._depth += 1
         try:
             execute(module)

@@ -1,4 +1,4 @@
-"""Places of files: the standard library, installed packages, our own packages, and a plugin's repository."""
+"""Classify files: standard library, installed packages, packages of mdnbench, repository of a plugin."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ CORE = Path(__file__).resolve().parents[1]  # the folder of the package mdnbench
 
 
 def root_of(file: Path) -> Path:
-    """Return the repository of a plugin file, or its folder.
+    """Return the repository of a plugin file, or the file's folder if there is none.
 
-    That is the nearest folder above it with .git, pyproject.toml or setup.py; never the home folder, the temporary
-    folder or the root of the file system.
+    The repository is the nearest folder above the file with .git, pyproject.toml or setup.py. The home folder, the
+    temporary folder and the root of the file system never count as a repository.
     """
-    folder = Path(os.path.abspath(file)).parent  # noqa: PTH100 (no symlink is followed: the folder is where it was given)
+    folder = Path(os.path.abspath(file)).parent  # noqa: PTH100 (no symlink is followed)
     for above in (folder, *folder.parents):
         if too_wide(above):
             break
@@ -37,7 +37,10 @@ def root_of(file: Path) -> Path:
 
 
 def too_wide(folder: Path) -> bool:
-    """Return whether a folder holds everything: the home folder, the temporary folder, the root of the file system."""
+    """Return whether a folder is too large to be a repository or to be watched.
+
+    These are the home folder, the temporary folder and the root of the file system.
+    """
     real = os.path.realpath(folder)
     return real == os.path.dirname(real) or real in _everything()  # noqa: PTH120
 
@@ -50,12 +53,14 @@ def _everything() -> set[str]:
 def kind_of(path: str | Path) -> Kind:
     """Return where a file comes from.
 
-    'own' is the package mdnbench and those of its distribution (mdnbench_*), 'installed' is site-packages or
-    dist-packages of any environment, 'standard' is the standard library, and 'other' is anything else: files of
-    editable installs too.
+    Returns:
+        'own' for the package mdnbench and the packages of its distribution (mdnbench_*), 'installed' for site-packages
+        or dist-packages of any environment, 'standard' for the standard library, and 'other' for all other files, which
+        include editable installs.
+
     """
     given = os.path.abspath(path)  # noqa: PTH100
-    if "mdnbench" not in given:  # most files are told by their path as it is, which is quick
+    if "mdnbench" not in given:  # the given path is enough to classify most files, which is quick
         if given.startswith(site_folders()):
             return "installed"
         if given.startswith(_standard_folders()):
@@ -75,13 +80,13 @@ def _either(given: str, real: str, folders: tuple[str, ...]) -> bool:
 
 
 def _in_packages(path: str) -> bool:
-    """Whether a path is in a folder of installed packages, of this environment or of another one."""
+    """Return whether a path is in a folder of installed packages of this or another environment."""
     parts = Path(path).parts
     return "site-packages" in parts or "dist-packages" in parts
 
 
 def prefixes(folders: Iterable[Path | str | None]) -> tuple[str, ...]:
-    """Return the folders as given and with symlinks followed, each with a separator at the end."""
+    """Return the folders as given and with symlinks resolved, each with a separator at the end."""
     found = set()
     for folder in folders:
         if folder:
@@ -91,12 +96,12 @@ def prefixes(folders: Iterable[Path | str | None]) -> tuple[str, ...]:
 
 
 def is_below(path: str, folders: tuple[str, ...]) -> bool:
-    """Return whether an absolute path, as given or with symlinks followed, is below one of these `prefixes`."""
+    """Return whether an absolute path, as given or with symlinks resolved, is below one of these `prefixes`."""
     return path.startswith(folders) or os.path.realpath(path).startswith(folders)
 
 
 def is_regular(path: str) -> bool:
-    """Return whether a path is an ordinary file, and no folder, device or pipe."""
+    """Return whether a path is an ordinary file, and not a folder, a device or a pipe."""
     try:
         return stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116
     except (OSError, ValueError):
@@ -122,7 +127,7 @@ def _standard_folders() -> tuple[str, ...]:
 
 @functools.cache
 def _own_folders() -> tuple[str, ...]:
-    """The folders of the packages that the mdnbench distribution brings, in a checkout or installed."""
+    """Return the folders of the packages in the mdnbench distribution, in a checkout or installed."""
     own = [str(CORE)]
     if not _in_packages(str(CORE)):
         own += [str(each) for each in (CORE.parent / "plugins").glob("mdnbench_*") if each.is_dir()]
@@ -132,7 +137,7 @@ def _own_folders() -> tuple[str, ...]:
 
 
 def own_package(path: str | Path) -> str:
-    """Return which of our packages a file is from ("mdnbench" or "mdnbench_…"), or nothing."""
+    """Return the package of the mdnbench distribution that a file is in ("mdnbench" or "mdnbench_…"), or ""."""
     for given in (os.path.abspath(path), os.path.realpath(path)):  # noqa: PTH100
         for folder in _own_folders():
             if given.startswith(folder):

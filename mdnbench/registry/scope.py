@@ -1,4 +1,4 @@
-"""The scope of a plugin: which of the files that were opened, and are none of a package, may count."""
+"""Decide which of the opened files that belong to no package may have influenced a plugin's results."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from mdnbench.registry.loaded import BYTECODE, MODULES
 from mdnbench.registry.places import is_below, is_regular, prefixes, too_wide
 from mdnbench.util import paths
 
-CACHES = (*BYTECODE, ".nbi", ".nbc", ".lock")  # of Python and Numba, and what holds nothing
+CACHES = (*BYTECODE, ".nbi", ".nbc", ".lock")  # caches of Python and Numba, and lock files, which are empty
 SYSTEM = ("/usr", "/lib", "/lib64", "/etc", "/proc", "/sys", "/dev", "/run", "/System", "/Library", "/private/etc")
 
 
 class Scope:
-    """The folders that decide whether a file counts, and the time at which files must have been there.
+    """The folders, and the time, that decide whether an opened file counts.
 
     Args:
-        root: the plugin's repository or folder.
-        began: a time in nanoseconds; outside the root younger files do not count.
+        root: The plugin's repository or folder.
+        began: A time in nanoseconds. Outside the root, files that are younger do not count.
 
     """
 
@@ -34,7 +34,7 @@ class Scope:
         self._foreign = prefixes(_elsewhere())
 
     def below_root(self, path: str) -> str:
-        """Return the path below the root, or nothing. A symlink below the root is a file of the root."""
+        """Return the path relative to the root; "" if it is not below it. A symlink below the root counts as below."""
         for each in (path, os.path.realpath(path)):
             for root in self._roots:
                 if each.startswith(root):
@@ -46,7 +46,7 @@ class Scope:
         return is_below(path, self._home)
 
     def may_count(self, path: str) -> bool:
-        """Return whether a file that was opened, and is none of a package, counts."""
+        """Return whether an opened file that belongs to no package counts."""
         if path.endswith(CACHES) or self.in_home(path):
             return False
         inner = self.below_root(path)
@@ -58,7 +58,7 @@ class Scope:
         return bool(inner) and not path.endswith(MODULES) and not os.path.lexists(path)
 
     def _is_input(self, path: str) -> bool:
-        """Whether a file outside the root may be one that numbers come from."""
+        """Return whether a file outside the root may be an input of the plugin's results."""
         if is_below(path, self._foreign):
             return False
         with contextlib.suppress(OSError):
@@ -67,7 +67,7 @@ class Scope:
 
 
 def _elsewhere() -> list[Path | str]:
-    """Folders with nothing that a plugin brought: of the system, of Python, for temporary files, and of data sets."""
+    """Return folders without files of a plugin: of the system, of Python, for temporary files, and of data sets."""
     folders: list[Path | str] = [*SYSTEM, tempfile.gettempdir(), *paths.data_folders()]
     folders += [os.environ[name] for name in ("SystemRoot", "ProgramFiles") if os.environ.get(name)]
     folders += [path for path in (*sysconfig.get_paths().values(), sys.prefix, sys.base_prefix) if path]

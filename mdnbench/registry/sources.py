@@ -1,4 +1,4 @@
-"""Sources that are not ours, each loaded into a space of its own, once until one of its files changes."""
+"""Load the plugin sources that are not part of mdnbench, each into its own space; reload one when its files change."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Import: TypeAlias = "Callable[[Door], dict[str, list[Any]]]"
 
 @dataclass(slots=True)
 class _Loaded:
-    """A space that sources were imported into, and the files that they have loaded, by source."""
+    """A space into which sources were imported, and the files that each source has loaded."""
 
     space: Space
     used: dict[Door, tuple[UsedFile, ...]]
@@ -30,7 +30,12 @@ _loaded: dict[tuple[str, ...], _Loaded] = {}
 
 
 def load(door: Door, bring: Import) -> tuple[dict[str, list[Any]], tuple[UsedFile, ...]]:
-    """Import a source in its space; return its specs by hook, bound to the space, and the files that it has loaded."""
+    """Import a source in its space.
+
+    Returns:
+        The specs by hook, whose functions run in the space, and records of the files that the source has loaded.
+
+    """
     from mdnbench.registry.code import Digests
 
     digests = Digests()
@@ -49,7 +54,7 @@ def load(door: Door, bring: Import) -> tuple[dict[str, list[Any]], tuple[UsedFil
 
 
 def files(door: Door) -> tuple[UsedFile, ...]:
-    """Return the files of its own that a source has imported by now; nothing if it was not loaded here."""
+    """Return records of the plugin's own files that a source has imported so far; nothing if it was not loaded here."""
     from mdnbench.registry.code import Digests
 
     with inside(door):
@@ -57,7 +62,7 @@ def files(door: Door) -> tuple[UsedFile, ...]:
 
 
 def _imported(door: Door, digests: Digests) -> tuple[UsedFile, ...]:
-    """The files of a source, called in its space."""
+    """Return records of the files of a source; call it in the source's space."""
     from mdnbench.registry import imported
 
     mine = {name: each for name, each in imported.of_process().items() if _is_mine(name, door)}
@@ -65,18 +70,18 @@ def _imported(door: Door, digests: Digests) -> tuple[UsedFile, ...]:
 
 
 def inside(door: Door) -> contextlib.AbstractContextManager[None]:
-    """Run in the space of a source, if it has one."""
+    """Return a context that runs in the space of a source, or does nothing if it has none."""
     loaded = _loaded.get(_key(door))
     return loaded.space.inside() if loaded else contextlib.nullcontext()
 
 
 def _key(door: Door) -> tuple[str, ...]:
-    """The entry points of one distribution share a space: they share modules as well."""
+    """Return the key of a source's space; the entry points of one distribution share modules, so they share a space."""
     return (str(door.path),) if door.path else (door.distribution, door.version)
 
 
 def _current(door: Door, digests: Digests) -> _Loaded:
-    """What was loaded of a source; begun anew if it was not loaded yet, or a file has changed since."""
+    """Return the space of a source with its files; start a new one if it was never loaded or a file has changed."""
     from mdnbench.registry.code import changed
     from mdnbench.registry.spaces import Space
 
@@ -90,14 +95,17 @@ def _current(door: Door, digests: Digests) -> _Loaded:
 
 
 def _drop(door: Door) -> None:
-    """Forget the modules of a source; specs that were made of them go on working in the space that they are in."""
+    """Forget the modules of a source; specs that were made of them still work in their old space."""
     _loaded.pop(_key(door), None)
     if door.path is not None:
         importing.forget(importing.name_of(door.path, door.digest))
 
 
 def _is_mine(name: str, door: Door) -> bool:
-    """Whether a module is of this source, and not another plugin's file, whose name is in `sys.modules` for all."""
+    """Return whether a module belongs to this source.
+
+    The module of another plugin file does not, although `sys.modules` has it in every space.
+    """
     if not name.startswith(importing.PREFIX):
         return True
     return door.path is not None and name.partition(".")[0] == importing.name_of(door.path, door.digest)

@@ -1,12 +1,12 @@
 """Spaces: several plugins in one process, each with its own modules and its own part of `sys.path`.
 
-Two research repositories may both have `models/network.py`. Each is imported in a space of its own: the modules that
-are neither of the standard library, nor installed, nor ours leave `sys.modules` when the space is left, and return when
-it is entered again. What a spec of the plugin calls later runs inside its space, so that imports inside functions find
-the right module too.
+Two research repositories may both have `models/network.py`, so each is imported in a space of its own. A space holds
+the modules that are not in the standard library, not installed and not part of mdnbench. They are removed from
+`sys.modules` when the space is left, and put back when it is entered again. The functions of a plugin's spec run inside
+its space, so imports inside these functions find the right module too.
 
-There is one `sys.modules` for all threads. Any number of threads may be in one space at once; a thread that needs
-another space waits until they have left it.
+All threads share one `sys.modules`. Any number of threads may be in one space at once. A thread that needs another
+space waits until they have left it.
 """
 
 from __future__ import annotations
@@ -32,17 +32,22 @@ _Call = Callable[..., Any]
 
 
 class Space:
-    """The modules of one plugin that no other plugin sees, and its part of `sys.path`."""
+    """The modules that only one plugin uses, and its part of `sys.path`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.modules: dict[str, ModuleType] = {}  # while the space is not entered
         self._path: list[str] = []  # the whole of `sys.path` as the plugin left it
-        self._base: list[str] = []  # what it was before the plugin saw it
+        self._base: list[str] = []  # `sys.path` before the plugin ran
 
     @contextlib.contextmanager
     def inside(self) -> Iterator[None]:
-        """Run in this space; nothing happens if it is active already. MdnbenchError if another one stays in use."""
+        """Run the `with` block in this space; do nothing if the space is already active.
+
+        Raises:
+            MdnbenchError: Another space stays in use for 60 seconds.
+
+        """
         frame = _switch.enter(self)
         try:
             yield
@@ -50,20 +55,26 @@ class Space:
             _switch.leave(frame)
 
     def imported(self) -> dict[str, ModuleType]:
-        """Return the modules of this space, called inside it."""
+        """Return the modules of this space; call it inside the space."""
         return {name: module for name, module in list(sys.modules.items()) if is_foreign(name, module)}
 
     def path(self, base: list[str]) -> list[str]:
-        """Return `sys.path` as it is in this space: as the plugin left it, with what others have changed since."""
+        """Return `sys.path` for this space: the path as the plugin left it, plus changes made outside since then."""
         kept = [entry for entry in self._path if entry in base or entry not in self._base]
         return kept + [entry for entry in base if entry not in kept]
 
     def keep_path(self, base: list[str], now: list[str]) -> None:
-        """Remember what the plugin made of `sys.path`."""
+        """Store `sys.path` as the plugin left it.
+
+        Args:
+            base: `sys.path` before the plugin ran.
+            now: `sys.path` after the plugin ran.
+
+        """
         self._base, self._path = list(base), list(now)
 
     def wrap(self, spec: _T) -> _T:
-        """Return the spec with its functions running in this space, also those that its functions return."""
+        """Return the spec with its functions, and the functions that these return, made to run in this space."""
         changes: dict[str, Any] = {}
         for record, calls, makers in _CALLS:
             if isinstance(spec, record):
@@ -90,7 +101,7 @@ class Space:
         return inside
 
     def _stepped(self, steps: Generator[Any, Any, Any]) -> Iterator[Any]:
-        """A generator whose steps run in this space."""
+        """Yield the items of a generator and run each of its steps in this space."""
         try:
             while True:
                 with self.inside():
@@ -104,7 +115,7 @@ class Space:
                 steps.close()
 
 
-# The fields of each record that are called, and those that return something to call.
+# For each record: the fields that are called, and the fields that return something to call.
 _CALLS: tuple[tuple[type, tuple[str, ...], tuple[str, ...]], ...] = (
     (DenoiserSpec, (), ("build",)),
     (NoiseSpec, ("apply", "std"), ()),
@@ -118,7 +129,7 @@ _CALLS: tuple[tuple[type, tuple[str, ...], tuple[str, ...]], ...] = (
 
 @dataclass
 class _Frame:
-    """A space that was entered: who is inside, and what was there before."""
+    """A space that was entered: the threads inside, and the modules and the path that it replaced."""
 
     space: Space
     modules: dict[str, ModuleType]
@@ -129,7 +140,7 @@ class _Frame:
 
 
 class _Switch:
-    """Enters and leaves spaces, one at a time for the whole process."""
+    """The active spaces of the process; only the modules of the innermost one are in `sys.modules`."""
 
     def __init__(self) -> None:
         self._free = threading.Condition()
@@ -152,7 +163,7 @@ class _Switch:
     def leave(self, frame: _Frame) -> None:
         me = threading.get_ident()
         with self._free:
-            if frame.opener == me and frame.inside.count(me) == 1:  # what goes on in this thread needs the outer space
+            if frame.opener == me and frame.inside.count(me) == 1:  # this thread continues in the outer space
                 self._free.wait_for(lambda: set(frame.inside) == {me}, WAIT_S)
             frame.inside.remove(me)
             if not frame.inside:
@@ -163,7 +174,7 @@ class _Switch:
     def _may_enter(self, space: Space, me: int) -> bool:
         if not self._frames or self._frames[-1].space is space:
             return True
-        return set(self._frames[-1].inside) == {me}  # one plugin's code calls another's
+        return set(self._frames[-1].inside) == {me}  # the code of one plugin calls another plugin
 
 
 _switch = _Switch()
@@ -186,20 +197,24 @@ def _close(frame: _Frame) -> None:
 
 
 def _take_out() -> dict[str, ModuleType]:
-    """Remove the modules that belong to a space, or to the program outside of all spaces, from `sys.modules`."""
+    """Remove from `sys.modules`, and return, the modules of the current space or of the program outside all spaces."""
     found = {name: module for name, module in list(sys.modules.items()) if is_foreign(name, module)}
     for name in found:
         del sys.modules[name]
     return found
 
 
-# ---- Which modules a space has to itself -----------------------------------------------------------------------------
+# ---- Which modules belong to a space ---------------------------------------------------------------------------------
 
-_kinds: dict[str, tuple[int, bool]] = {}  # by name: the module that was looked at, and whether it is foreign
+_kinds: dict[str, tuple[int, bool]] = {}  # by name: the id of the examined module, and whether it is foreign
 
 
 def is_foreign(name: str, module: Any) -> bool:
-    """Whether a module is a plugin's own: neither standard, nor installed, nor ours, nor under a name of its own."""
+    """Return whether a module is a plugin's own and has to be kept in its space.
+
+    These are the modules that are not in the standard library, not installed, not part of mdnbench, and not a plugin
+    file, whose module name is unique already.
+    """
     known = _kinds.get(name)
     if known is None or known[0] != id(module):
         known = _kinds[name] = (id(module), _is_foreign(name, module))
@@ -219,11 +234,11 @@ def _is_foreign(name: str, module: Any) -> bool:
 
 
 def places_of(module: Any) -> tuple[str, ...]:
-    """Return the file of a module, or the folders of a namespace package; nothing for one that has none."""
+    """Return the file of a module, or the folders of a namespace package; nothing if it has neither."""
     try:
         if isinstance(module.__file__, str):
             return (module.__file__,)
-    except Exception:  # it has none; or it is a stand-in that answers in its own way
+    except Exception:  # it has no file, or it is an object that computes its attributes
         pass
     try:
         return tuple(str(place) for place in module.__path__)
@@ -232,6 +247,6 @@ def places_of(module: Any) -> tuple[str, ...]:
 
 
 def _is_made_by_hand(name: str, module: Any) -> bool:
-    """Whether a plugin made a module itself, as `sys.modules["config"] = ModuleType("config")`."""
-    named = "." not in name and not name.startswith(("_", "cython"))  # Cython's runtime belongs to everybody
+    """Return whether a plugin created a module itself, for example `sys.modules["config"] = ModuleType("config")`."""
+    named = "." not in name and not name.startswith(("_", "cython"))  # Cython's runtime is shared
     return named and type(module) is ModuleType and getattr(module, "__spec__", None) is None

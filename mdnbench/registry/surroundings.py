@@ -1,7 +1,8 @@
-"""What a plugin may change for the whole process while it is imported: noted before, and put back afterwards.
+"""Restore what a plugin changes for the whole process while it is imported.
 
-The coordinator imports plugins for their specs, and its environment, limits and signal handlers are handed down to
-every process of a run. What cannot be put back (`lasting`) is found by a trial: such a plugin is never imported here.
+The coordinator imports plugins to read their specs, and every process of a run inherits its environment, limits and
+signal handlers. Some changes cannot be undone (`lasting`). A trial detects them, and such a plugin is never imported
+into the coordinator.
 """
 
 from __future__ import annotations
@@ -30,7 +31,11 @@ LIMITS = tuple(name for name in dir(resource) if name.startswith("RLIMIT_"))
 
 @contextlib.contextmanager
 def kept() -> Iterator[None]:
-    """Put back what is changed inside: folder, variables, limits, signals, umask, locale, recursion limit, warnings."""
+    """Restore what the `with` block changes.
+
+    That is the current folder, environment variables, soft limits, signal handlers, timers, recursion limit, locale,
+    umask, CPU affinity, blocked signals, warning filters and the targets of file descriptors 0 to 2.
+    """
     undo: list[Callable[[], Any]] = [
         *_folder_and_variables(), *_limits(), *_signals(), *_timers(), *_texts(), *_umask(), *_cores(),
     ]  # fmt: skip
@@ -44,7 +49,12 @@ def kept() -> Iterator[None]:
 
 
 def lasting() -> dict[str, Any]:
-    """Return what a process cannot change back, as its hard limits and its user, by the words that messages use."""
+    """Return values that a process cannot change back, for example its hard limits and its user.
+
+    Returns:
+        The values by the words that messages use for them.
+
+    """
     found: dict[str, Any] = {}
     for name in LIMITS:
         with contextlib.suppress(OSError, ValueError):
@@ -87,11 +97,11 @@ def _set_limit(which: int, limit: tuple[int, int]) -> None:
 
 
 def _signals() -> Iterator[Callable[[], Any]]:
-    if threading.current_thread() is not threading.main_thread():  # no other thread may set any
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set signal handlers
         return
     for number in signal.valid_signals():
         handler = signal.getsignal(number)
-        if handler is not None:  # of C code, which Python cannot put back
+        if handler is not None:  # None is a handler of C code, which Python cannot restore
             yield lambda number=number, handler=handler: _set_signal(number, handler)  # type: ignore[misc]
 
 
@@ -121,7 +131,7 @@ def _umask() -> Iterator[Callable[[], Any]]:
 
 
 def _cores() -> Iterator[Callable[[], Any]]:
-    """The cores that the process may run on, and the signals that it holds back."""
+    """Yield functions that restore the CPU affinity and the blocked signals."""
     if hasattr(os, "sched_getaffinity"):
         cores = os.sched_getaffinity(0)
         yield lambda: os.sched_setaffinity(0, cores)
@@ -132,7 +142,7 @@ def _cores() -> Iterator[Callable[[], Any]]:
 
 @contextlib.contextmanager
 def _same_streams() -> Iterator[None]:
-    """Put back where file descriptors 0 to 2 lead."""
+    """Restore the targets of file descriptors 0 to 2."""
     kept = {}
     for number in range(3):
         with contextlib.suppress(OSError):
@@ -143,7 +153,7 @@ def _same_streams() -> Iterator[None]:
         for number, copy in kept.items():
             if _leads_to(number) != _leads_to(copy):
                 os.dup2(copy, number)
-            with contextlib.suppress(OSError):  # the plugin may have closed everything that is open
+            with contextlib.suppress(OSError):  # the plugin may have closed every descriptor
                 os.close(copy)
 
 

@@ -1,7 +1,7 @@
-"""The syntax digest of a Python text: whether its code is the same, in whatever form it is written.
+"""Compute the syntax digest of a Python text, which is the same for all texts with the same code.
 
-Comments, docstrings and layout do not count, and the digest is the same on every Python from 3.11 on. This module
-imports nothing of mdnbench.
+Comments, docstrings and layout do not count. The digest is the same on every Python from 3.11 on. This module imports
+nothing from mdnbench.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-# What is not code: places, hints for type checkers, the prefix of u"", and what follows from the place of a name.
+# Fields that are not code: hints for type checkers, the prefix of u"", and the use of a name, which follows from its
+# position.
 _LEFT_OUT = {"ctx", "kind", "type_comment", "type_ignores"}
 _BLOCKS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -28,18 +29,18 @@ class Syntax:
 
 
 def syntax_digest(source: bytes) -> str:
-    """Return the digest of a Python text's code, the same on every Python from 3.11 on.
+    """Return the digest of a Python text's code, which is the same on every Python from 3.11 on.
 
-    Comments, docstrings and layout do not count. A text that does not parse here has the digest of its bytes.
+    Comments, docstrings and layout do not count. If the text cannot be parsed, it is the digest of its bytes.
     """
     return syntax_of(source).code
 
 
 def syntax_of(source: bytes) -> Syntax:
-    """Return the syntax of a Python text; a text that does not parse here has the digest of its bytes."""
+    """Return the syntax of a Python text; if it cannot be parsed, its digest is that of its bytes."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # as errors they would be taken for errors of syntax
+            warnings.simplefilter("ignore")  # warnings raised as errors would count as syntax errors
             tree = ast.parse(source)
         return _walked(tree)
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # MemoryError: nested too deep for the parser
@@ -47,11 +48,11 @@ def syntax_of(source: bytes) -> Syntax:
 
 
 def _walked(tree: ast.Module) -> Syntax:
-    """Write the tree down as text, without recursion, and digest that.
+    """Write the syntax tree as text, without recursion, and compute the digest of that text.
 
-    `ast.dump` will not do: it differs between versions. Here fields that are None or empty are left out, so that a
-    field that a later Python adds changes nothing while it is not used. Each node is one line: its type, its plain
-    values, and which fields hold how many nodes; these follow, the last one first.
+    `ast.dump` cannot be used because its output differs between versions of Python. Here, fields that are None or empty
+    are left out, so a field that a later Python adds changes nothing while it is not used. Each node is one line: its
+    type, its plain values, and for each field with nodes their number. These nodes follow, the last one first.
     """
     lines = ["mdnbench-syntax-1"]
     imports: set[str] = set()
@@ -59,12 +60,12 @@ def _walked(tree: ast.Module) -> Syntax:
     while waiting:
         node = waiting.pop()
         kind = type(node)
-        if kind is ast.Name:  # the commonest two first
+        if kind is ast.Name:  # the two most common types first
             lines.append("Name " + node.id)  # type: ignore[union-attr]
         elif kind is ast.Constant:
             lines.append(_constant(node.value))  # type: ignore[union-attr]
         elif node is None:
-            lines.append("None")  # `**` in a dictionary, a keyword argument without default
+            lines.append("None")  # for `**` in a dictionary, or a keyword argument without default
         else:
             if kind is ast.Import or kind is ast.ImportFrom:
                 imports.update(_imported(node))
@@ -74,7 +75,7 @@ def _walked(tree: ast.Module) -> Syntax:
 
 
 def _line(node: ast.AST, waiting: list[ast.AST | None]) -> str:
-    """The line of a node; the nodes that it holds join those that wait."""
+    """Return the line of a node, and append the nodes that it contains to `waiting`."""
     kind: Any = type(node)
     line: str = kind.__name__
     for name, shared in _fields(kind):
@@ -90,13 +91,16 @@ def _line(node: ast.AST, waiting: list[ast.AST | None]) -> str:
             waiting += value
             line += f" .{name}[{len(value)}"
         else:
-            line += f" {name}={','.join(value) if isinstance(value, list) else value}"  # identifiers, or a number
+            line += f" {name}={','.join(value) if isinstance(value, list) else value}"  # identifiers or a number
     return line
 
 
 @functools.cache
 def _fields(kind: Any) -> tuple[tuple[str, Callable[[Any], Any] | None], ...]:
-    """The fields that count, in an order that no version changes, and what makes a field equal in all versions."""
+    """Return the fields that count, in the same order in every version.
+
+    Each field has a function that makes its value equal in all versions, or None if none is needed.
+    """
     shared: dict[str, Callable[[Any], Any]] = {}
     if issubclass(kind, _BLOCKS):
         shared = {"body": _without_docstring}
@@ -108,7 +112,7 @@ def _fields(kind: Any) -> tuple[tuple[str, Callable[[Any], Any] | None], ...]:
 
 
 def _imported(node: ast.AST) -> list[str]:
-    """The modules that an import statement names; relative ones are files of the same package."""
+    """Return the modules that an import statement names, without relative ones, which are files of the same package."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -117,7 +121,7 @@ def _imported(node: ast.AST) -> list[str]:
 
 
 def _format(node: ast.FormattedValue) -> ast.expr | None:
-    """The format of a value in an f-string; an empty one, as in f"{x:}", is none."""
+    """Return the format of a value in an f-string; None for an empty format, as in f"{x:}"."""
     found = node.format_spec
     return found if not isinstance(found, ast.JoinedStr) or _joined(found) else None
 
@@ -127,12 +131,12 @@ def _without_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.A
     if not (isinstance(first, ast.Constant) and isinstance(first.value, str)):
         return node.body
     if len(node.body) == 1 and not isinstance(node, ast.Module):
-        return [ast.Pass()]  # a body that was nothing but its docstring
+        return [ast.Pass()]  # the body had nothing but its docstring
     return node.body[1:]
 
 
 def _joined(node: ast.JoinedStr) -> list[ast.expr]:
-    """The parts of an f-string; adjacent texts are one (the versions split them differently)."""
+    """Return the parts of an f-string with adjacent texts joined, because versions of Python split them differently."""
     parts: list[ast.expr] = []
     text = ""
     for part in node.values:
@@ -149,11 +153,14 @@ def _joined(node: ast.JoinedStr) -> list[ast.expr]:
 
 
 def _constant(value: object) -> str:
-    """A constant by type and value; no `repr` of text, for which characters it escapes depends on the version."""
+    """Return a constant as type and value.
+
+    `repr` is not used for text, because versions of Python escape different characters.
+    """
     if isinstance(value, str):
         return f"str {len(value)} {value}"
     if isinstance(value, bytes):
         return f"bytes {value.hex()}"
     if isinstance(value, int) and not isinstance(value, bool):
-        return f"int {value:x}"  # decimal digits have a limit
+        return f"int {value:x}"  # hexadecimal, because Python limits the length of decimal numbers
     return f"{type(value).__name__} {value!r}"

@@ -1,7 +1,7 @@
-"""The first import of a source that is not ours is tried in a process of its own.
+"""Try the first import of a plugin source that is not part of mdnbench in a separate process.
 
 A plugin may end its process, crash it, hang, or replace functions that scores depend on while it is imported. The trial
-finds that out. A source that came through well is trusted until one of the files that it loaded changes.
+detects that. A source that passes is trusted until one of the files that it loaded changes.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from mdnbench.spec.specs import Denoise
 
 LIMIT_S = 60.0
-LIMIT_VARIABLE = "MDNBENCH_TRIAL_SECONDS"  # another limit, for plugins that take long to import
-INSIDE_VARIABLE = "MDNBENCH_TRIAL"  # set in a trial: what a plugin loads there is not tried again
+LIMIT_VARIABLE = "MDNBENCH_TRIAL_SECONDS"  # sets another limit, for plugins that take long to import
+INSIDE_VARIABLE = "MDNBENCH_TRIAL"  # set in a trial, in which plugins are loaded without a further trial
 POLL_S = 0.005
 PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from mdnbench.registry import trying; "
@@ -44,12 +44,15 @@ TYPES = {each.__name__: each for each in (bool, int, float, str)}
 
 
 def is_inside() -> bool:
-    """Whether this process is a trial, or was started by one."""
+    """Return whether this process is a trial or was started by one."""
     return INSIDE_VARIABLE in os.environ
 
 
 def verdicts(doors: Iterable[Door]) -> dict[Door, Verdict]:
-    """Return what is known of sources; those that are unknown or have changed are tried, several at once."""
+    """Return the results for these sources: stored ones, and new trials for unknown or changed sources.
+
+    Trials run in parallel, one per CPU core.
+    """
     digests, found, unknown = Digests(), {}, []
     for door in doors:
         known = trust.recall(door, digests)
@@ -80,7 +83,7 @@ def _try_all(doors: list[Door]) -> dict[Door, Verdict]:
 
 
 def limit_s() -> float:
-    """Return how long an import may take, in seconds: 60, or what MDNBENCH_TRIAL_SECONDS says."""
+    """Return the time limit of an import in seconds: 60, or the value of MDNBENCH_TRIAL_SECONDS."""
     with contextlib.suppress(ValueError):
         return max(float(os.environ.get(LIMIT_VARIABLE, LIMIT_S)), 0.1)
     return LIMIT_S
@@ -111,21 +114,21 @@ class _Trial:
         )  # fmt: skip
 
     def is_over(self) -> bool:
-        """Whether it has ended; it is ended if it takes too long."""
+        """Return whether the process has ended; end it if it takes too long."""
         if self._process.poll() is None and time.monotonic() - self._start > self.limit:
             self._late = True
             self.end()
         return self._process.returncode is not None
 
     def end(self) -> None:
-        """End the process with all that it started."""
+        """End the process and everything that it started."""
         _end_group(self._process.pid)
         with contextlib.suppress(OSError):
             self._process.kill()
         self._process.wait()
 
     def verdict(self) -> Verdict:
-        """Return what came of it, once it is over."""
+        """Return the result of the trial; call it when the trial is over."""
         _end_group(self._process.pid)
         with self._answer as file:
             file.seek(0)
@@ -141,7 +144,7 @@ class _Trial:
 
 
 def _end_group(group: int) -> None:
-    """End the process group of a trial: it leads one of its own."""
+    """End the process group of a trial; each trial is started in a group of its own."""
     if hasattr(os, "killpg"):
         with contextlib.suppress(OSError):
             os.killpg(group, signal.SIGKILL)
@@ -165,11 +168,20 @@ def _verdict(answer: Mapping[str, Any]) -> Verdict:
     )
 
 
-# ---- Sources that replace functions: their specs are data ------------------------------------------------------------
+# ---- Sources that replace functions have their specs as data ---------------------------------------------------------
 
 
 def method(fields: Mapping[str, Any], reason: str) -> DenoiserSpec:
-    """Return a method's spec made of data; its `build` raises BadPlugin with the reason. BadPlugin if it is wrong."""
+    """Return a method's spec made from data.
+
+    Args:
+        fields: The fields of the spec, without its functions.
+        reason: The message of the BadPlugin that the spec's `build` raises.
+
+    Raises:
+        BadPlugin: A field is not valid.
+
+    """
 
     def build(options: Any, device: str, weights: Any) -> Denoise:
         raise BadPlugin(reason)

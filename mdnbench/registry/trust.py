@@ -1,4 +1,4 @@
-"""What is known of sources that were tried before, in the home: it holds until one of their files changes."""
+"""Store the results of trials in the home folder; a result is valid until a file of the source changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mdnbench.util.digests import of_parts
 if TYPE_CHECKING:
     from mdnbench.registry.discovery import Door
 
-LAYOUT = "2"  # of the file, and of what a trial looks for
+LAYOUT = "2"  # version of this file format and of what a trial detects
 _SHAPE = {
     "layout": str,
     "python": str,
@@ -34,9 +34,10 @@ _SHAPE = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a trial found: an `error`, or the names of what the source changes, its specs as data, and what it loaded.
+    """The result of a trial: an `error`, or what the source changes, its specs as data, and the files that it loaded.
 
-    `specs` are there for a source that changes something: (hook, the fields of one spec).
+    `patches` are the names of what the source changes. `specs` are filled only if it changes something: for each spec
+    the hook and the spec's fields.
     """
 
     error: str = ""
@@ -46,7 +47,7 @@ class Verdict:
 
 
 def recall(door: Door, digests: Digests) -> Verdict | None:
-    """Return what is known of a source; None if it was never tried, or something of it has changed."""
+    """Return the stored result for a source; None if there is none, or if a file of the source has changed."""
     try:
         kept = jsonfile.read(_path(door), "verdict", _SHAPE)
         known = _verdict(kept)
@@ -57,7 +58,7 @@ def recall(door: Door, digests: Digests) -> Verdict | None:
 
 
 def keep(door: Door, verdict: Verdict) -> None:
-    """Keep what was found; without a word if the home cannot be written."""
+    """Store the result of a trial; do nothing if the home folder cannot be written."""
     content = _circumstances(door) | {
         "patches": list(verdict.patches),
         "specs": [{"hook": hook, "fields": dict(fields)} for hook, fields in verdict.specs],

@@ -1,7 +1,7 @@
-"""The inside of a trial: a process that imports one source of plugins and says what came of it.
+"""The child process of a trial: import one plugin source and report the result.
 
-The answer goes to what was the standard output when the process began; the plugin never sees that. It begins with a
-text that only the parent knows, so that nothing else is taken for it.
+The answer is written to the original standard output, which the plugin cannot reach. It begins with a token that only
+the parent knows, so nothing that the plugin writes is mistaken for it.
 """
 
 from __future__ import annotations
@@ -38,14 +38,20 @@ WROTE = "it writes to file descriptor 1 while it is imported; that is for the ou
 
 
 def main(request: str) -> None:
-    """Try a source, answer, and end at once, whatever the plugin has left behind."""
+    """Try a source, write the answer, and exit at once, whatever the plugin has started.
+
+    Args:
+        request: JSON with the source (`door`), the time limit in seconds (`limit`) and the token of the answer
+            (`token`).
+
+    """
     given = json.loads(request)
     _end_with_parent(given["limit"])
     answer, trap = os.dup(1), _trap()
     me = os.getpid()
-    write = json.dumps  # as it is now
+    write = json.dumps  # bound before the plugin can replace it
     found = _try(_door(given["door"]), trap)
-    if os.getpid() == me:  # a plugin that forks may come here twice
+    if os.getpid() == me:  # a plugin that forks may reach this line twice
         content = (given["token"] + write(found)).encode("ascii")
         os.ftruncate(answer, 0)
         os.lseek(answer, 0, os.SEEK_SET)
@@ -61,7 +67,7 @@ def _door(given: Mapping[str, Any]) -> Door:
 
 
 def _end_with_parent(limit: float) -> None:
-    """End when the parent ends, even if it is killed while this process does not come to itself."""
+    """Make this process end when the parent ends, even if the parent is killed while the import hangs."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -70,7 +76,7 @@ def _end_with_parent(limit: float) -> None:
 
 
 def _trap() -> int:
-    """Take the place of file descriptor 1; what is written there can be read from the result, and never blocks."""
+    """Redirect file descriptor 1 into a pipe that never blocks; return the end from which to read what was written."""
     read, write = os.pipe()
     for each in (read, write):
         with contextlib.suppress(OSError, AttributeError):
@@ -87,12 +93,12 @@ def _is_written(trap: int) -> bool:
         ctypes.CDLL(None).fflush(None)
     try:
         return bool(os.read(trap, 1))
-    except OSError:  # nothing is there; or the plugin has closed it
+    except OSError:  # nothing was written, or the plugin has closed the pipe
         return False
 
 
 def _try(door: Door, trap: int) -> dict[str, Any]:
-    assert all((pickle, random, sqlite3, statistics, zlib))  # loaded before the plugin, so that they are compared
+    assert all((pickle, random, sqlite3, statistics, zlib))  # loaded before the plugin, so that changes are detected
     ours = {each.value.partition(":")[0].partition(".")[0] for each in discovery.installed() if each.ours}
     watch = patches.Watch(patches.LIBRARIES | ours)
     watch.begin()
@@ -116,7 +122,7 @@ def _try(door: Door, trap: int) -> dict[str, Any]:
 
 
 def _as_data(brought: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
-    """The specs as far as they are data: of a method everything but its functions, of others their names."""
+    """Yield the specs as data: all fields of a method except its functions, and the names of all other specs."""
     for hook, specs in brought.items():
         for spec in specs:
             fields: dict[str, Any] = {"name": spec.name}

@@ -1,28 +1,29 @@
-"""Note every file that a process uses: the modules that it loads and the other files that it reads.
+"""Record every file that a process uses: the modules that it loads and the other files that it reads.
 
 What counts:
 
-- *Modules loaded after `begin`* from outside the standard library and outside installed distributions: Python files,
-  and compiled ones (by their bytes). Below the plugin's root they are 'plugin', elsewhere 'file'. Installed ones count
-  as their distribution ('package'); those of an editable install, and those that no distribution lists, as files.
-- *Our own packages*: mdnbench_* below the root as 'plugin', otherwise not; of mdnbench only what is in `ROOMS`
-  ('mdnbench'), even if it was loaded before `begin`.
-- *Distributions loaded before `begin`*: NumPy, torch, those in `packages`, and those whose modules a counted Python
-  file names in an import statement, at whatever place in its text.
-- *Other files that are read*, by Python (an audit hook) or by C code and child programs (`opens`), below the root.
-  Outside the root only those that Python or ctypes opens, that are older than `begin`, and that are in no folder of
+- *Modules loaded after `begin`* that are not in the standard library or in an installed distribution: Python files,
+  and compiled files (by their bytes). Below the plugin's root their record is 'plugin', elsewhere 'file'. For an
+  installed module the whole distribution counts ('package'). Modules of an editable install, and modules that no
+  distribution lists, count as files.
+- *Packages of mdnbench's own distribution*: mdnbench_* below the root as 'plugin', otherwise not. Of mdnbench itself
+  only the folders in `ROOMS` ('mdnbench'), even if they were loaded before `begin`.
+- *Distributions loaded before `begin`*: NumPy, torch, the distributions in `packages`, and those that provide a module
+  that a counted Python file names in an import statement, anywhere in its text.
+- *Other files that are read*, by Python (audit hook) or by C code and child programs (`opens`), below the root.
+  Outside the root only files that Python or ctypes opens, that are older than `begin`, and that are in no folder of
   the system, of packages, of mdnbench or for temporary files.
-- *Files below the root that could not be opened because they do not exist*, as "absent"; so are those that would be
-  loaded in place of a module: a package next to it, or a module in an earlier folder of `sys.path`.
-- What children that fork from this process import and open counts in the same way.
+- *Files below the root that could not be opened because they do not exist*, as "absent". So are the files
+  that Python would load in place of a module: a package next to it, or a module in an earlier folder of `sys.path`.
+- Whatever children that fork from this process import and open, by the same rules.
 
-What never counts: files that this process or a child creates, opens for writing or moves to where they are (one that
-is opened for update counts until it changes); bytecode and compilers' caches; lock files; anything that is no regular
-file; anything below a folder of `opens.SKIPPED`, or below MDNBENCH_HOME.
+What never counts: files that this process or a child creates, opens for writing or moves to their place (a file that is
+opened for update counts until it changes); bytecode and compilers' caches; lock files; anything that is not a regular
+file; anything below a folder of `opens.SKIPPED` or below MDNBENCH_HOME.
 
-What is not seen: modules loaded before `begin` that are imported by a computed name only; files that are only asked for
-(`os.path.exists`); names relative to a folder's descriptor; outside the root, files that C code opens, and what
-programs do that are no forks of this process.
+What is not seen: modules loaded before `begin` that are imported only by a computed name; files whose existence is only
+tested (`os.path.exists`); names relative to a folder's descriptor; outside the root, files that C code opens, and files
+that programs open that are not forks of this process.
 """
 
 from __future__ import annotations
@@ -45,17 +46,19 @@ from mdnbench.registry.places import CORE, is_regular, kind_of, own_package
 from mdnbench.registry.scope import CACHES, Scope
 from mdnbench.spec.records import Root, UsedFile
 
-ROOMS = ("evaluation", "wrappers", "training/deploy")  # what of mdnbench makes numbers
+ROOMS = ("evaluation", "wrappers", "training/deploy")  # the folders of mdnbench whose code produces results
 ALWAYS = ("numpy", "torch")  # modules
 
 
 class Usage:
-    """Note every file that this process uses from now on (one object a process, begun before the plugin is imported).
+    """A record of every file that this process uses.
+
+    Create one object per process, and call `begin` before the plugin is imported.
 
     Args:
-        root: the plugin's repository or folder.
-        packages: distributions that always count, for a plugin that is an installed one.
-        watched: folders whose files are reported by `opened` even if C code opens them.
+        root: The plugin's repository or folder.
+        packages: Distributions that always count, for a plugin that is an installed package.
+        watched: Folders whose files `opened` reports even if C code opens them.
 
     """
 
@@ -63,15 +66,15 @@ class Usage:
         self._root = root
         self._given = tuple(packages)
         self._accesses = Accesses(root, watched)
-        self._named: set[str] = set()  # modules that import statements of counted files name
+        self._named: set[str] = set()  # modules that counted files import
         self._entries: dict[tuple[str, str], UsedFile] = {}  # by root and name
-        self._places: dict[tuple[str, str], str] = {}  # the real path of each that is a file
+        self._places: dict[tuple[str, str], str] = {}  # the real path of each entry that is a file
         self._listed: tuple[UsedFile, ...] = ()
         self._digests = Digests()
         self._pid = os.getpid()
 
     def begin(self) -> None:
-        """Start to note; what is loaded by now is the baseline."""
+        """Start to record; the modules that are loaded now are the baseline."""
         self._pid = os.getpid()
         began = time.time_ns()
         self._scope = Scope(self._root, began)
@@ -79,11 +82,11 @@ class Usage:
         self._accesses.begin(began)
 
     def close(self) -> None:
-        """Stop noting."""
+        """Stop recording."""
         self._accesses.close()
 
     def files(self) -> tuple[UsedFile, ...]:
-        """Return everything used so far, sorted; each with its digest from when it was first seen here."""
+        """Return records of all files used so far, sorted; each digest is of the time when the file was first seen."""
         if os.getpid() == self._pid:
             with self._accesses.notes.paused():
                 self._accesses.gather()
@@ -92,9 +95,9 @@ class Usage:
         return self._listed
 
     def opened(self) -> tuple[Path, ...]:
-        """Return the real paths of files opened for reading since the last call, in any place.
+        """Return the real paths of files opened for reading since the last call, in any folder.
 
-        Python and compiled files of the standard library and of installed packages are left out.
+        Python files and compiled files of the standard library and of installed packages are left out.
         """
         if os.getpid() != self._pid:
             return ()
@@ -142,7 +145,7 @@ class Usage:
             self._count_file(path)
 
     def _count_module(self, file: str) -> None:
-        """Count a module by where it is from."""
+        """Count a module by the place of its file."""
         kind = kind_of(file)
         if kind == "own":
             self._count_own(file)
@@ -164,7 +167,7 @@ class Usage:
         self._add(path, "plugin" if inner else "file", inner or path)
 
     def _add(self, path: str, root: Root, name: str) -> None:
-        """Add a file, unless it is there or written by us; with the digest of what it holds now."""
+        """Add a file with the digest of its present content, unless it is known or this process has written it."""
         key = (root, os.path.normpath(name).replace(os.sep, "/"))
         real = os.path.realpath(path)
         if key in self._entries or self._accesses.is_written(real):
@@ -174,14 +177,14 @@ class Usage:
             if content != ABSENT and path.endswith(PYTHON):
                 for module in self._digests.imports(path):
                     self._named.add(module.partition(".")[0])
-        except OSError:  # no one may read it, or it went away
+        except OSError:  # it is not readable, or it has disappeared
             content = meaning = ABSENT
         if content != ABSENT or not os.path.lexists(path):
             self._entries[key] = UsedFile(root, key[1], content, meaning)
             self._places[key] = real
 
     def _drop_written(self) -> None:
-        """Take out files that were read first and written later."""
+        """Remove files that were read first and written later."""
         if not self._accesses.settle():
             return
         for key, real in list(self._places.items()):
@@ -205,18 +208,18 @@ class Usage:
             self._entries[key] = entry
 
     def _count_packages(self) -> None:
-        """Count distributions that do not have to be loaded after `begin`."""
+        """Count distributions that count even if they were loaded before `begin`."""
         for name in self._given:
             self._count_package(name)
         for name in ALWAYS:
             if file := file_of(sys.modules.get(name)):
                 self._count_module(file)
-        # Files that are counted here name further modules; their own imports are the plugin's as well.
+        # Files that are counted here import further modules, which belong to the plugin as well.
         while self._named:
             self._count_named(self._named.pop())
 
     def _count_named(self, top: str) -> None:
-        """Count a module that was loaded before `begin`, since a counted file imports it."""
+        """Count a module that was loaded before `begin`, because a counted file imports it."""
         if top == "mdnbench" or not self._loaded.in_baseline(top):
             return
         file = file_of(sys.modules.get(top))
@@ -225,5 +228,5 @@ class Usage:
         if file and kind_of(file) == "installed" and (package := distribution_of_file(file)):
             self._count_package(package)
             return
-        for inside in self._loaded.files_below(top):  # a namespace, or files that no distribution covers
+        for inside in self._loaded.files_below(top):  # a namespace package, or files that no distribution lists
             self._count_module(inside)

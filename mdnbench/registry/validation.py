@@ -1,4 +1,4 @@
-"""What the fields of specs may hold: a wrong one is told when its plugin is loaded, not when it is first used."""
+"""Validate the fields of specs when their plugin is loaded, rather than when they are first used."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mdnbench.spec.specs import (
     Wants,
 )
 
-# The columns that tables of results have beside their metrics': of `cells.csv`, and of `Results.table`.
+# The columns of `cells.csv` and of `Results.table` other than those of metrics.
 COLUMNS = (
     "dataset", "image", "noise", "seed", "method", "status", "reason", "seconds", "noise_info", "weights",
     "image_digest", "noisy_digest", "output_digest", "output", "ok", "total",
@@ -35,7 +35,7 @@ NUMBERS = (bool, int, float)
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a field takes: in words, as a test, and as a list where there is one."""
+    """The values that a field takes: a description, a test, and the list of choices if there is one."""
 
     takes: str
     allows: Callable[[Any], bool]
@@ -43,7 +43,16 @@ class Rule:
 
 
 def check(record: type, spec: Any) -> None:
-    """Refuse a spec of this record that could not be used as it is: BadPlugin, with the field and what it takes."""
+    """Validate a spec.
+
+    Args:
+        record: The spec's class, which determines the rules.
+        spec: The spec.
+
+    Raises:
+        BadPlugin: A field has a value that could not be used; the message names the field and what it takes.
+
+    """
     names.check_declared(spec.name)
     for field, rule in RULES[record].items():
         value = getattr(spec, field)
@@ -59,7 +68,7 @@ def check(record: type, spec: Any) -> None:
 
 
 def _options(spec: Any) -> tuple[Option, ...]:
-    """What a person can write behind a spec's name, the `weights` of a learned method included."""
+    """Return the options that a user can give for a spec, including the `weights` of a learned method."""
     if isinstance(spec, DenoiserSpec):
         return variants.options_of(spec)
     return tuple(getattr(spec, "parameters", getattr(spec, "options", ())))
@@ -75,7 +84,7 @@ def _check_type(spec: Any, option: Option) -> None:
 
 
 def _check_default(spec: Any, option: Option) -> None:
-    """Refuse a default that the option itself would refuse, and bounds that leave nothing."""
+    """Raise BadPlugin for a default or choice that the option does not allow, and for bounds that allow nothing."""
     if None not in (option.minimum, option.maximum) and option.minimum > option.maximum:  # type: ignore[operator]
         raise BadPlugin(
             f"{spec.name}: {option.name!r} runs from minimum={option.minimum} to maximum={option.maximum}, which "
@@ -91,7 +100,7 @@ def _check_default(spec: Any, option: Option) -> None:
 
 
 def _check_names(spec: Any, noun: str, given: Iterable[object]) -> None:
-    """Refuse names that could not be written behind the spec's own, as in `name[option=value]`, or told apart."""
+    """Raise BadPlugin for names that occur twice or cannot be written after a spec's name, as in `name[option=1]`."""
     seen: set[object] = set()
     for name in given:
         if not isinstance(name, str) or not name or not name.isprintable() or set(name) & set(UNWRITABLE):

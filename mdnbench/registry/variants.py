@@ -1,8 +1,8 @@
-"""Deployment variants: the options that every learned method has beside its own, and which of them go together.
+"""Deployment variants: the options that every learned method has in addition to its own, and their valid combinations.
 
     unet[backend=onnxruntime]  unet[precision=int8]  unet[keep=0.7,precision=int8]  unet[precision=bf16,compile=true]
 
-A method that declares an option of one of these names keeps it for itself, and has no such variant.
+If a method declares an option of the same name, that option replaces the variant's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mdnbench.spec.names import Named, Option, Value, resolve
 if TYPE_CHECKING:
     from mdnbench.spec.specs import DenoiserSpec
 
-REVISION = "2"  # of how models are exported, calibrated and quantised
+REVISION = "2"  # version of the export, calibration and quantisation of models
 SMALLEST_KEEP = 0.1
 
 WEIGHTS = Option("weights", str, default="auto", help="name of the weights to use; auto takes those that fit the noise")
@@ -35,7 +35,7 @@ OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """How a learned method is deployed; the defaults stand for the method as its author computes it."""
+    """How a learned method is deployed; the defaults mean that the plugin's own `build` computes it."""
 
     keep: float = 1.0
     precision: str = "fp32"
@@ -45,69 +45,76 @@ class Variant:
 
     @property
     def plain(self) -> bool:
-        """Whether the method's own `build` computes it, with whatever weights."""
+        """Return whether the plugin's own `build` computes the method, with any weights."""
         return self == Variant()
 
     @property
     def onnx(self) -> bool:
-        """Whether ONNX Runtime computes it."""
+        """Return whether ONNX Runtime computes the method."""
         return self.backend == "onnxruntime" or self.precision == "int8"
 
     @property
     def packages(self) -> tuple[str, ...]:
-        """The distributions, beside the method's own, whose versions change its output."""
+        """Return the distributions, in addition to the method's own, whose versions change its output."""
         return ("torch", "onnx", "onnxscript", "onnxruntime") if self.onnx else ("torch",)
 
 
 def options_of(spec: DenoiserSpec) -> tuple[Option, ...]:
-    """A method's options; a learned method also has `weights` and its variants."""
+    """Return a method's options; for a learned method these include `weights` and the options of its variants."""
     if spec.trainable is None:
         return spec.options
     return (*spec.options, WEIGHTS, *_offered(spec))
 
 
 def own(spec: DenoiserSpec, named: Named) -> dict[str, Value]:
-    """The options of a method that its plugin declares, with their values."""
+    """Return the options that the method's plugin declares, with their values."""
     declared = {option.name for option in spec.options}
     return {name: value for name, value in named.options if name in declared}
 
 
 def chosen(spec: DenoiserSpec, named: Named) -> list[list[Value]]:
-    """The options of a method that are not at their defaults, each with its value: what keys are made of.
+    """Return the options of a method that are not at their defaults, each with its value, for the keys of results.
 
-    A method that is given one more option with a default so keeps its keys.
+    Defaults are left out, so the keys stay the same when a method gets a further option with a default.
     """
     defaults = {option.name: option.fallback() for option in spec.options}
     return [[name, value] for name, value in own(spec, named).items() if value != defaults[name]]
 
 
 def of(spec: DenoiserSpec, named: Named) -> Variant:
-    """The variant that a method's name asks for."""
+    """Return the variant that a method's name selects."""
     offered, values = {option.name for option in _offered(spec)}, named.values()
     return Variant(**{name: value for name, value in values.items() if name in offered})  # type: ignore[arg-type]
 
 
 def identity(spec: DenoiserSpec, named: Named) -> list[Any]:
-    """What a variant adds to a method's identity; nothing for the method as its author computes it."""
+    """Return what a variant adds to a method's identity; nothing if the plugin's own `build` computes it."""
     variant = of(spec, named)
     return [] if variant.plain else [["variant", REVISION if variant.onnx else "", _chosen(spec, named)]]
 
 
 def packages(spec: DenoiserSpec, named: Named) -> tuple[str, ...]:
-    """The distributions whose versions change a method's output, its variant's included."""
+    """Return the distributions whose versions change a method's output, including those of its variant."""
     variant = of(spec, named)
     return spec.packages if variant.plain else tuple(dict.fromkeys([*spec.packages, *variant.packages]))
 
 
 def whole(spec: DenoiserSpec, named: Named) -> Named:
-    """The method as its author computes it: without its variant, with its own options and `weights`."""
+    """Return the name of the method without its variant, with its own options and `weights`."""
     offered = {option.name for option in _offered(spec)}
     given = {name: value for name, value in named.options if name not in offered}
     return resolve("method", spec.name, given, options_of(spec))
 
 
 def settle(spec: DenoiserSpec, given: Mapping[str, str]) -> dict[str, str]:
-    """What a person wrote, in one way for one meaning: int8 is ONNX Runtime's, so that its backend is not said."""
+    """Return the given options in a normal form, so that two spellings of one variant are equal.
+
+    Only ONNX Runtime computes int8, so `backend=onnxruntime` is left out with `precision=int8`.
+
+    Raises:
+        BadOption: `precision=int8` is combined with `backend=torch`.
+
+    """
     offered = {option.name: option for option in _offered(spec)}
     if not {"precision", "backend"} <= offered.keys() or given.get("precision", "").strip() != "int8":
         return dict(given)
@@ -117,7 +124,12 @@ def settle(spec: DenoiserSpec, given: Mapping[str, str]) -> dict[str, str]:
 
 
 def check(named: Named, spec: DenoiserSpec) -> Named:
-    """The name itself if its variant makes sense; BadOption says what is allowed."""
+    """Return the name unchanged if its variant is a valid combination.
+
+    Raises:
+        BadOption: The combination is not valid; the message explains what is allowed.
+
+    """
     variant = of(spec, named)
     problems = {
         "compile=true is torch's, and ONNX Runtime compiles by itself; leave it out, or take precision fp32 or bf16 "
@@ -143,6 +155,6 @@ def _offered(spec: DenoiserSpec) -> tuple[Option, ...]:
 
 
 def _chosen(spec: DenoiserSpec, named: Named) -> dict[str, Value]:
-    """The variant's options that are not at their defaults."""
+    """Return the variant's options that are not at their defaults."""
     defaults = {option.name: option.fallback() for option in _offered(spec)}
     return {name: value for name, value in named.options if name in defaults and value != defaults[name]}

@@ -1,7 +1,8 @@
-"""torchvision, which many packages import and few need, beside a torch that its compiled operators do not fit.
+"""Make torchvision importable with a torch that its compiled operators do not fit.
 
-That is so where a CPU-only torch stands beside a torchvision built for another one. torchvision then stumbles over two
-operators that nobody declared. Whoever uses neither can do with their declaration.
+That happens if a CPU-only torch is installed with a torchvision built for another torch. torchvision then fails on two
+operators that nobody has declared. Many packages import torchvision but do not use these operators; for them it is
+enough to declare the operators.
 """
 
 from __future__ import annotations
@@ -17,29 +18,29 @@ from typing import Any
 from mdnbench.registry.finders import found_behind
 
 NAME = "torchvision"
-STUMBLES = "torchvision::nms"  # what the error names
+STUMBLES = "torchvision::nms"  # the error message contains this name
 OPERATORS = ("nms", "qnms")
 
 _kept: list[Any] = []  # torch forgets a declared operator with the library object that declared it
 
 
 def import_torchvision() -> None:
-    """Import torchvision, also where its compiled operators do not load."""
+    """Import torchvision, even if its compiled operators cannot be loaded."""
     mend()
     importlib.import_module(NAME)
 
 
 def mend() -> None:
-    """Have every import of torchvision in this process work, also where its compiled operators do not load."""
+    """Make every import of torchvision in this process succeed, even if its compiled operators cannot be loaded."""
     if not any(isinstance(each, _Finder) for each in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
 
 
 class _Finder:
-    """Finds torchvision as everyone else does, and has it imported once more where it stumbles."""
+    """A finder that delegates to the next finders and gives torchvision a loader that tries twice."""
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
-        """What the finders behind this one find."""
+        """Return the result of the finders behind this one, for torchvision only."""
         if name != NAME:
             return None
         spec = found_behind(self, name, path, target)
@@ -49,17 +50,17 @@ class _Finder:
 
 
 class _Mending(Loader):
-    """Stands in front of torchvision's own loader until it is imported."""
+    """A loader that replaces torchvision's own loader until the import has succeeded."""
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        """What the own loader makes."""
+        """Return the module that torchvision's own loader creates."""
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Import it, and once more with the operators declared if it stumbles over them."""
+        """Run the module; if that fails on the missing operators, declare them and run it again."""
         assert module.__spec__ is not None
         module.__loader__ = module.__spec__.loader = self._loader
         try:

@@ -1,4 +1,4 @@
-"""What crosses to plugins: specs, hooks, records, and the grammar of names and options.
+"""What mdnbench and its plugins exchange: specs, hooks, records, and the grammar of names with options.
 
-Every room but `util` may import it. Start with `specs.py`.
+Every room except `util` may import this package. Start with `specs.py`.
 """

@@ -1,6 +1,6 @@
-"""The five hooks that a plugin may implement. Each returns a list of frozen specs, and each is optional.
+"""The five hooks that a plugin may implement. Each is optional and returns a list of frozen specs.
 
-Mark an implementation with `@mdnbench.hookimpl`. None of them takes an argument.
+Mark an implementation with `@mdnbench.hookimpl`. No hook takes an argument.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ hookimpl = pluggy.HookimplMarker(GROUP)
 
 @hookspec
 def mdnbench_denoisers() -> list[DenoiserSpec]:
-    """Denoising methods: float32 (1, C, H, W) in, the same out, nominally in [0, 1]."""
+    """Return denoising methods, which map a float32 tensor (1, C, H, W), nominally in [0, 1], to one of its shape."""
     raise NotImplementedError
 
 
 @hookspec
 def mdnbench_noises() -> list[NoiseSpec]:
-    """Noise models: clean float32 (…, C, H, W) in [0, 1] in, noisy and unclipped out."""
+    """Return noise models, which map a clean float32 image (…, C, H, W) in [0, 1] to a noisy, unclipped one."""
     raise NotImplementedError
 
 
 @hookspec
 def mdnbench_datasets() -> list[DatasetSpec]:
-    """Data sets: images float32 (H, W) or (H, W, 3) in [0, 1], by id."""
+    """Return data sets, which load float32 images (H, W) or (H, W, 3) in [0, 1] by id."""
     raise NotImplementedError
 
 
 @hookspec
 def mdnbench_metrics() -> list[MetricSpec]:
-    """Quality metrics: a denoised and a clean image in [0, 1] in, one number out."""
+    """Return quality metrics, which map a denoised and a clean image, both in [0, 1], to one number."""
     raise NotImplementedError
 
 
 @hookspec
 def mdnbench_reporters() -> list[ReporterSpec]:
-    """Ways to write results down: the results and a folder in, the path of what was written out."""
+    """Return reporters, which write the results of a run into a folder and return the path of the written file."""
     raise NotImplementedError

@@ -1,9 +1,9 @@
 """Names with options: `gaussian:sigma=50`, `gaussian:50`, `bm3d[profile=lc]`.
 
-One grammar for the command line, plan files, tables and keys. A noise writes its parameters after a colon, a method
-in square brackets; both are parsed against the options that the plugin declares. The canonical text holds every
-option in declared order, leaves defaults out, and writes numbers in their shortest form, so that equal meanings are
-equal texts.
+The command line, plan files, tables and keys use the same grammar. A noise has its parameters after a colon, a method
+has its options in square brackets. Both are parsed against the options that the plugin declares. The canonical text has
+the options in declared order, leaves defaults out, and writes numbers in their shortest form, so names with the same
+meaning have the same text.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mdnbench.util.limits import LONGEST_VALUE
 
 Value = bool | int | float | str
 
-ALL = "all"  # stands for every method, every metric
+ALL = "all"  # means every method or every metric
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
@@ -29,8 +29,16 @@ _TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
 class Option:
     """One option of a method or one parameter of a noise.
 
-    `type` is bool, int, float or str. An option without a default (None) must be given. `minimum` and `maximum`
-    are inclusive. `unit` and `help` are for people.
+    Attributes:
+        name: The name.
+        type: bool, int, float or str.
+        default: The default; None means that the user must give a value.
+        help: A description for the user.
+        unit: The unit for the user.
+        choices: The allowed values; empty if all values of the type are allowed.
+        minimum: The smallest allowed value, inclusive.
+        maximum: The largest allowed value, inclusive.
+
     """
 
     name: str
@@ -43,7 +51,16 @@ class Option:
     maximum: float | None = None
 
     def parse(self, given: object, owner: str) -> Value:
-        """The value that `given` (text from a person, or a value from a file) stands for; BadOption if none."""
+        """Return the value that a given text or number means.
+
+        Args:
+            given: Text from the command line, or a value from a file.
+            owner: The method or noise, for the message of an error.
+
+        Raises:
+            BadOption: The option does not take this value.
+
+        """
         value = self._convert(given)
         if value is None or not self._allows(value):
             meant = likeliest(str(given), map(show, self.choices))
@@ -51,7 +68,7 @@ class Option:
         return value
 
     def takes(self) -> str:
-        """What the option takes, in words: `one of np, lc`, `a number from 0 to 255`."""
+        """Return a description of the allowed values, for example `one of np, lc` or `a number from 0 to 255`."""
         unit = f" ({self.unit})" if self.unit else ""
         if self.choices:
             return "one of " + ", ".join(show(choice) for choice in self.choices) + unit
@@ -81,14 +98,15 @@ class Option:
             number = float(text)
         except ValueError:
             return None
-        return number + 0.0 if math.isfinite(number) else None  # minus zero is zero: equal texts, equal keys
+        # Adding 0.0 turns minus zero into zero, which has the same text and key.
+        return number + 0.0 if math.isfinite(number) else None
 
     def fallback(self) -> Value | None:
-        """The default, in the option's own type: a plugin may write 1 where it means 1.0."""
+        """Return the default converted to the option's type; a plugin may write 1 for 1.0."""
         return None if self.default is None else self._convert(self.default)
 
     def allows(self, value: Value) -> bool:
-        """Whether a value is one that the option takes, or stands for one."""
+        """Return whether the option takes this value, or takes it after conversion."""
         converted = self._convert(value)
         return converted is not None and self._allows(converted)
 
@@ -112,16 +130,16 @@ class Named:
         return self.text
 
     def values(self) -> dict[str, Value]:
-        """The options as a dictionary, defaults included."""
+        """Return the options as a dictionary, defaults included."""
         return dict(self.options)
 
     def numbers(self) -> dict[str, float]:
-        """The options that are numbers, as floats: what a noise takes."""
+        """Return the numeric options as floats, which is the form that noises take."""
         return {key: float(value) for key, value in self.options if not isinstance(value, str)}
 
 
 def show(value: Value) -> str:
-    """A value in its shortest form: 50.0 as `50`, True as `true`."""
+    """Return a value in its shortest form: `50` for 50.0, `true` for True."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
@@ -130,7 +148,7 @@ def show(value: Value) -> str:
 
 
 def _whole(text: str) -> int | None:
-    """The whole number that a text stands for, exactly: `7`, `7.0` and `1e3` do, `7.5` does not."""
+    """Return the whole number that a text means exactly (`7`, `7.0`, `1e3`), or None if it means none (`7.5`)."""
     try:
         return int(text)
     except ValueError:
@@ -139,31 +157,36 @@ def _whole(text: str) -> int | None:
 
 
 def printable(text: str) -> str:
-    """A text in one line that no terminal obeys: line breaks, escapes and the like are written out as in Python."""
+    """Return a text in one line that is safe to print; control characters are written as Python escapes."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def shortened(value: object) -> str:
-    """A value as Python writes it, cut where it is too long for a message."""
+    """Return a value in Python notation, shortened if it is too long for a message."""
     try:
         text = repr(value)
-    except ValueError:  # Python writes no whole number of more than 4300 digits
+    except ValueError:  # Python converts no whole number of more than 4300 digits to text
         return "a whole number of thousands of digits"
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}… ({len(text):,} characters)"
 
 
 def with_commas(number: int) -> str:
-    """A whole number as `1,234`, or as `about 10^40` where it has more digits than anyone reads."""
+    """Return a whole number as `1,234`, or as `about 10^40` if it has more than 18 digits."""
     return f"{number:,}" if abs(number) < 10**18 else f"about 10^{math.log10(abs(number)):.0f}"
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun: `1 run`, `2 runs`."""
+    """Return a number with its noun: `1 run`, `2 runs`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def split_noise(text: str) -> tuple[str, dict[str, str]]:
-    """Split `name:key=value,…` or `name:value`; a bare value has the key ''."""
+    """Split `name:key=value,…` or `name:value` into the name and its parameters; a bare value has the key ''.
+
+    Raises:
+        BadOption: The text is not the name of a single noise.
+
+    """
     name, colon, rest = text.strip().partition(":")
     if ":" in rest:
         raise BadOption(f"{text!r} is more than one noise; give each its own --noise, or a list in a plan file.")
@@ -171,7 +194,12 @@ def split_noise(text: str) -> tuple[str, dict[str, str]]:
 
 
 def split_method(text: str) -> tuple[str, dict[str, str]]:
-    """Split `name[key=value,…]`."""
+    """Split `name[key=value,…]` into the name and its options.
+
+    Raises:
+        BadOption: The text is not a name, or its closing bracket is missing.
+
+    """
     name, bracket, rest = text.strip().partition("[")
     if bracket and not rest.endswith("]"):
         raise BadOption(f"{text!r} lacks its closing bracket; write name[option=value,option=value].")
@@ -179,9 +207,10 @@ def split_method(text: str) -> tuple[str, dict[str, str]]:
 
 
 def split_list(text: str) -> list[str]:
-    """Split at the commas that are outside brackets: `bm3d[a=1,b=2],nlm` is two names."""
+    """Split a text at the commas outside brackets: `bm3d[a=1,b=2],nlm` is two names."""
     parts, end, inside = [], len(text), False
-    for place in range(len(text) - 1, -1, -1):  # from the end: a comma is inside where the next bracket closes
+    # From the end: a comma is inside brackets if the next bracket is a closing one.
+    for place in range(len(text) - 1, -1, -1):
         sign = text[place]
         if sign in "[]":
             inside = sign == "]"
@@ -193,7 +222,19 @@ def split_list(text: str) -> list[str]:
 
 
 def resolve(kind: str, name: str, given: dict[str, Any], declared: Sequence[Option]) -> Named:
-    """Match what was given with what is declared; `kind` is what messages call it; a 'noise' has its own form."""
+    """Match given options with the declared ones.
+
+    Args:
+        kind: The kind of the named object for messages. For 'noise' the canonical text has the form of a noise.
+        name: The name of the method, noise or reporter.
+        given: The given options by name; a bare value has the key ''.
+        declared: The options that the plugin declares.
+
+    Raises:
+        UnknownName: An option is not declared.
+        BadOption: A value is not allowed, is given twice, or is missing.
+
+    """
     given = dict(given)
     if "" in given and len(declared) == 1:
         if declared[0].name in given:
@@ -225,7 +266,7 @@ def resolve(kind: str, name: str, given: dict[str, Any], declared: Sequence[Opti
 
 
 def check_declared(name: object) -> None:
-    """Refuse a name that a plugin gives and that nobody could write: BadPlugin."""
+    """Raise BadPlugin for the name of a spec that a user could not write."""
     if not isinstance(name, str) or not _NAME.fullmatch(name) or name == ALL:
         raise BadPlugin(
             f"{name!r} cannot be a name; names are lower-case letters, digits, '-', '_' and '.', and not {ALL!r}."

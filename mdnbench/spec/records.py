@@ -1,4 +1,4 @@
-"""The frozen records that cross module borders."""
+"""Frozen records that are passed between the packages of mdnbench."""
 
 from __future__ import annotations
 
@@ -12,16 +12,22 @@ if TYPE_CHECKING:
 Status = Literal["ok", "failed", "timeout", "crashed", "oom", "invalid", "skipped"]
 Source = Literal["known", "estimated", "withheld"]
 Root: TypeAlias = Literal["plugin", "mdnbench", "package", "file"]
-Used: TypeAlias = "Mapping[str, tuple[UsedFile, ...]]"  # files by what used them: 'method', 'noise', 'metric NAME'
+# Files by the part that used them: 'method', 'noise', 'metric NAME'.
+Used: TypeAlias = "Mapping[str, tuple[UsedFile, ...]]"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class UsedFile:
     """One file or installed distribution that a process used.
 
-    `name` is relative to the plugin's root or to the folder of mdnbench (with '/'), an absolute path ('file'), or the
-    name of a distribution. `content` is the SHA-256 of the bytes, "absent" for a file that was looked for in vain, or
-    the version and RECORD digest of a distribution. `code` is the syntax digest of a Python file, otherwise `content`.
+    Attributes:
+        root: The kind of the name: 'plugin', 'mdnbench', 'package' or 'file'.
+        name: A path with '/' relative to the plugin's root ('plugin') or to the folder of mdnbench ('mdnbench'), the
+            name of a distribution ('package'), or an absolute path ('file').
+        content: The SHA-256 of the bytes, "absent" for a file that does not exist although the process tried to open
+            it, or the version and RECORD digest of a distribution.
+        code: The syntax digest of a Python file; for other files the same as `content`.
+
     """
 
     root: Root
@@ -32,10 +38,14 @@ class UsedFile:
 
 @dataclass(frozen=True, slots=True)
 class NoiseInfo:
-    """What a method is told about the noise.
+    """The information about the noise that a method gets.
 
-    `family` is the noise's name and `params` its parameters, empty where withheld; `std` is the standard deviation on
-    the [0, 1] scale, None where unknown or dependent on the image; `source` says where the knowledge comes from.
+    Attributes:
+        family: The noise's name; empty if it is withheld.
+        params: The noise's parameters; empty if they are withheld.
+        std: The standard deviation on the [0, 1] scale; None if it is unknown or depends on the image.
+        source: Whether the information is 'known', 'estimated' or 'withheld'.
+
     """
 
     family: str = ""
@@ -46,9 +56,9 @@ class NoiseInfo:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One square of the matrix: a method on a noisy image. All fields are text or numbers; nothing is loaded.
+    """One cell of the score array: a method on a noisy image. All fields are text or numbers; nothing is loaded.
 
-    `case` is the digest of image, noise, revision and seed; `output` and the score keys are built on it.
+    `case` is the digest of image, noise, revision and seed. The keys of `output` and of scores are computed from it.
     """
 
     dataset: str
@@ -64,7 +74,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A clean image and its noisy version: float32 (H, W) or (H, W, 3); the same bits whoever makes them."""
+    """A clean image and its noisy version: float32 (H, W) or (H, W, 3). Every process creates the same bits."""
 
     clean: Image
     noisy: Image
@@ -74,7 +84,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class MetricScore:
-    """One metric's verdict on one output; `value` is None unless status is ok."""
+    """The result of one metric for one output; `value` is None unless the status is ok."""
 
     metric: str
     status: Status
@@ -84,10 +94,10 @@ class MetricScore:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one cell: a status with its reason, the denoised image if there is one, and its scores.
+    """The result of one cell: a status with its reason, the denoised image if there is one, and its scores.
 
-    `machine` is the id of the machine that it ran on, empty where that is the coordinator's own. `used` are the files
-    that the processes behind it have used so far.
+    `machine` is the id of the machine that computed the cell; it is empty for the coordinator's own machine. `used`
+    lists the files that the processes involved have used so far.
     """
 
     output: str
@@ -105,9 +115,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many cells of a run the store answered, were computed, were skipped, or went wrong.
+    """How many cells of a run were in the store, were computed, were skipped, or went wrong.
 
-    `rescored` cells are those whose kept output only lacked a metric: no method ran for them.
+    `rescored` counts cells whose output was stored and only lacked a metric: no method ran for them.
     """
 
     cached: int = 0
@@ -119,5 +129,5 @@ class Tally:
 
     @property
     def done(self) -> int:
-        """The cells that are accounted for."""
+        """Return the number of cells that are finished."""
         return self.cached + self.rescored + self.computed + self.skipped + self.failed

@@ -1,7 +1,7 @@
-"""What plugins hand to mdnbench: frozen descriptions of denoisers, noises, data sets, metrics and reporters.
+"""Specs that plugins provide: frozen descriptions of denoisers, noises, data sets, metrics and reporters.
 
-A spec is cheap to make. Whatever is heavy to import (torch, bm3d, lpips, …) is imported inside the functions that a
-spec carries, so that listing plugins costs nothing.
+Creating a spec is fast. The functions of a spec import heavy packages (torch, bm3d, lpips, …) when they are called, so
+listing plugins needs none of them.
 """
 
 from __future__ import annotations
@@ -29,38 +29,44 @@ Direction: TypeAlias = Literal["higher", "lower"]
 
 
 class Rng(Protocol):
-    """The random numbers that a noise is written against; there is one for NumPy and one for torch.
+    """The random numbers that a noise uses; one implementation is for NumPy and one is for torch.
 
-    All three return float32 arrays of the library that `clean` belongs to.
+    All three methods return float32 arrays of the library that `clean` belongs to.
     """
 
     def normal(self, shape: tuple[int, ...]) -> Any:
-        """Standard normal numbers of the given shape."""
+        """Return standard normal numbers of the given shape."""
 
     def uniform(self, shape: tuple[int, ...]) -> Any:
-        """Numbers uniform in [0, 1) of the given shape."""
+        """Return numbers of the given shape, uniform in [0, 1)."""
 
     def poisson(self, rate: Any) -> Any:
-        """Poisson counts, one for each entry of `rate` (>= 0)."""
+        """Return Poisson counts, one for each entry of `rate` (>= 0)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trainable:
-    """How a learned denoiser is trained; the loop itself is the harness's.
+    """How a learned denoiser is trained; mdnbench runs the training loop.
 
-    `network(blind=…, **options)` makes an untrained `nn.Module` from the denoiser's options; `blind` says that no noise
-    level will be given. The module is called as `module(noisy, std)` and returns its estimate of the clean image: noisy
-    is float32 (B, C, H, W), std the noise's standard deviation on the [0, 1] scale as float32 (B, 1, 1, 1), or None
-    where the network is blind.
-    `loss(network, clean, noisy, std, rng, moment, recipe)` gives a scalar; `rng` draws on the device, `moment` has the
-    step and the progress (0 to 1), and `recipe` is the `mdnbench.training.recipe.Recipe` that is being followed.
-    `recipes` is a folder of NAME.toml files, `weights` the folder of the weights that are shipped.
-    `export(network)` gives the tensors to keep once training ends (default: the module's state).
-    `convert(state)` takes published weights to the pair (tensors as `export` gives them, the options that the tensors
-    speak of); it raises WeightsError where it does not know the layout. With a second argument `eps` (a float, or None
-    where nothing was said) it is told the eps of batch normalisation, and refuses what it cannot know.
-    `inference(blind=…, **options)` makes the module that the tensors of `export` are of, called as the one of `network`
-    is (default: `network`); deployment variants are made of it, and pruned and fine-tuned it is kept as it is.
+    Attributes:
+        network: `network(blind=…, **options)` creates an untrained `nn.Module` from the denoiser's options. `blind`
+            means that no noise level will be given. The module is called as `module(noisy, std)` and returns its
+            estimate of the clean image. `noisy` is float32 (B, C, H, W). `std` is the noise's standard deviation on the
+            [0, 1] scale as float32 (B, 1, 1, 1), or None if the network is blind.
+        loss: `loss(network, clean, noisy, std, rng, moment, recipe)` returns a scalar. `rng` draws random numbers on
+            the device, `moment` has the step and the progress (0 to 1), and `recipe` is the
+            `mdnbench.training.recipe.Recipe` in use.
+        recipes: A folder of NAME.toml files.
+        weights: The folder of the weights that are shipped.
+        export: `export(network)` returns the tensors to store when training ends (default: the module's state).
+        convert: `convert(state)` converts published weights into a pair: tensors as `export` returns them, and the
+            options that these tensors imply. It raises WeightsError for a layout that it does not know. A `convert`
+            with a second argument `eps` gets the eps of batch normalisation (a float, or None if the user gave none),
+            and refuses weights whose eps it cannot know.
+        inference: `inference(blind=…, **options)` creates the module that the tensors of `export` belong to, which is
+            called like the module of `network` (default: `network`). Deployment variants are made from it. A pruned and
+            fine-tuned one is stored as a whole.
+
     """
 
     network: Callable[..., torch.nn.Module]
@@ -76,11 +82,24 @@ class Trainable:
 class DenoiserSpec:
     """A denoising method.
 
-    `build(options, device, weights)` returns `denoise(noisy, noise)`: noisy is float32 (1, C, H, W), nominally in
-    [0, 1] but unclipped, on the device; so is what comes back. `wants` says what the method asks to know about the
-    noise: 'noise' (the whole NoiseInfo), 'std' (the standard deviation alone) or 'nothing'. `channels` are the numbers
-    of channels that it accepts. `packages` are the distributions whose versions change its output. Raise `Unavailable`
-    in build where the method cannot work; its cells are then skipped with that reason.
+    Raise `Unavailable` in `build` if the method cannot work. Its cells are then skipped with that reason.
+
+    Attributes:
+        name: The name on the command line and in tables.
+        revision: A text that changes whenever the output changes.
+        summary: A description in one line.
+        build: `build(options, device, weights)` returns `denoise(noisy, noise)`. `noisy` is a float32 tensor (1, C, H,
+            W) on the device, nominally in [0, 1] but unclipped. So is the result.
+        options: The options of the method.
+        wants: The information about the noise that the method needs: 'noise' (the whole NoiseInfo), 'std' (only the
+            standard deviation) or 'nothing'.
+        channels: The numbers of channels that the method accepts.
+        packages: The distributions whose versions change the output.
+        licence: The licence of the method.
+        citation: The publication of the method.
+        published_as: The names of the method in published tables, separated by commas.
+        trainable: How the method is trained, if it is a learned one.
+
     """
 
     name: str
@@ -101,11 +120,20 @@ class DenoiserSpec:
 class NoiseSpec:
     """A noise model.
 
-    `apply(clean, rng, **params)` returns the noisy image: float32 (…, C, H, W) in and out, the last two axes are
-    space, clean in [0, 1], the result unclipped. It uses only arithmetic that NumPy arrays and torch tensors share, so
-    that one text serves evaluation and training; parameters are floats or arrays that broadcast against clean.
-    `std(**params)` is the standard deviation on the [0, 1] scale that follows from the parameters alone, or None
-    where it depends on the image.
+    Attributes:
+        name: The name on the command line and in tables.
+        revision: A text that changes whenever the noise changes.
+        summary: A description in one line.
+        apply: `apply(clean, rng, **params)` returns the noisy image, unclipped. Both images are float32 (…, C, H, W),
+            the last two axes are space, and `clean` is in [0, 1]. The function uses only arithmetic that NumPy arrays
+            and torch tensors share, because evaluation and training call the same function. Parameters are floats, or
+            arrays that broadcast against `clean`.
+        std: `std(**params)` returns the standard deviation on the [0, 1] scale if it follows from the parameters alone,
+            or None if it depends on the image.
+        parameters: The parameters of the noise.
+        formula: The definition as a formula.
+        citation: The publication of the noise model.
+
     """
 
     name: str
@@ -120,7 +148,7 @@ class NoiseSpec:
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """One file of a data set: its name, its SHA-256, its size and the pinned addresses that it can be had from."""
+    """One file of a data set: its name, its SHA-256, its size in bytes and the pinned addresses to download it from."""
 
     name: str
     sha256: str
@@ -130,10 +158,20 @@ class DataFile:
 
 @dataclass(frozen=True, slots=True)
 class DatasetSpec:
-    """A data set: `load(id)` returns float32 (H, W) or (H, W, 3) in [0, 1] for each id in `images`.
+    """A data set.
 
-    `files` are what must be at hand before load is called (empty where the images come from elsewhere); load finds
-    them with `mdnbench.data.locate`. `channels` is 1 or 3, or 0 where images differ (a person's own folder).
+    Attributes:
+        name: The name on the command line and in tables.
+        summary: A description in one line.
+        split: 'train' or 'test'.
+        channels: 1 or 3; 0 if the images differ (a user's own folder).
+        images: The ids of the images.
+        load: `load(id)` returns the image as float32 (H, W) or (H, W, 3) in [0, 1].
+        files: The files that must be available before `load` is called; empty if the images come from elsewhere. `load`
+            finds them with `mdnbench.data.locate`.
+        licence: The licence of the images.
+        citation: The publication of the data set.
+
     """
 
     name: str
@@ -149,9 +187,10 @@ class DatasetSpec:
 
 @dataclass(frozen=True, slots=True)
 class MetricSetting:
-    """Another setting of a metric that papers use, as `ssim[uniform]`: for `rescore`, and wherever it is named.
+    """Another setting of a metric that publications use, for example `ssim[uniform]`.
 
-    `build` and `prepare` are as in MetricSpec; without a `prepare` the metric's own holds.
+    It is computed by `rescore`, and wherever it is named. `build` and `prepare` are as in MetricSpec. Without a
+    `prepare`, the metric's own is used.
     """
 
     name: str
@@ -164,12 +203,25 @@ class MetricSetting:
 class MetricSpec:
     """A quality metric.
 
-    `build(device)` returns `score(denoised, clean)`: both float32 (H, W) or (H, W, 3) in [0, 1], already clamped,
-    rounded and cropped by the protocol. `prepare(download)` says, without heavy imports, why the metric cannot be
-    computed here, or None when it can; with download=True it may first fetch what is missing. `digits` are shown after
-    the point; `tolerance` is the change of a mean that a regression check lets pass. `min_size` is the shortest side
-    that it takes. `settings` are other settings that papers use. `symmetric` declares that the two images may change
-    places without a change of the score. `by_name` leaves the metric out of `all`: it is computed where it is named.
+    Attributes:
+        name: The name on the command line and in tables.
+        revision: A text that changes whenever the scores change.
+        summary: A description in one line.
+        direction: 'higher' or 'lower': which scores are better.
+        build: `build(device)` returns `score(denoised, clean)`. Both images are float32 (H, W) or (H, W, 3) in [0, 1],
+            already clamped, rounded and cropped by the protocol.
+        unit: The unit of the score.
+        digits: How many digits are shown after the decimal point.
+        tolerance: The largest change of a mean that passes a regression check.
+        min_size: The shortest image side in pixels that the metric takes.
+        packages: The distributions whose versions change the scores.
+        prepare: `prepare(download)` returns the reason why the metric cannot be computed here, or None if it can. It
+            needs no heavy imports. With `download=True` it may first download missing files.
+        citation: The publication of the metric.
+        settings: Other settings that publications use.
+        symmetric: Whether exchanging the two images leaves the score the same.
+        by_name: Whether `all` leaves the metric out, so that it is computed only if it is named.
+
     """
 
     name: str
@@ -191,7 +243,16 @@ class MetricSpec:
 
 @dataclass(frozen=True, slots=True)
 class ReporterSpec:
-    """A way to write results down: `write(results, folder, **options)` returns the path of what it wrote."""
+    """A way to write results to files.
+
+    Attributes:
+        name: The name on the command line.
+        summary: A description in one line.
+        write: `write(results, folder, **options)` writes the results into the folder and returns the path of the
+            written file.
+        options: The options of the reporter.
+
+    """
 
     name: str
     summary: str

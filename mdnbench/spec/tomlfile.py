@@ -1,4 +1,4 @@
-"""Reading TOML files into frozen dataclasses, with errors that a person can act on."""
+"""Read TOML files into frozen dataclasses, with messages that help the user to correct the file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,16 @@ Record = TypeVar("Record")
 
 
 def read(path: Path, kind: str) -> dict[str, Any]:
-    """The table in a TOML file; BadFile if it is missing or malformed."""
+    """Return the table in a TOML file.
+
+    Args:
+        path: The file.
+        kind: The kind of file for messages, for example 'plan'.
+
+    Raises:
+        BadFile: The file is missing, cannot be read, or is not valid TOML.
+
+    """
     try:
         text = outside.read_bytes(path, MAX_REQUEST_BYTES).decode("utf-8-sig")
         return tomllib.loads(text.replace("\r\n", "\n").replace("\r", "\n"))
@@ -29,14 +38,24 @@ def read(path: Path, kind: str) -> dict[str, Any]:
         raise BadFile(f"the {kind} file {path} cannot be read: it is nested too deeply.") from None
     except OSError as error:
         raise BadFile(f"the {kind} file {path} cannot be read: {error.strerror or error}.") from None
-    except ValueError as error:  # not TOMLDecodeError alone: a number may have too many digits
+    except ValueError as error:  # TOMLDecodeError, or a number with too many digits
         raise BadFile(f"the {kind} file {path} cannot be read: {error}.") from None
 
 
 def build(record: type[Record], table: dict[str, Any], where: str) -> Record:
-    """Make a dataclass from a table: unknown keys, missing keys and wrong types are refused by name.
+    """Create a dataclass from a table.
 
-    Nested dataclasses come from nested tables, tuples from arrays, and whole numbers are taken for floats.
+    Nested tables become nested dataclasses, arrays become tuples, and whole numbers are accepted for floats.
+
+    Args:
+        record: The dataclass.
+        table: The table.
+        where: The place of the table for messages.
+
+    Raises:
+        UnknownName: The table has a key that the dataclass lacks.
+        BadFile: A key is missing, or a value has the wrong type.
+
     """
     if not isinstance(table, dict):
         raise BadFile(f"{where} must be a table, not {shortened(table)}.")
@@ -73,7 +92,7 @@ def _value(hint: Any, given: Any, where: str) -> Any:
 
 
 def _collection(origin: Any, arguments: tuple[Any, ...], given: Any, where: str) -> Any:
-    """A tuple from an array, a dictionary from a table."""
+    """Return a tuple made from an array, or a dictionary made from a table."""
     if origin is dict and isinstance(given, dict):
         return {key: _value(arguments[1], item, f"{where}.{_shown(key)}") for key, item in given.items()}
     if origin is tuple and isinstance(given, list):
@@ -98,7 +117,7 @@ def _union(arguments: tuple[Any, ...], given: Any, where: str) -> Any:
 
 
 def _shown(key: str) -> str:
-    """A key of one's own as a message shows it: quoted where it would not stand in one line as it is."""
+    """Return a key in the form for messages: quoted if it has characters that cannot be printed."""
     return key if key.isprintable() else repr(key)
 
 

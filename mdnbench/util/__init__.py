@@ -1,5 +1,5 @@
-"""What every room may use: files, digests, paths, limits, signals.
+"""General helpers for every package: files, digests, paths, limits, signals.
 
-It imports nothing of the package but `errors`, and everything may import it. Start with
-`atomic.py`, which writes files.
+It imports nothing from mdnbench except `errors`, and every package may import it. Start with `atomic.py`, which writes
+files.
 """

@@ -1,7 +1,7 @@
-"""Files that are written whole or not at all: another process sees the old one or the new one, and never half of it.
+"""Write files atomically: another process sees the old file or the new one, and never a partial one.
 
-Everything that mdnbench writes goes through here, but for the store, whose file is SQLite's. A link in a file's place
-is replaced, and never followed.
+mdnbench writes all its files with this module, except the store, which SQLite writes. A symlink in the place of a file
+is replaced and not followed.
 """
 
 from __future__ import annotations
@@ -19,10 +19,17 @@ from mdnbench.util import paths, temporary
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file to write beside `path`, which takes its place at the end; after an error `path` is what it was.
+    """Yield a temporary path next to `path`; at the end of the block, that file replaces `path`.
 
-    What a writer leaves behind that is killed goes when the next one writes in the same folder. OSError where the
-    system refuses, and for a device, which must not be replaced.
+    After an error `path` is unchanged. If a writer is killed, its temporary file is removed when the next file is
+    written in the same folder.
+
+    Args:
+        path: The file to write. Its folder is created if necessary.
+
+    Raises:
+        OSError: The system refuses to write, or `path` is a device, which must not be replaced.
+
     """
     if path.is_char_device() or path.is_block_device():
         raise OSError(errno.EINVAL, f"{path} is a device")
@@ -38,17 +45,25 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a text as UTF-8, whole or not at all; OSError where the system refuses.
+    """Write a text atomically as UTF-8.
 
-    Line ends stay as they are. File names may hold bytes that are no UTF-8: they are written as escapes.
+    Line ends are not converted. Bytes in file names that are not UTF-8 are written as escapes.
+
+    Raises:
+        OSError: The system refuses to write.
+
     """
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_out(path: Path, text: str) -> None:
-    """Write a text to a path that a person has named: a file whole or not at all, and a device or pipe as it is.
+    """Write a text to a path that the user has given.
 
-    OSError where the system refuses.
+    A file is written atomically. A device or a pipe is written to directly.
+
+    Raises:
+        OSError: The system refuses to write.
+
     """
     if (path.exists() and not path.is_file()) or (path.is_symlink() and path.parts[1:2] in (("dev",), ("proc",))):
         path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
@@ -57,13 +72,13 @@ def write_out(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
-    """Write bytes, whole or not at all; OSError where the system refuses."""
+    """Write bytes atomically; raise OSError if the system refuses."""
     with replacing(path) as part:
         part.write_bytes(content)
 
 
 def write_all(texts: Mapping[Path, str]) -> None:
-    """Write new files with these texts, all of them or none; OSError where the system refuses."""
+    """Write several new files; if one of them fails, remove the others and raise the error."""
     written: list[Path] = []
     try:
         for path, text in texts.items():
@@ -76,7 +91,14 @@ def write_all(texts: Mapping[Path, str]) -> None:
 
 
 def append(path: Path, text: str) -> None:
-    """Add lines to the end of a text file: all of them, or it is as it was; OSError where the system refuses."""
+    """Append lines to a text file.
+
+    After an error the file is as it was before.
+
+    Raises:
+        OSError: The system refuses to write.
+
+    """
     left = text.encode("utf-8", "backslashreplace")
     with path.open("ab", buffering=0) as file:
         before = file.seek(0, os.SEEK_END) if file.seekable() else 0
@@ -90,9 +112,11 @@ def append(path: Path, text: str) -> None:
 
 
 def subfolder(folder: Path, name: str) -> Path:
-    """Make a folder in another one and return it; a link in its place is refused, since it may lead anywhere.
+    """Create a folder in another one and return its path.
 
-    OSError where the system refuses.
+    Raises:
+        OSError: The system refuses, or there is a symlink of this name, which may lead anywhere.
+
     """
     path = folder / name
     if path.is_symlink():
@@ -102,7 +126,12 @@ def subfolder(folder: Path, name: str) -> Path:
 
 
 def ready(folder: Path) -> None:
-    """Make a folder where it is not there, and try whether files can be made in it; StoreError where not."""
+    """Create a folder if it does not exist, and check that files can be created in it.
+
+    Raises:
+        StoreError: The folder cannot be written.
+
+    """
     with below(folder):
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
@@ -110,7 +139,7 @@ def ready(folder: Path) -> None:
 
 @contextlib.contextmanager
 def below(folder: Path) -> Iterator[None]:
-    """What is done in here writes below a folder: StoreError, which says what to do, where the system refuses."""
+    """Convert an OSError in the `with` block, which writes below a folder, to a StoreError with advice for the user."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The device class that cells are computed on: cpu or cuda."""
+"""Choose the device on which cells are computed: cpu or cuda."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ from mdnbench.errors import BadOption
 
 
 def choose(asked: str, *, elsewhere: bool = False) -> str:
-    """The device class: cpu or cuda; auto looks for a GPU without importing torch where there is none.
+    """Return the device: cpu or cuda.
 
-    With `elsewhere`, cells run on other machines, and a GPU that was asked for by name need not be here.
+    Args:
+        asked: 'cpu', 'cuda' or 'auto'. 'auto' looks for a GPU; it imports torch only if the driver's device file
+            exists.
+        elsewhere: Whether cells run on other machines. A GPU that was asked for by name need not be present here then.
+
+    Raises:
+        BadOption: The value is not allowed, or torch finds no GPU although cuda was asked for.
+
     """
     if asked not in ("auto", "cpu", "cuda"):
         raise BadOption(f"device {asked!r} is not allowed; it takes cpu, cuda or auto.")

@@ -1,4 +1,4 @@
-"""SHA-256 digests: of pixels, of files, and of the parts that make up a key."""
+"""Compute SHA-256 digests of pixels, of files, and of the parts of a key."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ if TYPE_CHECKING:
     from mdnbench.spec.specs import Image
 
 
-_as_json = json.JSONEncoder(sort_keys=True).encode  # made once: json.dumps would make one for each of a million keys
+# Created once: json.dumps would create an encoder for each of a million keys.
+_as_json = json.JSONEncoder(sort_keys=True).encode
 
 
 def of_pixels(image: Image) -> str:
-    """The digest of an image's shape and float32 pixels."""
+    """Return the digest of an image's shape and float32 pixels."""
     import numpy as np
 
     digest = hashlib.sha256(repr(image.shape).encode())
@@ -24,11 +25,11 @@ def of_pixels(image: Image) -> str:
 
 
 def of_file(path: Path) -> str:
-    """The digest of a file's bytes."""
+    """Return the digest of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def of_parts(*parts: object) -> str:
-    """The digest of plain values (text, numbers, lists, tables), independent of how tables are ordered."""
+    """Return the digest of plain values (text, numbers, lists, tables), whatever the order of keys in tables."""
     return hashlib.sha256(_as_json(parts).encode()).hexdigest()

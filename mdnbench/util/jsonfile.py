@@ -1,7 +1,8 @@
-"""JSON files: written whole, and read by their shape, with errors that a person can act on.
+"""Write JSON files atomically, and read them with a check of their shape.
 
-A shape is a class (or a tuple of classes), a list of one shape, or a dictionary of shapes by key; under the key `str`
-stands the shape that all values have. Keys beside those of the shape may be there: later versions add some.
+A shape is a class (or a tuple of classes), a list of one shape, or a dictionary of shapes by key. A dictionary with the
+key `str` gives the shape of all values. Other keys than those of the shape are allowed, because later versions may add
+some.
 """
 
 from __future__ import annotations
@@ -19,7 +20,17 @@ NUMBER = (int, float)
 
 
 def read(path: Path, kind: str, shape: Shape) -> Any:
-    """The content of a JSON file; BadFile where it is missing, malformed, of another shape, or no file of its size."""
+    """Return the content of a JSON file.
+
+    Args:
+        path: The file.
+        kind: The kind of file for messages.
+        shape: The shape that the content must have.
+
+    Raises:
+        BadFile: The file is missing, malformed, too large, not a regular file, or has another shape.
+
+    """
     try:
         return parse(outside.read_bytes(path, limits.MAX_JSON_BYTES).decode("utf-8-sig"), shape)
     except FileNotFoundError:
@@ -29,9 +40,13 @@ def read(path: Path, kind: str, shape: Shape) -> Any:
 
 
 def write(path: Path, content: Any) -> None:
-    """Write a JSON file whole or not at all; OSError where the system refuses.
+    """Write a JSON file atomically.
 
-    File names may hold bytes that are no UTF-8: these stand as JSON's own escapes, and come back as they were.
+    Bytes in file names that are not UTF-8 become escapes of JSON, and are restored when the file is read.
+
+    Raises:
+        OSError: The system refuses to write.
+
     """
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     with atomic.replacing(path) as part:
@@ -39,8 +54,13 @@ def write(path: Path, content: Any) -> None:
 
 
 def parse(text: str, shape: Shape) -> Any:
-    """The value that a text stands for; ValueError, in a few words, where it is no JSON or of another shape."""
-    if not isinstance(text, str):  # where a value came from a store: json takes bytes too
+    """Return the value that a JSON text means.
+
+    Raises:
+        ValueError: The text is not JSON or has another shape; the message is a few words.
+
+    """
+    if not isinstance(text, str):  # values from a store may be bytes, which json would accept
         raise ValueError("it is no text")
     try:
         found = json.loads(text)
@@ -52,12 +72,12 @@ def parse(text: str, shape: Shape) -> Any:
 
 
 def fault(value: Any, shape: Shape) -> str:
-    """Return the first place in which a value has not its shape, in a few words; '' where it has."""
+    """Return the first place at which a value differs from its shape, in a few words; '' if it does not differ."""
     return _fault(value, shape, "")
 
 
 def _fault(value: Any, shape: Shape, where: str) -> str:
-    """The first place in which a value has not its shape, or nothing."""
+    """Return the first place at which a value differs from its shape; '' if it does not differ."""
     inner: list[tuple[Any, Shape, str]] | None = None
     if isinstance(shape, list) and isinstance(value, list):
         inner = [(item, shape[0], f"{where}[]") for item in value]

@@ -1,7 +1,7 @@
-"""The limits for whatever comes from outside: files, downloads, names and numbers.
+"""Limits for everything that comes from outside: files, downloads, names and numbers.
 
-Each is far above what honest work needs, and low enough that what is refused costs seconds and not a machine. Code
-compares with a limit before it decodes, multiplies out or waits, and names the number and the limit when it refuses.
+Each limit is far above the needs of normal work, and low enough that a refused input costs seconds and does not exhaust
+the machine. Code compares with a limit before it decodes, expands or waits. A refusal names the number and the limit.
 """
 
 from __future__ import annotations
@@ -13,23 +13,24 @@ MAX_PIXELS_DECODED_SLOWLY = 4_000_000  # pixels of a run-length BMP or a plain P
 MAX_IMAGE_BYTES = 4 * 1024**3  # bytes of one image file: MAX_PIXELS of float64 RGB fit, with room for metadata
 MAX_SEGMENT_BYTES = 4 * 1024**3  # bytes that the strips and tiles of one TIFF may claim, decoded
 MAX_TIFF_TAGS = 4096  # entries of one TIFF directory; real files have some twenty
-MAX_TIFF_PAGES_COUNTED = 1000  # directories that are counted before "more than" is said: directories may form a loop
+# Directories that are counted before the message has "more than": directories may form a loop.
+MAX_TIFF_PAGES_COUNTED = 1000
 MAX_TIFF_SEGMENTS = 200_000  # strips or tiles of one TIFF: 100 megapixels in 32×32 are 98,000
-MAX_JPEG_SCANS = 64  # scans of one JPEG; encoders write 10, and the most ambitious ones about 20
+MAX_JPEG_SCANS = 64  # scans of one JPEG; encoders usually write 10, and about 20 at most
 MAX_JPEG_SCAN_PIXELS = 1_500_000_000  # scans times pixels: each scan passes over all pixels, about 10 s in all
-MAX_JPEG_SEGMENTS = 20_000  # marker segments of one JPEG; the parser takes each of them by itself
+MAX_JPEG_SEGMENTS = 20_000  # marker segments of one JPEG; the parser processes them one by one
 
 # -- downloads -------------------------------------------------------------------------------------------------------
 
 MAX_DOWNLOAD_BYTES = 4 * 1024**3  # bytes of a file whose manifest does not state its size
 CONNECT_TIMEOUT_S = 10  # seconds for a server to accept a connection
 READ_TIMEOUT_S = 60  # seconds for a server to send anything at all
-SLOWEST_BYTES_PER_S = 8 * 1024  # bytes per second over a whole file: a server that drips is given up
+SLOWEST_BYTES_PER_S = 8 * 1024  # bytes per second over a whole file; slower downloads are given up
 
 # -- requests: plan files, the command line, the Python API ------------------------------------------------------------
 
 MAX_REQUEST_BYTES = 16 * 1024**2  # bytes of a plan, recipe, card or protocol file: TOML is parsed in memory
-MAX_NAMES = 10_000  # methods, noises, levels, metrics or plugins in one request, sweeps multiplied out
+MAX_NAMES = 10_000  # methods, noises, levels, metrics or plugins in one request, sweeps expanded
 MAX_IMAGE_NAMES = 100_000  # names in `images` of one request
 MAX_SEEDS = 10_000  # noisy versions of one image
 MAX_JOBS = 1024  # workers of one run
@@ -46,11 +47,11 @@ LONGEST_VALUE = 200  # characters of a value that a message repeats
 
 LONGEST_TEXT = 64 * 1024  # characters of an error's message or traceback
 
-# -- weights that others published -------------------------------------------------------------------------------------
+# -- published weights ------------------------------------------------------------------------------------------------
 
 MAX_WEIGHTS_BYTES = 4 * 1024**3  # bytes of one weights file: the largest published denoisers have 0.6 GB
-MAX_WEIGHTS_GROWTH = 4  # bytes that a file may become in memory, for each of its own: torch.save compresses nothing ...
-WEIGHTS_ALLOWANCE_BYTES = 64 * 1024**2  # ... and these bytes more, for small files with expanded tensors
+MAX_WEIGHTS_GROWTH = 4  # bytes in memory for each byte of a file: torch.save compresses nothing ...
+WEIGHTS_ALLOWANCE_BYTES = 64 * 1024**2  # ... plus these bytes, for small files with expanded tensors
 MAX_WEIGHTS_TENSORS = 100_000  # tensors in one file, those of its optimiser included
 MAX_WEIGHTS_RECORDS = 200_000  # members of one ZIP archive: torch.save writes one for each tensor, and a few more
 MAX_PICKLE_BYTES = 16 * 1024**2  # bytes of the pickle that names the tensors: some 150 for each tensor
@@ -66,12 +67,12 @@ MAX_JSON_BYTES = 256 * 1024**2  # bytes of one JSON file: a run's or a timing's
 MAX_SCHEMA_ROWS = 100  # tables and indices of a store; ours has 16, and more are never listed
 MAX_DIGITS = 17  # decimals that a metric is shown with: float64 has no more
 MAX_STORE_NAME = 100  # characters of a run's name: 80, and a number behind it
-# SQLite counts its own steps, about 50 million a second. What a sound store needs grows with its size, some 0.2 steps
-# for each byte, so that a file whose pages or rows are made to be gone through for ever is given up.
-READ_STEPS = 20_000_000  # steps of one query, and as many more as its file has bytes times the number below
+# SQLite counts its own steps, about 50 million a second. A valid store needs a number that grows with its size, about
+# 0.2 steps per byte. A file that was built to be read forever exceeds the limit.
+READ_STEPS = 20_000_000  # steps of one query; STEPS_PER_BYTE times the bytes of the file are added
 WRITE_STEPS = 1_000_000_000  # steps of one transaction, likewise
 STEPS_PER_BYTE = 20
 
-# -- code that counts --------------------------------------------------------------------------------------------------
+# -- files that results depend on -------------------------------------------------------------------------------------
 
 MAX_COUNTED_BYTES = 64 * 1024**3  # bytes of a file that a method uses: its digest takes a minute

@@ -1,4 +1,4 @@
-"""What a long call tells whoever watches it: the library never prints, the command line draws progress bars."""
+"""Report the progress of a long call. The library never prints; the command line draws progress bars."""
 
 from __future__ import annotations
 
@@ -6,16 +6,24 @@ from collections.abc import Sequence
 
 
 class Listener:
-    """Hears nothing by default; override what is of interest."""
+    """A receiver of progress reports that ignores them all; override the methods of interest."""
 
     def note(self, text: str) -> None:
-        """One line that a person should read now."""
+        """Receive one line that the user should read now."""
 
     def begin(self, phase: str, total: float) -> None:
-        """A phase (cells, timing, training) begins with so many steps ahead."""
+        """Receive the start of a phase (cells, timing, training) and its total number of steps."""
 
     def progress(self, phase: str, done: float, doing: Sequence[str] = (), detail: str = "") -> None:
-        """So many steps of a phase are done; `doing` names what is being worked on, `detail` says how it goes."""
+        """Receive the number of finished steps of a phase.
+
+        Args:
+            phase: The phase.
+            done: How many steps are finished.
+            doing: The names of the items that are being processed.
+            detail: A short text about the state of the work.
+
+        """
 
     def end(self, phase: str) -> None:
-        """A phase has ended."""
+        """Receive the end of a phase."""

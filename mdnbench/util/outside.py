@@ -1,4 +1,4 @@
-"""What others made: files that are opened without a wait and up to a size, and texts that are cut."""
+"""Handle untrusted input: open files without waiting and up to a size, and shorten long texts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from mdnbench.util.limits import LONGEST_TEXT
 
-AROUND = 1024  # characters that may stand around a text that was cut
+AROUND = 1024  # characters that may be added to a text that was shortened
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a pipe",
@@ -28,9 +28,13 @@ _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 def opened(path: Path | str, most: int) -> Iterator[BinaryIO]:
     """Open a regular file of at most `most` bytes for reading, and check at the end that it did not change meanwhile.
 
+    Args:
+        path: The file.
+        most: The largest size in bytes.
+
     Raises:
-        OSError: if the file cannot be opened, is a folder, a pipe, a socket or a device, has more bytes, or has
-            another size or time of change afterwards. `strerror` says so in words.
+        OSError: The file cannot be opened, is a folder, a pipe, a socket or a device, is larger, or has another size or
+            time of change afterwards. `strerror` gives the reason.
 
     """
     with open(path, "rb", opener=without_wait) as file:  # Path.open takes no opener
@@ -39,26 +43,26 @@ def opened(path: Path | str, most: int) -> Iterator[BinaryIO]:
         try:
             yield file
         finally:
-            # Also after an error in the block: what it found may come from half of the old file and half of the new.
+            # Also after an error in the block, which may have read half of the old file and half of the new one.
             if _state(os.fstat(file.fileno())) != _state(before):
                 raise OSError(errno.EBUSY, "it was changed while it was read", str(path))
 
 
 def read_bytes(path: Path | str, most: int) -> bytes:
-    """Return the content of a regular file of at most `most` bytes; OSError as `opened` raises it."""
+    """Return the content of a regular file of at most `most` bytes; raise OSError as `opened` does."""
     with opened(path, most) as file:
         return file.read(most + 1)
 
 
 def cut(text: str) -> str:
-    """Return the text, cut after 64 Ki characters with a note of its length; one that was cut is not cut again."""
+    """Return the text, shortened to 64 Ki characters with a note of its length; a shortened text stays as it is."""
     if len(text) <= LONGEST_TEXT + AROUND:
         return text
     return f"{text[:LONGEST_TEXT]} … (cut: {len(text):,} characters in all)"
 
 
 def without_wait(path: str, flags: int) -> int:
-    """Open a file as `open` asks its opener to, but never wait for the other end of a pipe."""
+    """Open a file as an opener of `open`, without waiting for the other end of a pipe."""
     return os.open(path, flags | _NO_WAIT)
 
 

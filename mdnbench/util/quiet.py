@@ -1,4 +1,4 @@
-"""Quiet: what a library warns of is not for the person at the keyboard, in however many threads it is called."""
+"""Suppress the warnings of libraries, which are of no use to the user, also in several threads at once."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ _caught = contextlib.ExitStack()
 
 @contextlib.contextmanager
 def without_warnings() -> Iterator[None]:
-    """No warning is heard in here, and all are as before after it.
+    """Suppress all warnings in the `with` block and restore the filters afterwards.
 
-    `warnings.catch_warnings` alone is not for threads: who leaves last puts back the filters that it found when it
-    entered, and with them another thread's silence, for good. Here the first one in silences and the last one out
-    restores.
+    `warnings.catch_warnings` alone does not work with threads: the thread that leaves last restores the filters that it
+    found when it entered. These may be the filters that another thread had set to suppress warnings, which would then
+    stay for good. Here the first thread that enters suppresses the warnings, and the last one that leaves restores the
+    filters.
     """
     global _within
     with _lock:

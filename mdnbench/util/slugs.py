@@ -1,4 +1,4 @@
-"""Slugs: texts as names of files that every system takes."""
+"""Make slugs: file names that are valid on every system."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)
 
 
 def slug(text: str) -> str:
-    """A text as a file name: letters, digits, dots and dashes, at most 80 long, and no device of Windows.
+    """Return a text as a file name of letters, digits, dots and dashes.
 
-    Where letters of the text are lost, a digest keeps it apart from others.
+    It has at most 80 characters and is not the name of a device of Windows. If letters of the text are lost, a digest
+    makes the name unique.
     """
     plain = re.sub(r"[^a-zA-Z0-9.]+", "-", text.replace("sigma=", "")).strip("-.")
     lossy = plain and any(letter.isalnum() and not letter.isascii() for letter in text)
@@ -26,7 +27,7 @@ def slug(text: str) -> str:
 
 
 def is_slug(text: object) -> bool:
-    """Whether a value could be the name of a run: a slug, or one with a number behind it."""
+    """Return whether a value can be the name of a run: a slug, or a slug followed by a number."""
     if not isinstance(text, str) or len(text) > limits.MAX_STORE_NAME:
         return False
     plain = re.fullmatch(r"[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?", text)

@@ -1,4 +1,4 @@
-"""Ctrl-C: once to finish what is running and save, twice to stop at once."""
+"""Handle Ctrl-C: the first one finishes and saves the running work, the second one stops at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mdnbench.errors import Interrupted
 
 
 class Stop:
-    """Whether the person asked to stop."""
+    """Whether the user has asked to stop."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -20,7 +20,15 @@ class Stop:
 
 @contextmanager
 def on_interrupt(told: Callable[[], None]) -> Iterator[Stop]:
-    """While inside, the first Ctrl-C sets `requested` and calls `told`; the second ends all with Interrupted."""
+    """Handle Ctrl-C in the `with` block: the first one sets `requested`, the second one stops.
+
+    Args:
+        told: A function that is called after the first Ctrl-C.
+
+    Raises:
+        Interrupted: The user pressed Ctrl-C twice.
+
+    """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -38,4 +46,5 @@ def on_interrupt(told: Callable[[], None]) -> Iterator[Stop]:
     except KeyboardInterrupt:
         raise Interrupted("stopped at once; what was finished is saved.") from None
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)  # None: not of Python, and lost
+        # None: the handler of C code, which is lost
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)

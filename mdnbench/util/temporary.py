@@ -1,4 +1,4 @@
-"""Temporary files and folders whose names say who made them: a process removes what killed ones have left behind.
+"""Make temporary files and folders whose names identify their process, and remove those of killed processes.
 
 A name ends in a digest of the machine, the number of the process and some random letters. When a process makes
 something in a folder, it first removes what processes of the same machine have left there that do not run any more.
@@ -22,15 +22,21 @@ _ENDING = re.compile(r"\.(?P<machine>[0-9a-f]{6})-(?P<pid>\d{1,10})-[0-9a-f]{8}(
 
 
 def part_of(path: Path) -> Path:
-    """A new name beside a file, for what will take its place; it ends in `.part`."""
+    """Return a new name next to a file, which ends in `.part`, for a file that will replace it."""
     clear(path.parent.absolute())
     return path.with_name(f"{path.name}.{_mark()}.part")
 
 
 def make_folder(name: str, where: Path | None = None) -> Path:
-    """Make a folder for this process, among the system's temporary files or in another place.
+    """Create a folder for this process; the caller must remove it (`folder` does so at the end of its block).
 
-    Whoever asks removes it: `folder` does so by itself. OSError where the system refuses.
+    Args:
+        name: The first part of the name.
+        where: The folder in which to create it (default: the system's folder for temporary files).
+
+    Raises:
+        OSError: The system refuses.
+
     """
     where = Path(tempfile.gettempdir()) if where is None else where
     clear(where.absolute())
@@ -41,7 +47,7 @@ def make_folder(name: str, where: Path | None = None) -> Path:
 
 @contextlib.contextmanager
 def folder(name: str, where: Path | None = None) -> Iterator[Path]:
-    """A folder for this process as long as the block lasts; OSError where the system refuses it."""
+    """Create a folder for the duration of the `with` block; raise OSError if the system refuses."""
     made = make_folder(name, where)
     try:
         yield made
@@ -49,9 +55,9 @@ def folder(name: str, where: Path | None = None) -> Iterator[Path]:
         shutil.rmtree(made, ignore_errors=True)
 
 
-@cache  # once for each folder: where thousands of files are written, looking costs more than writing
+@cache  # once for each folder: a search before each of thousands of files would take longer than writing them
 def clear(where: Path) -> None:
-    """Remove from a folder what processes of this machine have left there that are gone; what cannot go stays."""
+    """Remove what ended processes of this machine have left in a folder; skip what cannot be removed."""
     with contextlib.suppress(OSError), os.scandir(where) as entries:
         for entry in entries:
             if _is_left(entry.name):
@@ -70,7 +76,7 @@ def _is_left(name: str) -> bool:
 
 
 def _runs(pid: int) -> bool:
-    if os.name == "nt":  # where a signal that asks would end the process
+    if os.name == "nt":  # on Windows the signal 0 would end the process
         import psutil
 
         return bool(psutil.pid_exists(pid))
@@ -78,7 +84,7 @@ def _runs(pid: int) -> bool:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:  # it runs, and is somebody else's
+    except PermissionError:  # it runs, but belongs to another user
         pass
     return True
 
@@ -89,9 +95,9 @@ def _mark() -> str:
 
 @cache
 def _machine() -> str:
-    """A digest of where a process number has a meaning: the machine since it was started, and the container.
+    """Return a digest of the context in which a process number is unique: a started machine and a container.
 
-    Machines of one name may share a folder, so that the name alone would not do.
+    Several machines with the same name may share a folder, so the name alone is not enough.
     """
     parts = [platform.node()]
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Wrappers: from what an author already has (a function, a network and its weights, an ONNX file) to a DenoiserSpec.
+"""Wrappers that make a DenoiserSpec from a function, from a network and its weights, or from an ONNX file.
 
-Each is one call, offered by `mdnbench` itself: `wrap_numpy`, `wrap_torch`, `wrap_onnx` and `wrap_deepinv`.
+Each is one function, available in `mdnbench` itself: `wrap_numpy`, `wrap_torch`, `wrap_onnx` and `wrap_deepinv`.
 """

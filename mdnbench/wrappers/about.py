@@ -1,4 +1,4 @@
-"""What a wrapped method says of itself, and the spec that is made of it."""
+"""Make the spec of a wrapped method from its descriptive fields."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Build = Callable[[Mapping[str, Value], str], "Denoise"]
 
 
 class About(TypedDict, total=False):
-    """What every wrapper takes beside its own arguments: fields of DenoiserSpec, all of them optional."""
+    """The optional fields of DenoiserSpec that every wrapper takes in addition to its own arguments."""
 
     revision: str
     summary: str
@@ -32,7 +32,18 @@ def spec(
     name: str, build: Build, *, wants: Wants, channels: tuple[int, ...], packages: tuple[str, ...], about: About,
     content: tuple[Any, ...],
 ) -> DenoiserSpec:  # fmt: skip
-    """The spec of a wrapped method: what is in `content` (digests of files, settings) is part of its revision."""
+    """Return the spec of a wrapped method.
+
+    Args:
+        name: The name of the method.
+        build: `build(options, device)` returns the denoiser.
+        wants: The information about the noise that the method needs.
+        channels: The numbers of channels that it accepts.
+        packages: The distributions whose versions change its output.
+        about: The descriptive fields.
+        content: Digests of files, and settings, which become part of the revision.
+
+    """
     return DenoiserSpec(
         name=name,
         revision=f"{about.get('revision', '1')}+{of_parts(*content)[:12]}",

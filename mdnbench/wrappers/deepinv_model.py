@@ -1,4 +1,4 @@
-"""A method from a denoiser of the deepinv library."""
+"""Make a method from a denoiser of the deepinv library."""
 
 from __future__ import annotations
 
@@ -42,11 +42,27 @@ def wrap_deepinv(
     overlap: int = 64,
     **about: Unpack[About],
 ) -> DenoiserSpec:
-    """A method from a denoiser of deepinv: the name of a class in `deepinv.models`, or a function that makes one.
+    """Make a method from a denoiser of the deepinv library.
 
-    It is made with `arguments` and the options, and called as `denoiser(noisy, level)`, the level being `level_scale`
-    times the noise's standard deviation on the [0, 1] scale. deepinv would download weights that nothing pins: a class
-    that has trained weights needs a file of them here. The other arguments are those of `wrap_torch`.
+    The denoiser is created with `arguments` and the options. It is called as `denoiser(noisy, level)`.
+
+    Args:
+        name: The name of the method.
+        model: The name of a class in `deepinv.models`, or a function that creates a denoiser.
+        weights: The file of the weights. A class with trained weights needs one, because deepinv would download weights
+            that are not pinned.
+        state: As in `wrap_torch`.
+        prefix: As in `wrap_torch`.
+        eps: As in `wrap_torch`.
+        arguments: Arguments of the class or function.
+        level_scale: The level is this factor times the noise's standard deviation on the [0, 1] scale.
+        channels: As in `wrap_torch`.
+        by_channel: As in `wrap_torch`.
+        multiple: As in `wrap_torch`.
+        tile: As in `wrap_torch`.
+        overlap: As in `wrap_torch`.
+        **about: Optional fields of DenoiserSpec: revision, summary, options, packages, licence, citation, published_as.
+
     """
     fitting, fixed = Fitting(multiple, tile, overlap, by_channel), dict(arguments or {})
     choice = Choice(state, prefix, eps)
@@ -91,6 +107,6 @@ def _made(
 
 
 def _call(module: Any, image: torch.Tensor, level: float) -> Any:
-    if hasattr(module, "restart"):  # iterative ones begin where the last image ended, unless told not to
+    if hasattr(module, "restart"):  # by default, iterative denoisers start from the result for the last image
         module.restart = True
     return module(image, level)

@@ -1,4 +1,4 @@
-"""The files behind a wrapped method: where they lie, and the digest that becomes part of its revision."""
+"""Find the files of wrapped methods, and compute the digests that become part of their revisions."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _EXTERNAL = re.compile(rb"\x0a\x08location\x12([\x01-\x7f]|[\x80-\xff][\x01-\x7f
 
 
 def digest_of(file: WeightsFile) -> str:
-    """The SHA-256 of a file's content, or 'missing': a file that appears later is another revision.
+    """Return the SHA-256 of a file's content, or 'missing'; a file that appears later changes the revision.
 
-    A file that is larger than weights may be is not read, and has its size in place of a digest.
+    A file that exceeds the size limit of weights is not read; its size replaces the digest.
     """
     if isinstance(file, DataFile):
         return file.sha256
@@ -35,9 +35,16 @@ def digest_of(file: WeightsFile) -> str:
 
 
 def locate(file: WeightsFile, method: str) -> Path:
-    """The path of a file, ready to be read; a DataFile is looked for as `weights/METHOD/FILE`, and fetched.
+    """Return the path of a file, ready to be read.
 
-    Unavailable says where the file should be; WeightsError, what is there in place of a file.
+    Args:
+        file: A path, or a DataFile, which is searched as `weights/METHOD/FILE` and downloaded if it is missing.
+        method: The name of the method.
+
+    Raises:
+        Unavailable: The file is missing; the message gives the place where it should be.
+        WeightsError: The path is not a regular file.
+
     """
     if isinstance(file, DataFile):
         try:
@@ -52,7 +59,7 @@ def locate(file: WeightsFile, method: str) -> Path:
 
 
 def onnx_digest(path: Path) -> str:
-    """The digest of an ONNX file and of every file that it keeps tensors in, or 'missing' where one is missing."""
+    """Return the digest of an ONNX file and all files with its tensors, or 'missing' if one of them is missing."""
     if not path.is_file():
         return MISSING
     found = [digest_of(path), *(digest_of(path.parent / name) for name in external_files(path))]
@@ -60,13 +67,13 @@ def onnx_digest(path: Path) -> str:
 
 
 def external_files(path: Path) -> list[str]:
-    """The names of the files that an ONNX file keeps tensors in, as exporters write them: relative to its folder."""
+    """Return the names of the files that hold an ONNX file's tensors, relative to its folder."""
     return list(_external(path.resolve(), *_state(path)))
 
 
 @lru_cache(maxsize=64)
 def _external(path: Path, size: int, mtime_ns: int) -> tuple[str, ...]:
-    """Read from the bytes themselves, so that a list of methods needs no onnx package."""
+    """Read the names from the bytes of the file, so that listing methods needs no onnx package."""
     content, names = path.read_bytes(), set()
     for match in _EXTERNAL.finditer(content):
         length = sum((byte & 0x7F) << (7 * place) for place, byte in enumerate(match[1]))

@@ -1,4 +1,4 @@
-"""Filling a network with the tensors of a weights file: all of them, each in its place, or not at all."""
+"""Load the tensors of a weights file into a network: all of them, each in its place, or none."""
 
 from __future__ import annotations
 
@@ -21,7 +21,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a person has chosen of a weights file: a state, a prefix of its keys, the eps of batch normalisation."""
+    """What the user has chosen from a weights file.
+
+    Attributes:
+        state: The name of a state; '' chooses none.
+        prefix: The prefix to remove from the keys; None chooses none.
+        eps: The eps of batch normalisation; None keeps the network's own.
+
+    """
 
     state: str = ""
     prefix: str | None = None
@@ -35,15 +42,22 @@ class Choice:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """What is part of a method's revision: nothing where nothing was chosen."""
+        """Return the part of a method's revision that depends on the choice; nothing if nothing was chosen."""
         return () if self == ANY else (repr(self),)
 
 
 def fill(module: torch.nn.Module, path: Path, choice: Choice) -> None:
-    """Load the state of a file that fits the module; what was taken is logged as information.
+    """Load the state of a file that fits the module, and log which one it is.
 
-    WeightsError where none fits, with the keys that tell, or where several do and none is chosen. BadOption where an
-    eps is chosen and the module has no batch normalisation.
+    Args:
+        module: The network.
+        path: The weights file.
+        choice: The user's choice from the file.
+
+    Raises:
+        WeightsError: No state fits (the message lists the keys that differ), or several fit and none was chosen.
+        BadOption: An eps was chosen, but the module has no batch normalisation.
+
     """
     from mdnbench.weights import taking
 
@@ -58,7 +72,7 @@ def fill(module: torch.nn.Module, path: Path, choice: Choice) -> None:
     try:
         taken = taking.take(path, by_keys, state=choice.state, prefix=choice.prefix)
     except taking.NoFit as error:
-        try:  # a module may take keys that it does not list itself, as those of its former versions
+        try:  # a module may accept keys that it does not list itself, for example those of earlier versions
             taken = taking.take(path, by_loading, state=choice.state, prefix=choice.prefix)
         except taking.NoFit:
             raise _other_network(path, module, error.reason) from None
@@ -77,7 +91,12 @@ def _other_network(path: Path, module: torch.nn.Module, reason: str) -> WeightsE
 
 
 def misfit(expected: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Tensor]) -> Misfit:
-    """How many of the keys, shapes and kinds of number are others than a network's own, and the first few of each."""
+    """Compare keys, shapes and kinds of number with those of the network.
+
+    Returns:
+        The number of differences, and a description with the first few of each kind.
+
+    """
     from mdnbench.weights.states import few
 
     missing = [key for key in expected if key not in tensors and not key.endswith("num_batches_tracked")]
@@ -100,21 +119,21 @@ def misfit(expected: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Ten
 
 
 def _shape(tensor: Any) -> Any:
-    """The shape of a tensor; None for a parameter that takes its shape from the first image or file that it meets."""
+    """Return the shape of a tensor; None for a lazy parameter, whose shape is set by the first image or file."""
     import torch
 
     return None if torch.nn.parameter.is_lazy(tensor) else tuple(tensor.shape)
 
 
 def _kind(key: str, tensor: torch.Tensor) -> str:
-    """Whether a tensor holds whole numbers or others: copied into each other, digits would be lost without a word."""
+    """Return whether a tensor has whole, real or complex numbers; a copy between kinds would silently lose digits."""
     if key.endswith("num_batches_tracked"):
         return ""
     return "complex" if tensor.dtype.is_complex else "real" if tensor.dtype.is_floating_point else "whole"
 
 
 def _attempt(module: torch.nn.Module, tensors: dict[str, Any]) -> Misfit:
-    """Load a state, strictly; how it ended."""
+    """Load a state strictly; return the number of differences and their description."""
     own = module.state_dict()
     kinds = {
         key: tensor for key, tensor in tensors.items() if key in own and _kind(key, own[key]) != _kind(key, tensor)

@@ -1,4 +1,4 @@
-"""Fitting an image to a network: channels one by one, sides padded to a multiple, tiles where it is large."""
+"""Fit images to a network: split channels, pad sides to a multiple, and cut large images into tiles."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from mdnbench.errors import BadOption
 if TYPE_CHECKING:
     import torch
 
-Apply = Callable[[Any], Any]  # a network as a function of tensors (1, C, H, W)
+Apply = Callable[[Any], Any]  # a network as a function over tensors (1, C, H, W)
 
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
     """How images are fitted to a network.
 
-    `multiple`: height and width are padded to multiples of it, by reflection, and cropped back. `tile`: images with a
-    longer side are cut into tiles of this side, 0 for never; neighbours share `overlap` pixels. `by_channel`: a network
-    for one channel is given each channel by itself.
+    Attributes:
+        multiple: Height and width are padded by reflection to multiples of this number, and cropped back.
+        tile: Images with a longer side are cut into tiles of this side in pixels; 0 means never.
+        overlap: The number of pixels that adjacent tiles share.
+        by_channel: Whether a network for one channel processes each channel separately.
+
     """
 
     multiple: int = 1
@@ -42,16 +45,19 @@ class Fitting:
 
     @property
     def margin(self) -> int:
-        """The context on each side of a tile: half of the overlap, in whole multiples."""
+        """Return the context on each side of a tile in pixels.
+
+        It is half of the overlap, rounded up to a multiple of `multiple`.
+        """
         return -(-self.overlap // (2 * self.multiple)) * self.multiple
 
     @property
     def core(self) -> int:
-        """The side of what is kept of a tile, in whole multiples."""
+        """Return the side in pixels of the part of a tile whose result is used, a multiple of `multiple`."""
         return (self.tile - 2 * self.margin) // self.multiple * self.multiple
 
     def __call__(self, image: torch.Tensor, apply: Apply) -> torch.Tensor:
-        """`apply` over the image (1, C, H, W)."""
+        """Return the result of `apply` for the image (1, C, H, W)."""
         if self.by_channel and image.shape[1] > 1:
             import torch
 
@@ -62,7 +68,7 @@ class Fitting:
         return padded(image, self.multiple, lambda each: self._tiled(each, apply))
 
     def _tiled(self, image: torch.Tensor, apply: Apply) -> torch.Tensor:
-        """Each tile gives its core alone, so that neighbours meet in the middle of their overlap."""
+        """Return the result of `apply` for each tile; only the core of a tile is used, so tiles meet in mid-overlap."""
         height, width = image.shape[-2:]
         if not self.tile or max(height, width) <= self.tile:
             return _estimate(image, apply)
@@ -77,7 +83,10 @@ class Fitting:
         return result
 
     def _cuts(self, side: int) -> Iterator[tuple[slice, slice]]:
-        """What tiles see of an axis and what is kept of each; all are equally long where the axis is long enough."""
+        """Yield for each tile of an axis the input range and the range that is used.
+
+        All input ranges have the same length if the axis is long enough.
+        """
         length = self.core + 2 * self.margin
         for first in range(0, side, self.core):
             start = max(0, min(first - self.margin, side - length))
@@ -85,7 +94,15 @@ class Fitting:
 
 
 def padded(image: torch.Tensor, multiple: int, apply: Apply, least: int = 0) -> torch.Tensor:
-    """`apply` over the image with height and width reflected up to multiples and `least`, cropped back."""
+    """Return the result of `apply` for the image after padding by reflection, cropped back.
+
+    Args:
+        image: The image, (1, C, H, W).
+        multiple: Height and width are padded to multiples of this number.
+        apply: The network.
+        least: The smallest height and width after padding.
+
+    """
     height, width = image.shape[-2:]
     rows, columns = (_reflected(side, multiple, least) for side in (height, width))
     if (len(rows), len(columns)) == (height, width):
@@ -95,7 +112,7 @@ def padded(image: torch.Tensor, multiple: int, apply: Apply, least: int = 0) -> 
 
 
 def _reflected(side: int, multiple: int, least: int) -> torch.Tensor:
-    """Positions 0 to side - 1, and then back and forth, the outermost pixel never twice in a row."""
+    """Return the positions 0 to side - 1, continued back and forth; the outermost pixels are not repeated."""
     import torch
 
     period = max(2 * side - 2, 1)
@@ -104,7 +121,7 @@ def _reflected(side: int, multiple: int, least: int) -> torch.Tensor:
 
 
 def _estimate(image: torch.Tensor, apply: Apply) -> torch.Tensor:
-    """What a network makes of an image; InvalidOutput where that cannot be cropped back."""
+    """Return the network's result for an image; raise InvalidOutput if it has another shape."""
     from mdnbench.evaluation.outputs import InvalidOutput
 
     estimate: torch.Tensor = apply(image)

@@ -1,4 +1,4 @@
-"""A trained network as a denoiser: filled from a weights file, told the noise level, gray channels one by one."""
+"""Use a trained network as a denoiser: load its weights, pass the noise level, process colour channels one by one."""
 
 from __future__ import annotations
 
@@ -15,15 +15,19 @@ if TYPE_CHECKING:
     from mdnbench.spec.specs import Denoise
     from mdnbench.weights import Weights
 
-# Noisy (B, C, H, W) and the noise's std (1, 1, 1, 1), None where the network is blind, to the clean estimate.
+# From noisy (B, C, H, W) and the noise's std (1, 1, 1, 1), or None if the network is blind, to the clean estimate.
 Network: TypeAlias = "Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]"
 Level: TypeAlias = "Callable[[torch.Tensor, NoiseInfo], float]"
 
 
 def fill(module: torch.nn.Module, weights: Weights) -> torch.nn.Module:
-    """The module with the tensors of a weights file; WeightsError where they are of another network.
+    """Load the tensors of a weights file into a module and return it.
 
-    Where the card says that channels were pruned, the module's parameters first take the sizes that the file has.
+    If the card of the weights has pruned channels, the module's parameters first get the sizes of the file's tensors.
+
+    Raises:
+        WeightsError: The weights belong to another network.
+
     """
     state = store.load_state(weights)
     if weights.card.keep < 1:
@@ -36,7 +40,7 @@ def fill(module: torch.nn.Module, weights: Weights) -> torch.nn.Module:
 
 
 def resize(module: torch.nn.Module, state: dict[str, torch.Tensor]) -> None:
-    """Give parameters and buffers the sizes of the state's tensors; their values are lost where the sizes differ."""
+    """Give parameters and buffers the sizes of the state's tensors; values are lost if the sizes differ."""
     import torch
 
     for key, tensor in state.items():
@@ -45,7 +49,7 @@ def resize(module: torch.nn.Module, state: dict[str, torch.Tensor]) -> None:
             owner = module.get_submodule(owner_name)
             old = getattr(owner, name)
         except AttributeError:
-            continue  # loading the state says which keys are unknown
+            continue  # unknown keys are reported when the state is loaded
         if old.shape != tensor.shape:
             fresh = torch.empty_like(tensor)
             setattr(owner, name, torch.nn.Parameter(fresh) if isinstance(old, torch.nn.Parameter) else fresh)
@@ -53,7 +57,7 @@ def resize(module: torch.nn.Module, state: dict[str, torch.Tensor]) -> None:
 
 
 def _rename(owner: Any, weight: torch.Tensor) -> None:
-    """Let a convolution say the numbers of channels that its weight has; nothing computes with them."""
+    """Set the numbers of channels of a convolution to those of its weight; they are for display only."""
     if weight.ndim == 4 and hasattr(owner, "in_channels"):
         first, second = weight.shape[:2]
         first, second = (second, first) if getattr(owner, "transposed", False) else (first, second)
@@ -61,7 +65,7 @@ def _rename(owner: Any, weight: torch.Tensor) -> None:
 
 
 def placed(module: torch.nn.Module, device: str) -> torch.nn.Module:
-    """A module ready to compute on a device, channels last, which convolutions prefer."""
+    """Return a module that is ready to compute on a device, in the channels-last layout, which convolutions prefer."""
     import torch
 
     ready: torch.nn.Module = module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -69,7 +73,7 @@ def placed(module: torch.nn.Module, device: str) -> torch.nn.Module:
 
 
 def in_torch(module: Callable[..., torch.Tensor]) -> Network:
-    """A module that is ready as a network."""
+    """Return a prepared module as a network function."""
     import torch
 
     def network(planes: torch.Tensor, level: torch.Tensor | None) -> torch.Tensor:
@@ -79,15 +83,21 @@ def in_torch(module: Callable[..., torch.Tensor]) -> Network:
 
 
 def channels_of(weights: Weights) -> int:
-    """How many channels a network takes at once: 3 where its card has an option `colour` that is true, else 1."""
+    """Return how many channels a network takes at once: 3 if its card has the option `colour` set, otherwise 1."""
     return 3 if weights.card.options.get("colour") else 1
 
 
 def denoiser(network: Network, weights: Weights, level: Level | None = None) -> Denoise:
-    """A network as a denoiser of images (1, C, H, W); one for gray images takes colour channel by channel.
+    """Return a network as a denoiser of images (1, C, H, W).
 
-    `level` gives the noise's std on the [0, 1] scale to a network that is not blind: what it is told, or else an
-    estimate from the noisy image.
+    A network for gray images processes a colour image channel by channel.
+
+    Args:
+        network: The network.
+        weights: Its weights, whose card has the options.
+        level: A function that returns the noise's std on the [0, 1] scale for a network that is not blind. By default
+            it is the std of the noise info, or an estimate from the noisy image.
+
     """
     import torch
 

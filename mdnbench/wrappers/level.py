@@ -1,4 +1,4 @@
-"""The noise level as networks take it."""
+"""Convert the noise level to the form that a network takes."""
 
 from __future__ import annotations
 
@@ -17,16 +17,28 @@ KINDS: tuple[NoiseLevel, ...] = ("none", "plane", "scalar")
 
 
 def wants(kind: NoiseLevel) -> Wants:
-    """What a method with such a level asks to know of the noise; BadOption where there is no such kind."""
+    """Return the information about the noise that a method with this form of level needs.
+
+    Raises:
+        BadOption: There is no such form.
+
+    """
     if kind not in KINDS:
         raise BadOption(f"noise_level={kind!r} is not allowed; it is one of {', '.join(KINDS)}.")
     return "nothing" if kind == "none" else "std"
 
 
 def of(noisy: torch.Tensor, noise: NoiseInfo, kind: NoiseLevel, scale: float) -> float:
-    """The level of an image (1, C, H, W) in the network's unit: `scale` times the noise's std; 0 where it takes none.
+    """Return the level of an image in the network's unit: `scale` times the noise's std; 0 if it takes no level.
 
-    It is estimated from the whole image where it is not told, so that tiles of one image share it.
+    If the level is unknown, it is estimated from the whole image, so that all tiles of an image have the same level.
+
+    Args:
+        noisy: The whole noisy image, (1, C, H, W).
+        noise: The noise info.
+        kind: The form of the level.
+        scale: The factor from the [0, 1] scale to the network's unit.
+
     """
     if kind == "none":
         return 0.0
@@ -37,7 +49,7 @@ def of(noisy: torch.Tensor, noise: NoiseInfo, kind: NoiseLevel, scale: float) ->
 
 
 def with_plane(image: torch.Tensor, level: float) -> torch.Tensor:
-    """The image (1, C, H, W) with one more channel that holds the level everywhere."""
+    """Return the image (1, C, H, W) with one more channel that has the level everywhere."""
     import torch
 
     return torch.cat([image, torch.full_like(image[:, :1], level)], dim=1)

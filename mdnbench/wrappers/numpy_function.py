@@ -1,4 +1,4 @@
-"""A method from a function over NumPy arrays."""
+"""Make a method from a function over NumPy arrays."""
 
 from __future__ import annotations
 
@@ -26,11 +26,20 @@ def wrap_numpy(
     by_channel: bool = False,
     **about: Unpack[About],
 ) -> DenoiserSpec:
-    """A method from a function over NumPy arrays: float32 (H, W) or (H, W, 3), nominally in [0, 1]; the same back.
+    """Make a method from a function over NumPy arrays.
 
-    What the function is called with follows from `wants`: `function(noisy, std, **options)` with the standard deviation
-    on the [0, 1] scale, estimated where it is not told; `function(noisy, noise, **options)` with the NoiseInfo; or
-    `function(noisy, **options)`. With `by_channel` a function for gray images takes colour channel by channel.
+    The function takes and returns float32 (H, W) or (H, W, 3), nominally in [0, 1].
+
+    Args:
+        name: The name of the method.
+        function: The function. Its arguments depend on `wants`.
+        wants: For 'std', the function is called as `function(noisy, std, **options)` with the noise's standard
+            deviation on the [0, 1] scale, which is estimated if it is unknown. For 'noise' it is called as
+            `function(noisy, noise, **options)` with the NoiseInfo, and for 'nothing' as `function(noisy, **options)`.
+        channels: The numbers of channels that the function accepts.
+        by_channel: Whether a function for gray images processes colour images channel by channel.
+        **about: Optional fields of DenoiserSpec: revision, summary, options, packages, licence, citation, published_as.
+
     """
     fitting = Fitting(by_channel=by_channel)
 
@@ -51,7 +60,7 @@ def wrap_numpy(
 
 
 def _known(noisy: torch.Tensor, noise: NoiseInfo, wants: Wants) -> tuple[Any, ...]:
-    """The arguments that tell a function of the noise; one level for all channels."""
+    """Return the arguments about the noise for a function; one level holds for all channels."""
     from mdnbench.evaluation.adapters import to_numpy
     from mdnbench.evaluation.estimation import told_std
 

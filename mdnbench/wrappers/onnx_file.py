@@ -1,4 +1,4 @@
-"""A method from an ONNX file, by onnxruntime."""
+"""Make a method from an ONNX file, computed by ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -38,10 +38,24 @@ def wrap_onnx(
     overlap: int = 64,
     **about: Unpack[About],
 ) -> DenoiserSpec:
-    """A method from an ONNX file, whose first input is the noisy image (1, C, H, W) and whose first output the result.
+    """Make a method from an ONNX file.
 
-    The arguments are those of `wrap_torch`; a 'scalar' level is the file's second input. A file that was exported for
-    one size of image takes images of any size in tiles of that size.
+    The first input of the file is the noisy image (1, C, H, W), and the first output is the result. If the file was
+    exported for one image size, images of any size are processed in tiles of that size.
+
+    Args:
+        name: The name of the method.
+        file: The ONNX file.
+        noise_level: As in `wrap_torch`; a 'scalar' level is the file's second input.
+        level_scale: As in `wrap_torch`.
+        residual: As in `wrap_torch`.
+        channels: As in `wrap_torch`.
+        by_channel: As in `wrap_torch`.
+        multiple: As in `wrap_torch`.
+        tile: As in `wrap_torch`.
+        overlap: As in `wrap_torch`.
+        **about: Optional fields of DenoiserSpec: revision, summary, options, packages, licence, citation, published_as.
+
     """
     path, fitting = Path(file), Fitting(multiple, tile, overlap, by_channel)
 
@@ -88,7 +102,12 @@ class _Network:
         return torch.from_numpy(np.array(self._session.run(feeds), dtype=np.float32)).to(image.device)
 
     def _fixed_side(self) -> int:
-        """The side of the images that the file was exported for, 0 where it takes any; BadFile for oblong ones."""
+        """Return the side of the images that the file was exported for, or 0 if it takes any size.
+
+        Raises:
+            BadFile: The file takes images of one size that is not square.
+
+        """
         height, width = self._inputs[0].shape[-2:]
         if not isinstance(height, int) and not isinstance(width, int):
             return 0
@@ -98,7 +117,7 @@ class _Network:
 
 
 def _shaped(value: Any, wanted: Any) -> Any:
-    """A value in the type that the file's input has; a number in as many axes of length one."""
+    """Return a value in the type of the file's input; a number gets as many axes of length one as the input has."""
     import numpy as np
 
     array = np.asarray(value, dtype=_TYPES.get(wanted.type, "float32"))

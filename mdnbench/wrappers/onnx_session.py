@@ -1,4 +1,4 @@
-"""ONNX files in ONNX Runtime: on as many threads as torch has, by the provider that was asked for or not at all."""
+"""Run ONNX files in ONNX Runtime with as many threads as torch, and only with the requested provider."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 INSTALL = "pip install 'mdnbench[deploy]'"
-# What computes, by the name that a person gives it: ONNX Runtime's names, the preferred one first, and what it takes.
+# The providers by the user's name: ONNX Runtime's names, the preferred one first, and how to install them.
 PROVIDERS = {
     "cpu": (("CPUExecutionProvider",), INSTALL),
     "cuda": (("CUDAExecutionProvider",), "pip install onnxruntime-gpu in place of onnxruntime, with CUDA and cuDNN"),
@@ -25,10 +25,20 @@ PROVIDERS = {
 
 
 class Session:
-    """An ONNX file, open. It is opened anew where torch's number of threads has changed: cells have one, timings more.
+    """An open ONNX file.
 
-    `provider` is 'auto', 'cuda' or 'tensorrt'; 'auto' is that of the device. Unavailable where it cannot be had: there
-    is no falling back to another one.
+    The file is opened again if torch's number of threads has changed: cells use one thread, timings use more. There is
+    no fallback to another provider.
+
+    Args:
+        path: The file.
+        device: 'cpu' or 'cuda'.
+        provider: 'auto', 'cuda' or 'tensorrt'; 'auto' is the provider of the device.
+
+    Raises:
+        Unavailable: The provider is not available.
+        BadFile: The file cannot be read.
+
     """
 
     def __init__(self, path: Path, device: str, provider: str = "auto") -> None:
@@ -37,7 +47,7 @@ class Session:
         self.inputs = self._ready().get_inputs()
 
     def run(self, feeds: Mapping[str, Any]) -> np.ndarray[Any, Any]:
-        """The file's first output."""
+        """Return the file's first output."""
         found: np.ndarray[Any, Any] = self._ready().run(None, dict(feeds))[0]
         return found
 
@@ -51,7 +61,7 @@ class Session:
 
 
 def package(name: str) -> Any:
-    """A package of the extra `deploy`; Unavailable where it is not installed."""
+    """Return a package of the extra `deploy`; raise Unavailable if it is not installed."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -59,7 +69,12 @@ def package(name: str) -> Any:
 
 
 def _chosen(device: str, provider: str) -> str:
-    """The provider's name in `PROVIDERS`; Unavailable where this onnxruntime lacks it, or the device is another one."""
+    """Return the provider's name in `PROVIDERS`.
+
+    Raises:
+        Unavailable: This onnxruntime lacks the provider, or the provider needs another device.
+
+    """
     name = device if provider == "auto" else provider
     (wanted, *_), advice = PROVIDERS[name]
     available = package("onnxruntime").get_available_providers()
@@ -75,12 +90,13 @@ def _opened(path: Path, provider: str, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.use_deterministic_compute = True
-    options.log_severity_level = 3  # errors: they are raised as well, and stderr is for people
+    options.log_severity_level = 3  # only errors; warnings would appear on the user's terminal
     try:
         session = onnxruntime.InferenceSession(path, options, providers=list(wanted))
-    except Exception as error:  # onnxruntime's own classes, one for each of its status codes
+    except Exception as error:  # onnxruntime has a class of its own for each status code
         reason = " ".join(str(error).split())[:400]
         raise BadFile(f"the ONNX file {path} cannot be read: {reason}") from None
-    if wanted[0] not in session.get_providers():  # it was built in, but a library of it is missing here
+    # The provider is part of onnxruntime, but one of its libraries is missing.
+    if wanted[0] not in session.get_providers():
         raise Unavailable(f"{wanted[0]} could not be started here; {advice}.")
     return session

@@ -1,4 +1,4 @@
-"""A method from a PyTorch module and a file of its weights."""
+"""Make a method from a PyTorch module and a file with its weights."""
 
 from __future__ import annotations
 
@@ -42,16 +42,29 @@ def wrap_torch(
     overlap: int = 64,
     **about: Unpack[About],
 ) -> DenoiserSpec:
-    """A method from a network: `network(**options)` makes the module, `weights` is the file of its state.
+    """Make a method from a PyTorch network.
 
-    Of a file with several states that fit, as those of a training that keeps an average, `state` names one; `prefix` is
-    what comes off the keys, where it is not plain. `eps` is that of the network's batch normalisation, where the code
-    that trained it has another one than `network`. `mdnbench weights inspect FILE` shows what there is to choose.
+    The module is called with the noisy image, float32 (1, C, H, W), nominally in [0, 1], and with the noise level if it
+    takes one. `mdnbench weights inspect FILE` shows the states and prefixes of a weights file.
 
-    The module is called with the noisy image, float32 (1, C, H, W), nominally in [0, 1]. Its `noise_level` is 'none', a
-    'plane' (one more channel of the input), or a 'scalar' (a second argument, float32 (1, 1, 1, 1)): the noise's
-    standard deviation on the [0, 1] scale, times `level_scale`. A `residual` network predicts the noise, which is then
-    taken from its input. `multiple`, `tile`, `overlap` and `by_channel` are those of `Fitting`.
+    Args:
+        name: The name of the method.
+        network: `network(**options)` creates the module.
+        weights: The file with the module's state.
+        state: The name of one state, if several in the file fit, for example those of a training with averaged weights.
+        prefix: The prefix to remove from the keys, if it cannot be determined.
+        eps: The eps of batch normalisation, if the code that trained the network used another one than `network`.
+        noise_level: The form of the noise level: 'none', 'plane' (one more channel of the input), or 'scalar' (a second
+            argument, float32 (1, 1, 1, 1)).
+        level_scale: The level is this factor times the noise's standard deviation on the [0, 1] scale.
+        residual: Whether the network predicts the noise, which is then subtracted from its input.
+        channels: The numbers of channels that the network accepts.
+        by_channel: Whether a network for one channel processes each channel separately.
+        multiple: Height and width are padded by reflection to multiples of this number, and cropped back.
+        tile: Images with a longer side are cut into tiles of this side in pixels; 0 means never.
+        overlap: The number of pixels that adjacent tiles share.
+        **about: Optional fields of DenoiserSpec: revision, summary, options, packages, licence, citation, published_as.
+
     """
     fitting = Fitting(multiple, tile, overlap, by_channel)
     choice = Choice(state, prefix, eps)
@@ -69,9 +82,12 @@ def wrap_torch(
 def load(
     name: str, make: Callable[[], torch.nn.Module], weights: WeightsFile | None, choice: Choice = filling.ANY
 ) -> torch.nn.Module:
-    """The module with its weights, ready to denoise.
+    """Return the module with its weights, ready to denoise.
 
-    Unavailable where the file or a package is missing, WeightsError where the file cannot be used or leaves a choice.
+    Raises:
+        Unavailable: The file or a package is missing.
+        WeightsError: The file cannot be used, or several states of it fit.
+
     """
     try:
         module = make()
@@ -85,7 +101,17 @@ def load(
 def denoiser(
     module: torch.nn.Module, call: Call, noise_level: NoiseLevel, scale: float, residual: bool, fitting: Fitting
 ) -> Denoise:
-    """A denoiser from a module that is ready, and the way to call it with an image and a level."""
+    """Return a denoiser made from a prepared module.
+
+    Args:
+        module: The module.
+        call: A function that calls the module with an image and a level.
+        noise_level: The form of the noise level.
+        scale: The factor from the [0, 1] scale to the network's unit.
+        residual: Whether the module predicts the noise.
+        fitting: How images are fitted to the module.
+
+    """
     import torch
 
     @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""BM3D by its authors' own package, for every noise that mdnbench ships."""
+"""BM3D, computed by its authors' own package, for every noise of mdnbench."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OPTIONS = (
 
 @hookimpl
 def mdnbench_denoisers() -> list[DenoiserSpec]:
-    """BM3D; it may be used for non-commercial purposes only."""
+    """Return BM3D, which may be used for non-commercial purposes only."""
     return [
         DenoiserSpec(
             name="bm3d",

@@ -1,9 +1,9 @@
-"""The generalised Anscombe transform: Poisson-Gaussian noise made Gaussian of standard deviation one.
+"""The generalised Anscombe transform: it makes Poisson-Gaussian noise Gaussian with standard deviation one.
 
 An observation is y = Poisson(x * peak) / peak + n with n ~ Normal(0, std^2). The forward transform is that of Starck,
-Murtagh and Bijaoui; the inverse is the exact unbiased one of Mäkitalo and Foi (IEEE TIP 22(1), 2013): it takes the mean
-of the transformed observations, which is what a denoiser estimates, to the intensity that has this mean. The algebraic
-inverse would be too dark, the more so the fewer the photons.
+Murtagh and Bijaoui. The inverse is the exact unbiased one of Mäkitalo and Foi (IEEE TIP 22(1), 2013). A denoiser
+estimates the mean of the transformed observations; the inverse returns the intensity that has this mean. The algebraic
+inverse would be too dark, especially if there are few photons.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
-TABLE_TOP = 500.0  # photons; up to here the inverse is tabulated, beyond it the closed form is within 0.01 photons
-TABLE_SIZE = 1000  # entries; interpolated linearly, they are within 0.001 photons
-REACH = 8.0  # standard deviations over which the Gaussian is integrated
+# In photons. The inverse is tabulated up to this number; above it, the closed form is exact within 0.01 photons.
+TABLE_TOP = 500.0
+TABLE_SIZE = 1000  # entries; linear interpolation between them is exact within 0.001 photons
+REACH = 8.0  # the Gaussian is integrated over this many standard deviations to each side
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,11 @@ class Anscombe:
     std: float = 0.0
 
     def forward(self, noisy: Any) -> Any:
-        """Observations on the [0, 1] scale, unclipped, to values whose noise has standard deviation about one."""
+        """Convert unclipped observations on the [0, 1] scale to values whose noise has standard deviation about one."""
         return _stabilise(noisy * self.peak, self.std * self.peak)
 
     def inverse(self, denoised: Any) -> Any:
-        """Denoised transformed values to intensities on the [0, 1] scale, at least 0."""
+        """Convert denoised transformed values to intensities on the [0, 1] scale, at least 0."""
         return _photons(denoised, self.std * self.peak) / self.peak
 
 
@@ -40,7 +41,7 @@ def _stabilise(counts: Any, std: float) -> Any:
 
 
 def _photons(values: Any, std: float) -> Any:
-    """Expected photons for expected transformed values; `std` is counted in photons."""
+    """Return the expected number of photons for expected transformed values; `std` is in photons."""
     import numpy as np
 
     photons, means = _table(std)
@@ -49,7 +50,7 @@ def _photons(values: Any, std: float) -> Any:
 
 
 def _closed_form(values: Any, std: float) -> Any:
-    """Mäkitalo and Foi's approximation of the exact unbiased inverse, for values well above zero."""
+    """Return Mäkitalo and Foi's approximation of the exact unbiased inverse, for values well above zero."""
     half = (3 / 2) ** 0.5
     series = 1 / 4 * values**2 + 1 / 4 * half / values - 11 / 8 / values**2 + 5 / 8 * half / values**3
     return series - 1 / 8 - std**2
@@ -57,7 +58,10 @@ def _closed_form(values: Any, std: float) -> Any:
 
 @functools.lru_cache(maxsize=32)
 def _table(std: float) -> tuple[Any, Any]:
-    """Photons expected, 0 to TABLE_TOP, and the mean of the transformed observation for each: both (TABLE_SIZE,)."""
+    """Return expected photons from 0 to TABLE_TOP, and the mean of the transformed observation for each.
+
+    Both arrays are (TABLE_SIZE,).
+    """
     import numpy as np
     from scipy.stats import poisson
 
@@ -68,5 +72,5 @@ def _table(std: float) -> tuple[Any, Any]:
     given_count = _stabilise(counts[:, None] + std * normal, std) @ (weights / weights.sum())
     means = poisson.pmf(counts, photons[:, None]) @ given_count
     for array in (photons, means):
-        array.flags.writeable = False  # the cache hands the same arrays to everyone
+        array.flags.writeable = False  # the cache returns the same arrays to every caller
     return photons, means

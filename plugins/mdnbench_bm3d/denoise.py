@@ -1,4 +1,4 @@
-"""What BM3D does with an image follows from what it is told of the noise."""
+"""Apply BM3D according to the information about the noise."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ if TYPE_CHECKING:
     from mdnbench.spec.names import Value
     from mdnbench.spec.specs import Denoise
 
-REPAIR_STD = 0.08  # of medians that fill impulses in, on photographs; 0.04 to 0.12 cost at most 0.7 dB
+# The error of medians in place of impulses, on photographs; values of 0.04 to 0.12 cost at most 0.7 dB.
+REPAIR_STD = 0.08
 
 
 @dataclass(frozen=True, slots=True)
 class Denoiser:
-    """BM3D with what goes before and after it: impulses filled in, photon noise made Gaussian."""
+    """BM3D with the steps before and after it: filling in impulses, and making photon noise Gaussian."""
 
     bm3d: Bm3d
     transform: bool
     impulses: bool
 
     def __call__(self, noisy: Any, noise: NoiseInfo) -> Any:
-        """Denoise float32 (H, W) or (H, W, 3); noise of an unknown family is taken as white."""
+        """Denoise float32 (H, W) or (H, W, 3); noise of an unknown kind is treated as white."""
         import numpy as np
 
         model = known(noise)
@@ -48,7 +49,7 @@ class Denoiser:
         if not (self.transform and model.peak):
             return self.bm3d(image, model.average_std(image), model.width)
         stabiliser = Anscombe(model.peak, model.std)
-        # BM3D's thresholds on patch distances are made for images in [0, 1]
+        # BM3D's thresholds for patch distances are meant for images in [0, 1]
         low, high = (float(stabiliser.forward(intensity)) for intensity in (0.0, 1.0))
         scaled = (stabiliser.forward(image) - low) / (high - low)
         level = Noise(1 / (high - low), density=model.density).average_std(scaled)
@@ -56,13 +57,13 @@ class Denoiser:
 
 
 def build(options: Mapping[str, Value], device: str, weights: object) -> Denoise:
-    """The denoiser of a spec; Unavailable without the bm3d package."""
+    """Return the denoiser of the spec; raise Unavailable if the bm3d package is missing."""
     bm3d = load(str(options["profile"]))
     return numpy_denoiser(Denoiser(bm3d, bool(options["transform"]), bool(options["impulses"])))
 
 
 def _fill_in(noisy: Any, density: float) -> tuple[Any, Any]:
-    """Where impulses lie, and the image without them; channel by channel."""
+    """Return the positions of impulses, and the image without them, computed channel by channel."""
     import numpy as np
 
     planes = [noisy] if noisy.ndim == 2 else list(np.moveaxis(noisy, -1, 0))

@@ -1,4 +1,4 @@
-"""BM3D itself: calls the `bm3d` package with images of any size, on one thread."""
+"""Call the `bm3d` package with images of any size, on one thread."""
 
 from __future__ import annotations
 
@@ -15,20 +15,28 @@ PROFILES = {
     "vn_old": "BM3DProfileVNOld",
 }
 SMALLEST = 16  # pixels; the package crashes on images no larger than its blocks, which are up to 12 pixels wide
-# Thresholds for correlated noise: the package's own estimate of them calls numpy.trapz, which newer NumPy lacks. On
-# scikit-image's camera, these are within 0.1 dB of the estimate for boxes of 2 to 7 pixels at sigma 15 and 50.
+# Thresholds for correlated noise. The package's own estimate of them calls numpy.trapz, which newer NumPy lacks. On
+# scikit-image's image `camera`, the results with these thresholds are within 0.1 dB of those with the estimate, for
+# boxes of 2 to 7 pixels at sigma 15 and 50.
 CORRELATED_THRESHOLD, CORRELATED_MU2 = 3.0, 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Bm3d:
-    """BM3D of one profile, as a function of image (H, W) or (H, W, 3) and noise level; float64 out."""
+    """BM3D with one profile, as a function of an image (H, W) or (H, W, 3) and a noise level; the result is float64."""
 
     package: Any
     profile: str
 
     def __call__(self, image: Any, std: float, width: int = 1) -> Any:
-        """Denoise; the noise has standard deviation `std` and was filtered by a box of `width` pixels."""
+        """Denoise an image.
+
+        Args:
+            image: The noisy image, (H, W) or (H, W, 3).
+            std: The noise's standard deviation on the scale of the image.
+            width: The width in pixels of the box that has filtered the noise; 1 for white noise.
+
+        """
         import numpy as np
 
         if std <= 0:
@@ -51,14 +59,19 @@ class Bm3d:
 
     def _profile(self, correlated: bool) -> Any:
         profile = getattr(self.package, PROFILES[self.profile])()
-        profile.num_threads = 1  # more threads add in another order, and the last digits change
+        profile.num_threads = 1  # with more threads, sums are computed in another order and the last digits change
         if correlated:
             profile.lambda_thr3d, profile.mu2 = CORRELATED_THRESHOLD, CORRELATED_MU2
         return profile
 
 
 def load(profile: str) -> Bm3d:
-    """BM3D of the named profile; Unavailable where the package is not installed or its library does not load."""
+    """Return BM3D with the named profile.
+
+    Raises:
+        Unavailable: The package is not installed, or its library cannot be loaded.
+
+    """
     try:
         import bm3d
     except (ImportError, OSError) as error:
@@ -70,9 +83,15 @@ def load(profile: str) -> Bm3d:
 
 
 def box_spectrum(shape: tuple[int, int], std: float, width: int) -> Any:
-    """The power spectrum (H, W) of noise of standard deviation `std` that was filtered by a box of `width` pixels.
+    """Return the power spectrum (H, W) of noise that was filtered by a box.
 
-    As the package wants it: the mean over frequencies is std^2 times the number of pixels.
+    It has the scale that the package requires: the mean over frequencies is std^2 times the number of pixels.
+
+    Args:
+        shape: The shape of the image.
+        std: The noise's standard deviation after filtering.
+        width: The width of the box in pixels.
+
     """
     import numpy as np
 
@@ -85,7 +104,10 @@ def box_spectrum(shape: tuple[int, int], std: float, width: int) -> Any:
 
 
 def _has_flat_channel(image: Any, std: float) -> bool:
-    """Whether a colour difference hardly varies, as in gray stored as colour; bm3d_rgb would divide by its range."""
+    """Return whether a colour difference hardly varies, as in gray stored as colour.
+
+    bm3d_rgb would divide by the range of that difference.
+    """
     import numpy as np
 
     differences = (image[..., 0] - image[..., 2], image[..., 0] - 2 * image[..., 1] + image[..., 2], image.sum(axis=-1))

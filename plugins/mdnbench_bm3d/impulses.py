@@ -1,19 +1,25 @@
-"""Impulses: finding the samples that were replaced by black or white, and filling them in."""
+"""Find impulses, which are samples that were replaced by black or white, and fill them in."""
 
 from __future__ import annotations
 
 from typing import Any
 
-RADIUS = 3  # of the window that is looked at around a sample: 7x7
-CHANCE = 1e-5  # of taking true impulses for a black or white place
-BARREN = 1e-3  # where a window had a smaller chance to hold no good sample, the place itself is black or white
-FARTHEST = 15  # radius of the largest window that is searched for good samples
+RADIUS = 3  # of the window around a sample that is examined: 7x7
+CHANCE = 1e-5  # the probability that true impulses count as a black or white area
+BARREN = 1e-3  # if a window without good samples was less probable than this, the area itself is black or white
+FARTHEST = 15  # the radius of the largest window that is searched for good samples
 
 
 def detect(plane: Any, density: float) -> Any:
-    """Where impulses lie, as bool (H, W): samples that are exactly 0 or 1.
+    """Return the positions of impulses, as bool (H, W); an impulse is a sample that is exactly 0 or 1.
 
-    Places where more samples are 0, or 1, than `density` explains are black, or white, by themselves and left alone.
+    An area with more samples of 0 (or 1) than `density` explains is black (or white) in the image itself. Its samples
+    are not counted as impulses.
+
+    Args:
+        plane: The samples, (H, W) in [0, 1].
+        density: The fraction of samples that are impulses.
+
     """
     return _replaced(plane, 0.0, density) | _replaced(plane, 1.0, density)
 
@@ -30,10 +36,16 @@ def _replaced(plane: Any, value: float, density: float) -> Any:
 
 
 def repair(plane: Any, hit: Any, density: float) -> Any:
-    """A copy of (H, W) in which each sample of `hit` is the median of its nearest windows' good samples.
+    """Return a copy of the plane in which impulses are replaced by the median of the nearest good samples.
 
-    The window grows from 3x3 until it holds a good sample. Where it holds none although it should, the place is black
-    or white by itself, and the median of all its samples is taken.
+    The window around an impulse grows from 3x3 until it has a good sample. If a window has none although one is likely,
+    the area is black or white in the image itself, and the median of all samples in the window is used.
+
+    Args:
+        plane: The samples, (H, W) in [0, 1].
+        hit: The positions of impulses, as bool (H, W).
+        density: The fraction of samples that are impulses.
+
     """
     import numpy as np
 
@@ -54,7 +66,7 @@ def repair(plane: Any, hit: Any, density: float) -> Any:
 
 
 def _windows(plane: Any, places: Any, radius: int) -> Any:
-    """The samples around each place, reflected at the borders, as (places, window)."""
+    """Return the samples around each position, reflected at the borders, as (positions, window)."""
     import numpy as np
 
     size = 2 * radius + 1

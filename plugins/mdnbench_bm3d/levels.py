@@ -1,4 +1,4 @@
-"""What is known of a noise, in the terms that BM3D needs."""
+"""Convert the information about a noise to the parameters that BM3D needs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ FULL = 255.0
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """A noise as the sum of its parts, each 0 where it is absent; standard deviations are on the [0, 1] scale.
+    """A noise as the sum of its parts; a part that is absent is 0. Standard deviations are on the [0, 1] scale.
 
-    `std` is additive noise filtered by a box of `width` pixels, `peak` the photons at intensity 1 (0: no shot noise),
-    `speckle` the standard deviation of a factor, `density` the fraction of impulses.
+    Attributes:
+        std: The standard deviation of additive noise.
+        width: The width in pixels of the box that has filtered the additive noise.
+        peak: The number of photons at intensity 1; 0 means no shot noise.
+        speckle: The standard deviation of a factor.
+        density: The fraction of impulses.
+
     """
 
     std: float = 0.0
@@ -26,9 +31,10 @@ class Noise:
     density: float = 0.0
 
     def average_std(self, noisy: Any) -> float:
-        """The standard deviation over the whole image, where it depends on the intensity.
+        """Return the standard deviation over the whole image, for noise that depends on the intensity.
 
-        It follows from the parameters and the first two moments of the intensities, and these from the noisy image's.
+        It is computed from the parameters and the first two moments of the intensities, which are estimated from the
+        moments of the noisy image.
         """
         shot = 1 / self.peak if self.peak else 0.0
         kept = max(1 - self.density, 1e-3)
@@ -41,7 +47,7 @@ class Noise:
 
 
 def known(noise: NoiseInfo) -> Noise | None:
-    """The noise that the information speaks of; None where its family is withheld or not one of these."""
+    """Return the noise that the information describes; None if it is withheld or of an unknown kind."""
     params = noise.params
     std = params.get("sigma", 0.0) / FULL
     match noise.family:

@@ -1,4 +1,4 @@
-"""The classical denoisers: a floor, a median, wavelets, total variation and non-local means."""
+"""Classical denoisers: the unchanged input as a lower bound, a median, wavelets, total variation, non-local means."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ BSD = "BSD-3-Clause (scikit-image)"
 
 @hookimpl
 def mdnbench_denoisers() -> list[DenoiserSpec]:
-    """The five methods of this package, from the floor upwards."""
+    """Return the five methods of this package, the unchanged input first."""
     return [_noisy(), _median(), _wavelet(), _tv(), _nlm()]
 
 

@@ -1,4 +1,4 @@
-"""Colour images as three gray ones."""
+"""Process colour images as three gray ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PlaneFilter = Callable[[Any], Any]
 
 
 def by_channel(image: Any, denoise: PlaneFilter) -> Any:
-    """`denoise` over (H, W), applied to an image (H, W) or to each channel of (H, W, 3)."""
+    """Apply a function over (H, W) to an image (H, W), or to each channel of (H, W, 3)."""
     import numpy as np
 
     if image.ndim == 2:
@@ -18,10 +18,10 @@ def by_channel(image: Any, denoise: PlaneFilter) -> Any:
 
 
 def by_opponent(image: Any, denoise: PlaneFilter) -> Any:
-    """Like `by_channel`, but over luminance and two colour differences.
+    """Apply a function over (H, W) to an image (H, W), or to luminance and two colour differences of (H, W, 3).
 
-    The transform is a rotation (BM3D's colour transform with rows of length one): white noise of equal strength in
-    R, G and B stays white and of the same strength, while detail gathers in the luminance.
+    The transform is a rotation (BM3D's colour transform with rows of length one). White noise of equal strength in R, G
+    and B stays white with the same strength, while detail is concentrated in the luminance.
     """
     if image.ndim == 2:
         return denoise(image)

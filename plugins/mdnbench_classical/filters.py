@@ -1,7 +1,7 @@
-"""The classical denoisers over NumPy arrays; each `build_…` is a spec's build.
+"""The classical denoisers over NumPy arrays; each `build_…` is the `build` of one spec.
 
-All are deterministic, keep no state and neither clip nor rescale: an unclipped noisy image is taken as it is. The
-defaults were chosen at sigma 15, 25 and 50 on the photographs that scikit-image ships.
+All of them are deterministic and keep no state. They neither clip nor rescale: an unclipped noisy image is processed as
+it is. The defaults were chosen at sigma 15, 25 and 50 on the photographs that are part of scikit-image.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from mdnbench.spec.names import Value
     from mdnbench.spec.specs import Denoise
 
-TV_PER_STD = 0.9  # the best weight for std: 0.75 at sigma 15, 0.85 at 25, 0.95 at 50; all lose under 0.2 dB by 0.9
-TV_ACCURACY, TV_ITERATIONS = 1e-5, 300  # scikit-image's own 2e-4 stops up to 1 dB short
+TV_PER_STD = 0.9  # the best factor is 0.75 at sigma 15, 0.85 at 25, 0.95 at 50; 0.9 loses less than 0.2 dB at each
+TV_ACCURACY, TV_ITERATIONS = 1e-5, 300  # scikit-image's default of 2e-4 stops too early and loses up to 1 dB
 LEVELS, SPACING = 4, 3  # wavelet scales; pixels between translations
-SMALLEST = 16  # pixels; smaller images are reflected up to it for the wavelets and non-local means
+SMALLEST = 16  # pixels; smaller images are padded by reflection for wavelets and non-local means
 
 
 def build_noisy(options: Mapping[str, Value], device: str, weights: object) -> Denoise:
-    """The input itself."""
+    """Return a denoiser that returns its input."""
     return numpy_denoiser(lambda noisy, noise: noisy)
 
 
 def build_median(options: Mapping[str, Value], device: str, weights: object) -> Denoise:
-    """The median of `size` x `size` pixels, borders reflected."""
+    """Return the median filter over `size` x `size` pixels, with reflected borders."""
     from scipy.ndimage import median_filter
 
     size = int(options["size"])
@@ -37,7 +37,7 @@ def build_median(options: Mapping[str, Value], device: str, weights: object) -> 
 
 
 def build_wavelet(options: Mapping[str, Value], device: str, weights: object) -> Denoise:
-    """BayesShrink, averaged over `shifts` x `shifts` translations."""
+    """Return BayesShrink averaged over `shifts` x `shifts` translations."""
     from mdnbench_classical.wavelet import shrink
 
     shifts = int(options["shifts"])
@@ -45,7 +45,7 @@ def build_wavelet(options: Mapping[str, Value], device: str, weights: object) ->
 
 
 def build_tv(options: Mapping[str, Value], device: str, weights: object) -> Denoise:
-    """Total variation of strength `weight`, or TV_PER_STD times the noise's standard deviation."""
+    """Return total variation of strength `weight`, or of TV_PER_STD times the noise's standard deviation if it is 0."""
     from skimage.restoration import denoise_tv_chambolle
 
     weight = float(options["weight"])
@@ -59,7 +59,7 @@ def build_tv(options: Mapping[str, Value], device: str, weights: object) -> Deno
 
 
 def build_nlm(options: Mapping[str, Value], device: str, weights: object) -> Denoise:
-    """Fast non-local means with the noise's variance taken off the patch distances."""
+    """Return fast non-local means in which the noise's variance is subtracted from the patch distances."""
     from skimage.restoration import denoise_nl_means
 
     patch, distance, h = int(options["patch"]), int(options["distance"]), float(options["h"])
@@ -73,7 +73,7 @@ def build_nlm(options: Mapping[str, Value], device: str, weights: object) -> Den
 
 
 def reflected(plane: Any, denoise: Callable[[Any], Any]) -> Any:
-    """`denoise` of a plane that is reflected up to SMALLEST pixels a side where it is smaller, cropped back."""
+    """Apply a function to a plane that is padded by reflection to at least SMALLEST pixels a side; crop the result."""
     import numpy as np
 
     height, width = plane.shape
@@ -82,7 +82,7 @@ def reflected(plane: Any, denoise: Callable[[Any], Any]) -> Any:
 
 
 def _with_std(denoise: Callable[[Any, float], Any]) -> Denoise:
-    """A denoiser that needs the noise's standard deviation, and estimates it where it is not told."""
+    """Return a denoiser that gets the noise's standard deviation, or an estimate if it is unknown."""
     from mdnbench.evaluation.estimation import told_std
 
     def function(noisy: Any, noise: NoiseInfo) -> Any:

@@ -1,4 +1,4 @@
-"""Wavelet shrinkage that does not depend on where the wavelet's grid lies."""
+"""Wavelet shrinkage whose result does not depend on the position of the wavelet grid."""
 
 from __future__ import annotations
 
@@ -6,10 +6,18 @@ from typing import Any
 
 
 def shrink(plane: Any, std: float, shifts: int, spacing: int, levels: int) -> Any:
-    """BayesShrink of (H, W) with the db2 wavelet, averaged over `shifts` x `shifts` translations.
+    """Return BayesShrink of (H, W) with the db2 wavelet, averaged over `shifts` x `shifts` translations.
 
-    The plane is reflected at its borders and looked at through windows that lie `spacing` pixels apart; a wrapped
-    translation, which is the custom, would put an edge where there is none (0.1 dB).
+    The plane is reflected at its borders and processed in windows that are `spacing` pixels apart. The usual wrapped
+    translation would create an edge at the borders, which costs 0.1 dB.
+
+    Args:
+        plane: The image, (H, W).
+        std: The noise's standard deviation on the scale of the image.
+        shifts: The number of translations along each axis.
+        spacing: The distance between translations in pixels.
+        levels: The number of wavelet scales.
+
     """
     import numpy as np
 
@@ -29,6 +37,6 @@ def _shrink_once(window: Any, std: float, levels: int) -> Any:
     import pywt
     from skimage.restoration import denoise_wavelet
 
-    # scikit-image's own number of levels falls to one on small images, and leaves their coarse noise in
+    # By default scikit-image uses a single level for small images, which leaves their coarse noise.
     levels = max(1, min(levels, pywt.dwtn_max_level(window.shape, "db2")))
     return denoise_wavelet(window, std, wavelet="db2", wavelet_levels=levels, rescale_sigma=False)

@@ -7,7 +7,7 @@ from mdnbench import DatasetSpec, hookimpl
 
 @hookimpl
 def mdnbench_datasets() -> list[DatasetSpec]:
-    """One data set for each manifest."""
+    """Return one data set for each manifest."""
     from mdnbench_datasets.manifest import read_all
 
     return read_all()

@@ -1,4 +1,4 @@
-"""Manifests: NAME.toml says what a data set is, and NAME.csv beside it which files it has."""
+"""Read manifests: NAME.toml describes a data set, and NAME.csv next to it lists its files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COLUMNS = ["file", "sha256", "bytes", "width", "height", "mode"]
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The contents of NAME.toml: files come from `addresses`, or `images` are cut from scikit-image's own."""
+    """The contents of NAME.toml: files come from `addresses`, or `images` are crops of scikit-image's photographs."""
 
     name: str
     summary: str
@@ -35,19 +35,19 @@ class Manifest:
 
 
 def folder() -> Path:
-    """Where the manifests lie: inside an installed wheel, else in `datasets/` of the repository."""
+    """Return the folder of the manifests: inside an installed wheel, otherwise `datasets/` of the repository."""
     here = Path(__file__).resolve().parent
     inside = here / "manifests"
     return inside if inside.is_dir() else here.parents[1] / "datasets"
 
 
 def read_all() -> list[DatasetSpec]:
-    """The data sets of all manifests, sorted by name."""
+    """Return the data sets of all manifests, sorted by name."""
     return [read(path) for path in sorted(folder().glob("*.toml"))]
 
 
 def read(path: Path) -> DatasetSpec:
-    """The data set that a manifest describes; BadFile says what is wrong with a manifest that cannot be read."""
+    """Return the data set that a manifest describes; raise BadFile if the manifest is not valid."""
     manifest = tomlfile.build(Manifest, tomlfile.read(path, "manifest"), f"the manifest {path.name}")
     if manifest.images:
         crops = {crop.id: crop for crop in manifest.images}
@@ -66,7 +66,7 @@ def _of_files(manifest: Manifest, files: list[DataFile]) -> DatasetSpec:
 
 
 def _files(path: Path, addresses: tuple[str, ...]) -> list[DataFile]:
-    """The rows of NAME.csv; a seventh column, where there is one, is the folder below the addresses."""
+    """Return the files in the rows of NAME.csv; an optional seventh column has the folder below the addresses."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             header, *rows = csv.reader(file)

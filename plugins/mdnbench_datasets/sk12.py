@@ -1,4 +1,4 @@
-"""Twelve gray images cut from the photographs that scikit-image installs with itself: no download, on any machine."""
+"""Twelve gray images cut from photographs that are installed with scikit-image, so they need no download."""
 
 from __future__ import annotations
 
@@ -26,7 +26,13 @@ class Crop:
 
 
 def load(crop: Crop) -> Image:
-    """The image (H, W), checked against its digest; BadImage where another scikit-image holds other pixels."""
+    """Return the image (H, W) after a check of its digest.
+
+    Raises:
+        BadImage: The installed scikit-image has other pixels.
+        DataMissing: scikit-image is not installed.
+
+    """
     image = pixels(crop)
     if digests.of_pixels(image) != crop.digest:
         raise BadImage(
@@ -37,14 +43,14 @@ def load(crop: Crop) -> Image:
 
 
 def pixels(crop: Crop) -> Image:
-    """The cut in gray, rounded to 8 bits as a file on disk would hold it."""
+    """Return the crop in gray, rounded to 8 bits like an image file."""
     photograph = images.read_image(_folder() / crop.file)
     cut = photograph[crop.top : crop.top + crop.size, crop.left : crop.left + crop.size]
     return gray.rounded(cut)
 
 
 def _folder() -> Path:
-    """scikit-image's data folder, found without importing scikit-image."""
+    """Return scikit-image's data folder without importing scikit-image."""
     spec = importlib.util.find_spec("skimage")
     if spec is None or not spec.submodule_search_locations:
         raise DataMissing("sk12 is made from scikit-image's photographs, and scikit-image is not installed.")

@@ -1,4 +1,4 @@
-"""The leak guard: finds training images that show part of a test image, so that training can leave them out."""
+"""Find training images that show part of a test image, so that training can leave them out."""
 
 from __future__ import annotations
 

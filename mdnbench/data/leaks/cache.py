@@ -1,4 +1,4 @@
-"""What was found between two data sets, remembered for as long as their pixels and the guard stay as they are."""
+"""Store the leaks between two data sets; they stay valid while the pixels and the search are the same."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from mdnbench.util import atomic, digests, paths
 if TYPE_CHECKING:
     from mdnbench.spec.specs import DatasetSpec
 
-# Counts up whenever the guard may find something else than before; whatever was remembered until then is found anew.
+# Increase it whenever the search may find other leaks than before; stored results with another revision are ignored.
 REVISION = "1"
-# What was found for the project's own data sets, in files like the remembered ones, named by the two sets.
+# The leaks of the project's own data sets, in files like the stored ones, named after the two sets.
 SHIPPED = Path(__file__).parent / "known"
 
 
@@ -30,10 +30,20 @@ def cached_leaks(
     jobs: int = 2,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Leak, ...]:
-    """What `find_leaks` finds, read where it is known already: from mdnbench's own files, or MDNBENCH_HOME/leaks/.
+    """Return the result of `find_leaks`, read from a file if it is known already.
 
-    What is known has as its key a digest of all pixels and ids of both sets and of the guard's revision. A file that
-    cannot be understood is found anew; StoreError where none can be written.
+    The files are part of mdnbench, or in MDNBENCH_HOME/leaks/. The key of a result is a digest of all pixels and ids of
+    both sets and of the search's revision. If a file cannot be read, the leaks are searched again.
+
+    Args:
+        train: The training set.
+        test: The test set.
+        jobs: The number of threads.
+        progress: `progress(done, total)` is called after each training image that is searched.
+
+    Raises:
+        StoreError: The result cannot be written.
+
     """
     key = digests.of_parts(REVISION, _identity(train, jobs), _identity(test, jobs))
     path = paths.home() / "leaks" / f"{key}.json"
@@ -48,14 +58,14 @@ def cached_leaks(
 
 
 def _identity(dataset: DatasetSpec, jobs: int) -> list[list[str]]:
-    """The ids of a data set, each with the digest of its pixels."""
+    """Return the ids of a data set, each with the digest of its pixels."""
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         found = pool.map(lambda name: [name, digests.of_pixels(dataset.load(name))], dataset.images)
         return list(found)
 
 
 def _read(path: Path, key: str) -> tuple[Leak, ...] | None:
-    """The leaks in a file; None where there is no file, a damaged one, or one with another key."""
+    """Return the leaks in a file; None if there is no file, if it is damaged, or if its key differs."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         return tuple(Leak(**entry) for entry in content["leaks"]) if content["key"] == key else None
@@ -64,7 +74,7 @@ def _read(path: Path, key: str) -> tuple[Leak, ...] | None:
 
 
 def _write(path: Path, content: dict[str, object]) -> None:
-    """Write the file whole or not at all: another process may be reading or writing the same one."""
+    """Write the file atomically, because another process may read or write the same one."""
     try:
         with atomic.replacing(path) as part:
             part.write_text(json.dumps(content, indent=1), encoding="utf-8")

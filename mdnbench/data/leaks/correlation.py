@@ -1,8 +1,8 @@
-"""Correlation of two images over all the ways in which one can lie upon the other.
+"""Correlate two images at all offsets between them.
 
-An image is first reduced to its `features`: what is left of it after the local mean is taken away and the local
-contrast is made even, so that a smooth patch counts as much as a busy one and brightness does not count at all.
-Everything here is NumPy and SciPy's FFT on float32 arrays (H, W).
+Each image is first reduced to its `features`: the local mean is subtracted and the local contrast is normalised. So a
+smooth patch counts as much as a busy one, and brightness does not count at all. Everything here uses NumPy and SciPy's
+FFT on float32 arrays (H, W).
 """
 
 from __future__ import annotations
@@ -16,12 +16,18 @@ if TYPE_CHECKING:
     from mdnbench.spec.specs import Image
 
 # Widths in pixels of the working resolution. A contrast below the floor (five of 255 grey levels) is mostly the noise
-# of the camera and of JPEG: it is not made as loud as an edge.
+# of the camera and of JPEG, so it is not amplified to the contrast of an edge.
 _FINE_WIDTH, _LOCAL_WIDTH, _CONTRAST_FLOOR = 0.7, 4.0, 0.02
 
 
 def detail(image: Image, width: float = _LOCAL_WIDTH) -> Image:
-    """The image without its finest grain and without its mean over about `width` pixels around."""
+    """Return the image without its finest grain and without its local mean.
+
+    Args:
+        image: The image, (H, W).
+        width: The width in pixels over which the mean is computed.
+
+    """
     from scipy.ndimage import gaussian_filter
 
     smooth = gaussian_filter(image, _FINE_WIDTH, truncate=3)
@@ -29,7 +35,7 @@ def detail(image: Image, width: float = _LOCAL_WIDTH) -> Image:
 
 
 def features(image: Image) -> Image:
-    """The image's detail with its local contrast evened out, roughly in [-3, 3]."""
+    """Return the image's detail with normalised local contrast, roughly in [-3, 3]."""
     from scipy.ndimage import gaussian_filter
 
     fine = detail(image)
@@ -38,13 +44,13 @@ def features(image: Image) -> Image:
 
 
 def of_aligned(one: Image, other: Image) -> float:
-    """The correlation of two images of one shape as they lie, in [-1, 1]; 0 where either is flat."""
+    """Return the correlation of two images of the same shape without an offset, in [-1, 1]; 0 if either is flat."""
     energies = float(np.square(one).sum()) * float(np.square(other).sum())
     return float((one * other).sum()) / math.sqrt(energies) if energies > 0 else 0.0
 
 
 class Sliding:
-    """An image's features, ready to be correlated with others that slide over it."""
+    """An image's features, prepared for correlation with other images at many offsets."""
 
     def __init__(self, image: Image) -> None:
         self.image = image
@@ -52,10 +58,16 @@ class Sliding:
         self._spectra: dict[tuple[int, int], Any] = {}
 
     def over_edges(self, stack: Image, least: float) -> tuple[Image, Image]:
-        """Correlate a stack (N, h, w) at every offset, parts beyond the edges left out.
+        """Correlate a stack of images at every offset; parts beyond the edges are left out.
 
-        Returns the correlations (N, H+h-1, W+w-1) in [-1, 1], 0 where less than the share `least` of h × w overlaps,
-        and the overlap in pixels (H+h-1, W+w-1). Entry [i, j] puts the stack's corner at (i-h+1, j-w+1).
+        Args:
+            stack: The images, (N, h, w).
+            least: The smallest share of h × w that must overlap.
+
+        Returns:
+            The correlations (N, H+h-1, W+w-1) in [-1, 1], which are 0 for a smaller overlap than `least`, and the
+            overlap in pixels (H+h-1, W+w-1). Entry [i, j] belongs to the offset (i-h+1, j-w+1) of the stack's corner.
+
         """
         import scipy.fft
 
@@ -67,13 +79,13 @@ class Sliding:
         mine = _window_sums(self._energy, h, w)
         theirs = _window_sums(_summed_squares(stack), height, width)[:, ::-1, ::-1]
         area = _lengths(height, h)[:, None] * _lengths(width, w)
-        # The second term keeps two flat parts from correlating by their last digits.
+        # Without the second term, two flat parts would correlate through rounding errors.
         shared /= np.sqrt(np.maximum(mine * theirs, 1e-4 * area * area))
         shared *= area >= least * h * w
         return shared, area
 
     def inside(self, patch: Image) -> Image:
-        """Correlate a smaller image at every place where it lies wholly inside; (H-h+1, W-w+1) in [-1, 1]."""
+        """Correlate a smaller image at every offset at which it is completely inside; (H-h+1, W-w+1) in [-1, 1]."""
         import scipy.fft
 
         (height, width), (h, w) = self.image.shape, patch.shape
@@ -94,7 +106,7 @@ class Sliding:
 
 
 def peak(values: Image, index: int) -> float:
-    """Where the parabola through a maximum and its two neighbours has its own maximum, in fractions of an index."""
+    """Return the position of the maximum of the parabola through a maximum and its two neighbours, in fractions."""
     if not 0 < index < len(values) - 1:
         return float(index)
     before, at, after = (float(value) for value in values[index - 1 : index + 2])
@@ -103,7 +115,15 @@ def peak(values: Image, index: int) -> float:
 
 
 def agreeing_patches(one: Image, other: Image, side: int, least: float) -> int:
-    """How many of the square patches of two aligned images (H, W) correlate by at least `least`."""
+    """Return how many of the square patches of two aligned images (H, W) correlate by at least `least`.
+
+    Args:
+        one: The first image.
+        other: The second image.
+        side: The side of a patch in pixels.
+        least: The smallest correlation that counts.
+
+    """
     rows, columns = one.shape[0] // side, one.shape[1] // side
 
     def patches(image: Image) -> Image:
@@ -117,7 +137,7 @@ def agreeing_patches(one: Image, other: Image, side: int, least: float) -> int:
 
 
 def _summed_squares(image: Image) -> Image:
-    """The summed-area table of the squares over the last two axes, one row and column larger."""
+    """Return the summed-area table of the squares over the last two axes, one row and column larger."""
     table = np.zeros((*image.shape[:-2], image.shape[-2] + 1, image.shape[-1] + 1), dtype=np.float32)
     squares = np.square(image, dtype=np.float64)
     table[..., 1:, 1:] = squares.cumsum(axis=-2).cumsum(axis=-1)
@@ -125,7 +145,7 @@ def _summed_squares(image: Image) -> Image:
 
 
 def _window_sums(table: Image, h: int, w: int) -> Image:
-    """Sums over h × w windows at all offsets from -h+1 on, outside counting as 0."""
+    """Return the sums over h × w windows at all offsets from -h+1 on; values outside count as 0."""
     edges = [(0, 0)] * (table.ndim - 2) + [(h - 1, h - 1), (w - 1, w - 1)]
     table = np.pad(table, edges, mode="edge")
     rows = table[..., h:, :] - table[..., :-h, :]
@@ -133,6 +153,6 @@ def _window_sums(table: Image, h: int, w: int) -> Image:
 
 
 def _lengths(whole: int, part: int) -> Image:
-    """The overlap of two lengths at all offsets from -part+1 to whole-1."""
+    """Return the overlap of two lengths at all offsets from -part+1 to whole-1."""
     offsets = np.arange(whole + part - 1, dtype=np.float32)
     return np.minimum(np.minimum(offsets + 1, offsets[::-1] + 1), np.float32(min(whole, part)))

@@ -1,4 +1,4 @@
-"""Comparing all images of a training set with all images of a test set."""
+"""Compare all images of a training set with all images of a test set."""
 
 from __future__ import annotations
 
@@ -21,10 +21,14 @@ def find_leaks(
     jobs: int = 2,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Leak, ...]:
-    """The pairs of a training and a test image that show the same picture, in the order of the data sets.
+    """Return the pairs of a training and a test image that show the same picture, in the order of the data sets.
 
-    `progress(done, total)` counts training images and is called from the thread that called this. The work is done in
-    `jobs` threads, and what is found does not depend on how many.
+    Args:
+        train: The training set.
+        test: The test set.
+        jobs: The number of threads; it does not affect the result.
+        progress: `progress(done, total)` counts training images and is called from the calling thread.
+
     """
     from mdnbench.data.leaks.matching import Sought
 
@@ -44,12 +48,12 @@ def find_leaks(
 
 
 def _in_image(train: DatasetSpec, name: str, pairs: list[tuple[str, Sought]]) -> list[Leak]:
-    """The test images that one training image shows."""
+    """Return the leaks of one training image: the test images that it shows."""
     from mdnbench.data.leaks import matching
 
     image, views, found = _gray(train, name), {}, []
     for test_name, sought in pairs:
-        # Test images of one size ask for the same views of the training image.
+        # Test images of the same size need the same views of the training image.
         if sought.side not in views:
             views[sought.side] = matching.Searched(image, sought)
         match = matching.best_match(views[sought.side], sought)

@@ -1,4 +1,4 @@
-"""Where images lie: rectangles, quarter turns, and parts of images at exact scales."""
+"""Describe the positions of images: rectangles, quarter turns, and parts of images at exact scales."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Box(NamedTuple):
-    """A rectangle in pixels: from (top, left) to (bottom, right), fractions allowed."""
+    """A rectangle in pixels from (top, left) to (bottom, right); fractions are allowed."""
 
     top: float
     left: float
@@ -21,29 +21,29 @@ class Box(NamedTuple):
 
     @property
     def height(self) -> float:
-        """Pixels; 0 where it is empty."""
+        """Return the height in pixels; 0 if the box is empty."""
         return max(0.0, self.bottom - self.top)
 
     @property
     def width(self) -> float:
-        """Pixels; 0 where it is empty."""
+        """Return the width in pixels; 0 if the box is empty."""
         return max(0.0, self.right - self.left)
 
     @property
     def area(self) -> float:
-        """Square pixels."""
+        """Return the area in square pixels."""
         return self.height * self.width
 
     def grown(self, margin: float) -> Box:
-        """The box with a margin on all sides."""
+        """Return the box with a margin on all sides."""
         return Box(self.top - margin, self.left - margin, self.bottom + margin, self.right + margin)
 
     def moved(self, down: float, right: float) -> Box:
-        """The box elsewhere."""
+        """Return the box moved by these distances."""
         return Box(self.top + down, self.left + right, self.bottom + down, self.right + right)
 
     def within(self, other: Box) -> Box:
-        """The part that lies inside the other box."""
+        """Return the part of the box that is inside the other one."""
         return Box(
             max(self.top, other.top),
             max(self.left, other.left),
@@ -53,17 +53,17 @@ class Box(NamedTuple):
 
 
 def frame(image: Image) -> Box:
-    """The box of a whole image."""
+    """Return the box of a whole image."""
     return Box(0.0, 0.0, float(image.shape[0]), float(image.shape[1]))
 
 
 def oriented(image: Image, quarter_turns: int, flipped: bool) -> Image:
-    """The image mirrored left to right if flipped, then turned counter-clockwise; a view."""
+    """Return a view of the image, mirrored left to right if `flipped`, then turned counter-clockwise."""
     return np.rot90(image[:, ::-1] if flipped else image, quarter_turns)
 
 
 def resampled(image: Image, scale: float, box: Box | None = None) -> Image:
-    """A box of the image at exactly this scale; what is left of a pixel at the far edges is dropped."""
+    """Return a box of the image at exactly this scale; fractions of a pixel at the far edges are dropped."""
     from PIL import Image as Pictures
 
     box = box or frame(image)
@@ -78,5 +78,5 @@ def resampled(image: Image, scale: float, box: Box | None = None) -> Image:
 
 
 def side_of(image: Image) -> float:
-    """The side of the square that has the image's area."""
+    """Return the side of the square that has the image's area."""
     return math.sqrt(image.shape[0] * image.shape[1])

@@ -1,7 +1,8 @@
-"""Whether a training image and a test image show the same picture, and how one lies upon the other.
+"""Decide whether a training image and a test image show the same picture, and how to align them.
 
-Three steps, each at a finer resolution and with fewer guesses: every scale, orientation and shift at the coarse one;
-the best few a little finer; and a verdict, which rests on detail that the first step has not seen.
+There are three steps, each at a finer resolution and with fewer guesses. The first tries every scale, orientation and
+shift at a coarse resolution. The second refines the best few. The third makes the decision, from detail that the first
+step did not use.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ _SCALES = tuple(float(scale) for scale in np.geomspace(0.7, 1.4, 9))
 _MIDDLE_STEPS = (-0.03, 0.0, 0.03)
 _FINE_STEPS = (-0.015, -0.0075, 0.0, 0.0075, 0.015)
 _LAST_STEPS = (-0.004, 0.0, 0.004)
-_MARGIN = 5  # pixels by which a guess may be off at the next resolution
-_LEAST_OVERLAP = 0.2  # a little below the promised quarter, for the rounding at the coarse resolution
-_LIKELY, _GUESSES, _PROMISING, _FINALISTS = 0.35, 10, 0.4, 3  # how much each step lets through: least value, how many
-# The verdict's thresholds lie between true pairs (above 0.7 and 0.94 but for smooth ground after strong JPEG) and mere
-# likeness (at most 0.62 and 0.71 among photographs; 0.83 and 0.85 for two parts of one wall of regular bricks).
+_MARGIN = 5  # the largest error of a guess in pixels of the next resolution
+_LEAST_OVERLAP = 0.2  # a little below the guaranteed quarter, to allow for rounding at the coarse resolution
+_LIKELY, _GUESSES, _PROMISING, _FINALISTS = 0.35, 10, 0.4, 3  # for each step: the least value and how many matches pass
+# The thresholds of the decision are between true pairs (above 0.7 and 0.94, except for smooth ground after strong JPEG)
+# and mere similarity (at most 0.62 and 0.71 among photographs; 0.83 and 0.85 for two parts of one brick wall).
 _LEAST_EVENED, _LEAST_DETAIL = 0.65, 0.87
 _DETAIL_WIDTH = 8.0
 _LEAST_EVIDENCE = 35.0
@@ -41,12 +42,24 @@ _PATCH, _AGREEING = 12, 0.5
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The test image, mirrored if flipped, turned counter-clockwise, then scaled, has its corner at (top, left).
+    """A way to align the test image with the training image, and how well they agree.
 
-    Positions are in pixels of the training image, and `overlap` is the share of the test image's area that is inside
-    the training image. Over the overlap, `evened` is the correlation of the features and `evidence` is that times the
-    square root of the overlap's area in pixels of the working resolution, which chance does not raise with the area;
-    `detail` is the correlation of the detail as strong as it is, and `patches` counts the patches that agree.
+    The test image is mirrored if `flipped`, turned counter-clockwise, scaled, and put with its corner at (top, left),
+    in pixels of the training image.
+
+    Attributes:
+        top: The row of the corner.
+        left: The column of the corner.
+        scale: The factor by which the test image is scaled.
+        quarter_turns: The number of quarter turns.
+        flipped: Whether the test image is mirrored.
+        evened: The correlation of the features over the overlap.
+        evidence: `evened` times the square root of the overlap's area in pixels of the working resolution. For
+            unrelated images it does not grow with the area.
+        overlap: The share of the test image's area that is inside the training image.
+        detail: The correlation of the detail without normalised contrast.
+        patches: The number of patches that agree.
+
     """
 
     top: float
@@ -62,7 +75,7 @@ class Match:
 
 
 class Sought:
-    """A test image (H, W) in [0, 1], with what every comparison needs of it."""
+    """A test image (H, W) in [0, 1] with everything that comparisons need."""
 
     def __init__(self, image: Image) -> None:
         self.side = geometry.side_of(image)
@@ -72,12 +85,12 @@ class Sought:
         self.scaled = [correlation.features(geometry.resampled(image, coarse * scale)) for scale in _SCALES]
 
     def resolution(self, side: int) -> float:
-        """The scale at which the image has the area of a square of this side; images are never enlarged."""
+        """Return the scale at which the image has the area of a square of this side; images are never enlarged."""
         return min(1.0, side / self.side)
 
 
 class Searched:
-    """A training image (H, W) in [0, 1], seen at the resolutions that suit one test image."""
+    """A training image (H, W) in [0, 1] at the resolutions that fit one test image."""
 
     def __init__(self, image: Image, sought: Sought) -> None:
         self.image = geometry.resampled(image, sought.kept)
@@ -86,7 +99,7 @@ class Searched:
 
 
 def best_match(searched: Searched, sought: Sought) -> Match | None:
-    """The most convincing way in which the test image lies upon the training image, if there is a likely one."""
+    """Return the most convincing alignment of the test image with the training image; None if none is likely."""
     likely = sorted((guess for guess in _guesses(searched, sought) if guess.evened >= _LIKELY), key=_chance)
     middle = [_refined(searched, sought, guess, _MIDDLE, _MIDDLE_STEPS) for guess in likely[:_GUESSES]]
     promising = sorted((match for match in middle if match and match.evened >= _PROMISING), key=_chance)
@@ -97,25 +110,25 @@ def best_match(searched: Searched, sought: Sought) -> Match | None:
 
 
 def is_leak(match: Match) -> bool:
-    """Whether the match is beyond chance and likeness."""
+    """Return whether the two images agree more closely than chance or mere similarity can explain."""
     alike = match.evened >= _LEAST_EVENED and match.detail >= _LEAST_DETAIL
     return alike and match.evidence >= _LEAST_EVIDENCE
 
 
 def _chance(match: Match) -> float:
-    """The logarithm of how likely chance alone correlates so much over so many pixels, but for a constant factor.
+    """Return the logarithm, up to a constant, of the probability that chance correlates so much over so many pixels.
 
-    A small overlap that agrees closely comes before a large one that agrees a little.
+    With it, a small overlap that agrees closely ranks before a large one that agrees a little.
     """
     pixels = (match.evidence / match.evened) ** 2 if match.evened > 0 else 0.0
     return pixels * math.log1p(-min(match.evened**2, 0.999999))
 
 
 def _guesses(searched: Searched, sought: Sought) -> Iterator[Match]:
-    """The best shift for every scale and orientation at the coarse resolution."""
+    """Yield the best shift for every scale and orientation at the coarse resolution."""
     for scale, small in zip(_SCALES, sought.scaled, strict=True):
         for turned in (0, 1):
-            # Of the eight orientations, the four with the same sides go through the FFT together.
+            # Of the eight orientations, the four with the same sides share an FFT.
             kinds = [(turns, flipped) for turns in (turned, turned + 2) for flipped in (False, True)]
             stack = np.stack([geometry.oriented(small, turns, flipped) for turns, flipped in kinds])
             maps, area = searched.coarse.over_edges(stack, _LEAST_OVERLAP)
@@ -130,7 +143,7 @@ def _guesses(searched: Searched, sought: Sought) -> Iterator[Match]:
 
 
 def _refined(searched: Searched, sought: Sought, guess: Match, side: int, steps: Sequence[float]) -> Match | None:
-    """The best match near the guess at a finer resolution, over a few scales and small shifts."""
+    """Return the best match near the guess at a finer resolution, over a few scales and small shifts."""
     zoom = sought.resolution(side) / sought.kept
     turned = geometry.oriented(sought.image, guess.quarter_turns, guess.flipped)
     whole = geometry.frame(searched.image)
@@ -145,7 +158,7 @@ def _refined(searched: Searched, sought: Sought, guess: Match, side: int, steps:
 
 
 def _judged(searched: Searched, sought: Sought, match: Match) -> Match:
-    """The match with its final figures, from the two images cut to the overlap, and its place in original pixels."""
+    """Return the match with its final values, computed from the overlap, and its position in original pixels."""
     zoom = sought.resolution(_FINE) / sought.kept
     turned = geometry.oriented(sought.image, match.quarter_turns, match.flipped)
     seen = _placed(turned, match).within(geometry.frame(searched.image))
@@ -169,7 +182,7 @@ def _judged(searched: Searched, sought: Sought, match: Match) -> Match:
 
 
 class _Surroundings:
-    """What is seen of the training image where the test image may lie, and a margin about it; 0 beyond the edges."""
+    """The part of the training image that may overlap the test image, with a margin; 0 beyond the edges."""
 
     def __init__(self, image: Image, seen: Box, zoom: float) -> None:
         wide = seen.grown(_MARGIN / zoom)
@@ -183,7 +196,7 @@ class _Surroundings:
         self.seen, self.zoom = seen, zoom
 
     def aligned(self, turned: Image, guess: Match, scale: float) -> Match:
-        """The best shift at a scale."""
+        """Return the best shift at a scale."""
         part = _part(turned, guess, self.seen, scale)
         places = self.sliding.inside(correlation.features(geometry.resampled(turned, self.zoom * scale, part)))
         i, j = divmod(int(places.argmax()), places.shape[1])
@@ -194,7 +207,7 @@ class _Surroundings:
 
 
 def _part(turned: Image, guess: Match, seen: Box, scale: float) -> Box:
-    """The part of the test image that is seen if its scale changes about the middle of what is seen."""
+    """Return the visible part of the test image after a change of scale about the centre of the visible part."""
     there = seen.moved(-guess.top, -guess.left)
     y, x = (there.top + there.bottom) / 2 / guess.scale, (there.left + there.right) / 2 / guess.scale
     up, over = there.height / 2 / scale, there.width / 2 / scale
@@ -202,6 +215,6 @@ def _part(turned: Image, guess: Match, seen: Box, scale: float) -> Box:
 
 
 def _placed(turned: Image, match: Match) -> Box:
-    """Where the whole of the turned test image lies."""
+    """Return the box of the whole turned test image."""
     height, width = turned.shape
     return Box(match.top, match.left, match.top + height * match.scale, match.left + width * match.scale)

@@ -1,4 +1,4 @@
-"""A picture of a leak, so that a person can judge it by eye."""
+"""Draw a picture of a leak so that a person can check it by eye."""
 
 from __future__ import annotations
 
@@ -20,9 +20,19 @@ _ORANGE = np.array([1.0, 0.5, 0.0], dtype=np.float32)
 
 
 def picture_of(leak: Leak, train: DatasetSpec, test: DatasetSpec, path: Path) -> Path:
-    """Write a PNG with the training image on the left and the test image on the right, the overlap outlined in both.
+    """Write a PNG with the training image on the left, the test image on the right, and the overlap outlined in both.
 
-    The test image is mirrored, turned and scaled as the leak says, so that the outlined parts can be compared.
+    The test image is mirrored, turned and scaled as in the leak, so that the outlined parts can be compared.
+
+    Args:
+        leak: The leak.
+        train: The training set.
+        test: The test set.
+        path: The file to write.
+
+    Returns:
+        The path of the file.
+
     """
     there = _colour(train.load(leak.train_id))
     here = geometry.oriented(_colour(test.load(leak.test_id)), leak.rotation_degrees // 90, leak.flipped)
@@ -37,7 +47,7 @@ def picture_of(leak: Leak, train: DatasetSpec, test: DatasetSpec, path: Path) ->
 
 
 def _colour(image: Image) -> Image:
-    """A copy of its own, (H, W, 3)."""
+    """Return a copy of the image in colour, (H, W, 3)."""
     return np.repeat(image[..., None], 3, axis=-1) if image.ndim == 2 else image.copy()
 
 

@@ -1,4 +1,7 @@
-"""Protocols: what a noisy image is, and what is scored. Small TOML files, named, versioned and hashed."""
+"""Define protocols: how noisy images are made and what is scored.
+
+A protocol is a small TOML file with a name, a version and a hash.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How an image is made ready: clamped to [0, 1], then rounded to `bits` (0: not rounded), `border` pixels cut."""
+    """How an image is prepared: clamped to [0, 1], then rounded to `bits` bits (0: not rounded), then cropped.
+
+    `border` is the number of pixels that are removed at each side.
+    """
 
     clamp: bool
     bits: int = 0
@@ -27,11 +33,11 @@ class Rule:
 
     @property
     def digest(self) -> str:
-        """The digest that stands for this rule in keys."""
+        """Return the digest of this rule for keys."""
         return of_parts("rule", asdict(self))
 
     def apply(self, image: Image) -> Image:
-        """The image under this rule; float32 in and out, a new array."""
+        """Return a clamped and rounded copy of the image as float32."""
         import numpy as np
 
         result: Image = np.clip(image, 0, 1) if self.clamp else image.copy()
@@ -42,7 +48,7 @@ class Rule:
 
     @property
     def words(self) -> str:
-        """The rule as a person reads it."""
+        """Return a description of the rule for the user."""
         parts = ["clamped to [0, 1]" if self.clamp else "unclipped"]
         parts.append(f"rounded to {self.bits} bit" if self.bits else "not rounded")
         if self.border:
@@ -50,14 +56,14 @@ class Rule:
         return ", ".join(parts)
 
     def crop(self, image: Image) -> Image:
-        """The image without its border."""
+        """Return the image without its border."""
         edge = self.border
         return image[edge:-edge, edge:-edge] if edge else image
 
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """An input rule, which is part of a case, and a scoring rule."""
+    """An input rule, which defines the noisy images, and a scoring rule."""
 
     name: str
     version: int
@@ -68,22 +74,28 @@ class Protocol:
 
     @property
     def hash(self) -> str:
-        """Eight characters that stand beside the name in every table."""
+        """Return the eight characters that follow the protocol's name in every table."""
         return of_parts(self.name, self.version, self.input.digest, self.scoring.digest)[:8]
 
     @property
     def label(self) -> str:
-        """Name and hash, as tables show them."""
+        """Return name and hash as tables show them."""
         return f"{self.name} ({self.hash})"
 
 
 def known() -> dict[str, Protocol]:
-    """The protocols that come with mdnbench, by name."""
+    """Return the protocols that are part of mdnbench, by name."""
     return {path.stem: read(path) for path in sorted(FOLDER.glob("*.toml"))}
 
 
 def load(name: str) -> Protocol:
-    """A protocol by name, or from a person's own file when the name ends in `.toml`."""
+    """Return a protocol by name, or from a user's own file if the name ends in `.toml`.
+
+    Raises:
+        UnknownName: There is no such protocol.
+        BadFile: The file is not a valid protocol.
+
+    """
     if name.endswith(".toml"):
         return read(Path(name))
     path = FOLDER / f"{name}.toml"
@@ -93,14 +105,14 @@ def load(name: str) -> Protocol:
 
 
 def of_facts(facts: Mapping[str, Any]) -> Protocol | None:
-    """The protocol that a run was made under, rebuilt from the run's facts; None where they do not suffice."""
+    """Return the protocol of a run, rebuilt from the run's facts; None if they are not enough."""
     if rules := facts.get("rules"):
         return Protocol(facts["protocol"], rules["version"], "", Rule(**rules["input"]), Rule(**rules["scoring"]))
     return next((each for each in known().values() if each.hash == facts["protocol_hash"]), None)
 
 
 def read(path: Path) -> Protocol:
-    """Read and check a protocol file."""
+    """Read and check a protocol file; raise BadFile if it is not valid."""
     protocol = tomlfile.build(Protocol, tomlfile.read(path, "protocol"), f"protocol {path}")
     for rule in (protocol.input, protocol.scoring):
         if not 0 <= rule.bits <= 16 or not 0 <= rule.border <= 64 or (rule.bits and not rule.clamp):
