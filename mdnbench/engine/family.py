@@ -40,7 +40,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def open_files(pid: int) -> int:
-    """Return how many file descriptors a process has open; 0 if the system does not tell."""
+    """Return how many file descriptors a process has open; 0 if the system does not report this."""
     try:
         return len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 (numbers, not paths)
     except OSError:

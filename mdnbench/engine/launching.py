@@ -130,7 +130,7 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a new process takes over from the process that asked for it, as a child would from its parent.
+    """What a new process takes over from the process that requested it, as a child would from its parent.
 
     These are the working directory, the environment variables and the import path.
     """

@@ -1,6 +1,7 @@
 """The code that runs inside a method process: it imports the plugin of one method, builds the method and runs it.
 
-It receives noisy images, and what the method asks to know about the noise. It never receives clean images or scores.
+It receives noisy images, and the information about the noise that the method wants. It never receives clean images or
+scores.
 """
 
 from __future__ import annotations

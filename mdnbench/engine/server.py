@@ -33,7 +33,7 @@ IDLE_S = 600.0  # a notebook that is idle this long does not wait for the server
 
 @dataclass
 class _Client:
-    """A process that may ask for processes: the coordinator, or a bench."""
+    """A process that may request processes: the coordinator, or a bench."""
 
     line: socket.socket
     pid: int = 0  # the id of the bench; 0 for the coordinator
@@ -47,7 +47,7 @@ class Server:
         self._scratch = Path(scratch)
         self._clients: dict[int, _Client] = {}
         self._selector = selectors.DefaultSelector()
-        self._codes: dict[int, int] = {}  # exit codes of forked processes that no client has asked for yet
+        self._codes: dict[int, int] = {}  # exit codes of forked processes that no client has read yet
         self._alive: set[int] = set()
         self._add(_Client(socket.socket(fileno=descriptor)))
 
@@ -188,7 +188,7 @@ class Server:
                 self._codes[pid] = os.waitstatus_to_exitcode(status)
 
     def _lose(self, client: _Client) -> None:
-        """Remove a client that is gone, and end the processes that it asked for."""
+        """Remove a client that is gone, and end the processes that were started for it."""
         self._selector.unregister(client.line)
         del self._clients[client.line.fileno()]
         client.line.close()

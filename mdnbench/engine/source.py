@@ -1,6 +1,6 @@
 """The code that runs inside a source process: the noises, metrics and data sets of a plugin that is not ours.
 
-A bench runs only our own plugins. Those of others run here, where a change to the process affects no other score.
+A bench runs only our own plugins. Other plugins run here, so their changes to the process affect no other score.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def clean(was: State, seed: int) -> None:
         backend, value = getattr(torch.backends, module), was.backends[f"{module}.{switch}"]
         if getattr(backend, switch) != value:
             setattr(backend, switch, value)
-    torch.set_flush_denormal(False)  # always, because torch cannot tell its value
+    torch.set_flush_denormal(False)  # always, because torch does not report its value
     random.seed(seed)
     np.random.seed(seed)
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]

@@ -24,10 +24,10 @@ class Job:
     Attributes:
         noise: The noise with its parameters.
         noise_door: The source of the noise's plugin.
-        method: The method with its options; a job that only scores has no method.
-        method_door: The source of the method's plugin.
+        method: The method with its options; unused in a job that only scores.
+        method_door: The source of the method's plugin; None in a job that only scores.
         weights: The weights of a learned method.
-        wants: What the method asks to know about the noise.
+        wants: Which information about the noise the method wants.
         packages: The distributions that the method declares.
     """
 

@@ -173,7 +173,7 @@ def _fault_in_those_there(value: Any, shape: Any) -> str:
 
 
 def _of_those_there(value: Any, shape: Any) -> Any:
-    """Return a shape without the keys that a value does not have."""
+    """Return the expected shape of a JSON value, without the keys that the value does not have."""
     if not (isinstance(value, Mapping) and isinstance(shape, dict)):
         return shape
     if str in shape:

@@ -148,7 +148,7 @@ class Store:
         schema.roll_back(self.connection)
 
     def allow_writing(self, *others: Path) -> None:
-        """Raise the limit on steps for a transaction, or another long statement, that also reads the files `others`."""
+        """Allow SQLite more steps, for a transaction or a long statement. It may also read the files `others`."""
         self._steps.allow(limits.WRITE_STEPS, self.path, *others)
 
     def select(self, query: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:

@@ -53,9 +53,9 @@ def prepare_alone(connection: sqlite3.Connection, where: str) -> None:
 
 
 def _carries(folder: Path) -> bool:
-    """Return whether files in this folder can have a write-ahead log. This is tried on a separate file.
+    """Return whether files in this folder can have a write-ahead log, by trying it on a separate file.
 
-    If the store itself were changed, other processes could not use it where a log is not supported.
+    It is not tried on the store itself, because a store with a log that does not work blocks other processes.
     """
     with suppress(sqlite3.Error, OSError), temporary.folder(".trial", folder) as trial:
         path = trial / "trial.sqlite"

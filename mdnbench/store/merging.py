@@ -196,7 +196,7 @@ def _copy(there: sqlite3.Connection, copy: Path, path: Path) -> None:
 
 
 def _mode(path: Path) -> str:
-    """Return how to open a store for reading. If its folder is not writable, SQLite is told that nobody writes."""
+    """Return how to open a store for reading. If its folder is not writable, the file is opened as immutable."""
     journal = path.with_name(f"{path.name}-wal")
     left = journal.exists() and journal.stat().st_size > 0
     return "mode=ro" if left or os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"

@@ -15,7 +15,8 @@ from mdnbench.util import atomic
 def held(folder: Path) -> Iterator[None]:
     """Hold the lock of a training folder. Of processes that train together, the first one holds it.
 
-    The operating system releases the lock when the process ends in any way, so a lock file that remains blocks nobody.
+    The operating system releases the lock when the process ends in any way, so a lock file that remains does not block
+    others.
 
     Raises:
         UsageError: Another process holds the lock.

@@ -44,7 +44,7 @@ def task(spec: DenoiserSpec, named: Named, parent: Weights, changed: Callable[[R
         WeightsError: The parent's file is damaged or missing.
     """
     _refuse_pruned(spec, parent)
-    store.load_state(parent)  # its error for a damaged file tells what to do
+    store.load_state(parent)  # its error for a damaged file explains what to do
     keep = variants.of(spec, named).keep
     options = variants.own(spec, named) | dict(parent.card.options)
     method = Named(f"{spec.name}-keep-{show(keep)}-{parent.sha256[:8]}", tuple(options.items()), spec.name)

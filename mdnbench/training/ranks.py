@@ -107,7 +107,7 @@ def check_step(step: int) -> None:
 
 
 def agreed(value: float) -> float:
-    """Return the first process's value in all processes."""
+    """Return the number that the first process passes, in all processes."""
     if count() == 1:
         return value
     import torch
@@ -119,7 +119,7 @@ def agreed(value: float) -> float:
 
 
 def told(value: T | None) -> T:
-    """Return the first process's value in all processes. The others pass None and wait."""
+    """Return the value that the first process passes, in all processes. The others pass None and wait."""
     if count() == 1:
         return cast(T, value)
     import torch

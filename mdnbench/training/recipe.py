@@ -41,7 +41,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """How much of the pixels is hidden in training.
+    """How many of the pixels are hidden in training.
 
     Attributes:
         start: The fraction that is hidden at first.

@@ -179,7 +179,7 @@ def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 
 def _choice(found: Checkpoint, different: list[tuple[Taken, State]]) -> WeightsError:
-    """Return the error that asks the user to choose a state or prefix."""
+    """Return the error that lists the states or prefixes to choose from."""
     by_state = len({taken.state for taken, _ in different}) > 1
     option = "state" if by_state else "prefix"
     values = [(taken.state or TOP) if by_state else taken.prefix for taken, _ in different]

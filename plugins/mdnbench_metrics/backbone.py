@@ -50,7 +50,7 @@ def find(net: str, download: bool) -> Path:
         download: Whether to download the file if it is missing.
 
     Raises:
-        DataMissing: There is no such file; the message tells how to get it.
+        DataMissing: There is no such file; the message explains how to get it.
     """
     small, large = FILES[net]
     for file in (small, large):

@@ -110,7 +110,7 @@ def receive(run: str, name: str, start: int, part: bytes, digest: str, dask_work
     Args:
         run: The id of the run.
         name: The path of the file below the run's folder.
-        start: The position of the part in the file; 0 begins the file anew.
+        start: The position of the part in the file; 0 starts a new file.
         part: The bytes to append.
         digest: The SHA-256 of the file with the last part, and empty before. The file gets its name only then.
         dask_worker: The worker, which Dask passes.
@@ -150,7 +150,7 @@ def begin(run: str, order: Order) -> Passport:
 
 
 def work(run: str, number: int, tasks: tuple[Task, ...]) -> Reply | None:
-    """Compute tasks in the slot of a thread. Return None if this worker does not know the run, as after a restart."""
+    """Compute tasks in the slot of a thread. Return None if this worker has no host for the run, as after a restart."""
     host = _hosts.get(run)
     if host is None:
         return None

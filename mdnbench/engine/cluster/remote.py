@@ -35,7 +35,7 @@ class Lost(Exception):
 class Line:
     """The connection to one Dask worker.
 
-    It runs functions on this worker only, and knows which files were sent there.
+    It runs functions on this worker only, and records which files were sent there.
     """
 
     def __init__(self, client: Client, run: str, address: str, threads: int) -> None:

@@ -18,7 +18,7 @@ METRICS = ("psnr", "ssim")
 
 
 def scores() -> tuple[float, ...]:
-    """Return the scores of a noisy photograph, which stands for another method's output."""
+    """Return the scores of a noisy photograph, which represents another method's output."""
     from mdnbench import registry
     from mdnbench.evaluation import protocols, scoring
 

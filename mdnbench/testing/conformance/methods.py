@@ -29,7 +29,7 @@ class Method:
         spec: The denoiser's spec.
         weights: The weights that it uses, if it is learned.
         before: The state of the process before any plugin ran in it.
-        scores: The scores of another method's output, computed when no plugin had run.
+        scores: The scores of another method's output, computed in a process without plugins.
     """
 
     spec: DenoiserSpec

@@ -39,7 +39,7 @@ class Exam:
         doors: The sources of the plugins, by subject.
         weights: The weights of learned methods, by name.
         scratch: A folder to write to.
-        scores: The scores of a pair of images, made where no plugin had run: see `isolation.scores`.
+        scores: The scores of a pair of images, computed in a process without plugins: see `isolation.scores`.
     """
 
     doors: Mapping[Subject, Door]
