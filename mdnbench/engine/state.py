@@ -75,7 +75,7 @@ def now() -> State:
 
 
 def restore(was: State, seed: int = 0) -> None:
-    """Restore the state, environment variables included.
+    """Restore the state, environment variables included, and set every library back to its number of threads.
 
     Args:
         was: The state to restore.
@@ -89,6 +89,8 @@ def restore(was: State, seed: int = 0) -> None:
 
 def clean(was: State, seed: int) -> None:
     """Restore everything that could change a number, except for environment variables, which a plugin may need again.
+
+    Every library is set back to one thread.
 
     Args:
         was: The state to restore.
