@@ -1,4 +1,5 @@
-"""Run the cells of a plan in processes of their own, survive what these do, and store what comes of them.
+"""Compute the cells of a plan in separate processes, and store the results.
 
-`api`, `timing`, `analysis` and `testing` import it. Start with `coordinator.py`, then `bench.py` and `method.py`.
+A fault in one of these processes costs at most the cell that it was computing. `api`, `timing`, `analysis` and
+`testing` import this package. Start with `coordinator.py`, then `bench.py` and `method.py`.
 """

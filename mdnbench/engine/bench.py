@@ -1,7 +1,7 @@
-"""The inside of a bench process: it makes a case, has it denoised in a method process, checks and scores the output.
+"""The code that runs inside a bench process.
 
-It holds the clean image and the scores, and runs no code but ours: methods, and what other plugins bring, run in
-processes apart.
+A bench makes a case, passes the noisy image to a method process, and checks and scores the output. It has the clean
+image and the scores, so it runs no code but ours. Methods, and whatever other plugins bring, run in other processes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ OOM = ("MemoryError", "OutOfMemoryError")  # Python's, and torch's for a GPU
 
 
 class Bench:
-    """Computes tasks one by one. Its public methods are the orders that the process takes."""
+    """A worker that computes tasks one by one.
+
+    Its public methods are the orders that the process takes.
+    """
 
     def __init__(self, launcher: Launcher, setup: Setup) -> None:
         self._launcher = launcher
@@ -44,17 +47,24 @@ class Bench:
         self._sources: dict[str, SourceProcess] = {}
         self._peak_bytes = 0
         self._until = 0.0
-        self._last: dict[int, Used] = {}  # what was told last, by job
-        self._used_by: dict[int, tuple[UsedFile, ...]] = {}  # by model: its process may have ended since
+        self._last: dict[int, Used] = {}  # what the last result reported, by job
+        self._used_by: dict[int, tuple[UsedFile, ...]] = {}  # by model; its process may have ended since
 
     # -- orders --------------------------------------------------------------------------------------------------
 
     def ready(self) -> bool:
-        """Answer, once everything that it takes to answer is imported."""
+        """Return True, which shows that all imports of the process have finished."""
         return True
 
     def run(self, task: Task) -> Result:
-        """Compute one cell; whatever a plugin does becomes its outcome."""
+        """Compute one cell and return its result.
+
+        Whatever a plugin does wrong becomes the outcome of this cell.
+
+        Returns:
+            The outcome, the files that were used (None if they are the same as in the last result of this job), and the
+            most memory in bytes that a method process has held.
+        """
         self._until = time.monotonic() + self._setup.timeout
         outcome = self._survive(task)
         used = self._used(task)
@@ -84,7 +94,7 @@ class Bench:
         from mdnbench.util.digests import of_pixels
 
         case = self._case(task)
-        known = kept.load(task.kept.parents[1], task.kept.stem) if task.kept else None  # None, too, if it was altered
+        known = kept.load(task.kept.parents[1], task.kept.stem) if task.kept else None  # None also if it was altered
         if known is not None:
             return Outcome(
                 task.cell.output, "ok", noisy_digest=case.noisy_digest, scores=self._score(task, case, known)
@@ -115,7 +125,7 @@ class Bench:
         try:
             denoised = process.denoise(case.noisy, tell(case.info, job.wants), seed, self._until)
         except OrderFailed as error:
-            if error.failure.kind in OOM:  # the next cell begins in a clean process
+            if error.failure.kind in OOM:  # the next cell starts in a new process
                 self._end_method()
             raise
         except Lost:
@@ -143,7 +153,7 @@ class Bench:
     # -- the method ----------------------------------------------------------------------------------------------
 
     def _process_of(self, job: int) -> MethodProcess:
-        """Return the process of a job's method; that of another method ends first."""
+        """Return the process of a job's method. End the process of any other method first."""
         model = self._setup.model(job)
         if self._method and self._method.model != model:
             self._end_method()
@@ -158,7 +168,7 @@ class Bench:
         self._method = None
 
     def _used(self, task: Task) -> Used:
-        """Return the files that the processes behind a task have used so far."""
+        """Return the files that the processes of a task have used so far, by role."""
         job = self._setup.jobs[task.job]
         found: dict[str, tuple[UsedFile, ...]] = {}
         model = self._setup.model(task.job)
@@ -171,7 +181,10 @@ class Bench:
 
     @cached_property
     def _tested(self) -> frozenset[tuple[int, int]]:
-        """What identifies the files of the data set, whatever name they are opened by."""
+        """Return the device and inode numbers of the data set's files.
+
+        They identify a file that is opened by any name.
+        """
         return frozenset(filter(None, map(_identity, self._setup.tested)))
 
     def _tested_file(self, opened: tuple[Path, ...]) -> str:
@@ -192,7 +205,7 @@ class Bench:
         return self._sources[door.address]
 
     def _asks(self, door: Door, order: str) -> Callable[..., Any]:
-        """Return a function that gives an order to the process of a plugin."""
+        """Return a function that sends an order to the process of a plugin."""
 
         def ask(*arguments: Any) -> Any:
             source = self._source(door)
@@ -229,11 +242,15 @@ class Bench:
         try:
             return replace(spec, min_size=self._asks(self._door(name), "min_size")(name))
         except OrderFailed:
-            return spec  # its scorer will say why it cannot be had
+            return spec  # its scorer will raise the reason
 
     @lru_cache(maxsize=64)  # noqa: B019
     def _scorer(self, name: str) -> Callable[[Image, Image], float]:
-        """Return a metric, built; one that cannot be says why with each image, so that the others still count."""
+        """Return a metric, ready to score images.
+
+        If the metric cannot be built, the returned function raises the reason for each image. The other metrics still
+        count.
+        """
         door = self._door(name)
         if not door.ours:
             return self._scorer_elsewhere(name, door)
@@ -269,7 +286,7 @@ class Bench:
         return pixels
 
     def _loaded(self, image: str, digest: str) -> Image:
-        """Return the image from the data set; DataMissing if its pixels are not the planned ones any more."""
+        """Return the image from the data set. Raise DataMissing if its pixels have changed since the plan was made."""
         from mdnbench.util.digests import of_pixels
 
         pixels: Image = self._load(image)
@@ -290,7 +307,7 @@ class Bench:
         if door.ours:
             return self._ours.datasets[name].load
         load = self._asks(door, "load")
-        return lambda image: load(name, image)  # `NAME[gray]` is known there as well
+        return lambda image: load(name, image)  # the process also resolves `NAME[gray]`
 
     def _sent(self, image: str, digest: str) -> Image:
         from mdnbench.store import kept
@@ -303,7 +320,12 @@ class Bench:
 
 
 def tell(info: NoiseInfo, wants: Wants) -> NoiseInfo:
-    """Return as much of what is known about the noise as the method declared to want."""
+    """Return as much of the known information about the noise as the method wants.
+
+    Args:
+        info: All that is known about the noise of a case.
+        wants: What the method declares to need: "noise" (all of `info`), "std" or "nothing".
+    """
     if wants == "noise":
         return info
     if wants == "std":
@@ -323,7 +345,7 @@ def _failed(key: str, failure: Failure) -> Outcome:
 
 
 def _named_error(failure: Failure) -> Exception:
-    """Return an exception that says what was raised in another process, by its own name."""
+    """Return an exception with the class name and message of one that was raised in another process."""
     if failure.unavailable:
         return Unavailable(failure.message)
     error: Exception = type(failure.kind, (Exception,), {})(failure.message)
@@ -339,7 +361,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def serve(connection: Connection, launcher: Launcher, setup: Setup) -> None:
-    """Take orders for the cells of a set-up."""
+    """Take orders to compute the cells of a set-up, until the connection is closed."""
 
     def make() -> Bench:
         begin(Settings(setup.device, variables=setup.variables))

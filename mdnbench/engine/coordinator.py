@@ -1,4 +1,4 @@
-"""The coordinator: the one process that knows the plan and writes the store. Cells are committed as they finish."""
+"""The coordinator: the only process that knows the plan and writes the store. It commits cells as they finish."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mdnbench.store import RunRow, Store, kept, manifests
 from mdnbench.util.listener import Listener
 from mdnbench.util.stopping import Stop
 
-LONG_S = 2.0  # a cell that takes longer is shown with its time
+LONG_S = 2.0  # progress shows the time of cells that take longer
 DEFINING = {
     "dataset_digest": "images",
     "noises": "noises",
@@ -33,12 +33,19 @@ DEFINING = {
     "seeds": "seeds",
     "protocol_hash": "rules",
     "noise_info": "noise information",
-}  # facts that make a run another one, and what they are called
+}  # facts that make two runs different, and how messages name them
 
 
 @dataclass
 class Coordinator:
-    """Runs the cells of a plan and commits what comes of them."""
+    """The computation of a plan, whose results it commits to a store.
+
+    Attributes:
+        plan: What to compute.
+        store: Where results are stored.
+        unavailable: The reasons why metrics cannot be computed, by their names.
+        listener: Receives progress and notes.
+    """
 
     plan: Plan
     store: Store
@@ -65,7 +72,14 @@ class Coordinator:
         self._identity.metrics.begin()
 
     def compute(self, stop: Stop) -> Tally:
-        """Run every cell that the store does not answer; committed batch by batch."""
+        """Compute every cell that is not stored yet, and commit the results batch by batch.
+
+        Args:
+            stop: A request to stop; the cells that are being computed are finished first.
+
+        Returns:
+            How many cells were computed, taken from the store, skipped or failed.
+        """
         self.listener.begin("cells", self.plan.size)
         for work in self.plan.works:
             if work.skip:
@@ -118,7 +132,7 @@ class Coordinator:
         outcome = self._checked(task, work, outcome)
         outcome = dataclasses.replace(outcome, image=None, scores=outcome.scores + self._unscored(outcome))
         self._count(_kind(task, outcome))
-        if outcome.status == "ok" and not outcome.output_digest:  # only scored
+        if outcome.status == "ok" and not outcome.output_digest:  # the output was only scored again
             identity = self._stored(task.cell, work)
             assert identity is not None
             self.store.save_scores(identity, outcome, self._rule, self._revisions)
@@ -129,7 +143,7 @@ class Coordinator:
         return self._write(task.cell, work, outcome, provenance)
 
     def _checked(self, task: Task, work: Work, outcome: Outcome) -> Outcome:
-        """Return the outcome, or a failed one if code or the noisy image is not what other cells of this run had."""
+        """Return the outcome, or a failed one if its code or noisy image is not that of the other cells of this run."""
         if outcome.status != "ok":
             return outcome
         try:
@@ -151,7 +165,7 @@ class Coordinator:
         return score
 
     def _require_one_case(self, task: Task, work: Work, outcome: Outcome) -> None:
-        """Refuse a cell whose noisy image differs from that of another method's cell of the same case."""
+        """Raise StoreError if a cell's noisy image differs from that of another method's cell for the same case."""
         step, methods = self.plan.cells_per_work, len(self.plan.methods)
         first = task.position - (work.index % methods) * step
         positions = [first + number * step for number in range(methods) if first + number * step != task.position]
@@ -168,12 +182,12 @@ class Coordinator:
             )
 
     def _stored(self, cell: Cell, work: Work) -> int | None:
-        """Return the id of a stored output of a cell that is ok and about the code as it is now."""
+        """Return the id of a cell's stored output that is ok and belongs to the current code; None if there is none."""
         found = self.store.outputs(self._identity.keys(work, cell.output)).values()
         return next((row.id for row in found if row.status == "ok"), None)
 
     def _write(self, cell: Cell, work: Work, outcome: Outcome, provenance: Mapping[str, Any]) -> int:
-        """Store an outcome. Unless `fresh`, a stored output that is ok stays so, whatever a later attempt comes to."""
+        """Store an outcome. Unless `fresh` is set, a stored output that is ok stays, even if a later attempt fails."""
         fresh = self.plan.request.fresh
         if outcome.status != "ok":
             known = None if fresh else self._stored(cell, work)
@@ -188,7 +202,7 @@ class Coordinator:
         )
 
     def _marked(self, outcome: Outcome) -> Outcome:
-        """An attempt that came to nothing, with its status and reason for each metric that it was to give."""
+        """Return a failed attempt with its status and reason for each metric that it should have given."""
         scores = tuple(MetricScore(name, outcome.status, reason=outcome.reason) for name in self._metrics)
         return dataclasses.replace(outcome, scores=scores)
 
@@ -201,7 +215,10 @@ class Coordinator:
         self.tally = dataclasses.replace(self.tally, **{kind: getattr(self.tally, kind) + number})
 
     def _tell(self, running: Sequence[tuple[Task, float]] = (), stop: Stop | None = None) -> None:
-        """Say how far it is, what runs and for how long, and after Ctrl-C, once, what is waited for."""
+        """Report how many cells are done and what is running.
+
+        Once after Ctrl-C, also report which cells are still awaited.
+        """
         doing = [_words(task.cell, seconds) for task, seconds in running]
         if stop and stop.requested and not self._stopping:
             self._stopping = True
@@ -213,19 +230,27 @@ class Coordinator:
 
 
 def _words(cell: Cell, seconds: float) -> str:
-    """What a slot is at, and for how long if that is worth saying."""
+    """Return what a slot is computing, with the time if that is long."""
     return f"{cell.method} {cell.image}" + (f" for {seconds:.0f} s" if seconds >= LONG_S else "")
 
 
 def _kind(task: Task, outcome: Outcome) -> str:
-    """The tally that a finished task belongs to; an output that was only scored has no digest of its own."""
+    """Return which count of the tally a finished task belongs to. An output that was only scored has no new digest."""
     if outcome.status == "ok":
         return "rescored" if task.kept is not None and not outcome.output_digest else "computed"
     return "skipped" if outcome.status == "skipped" else "failed"
 
 
 def replacement(earlier: RunRow | None, facts: Mapping[str, Any]) -> str:
-    """What to say where a run takes the name of an earlier one that was something else; nothing where it was not."""
+    """Return a note if a run replaces an earlier one of the same name with other contents.
+
+    Args:
+        earlier: The stored run of this name, if any.
+        facts: The facts of the new run.
+
+    Returns:
+        The note; empty if no run is replaced, or one with the same definition.
+    """
     if earlier is None:
         return ""
     unlike = [what for key, what in DEFINING.items() if _plain(earlier.facts.get(key)) != _plain(facts[key])]
@@ -243,7 +268,7 @@ def _plain(fact: Any) -> Any:
 
 
 def setup_of(plan: Plan) -> Setup:
-    """Return what the workers of a plan are given, once each."""
+    """Return what each worker of a plan receives once."""
     known, folder = plan.registry, dataset_folder(plan)
     return Setup(
         dataset=folder or plan.dataset.name,
@@ -261,7 +286,7 @@ def setup_of(plan: Plan) -> Setup:
 
 
 def job_of(plan: Plan, work: Work) -> Job:
-    """Return a method under a noise as workers are told of it."""
+    """Return the description of a method under a noise that workers receive."""
     known = plan.registry
     return Job(
         noise=work.noise.named,
@@ -275,7 +300,7 @@ def job_of(plan: Plan, work: Work) -> Job:
 
 
 def provenance_of(plan: Plan, work: Work) -> dict[str, Any]:
-    """What stands behind a work's outputs: revisions, versions, weights, machine."""
+    """Return what the outputs of a work depend on: revisions, versions, weights and machine."""
     spec = work.spec
     return {
         "revision": spec.revision,
@@ -292,7 +317,7 @@ def provenance_of(plan: Plan, work: Work) -> dict[str, Any]:
 
 
 def dataset_folder(plan: Plan) -> str:
-    """The folder that the images come from; empty for a plugin's data set."""
+    """Return the absolute path of the folder that the images come from; empty for a data set of a plugin."""
     asked, known = plan.request.data, plan.registry.datasets
     is_folder = plan.dataset.name not in known or (bool(asked) and asked not in known)
     return folders.absolute(asked) if is_folder else ""
@@ -301,9 +326,12 @@ def dataset_folder(plan: Plan) -> str:
 def facts(
     plan: Plan, unavailable: Mapping[str, str], scored_as: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, Any]:
-    """What defines a run: everything that stands above its tables, and what `check` holds against a baseline.
+    """Return the facts that define a run: those shown with its tables, and those that `check` compares with a baseline.
 
-    `scored_as` says what the scores of each metric are stored under; without it, its revision alone.
+    Args:
+        plan: The plan of the run.
+        unavailable: The reasons why metrics cannot be computed, by their names.
+        scored_as: The revision under which the scores of each metric are stored; if empty, the metric's own revision.
     """
     return {
         "dataset": plan.dataset.name,
@@ -331,7 +359,12 @@ def facts(
 
 
 def environment_of(machines: Mapping[str, Mapping[str, Any]], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts of a run that other machines computed: their environment in place of the coordinator's."""
+    """Return the changed facts of a run that other machines computed: environment, machines and notes.
+
+    Args:
+        machines: What is known about each machine, by machine id.
+        facts: The facts of the run as the coordinator knows them.
+    """
     found = list(machines.values())
     processors = list(dict.fromkeys(each["cpu"] for each in found))
     notes = [f"the cells ran on {len(found)} machines: {', '.join(processors)}."] if len(found) > 1 else []
@@ -342,7 +375,7 @@ def environment_of(machines: Mapping[str, Mapping[str, Any]], facts: Mapping[str
 
 
 def _rules(plan: Plan) -> dict[str, Any]:
-    """The protocol in full, so that kept outputs can be scored by it again when its file is gone."""
+    """Return the complete protocol. With it, stored outputs can be scored again even if the protocol's file is gone."""
     protocol = plan.protocol
     return {
         "version": protocol.version,
@@ -370,7 +403,7 @@ def _metric_facts(spec: MetricSpec) -> dict[str, Any]:
 
 
 def weights_notes(plan: Plan) -> list[str]:
-    """One line for each learned method: which weights it used, for which noises."""
+    """Return one line for each learned method and weights file, with the noises for which it was used."""
     used: dict[str, list[str]] = {}
     for work in plan.works:
         if work.weights:

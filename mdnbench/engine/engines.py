@@ -1,4 +1,4 @@
-"""The choice of an engine: where the cells of a plan run."""
+"""The choice of an engine, which decides where the cells of a plan are computed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from mdnbench.planning import Plan, environment
 
 
 def require(engine: str) -> None:
-    """BadOption where what an engine needs is not installed: to be found out before anything is trained for it."""
+    """Check that everything that an engine needs is installed. Call it before anything is trained.
+
+    Raises:
+        BadOption: A package is missing.
+    """
     if engine == "dask":
         from mdnbench.engine.cluster import connecting
 
@@ -18,7 +22,14 @@ def require(engine: str) -> None:
 
 
 def make(plan: Plan, setup: Setup, metrics: Sequence[str], note: Callable[[str], None]) -> Engine:
-    """The engine that a plan asks for; `metrics` are those that can be computed, `note` tells the person something."""
+    """Return the engine that a plan requests.
+
+    Args:
+        plan: The plan of the run.
+        setup: What all tasks share.
+        metrics: The names of the metrics that can be computed.
+        note: Called with each message for the user.
+    """
     return {"local": _local, "dask": _dask}[plan.request.engine](plan, setup, tuple(metrics), note)
 
 

@@ -1,4 +1,4 @@
-"""A process and whatever it started: whether it lives, how much memory they hold, and how to end them."""
+"""A process and all its descendants: whether it is running, how much memory they hold, and how to end them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
 def alive(pid: int) -> bool:
-    """Return whether a process is there and has not ended; one that waits to be noticed by its parent has."""
+    """Return whether a process exists and has not ended. A zombie, which waits for its parent, counts as ended."""
     try:
         state = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
@@ -23,12 +23,12 @@ def alive(pid: int) -> bool:
 
 
 def held_bytes(pid: int) -> int:
-    """Return the memory that a process and its descendants hold; 0 if it is gone."""
+    """Return the memory in bytes that a process and its descendants hold; 0 if the process is gone."""
     return sum(map(_resident_bytes, [pid, *descendants(pid)]))
 
 
 def descendants(pid: int) -> list[int]:
-    """Return the processes that a process started, and those that these started."""
+    """Return the ids of the children of a process, their children, and so on."""
     if not LISTS_CHILDREN:
         with contextlib.suppress(psutil.Error):
             return [child.pid for child in psutil.Process(pid).children(recursive=True)]
@@ -40,7 +40,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def open_files(pid: int) -> int:
-    """Return how many descriptors a process has open; 0 if the system does not say."""
+    """Return how many file descriptors a process has open; 0 if the system does not report this."""
     try:
         return len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 (numbers, not paths)
     except OSError:
@@ -48,7 +48,7 @@ def open_files(pid: int) -> int:
 
 
 def end(pid: int) -> None:
-    """End a process and its descendants at once; what it started and disowned goes with its process group."""
+    """Kill a process, its descendants, and its process group, which includes descendants that lost their parent."""
     for each in [*descendants(pid), pid]:
         with contextlib.suppress(OSError):
             os.kill(each, getattr(signal, "SIGKILL", signal.SIGTERM))
@@ -56,14 +56,14 @@ def end(pid: int) -> None:
 
 
 def end_group(group: int) -> None:
-    """End a process group, if the system has such: a worker leads one, so whatever it started goes with it."""
+    """Kill a process group, if the system has process groups. Each worker leads one, and its children belong to it."""
     if hasattr(os, "killpg"):
         with contextlib.suppress(OSError):
             os.killpg(group, signal.SIGKILL)
 
 
 def children(pid: int) -> list[int]:
-    """Return the children of a process as Linux lists them: asking psutil means reading the whole process table."""
+    """Return the children of a process from Linux's list. psutil would read the whole process table for that."""
     found: list[int] = []
     with contextlib.suppress(OSError, ValueError):
         for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 (numbers, not paths)
@@ -83,9 +83,9 @@ def _resident_bytes(pid: int) -> int:
 
 
 def close_others(kept: set[int]) -> None:
-    """Close all descriptors of this process but these."""
+    """Close all file descriptors of this process except for `kept`."""
     start = 0
     for number in [*sorted(kept), os.sysconf("SC_OPEN_MAX")]:
-        if start < number:  # given an empty range, Python closes everything
+        if start < number:  # for an empty range, Python closes everything
             os.closerange(start, number)
         start = number + 1

@@ -1,7 +1,7 @@
-"""Guards: a spawned process ends with the process that asked for it, whatever code it is in at that moment.
+"""Guards: a spawned process is killed when its parent ends, whatever code it is running then.
 
-A thread could not see to that: C code may hold the interpreter's lock for ever. So a process of its own waits for
-either of the two to end. Forked processes need none: the system kills them with their server.
+A thread could not do this, because C code may hold the interpreter's lock for ever. So a separate process waits until
+one of the two ends. Forked processes need no guard: the system kills them when their server ends.
 """
 
 from __future__ import annotations
@@ -14,18 +14,21 @@ from mdnbench.engine import family
 
 
 def end_with(parent: int) -> None:
-    """Have this process, and what it started, killed once the descriptor `parent` says that the parent is gone.
+    """Kill this process and its descendants when its parent ends.
 
-    Call it first of all: the guard is forked, which is safe only while there is one thread. Nothing happens on systems
-    without forks.
+    Call it first: it forks a guard, and forking is safe only while there is a single thread. It does nothing on systems
+    without fork.
+
+    Args:
+        parent: A file descriptor that becomes readable when the parent is gone.
     """
     if not (hasattr(os, "fork") and hasattr(os, "setsid")):
         return
     worker = os.getpid()
-    alive, _ = os.pipe()  # the worker holds the other end until it ends
+    alive, _ = os.pipe()  # the worker keeps the other end open until it ends
     child = os.fork()
     if child == 0:
-        if os.fork() == 0:  # no child of the worker, whose children are counted
+        if os.fork() == 0:  # forked twice, to be no child of the worker: its children are counted
             _guard(worker, parent, alive)
         os._exit(0)
     os.waitpid(child, 0)
@@ -33,11 +36,11 @@ def end_with(parent: int) -> None:
 
 
 def _guard(worker: int, parent: int, alive: int) -> None:
-    """Wait for the parent or the worker to end, and end the worker in the first case; never returns."""
+    """Wait until the parent or the worker ends, and kill the worker if it was the parent. Never return."""
     try:
         os.setsid()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        family.close_others({parent, alive})  # or readers of a pipe that it inherited would wait for its end
+        family.close_others({parent, alive})  # otherwise readers of an inherited pipe would wait until the guard ends
         ended, _, _ = select.select([parent, alive], [], [])
         if parent in ended:
             family.end(worker)

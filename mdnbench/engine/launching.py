@@ -1,7 +1,7 @@
-"""Processes that take orders: starting them, asking them, and ending them with everything that they started.
+"""Start processes that take orders, send them orders, and end them together with their descendants.
 
-On Linux they are forked from a clean server (`engine/server.py`), which takes milliseconds; elsewhere, or with
-MDNBENCH_START=spawn, each is a fresh interpreter. Both kinds enter through `enter`, and behave alike from there on.
+On Linux these processes are forked from a clean server (`engine/server.py`), which takes milliseconds. On other
+systems, or with MDNBENCH_START=spawn, each one is a new interpreter. Both kinds start in `enter` and then behave alike.
 """
 
 from __future__ import annotations
@@ -33,18 +33,25 @@ from mdnbench.errors import MdnbenchError
 from mdnbench.planning import environment
 from mdnbench.util import temporary
 
-START_S = 120.0  # importing torch on a busy machine, or from a cold network disk
-GRACE_S = 1.0  # for a process that is ending by itself
-LONGEST_MESSAGE = 65536  # bytes, between the server and those that ask it
+START_S = 120.0  # time to import torch on a busy machine, or from a slow network disk
+GRACE_S = 1.0  # time for a process to end by itself
+LONGEST_MESSAGE = 65536  # bytes, between the server and its clients
 
 ENTRY = "import sys; sys.path[:] = {path!r}; from mdnbench.engine import server; server.main({descriptor}, {scratch!r})"
 
 
 class Process:
-    """A process that takes orders, seen from the one that gives them."""
+    """A process that takes orders, as the process that sends the orders sees it."""
 
     def __init__(self, pid: int, connection: Connection, end: Callable[[float], int | None]) -> None:
-        """`end(grace_s)` ends the process and what it started, and returns its own exit code, None if it was killed."""
+        """Describe a process that was started.
+
+        Args:
+            pid: The id of the process.
+            connection: The connection for orders and answers.
+            end: Called with the seconds of grace. It ends the process and its descendants, and returns the exit code,
+                or None if the process was killed.
+        """
         self.pid = pid
         self.answering = Answering(connection)
         self._end = end
@@ -52,36 +59,51 @@ class Process:
         self._gone = False
 
     def ask(self, order: str, *arguments: Any, within_s: float, watch: Callable[[], None] | None = None) -> Any:
-        """Return the answer to an order.
+        """Send an order and return its answer.
 
-        `watch` is called about four times a second while the process computes; what it raises is raised here. Raises
-        OrderFailed, ProcessLate after `within_s` seconds, and ProcessEnded; after the last two the process must be
-        ended.
+        Args:
+            order: The name of the method to call in the process.
+            *arguments: The arguments of the method.
+            within_s: The longest time to wait, in seconds.
+            watch: Called about four times a second while the process computes; its exceptions are raised here.
+
+        Raises:
+            OrderFailed: The order raised an exception in the process.
+            ProcessLate: There is no answer after `within_s` seconds. The process must be ended.
+            ProcessEnded: The process ended, or gave an unreadable answer. The process must be ended.
         """
         self.give(order, *arguments)
         return self.answer(within_s, watch)
 
     def give(self, order: str, *arguments: Any) -> None:
-        """Give an order; answers come in the order of the orders. ProcessEnded if the process is gone."""
+        """Send an order without waiting for its answer. Answers come in the order in which the orders were sent.
+
+        Raises:
+            ProcessEnded: The process is gone.
+        """
         self.answering.send(order, *arguments)
 
     def answer(self, within_s: float, watch: Callable[[], None] | None = None) -> Any:
-        """Return the answer to the oldest order that has none yet; as `ask`."""
+        """Return the answer to the oldest order that is not answered yet; arguments and exceptions as for `ask`."""
         until = time.monotonic() + within_s
         while True:
             if self.answering.answered(min(WAIT_S, until - time.monotonic())):
                 return self.answering.receive(until)
             if time.monotonic() >= until:
                 raise ProcessLate
-            if not family.alive(self.pid):  # a child that it left behind may hold the connection open
+            if not family.alive(self.pid):  # its connection may still be open in a child that it left behind
                 raise ProcessEnded("its process ended")
             if watch:
                 watch()
 
     def end(self, grace_s: float = 0.0) -> int | None:
-        """End the process at once, or after a grace if it is ending itself.
+        """End the process.
 
-        Returns its own exit code, None if it was killed here.
+        Args:
+            grace_s: The time in seconds to let the process end by itself before it is killed.
+
+        Returns:
+            The exit code of the process, or None if it was killed here.
         """
         if not self._gone:
             self._gone = True
@@ -92,7 +114,11 @@ class Process:
         return self._ended
 
     def how_it_ended(self, found: object = "its process closed its connection") -> str:
-        """Return how a process that gave no answer ended, for a person; `found` says why it was ended if it had not."""
+        """Return a sentence about how a process that gave no answer ended.
+
+        Args:
+            found: The reason to report if the process had to be killed.
+        """
         code = self.end(GRACE_S)
         if code is None:
             return f"the worker was ended: {found}."
@@ -104,7 +130,10 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a process begins with as if it were the child of the one that asked for it."""
+    """What a new process takes over from the process that requested it, as a child would from its parent.
+
+    These are the working directory, the environment variables and the import path.
+    """
 
     folder: str
     variables: Mapping[str, str]
@@ -112,26 +141,32 @@ class Surroundings:
 
     @classmethod
     def here(cls) -> Surroundings:
-        """Return those of this process."""
+        """Return the surroundings of this process."""
         return cls(os.getcwd(), dict(os.environ), tuple(sys.path))  # noqa: PTH109 (a text)
 
     def take(self) -> None:
-        """Make them those of this process, but for the variables that hold every library to one thread."""
+        """Apply these surroundings to this process, except for the variables that set libraries' numbers of threads."""
         for name in os.environ.keys() - self.variables.keys() - set(threads.VARIABLES):
             del os.environ[name]
         os.environ.update({name: value for name, value in self.variables.items() if name not in threads.VARIABLES})
         sys.path[:] = self.path
-        with contextlib.suppress(OSError):  # a folder that is gone, which the coordinator would have noticed
+        with contextlib.suppress(OSError):  # the folder is gone; the coordinator notices that
             os.chdir(self.folder)
 
 
 class Launcher(ABC):
-    """Starts processes that take orders."""
+    """A way to start processes that take orders."""
 
     def launch(self, serve: str, *arguments: Any, launches: bool = False) -> Process:
-        """Start a process that calls a function, named `module:function`, with its connection and these arguments.
+        """Start a process that calls a function with its connection and the given arguments.
 
-        With `launches` the function gets a launcher as its second argument. MdnbenchError if no process can be started.
+        Args:
+            serve: The function, as `module:function`.
+            *arguments: The arguments after the connection.
+            launches: Whether the function gets a launcher as its second argument.
+
+        Raises:
+            MdnbenchError: No process can be started.
         """
         started = self._start(launches)
         try:
@@ -146,11 +181,11 @@ class Launcher(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """End every process that was started here."""
+        """End every process that this launcher started."""
 
 
 def can_fork() -> bool:
-    """Return whether processes are forked from a clean server: on Linux, unless MDNBENCH_START says `spawn`."""
+    """Return whether processes are forked from a clean server: on Linux, unless MDNBENCH_START is `spawn`."""
     return sys.platform == "linux" and os.environ.get("MDNBENCH_START", "") != "spawn"
 
 
@@ -159,10 +194,10 @@ _sharing = threading.Lock()
 
 
 def shared() -> Launcher:
-    """Return a launcher for this system; nobody but this module closes it.
+    """Return the launcher for this system. Only this module may close it.
 
-    A server serves all runs of one process, so that a notebook waits for torch once. It is replaced when the code that
-    it holds has changed, and ends by itself when nothing was asked of it for a while.
+    One server serves all runs of a process, so a notebook imports torch for it only once. The server is replaced when
+    the code that it has loaded changes. It ends by itself when it is idle for long.
     """
     if not can_fork():
         return SpawnLauncher()
@@ -177,7 +212,7 @@ def shared() -> Launcher:
 
 
 def _held_code() -> str:
-    """Return what tells the code that a server holds from an edited one: files' times and packages' versions."""
+    """Return a text that changes when the code of a server changes: by files' times and packages' versions."""
     root = Path(__file__).parents[1]
     newest = max((path.stat().st_mtime_ns, path.name) for path in root.rglob("*.py"))
     return f"{os.getpid()} {newest} {environment.versions(('numpy', 'torch'))}"
@@ -185,12 +220,12 @@ def _held_code() -> str:
 
 @atexit.register
 def _close_shared() -> None:
-    for key in [key for key in _shared if key.startswith(f"{os.getpid()} ")]:  # those of a forked parent are not ours
+    for key in [key for key in _shared if key.startswith(f"{os.getpid()} ")]:  # not those of a parent that forked
         _shared.pop(key).close()
 
 
 class ForkLauncher(Launcher):
-    """Has processes forked by a server that holds torch and NumPy and nothing else."""
+    """A launcher whose processes are forked by a server that has loaded torch and NumPy and nothing else."""
 
     def __init__(self, line: socket.socket, server: subprocess.Popen[bytes] | None = None, scratch: str = "") -> None:
         self._line = line
@@ -200,7 +235,7 @@ class ForkLauncher(Launcher):
 
     @classmethod
     def begin(cls) -> ForkLauncher:
-        """Start a server of one's own; it ends with this process, however that ends."""
+        """Start a new server. It ends when this process ends in any way."""
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         scratch = str(temporary.make_folder("mdnbench-run"))
         path = [os.path.abspath(each) for each in sys.path]  # noqa: PTH100 ('' is the working directory)
@@ -215,7 +250,7 @@ class ForkLauncher(Launcher):
 
     @property
     def alive(self) -> bool:
-        """Whether the server is there."""
+        """Return whether the server is running."""
         return self._server is None or self._server.poll() is None
 
     def _start(self, launches: bool) -> Process:
@@ -232,7 +267,7 @@ class ForkLauncher(Launcher):
     def _end(self, pid: int, grace_s: float) -> int | None:
         try:
             code = self._ask({"op": "end", "pid": pid, "grace_s": grace_s})["code"]
-        except MdnbenchError:  # the server is gone, and so is everything that it forked
+        except MdnbenchError:  # the server is gone, and with it everything that it forked
             return None
         return None if code is None else int(code)
 
@@ -254,7 +289,7 @@ class ForkLauncher(Launcher):
         return answer
 
     def close(self) -> None:
-        """End the server, which ends every process that it forked; wait for it."""
+        """End the server and wait for it. The server ends every process that it forked."""
         with contextlib.suppress(OSError):
             self._line.shutdown(socket.SHUT_RDWR)
         self._line.close()
@@ -268,7 +303,7 @@ class ForkLauncher(Launcher):
 
 
 class SpawnLauncher(Launcher):
-    """Starts a fresh interpreter for each process: seconds instead of milliseconds, and the same on every system."""
+    """A launcher that starts a new interpreter for each process. It takes seconds, and works on every system."""
 
     def __init__(self) -> None:
         self._alive: set[Process] = set()
@@ -296,13 +331,13 @@ class SpawnLauncher(Launcher):
         return None if code is None else int(code)
 
     def close(self) -> None:
-        """End every process that was started here."""
+        """End every process that this launcher started."""
         for each in list(self._alive):
             each.end()
 
 
 def _spawned(connection: Connection, launches: bool, scratch: str) -> None:
-    """Begin a spawned process: it ends with its parent, and otherwise does what a forked one does."""
+    """Run a spawned process, which ends with its parent and otherwise does what a forked one does."""
     threads.prepare()
     if hasattr(os, "setsid"):
         os.setsid()
@@ -316,13 +351,23 @@ def _spawned(connection: Connection, launches: bool, scratch: str) -> None:
 
 
 def _end_with(parent: Any) -> None:
-    """End this process when its parent is gone. It waits for C code that holds the interpreter's lock."""
+    """Kill this process when its parent is gone. This has to wait if C code holds the interpreter's lock."""
     parent.join()
     family.end(os.getpid())
 
 
 def enter(connection: Connection, launching: Launcher | None, scratch: str) -> None:
-    """Be a process that takes orders: deaf to Ctrl-C, stdout kept for data, temporary files in a folder of its own."""
+    """Run a process that takes orders.
+
+    The process ignores Ctrl-C. Its stdout goes to stderr, because stdout is for data. Its temporary files go into the
+    folder `scratch`.
+
+    Args:
+        connection: The connection on which the function, its arguments and the surroundings arrive, and later the
+            orders.
+        launching: A launcher to pass to the function, if it needs one.
+        scratch: The folder for temporary files, which is created.
+    """
     spawning.ignore_interrupts()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with contextlib.suppress(OSError):

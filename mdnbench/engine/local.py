@@ -1,4 +1,4 @@
-"""The local engine: one slot per worker, on this machine's cores."""
+"""The local engine: it computes cells on this machine, with one slot for each worker."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from mdnbench.engine.tasks import Setup
 
 
 class LocalEngine(Engine):
-    """Runs tasks on this machine's cores."""
+    """An engine that computes tasks on this machine's cores."""
 
     def __init__(self, setup: Setup, jobs: int) -> None:
-        """`jobs` is the number of slots."""
+        """Set up the engine with at most `jobs` slots."""
         super().__init__()
         self._setup = setup
         self._jobs = jobs
@@ -21,5 +21,5 @@ class LocalEngine(Engine):
         return len(self._slots) < self._jobs
 
     def _recruit(self) -> LocalSlot:
-        launching.shared()  # it imports torch while everything else is made ready
+        launching.shared()  # starts the import of torch early
         return LocalSlot(self._setup)

@@ -1,4 +1,4 @@
-"""The loop that every engine runs: slots are fed from a schedule, and outcomes come home in batches as cells finish."""
+"""The loop of all engines: it feeds slots from a schedule, and yields outcomes in batches as cells finish."""
 
 from __future__ import annotations
 
@@ -21,10 +21,13 @@ Batch = list[tuple[Task, Outcome]]
 
 
 class Slot(Protocol):
-    """A place that computes one cell at a time: a worker process of this machine, or a Dask worker somewhere.
+    """A place that computes one cell at a time: a worker process on this machine, or a Dask worker.
 
-    `job` is the job whose model it has loaded, `held` the tasks in its hands, `ahead` how many times as many of them
-    as on this machine are worth holding, because a hand-over takes longer, and `gone` whether it takes no more.
+    Attributes:
+        job: The job whose model the slot has loaded; -1 if none.
+        held: The tasks that the slot has not finished, by their futures.
+        peak_bytes: The most memory that a worker and its children have held.
+        ahead: A factor on the number of tasks that the slot holds, because passing tasks to it can take longer.
     """
 
     job: int
@@ -34,23 +37,36 @@ class Slot(Protocol):
 
     @property
     def gone(self) -> bool:
-        """Whether it is lost: it takes no more tasks, and those in its hands come back."""
+        """Return whether the slot is lost. A lost slot takes no more tasks, and returns those that it holds."""
 
     def submit(self, tasks: Sequence[Task], done: Callable[[Future[Any]], None]) -> None:
-        """Take tasks; `done` is called, in another thread, as each of them has ended somehow."""
+        """Take tasks.
+
+        Args:
+            tasks: The tasks to compute.
+            done: Called with the future of each task when it has ended for any reason, in another thread.
+        """
 
     def collect(self, future: Future[Any]) -> tuple[Task, Outcome | None]:
-        """The task of a future that has ended and what came of it, or None where it must be handed out again."""
+        """Return the task and the outcome of a future that has ended.
+
+        The outcome is None if another slot must compute the task.
+        """
 
     def watch(self) -> None:
-        """Look after what it does; called about twice a second."""
+        """Check the slot's worker. The engine calls this about twice a second."""
 
     def stop(self, *, at_once: bool = False) -> None:
-        """End it, at once or after what it holds."""
+        """End the slot, either at once or after the tasks that it holds."""
 
 
 class Engine(ABC):
-    """Runs tasks in slots. What a slot is, and how many there are, is each engine's own."""
+    """A way to compute tasks in slots. Each engine decides what a slot is and how many there are.
+
+    Attributes:
+        retries: How often a task is tried again after its worker was lost.
+        lost: The reason that is stored for a task after the last retry.
+    """
 
     retries = 5
     lost = "the worker died before the cell began, again and again."
@@ -60,24 +76,28 @@ class Engine(ABC):
         self._ended: queue.SimpleQueue[tuple[Slot, Future[Any]]] = queue.SimpleQueue()
         self._tries: Counter[int] = Counter()
         self._watched = 0.0
-        self._at: dict[int, tuple[Task, float]] = {}  # by slot: the task that it was seen at, and since when
+        self._at: dict[int, tuple[Task, float]] = {}  # by slot: the task that it works on, and since when
 
     @abstractmethod
     def _room(self) -> bool:
-        """Whether there can be one more slot now."""
+        """Return whether one more slot can be started now."""
 
     @abstractmethod
     def _recruit(self) -> Slot:
-        """One more slot."""
+        """Start and return one more slot."""
 
     def machines(self) -> Mapping[str, Mapping[str, Any]]:
-        """What is known of the machines that cells ran on, by their id; empty where that is this one alone."""
+        """Return what is known about the machines that computed cells, by machine id; empty if it was only this one."""
         return {}
 
     def run(self, schedule: Schedule, stop: Stop) -> Generator[Batch, None, None]:
-        """Yield what has finished, batch by batch, until nothing is left; a stop lets what runs finish first.
+        """Yield batches of finished tasks until nothing is left, then end all slots.
 
-        A batch is empty if nothing has finished for half a second, so that whoever waits can say what for.
+        A batch is empty if nothing has finished for half a second. The caller can then report what it is waiting for.
+
+        Args:
+            schedule: The tasks to compute.
+            stop: A request to stop; the tasks that slots hold are finished first.
         """
         finished = False
         try:
@@ -87,17 +107,17 @@ class Engine(ABC):
             self.close(at_once=not finished)
 
     def work(self, schedule: Schedule, stop: Stop) -> Generator[Batch, None, None]:
-        """As `run`, but the slots stay, with the models that they have loaded."""
+        """Yield batches as `run` does, but keep the slots and the models that they have loaded."""
         while self._feed(schedule, stop):
             yield self._wait(schedule)
 
     def close(self, *, at_once: bool = False) -> None:
-        """End all slots, at once or after what they hold."""
+        """End all slots, either at once or after the tasks that they hold."""
         for slot in self._slots:
             slot.stop(at_once=at_once)
 
     def running(self) -> list[tuple[Task, float]]:
-        """Return the task that each busy slot works on, and for how many seconds it has been seen at it."""
+        """Return the task that each busy slot works on, and for how many seconds it has been seen doing so."""
         now, found = time.monotonic(), []
         for slot in self._slots:
             task = next(iter(slot.held.values()), None)
@@ -108,11 +128,11 @@ class Engine(ABC):
         return found
 
     def peak_bytes(self) -> int:
-        """The most memory that one worker and its children have held."""
+        """Return the most memory in bytes that one worker and its children have held."""
         return max((slot.peak_bytes for slot in self._slots), default=0)
 
     def _feed(self, schedule: Schedule, stop: Stop) -> bool:
-        """Give every slot work; False when nothing is held and nothing is left."""
+        """Give every slot tasks. Return False when no slot holds a task and none is left."""
         if stop.requested:
             return any(slot.held for slot in self._slots)
         for slot in self._slots:
@@ -127,14 +147,14 @@ class Engine(ABC):
         return any(slot.held for slot in self._slots) or schedule.left()
 
     def _fill(self, slot: Slot, schedule: Schedule) -> None:
-        """Hand a slot as many tasks as it should hold."""
+        """Give a slot as many tasks as it should hold."""
         held, job, first, fresh = len(slot.held), slot.job, next(iter(slot.held.values()), None), list[Task]()
         while first is None or held + len(fresh) < self._depth(slot, first, schedule):
             task = schedule.next_task(job, self._busy(slot))
             if task is None:
                 break
             job = task.job
-            if self._tries[task.position]:  # what lost a worker before goes alone, and last
+            if self._tries[task.position]:  # a task whose worker was lost before is submitted alone and last
                 self._submit(slot, fresh)
                 fresh = [task]
                 break
@@ -145,7 +165,7 @@ class Engine(ABC):
         self._submit(slot, fresh)
 
     def _depth(self, slot: Slot, task: Task, schedule: Schedule) -> int:
-        """How many tasks a slot should hold that is at this one."""
+        """Return how many tasks a slot should hold when it works on this one."""
         depth = 1 if self._tries[task.position] else schedule.depth(task)
         return depth * slot.ahead if depth > 1 else 1
 
@@ -157,7 +177,7 @@ class Engine(ABC):
         return Counter(slot.job for slot in self._slots if slot is not me and slot.held)
 
     def _wait(self, schedule: Schedule) -> Batch:
-        """What ends within a moment; meanwhile memory is watched."""
+        """Return what finishes within a moment, and watch the workers' memory."""
         ended = self._drain()
         batch: Batch = []
         for slot, future in ended:
@@ -181,7 +201,10 @@ class Engine(ABC):
         return ended
 
     def _again(self, task: Task, schedule: Schedule) -> Outcome | None:
-        """Hand out once more what was lost with its worker, unless that keeps happening."""
+        """Return a task to its queue after its worker was lost.
+
+        Return a crashed outcome if this has happened too often.
+        """
         self._tries[task.position] += 1
         if self._tries[task.position] > self.retries:
             return Outcome(task.cell.output, "crashed", self.lost)
@@ -190,11 +213,11 @@ class Engine(ABC):
 
     def _watch(self) -> None:
         now = time.monotonic()
-        if now - self._watched >= WATCH_S / 2:  # half, or every other look would come a moment too early
+        if now - self._watched >= WATCH_S / 2:  # half of it, or every other call would come just too early
             self._watched = now
             self._look()
 
     def _look(self) -> None:
-        """Look after the slots."""
+        """Check all slots."""
         for slot in self._slots:
             slot.watch()

@@ -1,6 +1,7 @@
-"""The inside of a method process: it imports the plugin of one method, builds it, and denoises what it is given.
+"""The code that runs inside a method process: it imports the plugin of one method, builds the method and runs it.
 
-It sees noisy images and what the method asks to know of the noise; clean images and scores never come here.
+It receives noisy images, and the information about the noise that the method wants. It never receives clean images or
+scores.
 """
 
 from __future__ import annotations
@@ -29,9 +30,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a process begins with: device, folders to watch, variables, revisions, number of threads.
+    """What a process starts with.
 
-    `revisions` are those of methods, noises and metrics when the run was planned: what has another one is not used.
+    Attributes:
+        device: The device to compute on, "cpu" or "cuda".
+        watched: The folders in which opened files are noted.
+        variables: Environment variables to set.
+        revisions: The revisions of methods, noises and metrics when the run was planned, by kind and name. A spec with
+            another revision is not used.
+        threads: The number of threads.
     """
 
     device: str
@@ -43,11 +50,14 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Denoised:
-    """What a method made of a noisy image: float32 (H, W) or (H, W, 3), and the seconds that its call took.
+    """The result of denoising one image.
 
-    `image` is None where the output breaks the contract in its form, as `problem` says. `used` are the files that the
-    process has used so far, None if they are those that it told last; `opened` are the files that it has opened for
-    reading since then.
+    Attributes:
+        image: The output, float32 (H, W) or (H, W, 3); None if its form breaks the contract.
+        seconds: The time that the call of the method took.
+        problem: How the output breaks the contract, if `image` is None.
+        used: The files that the process has used so far; None if they are the same as in its last result.
+        opened: The files that the process has opened for reading since its last result.
     """
 
     image: Image | None
@@ -58,12 +68,15 @@ class Denoised:
 
 
 class Method:
-    """The method of a job, in a process of its own. Its public methods are the orders that the process takes."""
+    """A worker that runs the method of a job.
+
+    Its public methods are the orders that the process takes.
+    """
 
     def __init__(self, job: Job, settings: Settings) -> None:
         self.job = job
         self.settings = settings
-        self._before = state.now()  # of this process, when no plugin had run in it
+        self._before = state.now()  # the state of this process before any plugin ran in it
         self._usage = _begin_usage(job, settings)
         self._told: tuple[UsedFile, ...] | None = None
         self._denoise: Denoise | None = None
@@ -71,7 +84,7 @@ class Method:
 
     @property
     def spec(self) -> DenoiserSpec:
-        """What the method is, as its plugin says."""
+        """Return the specification of the method, from its plugin."""
         if self._spec is None:
             from mdnbench import registry
 
@@ -82,19 +95,23 @@ class Method:
 
     @property
     def variant(self) -> Variant:
-        """How the method is deployed."""
+        """Return how the method is deployed."""
         return variants.of(self.spec, self.job.method)
 
     @property
     def denoise_function(self) -> Denoise:
-        """The method, built when it is first asked for."""
+        """Return the method's function, which is built at the first access."""
         if self._denoise is None:
             self.clean(0)
             self._denoise = self._build()
         return self._denoise
 
     def clean(self, seed: int) -> None:
-        """Put back what a call of the method may have changed for the next one."""
+        """Restore the process state that a call of the method may have changed.
+
+        Args:
+            seed: The seed for the global random number generators.
+        """
         state.clean(self._before, seed)
 
     def _build(self) -> Denoise:
@@ -104,17 +121,23 @@ class Method:
         from mdnbench import registry
         from mdnbench.training.deploy import building
 
-        # The file of a variant may have to be made, which takes a noise and a data set of ours.
+        # Making the file of a variant takes a noise and a data set of ours.
         return building.build(registry.ours(), spec, job.method, device, job.weights)
 
     def denoise(self, noisy: Image, info: NoiseInfo, seed: int) -> Denoised:
-        """Denoise an image (H, W) or (H, W, 3); `seed` is for random numbers that come from the global generators."""
+        """Denoise an image and measure the time.
+
+        Args:
+            noisy: The noisy image, float32 (H, W) or (H, W, 3).
+            info: What the method may know about the noise.
+            seed: The seed for the global random number generators, which the method may use.
+        """
         import torch
 
         from mdnbench.evaluation import adapters, outputs
 
         denoise = self.denoise_function
-        self.clean(seed)  # after the building, which happens in some cells and not in others
+        self.clean(seed)  # after the method is built, which happens in some cells only
         given = adapters.to_tensor(noisy).to(self.settings.device)  # (1, C, H, W)
         original = given.clone()
         with torch.no_grad():
@@ -142,7 +165,10 @@ class Method:
         return news, self._usage.opened()
 
     def _without_weights(self, used: tuple[UsedFile, ...]) -> tuple[UsedFile, ...]:
-        """Leave out the weights that the job names: their digest is in its key, and their place differs by machine."""
+        """Return the files without the weights that the job names.
+
+        The job's key has their digest, and their path varies.
+        """
         if self.job.weights is None:
             return used
         digest = self.job.weights.sha256
@@ -160,7 +186,16 @@ def _begin_usage(job: Job, settings: Settings) -> Usage | None:
 
 
 def planned(shelf: Shelf[Any], name: str, settings: Settings) -> Any:
-    """Return what a source brings by this name; BadPlugin if its revision is not the one that was planned."""
+    """Return the spec of a plugin by its name.
+
+    Args:
+        shelf: The plugin's specs of one kind.
+        name: The name of the spec.
+        settings: The settings with the planned revisions.
+
+    Raises:
+        BadPlugin: The revision of the spec is not the planned one.
+    """
     entry, expected = shelf.entry(name), settings.revisions.get((shelf.kind, name))
     if expected is not None and entry.spec.revision != expected:
         raise BadPlugin(
@@ -171,7 +206,7 @@ def planned(shelf: Shelf[Any], name: str, settings: Settings) -> Any:
 
 
 def synchronise(device: str) -> None:
-    """Wait for the device, so that a clock read after it is true."""
+    """Wait until the device has finished, because a clock that is read earlier is wrong."""
     if device == "cuda":
         import torch
 
@@ -179,14 +214,14 @@ def synchronise(device: str) -> None:
 
 
 def begin(settings: Settings) -> None:
-    """Set up this process for computing: its environment, and so many threads."""
+    """Prepare this process for computing: set its environment variables and its number of threads."""
     os.environ.update(settings.variables or {})
     threads.prepare(settings.threads)
     threads.hold(settings.threads)
 
 
 def serve(connection: Connection, job: Job, settings: Settings) -> None:
-    """Take orders for the method of a job."""
+    """Take orders for the method of a job, until the connection is closed."""
 
     def make() -> Method:
         begin(settings)

@@ -1,9 +1,9 @@
-"""The protocol of all processes that take orders: benches, methods, sources of plugins, timings, rules.
+"""The protocol of all processes that take orders: benches, methods, plugins' sources, timings and rules.
 
-A process serves an object: an order is the name of one of its methods with arguments, and the answer is what the
-method returned, or how it failed. Orders go the way of multiprocessing's connections. Answers hold nothing but plain
-values, arrays and the records named in RECORDS: an answer comes from a process that ran other people's code, and must
-not run any here.
+A process serves an object. An order is the name of a method of this object, with arguments. The answer is the returned
+value, or a description of the failure. Orders are sent over multiprocessing's connections. An answer comes from a
+process that ran other people's code and must not run any code here. So answers contain only plain values, arrays and
+the records that are listed in RECORDS.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from typing import Any
 
 from mdnbench.util.outside import cut
 
-WAIT_S = 0.25  # between two looks at a process that is computing
-REST_S = 1.0  # for the rest of an answer that has begun to come
-LENGTH = 8  # bytes of an answer's length
-LONGEST_ANSWER = 1 << 36  # bytes; what is announced as longer is no answer
+WAIT_S = 0.25  # between two checks of a process that is computing
+REST_S = 1.0  # time for the rest of an answer whose first part has arrived
+LENGTH = 8  # number of bytes that hold an answer's length
+LONGEST_ANSWER = 1 << 36  # bytes; a longer one is not a valid answer
 CHUNK = 1 << 20
 
-# The records that an answer may hold, by name, and where they are defined.
+# The records that an answer may contain, with the modules that define them.
 RECORDS = {
     "Fingerprint": "mdnbench.testing.conformance.process",
     "Finding": "mdnbench.testing.conformance.rule",
@@ -49,7 +49,14 @@ RECORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What an order raised: the exception's class by name, its message and traceback, and if it was Unavailable."""
+    """An exception that an order raised.
+
+    Attributes:
+        kind: The name of the exception's class.
+        message: The exception's message.
+        traceback: The formatted traceback.
+        unavailable: Whether the exception was an Unavailable.
+    """
 
     kind: str
     message: str
@@ -61,7 +68,7 @@ class Failure:
 
 
 class OrderFailed(Exception):
-    """The order raised an exception in its process, which is ready for the next order."""
+    """The order raised an exception in its process. The process is ready for the next order."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(str(failure))
@@ -69,22 +76,30 @@ class OrderFailed(Exception):
 
 
 class ProcessLate(Exception):
-    """The process gave no answer in time; it still holds the order."""
+    """The process gave no answer in time. It is still working on the order."""
 
 
 class ProcessEnded(Exception):
-    """The process ended with an order in hand; the message says how."""
+    """The process ended before it answered an order. The message describes how."""
 
 
 def written_answer(value: Any) -> bytes:
-    """Return the bytes that stand for an answer: a line of JSON, then the pixels of its arrays."""
+    """Return an answer as bytes: a line of JSON, then the pixels of its arrays.
+
+    Raises:
+        TypeError: The answer contains a value that answers may not contain.
+    """
     arrays: list[bytes] = []
     header = json.dumps(_plain(value, arrays)).encode()
     return b"".join([header, b"\n", *arrays])
 
 
 def read_answer(content: bytes) -> Any:
-    """Return the answer that these bytes stand for; ValueError if they stand for none."""
+    """Return the answer that was written as these bytes.
+
+    Raises:
+        ValueError: The bytes are not a valid answer.
+    """
     header, _, pixels = content.partition(b"\n")
     try:
         return _value(json.loads(header), memoryview(pixels))
@@ -93,7 +108,7 @@ def read_answer(content: bytes) -> Any:
 
 
 def _plain(value: Any, arrays: list[bytes]) -> Any:
-    """Return a value as JSON has it; what JSON does not have is a list of its kind and its parts."""
+    """Return a value in JSON's types. A value of another type becomes a list of the type's name and its parts."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple):
@@ -130,7 +145,7 @@ def _value(plain: Any, pixels: memoryview) -> Any:
 
 
 def _array(dtype: str, shape: list[int], pixels: memoryview) -> Any:
-    """Return an array of one of the types that answers hold, in memory of its own."""
+    """Return an array of a permitted type, which owns its memory."""
     import numpy as np
 
     if dtype not in ("float32", "float64"):
@@ -139,21 +154,23 @@ def _array(dtype: str, shape: list[int], pixels: memoryview) -> Any:
 
 
 def failure_of(error: BaseException) -> Failure:
-    """Return how an exception is told to another process."""
+    """Return the description of an exception that is sent to another process."""
     from mdnbench.errors import Unavailable
 
     kind = type(error).__name__
     try:
         message, trace = str(error), "".join(traceback.format_exception(error))
-    except Exception:  # an exception of a plugin whose own __str__ fails
+    except Exception:  # the __str__ of a plugin's exception can fail
         message, trace = "(its message cannot be read)", ""
     return Failure(cut(kind), cut(message), cut(trace), isinstance(error, Unavailable))
 
 
 def serve(connection: Connection, make: Callable[[], Any]) -> None:
-    """Answer orders with the methods of what `make` returns, until the other end of the connection is closed.
+    """Answer orders with the methods of an object, until the other end of the connection is closed.
 
-    If `make` fails, that is the answer to every order: a process that cannot begin says why.
+    Args:
+        connection: Where orders arrive and answers are sent.
+        make: Returns the object. If it fails, its exception is the answer to every order.
     """
     problem = served = None
     try:
@@ -168,20 +185,20 @@ def serve(connection: Connection, make: Callable[[], Any]) -> None:
         answer: tuple[bool, Any]
         try:
             answer = (False, problem) if problem else (True, getattr(served, order)(*arguments))
-        except BaseException as error:  # sys.exit() in a plugin ends its order, not the process
+        except BaseException as error:  # sys.exit() in a plugin ends the order, not the process
             answer = (False, failure_of(error))
         try:
             content = written_answer(answer)
-        except Exception as error:  # an answer that cannot be sent is a failure of its order
+        except Exception as error:  # if an answer cannot be sent, the order has failed
             content = written_answer((False, failure_of(error)))
         try:
             _write(connection, content)
-        except OSError:  # nobody is left to tell
+        except OSError:  # the other process is gone
             return
 
 
 def _write(connection: Connection, content: bytes) -> None:
-    """Write an answer with its length in front."""
+    """Write an answer, after its length."""
     if os.name == "nt":
         connection.send_bytes(content)
         return
@@ -191,12 +208,12 @@ def _write(connection: Connection, content: bytes) -> None:
 
 
 class Answering:
-    """The asking end of a process that takes orders."""
+    """The connection to a process that takes orders, on the side that sends the orders."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._poll: Callable[[float], bool] = connection.poll
-        if hasattr(select, "poll"):  # made once: `Connection.poll` makes a selector for each call
+        if hasattr(select, "poll"):  # made once, because `Connection.poll` makes a selector for each call
             waiting = select.poll()
             waiting.register(connection.fileno(), select.POLLIN)
 
@@ -206,24 +223,33 @@ class Answering:
             self._poll = poll
 
     def send(self, order: str, *arguments: Any) -> None:
-        """Give an order; ProcessEnded if the process is gone."""
+        """Send an order.
+
+        Raises:
+            ProcessEnded: The process is gone.
+        """
         try:
             self.connection.send((order, arguments))
         except OSError as error:
             raise ProcessEnded("its process is gone") from error
 
     def answered(self, within_s: float) -> bool:
-        """Wait until there is an answer, or the process has ended, for at most so many seconds."""
+        """Wait at most `within_s` seconds. Return whether an answer has arrived or the process has ended."""
         try:
             return self._poll(max(0.0, within_s))
         except OSError:
             return True
 
     def receive(self, until: float) -> Any:
-        """Return the answer to the order, of which a part is there.
+        """Return the answer to an order. Call it when a part of the answer has arrived.
 
-        OrderFailed if it raised, ProcessEnded if the process ended instead or what came is no answer, ProcessLate if
-        the rest does not come.
+        Args:
+            until: The time by `time.monotonic()` to wait for the rest; at least REST_S seconds are allowed.
+
+        Raises:
+            OrderFailed: The order raised an exception.
+            ProcessEnded: The process ended, or the answer is not valid.
+            ProcessLate: The rest did not arrive in time.
         """
         try:
             good, value = read_answer(self._read(max(until, time.monotonic() + REST_S)))
@@ -238,7 +264,10 @@ class Answering:
         raise OrderFailed(value if isinstance(value, Failure) else Failure("Error", "unknown"))
 
     def _read(self, until: float) -> bytes:
-        """Read an answer; EOFError if the process ends, ValueError if no answer begins so, TimeoutError after that."""
+        """Read an answer.
+
+        Raise EOFError if the process ends, ValueError if its length is too large, TimeoutError if late.
+        """
         if os.name == "nt":
             return self.connection.recv_bytes()
         length = int.from_bytes(self._read_exactly(LENGTH, until), "big")
@@ -258,5 +287,5 @@ class Answering:
         return bytes(content)
 
     def close(self) -> None:
-        """Close the connection, which ends the process if it is idle."""
+        """Close the connection. This ends the process if it is idle."""
         self.connection.close()

@@ -1,4 +1,4 @@
-"""The outlook of a plan: what a run would find stored, what it would compute, train and keep, and how long it takes."""
+"""The estimate of a plan: what is stored, what a run would compute, train and keep, and how long it would take."""
 
 from __future__ import annotations
 
@@ -13,11 +13,21 @@ from mdnbench.planning.identity import CodeIdentity
 from mdnbench.spec.names import counted
 from mdnbench.store import Store, open_store
 
-CACHE = "PRAGMA cache_size = -65536"  # 64 MiB: keys are hashes, so that each one is looked for elsewhere in the file
+CACHE = "PRAGMA cache_size = -65536"  # 64 MiB, because keys are hashes: each look-up reads another part of the file
 
 
 def of_plan(plan: Plan, workspace: Path, unavailable: dict[str, str]) -> dict[str, Any]:
-    """Cells by method and noise, stored and new; trainings; the size of kept images; the estimated wall time."""
+    """Return the estimate of a plan.
+
+    Args:
+        plan: The plan.
+        workspace: The folder with the store.
+        unavailable: The reasons why metrics cannot be computed, by their names.
+
+    Returns:
+        The numbers of cells by method and noise, stored and new, the trainings, the size of the stored images, and the
+        estimated time of the run.
+    """
     path = workspace / "results.sqlite"
     metrics = [name for name in plan.metrics if name not in unavailable]
     with open_store(path) if path.is_file() else nullcontext() as store:
@@ -44,7 +54,7 @@ def of_plan(plan: Plan, workspace: Path, unavailable: dict[str, str]) -> dict[st
 
 
 def _new_cells(plan: Plan, store: Store, identity: CodeIdentity, metrics: list[str]) -> dict[int, int]:
-    """How many cells of each work the store does not answer, by the work's index."""
+    """Return how many cells of each work are not stored yet, by the work's index."""
     if plan.request.fresh:
         return {}
     store.connection.execute(CACHE)
@@ -77,13 +87,13 @@ def _row(plan: Plan, work: Work, new: int, paces: Mapping[str, float]) -> dict[s
 
 
 def _paces(store: Store) -> dict[str, float]:
-    """The mean seconds of a cell that the store holds, by method."""
+    """Return the mean time in seconds of a stored cell, by method."""
     query = "SELECT method, avg(seconds) FROM outputs WHERE status = 'ok' AND seconds IS NOT NULL GROUP BY method"
     return dict(store.select(query))
 
 
 def _seconds(work: Work, new: int, paces: Mapping[str, float]) -> float | None:
-    """What the new cells are likely to take, from the same method's earlier cells; None where there are none."""
+    """Return the expected seconds for the new cells, from earlier cells of the method; None if there are none."""
     if work.skip or not new:
         return 0.0
     pace = paces.get(work.named.text)

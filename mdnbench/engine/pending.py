@@ -1,4 +1,4 @@
-"""What is still to be done: a plan's cells, drawn lazily, less those that the store answers."""
+"""The cells of a plan that are still to be computed: all cells, read lazily, without those that are stored."""
 
 from __future__ import annotations
 
@@ -24,10 +24,18 @@ Found = Callable[[list[tuple[int, int, Cell]]], None]
 def tasks(
     plan: Plan, work: Work, store: Store, identity: CodeIdentity, needed: Mapping[str, str], found: Found
 ) -> Iterator[Task]:
-    """Yield the tasks that a work still needs; `found` is given (position, output id, cell) of those that are done.
+    """Yield the tasks that a work still needs.
 
-    `needed` says what the scores of each metric are stored under. An output that is here but lacks a score is only
-    scored again if its image was kept; what is not ok is tried again; with `fresh` everything is.
+    An output that lacks a score is only scored again if its image is stored. An output that is not ok is computed
+    again. If the run is `fresh`, everything is computed again.
+
+    Args:
+        plan: The plan of the run.
+        work: The method and noise.
+        store: The store with earlier results.
+        identity: The code that outputs are computed with.
+        needed: The revision under which the scores of each metric are stored, by metric.
+        found: Called with lists of (position, output id, cell) of the cells that are done.
     """
     rule = plan.protocol.scoring.digest
     for chunk in chunks(plan.cells(work)):
@@ -48,9 +56,9 @@ def tasks(
 def answers(
     store: Store, identity: CodeIdentity, work: Work, cells: list[Cell], rule: str, needed: Mapping[str, str]
 ) -> dict[str, StoredOutput]:
-    """Return the stored outputs of these cells that are ok and about the code as it is now, by base key.
+    """Return the stored outputs of these cells that are ok and belong to the current code, by base key.
 
-    Of several that are, the one with the most scores.
+    If there are several for a cell, return the one with the most scores.
     """
     keys = {key: cell.output for cell in cells for key in identity.keys(work, cell.output)}
     found: dict[str, StoredOutput] = {}
@@ -73,7 +81,7 @@ def _task(
 
 
 def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """Lists of as many as one question to the store should hold."""
+    """Yield lists of items, each short enough for one query to the store."""
     iterator = iter(items)
     while chunk := list(islice(iterator, CHUNK)):
         yield chunk

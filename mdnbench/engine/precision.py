@@ -1,7 +1,7 @@
-"""How torch computes float32 products: noted and put back, whichever of torch's two interfaces a plugin has used.
+"""The precision of torch's float32 products: read it, and restore it whichever of torch's two interfaces a plugin used.
 
-The older one (`torch.set_float32_matmul_precision`, `allow_tf32`) refuses to answer once the newer one, a backend's
-`fp32_precision`, was used, which lets the older one know nothing of it.
+The older interface (`torch.set_float32_matmul_precision`, `allow_tf32`) raises an error once the newer one (the
+`fp32_precision` of a backend) was used. The newer interface does not update the older one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-# Backends by their names in torch.backends: those that stand for several come last, and are put back first.
+# Names in torch.backends. Those that set several backends at once come last, and are restored first.
 PLACES = (
     "cuda.matmul", "cudnn.conv", "cudnn.rnn", "mkldnn.matmul", "mkldnn.conv", "mkldnn.rnn", "cudnn", "mkldnn", "",
 )  # fmt: skip
@@ -19,7 +19,7 @@ REFUSED = "unknown"
 
 
 def now() -> dict[str, str]:
-    """What is set, by where it is set."""
+    """Return the current settings, by the name of the place where each one is set."""
     import torch
 
     return {place: backend.fp32_precision for place, backend in _backends()} | {
@@ -29,7 +29,10 @@ def now() -> dict[str, str]:
 
 
 def restore(was: dict[str, str]) -> None:
-    """Put back what was noted, in the older interface first: it writes over the newer one."""
+    """Restore the settings that `now` returned.
+
+    The older interface comes first, because it overwrites the newer one.
+    """
     import torch
 
     if now() == was:
@@ -44,7 +47,7 @@ def restore(was: dict[str, str]) -> None:
 
 @cache
 def _backends() -> list[tuple[str, Any]]:
-    """The places where this torch has the newer interface, by their names."""
+    """Return the backends for which this torch has the newer interface, with their names."""
     import torch
 
     found = []

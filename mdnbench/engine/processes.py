@@ -1,4 +1,4 @@
-"""The processes that a bench asks: of a method, and of a plugin that is not ours. Each is watched while it computes."""
+"""The processes that a bench uses: that of a method, and those of plugins that are not ours. All are watched."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from mdnbench.registry.discovery import Door
     from mdnbench.spec.specs import Image
 
-# A method process that has grown by so much is begun anew between two cells, before it can run out of anything.
+# A method process that has grown this much is replaced between two cells, before it runs out of a resource.
 GROWN_BYTES = 2**30
 MOST_FILES = 256
 MOST_CHILDREN = 32
-LOOK_EVERY = 4  # cells that take less than LOOK_S: a look at the process takes as long as a small cell
+LOOK_EVERY = 4  # for cells that take less than LOOK_S, because a check of the process takes as long as a small cell
 LOOK_S = 0.01
 
 
@@ -30,7 +30,12 @@ class HeldTooMuch(Exception):
 
 
 class Lost(Exception):
-    """A process that computed for a cell is of no more use: what the cell comes to, and why."""
+    """A process that computed for a cell can no longer be used.
+
+    Attributes:
+        status: The status of the cell.
+        reason: The reason for the cell's status.
+    """
 
     def __init__(self, status: Status, reason: str) -> None:
         super().__init__(reason)
@@ -39,7 +44,7 @@ class Lost(Exception):
 
 
 def _ask(process: Process, setup: Setup, watch: Callable[[], None], until: float, order: str, *arguments: Any) -> Any:
-    """Return the answer to an order within a cell's time; Lost if the process dies, hangs or holds too much."""
+    """Return the answer to an order. Raise Lost if the process ends, takes too long or holds too much memory."""
     try:
         return process.ask(order, *arguments, within_s=until - time.monotonic(), watch=watch)
     except ProcessLate:
@@ -51,14 +56,22 @@ def _ask(process: Process, setup: Setup, watch: Callable[[], None], until: float
 
 
 class MethodProcess:
-    """The process of one method, and what is known of it from outside."""
+    """The process of one method, as its bench sees it.
+
+    Attributes:
+        model: The index of the job whose method it runs.
+        used: The files that the process has used so far.
+        peak_bytes: The most memory that the process and its children have held.
+        worn: Whether the process has grown so much that it should be replaced.
+        spoilt_by: The name of a file of the tested data that the process has opened; empty if none.
+    """
 
     def __init__(self, launcher: Launcher, setup: Setup, model: int) -> None:
         self.model = model
         self.used: tuple[UsedFile, ...] = ()
         self.peak_bytes = 0
         self.worn = False
-        self.spoilt_by = ""  # a file of the tested data that it has opened: it may remember what it saw
+        self.spoilt_by = ""  # the process may remember what it read, so it stays unusable
         self._setup = setup
         self._first_bytes = 0
         self._cells = 0
@@ -67,7 +80,18 @@ class MethodProcess:
         self._process = launcher.launch("mdnbench.engine.method:serve", setup.jobs[model], settings)
 
     def denoise(self, noisy: Image, info: NoiseInfo, seed: int, until: float) -> Denoised:
-        """Return what the method makes of a noisy image."""
+        """Return the result of denoising an image.
+
+        Args:
+            noisy: The noisy image, float32 (H, W) or (H, W, 3).
+            info: What the method may know about the noise.
+            seed: The seed for the global random number generators.
+            until: The time by `time.monotonic()` at which the cell must be done.
+
+        Raises:
+            OrderFailed: The method raised an exception.
+            Lost: The process ended, took too long or held too much memory.
+        """
         denoised: Denoised = _ask(self._process, self._setup, self._watch, until, "denoise", noisy, info, seed)
         if denoised.used is not None:
             self.used = denoised.used
@@ -83,7 +107,7 @@ class MethodProcess:
             raise HeldTooMuch(f"the worker held {held / 2**30:.2f} GiB, over --memory; it was ended.")
 
     def _look(self) -> None:
-        """Note what the process holds after a cell, and whether it has grown so much that it should be begun anew."""
+        """Note how much memory the process holds after a cell, and whether it has grown so much that it is replaced."""
         pid, most = self._process.pid, self._setup.memory_bytes
         held = family.held_bytes(pid)
         self.peak_bytes = max(self.peak_bytes, held)
@@ -96,7 +120,7 @@ class MethodProcess:
         )
 
     def end(self) -> None:
-        """End the process and whatever it started."""
+        """End the process and its descendants."""
         self._process.end()
 
 
@@ -110,11 +134,16 @@ class SourceProcess:
         self._process = launcher.launch("mdnbench.engine.source:serve", door, settings)
 
     def ask(self, order: str, *arguments: Any, until: float) -> Any:
-        """Return the answer to an order."""
+        """Return the answer to an order.
+
+        Raises:
+            OrderFailed: The plugin raised an exception.
+            Lost: The process ended, took too long or held too much memory.
+        """
         return _ask(self._process, self._setup, self._watch, until, order, *arguments)
 
     def used(self) -> tuple[UsedFile, ...]:
-        """Return the files that the process has used so far."""
+        """Return the files that the process has used so far, as far as it still answers."""
         try:
             news = self._process.ask("used", within_s=self._setup.timeout)
         except (OrderFailed, ProcessLate, ProcessEnded):
@@ -129,5 +158,5 @@ class SourceProcess:
             raise HeldTooMuch(f"the worker held {held / 2**30:.2f} GiB, over --memory; it was ended.")
 
     def end(self) -> None:
-        """End the process and whatever it started."""
+        """End the process and its descendants."""
         self._process.end()

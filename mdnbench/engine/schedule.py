@@ -1,4 +1,4 @@
-"""Which slot takes which cell: its own method's while there are any, big images first, no core idle at the end."""
+"""The order of cells: a slot prefers the method that it has loaded, big images come first, no core idles at the end."""
 
 from __future__ import annotations
 
@@ -10,10 +10,17 @@ LONG_S, SHORT_S = 1.0, 0.05
 
 
 class JobQueue:
-    """The tasks of one job, drawn lazily, and how long they take as far as is known."""
+    """The tasks of one job, read lazily, and how long they are expected to take."""
 
     def __init__(self, job: int, tasks: Iterator[Task], pixels: int, model: int | None = None) -> None:
-        """`pixels` is the sum over all tasks: the work that is ahead. Jobs of one `model` share what is loaded."""
+        """Make a queue.
+
+        Args:
+            job: The index of the job.
+            tasks: The tasks.
+            pixels: The sum of pixels over all tasks, which measures the remaining work.
+            model: A number that jobs with the same loaded model share; by default that of the job.
+        """
         self.job = job
         self.model = job if model is None else model
         self.pixels = pixels
@@ -24,7 +31,7 @@ class JobQueue:
         self._measured = 0
 
     def peek(self) -> Task | None:
-        """The next task, left in place, or None when there are no more."""
+        """Return the next task without removing it, or None when there are no more."""
         if self._returned:
             return self._returned[-1]
         if self._next is None:
@@ -32,7 +39,7 @@ class JobQueue:
         return self._next
 
     def take(self) -> Task:
-        """The next task."""
+        """Remove and return the next task."""
         task = self.peek()
         assert task is not None
         if self._returned:
@@ -43,17 +50,17 @@ class JobQueue:
         return task
 
     def give_back(self, task: Task) -> None:
-        """Take a task back that its worker never began."""
+        """Take back a task that its worker did not start."""
         self._returned.append(task)
         self.pixels += task.pixels
 
     def measured(self, task: Task, seconds: float) -> None:
-        """Learn from a task that is done how long the others will take."""
+        """Note how long a finished task took, to estimate the time of the others."""
         self._seconds += seconds
         self._measured += task.pixels
 
     def expected_s(self, pixels: int) -> float:
-        """The seconds that so many pixels are likely to take; infinite while nothing is known."""
+        """Return the expected time in seconds for so many pixels; infinite if no task was measured yet."""
         return self._seconds / self._measured * pixels if self._measured else float("inf")
 
 
@@ -64,18 +71,23 @@ class Schedule:
         self._queues = {queue.job: queue for queue in queues}
 
     def queue(self, job: int) -> JobQueue:
-        """The queue of a job."""
+        """Return the queue of a job."""
         return self._queues[job]
 
     def left(self) -> bool:
-        """Whether any task is still to be handed out."""
+        """Return whether any task is left."""
         return any(queue.peek() for queue in self._queues.values())
 
     def next_task(self, job: int, busy: dict[int, int]) -> Task | None:
-        """The next task for a slot that has `job` loaded; `busy` counts the slots on each job, this one left out.
+        """Remove and return the next task for a slot, or None if there are no more.
 
-        Its own job comes first, then one whose model it has loaded, so that each slot loads a model once. Then a job
-        whose speed is unknown and that no other slot is on, then the one with the most work ahead per slot.
+        The slot's own job comes first, then a job with the same model, because each slot should load a model only once.
+        Then comes a job whose speed is unknown and that no other slot works on, then the job with the most remaining
+        work per slot.
+
+        Args:
+            job: The job whose model the slot has loaded; -1 if none.
+            busy: How many other slots work on each job.
         """
         own = self._queues.get(job)
         if own and own.peek():
@@ -87,12 +99,12 @@ class Schedule:
         return max(loaded or ahead, key=lambda queue: self._urgency(queue, busy.get(queue.job, 0))).take()
 
     def _urgency(self, queue: JobQueue, others: int) -> tuple[bool, float]:
-        """Unknown and untouched jobs first, then by the seconds of work ahead for each slot that is on it."""
+        """Return a sort key: unmeasured jobs without a slot come first, then jobs by the remaining seconds per slot."""
         seconds = queue.expected_s(queue.pixels)
         unknown = seconds == float("inf")
         return (unknown and not others, 0.0 if unknown else seconds / (1 + others))
 
     def depth(self, task: Task) -> int:
-        """How many tasks a slot may hold at once: one where they are long, more where handing over would cost."""
+        """Return how many tasks a slot may hold at once: one if they take long, more if passing them costs time."""
         seconds = self.queue(task.job).expected_s(task.pixels)
         return 1 if seconds > LONG_S else 2 if seconds > SHORT_S else 16

@@ -1,8 +1,8 @@
-"""The clean server: a process that imports NumPy and torch, and then does nothing but fork.
+"""The clean server: a process that imports NumPy and torch, and then only forks.
 
-It never starts a thread, never touches a GPU and never runs a plugin's code, so what it forks begins clean. It adopts
-whatever its children leave behind, and kills all of them when the process that started it is gone: it can, because it
-never computes.
+It never starts a thread, uses a GPU or runs a plugin's code, so the processes that it forks are clean. The system makes
+it the parent of processes that its children leave behind. Because it never computes, it can always react, and kills all
+of them when the process that started it is gone.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from typing import Any
 
 from mdnbench.engine import family, launching
 
-SUBREAPER, DEATH_SIGNAL = 36, 1  # prctl's
+SUBREAPER, DEATH_SIGNAL = 36, 1  # option numbers of prctl
 LOOK_S = 1.0
-KILLED_S = 5.0  # for a process that was killed to be gone
-IDLE_S = 600.0  # a notebook that asks for nothing for so long is not waiting for it
+KILLED_S = 5.0  # time for a killed process to disappear
+IDLE_S = 600.0  # a notebook that is idle this long does not wait for the server
 
 
 @dataclass
 class _Client:
-    """Someone who may ask for processes: the coordinator, or a bench."""
+    """A process that may request processes: the coordinator, or a bench."""
 
     line: socket.socket
-    pid: int = 0  # of the bench; 0 for the coordinator
+    pid: int = 0  # the id of the bench; 0 for the coordinator
     children: set[int] = field(default_factory=set)
 
 
 class Server:
-    """Forks on request, and ends what it forked."""
+    """The server's state: its clients, and the processes that it has forked."""
 
     def __init__(self, descriptor: int, scratch: str) -> None:
         self._scratch = Path(scratch)
         self._clients: dict[int, _Client] = {}
         self._selector = selectors.DefaultSelector()
-        self._codes: dict[int, int] = {}  # of forked processes that have ended and were not asked about yet
+        self._codes: dict[int, int] = {}  # exit codes of forked processes that no client has read yet
         self._alive: set[int] = set()
         self._add(_Client(socket.socket(fileno=descriptor)))
 
@@ -56,13 +56,17 @@ class Server:
         self._selector.register(client.line, selectors.EVENT_READ)
 
     def run(self, trouble: str) -> None:
-        """Answer requests until the coordinator is gone; with `trouble`, each request is answered with that."""
+        """Answer requests until the coordinator is gone, or there is no child left and no request for IDLE_S seconds.
+
+        Args:
+            trouble: If not empty, the error that answers each request.
+        """
         busy = time.monotonic()
         while self._alive or time.monotonic() - busy < IDLE_S:
             for key, _ in self._selector.select(LOOK_S):
                 busy = time.monotonic()
                 client = self._clients.get(key.fd)
-                if client is None:  # it was lost on behalf of another one
+                if client is None:  # it was removed while another client was served
                     continue
                 request, descriptors = self._receive(client)
                 if request is None:
@@ -85,7 +89,7 @@ class Server:
     def _answer(self, client: _Client, answer: dict[str, Any], descriptors: list[int]) -> None:
         for each in descriptors:
             os.close(each)
-        with contextlib.suppress(OSError):  # who asked is gone: the next look finds that out
+        with contextlib.suppress(OSError):  # the client is gone, which the next check finds out
             client.line.send(json.dumps(answer).encode())
 
     def _do(self, client: _Client, request: dict[str, Any], descriptors: list[int]) -> None:
@@ -100,7 +104,7 @@ class Server:
             code = self._end(request["pid"], request["grace_s"])
             client.children.discard(request["pid"])
             for bench in [each for each in self._clients.values() if each.pid == request["pid"]]:
-                self._lose(bench)  # now, so that its children are gone as well when the answer comes
+                self._lose(bench)  # before the answer is sent, because the bench's children must be gone by then
             self._answer(client, {"code": code}, descriptors)
 
     def _fork(self, client: _Client, descriptor: int, launches: bool) -> int:
@@ -116,11 +120,11 @@ class Server:
         return pid
 
     def _be_child(self, descriptor: int, line: socket.socket | None) -> None:
-        """Become a process that takes orders; never returns."""
+        """Become a process that takes orders. Never return."""
         code = 1
         try:
             _prctl(DEATH_SIGNAL, signal.SIGKILL)
-            if os.getppid() == 1:  # the server went while this process began
+            if os.getppid() == 1:  # the server ended while this process started
                 os._exit(1)
             os.setsid()
             kept = {0, 1, 2, descriptor} | ({line.fileno()} if line else set())
@@ -139,7 +143,7 @@ class Server:
             os._exit(code)
 
     def _end(self, pid: int, grace_s: float) -> int | None:
-        """End a process with whatever it started; its own exit code, None if it had to be killed."""
+        """End a process and its descendants. Return its exit code, or None if it had to be killed."""
         until = time.monotonic() + grace_s
         self._reap()
         while pid in self._alive and time.monotonic() < until:
@@ -151,14 +155,17 @@ class Server:
         while pid in self._alive and time.monotonic() < until:
             time.sleep(0.0005)
             self._reap()
-        self._alive.discard(pid)  # one that the system holds on to, as in a driver, is not waited for
+        self._alive.discard(pid)  # do not wait for a process that the system cannot end, as inside a driver
         self._codes.pop(pid, None)
         self._end_orphans(pid)
         shutil.rmtree(self._scratch / str(pid), ignore_errors=True)
         return code
 
     def _end_orphans(self, session: int) -> None:
-        """Kill what a process left behind in its session: the system has made it this server's child."""
+        """Kill the processes that one process left behind in its session.
+
+        The system has made them this server's children.
+        """
         for orphan in self._orphans():
             with contextlib.suppress(OSError):
                 if os.getsid(orphan) == session:
@@ -168,7 +175,7 @@ class Server:
         return [pid for pid in family.children(os.getpid()) if pid not in self._alive]
 
     def _reap(self) -> None:
-        """Note the exit codes of children that have ended, adopted ones too."""
+        """Note the exit codes of children that have ended, adopted ones included."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -181,7 +188,7 @@ class Server:
                 self._codes[pid] = os.waitstatus_to_exitcode(status)
 
     def _lose(self, client: _Client) -> None:
-        """End what somebody asked for who is gone."""
+        """Remove a client that is gone, and end the processes that were started for it."""
         self._selector.unregister(client.line)
         del self._clients[client.line.fileno()]
         client.line.close()
@@ -193,7 +200,7 @@ class Server:
         """Kill every process that was forked or adopted here, and remove their temporary files."""
         for client in list(self._clients.values()):
             self._lose(client)
-        for _ in range(3):  # what is killed may have started something a moment before
+        for _ in range(3):  # a process may have started another one just before it was killed
             for pid in [*self._alive, *self._orphans()]:
                 family.end(pid)
             self._reap()
@@ -202,14 +209,22 @@ class Server:
 
 
 def main(descriptor: int, scratch: str) -> None:
-    """Serve the process at the other end of a socket until it is gone."""
+    """Serve the process at the other end of a socket until it is gone.
+
+    Args:
+        descriptor: The file descriptor of the socket.
+        scratch: The folder for temporary files, which is removed at the end.
+
+    Raises:
+        OSError: This system has no fork.
+    """
     if not (hasattr(os, "fork") and hasattr(os, "setsid")):
         raise OSError("this system has no fork; worker processes are spawned here")
-    for each in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):  # what the coordinator ignores is handed down
+    for each in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):  # ignored signals are inherited
         signal.signal(each, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _prctl(SUBREAPER, 1)
-    _prctl(DEATH_SIGNAL, signal.SIGCONT)  # a server that somebody has stopped finds out that the coordinator is gone
+    _prctl(DEATH_SIGNAL, signal.SIGCONT)  # wakes a server that was stopped when the coordinator is gone
     trouble = _prepare()
     server = Server(descriptor, scratch)
     try:
@@ -219,7 +234,7 @@ def main(descriptor: int, scratch: str) -> None:
 
 
 def _prepare() -> str:
-    """Import what every forked process needs; return what went wrong, or nothing."""
+    """Import what every forked process needs. Return the error, or an empty text."""
     try:
         import numpy  # noqa: F401
         import torch
@@ -227,14 +242,14 @@ def _prepare() -> str:
         torch.set_num_threads(1)
         from mdnbench.registry import distributions
 
-        distributions.distribution_of("numpy")  # reads which packages are installed, once for all
+        distributions.distribution_of("numpy")  # reads the list of installed packages once for all processes
     except BaseException as error:
         import traceback
 
         traceback.print_exc()
         return f"{type(error).__name__}: {error}"
     gc.collect()
-    gc.freeze()  # so that the collector of a forked process leaves these pages alone, and they stay shared
+    gc.freeze()  # keeps these pages shared: a forked process's collector would write to them
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Slots of this machine: each is one bench process with the process of one method; a fault costs one cell."""
+"""The slots of this machine: each has a bench process and the process of one method. A fault costs one cell."""
 
 from __future__ import annotations
 
@@ -21,20 +21,23 @@ from mdnbench.spec.records import Outcome, Used
 
 TRIES = 2
 BENCH = "mdnbench.engine.bench:serve"
-GIVEN = 2  # tasks in a bench's hands: this process may be busy with the store when the first of them is done
-PATIENCE_S = 3 * launching.START_S  # beyond --timeout, for starting what a cell needs; then nothing is waited for
-MARGIN_S = 10.0  # a bench ends what takes too long by itself; one that is itself stuck is ended so much later
+GIVEN = 2  # tasks that a bench holds: this process may be busy with the store when the first one is done
+PATIENCE_S = 3 * launching.START_S  # time after --timeout in which everything that a cell needs must have started
+MARGIN_S = 10.0  # a bench ends what takes too long; a bench that hangs is ended this much later
 
 
 _Given: TypeAlias = "tuple[Task, Future[Outcome | None]]"
 
 
 class Ended(Exception):
-    """The slot was ended with tasks in its hands."""
+    """The slot was stopped before its tasks were done."""
 
 
 class LocalSlot:
-    """One bench process, the job that it is at, and the tasks in its hands, which a thread hands over one by one."""
+    """One bench process, the job that it works on, and the tasks that it holds.
+
+    A thread passes the tasks one by one.
+    """
 
     ahead = 1
     gone = False
@@ -54,7 +57,12 @@ class LocalSlot:
         self._thread.start()
 
     def submit(self, tasks: Sequence[Task], done: Callable[[Future[Any]], None]) -> None:
-        """Take tasks; `done` is called, in another thread, as each of them has ended somehow."""
+        """Take tasks.
+
+        Args:
+            tasks: The tasks to compute.
+            done: Called with the future of each task when it has ended for any reason, in another thread.
+        """
         if not self.held:
             self._heard = time.monotonic()
         for task in tasks:
@@ -65,14 +73,21 @@ class LocalSlot:
             self._tasks.put((task, future))
 
     def collect(self, future: Future[Outcome | None]) -> tuple[Task, Outcome | None]:
-        """Return the task of a future that has ended and what came of it, or None if it must be handed out again.
+        """Return the task and the outcome of a future that has ended.
 
-        What the system itself refuses, as another process, is raised.
+        The outcome is None if another slot must compute the task.
+
+        Raises:
+            MdnbenchError: The system refuses something, such as another process.
         """
         return self.held.pop(future), future.result()
 
     def watch(self) -> None:
-        """MdnbenchError if nothing was heard of the bench for longer than anything may take; the thread watches it."""
+        """Check that the bench still makes progress. The thread itself watches the memory.
+
+        Raises:
+            MdnbenchError: Nothing has happened for longer than anything may take.
+        """
         silent = time.monotonic() - self._heard
         if self.held and silent > self._setup.timeout + PATIENCE_S:
             cell = next(iter(self.held.values())).cell
@@ -83,7 +98,7 @@ class LocalSlot:
             )
 
     def stop(self, *, at_once: bool = False) -> None:
-        """End the bench and everything that it started, at once or after what it holds."""
+        """End the bench and its descendants, either at once or after the tasks that it holds."""
         if at_once:
             self._stopped = True
             self._end_bench()
@@ -94,7 +109,7 @@ class LocalSlot:
     # -- in the thread -------------------------------------------------------------------------------------------
 
     def _serve(self) -> None:
-        """Keep the bench busy: while it computes one task, the next one waits in its hands."""
+        """Keep the bench busy: while it computes one task, it already holds the next one."""
         given: deque[_Given] = deque()
         more = True
         while more or given:
@@ -111,20 +126,20 @@ class LocalSlot:
                 self._settle(given)
 
     def _give(self, task: Task, future: Future[Outcome | None], given: deque[_Given]) -> None:
-        """Put a task into the bench's hands."""
+        """Send a task to the bench."""
         if self._stopped:
             future.set_result(None)
             return
         try:
             bench = self._ready_bench()
-            with contextlib.suppress(ProcessEnded):  # its answer will say so
+            with contextlib.suppress(ProcessEnded):  # reading its answer will raise this too
                 bench.give("run", task)
             given.append((task, future))
         except BaseException as error:
             future.set_exception(error)
 
     def _settle(self, given: deque[_Given]) -> None:
-        """Wait for the task that the bench is at; if the bench is lost, those behind it must be handed out again."""
+        """Wait for the task that the bench computes. If the bench is lost, return its other tasks for another slot."""
         task, future = given.popleft()
         bench = self._bench
         self._heard = time.monotonic()
@@ -171,8 +186,8 @@ class LocalSlot:
             return self._bench
 
     def _launch(self) -> Process:
-        """Start a bench that takes orders; MdnbenchError, with the reason, if that cannot be had."""
-        for tries_left in reversed(range(TRIES)):  # a plugin may have killed the server, or the system a process
+        """Start a bench and wait until it takes orders. Raise MdnbenchError with the reason if that fails."""
+        for tries_left in reversed(range(TRIES)):  # the server, or a process, may have been killed
             try:
                 bench = launching.shared().launch(BENCH, self._setup, launches=True)
             except MdnbenchError:

@@ -1,7 +1,6 @@
-"""The inside of a source process: a plugin that is not ours, for the noises, metrics and data sets that it brings.
+"""The code that runs inside a source process: the noises, metrics and data sets of a plugin that is not ours.
 
-A bench runs our own plugins alone. What others bring runs here, so that nothing it does to its process can change
-another score.
+A bench runs only our own plugins. Other plugins run here, so their changes to the process affect no other score.
 """
 
 from __future__ import annotations
@@ -24,7 +23,10 @@ if TYPE_CHECKING:
 
 
 class Source:
-    """A plugin in a process of its own. Its public methods are the orders that the process takes."""
+    """A worker that runs the noises, metrics and data sets of one plugin.
+
+    Its public methods are the orders that the process takes.
+    """
 
     def __init__(self, door: Door, settings: Settings) -> None:
         from mdnbench import registry
@@ -38,28 +40,35 @@ class Source:
         self._scorer = cache(self._build_scorer)
 
     def used(self) -> tuple[UsedFile, ...] | None:
-        """Return the files that the process has used so far, None if they are those that it told last."""
+        """Return the files that the process has used so far, or None if they are the same as at the last call."""
         found = self._usage.files()
         news = None if found is self._told else found
         self._told = found
         return news
 
     def noise(self, name: str, planes: Image, key: bytes, parameters: Mapping[str, float]) -> Image:
-        """Return the noisy version of an image (C, H, W), made with random numbers of this key."""
+        """Return the noisy version of an image.
+
+        Args:
+            name: The name of the noise.
+            planes: The clean image, float32 (C, H, W).
+            key: The key of the random number generator.
+            parameters: The parameters of the noise.
+        """
         state.clean(self._before, 0)
         noisy: Image = planned(self._known.noises, name, self._settings).apply(planes, NumpyRng(key), **parameters)
         return noisy
 
     def std(self, name: str, parameters: Mapping[str, float]) -> float | None:
-        """Return the standard deviation of a noise with these parameters, None if it depends on the image."""
+        """Return the standard deviation of a noise with these parameters, or None if it depends on the image."""
         return self._known.noises[name].std(**parameters)
 
     def min_size(self, name: str) -> int:
-        """Return the shortest side that a metric takes."""
+        """Return the shortest side in pixels that a metric accepts."""
         return int(self._known.metric(name).min_size)
 
     def score(self, name: str, denoised: Image, clean: Image) -> float:
-        """Return the score of a denoised image against the clean one."""
+        """Return the score of a denoised image, compared with the clean one."""
         state.clean(self._before, 0)
         return float(self._scorer(name)(denoised, clean))
 
@@ -74,7 +83,10 @@ class Source:
 
 
 def serve(connection: Connection, door: Door, settings: Settings) -> None:
-    """Take orders for what a plugin brings; if it cannot be imported, each answer says so."""
+    """Take orders for the parts of a plugin, until the connection is closed.
+
+    If the plugin cannot be imported, each answer is that error.
+    """
 
     def make() -> Source:
         begin(settings)

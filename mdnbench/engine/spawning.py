@@ -1,7 +1,7 @@
-"""Fresh processes that leave the caller's script alone.
+"""Spawned processes that do not run the caller's script.
 
-A spawned process imports the script that began it, for what may be defined there. Ours need nothing of it, and a script
-that calls `mdnbench.run(...)` at its top level would run a second time in every worker.
+Python's spawned processes import the script that started them, for the definitions in it. Ours need nothing of it. A
+script that calls `mdnbench.run(...)` at its top level would otherwise run a second time in every worker.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _prepare = spawn.get_preparation_data
 
 
 def _without_script(name: str) -> dict[str, Any]:
-    """What a new process is told, less the script to import."""
+    """Return the data that a new process starts with, except for the script to import."""
     return {key: value for key, value in _prepare(name).items() if not key.startswith("init_main")}
 
 
 @contextmanager
 def without_script() -> Iterator[None]:
-    """While inside, no spawned process imports the script which began it, whoever spawns it."""
+    """Keep every process that is spawned inside the context, by any code, from importing the script that started it."""
     before = spawn.get_preparation_data
     spawn.get_preparation_data = _without_script
     try:
@@ -36,7 +36,10 @@ def without_script() -> Iterator[None]:
 
 @contextmanager
 def _as_a_parent() -> Iterator[None]:
-    """Let a daemonic process, as Dask's workers are, have children: ours end themselves when their parent is gone."""
+    """Let a daemonic process, as Dask's workers are, have children.
+
+    Ours end by themselves when their parent is gone.
+    """
     config: dict[str, Any] = process.current_process()._config  # type: ignore[attr-defined]
     before = config.get("daemon")
     config["daemon"] = False
@@ -48,11 +51,11 @@ def _as_a_parent() -> Iterator[None]:
 
 @contextmanager
 def _deaf() -> Iterator[None]:
-    """Have new processes begin deaf to Ctrl-C: until they say what they do of it, it would be a traceback."""
+    """Make new processes start with Ctrl-C blocked. Before they handle it, it would end in a traceback."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    resource_tracker.ensure_running()  # or it would be begun in here, and end the silence
+    resource_tracker.ensure_running()  # if it started inside this block, it would unblock Ctrl-C
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
@@ -61,22 +64,22 @@ def _deaf() -> Iterator[None]:
 
 
 def ignore_interrupts() -> None:
-    """Leave Ctrl-C to the coordinator, for good: called in a process that was begun here."""
+    """Ignore Ctrl-C in this process for good, and unblock it. The coordinator decides when to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 
 
 class Process(SpawnProcess):
-    """A spawned process that does not import the script which began it."""
+    """A spawned process that does not import the script that started it."""
 
     def start(self) -> None:
-        """Begin."""
+        """Start the process."""
         with _one_at_a_time, _as_a_parent(), without_script(), _deaf():
             super().start()
 
 
 class Context(SpawnContext):
-    """The start method `spawn`, for such processes."""
+    """The start method `spawn`, with processes that do not import the script."""
 
     Process = Process

@@ -1,4 +1,4 @@
-"""The state that a whole process shares: noted, compared, and put back after a plugin has changed it."""
+"""The state that all code of a process shares: read it, compare it, and restore it after a plugin has changed it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from mdnbench.engine import precision, threads
 
-# Switches of torch.backends that choose between ways to compute the same, whose last digits differ.
+# Switches of torch.backends that choose between implementations whose results differ in the last digits.
 SWITCHES = (
     ("mkldnn", "enabled"), ("cudnn", "enabled"), ("cudnn", "benchmark"), ("cudnn", "deterministic"),
 )  # fmt: skip
@@ -19,7 +19,7 @@ RANDOM = ("random", "numpy.random", "torch")
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a plugin could change for everyone else in its process."""
+    """What a plugin could change for all other code in its process. NAMES explains the fields."""
 
     folder: str
     environment: dict[str, str]
@@ -50,7 +50,7 @@ NAMES = {
 
 
 def now() -> State:
-    """The state as it is."""
+    """Return the current state."""
     import numpy as np
     import torch
 
@@ -75,7 +75,12 @@ def now() -> State:
 
 
 def restore(was: State, seed: int = 0) -> None:
-    """Put everything back, with the global random numbers seeded anew and every library on its threads."""
+    """Restore the state, environment variables included, and set every library back to its number of threads.
+
+    Args:
+        was: The state to restore.
+        seed: The new seed of the global random number generators.
+    """
     for name in os.environ.keys() - was.environment.keys():
         del os.environ[name]
     os.environ.update(was.environment)
@@ -83,15 +88,22 @@ def restore(was: State, seed: int = 0) -> None:
 
 
 def clean(was: State, seed: int) -> None:
-    """Put back what could change a number, but for environment variables, which a plugin may need again."""
+    """Restore everything that could change a number, except for environment variables, which a plugin may need again.
+
+    Every library is set back to one thread.
+
+    Args:
+        was: The state to restore.
+        seed: The new seed of the global random number generators.
+    """
     import numpy as np
     import torch
 
-    os.chdir(was.folder)  # asking where we are fails where a plugin has removed the folder
+    os.chdir(was.folder)  # always, because reading the current folder fails if a plugin has removed it
     np.seterr(**was.errors)
     torch.set_default_dtype(getattr(torch, was.dtype.removeprefix("torch.")))
     torch.set_grad_enabled(was.grad)
-    if torch.are_deterministic_algorithms_enabled() != was.deterministic:  # to set it imports torch's compiler: 70 MiB
+    if torch.are_deterministic_algorithms_enabled() != was.deterministic:  # setting it imports torch's compiler, 70 MiB
         torch.use_deterministic_algorithms(was.deterministic)
     precision.restore(was.precision)
     if str(torch.get_default_device()) != was.device:
@@ -100,18 +112,24 @@ def clean(was: State, seed: int) -> None:
         backend, value = getattr(torch.backends, module), was.backends[f"{module}.{switch}"]
         if getattr(backend, switch) != value:
             setattr(backend, switch, value)
-    torch.set_flush_denormal(False)  # which can be set, but not asked for
+    torch.set_flush_denormal(False)  # always, because torch does not report its value
     random.seed(seed)
     np.random.seed(seed)
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.manual_seed(seed)
-    else:  # where no device is in use, that writes a stack trace for each one to be seeded later: half a small cell
+    else:  # with no GPU in use, torch.manual_seed records a stack trace for later, half the time of a small cell
         torch.default_generator.manual_seed(seed)
     threads.hold()
 
 
 def differences(before: State, after: State, *, leave_out: tuple[str, ...] = ()) -> Iterator[str]:
-    """What changed, in words."""
+    """Yield a description of each part of the state that changed.
+
+    Args:
+        before: The state before.
+        after: The state after.
+        leave_out: The names of fields to ignore.
+    """
     for field in fields(State):
         old, new = getattr(before, field.name), getattr(after, field.name)
         if old != new and field.name not in leave_out:

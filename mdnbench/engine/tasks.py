@@ -1,4 +1,4 @@
-"""What travels to workers: the set-up, once each, and the tasks, one per cell. Plain values only."""
+"""The data that is sent to workers: the set-up, once for each worker, and one task for each cell. Plain values only."""
 
 from __future__ import annotations
 
@@ -19,10 +19,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A method under a noise, with the weights that it uses: what many tasks share.
+    """A method under a noise, with the weights that it uses; many tasks share it.
 
-    `method_door` and `noise_door` are the sources of the two, `wants` what the method asks to know of the noise, and
-    `packages` the distributions that it declares. A job that only scores has no method.
+    Attributes:
+        noise: The noise with its parameters.
+        noise_door: The source of the noise's plugin.
+        method: The method with its options; unused in a job that only scores.
+        method_door: The source of the method's plugin; None in a job that only scores.
+        weights: The weights of a learned method.
+        wants: Which information about the noise the method wants.
+        packages: The distributions that the method declares.
     """
 
     noise: Named
@@ -35,7 +41,7 @@ class Job:
 
     @property
     def model(self) -> tuple[str, str]:
-        """What is loaded for this job, whatever the noise: the method's text and its weights' digest."""
+        """Return what identifies the loaded model, whatever the noise: the method's text and the weights' digest."""
         return self.method.text, self.weights.sha256 if self.weights else ""
 
 
@@ -43,12 +49,21 @@ class Job:
 class Setup:
     """What all tasks of a run share.
 
-    Clean images come from the data set (or folder) `dataset`, whose source is `dataset_door` (None for a folder), or,
-    if `images` is given, from that folder by their pixels' digests, as kept ones do. `metrics` are the sources of the
-    metrics by name; `revisions` are those of methods, noises and metrics, by kind and name, when the run was planned:
-    what has another one is not used. `timeout` is in seconds per cell; `memory_bytes` bounds the process of a method
-    with its children (0: no bound). `plugins` are all plugin files of the run, `tested` the files of the data set,
-    which no method may open. `variables` are put into the workers' environment.
+    Attributes:
+        dataset: The data set, or the folder, that clean images come from.
+        dataset_door: The source of the data set's plugin; None for a folder.
+        protocol: The protocol of the run.
+        device: The device that methods compute on.
+        jobs: The methods under their noises.
+        metrics: The sources of the metrics' plugins, by metric.
+        revisions: The revisions of methods, noises and metrics when the run was planned, by kind and name. A spec with
+            another revision is not used.
+        timeout: The time limit for a cell, in seconds.
+        memory_bytes: The memory limit for the process of a method with its children; 0 means no limit.
+        plugins: All plugin files of the run.
+        tested: The files of the data set, which no method may open.
+        images: If given, a folder that clean images are read from by their pixels' digests, instead of `dataset`.
+        variables: Environment variables for the workers.
     """
 
     dataset: str
@@ -66,15 +81,22 @@ class Setup:
     variables: Mapping[str, str] = field(default_factory=dict)
 
     def model(self, job: int) -> int:
-        """Return the first job whose model is this one's too, so that one loading serves both."""
+        """Return the index of the first job with the same model as this one. One loaded model then serves both."""
         return next(place for place, other in enumerate(self.jobs) if other.model == self.jobs[job].model)
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One cell to compute: denoise and score it, or, if the output is kept already, only score it.
+    """One cell to compute: denoise and score it, or, if its output image is stored already, only score it.
 
-    `job` is an index into the set-up's jobs; `pixels` the image's number of pixels, the measure of the work.
+    Attributes:
+        position: The position of the cell in the plan.
+        cell: The cell.
+        job: An index into the jobs of the set-up.
+        pixels: The number of pixels of the image, which measures the work.
+        metrics: The metrics to compute.
+        keep: Whether to store the output image.
+        kept: The stored output image, if there is one.
     """
 
     position: int
@@ -88,9 +110,12 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a bench gives for a task: the outcome, the files that were used for it, and the most memory a method held.
+    """The result of a task.
 
-    `used` is None if it is what the bench told last for this job.
+    Attributes:
+        outcome: The outcome of the cell.
+        used: The files that were used; None if they are the same as in the bench's last result for this job.
+        peak_bytes: The most memory that a method process has held.
     """
 
     outcome: Outcome

@@ -1,4 +1,4 @@
-"""One thread for each cell: torch, OpenMP, BLAS and OpenCV alike, whatever a plugin asked of them before."""
+"""The number of threads: torch, OpenMP, BLAS and OpenCV all use one for each cell, whatever a plugin set before."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ VARIABLES = (
 
 
 def prepare(count: int = 1) -> None:
-    """Tell libraries that are still to be loaded; call it before NumPy or torch are imported."""
+    """Set the number of threads of libraries that are not loaded yet. Call it before NumPy or torch is imported."""
     for variable in VARIABLES:
         os.environ[variable] = str(count)
 
 
 def hold(count: int = 1) -> None:
-    """Bring every library that is loaded back to one thread (or to `count`, where that is what is being timed).
+    """Set every loaded library to one thread, or to `count` threads if that is being timed.
 
-    It takes microseconds, where no module has come since.
+    This takes microseconds if no module was imported since the last call.
     """
     import torch
 
@@ -33,13 +33,13 @@ def hold(count: int = 1) -> None:
         torch.set_num_threads(count)
     for library in _libraries(len(sys.modules)).lib_controllers:
         library.set_num_threads(count)
-    if cv2 := sys.modules.get("cv2"):  # it has threads of its own, which no variable reaches
+    if cv2 := sys.modules.get("cv2"):  # no environment variable sets its number of threads
         cv2.setNumThreads(count)
 
 
 @lru_cache(maxsize=1)
 def _libraries(modules: int) -> ThreadpoolController:
-    """The thread pools of this process, looked for anew (20 ms) when more modules are loaded than before."""
+    """Return the thread pools of this process. They are searched again (20 ms) when the number of modules has grown."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

@@ -1,6 +1,6 @@
-"""The store: one SQLite file per workspace, written by the coordinating process alone, read by everyone.
+"""The store of results: one SQLite file per workspace, which only the coordinating process writes and anyone may read.
 
-`results`, `planning`, `engine` and what stands above them import it. Start with `database.py` and `schema.py`.
+`results`, `planning`, `engine` and the layers above them import this package. Start with `database.py` and `schema.py`.
 """
 
 from __future__ import annotations

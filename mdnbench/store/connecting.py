@@ -1,4 +1,4 @@
-"""Connections to a store's file, which may come from anyone: what SQLite may do with it, and for how long."""
+"""Connections to a store's file of possibly unknown origin: they limit what SQLite may do with it, and for how long."""
 
 from __future__ import annotations
 
@@ -12,30 +12,35 @@ from pathlib import Path
 from mdnbench.errors import StoreError
 from mdnbench.util import limits
 
-COMPANIONS = ("-wal", "-shm", "-journal")  # the files that SQLite keeps next to a database, by the end of their names
-_EVERY = 100_000  # steps between two looks at the budget
-_JOURNAL_END = bytes.fromhex("d9d505f920a163d7")  # with which a journal ends that names a further file
+COMPANIONS = ("-wal", "-shm", "-journal")  # endings of the files that SQLite creates next to a database
+_EVERY = 100_000  # steps between two checks of the limit
+_JOURNAL_END = bytes.fromhex("d9d505f920a163d7")  # the end of a journal that names another file
 _SETTINGS = (
-    "PRAGMA trusted_schema = OFF",  # the schema can call no function that does more than compute
-    "PRAGMA cell_size_check = ON",  # a damaged page is noticed when it is read
+    "PRAGMA trusted_schema = OFF",  # the schema may only call functions that compute
+    "PRAGMA cell_size_check = ON",  # damaged pages are noticed when they are read
     "PRAGMA foreign_keys = ON",
 )
 
 
 class Steps:
-    """The steps that SQLite may still take for a connection; what runs out of them ends with an error."""
+    """The limit on SQLite's steps for a connection. A statement that exceeds it ends with an error."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._left = limits.READ_STEPS
         connection.set_progress_handler(self._take, _EVERY)
 
     def allow(self, steps: int, *paths: Path) -> None:
-        """Allow at least so many steps from now on, and more for the bytes of these files and their journals."""
+        """Raise the limit.
+
+        Args:
+            steps: The number of steps to allow from now on.
+            *paths: Files that are read; more steps are allowed for each byte of these files and their journals.
+        """
         size = sum(_size(file) for path in paths for file in (path, path.with_name(f"{path.name}-wal")))
         self._left = max(self._left, steps + limits.STEPS_PER_BYTE * size)
 
     def limit(self) -> None:
-        """End what a transaction was allowed: from now on only so many steps as a query needs."""
+        """Lower the limit to that of a query, at the end of a transaction."""
         self._left = min(self._left, limits.READ_STEPS)
 
     def _take(self) -> bool:
@@ -46,7 +51,10 @@ class Steps:
 def settle(connection: sqlite3.Connection) -> Steps:
     """Make a new connection safe for a file of unknown origin, before anything is read from it.
 
-    Extensions are never loaded: Python's own default.
+    Extensions are never loaded, which is Python's default.
+
+    Returns:
+        The limit on the connection's steps.
     """
     steps = Steps(connection)
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, limits.MAX_STORED_TEXT_BYTES)
@@ -56,11 +64,12 @@ def settle(connection: sqlite3.Connection) -> Steps:
 
 
 def require_files(path: Path) -> None:
-    """Check that a store and the files next to it that belong to it are ordinary files, or not there.
+    """Check that a store, and the files next to it that belong to it, are ordinary files or do not exist.
 
-    Opening a pipe would wait for ever, and SQLite would write through a link, or remove a file that a journal names.
+    Opening a pipe would wait for ever. SQLite would write through a link, and remove a file that a journal names.
 
-    Raises StoreError with the file that is something else.
+    Raises:
+        StoreError: One of the files is something else.
     """
     files = list(_files(path))
     for file in files:
@@ -75,7 +84,7 @@ def require_files(path: Path) -> None:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """Yield the file and its companions, which SQLite keeps where the file really is."""
+    """Yield the file and its companions. SQLite creates these in the folder of the file itself, not of a link."""
     try:
         place = path.resolve()
         folder = path.parent.resolve()

@@ -1,4 +1,4 @@
-"""The contents of a store's rows: whether they are what mdnbench writes, which SQLite itself does not look at."""
+"""The check of a store's rows: whether they have values that mdnbench writes. SQLite itself does not check this."""
 
 from __future__ import annotations
 
@@ -43,21 +43,24 @@ PROVENANCE: dict[Any, Any] = {"revision": str, "packages": _VERSIONS, "weights":
 
 
 def faults(store: Store) -> Iterator[str]:
-    """Rows that hold what mdnbench never writes, one line each: kinds of values, statuses, facts, cells of no run."""
+    """Yield a line for each kind of value that mdnbench never writes.
+
+    It checks types of values, statuses, facts, and cells that belong to no run.
+    """
     yield from orphans(store)
     found = [*_kinds(store), *_statuses(store)] or [*_texts(store)]
     yield from (f"{store.path}: {line}" for line in found or _strangers(store))
 
 
 def orphans(store: Store) -> Iterator[str]:
-    """Rows that refer to others that are not there, one line for each pair of tables."""
+    """Yield a line for each pair of tables with rows that refer to missing rows."""
     pairs = Counter((table, parent) for table, _, parent, _ in store.select("PRAGMA foreign_key_check"))
     for (table, parent), count in pairs.items():
         yield f"{store.path}: {count} rows of {table} refer to rows of {parent} that are not there."
 
 
 def first_fault(path: Path) -> str:
-    """Why the store at `path` cannot be worked with, or nothing: there is none, or its contents are sound."""
+    """Return why the store at `path` cannot be used, or '' if it is correct or does not exist."""
     if not path.is_file():
         return ""
     try:
@@ -68,7 +71,7 @@ def first_fault(path: Path) -> str:
 
 
 def _kinds(store: Store) -> Iterator[str]:
-    """Values of another kind than their column's, which SQLite lets in where they cannot be converted."""
+    """Yield a line for each column with values of another type. SQLite accepts values that it cannot convert."""
     for (table,) in list(store.select("SELECT name FROM sqlite_master WHERE type = 'table'")):
         known = _columns(store, table)
         wrong = ", ".join(f"sum(typeof({name}) NOT IN ({kinds}))" for name, kinds in known)
@@ -79,7 +82,7 @@ def _kinds(store: Store) -> Iterator[str]:
 
 
 def _columns(store: Store, table: str) -> list[tuple[str, str]]:
-    """Each column of a table with the kinds that its values may have."""
+    """Return the columns of a table, with the types that their values may have."""
     columns = list(store.select('SELECT name, type, "notnull" FROM pragma_table_info(?)', (table,)))
     return [(name, _KINDS[kind] + ("" if needed else ", 'null'")) for name, kind, needed in columns]
 
@@ -92,7 +95,7 @@ def _statuses(store: Store) -> Iterator[str]:
 
 
 def _texts(store: Store) -> Iterator[str]:
-    """Names that no run gets, and texts that are not the JSON that they should be; asked where all are texts."""
+    """Yield a line for each invalid run name or JSON text. All values must have the right types already."""
     for name, planned, text in store.select("SELECT name, planned, facts FROM runs"):
         if not slugs.is_slug(name):
             yield f"the name of the run {name!r} is one that no run gets."
@@ -112,11 +115,12 @@ def _texts(store: Store) -> Iterator[str]:
 
 
 def require_sound(store: Store, run: RunRow) -> None:
-    """Check what is read of a run before any number is made of it: its facts, and the kinds of all its values.
+    """Check the rows of a run before any number is computed from it: its facts, and the types of all its values.
 
-    Each run is checked once for an open store.
+    Each run is checked once while a store is open.
 
-    Raises StoreError where they hold what mdnbench never writes, such as a text where a number belongs.
+    Raises:
+        StoreError: They have values that mdnbench never writes, such as a text instead of a number.
     """
     if run.id in store.checked:
         return
@@ -127,13 +131,17 @@ def require_sound(store: Store, run: RunRow) -> None:
 
 
 def require_facts(store: Store, run: RunRow) -> None:
-    """Check the facts of a run; StoreError where they are not what mdnbench writes."""
+    """Check the facts of a run.
+
+    Raises:
+        StoreError: They are not facts that mdnbench writes.
+    """
     if wrong := _fault_in_those_there(run.facts, FACTS) or _absurd(run.facts, run.planned):
         raise StoreError(_DAMAGED.format(store.path, run.name, wrong, MORE))
 
 
 def _odd_rows(store: Store, run: int) -> Iterator[str]:
-    """What is wrong with the rows that a run refers to: values of another kind, statuses that are none, provenances."""
+    """Yield what is wrong with the rows that a run refers to: types of values, statuses, provenances."""
     cells = [*_odd(store, "c", "run_cells"), *_odd(store, "o", "outputs"), f"o.status NOT IN ({_STATUSES})"]
     scores = [*_odd(store, "s", "scores", ("status", "reason", "value")), f"s.status NOT IN ({_STATUSES})"]
     for query, conditions, what in ((_CELLS, cells, "cells"), (_SCORES, scores, "scores")):
@@ -146,7 +154,7 @@ def _odd_rows(store: Store, run: int) -> Iterator[str]:
 
 
 def _odd(store: Store, alias: str, table: str, names: Collection[str] = ()) -> list[str]:
-    """Return the conditions under which a row has a value of the wrong kind, in these columns or in all."""
+    """Return the SQL conditions for rows with a value of the wrong type, in these columns or in all."""
     columns = [(name, kinds) for name, kinds in _columns(store, table) if not names or name in names]
     return [f"typeof({alias}.{name}) NOT IN ({kinds})" for name, kinds in columns]
 
@@ -160,12 +168,12 @@ def _fault_in_facts(text: str, planned: int) -> str:
 
 
 def _fault_in_those_there(value: Any, shape: Any) -> str:
-    """Return what is wrong with a value but for keys that it lacks: a reader that needs one says so by itself."""
+    """Return what is wrong with a value, apart from missing keys. A reader that needs a missing key reports it."""
     return jsonfile.fault(value, _of_those_there(value, shape))
 
 
 def _of_those_there(value: Any, shape: Any) -> Any:
-    """Return a shape without the keys that a value lacks."""
+    """Return the expected shape of a JSON value, without the keys that the value does not have."""
     if not (isinstance(value, Mapping) and isinstance(shape, dict)):
         return shape
     if str in shape:
@@ -174,7 +182,7 @@ def _of_those_there(value: Any, shape: Any) -> Any:
 
 
 def _absurd(facts: Mapping[str, Any], planned: int) -> str:
-    """Return which number or word in the facts of a run of so many planned cells cannot be, '' where all can."""
+    """Return which number or word in the facts of a run is impossible, or ''. `planned` is the number of its cells."""
     axes = [len(facts.get(axis, ())) for axis in ("noises", "methods", "images")]
     if not 0 <= planned <= limits.MAX_CELLS or math.prod(axes) * max(0, facts.get("seeds", 0)) > limits.MAX_CELLS:
         return f"more than {limits.MAX_CELLS:,} cells are planned"
@@ -188,7 +196,7 @@ def _absurd(facts: Mapping[str, Any], planned: int) -> str:
 
 
 def _strangers(store: Store) -> Iterator[str]:
-    """Cells under a noise, image or method that their run's facts do not name; asked where the facts are sound."""
+    """Yield a line for each run with cells that its facts do not name. The facts must be correct already."""
     for identity, name, planned, facts in list(store.select("SELECT id, name, planned, facts FROM runs")):
         (count,) = next(store.select(strangers.COUNT, strangers.values(identity, planned, json.loads(facts))))
         if count:

@@ -1,4 +1,4 @@
-"""A run's scores as arrays: what statistics are computed from, read without one Python object per cell."""
+"""The scores of a run as arrays, for statistics. They are read without a Python object for each cell."""
 
 from __future__ import annotations
 
@@ -29,7 +29,15 @@ _STRANGER = "the store {} is damaged: a cell of the run {!r} is none that its fa
 
 @dataclass(frozen=True, eq=False)
 class ScoreCube:
-    """The scores of a run: for each metric float64 (noises, methods, images, seeds), NaN where there is none."""
+    """The scores of a run.
+
+    Attributes:
+        noises: The noises, along the first axis.
+        methods: The methods, along the second axis.
+        images: The images, along the third axis.
+        seeds: The number of seeds, along the fourth axis.
+        values: For each metric a float64 array; NaN if there is no score.
+    """
 
     noises: tuple[str, ...]
     methods: tuple[str, ...]
@@ -39,12 +47,19 @@ class ScoreCube:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """The numbers of noises, methods, images and seeds."""
+        """Return the numbers of noises, methods, images and seeds."""
         return (len(self.noises), len(self.methods), len(self.images), self.seeds)
 
 
 def read(store: Store, run: RunRow, metrics: Iterable[str] | None = None, rule: str | None = None) -> ScoreCube:
-    """The scores of a run by the named metrics (all of its own by default) under a scoring rule (its own)."""
+    """Return the scores of a run as arrays.
+
+    Args:
+        store: The store.
+        run: The run.
+        metrics: The metrics to read; by default, all of the run's.
+        rule: The digest of a scoring rule; by default, the run's.
+    """
     facts = run.facts
     axes = (tuple(facts["noises"]), tuple(facts["methods"]), tuple(facts["images"]))
     shape = (*map(len, axes), int(facts["seeds"]))
@@ -57,7 +72,10 @@ def read(store: Store, run: RunRow, metrics: Iterable[str] | None = None, rule: 
 
 
 def revision_of(run: RunRow, metric: str) -> str:
-    """What a metric's scores are stored under; a setting that the run lacks, as `ssim[uniform]`, has its metric's."""
+    """Return the revision under which a metric's scores are stored.
+
+    A setting that the run does not list, such as `ssim[uniform]`, has the revision of its metric.
+    """
     revisions = run.scored_as
     return revisions[metric if metric in revisions else metric.partition("[")[0]]
 
@@ -65,9 +83,10 @@ def revision_of(run: RunRow, metric: str) -> str:
 def _places(
     store: Store, run: RunRow, axes: tuple[tuple[str, ...], ...], shape: tuple[int, ...]
 ) -> tuple[Array, Array]:
-    """The positions of the run's cells in rising order, and for each the flat index of its cell in the cube.
+    """Return the positions of the run's cells in rising order, and the flat index of each cell in the score array.
 
-    StoreError where a cell is none that the run's facts name.
+    Raises:
+        StoreError: The run's facts do not name a cell.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""The store's SQLite file: opening it, committing outcomes as cells finish, and finding what is already there."""
+"""The SQLite file of a store: open it, commit outcomes as cells finish, and find stored results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mdnbench.store import connecting, journal, schema, strangers
 from mdnbench.store.rows import RunRow, StoredOutput, TimingRow
 from mdnbench.util import jsonfile, limits
 
-# Scores are of an output's pixels: they go with them.
+# Scores belong to an output's pixels, so they are deleted when the pixels change.
 _STALE = """
     DELETE FROM scores WHERE output IN (SELECT id FROM outputs WHERE key = ? AND (? <> 'ok' OR output_digest <> ?))
 """
@@ -29,26 +29,29 @@ _SCORE = """
         value = excluded.value
     WHERE ? OR scores.status <> 'ok' OR excluded.status = 'ok'
 """
-# Where a run is computed makes it no other run.
+# A run stays the same run when these facts change.
 _CIRCUMSTANCES = ("environment", "machines", "notes")
 _TAKEN = (
     "another run, begun later, took the name {!r}; what was stored of this one stays. Run it again with another --out."
 )
-# What reading a damaged file raises: where a name in it is no UTF-8, Python fails before SQLite can tell.
+# The errors from reading a damaged file. If a name in it is not UTF-8, Python fails before SQLite can report it.
 DAMAGE = (sqlite3.Error, UnicodeDecodeError)
 MORE = "`mdnbench store check` says more; restore the store from a copy, or move it away."
 
-opened: dict[Path, None] = {}  # the stores that this process has opened: where something fails, they are looked at
+opened: dict[Path, None] = {}  # the stores that this process has opened, to examine after a failure
 
 Prepare = Callable[[sqlite3.Connection, str], None]
 
 
 def open_store(path: Path, *, prepare: Prepare = schema.prepare) -> Store:
-    """Open the store at `path`, creating it if there is none.
+    """Open the store at `path`. If there is none, create it.
 
-    `prepare` checks its schema and brings it up to date.
+    Args:
+        path: The file.
+        prepare: Checks the schema and updates it.
 
-    Raises StoreError if it cannot be used: it is damaged, newer, not as mdnbench makes them, or no ordinary file.
+    Raises:
+        StoreError: The store cannot be used: it is damaged, newer, not made by mdnbench, or not an ordinary file.
     """
     try:
         connecting.require_files(path)
@@ -71,7 +74,7 @@ def _opened(path: Path, prepare: Prepare) -> Store:
 
 
 def _connected(path: Path, prepare: Prepare) -> Store:
-    # SQLite takes a file of a single byte for an empty one, and would write over it.
+    # SQLite treats a file of one byte as empty, and would overwrite it.
     if path.is_file() and path.stat().st_size == 1:
         raise sqlite3.DatabaseError("file is not a database")
     connection = sqlite3.connect(path, timeout=journal.BUSY_S, isolation_level=None)
@@ -88,33 +91,33 @@ def _connected(path: Path, prepare: Prepare) -> Store:
 
 
 class Store:
-    """An open store. Only the coordinating process writes to one."""
+    """An open store. Only the coordinating process writes to it."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection, steps: connecting.Steps, *, wal: bool) -> None:
         self.path = path
         self.wal = wal
         self.connection = connection
-        self.checked: set[int] = set()  # ids of the runs whose rows were found to be sound
+        self.checked: set[int] = set()  # ids of the runs whose rows were checked and are correct
         self._steps = steps
         self._provenances: dict[str, int] = {}
-        self._names: dict[int, str] = {}  # of the runs that were begun or looked up here
+        self._names: dict[int, str] = {}  # names of the runs that were started or read here, by id
 
     @property
     def images(self) -> Path:
-        """The folder of kept images, beside the file."""
+        """Return the folder of stored images, next to the file."""
         return self.path.parent / "images"
 
     @property
     def note(self) -> str:
-        """What a person should know of this store, or nothing."""
+        """Return a note for the user about this store, or ''."""
         return "" if self.wal else journal.NOTE.format(self.path.parent)
 
     def close(self) -> None:
-        """Close the file; nothing is lost."""
+        """Close the file. Everything that was committed is kept."""
         self.connection.close()
 
     def __enter__(self) -> Self:
-        """The store itself, which is closed at the end."""
+        """Return the store, which is closed at the end of the context."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -122,7 +125,11 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Everything inside is committed together, or not at all; StoreError when the disk says no."""
+        """Commit everything inside the context together, or nothing.
+
+        Raises:
+            StoreError: The file cannot be written.
+        """
         self.allow_writing()
         try:
             self.connection.execute("BEGIN IMMEDIATE")
@@ -137,15 +144,19 @@ class Store:
             self._steps.limit()
 
     def _roll_back(self) -> None:
-        self._provenances.clear()  # those that were new are gone again
+        self._provenances.clear()  # new ones were not committed
         schema.roll_back(self.connection)
 
     def allow_writing(self, *others: Path) -> None:
-        """Allow the steps of one transaction, or of another long statement, that reads these files as well."""
+        """Allow SQLite more steps, for a transaction or a long statement. It may also read the files `others`."""
         self._steps.allow(limits.WRITE_STEPS, self.path, *others)
 
     def select(self, query: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
-        """The rows of a query, one by one; StoreError where the file turns out to be damaged."""
+        """Yield the rows of a query one by one.
+
+        Raises:
+            StoreError: The file is damaged.
+        """
         self._steps.allow(limits.READ_STEPS, self.path)
         try:
             for row in self.connection.execute(query, values):  # noqa: UP028 (it would close the cursor after the store)
@@ -158,10 +169,19 @@ class Store:
     def outputs(
         self, keys: Sequence[str], rule: str = "", revisions: Mapping[str, str] = MappingProxyType({})
     ) -> dict[str, StoredOutput]:
-        """Those of the outputs that are here, by key, and how many of these metrics have a value under the rule."""
+        """Return the stored outputs among these keys, with the number of metrics that have a value.
+
+        Args:
+            keys: The keys of outputs.
+            rule: The digest of the scoring rule.
+            revisions: The metrics to count, with the revisions of their scores.
+
+        Returns:
+            The outputs that are stored, by key.
+        """
         count, values = _count_of_scores(rule, revisions)
         marks = ",".join("?" * len(keys))
-        # What nobody wrote, as a digest of bytes, is no answer: such a cell is computed again.
+        # Values that mdnbench never writes, such as a digest of type BLOB, are ignored: such a cell is computed again.
         query = f"""
             SELECT o.key, o.id, o.status, o.output_digest, {count} FROM outputs o
             WHERE o.key IN ({marks}) AND typeof(o.status) = 'text' AND typeof(o.output_digest) = 'text'
@@ -169,7 +189,7 @@ class Store:
         return {key: StoredOutput(*rest) for key, *rest in self.select(query, [*values, *keys])}
 
     def complete(self, cells: Sequence[Sequence[str]], rule: str, revisions: Mapping[str, str]) -> int:
-        """Return how many of the cells, each given by its possible keys, have a value of each metric under the rule."""
+        """Return how many cells have a value of each metric under the rule. Each cell is given by its possible keys."""
         places = {key: place for place, keys in enumerate(cells) for key in keys}
         if not places:
             return 0
@@ -179,7 +199,7 @@ class Store:
         return len({places[key] for (key,) in self.select(query, [*places, *values, len(revisions)])})
 
     def scored(self, ids: Sequence[int], rule: str, revisions: Mapping[str, str]) -> dict[int, set[str]]:
-        """For each output, the metrics that have a value under the scoring rule at these revisions."""
+        """Return the metrics that have a value under the scoring rule at these revisions, for each output."""
         marks = ",".join("?" * len(ids))
         query = f"SELECT output, metric, revision, status FROM scores WHERE rule = ? AND output IN ({marks})"
         found: dict[int, set[str]] = {}
@@ -189,9 +209,13 @@ class Store:
         return found
 
     def other_case(self, run: int, positions: Sequence[int], manifests: Sequence[int], noisy_digest: str) -> str:
-        """Return the method of a cell at one of these positions of a run that has another noisy image, or nothing.
+        """Return the method of a cell of a run that has another noisy image, or ''.
 
-        Only outputs with one of these manifests are looked at: others are about former code.
+        Args:
+            run: The id of the run.
+            positions: The positions of the cells to search.
+            manifests: Only outputs with one of these manifests are searched, because others belong to earlier code.
+            noisy_digest: The digest of the noisy image to compare with.
         """
         marks, codes = ",".join("?" * len(positions)), ",".join("?" * len(manifests))
         query = f"""
@@ -214,14 +238,26 @@ class Store:
         manifest: int | None = None,
         fresh: bool = False,
     ) -> int:
-        """Write what came of a cell; an earlier output of the same key is replaced. Call inside a transaction.
+        """Write the outcome of a cell, which replaces an earlier output of the same key. Call this in a transaction.
 
-        `key` is the cell's base key with the token of the manifest of the files behind it; without one, the output
-        answers for no later run. Its scores, under whatever rule, go where its pixels do; `fresh` is as for
-        `save_scores`.
+        When the pixels of the output change, all its scores are deleted, under any rule.
+
+        Args:
+            cell: The cell.
+            outcome: The outcome.
+            rule: The digest of the scoring rule.
+            revisions: The revisions of the metrics' scores.
+            provenance: What the output depends on.
+            key: The cell's base key, combined with the token of the manifest of its files. Without it, no later run
+                uses the output.
+            manifest: The id of the manifest.
+            fresh: As for `save_scores`.
+
+        Returns:
+            The id of the output.
         """
         key = key or cell.output
-        if key != cell.output:  # a failure, which nobody knows the code of, gives way to it
+        if key != cell.output:  # replaces a failure, whose code is not known
             self.connection.execute(_TAKEN_OVER, (key, cell.output))
         self.connection.execute(_STALE, (key, outcome.status, outcome.output_digest))
         row = self.connection.execute(
@@ -244,9 +280,9 @@ class Store:
     def save_scores(
         self, output: int, outcome: Outcome, rule: str, revisions: Mapping[str, str], *, fresh: bool = False
     ) -> None:
-        """Write the scores of an output under a scoring rule. Call inside a transaction.
+        """Write the scores of an output under a scoring rule. Call this inside a transaction.
 
-        A score that is ok gives way to one that is not only where `fresh`.
+        A score that is ok is replaced by one that is not only if `fresh` is set.
         """
         self.connection.executemany(
             _SCORE,
@@ -268,9 +304,18 @@ class Store:
     # -- runs --------------------------------------------------------------------------------------------------
 
     def start_run(self, name: str, planned: int, facts: Mapping[str, Any]) -> int:
-        """Begin (or begin again) a run of this name. Outputs are not touched.
+        """Start a run of this name, or restart it. Outputs are not changed.
 
-        It has no cells yet; where the same run begins again, or in another process at the same time, its cells stay.
+        A new run has no cells yet. If the same run restarts, or starts in another process at the same time, it keeps
+        its cells.
+
+        Args:
+            name: The name of the run.
+            planned: The number of its cells.
+            facts: The facts that define it.
+
+        Returns:
+            The id of the run.
         """
         text = json.dumps(facts)
         with self.transaction():
@@ -287,19 +332,31 @@ class Store:
         return int(row[0])
 
     def _retire(self, name: str, planned: int, facts: str) -> None:
-        """End a run of this name that was something else. Its id goes too: a process still at it must stop."""
+        """End a different run of this name. Its id changes too, which stops a process that still computes it."""
         found = self.connection.execute("SELECT id, planned, facts FROM runs WHERE name = ?", (name,)).fetchone()
         if found and (found[1], _cells_by(found[2])) != (planned, _cells_by(facts)):
             self.connection.execute("DELETE FROM run_cells WHERE run = ?", found[:1])
             self.connection.execute("UPDATE runs SET id = (SELECT max(id) + 1 FROM runs) WHERE id = ?", found[:1])
 
     def require_run(self, run: int) -> None:
-        """StoreError where a run is gone, because another one has its name now."""
+        """Check that a run still exists.
+
+        Raises:
+            StoreError: Another run has taken its name.
+        """
         if not next(self.select("SELECT count(*) FROM runs WHERE id = ?", (run,)))[0]:
             raise StoreError(_TAKEN.format(self._names.get(run, "")))
 
     def add_cells(self, run: int, cells: Iterable[tuple[int, int, Cell]]) -> None:
-        """Note that cells (position, output id, cell) belong to a run that is still there. Call in a transaction."""
+        """Add cells to a run that still exists. Call this inside a transaction.
+
+        Args:
+            run: The id of the run.
+            cells: The position, the output's id and the cell, for each cell.
+
+        Raises:
+            StoreError: Another run has taken its name.
+        """
         self.require_run(run)
         self.connection.executemany(
             "INSERT OR REPLACE INTO run_cells VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -310,19 +367,23 @@ class Store:
         )
 
     def amend_run(self, run: int, facts: Mapping[str, Any]) -> None:
-        """Put what was only learnt on the way into the facts of a run."""
+        """Replace the facts of a run, when more has become known during the run."""
         with self.transaction():
             self.require_run(run)
             self.connection.execute("UPDATE runs SET facts = ? WHERE id = ?", (json.dumps(facts), run))
 
     def finish_run(self, run: int) -> None:
-        """Note that a run went through to its end."""
+        """Mark a run as finished."""
         with self.transaction():
             self.require_run(run)
             self.connection.execute("UPDATE runs SET finished = ? WHERE id = ?", (now(), run))
 
     def run(self, name: str) -> RunRow | None:
-        """The run of this name, if there is one; StoreError where its row is none that mdnbench wrote."""
+        """Return the run of this name, or None if there is none.
+
+        Raises:
+            StoreError: Its row has values that mdnbench never writes.
+        """
         query = "SELECT id, name, created, finished, planned, facts FROM runs WHERE name = ?"
         row = next(self.select(query, (name,)), None)
         if row is None:
@@ -334,12 +395,21 @@ class Store:
         return RunRow(identity, name, created, finished, planned, self.decoded(facts, {}, f"facts of the run {name!r}"))
 
     def run_names(self) -> list[str]:
-        """The names of all runs, newest first."""
+        """Return the names of all runs, newest first."""
         query = "SELECT name FROM runs WHERE typeof(name) = 'text' ORDER BY created DESC, id DESC"
         return [row[0] for row in self.select(query)]
 
     def decoded(self, text: Any, shape: jsonfile.Shape, what: str) -> Any:
-        """Return the JSON value of a text that is stored here; StoreError where it is none of this shape."""
+        """Return the JSON value of a stored text.
+
+        Args:
+            text: The text.
+            shape: The shape that the value must have.
+            what: What the text is, for the error message.
+
+        Raises:
+            StoreError: The text is not JSON of this shape.
+        """
         try:
             return jsonfile.parse(text, shape)
         except ValueError as error:
@@ -348,36 +418,36 @@ class Store:
     # -- timings -----------------------------------------------------------------------------------------------
 
     def timing(self, key: str) -> TimingRow | None:
-        """The timing record under this key, if there is one."""
+        """Return the timing record of this key, or None if there is none."""
         row = next(self.select("SELECT key, created, content FROM timings WHERE key = ?", (key,)), None)
         return TimingRow(row[0], row[1], self.decoded(row[2], {}, f"timing {key!r}")) if row else None
 
     def save_timing(self, key: str, content: Mapping[str, Any]) -> None:
-        """Write a timing record; an earlier one of the same key is replaced."""
+        """Write a timing record, which replaces an earlier one of the same key."""
         with self.transaction():
             values = (key, now(), json.dumps(content))
             self.connection.execute("INSERT OR REPLACE INTO timings VALUES (?, ?, ?)", values)
 
 
 def _count_of_scores(rule: str, revisions: Mapping[str, str]) -> tuple[str, list[str]]:
-    """SQL for the number of an output's values by these metrics under the rule, and the values of its marks."""
+    """Return SQL for the number of an output's values by these metrics under the rule, and its parameters."""
     metrics = " OR ".join(["(s.metric = ? AND s.revision = ?)"] * len(revisions)) or "FALSE"
     query = f"(SELECT count(*) FROM scores s WHERE s.output = o.id AND s.rule = ? AND s.status = 'ok' AND ({metrics}))"
     return query, [rule, *chain.from_iterable(revisions.items())]
 
 
 def _cells_by(facts: str) -> str:
-    """Those of a run's facts that its cells follow from, as text: their order counts too."""
+    """Return those facts of a run that determine its cells, as text. Their order matters too."""
     return json.dumps({key: fact for key, fact in json.loads(facts).items() if key not in _CIRCUMSTANCES})
 
 
 def _encodable(text: str) -> str:
-    """The text as SQLite takes it: a lone surrogate, as from a file name that is not UTF-8, is written as an escape."""
+    """Return a text that SQLite accepts. Lone surrogates, as from file names that are not UTF-8, become escapes."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _advice(error: Exception) -> str:
-    """What to do where the file itself is damaged."""
+    """Return a sentence about what to do if the file itself is damaged, or ''."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_INTERRUPT:
         return f" It takes far more work than a file of its size should. {MORE}"
@@ -386,5 +456,5 @@ def _advice(error: Exception) -> str:
 
 
 def now() -> str:
-    """The time of day in UTC, to the millisecond, as ISO 8601."""
+    """Return the current time in UTC, to the millisecond, as ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

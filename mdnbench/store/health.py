@@ -1,4 +1,4 @@
-"""The health of a store: what SQLite finds wrong with the file, rows that hang in the air, images that were altered."""
+"""The integrity of a store: the file as SQLite checks it, rows without a run or parent, and altered images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,16 @@ _KEPT = "SELECT DISTINCT output_digest FROM outputs WHERE status = 'ok'"
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What a check found: how much there is, one line for each problem, and how many outputs have no kept image."""
+    """The result of a check.
+
+    Attributes:
+        outputs: The number of outputs.
+        scores: The number of scores.
+        runs: The number of runs.
+        images: The number of stored images.
+        not_kept: The number of outputs without a stored image.
+        problems: One line for each problem.
+    """
 
     outputs: int
     scores: int
@@ -27,8 +36,12 @@ class Health:
 
 
 def check(store: Store) -> Health:
-    """Look at every page, row and kept image of a store; StoreError where it cannot be read at all."""
-    built = [*damage(store), *_differences(store)]  # first: SQLite counts rows through pages that refer to each other
+    """Check every page, row and stored image of a store.
+
+    Raises:
+        StoreError: The store cannot be read at all.
+    """
+    built = [*damage(store), *_differences(store)]  # first, because counting rows follows damaged pages in circles
     outputs, scores, runs = (_count(store, table) for table in ("outputs", "scores", "runs"))
     images = sorted(kept.files(store.images))
     whole = {path.stem for path in images if path.suffix == ".npy"}
@@ -39,19 +52,19 @@ def check(store: Store) -> Health:
 
 
 def _count(store: Store, table: str) -> int:
-    # Not count(*), which SQLite answers in one step that nothing can stop.
+    # Not count(*), which SQLite computes in a single step that cannot be stopped.
     return int(next(store.select(f"SELECT coalesce(sum(1), 0) FROM {table}"))[0])
 
 
 def damage(store: Store) -> Iterator[str]:
-    """What SQLite finds wrong with the file itself, one line each."""
+    """Yield a line for each fault that SQLite finds in the file itself."""
     for (line,) in store.select(f"PRAGMA integrity_check({SHOWN})"):
         if line != "ok":
             yield f"{store.path}: {line}"
 
 
 def _differences(store: Store) -> Iterator[str]:
-    """Where the tables are not those of this schema version."""
+    """Yield a line for each table that differs from this schema version."""
     for line in schema.differences(schema.parts_of(store.connection), schema.VERSION):
         yield f"{store.path}: {line}"
 

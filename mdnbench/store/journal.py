@@ -1,7 +1,7 @@
-"""How the store's file is journalled: by a write-ahead log, or by a rollback journal where that cannot be.
+"""The journal of a store's file: a write-ahead log, or a rollback journal if the file system does not support that.
 
-A write-ahead log lets others read while a run writes, but its processes share memory through a file beside the store,
-which some network file systems do not carry.
+With a write-ahead log, others can read while a run writes. But its processes share memory through a file next to the
+store, which some network file systems do not support.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from mdnbench.store import schema
 from mdnbench.util import temporary
 
-BUSY_S = 60.0  # of waiting for other processes
+BUSY_S = 60.0  # seconds to wait for other processes
 NOTE = (
     "the file system of {} carries no write-ahead log; the store uses a rollback journal instead, which is safe but "
     "slower: put the workspace on a local disk if you can."
@@ -25,31 +25,37 @@ _SHARED_MEMORY_ERRORS = {
 
 
 def choose(connection: sqlite3.Connection, folder: Path) -> bool:
-    """Give the store a write-ahead log where its folder carries one; whether it has one now."""
+    """Give the store a write-ahead log if its folder supports one. Return whether it has one now."""
     wal = _mode(connection) == "wal" or (_carries(folder) and _turned(connection))
-    # With a rollback journal, a commit that is not flushed to disk may break the file when the power fails.
+    # With a rollback journal, a power failure after a commit that is not flushed to disk may damage the file.
     connection.execute(f"PRAGMA synchronous = {'NORMAL' if wal else 'FULL'}")
     return wal
 
 
 def may_lack_shared_memory(error: sqlite3.OperationalError) -> bool:
-    """Whether this is how a store fails to open that has a write-ahead log on a file system that carries none."""
+    """Return whether a store may have failed to open for lack of shared memory.
+
+    This happens if it has a write-ahead log, and is on a file system that does not support one.
+    """
     return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _SHARED_MEMORY_ERRORS
 
 
 def prepare_alone(connection: sqlite3.Connection, where: str) -> None:
-    """Prepare such a store for a rollback journal; a process that has the file for itself needs no shared memory."""
+    """Prepare such a store for a rollback journal.
+
+    A process with exclusive access to the file needs no shared memory.
+    """
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     schema.prepare(connection, where)
     _mode(connection, "DELETE")
     connection.execute("PRAGMA locking_mode = NORMAL")
-    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # the lock goes with the next access
+    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # the next access releases the lock
 
 
 def _carries(folder: Path) -> bool:
-    """Whether files in this folder can have a write-ahead log, tried on a file of its own.
+    """Return whether files in this folder can have a write-ahead log, by trying it on a separate file.
 
-    Not on the store: a file that says it has a log where there can be none would stop the others that use it.
+    It is not tried on the store itself, because a store with a log that does not work blocks other processes.
     """
     with suppress(sqlite3.Error, OSError), temporary.folder(".trial", folder) as trial:
         path = trial / "trial.sqlite"
@@ -64,10 +70,10 @@ def _carries(folder: Path) -> bool:
 
 
 def _turned(connection: sqlite3.Connection) -> bool:
-    """Give the file a write-ahead log; whether it has one.
+    """Give the file a write-ahead log. Return whether it has one.
 
-    Where other processes that have just opened the new file want the same, SQLite says at once that it is locked,
-    whatever its timeout: so wait here until one of them has done it.
+    When other processes have just opened the new file and do the same, SQLite reports at once that it is locked,
+    whatever its timeout. So this waits until one of them has finished.
     """
     end = time.monotonic() + BUSY_S
     while True:

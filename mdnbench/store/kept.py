@@ -1,6 +1,6 @@
-"""Kept images: denoised outputs as float32 NumPy files, named by their content, beside the store.
+"""Stored images: denoised outputs as float32 NumPy files next to the store, named by their content.
 
-The folder may come with somebody else's store: it may hold links, pipes and files of any size.
+The folder may come with a store of unknown origin. It may contain links, pipes and files of any size.
 """
 
 from __future__ import annotations
@@ -21,22 +21,25 @@ if TYPE_CHECKING:
     from mdnbench.spec.specs import Image
 
 
-_MOST_BYTES = 3 * 8 * limits.MAX_PIXELS + 1024  # of three channels in float64, with the header
+_MOST_BYTES = 3 * 8 * limits.MAX_PIXELS + 1024  # three channels in float64, and the header
 _DIGEST = re.compile("[0-9a-f]{64}")
 
 
 def is_digest(text: object) -> bool:
-    """Whether a value is a digest of pixels, and so a name that a kept image can have."""
+    """Return whether a value is a digest of pixels, which can name a stored image."""
     return isinstance(text, str) and _DIGEST.fullmatch(text) is not None
 
 
 def is_here(folder: Path, digest: str) -> bool:
-    """Whether there is a file for the image of this digest; its pixels are not looked at."""
+    """Return whether there is a file for the image of this digest, without checking its pixels."""
     return is_digest(digest) and path_of(folder, digest).is_file()
 
 
 def files(folder: Path) -> Iterator[Path]:
-    """Yield whatever is in the folder of kept images and is no folder, links and pipes too; no link is followed."""
+    """Yield everything in the folder of stored images that is not a folder, including links and pipes.
+
+    Do not follow links.
+    """
     if leads_out(folder.parent, folder):
         return
     for place, _, names in os.walk(folder):
@@ -44,22 +47,25 @@ def files(folder: Path) -> Iterator[Path]:
 
 
 def leads_out(workspace: Path, path: Path) -> bool:
-    """Whether a path below a workspace is really in another place, by a link."""
+    """Return whether a path below a workspace leads to another place, by a link."""
     try:
         return not path.resolve().is_relative_to(workspace.resolve())
-    except (OSError, RuntimeError):  # links that lead round in a circle
+    except (OSError, RuntimeError):  # links in a circle
         return True
 
 
 def path_of(folder: Path, digest: str) -> Path:
-    """Where the image of this pixel digest is kept."""
+    """Return the path of the image of this pixel digest."""
     return folder / digest[:2] / f"{digest}.npy"
 
 
 def keep(folder: Path, digest: str, image: Image) -> Path:
-    """Write an image under its pixel digest, whole or not at all; StoreError when the disk says no.
+    """Write an image under its pixel digest, atomically, and return its path.
 
-    One that is there stays, unless it is not what its name says any more.
+    An existing file stays, unless it was altered.
+
+    Raises:
+        StoreError: The image cannot be written.
     """
     import numpy as np
 
@@ -68,7 +74,7 @@ def keep(folder: Path, digest: str, image: Image) -> Path:
         return path
     _require_inside(folder, path)
     content = io.BytesIO()
-    np.save(content, image, allow_pickle=False)  # not to the file: NumPy does not say why a disk takes no more
+    np.save(content, image, allow_pickle=False)  # not to the file, because NumPy hides the reason when a disk is full
     try:
         with atomic.replacing(path) as part:
             part.write_bytes(content.getbuffer())
@@ -78,7 +84,7 @@ def keep(folder: Path, digest: str, image: Image) -> Path:
 
 
 def load(folder: Path, digest: str) -> Image | None:
-    """The kept image of this digest, or None where there is none or it is not what its name says."""
+    """Return the stored image of this digest, or None if there is none or it was altered."""
     import numpy as np
 
     if not is_digest(digest):
@@ -87,15 +93,16 @@ def load(folder: Path, digest: str) -> Image | None:
         with outside.opened(path_of(folder, digest), _MOST_BYTES) as file:
             _check_header(file)
             image: Image = np.lib.format.read_array(file, allow_pickle=False)
-    except Exception:  # damage raises what it will: EOFError, TokenError, SyntaxError and others
+    except Exception:  # a damaged file raises EOFError, TokenError, SyntaxError and others
         return None
     return image if of_pixels(image) == digest else None
 
 
 def _check_header(file: BinaryIO) -> None:
-    """Check that an image's file holds as many pixels as its header announces, and no more than are allowed.
+    """Check that a file has as many pixels as its header announces, and no more than allowed, and rewind it.
 
-    The file is at its beginning afterwards. ValueError where it does not.
+    Raises:
+        ValueError: It does not.
     """
     import numpy as np
 
@@ -110,7 +117,7 @@ def _check_header(file: BinaryIO) -> None:
 
 
 def _require_inside(folder: Path, path: Path) -> None:
-    """Check that an image is written below the workspace; StoreError where a link leads elsewhere."""
+    """Raise StoreError if a link would lead the image out of the workspace."""
     if leads_out(folder.parent, path.parent):
         raise StoreError(
             f"an image cannot be kept in {folder}: {path.parent} is a link to another place. Remove the link; a link "

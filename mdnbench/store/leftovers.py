@@ -1,4 +1,4 @@
-"""Leftovers: what no run of a store refers to any more, and the room that it takes."""
+"""The parts of a store that no run refers to, and the space that they take."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mdnbench.store.database import Store
 YOUNG_S = 3600.0
 
 _UNUSED = "SELECT id FROM outputs WHERE id NOT IN (SELECT output FROM run_cells)"
-# Those of metrics have no outputs: scores refer to them by their tokens.
+# Metrics' manifests have no outputs: scores refer to them by their tokens.
 _UNUSED_MANIFESTS = """
     DELETE FROM manifests WHERE id NOT IN (SELECT manifest FROM outputs WHERE manifest IS NOT NULL)
     AND token NOT IN (SELECT DISTINCT substr(revision, instr(revision, '+') + 1) FROM scores)
@@ -24,7 +24,13 @@ _USED_DIGESTS = "SELECT DISTINCT output_digest FROM outputs WHERE id IN (SELECT 
 
 @dataclass(frozen=True, slots=True)
 class Leftovers:
-    """Outputs that no run has, image files that none of the other outputs is, and the bytes of these files."""
+    """The unused parts of a store.
+
+    Attributes:
+        outputs: The number of outputs that belong to no run.
+        images: The image files that belong to no other output.
+        image_bytes: The size of these files.
+    """
 
     outputs: int
     images: tuple[Path, ...]
@@ -32,7 +38,7 @@ class Leftovers:
 
 
 def find(store: Store) -> Leftovers:
-    """What `remove` would remove. Images of the last hour stay: a run may be about to refer to them."""
+    """Return what `remove` would remove. Images of the last hour are kept, because a run may refer to them soon."""
     used = {digest for (digest,) in store.select(_USED_DIGESTS)}
     outputs = next(store.select(f"SELECT count(*) FROM ({_UNUSED})"))[0]
     files = (path for path in sorted(kept.files(store.images)) if path.suffix in (".npy", ".part") and _is_file(path))
@@ -41,11 +47,18 @@ def find(store: Store) -> Leftovers:
 
 
 def remove(store: Store) -> int:
-    """Remove leftovers and give their room back to the disk; the bytes that became free. Not while a run goes on."""
+    """Remove the unused parts and free their space on the disk. Do not call this during a run.
+
+    Returns:
+        The number of bytes that became free.
+
+    Raises:
+        StoreError: The file cannot be compacted now.
+    """
     before = store.path.stat().st_size
     found = find(store)
     with store.transaction():
-        # SQLite asks of every output that goes whether a cell refers to it: without an index, by reading all cells.
+        # For every deleted output, SQLite searches cells that refer to it: without an index, it would read all cells.
         store.connection.execute("CREATE INDEX by_output ON run_cells (output)")
         store.connection.execute(f"DELETE FROM outputs WHERE id IN ({_UNUSED})")
         store.connection.execute("DROP INDEX by_output")
@@ -63,7 +76,7 @@ def remove(store: Store) -> int:
 
 
 def _is_file(path: Path) -> bool:
-    """Whether it is a file of its own, and no link or pipe."""
+    """Return whether the path is an ordinary file, and not a link or pipe."""
     return path.is_file() and not path.is_symlink()
 
 

@@ -1,4 +1,4 @@
-"""The manifests of a store: which files were behind its results, so that an edited one is noticed."""
+"""The manifests of a store: lists of the files that results were computed with. They show which file was edited."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mdnbench.store.rows import Manifest
 from mdnbench.util import jsonfile
 from mdnbench.util.digests import of_parts
 
-SHAPE: dict[Any, Any] = {str: [[str]]}  # by role, the texts that describe each file
+SHAPE: dict[Any, Any] = {str: [[str]]}  # by role: the texts that describe each file
 TOKEN_LENGTH = 16  # characters
 _FIELDS = fields(UsedFile)
 
@@ -65,7 +65,7 @@ def of_run(store: Store, run: int, method: str) -> Iterator[Used]:
 
 
 def contradict(one: Iterable[Used], other: Iterable[Used]) -> bool:
-    """Return whether a file of the same role and name has other code in one than in the other."""
+    """Return whether a file of the same role and name has different code in the two."""
     known = {(role, file.root, file.name): file.code for used in one for role in used for file in used[role]}
     for used in other:
         for role, files in used.items():
@@ -75,7 +75,7 @@ def contradict(one: Iterable[Used], other: Iterable[Used]) -> bool:
 
 
 def newest_of_method(store: Store, method: str) -> Used:
-    """Return the files behind the newest results of a method, with whatever options; nothing if there are none."""
+    """Return the files behind the newest results of a method with any options; empty if there are none."""
     query = """
         SELECT files FROM manifests WHERE id = (
             SELECT max(manifest) FROM outputs WHERE status = 'ok' AND (method = ? OR method GLOB ? || '[[]*'))
@@ -102,7 +102,7 @@ def grow(store: Store, manifest: int, files: Used) -> None:
 
 
 def joined(one: Used, other: Used) -> dict[str, tuple[UsedFile, ...]]:
-    """Return the files of both; of a file that is in both, as the first one has it."""
+    """Return the files of both. A file that is in both is returned as in the first."""
     found: dict[str, dict[tuple[str, str], UsedFile]] = {}
     for used in (other, one):
         for role, files in used.items():
@@ -111,13 +111,17 @@ def joined(one: Used, other: Used) -> dict[str, tuple[UsedFile, ...]]:
 
 
 def encoded(used: Used) -> str:
-    """Return files as the text that the store keeps."""
+    """Return the text for files that the store contains."""
     table = {role: [[file.root, file.name, file.content, file.code] for file in files] for role, files in used.items()}
     return json.dumps(table, sort_keys=True, ensure_ascii=True)
 
 
 def decoded(text: str) -> Mapping[str, tuple[UsedFile, ...]]:
-    """Return the files that a text of the store stands for; ValueError where it stands for none."""
+    """Return the files that a text of the store describes.
+
+    Raises:
+        ValueError: The text describes no files.
+    """
     table = jsonfile.parse(text, SHAPE)
     if any(len(each) != len(_FIELDS) for files in table.values() for each in files):
         raise ValueError(f"a file has not the {len(_FIELDS)} texts that describe one")

@@ -1,4 +1,4 @@
-"""Merging: the outputs, scores, runs and kept images of another store come in; nothing is here twice."""
+"""Merging: the outputs, scores, runs and images of another store are added, without duplicates."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ _SAME_TOKEN = """
     JOIN main.manifests mine ON mine.scope = theirs.scope AND mine.token = theirs.token AND mine.files <> theirs.files
 """
 _PROVENANCES = "INSERT OR IGNORE INTO provenances (content) SELECT content FROM other.provenances"
-# What failed here takes the key of what is ok there, to give way to it: nobody knows the code behind a failure.
+# A failed output here gets the key of an ok output there, which then replaces it. A failure's code is not known.
 _TAKEN_OVER = """
     UPDATE OR IGNORE main.outputs SET key = (
         SELECT o.key FROM other.outputs o WHERE o.base = main.outputs.base AND o.status = 'ok' ORDER BY o.id LIMIT 1)
     WHERE status <> 'ok' AND base IN (SELECT o.base FROM other.outputs o WHERE o.status = 'ok')
 """
-# What failed here has no pixels, but older versions left it the scores of former ones: they are not of those to come.
+# A failed output here has no pixels. Older versions left it the scores of earlier pixels, which must not stay.
 _STALE = """
     DELETE FROM scores WHERE output IN (
         SELECT mine.id FROM main.outputs mine JOIN other.outputs o ON o.key = mine.key
         WHERE mine.status <> 'ok' AND o.status = 'ok')
 """
-# What is ok here stays; what failed here gives way to what is ok there.
+# An ok output here stays. A failed output here is replaced by an ok one from there.
 _OUTPUTS = """
     INSERT INTO outputs (key, case_key, method, status, reason, traceback, seconds, noisy_digest, output_digest,
                          provenance, created, base, manifest)
@@ -58,7 +58,7 @@ _OUTPUTS = """
         provenance = excluded.provenance, created = excluded.created, manifest = excluded.manifest
     WHERE outputs.status <> 'ok' AND excluded.status = 'ok'
 """
-# A score belongs to an output's pixels: where the same cell came out differently elsewhere, its scores stay there.
+# Scores belong to an output's pixels. If the other store has other pixels for the same cell, its scores are not added.
 _SCORES = """
     INSERT INTO scores (output, rule, metric, revision, status, reason, value)
     SELECT mine.id, s.rule, s.metric, s.revision, s.status, s.reason, s.value
@@ -69,7 +69,7 @@ _SCORES = """
         value = excluded.value
     WHERE scores.status <> 'ok' AND excluded.status = 'ok'
 """
-# Cells that a run has here already stay as they are: they are the same ones, or the run would be another.
+# Cells that a run already has here stay. They are the same, because otherwise it would be a different run.
 _CELLS = """
     INSERT OR IGNORE INTO
         run_cells (run, position, output, dataset, image, image_digest, noise, seed, noise_info, method)
@@ -93,7 +93,14 @@ _TIMINGS = "INSERT OR IGNORE INTO timings SELECT * FROM other.timings"
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What came in: new or mended outputs and scores, images, and the runs by the names that they have here."""
+    """The result of merging.
+
+    Attributes:
+        outputs: The number of new or replaced outputs.
+        scores: The number of new or replaced scores.
+        images: The number of new images.
+        runs: The new runs, by the names that they have here.
+    """
 
     outputs: int
     scores: int
@@ -102,9 +109,17 @@ class Merged:
 
 
 def merge(store: Store, path: Path) -> Merged:
-    """Bring in another store, which is only read: all of it or, where something fails, nothing but images.
+    """Add another store to this one.
 
-    It is checked first, whole: StoreError where its schema or a row is none that mdnbench wrote.
+    The other store is only read, and is checked completely first. After an error, nothing but images was added.
+
+    Args:
+        store: The store to add to.
+        path: The other store: its file, or a folder that contains it.
+
+    Raises:
+        StoreError: The other store has a schema or a row that mdnbench never writes, or cannot be read.
+        UsageError: There is no other store at this path.
     """
     path = _file_of(path)
     if path.resolve() == store.path.resolve():
@@ -163,7 +178,7 @@ def _separate_scores(store: Store, renamed: Mapping[tuple[str, str], str]) -> No
 
 
 def _file_of(path: Path) -> Path:
-    """The store that is meant: a file, a workspace that holds it, or the folder that a run was started in."""
+    """Return the file of a store, given the file, its workspace, or the folder that contains the workspace."""
     names = ("results.sqlite", f"{workspace.FOLDER}/results.sqlite")
     for found in (path, *(path / name for name in names)):
         if found.is_file():
@@ -173,7 +188,10 @@ def _file_of(path: Path) -> Path:
 
 @contextmanager
 def _snapshot(path: Path) -> Iterator[Path]:
-    """A copy of a store at one moment, brought up to this schema: the store itself may be older and stays so."""
+    """Yield a copy of a store at one moment, updated to this schema.
+
+    The store itself may be older, and is not changed.
+    """
     connecting.require_files(path)
     with _scratch(path) as folder:
         copy = folder / "results.sqlite"
@@ -200,7 +218,7 @@ def _scratch(path: Path) -> Iterator[Path]:
 
 
 def _require_whole(there: sqlite3.Connection, path: Path) -> None:
-    """Check the schema and the pages of a store before it is copied: a file of a few bytes may claim to be huge."""
+    """Check the schema and pages of a store before it is copied, because a small file may claim to be huge."""
     steps = connecting.settle(there)
     steps.allow(limits.WRITE_STEPS, path)
     schema.verify(there, str(path))
@@ -219,25 +237,28 @@ def _copy(there: sqlite3.Connection, copy: Path, path: Path) -> None:
 
 
 def _mode(path: Path) -> str:
-    """How to open a store that is only read: where its folder takes no files, SQLite is told that nobody writes."""
+    """Return how to open a store for reading. If its folder is not writable, the file is opened as immutable."""
     journal = path.with_name(f"{path.name}-wal")
     left = journal.exists() and journal.stat().st_size > 0
     return "mode=ro" if left or os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
 
 
 def _require_sound(copy: Path) -> None:
-    """Bring a copy up to this schema; StoreError where its rows hold what nobody wrote: it must not spread."""
+    """Update a copy to this schema.
+
+    Raise StoreError for rows that mdnbench never writes, because they must not spread.
+    """
     with open_store(copy) as store:
         if fault := next(contents.faults(store), ""):
             raise StoreError(f"{fault} Nothing was merged.")
-        # Outputs are found by their base: without an index, by reading all of them for each one that failed here.
+        # Outputs are searched by their base. Without an index, all of them would be read for each failed output here.
         store.connection.execute("CREATE INDEX by_base ON outputs (base)")
 
 
 def _copy_runs(store: Store) -> Iterator[str]:
-    """Copy the runs that are not here yet; one whose name is taken by another run gets a number behind it.
+    """Copy the runs that are not here yet. If another run has the name, a number is added to it.
 
-    A run that is here and was gone on with there, or begun again, is brought up to date.
+    A run that is here, and was continued or restarted there, is updated.
     """
     rows = store.connection.execute("SELECT id, name, created, finished, planned, facts FROM other.runs ORDER BY id")
     for there, name, created, finished, planned, facts in rows.fetchall():
@@ -255,7 +276,7 @@ def _copy_runs(store: Store) -> Iterator[str]:
 
 
 def _same_run(store: Store, there: int, name: str, defined: tuple[int, str]) -> int | None:
-    """The run here that the one there is: of its name, but for a number behind it, its facts, and no other cell."""
+    """Return the id of the same run here: with the same name (or with a number), the same facts and no other cell."""
     found = store.connection.execute("SELECT id, name FROM runs WHERE planned = ? AND facts = ?", defined)
     for here, called in found.fetchall():
         named = re.fullmatch(rf"{re.escape(name)}(-\d+)?", called)
@@ -273,7 +294,7 @@ def _free_name(store: Store, name: str) -> str:
 
 
 def _copy_images(folder: Path, store: Store) -> int:
-    """Copy the kept images that are what their names say, and are not here yet or were altered here."""
+    """Copy the stored images that are unaltered, and are missing or altered here. Return how many were copied."""
     copied = 0
     for path in sorted(kept.files(folder)):
         if path.suffix == ".npy" and kept.load(store.images, path.stem) is None:

@@ -1,4 +1,4 @@
-"""Reading a run out of the store: its cells one by one, and its means, computed by SQLite."""
+"""Queries for the results of a run: its cells one by one, and its means, which SQLite computes."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ _UNSCORED = """
 """
 
 Group = tuple[str, str, str]
-Found = tuple[float | None, int, int, int]  # a mean, how many values there are, and how many are ∞ and −∞
+Found = tuple[float | None, int, int, int]  # a mean, the number of values, and how many are ∞ and −∞
 
 
 def cells(store: Store, run: RunRow) -> Iterator[CellRow]:
-    """The cells of a run in their order, streamed: a million of them do not fill the memory."""
+    """Yield the cells of a run in their order. They are streamed, because a million cells would fill the memory."""
     store.require_run(run.id)
     provenances = _Provenances(store)
     asked = (run.id, run.facts["scoring_rule"])
@@ -77,9 +77,14 @@ def cells(store: Store, run: RunRow) -> Iterator[CellRow]:
 
 
 def marks(store: Store, run: RunRow, metrics: Sequence[str]) -> Iterator[Mark]:
-    """What a check needs of each cell, in their order: one row each with all its scores, and names that share memory.
+    """Yield what a check needs of each cell, in their order.
 
-    That is a third of the work of `cells`.
+    Each cell is one row with all its scores, and equal names share memory. This takes a third of the time of `cells`.
+
+    Args:
+        store: The store.
+        run: The run.
+        metrics: The metrics whose scores are read.
     """
     store.require_run(run.id)
     many, rule, revisions = len(metrics), run.facts["scoring_rule"], run.scored_as
@@ -105,9 +110,9 @@ def require_one_image_per_case(store: Store, run: RunRow) -> None:
 
 
 def means(store: Store, run: RunRow) -> list[MeanRow]:
-    """One row per noise, method and noise information: means over the cells that are ok, and what the others are.
+    """Return one row for each noise, method and noise information, with the means over the cells that are ok.
 
-    Its total counts the cells that a run lacks too, because it was interrupted.
+    The rows also describe the other cells. Their totals include cells that are missing because the run was interrupted.
     """
     store.require_run(run.id)
     known, asked = run.scored_as, (run.id, run.facts["scoring_rule"])
@@ -131,7 +136,7 @@ def means(store: Store, run: RunRow) -> list[MeanRow]:
 
 
 def provenances(store: Store, run: RunRow) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """What stands behind the ok cells of a run: noise, method and provenance, each combination once."""
+    """Yield the noise, method and provenance of the cells that are ok, each combination once."""
     known = _Provenances(store)
     for noise, method, identity in store.select(_PROVENANCES, (run.id,)):
         yield noise, method, known[identity]
@@ -176,7 +181,7 @@ def _grouped(rows: Any, revisions: Mapping[str, str]) -> Iterator[tuple[int, dic
 
 
 class _Provenances(dict[int, Any]):
-    """Provenances by id, read once each: thousands of cells share one."""
+    """Provenances by id. Each is read only once, because thousands of cells share one."""
 
     def __init__(self, store: Store) -> None:
         super().__init__()

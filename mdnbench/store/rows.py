@@ -1,4 +1,4 @@
-"""The frozen rows that the store gives out."""
+"""The frozen rows that the store returns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ CellKey = tuple[str, str, int, str]  # image, noise, seed and method
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run: its name, when it began and ended, how many cells it planned, and the facts that define it."""
+    """A run.
+
+    Attributes:
+        id: The id in the store.
+        name: The name.
+        created: When it started, in UTC.
+        finished: When it finished, in UTC; '' if it did not.
+        planned: The number of its cells.
+        facts: The facts that define it.
+    """
 
     id: int
     name: str
@@ -24,17 +33,20 @@ class RunRow:
 
     @property
     def scored_as(self) -> Mapping[str, str]:
-        """The revision and code of each metric, by name: what its scores are stored under."""
+        """Return the revision (with code) under which the scores of each metric are stored, by metric."""
         found: Mapping[str, str] = self.facts.get("scored_as") or self.facts["metrics"]
         return found
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The files behind the results of one method under one noise, or of one metric, by what used them.
+    """The files behind the results of one method under one noise, or of one metric.
 
-    `token` stands for the manifest in keys: it stays when files that are loaded later are added. `id` is 0 before it
-    is stored.
+    Attributes:
+        scope: What the manifest belongs to.
+        token: What identifies the manifest in keys. It does not change when files that are loaded later are added.
+        files: The files, by the role that used them.
+        id: The id in the store; 0 before the manifest is stored.
     """
 
     scope: str
@@ -45,7 +57,14 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class StoredOutput:
-    """What the store knows of an output, and how many of the metrics that were asked for it has a value by."""
+    """A stored output.
+
+    Attributes:
+        id: The id in the store.
+        status: The status.
+        output_digest: The digest of its pixels.
+        scores: How many of the requested metrics have a value.
+    """
 
     id: int
     status: Status
@@ -55,7 +74,7 @@ class StoredOutput:
 
 @dataclass(frozen=True, slots=True)
 class CellRow:
-    """One cell of a run with its scores: a line of `cells.csv`."""
+    """One cell of a run with its scores, which is a line of `cells.csv`."""
 
     dataset: str
     image: str
@@ -76,16 +95,22 @@ class CellRow:
     scores: Mapping[str, MetricScore]
 
     def value(self, metric: str) -> float | None:
-        """The metric's value, or None where it has none."""
+        """Return the value of a metric, or None if there is none."""
         score = self.scores.get(metric)
         return score.value if score else None
 
 
 class Mark(NamedTuple):
-    """What a check needs of a cell: which it is, what came of it, its noisy image's digest, and its scores.
+    """What a check needs of a cell. It is a tuple and not a dataclass, because a check makes up to a million of them.
 
-    Of each metric that was asked for it has the value, the status and the reason, all None where it was not scored. A
-    tuple and not a dataclass: a check makes one for each of maybe a million cells.
+    Attributes:
+        key: The image, noise, seed and method.
+        status: The status of the cell.
+        reason: The reason for the status.
+        noisy_digest: The digest of the noisy image.
+        values: The value by each requested metric; None if it was not scored.
+        statuses: The status of each score; None if it was not scored.
+        reasons: The reason for each status; None if it was not scored.
     """
 
     key: CellKey
@@ -99,12 +124,23 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MeanRow:
-    """One line of a table: a method under a noise, its means over the cells that are ok, and the cells that are not.
+    """One line of a table: a method under a noise, with its means over the cells that are ok.
 
-    `infinite` counts the values that are ∞ or −∞, `negative` those of them that are −∞, by metric.
-    `problems` counts the cells that are not ok by status, `reasons` has one reason for each such status, and
-    `unscored` says of each metric in how many ok cells it has no value, and one reason for it; `failed_scores` counts
-    those of them that are not skipped, of metrics that can be computed here.
+    Attributes:
+        noise: The noise.
+        method: The method.
+        noise_info: How the method got its information about the noise.
+        means: The mean by each metric.
+        counts: The number of values by each metric.
+        infinite: The number of values that are ∞ or −∞, by metric.
+        seconds: The mean time of a cell.
+        ok: The number of cells that are ok.
+        total: The number of all cells.
+        problems: The number of cells that are not ok, by status.
+        reasons: One reason for each such status.
+        unscored: For each metric, the number of ok cells without a value, and one reason.
+        failed_scores: How many of these are not skipped, for metrics that can be computed here.
+        negative: The number of values that are −∞, by metric.
     """
 
     noise: str
@@ -125,7 +161,7 @@ class MeanRow:
 
 @dataclass(frozen=True, slots=True)
 class TimingRow:
-    """A timing record as it was stored: its key, when, and the record itself."""
+    """A stored timing record: its key, when it was stored, and the record itself."""
 
     key: str
     created: str

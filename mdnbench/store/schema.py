@@ -1,7 +1,7 @@
-"""The store's schema, as numbered migrations: a store of version n is brought up by running those after n.
+"""The schema of the store, as numbered migrations. A store of version n is updated by running those after n.
 
-A store comes from anyone. So before anything else is read, its schema is compared with that of its version: the same
-tables, columns and indices in the same words, and nothing more.
+A store may have an unknown origin. So before anything else is read, its schema is compared with that of its version:
+the same tables, columns and indices in the same words, and nothing more.
 """
 
 from __future__ import annotations
@@ -72,13 +72,13 @@ MIGRATIONS = (
         content TEXT NOT NULL
     ) WITHOUT ROWID;
     """,
-    # A run's own name of each cell's method: two names may lead to one output, as `unet` and `unet[weights=gaussian]`.
+    # The name that a run gives a cell's method. Two names may share one output: `unet` and `unet[weights=gaussian]`.
     """
     ALTER TABLE run_cells ADD COLUMN method TEXT NOT NULL DEFAULT '';
     UPDATE run_cells SET method = (SELECT o.method FROM outputs o WHERE o.id = output);
     """,
-    # The files behind results, and an output's key without its code. An output that was stored before has no manifest,
-    # and answers for no later run.
+    # The files behind results, and an output's key without its code. Outputs that were stored earlier have no manifest,
+    # and no later run uses them.
     """
     CREATE TABLE manifests (
         id INTEGER PRIMARY KEY,
@@ -97,21 +97,22 @@ MIGRATIONS = (
 VERSION = len(MIGRATIONS)
 
 
-# The rows of sqlite_master: (type, name, table, SQL), whose spaces and line ends do not count.
+# The rows of sqlite_master: (type, name, table, SQL), with spaces and line ends normalised.
 Parts = list[tuple[Any, ...]]
 
 
 def prepare(connection: sqlite3.Connection, where: str) -> None:
-    """Create the tables, or bring an older store up to this version.
+    """Create the tables, or update an older store to this version.
 
-    Raises StoreError for what is not ours, is newer, or has another schema than a store of its version.
+    Raises:
+        StoreError: The file is not a store, is newer, or has another schema than its version.
     """
     if verify(connection, where) < VERSION:
         _migrate(connection)
 
 
 def prepare_to_check(connection: sqlite3.Connection, where: str) -> None:
-    """Prepare a store as `prepare` does, but let tables pass that are not ours: they are reported, and never read."""
+    """Prepare a store as `prepare` does, but accept additional tables. They are reported, and never read."""
     version, parts = _looked_at(connection, where)
     expected = _expected(MIGRATIONS[:version])
     whole = version == VERSION and all(part in parts for part in expected)
@@ -120,7 +121,14 @@ def prepare_to_check(connection: sqlite3.Connection, where: str) -> None:
 
 
 def verify(connection: sqlite3.Connection, where: str) -> int:
-    """Return the version of a store, 0 for an empty file; StoreError as for `prepare`. Nothing is written."""
+    """Check the schema of a store without writing anything.
+
+    Returns:
+        The version of the store; 0 for an empty file.
+
+    Raises:
+        StoreError: The file is not a store, is newer, or has another schema than its version.
+    """
     version, parts = _looked_at(connection, where)
     if found := differences(parts, version):
         raise StoreError(
@@ -142,7 +150,7 @@ def differences(parts: Parts, version: int) -> list[str]:
 
 
 def parts_of(connection: sqlite3.Connection) -> Parts:
-    """Return the tables, indices, views and triggers of a file, in their order by name."""
+    """Return the tables, indices, views and triggers of a file, sorted."""
     query = "SELECT type, name, tbl_name, sql FROM sqlite_master LIMIT ?"
     rows = connection.execute(query, (limits.MAX_SCHEMA_ROWS,)).fetchall()
     return sorted(((*row[:3], _plain(row[3])) for row in rows), key=repr)
@@ -154,14 +162,14 @@ def _plain(sql: object) -> object:
 
 @lru_cache(maxsize=16)
 def _expected(steps: tuple[str, ...]) -> Parts:
-    """Return the schema that these migrations make."""
+    """Return the schema that these migrations create."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as model:
         _run(model, steps)
         return parts_of(model)
 
 
 def _is_harmful(part: tuple[Any, ...]) -> bool:
-    """Whether a part that is not ours could change what our own queries do: all but a plain table with its keys."""
+    """Return whether an additional part could change what our queries do: anything but a plain table with its keys."""
     kind, name, table, sql = part
     ours = {each[1] for each in _expected(MIGRATIONS)}
     if kind == "table":
@@ -170,7 +178,11 @@ def _is_harmful(part: tuple[Any, ...]) -> bool:
 
 
 def _looked_at(connection: sqlite3.Connection, where: str) -> tuple[int, Parts]:
-    """Version and schema; StoreError for a newer store, and for what is none. Read together: another may be writing."""
+    """Return the version and the schema, read together because another process may be writing.
+
+    Raises:
+        StoreError: The file is a newer store, or not a store.
+    """
     connection.execute("BEGIN")
     try:
         parts = parts_of(connection)
@@ -195,7 +207,7 @@ def _run(connection: sqlite3.Connection, steps: tuple[str, ...]) -> None:
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
-    """Run the migrations that are still missing, all or none; another process may have been faster."""
+    """Run the missing migrations, all or none. Another process may have run them meanwhile."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
@@ -209,7 +221,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
 
 def roll_back(connection: sqlite3.Connection) -> None:
-    """End a transaction without a trace, unless SQLite has done so by itself, as on a full disk; it raises nothing."""
+    """Undo a transaction, unless SQLite has done so itself, as on a full disk. Raise nothing."""
     if connection.in_transaction:
         with suppress(sqlite3.Error):
             connection.execute("ROLLBACK")

@@ -1,4 +1,4 @@
-"""Strangers: cells of a run that its facts do not name. Older versions let two processes of one name leave them."""
+"""Cells of a run that its facts do not name. Older versions could leave them when two processes used one name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-LARGEST = 2**63 - 1  # whole number that SQLite takes
+LARGEST = 2**63 - 1  # the largest integer of SQLite
 _STRANGERS = """
     FROM run_cells WHERE run = ? AND (
         position < 0 OR position >= ? OR seed < 0 OR seed >= ?
@@ -19,7 +19,7 @@ REMOVE = f"DELETE {_STRANGERS}"
 
 
 def values(run: int, planned: int, facts: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The values of the queries' marks for a run."""
+    """Return the values of the queries' parameters for a run."""
     images = [digest + image for image, digest in facts.get("images", {}).items()]
     names = (images, [*facts.get("noises", ())], [*facts.get("methods", ())])
     return run, planned, min(facts.get("seeds", 0), LARGEST), *map(json.dumps, names)

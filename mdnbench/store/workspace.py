@@ -1,4 +1,4 @@
-"""The workspace: the folder that holds the store, kept images and the runs' folders."""
+"""The workspace: the folder with the store, the stored images and the runs' folders."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ FOLDER = ".mdnbench"
 
 
 def locate(given: Path | None = None) -> Path:
-    """The workspace: `given`, or `.mdnbench` here, or under MDNBENCH_HOME where this folder cannot be written."""
+    """Return the workspace.
+
+    Args:
+        given: The workspace, if the user chose one. By default, it is `.mdnbench` in the working directory, or a folder
+            under MDNBENCH_HOME if the working directory cannot be written.
+    """
     if given is not None:
         return given
     here = Path.cwd()
@@ -25,7 +30,7 @@ def locate(given: Path | None = None) -> Path:
 
 
 def _writable(folder: Path) -> bool:
-    """Whether a file can really be made here: permissions alone do not tell on a read-only file system."""
+    """Return whether a file can be created here. Permissions alone do not tell this on a read-only file system."""
     if not os.access(folder, os.W_OK):
         return False
     try:

@@ -1,4 +1,4 @@
-"""What a plugin's own tests import: the conformance kit as pytest tests, and an image to try things on."""
+"""Helpers for the tests of a plugin: the conformance rules as pytest tests, and an example image."""
 
 from __future__ import annotations
 
@@ -20,12 +20,16 @@ SIZE = (96, 112)
 
 
 def conformance(plugin: ModuleType | str | Path, *, timeout: float = kit.TIMEOUT_S) -> Callable[[Subject, str], None]:
-    """A pytest test with one case for each rule that the plugin has to keep.
+    """Return a pytest test with one case for each rule that applies to a plugin.
 
-    `plugin` is its module, its file, its name, or the name of anything that it brings; `timeout` is in seconds per
-    rule. One line in a test file is enough:
+    One line in a test file is enough:
 
         test_conformance = conformance(my_plugin)
+
+    Args:
+        plugin: The plugin's module, its file, its name, or the name of any method, noise, metric, data set or reporter
+            in it.
+        timeout: The longest time for one rule, in seconds.
     """
     import pytest
 
@@ -38,7 +42,7 @@ def conformance(plugin: ModuleType | str | Path, *, timeout: float = kit.TIMEOUT
 
     @pytest.mark.parametrize(("subject", "rule"), cases, ids=[f"{subject.name}-{rule}" for subject, rule in cases])
     def test_conformance(subject: Subject, rule: str) -> None:
-        """Each rule is kept; what is wrong is said with what was expected and how to mend it."""
+        """Check that a rule is kept. A failure shows what was expected, what was found and how to fix it."""
         finding = findings()[subject, rule]
         if finding.state == "skipped":
             pytest.skip(finding.came)
@@ -51,13 +55,23 @@ def conformance(plugin: ModuleType | str | Path, *, timeout: float = kit.TIMEOUT
 def example(
     sigma: float = 25.0, *, channels: int = 1, size: tuple[int, int] = SIZE, seed: int = 0
 ) -> tuple[Image, Image]:
-    """A clean image and the same with Gaussian noise, float32 (H, W) or (H, W, 3); sigma is on the 0-255 scale."""
+    """Return a clean image, and the same image with white Gaussian noise.
+
+    Args:
+        sigma: The standard deviation of the noise, on the 0-255 scale.
+        channels: 1 for gray, 3 for colour.
+        size: The height and width in pixels.
+        seed: The seed of the noise.
+
+    Returns:
+        Two float32 arrays, (H, W) or (H, W, 3); the clean one is in [0, 1].
+    """
     clean = samples.clean(channels, size)
     return clean, samples.noisy(clean, seed, sigma / 255)
 
 
 def _address(plugin: ModuleType | str | Path) -> str | Path:
-    """How the kit finds a plugin: an installed module by its entry point's name, another one by its file."""
+    """Return how to find a plugin: the name of its entry point if its module is installed, or else its file."""
     if not isinstance(plugin, ModuleType):
         return plugin
     for point in metadata.entry_points(group=GROUP):

@@ -1,4 +1,4 @@
-"""A plugin to begin with: working, typed and tested, in one file with its test, or as a package."""
+"""New plugins from templates: working, typed and tested, as one file with its test or as a package."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mdnbench.util import atomic
 
 TEMPLATES = Path(__file__).parent / "templates" / "plugin"
 
-# What CI runs of each kind, so that `mdnbench check` has something to hold against a baseline.
+# The command that CI runs for each kind. `mdnbench check` then compares the run with a baseline.
 COMMON = "--dataset sk12 --images 01,08 --no-timing --out ci"
 RUNS = {
     "denoiser": f"mdnbench run --methods noisy,$name --sigma 25 {COMMON}",
@@ -27,11 +27,27 @@ RUNS = {
     "reporter": f"mdnbench run --methods noisy,median --sigma 25 {COMMON} && mdnbench report ci --to $name",
 }
 KINDS = tuple(RUNS)
-LONGEST = 32  # so that no line of a template grows too long
+LONGEST = 32  # longer names would make lines of the templates too long
 
 
 def write(name: str, kind: str, *, package: bool = False, folder: Path = Path()) -> tuple[Path, ...]:
-    """Write the files of a new plugin into the folder; their paths, the plugin's own first. Nothing is overwritten."""
+    """Write the files of a new plugin. Existing files are never overwritten.
+
+    Args:
+        name: The name of the new method, noise, metric, data set or reporter.
+        kind: One of KINDS.
+        package: Whether to write an installable package instead of a single file.
+        folder: The folder to write to.
+
+    Returns:
+        The paths of the files; the plugin's own comes first.
+
+    Raises:
+        BadOption: The name cannot be used.
+        UnknownName: There is no such kind.
+        UsageError: The name is taken, or a file exists already.
+        MdnbenchError: The files cannot be written.
+    """
     _check(name, kind)
     texts = _package(name, kind) if package else _file(name, kind)
     paths = [folder / place for place in texts]
@@ -64,7 +80,7 @@ def _check(name: str, kind: str) -> None:
 
 
 def _file(name: str, kind: str) -> dict[str, str]:
-    """The plugin in one file, with its test beside it."""
+    """Return the files of a plugin in one module: the module, and the test next to it."""
     module = _module(name)
     words = _words(name, kind, module, f"{module}_")
     texts = {f"{module}.py": _filled(f"{kind}.py", words), f"test_{module}.py": _filled(f"test_{kind}.py", words)}
@@ -72,7 +88,7 @@ def _file(name: str, kind: str) -> dict[str, str]:
 
 
 def _package(name: str, kind: str) -> dict[str, str]:
-    """The plugin as a package that pip installs: its module first, then tests, settings, a workflow and a page."""
+    """Return the files of a plugin as a package: its module first, then tests, settings, a workflow and a readme."""
     module = f"mdnbench_{_module(name)}"
     words = _words(name, kind, module, "")
     root, source = words["distribution"], f"{words['distribution']}/src/{module}"
@@ -93,7 +109,7 @@ def _recipes(kind: str, folder: str, words: dict[str, str]) -> dict[str, str]:
 
 
 def _words(name: str, kind: str, module: str, prefix: str) -> dict[str, str]:
-    """What stands in the templates as $word."""
+    """Return the values of the templates' placeholders."""
     return {
         "name": name,
         "kind": {"learned": "learned denoiser", "dataset": "data set"}.get(kind, kind),

@@ -1,5 +1,4 @@
-"""Training of learned denoisers: recipes, patches, noise mixtures, the one loop, checkpoints, logs.
+"""The training of learned denoisers: recipes, training data, the loop, checkpoints and logs.
 
-`api` and `engine` import it. Start with `session.py`, then `loop.py`. `deploy/` makes
-files of what is trained.
+`api` and `engine` import this package. Start with `session.py`, then `loop.py`. `deploy/` exports trained networks.
 """

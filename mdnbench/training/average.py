@@ -1,4 +1,4 @@
-"""The moving average of a network's weights, which is what validation and the finished file see."""
+"""The moving average of a network's weights, which validation and the finished weights file use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 
 class Average:
-    """An exponential moving average of a network's parameters and buffers, quick to follow at first."""
+    """An exponential moving average of a network's parameters and buffers, which follows faster at first."""
 
     def __init__(self, network: torch.nn.Module, decay: float) -> None:
         self._network, self._decay = network, decay
@@ -17,7 +17,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Follow the network after a step; whole numbers (counters) are copied."""
+        """Update the average after a training step. Integers, such as counters, are copied."""
         weight = 1 - min(self._decay, (1 + step) / (10 + step))
         state = self._network.state_dict()
         floating = [key for key, value in self.values.items() if value.is_floating_point()]
@@ -26,17 +26,17 @@ class Average:
             self.values[key].copy_(state[key])
 
     def load(self, values: Mapping[str, torch.Tensor]) -> None:
-        """Go on from a checkpoint's average."""
+        """Continue from the average in a checkpoint."""
         for key, value in self.values.items():
             value.copy_(values[key])
 
     def copy_to(self, network: torch.nn.Module) -> None:
-        """Put the average in the network's place."""
+        """Copy the average into a network."""
         network.load_state_dict(self.values)
 
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:
-        """The network has the average's weights in here, and its own again afterwards."""
+        """Give the network the average's weights inside the context, and its own weights again afterwards."""
         own = {key: value.detach().clone() for key, value in self._network.state_dict().items()}
         self.copy_to(self._network)
         try:

@@ -1,4 +1,4 @@
-"""The card of a finished training: what was trained, on what, for how long, and how much was hidden."""
+"""The card of a finished training: what was trained, on which data, for how long, and how much was hidden."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def of(spec: DenoiserSpec, method: Named, data: DatasetSpec, state: State, material: Material) -> weights.Card:
-    """The card of a training that has used its budget up; size and digest come to it when the file is written."""
+    """Return the card of a finished training. The size and digest are filled in when the weights file is written."""
     recipe = state.recipe
     return weights.Card(
         method=spec.name,

@@ -1,6 +1,7 @@
-"""Checkpoints: everything that a training needs to go on exactly where it stopped, in one file, written atomically.
+"""Checkpoints: one file with everything that a training needs to continue exactly where it stopped.
 
-The file is what torch.save writes with its SHA-256 behind it: torch itself does not notice a flipped bit.
+The file is written atomically. It has the format of torch.save, followed by its SHA-256, because torch itself does not
+notice a flipped bit.
 """
 
 from __future__ import annotations
@@ -21,13 +22,17 @@ DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def tidy(folder: Path) -> None:
-    """Remove what writers left behind that were killed while they wrote."""
+    """Remove the partial files of processes that were killed while they wrote."""
     for part in folder.glob("*.part"):
         part.unlink(missing_ok=True)
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Write `state` to `path`; a reader sees the old file or the new one, whole. StoreError on a full disk."""
+    """Write a checkpoint atomically: a reader gets either the whole old file or the whole new one.
+
+    Raises:
+        StoreError: The file cannot be written, for example because the disk is full.
+    """
     buffer = io.BytesIO()
     torch.save(state, buffer)
     content = buffer.getbuffer()
@@ -39,7 +44,11 @@ def save(path: Path, state: dict[str, Any]) -> None:
 
 
 def load(path: Path, device: str) -> dict[str, Any] | None:
-    """What `save` wrote, or None where there is no file; WeightsError where it is damaged."""
+    """Return the state that `save` wrote, or None if there is no file.
+
+    Raises:
+        WeightsError: The file is damaged.
+    """
     if not path.is_file():
         return None
     try:
@@ -49,7 +58,7 @@ def load(path: Path, device: str) -> dict[str, Any] | None:
             raise ValueError
         state: dict[str, Any] = torch.load(io.BytesIO(whole), map_location=device, weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        # Not torch's own words, which advise to load the file unsafely.
+        # Without torch's own message, which advises to load the file unsafely.
         message = f"the checkpoint {path} is damaged ({type(error).__name__}); delete it, or train with --from-scratch."
         raise WeightsError(message) from None
     return state

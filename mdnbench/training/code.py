@@ -1,4 +1,4 @@
-"""The code behind a training: a checkpoint goes on only while the files that it was made with are as they were."""
+"""The code that a training uses. A checkpoint is continued only if the files behind it have not changed."""
 
 from __future__ import annotations
 
@@ -15,21 +15,25 @@ Saved: TypeAlias = "Mapping[str, Sequence[Sequence[str]]]"  # by source: the fie
 
 
 class Code:
-    """The sources of a training's network, loss and noises, by what they are of: `method`, `noise gaussian`."""
+    """The sources of a training's network, loss and noises.
+
+    Args:
+        doors: The sources by what they provide: `method`, or a noise such as `noise gaussian`.
+    """
 
     def __init__(self, doors: Mapping[str, Door]) -> None:
         self._doors = dict(doors)
         self._digests = code.Digests()
 
     def used(self) -> dict[str, list[list[str]]]:
-        """Return the files that the sources have used so far in this process, as a checkpoint keeps them."""
+        """Return the files that each source has used so far in this process, in the form that a checkpoint stores."""
         return {
             what: [[file.root, file.name, file.content, file.code] for file in self._files(door)]
             for what, door in self._doors.items()
         }
 
     def changed(self, saved: Saved) -> list[str]:
-        """Return the names of the files of a checkpoint that are other ones now."""
+        """Return the names of a checkpoint's files that have changed since it was saved."""
         names: list[str] = []
         for what, door in self._doors.items():
             files = [UsedFile(*fields) for fields in saved.get(what, ())]  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A training that has diverged: its numbers are none any more, and nothing that it wrote would be of use."""
+"""The detection of a diverged training, whose numbers are not finite and whose weights would be useless."""
 
 from __future__ import annotations
 
@@ -12,9 +12,16 @@ from mdnbench.training import ranks
 
 
 def check(step: int, loss: float, psnr: float | None, weights: Iterable[torch.Tensor] = ()) -> None:
-    """WeightsError where loss, validation PSNR (dB) or a weight is not finite; the first process decides.
+    """Check that a training has not diverged. Only the first process checks.
 
-    An infinite PSNR is no such thing: an image was restored exactly.
+    Args:
+        step: The number of steps done.
+        loss: The mean loss.
+        psnr: The validation PSNR in dB; infinity is allowed, because an image can be restored exactly.
+        weights: The weights.
+
+    Raises:
+        WeightsError: The loss, the PSNR or a weight is not finite.
     """
     if not ranks.first():
         return
@@ -32,7 +39,11 @@ def check(step: int, loss: float, psnr: float | None, weights: Iterable[torch.Te
 
 
 def check_loss(loss: object) -> None:
-    """BadPlugin where a method's loss is nothing that gradients could follow from."""
+    """Check the value that a method's loss function returned.
+
+    Raises:
+        BadPlugin: It is not a single number with a gradient.
+    """
     if not isinstance(loss, torch.Tensor) or loss.numel() != 1 or not loss.requires_grad:
         came = f"a tensor {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else type(loss).__name__
         why = ", cut off from the network" if isinstance(loss, torch.Tensor) and not loss.requires_grad else ""
@@ -40,6 +51,6 @@ def check_loss(loss: object) -> None:
 
 
 def finite(weights: Iterable[torch.Tensor]) -> bool:
-    """Whether all numbers are finite; a GPU is waited for once."""
+    """Return whether all values are finite. This waits for a GPU only once."""
     found = [weight.isfinite().all() for weight in weights]
     return not found or bool(torch.stack(found).all())

@@ -1,4 +1,4 @@
-"""One process at a time trains into a folder, or the processes that torchrun started together."""
+"""The lock of a training folder: only one process, or those that torchrun started together, may train into it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ from mdnbench.util import atomic
 
 @contextlib.contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold a training folder; UsageError where another process does, StoreError where it cannot be written.
+    """Hold the lock of a training folder. Of processes that train together, the first one holds it.
 
-    The operating system holds the lock for the process: it ends with its holder, however that ends, and a lock file
-    that was left behind stops nobody. Of processes that train together the first holds it.
+    The operating system releases the lock when the process ends in any way, so a lock file that remains does not block
+    others.
+
+    Raises:
+        UsageError: Another process holds the lock.
+        StoreError: The folder cannot be written.
     """
     if not ranks.first():
         yield

@@ -1,4 +1,4 @@
-"""What a training says while it runs: a CSV file, progress for a person, and a learning curve afterwards."""
+"""The reports of a training: a CSV file, the progress for the user, and a learning curve at the end."""
 
 from __future__ import annotations
 
@@ -13,16 +13,23 @@ from pathlib import Path
 from mdnbench.util import atomic
 
 BLUE = "#2563a8"
-BESIDE = 4  # lines on each side that smooth a loss
+BESIDE = 4  # how many lines on each side smooth the loss
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How a training stands.
+    """The progress of a training.
 
-    `progress` runs from 0 to 1, `elapsed_s` is the training time so far, `remaining_s` what is left by present speed,
-    `loss` the mean since the last report, `psnr` the latest validation in dB (None before the first),
-    `pixels_per_s` the speed since the last report and `outside` the share of time spent outside the network.
+    Attributes:
+        step: The number of steps done.
+        progress: The fraction of the budget that is used up, 0 to 1.
+        elapsed_s: The training time so far.
+        remaining_s: The remaining time at the present speed.
+        lr: The learning rate.
+        loss: The mean loss since the last report.
+        psnr: The latest validation PSNR in dB; None before the first validation.
+        pixels_per_s: The speed since the last report.
+        outside: The fraction of the time that was spent outside the network.
     """
 
     step: int
@@ -37,11 +44,11 @@ class Progress:
 
 
 class CsvLog:
-    """Appends one line per report; a resumed training drops the lines beyond its checkpoint."""
+    """A CSV file with one line for each report. A resumed training drops the lines after its checkpoint."""
 
     def __init__(self, path: Path, step: int) -> None:
         self._path = path
-        # As a float: millions of steps were once written as 1.23457e+06.
+        # Read as a float, because earlier versions wrote millions of steps as 1.23457e+06.
         kept = [line for line in read(path) if float(line["step"]) <= step] if path.is_file() and step else []
         names = [field.name for field in dataclasses.fields(Progress)]
         lines = io.StringIO()
@@ -52,7 +59,7 @@ class CsvLog:
             part.write_text(lines.getvalue(), encoding="utf-8", newline="")
 
     def add(self, progress: Progress) -> None:
-        """Write one line down."""
+        """Append one line."""
         values = [_cell(value) for value in dataclasses.astuple(progress)]
         line = io.StringIO()
         csv.writer(line, lineterminator="\n").writerow(values)
@@ -61,22 +68,25 @@ class CsvLog:
 
 
 def _cell(value: float | None) -> str:
-    """A number with six digits; a step with all of its own."""
+    """Return a number with six digits, but a step with all its digits."""
     if value is None:
         return ""
     return str(value) if isinstance(value, int) else f"{value:.6g}"
 
 
 def read(path: Path) -> list[dict[str, str]]:
-    """The lines of a training's CSV file."""
+    """Return the lines of a training's CSV file."""
     with path.open(newline="", encoding="utf-8") as file:
         return [line for line in csv.DictReader(file) if line.get("outside")]
 
 
 def draw(path: Path, picture: Path) -> bool:
-    """Draw loss and validation PSNR over the minutes into a picture; False where Matplotlib is not installed."""
+    """Draw loss and validation PSNR over the minutes into an image file.
+
+    Return False if Matplotlib is not installed.
+    """
     try:
-        from matplotlib.figure import Figure  # not pyplot, which would meddle with a notebook's own figures
+        from matplotlib.figure import Figure  # not pyplot, which would change a notebook's figures
     except ImportError:
         return False
     lines = read(path)
@@ -101,12 +111,15 @@ def draw(path: Path, picture: Path) -> bool:
 
 
 def _smoothed(values: Sequence[float]) -> list[float]:
-    """Each value with its neighbours on both sides, as their median: what a curve does behind its noise."""
+    """Return the median of each value and its neighbours on both sides, which shows the curve behind the noise."""
     return [statistics.median(values[max(0, at - BESIDE) : at + BESIDE + 1]) for at in range(len(values))]
 
 
 def _validations(lines: Sequence[dict[str, str]]) -> list[tuple[float, float]]:
-    """Minutes and dB of each validation: every line repeats the latest one."""
+    """Return the minutes and dB of each validation.
+
+    Each line repeats the latest validation, so equal ones are dropped.
+    """
     found: list[tuple[float, float]] = []
     for line in lines:
         if line["psnr"] and (not found or float(line["psnr"]) != found[-1][1]):

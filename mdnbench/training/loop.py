@@ -1,4 +1,4 @@
-"""The one training loop: it serves every method that has a Trainable, and it reads straight down."""
+"""The training loop, which serves every method that has a Trainable."""
 
 from __future__ import annotations
 
@@ -55,13 +55,31 @@ def train(
     report: Callable[[log.Progress], None] | None = None,
     stop: Callable[[], bool] = _never,
 ) -> store.Weights:
-    """Train a learned method and keep its weights under the home folder, in half precision if `half`.
+    """Train a learned method, and save its weights under the home folder.
 
-    `method` carries the network's options, `exclude` the ids of images to leave out (those that overlap test data), and
-    `facts` what else the card is to say. A training that was begun with other `code` is not continued.
-    A training that was stopped goes on from its checkpoint unless `resume` is False. `report` is told how it stands.
-    `stop` is asked before every step; once it says so, a checkpoint is saved and Interrupted raised. Processes that are
-    `ranks.joined` train together: the first one decides and writes, and all return what it wrote.
+    Processes that are `ranks.joined` train together: the first one decides and writes, and all return its result.
+
+    Args:
+        spec: The learned method.
+        method: The method with the options of the network.
+        recipe: The recipe to follow.
+        data: The training data.
+        noises: The registered noises.
+        exclude: The ids of images to leave out, because they overlap test data.
+        device: The device to train on.
+        threads: The number of threads; by default, torch's.
+        resume: Whether to continue a stopped training from its checkpoint.
+        name: The name of the weights; by default, that of the training's folder.
+        facts: More fields for the card.
+        half: Whether to save the weights in half precision.
+        code: The code that the training uses. A training that began with other code is not continued.
+        report: Called with the progress.
+        stop: Called before every step. When it returns True, a checkpoint is saved and the training stops.
+
+    Raises:
+        Interrupted: `stop` returned True.
+        UsageError: The checkpoint belongs to another training, or the folder is in use.
+        WeightsError: The training diverged, or its checkpoint is damaged.
     """
     ranks.check(recipe.batch)
     trainable = trainable_of(spec)
@@ -91,11 +109,11 @@ def train(
 
 @contextlib.contextmanager
 def _settings(device: str, threads: int | None) -> Iterator[None]:
-    """What a training sets for all of torch: threads, cuDNN's search, the generators; afterwards as they were."""
+    """Set torch's threads, cuDNN's search and the random generators for a training, and restore them afterwards."""
     before = torch.get_num_threads(), torch.backends.cudnn.benchmark
     with torch.random.fork_rng([device] if torch.device(device).type == "cuda" else []):
         torch.set_num_threads(threads or before[0])
-        torch.backends.cudnn.benchmark = True  # all crops are of one size: worth finding the quickest convolutions
+        torch.backends.cudnn.benchmark = True  # all crops have one size, so searching for the fastest convolutions pays
         try:
             yield
         finally:
@@ -112,10 +130,20 @@ def follow(
     stop: Callable[[], bool] = _never,
     again: str = AGAIN,
 ) -> None:
-    """Follow the recipe until its budget is used up; the network then has its averaged weights, validated.
+    """Follow the recipe until its budget is used up. The network then has its averaged weights, and is validated.
 
-    Interrupted, with a checkpoint saved, where `stop` says so before; WeightsError, with the checkpoint kept that was
-    there, where the training diverges.
+    Args:
+        trainable: How the method is trained.
+        state: The training's state, which is updated.
+        material: The training data.
+        folder: The folder for checkpoints and the log.
+        report: Called with the progress.
+        stop: Called before every step; True stops the training.
+        again: How to continue, for the message about a stop.
+
+    Raises:
+        Interrupted: `stop` returned True; a checkpoint was saved.
+        WeightsError: The training diverged; the earlier checkpoint is kept.
     """
     network, recipe, clock, optimiser = state.network, state.recipe, state.clock, state.optimiser
     context = autocast(state)
@@ -177,7 +205,7 @@ def follow(
 
 
 def _save(state: State, meter: Meter, path: Path) -> None:
-    """Save a checkpoint; WeightsError, and the file stays as it is, where the training has diverged."""
+    """Save a checkpoint. If the training has diverged, raise WeightsError and keep the old file."""
     divergence.check(state.clock.step, meter.loss(), state.psnr, state.average.values.values())
     state.save(path)
 
@@ -191,13 +219,16 @@ def _tell(standing: log.Progress, record: log.CsvLog | None, report: Callable[[l
 
 
 def folder_of(spec: DenoiserSpec, method: Named, recipe: Recipe) -> Path:
-    """Where a training's checkpoints lie; one that can be continued to a longer budget keeps its folder."""
+    """Return the folder of a training's checkpoints.
+
+    A longer budget keeps the folder if the training can be continued.
+    """
     kept = recipe if recipe.schedule.kind != "wsd" else dataclasses.replace(recipe, budget=type(recipe.budget)(steps=1))
     identity = digests.of_parts(method.name, variants.own(spec, method), kept.digest())
     return paths.home() / "training" / f"{method.name}-{identity[:12]}"
 
 
 def autocast(state: State) -> torch.autocast:
-    """The precision in which a recipe has its network run."""
+    """Return the context for the precision in which a recipe runs its network."""
     enabled = state.recipe.precision == "bf16"
     return torch.autocast(torch.device(state.device).type, torch.bfloat16, enabled=enabled)

@@ -1,4 +1,4 @@
-"""What a training draws from: clean crops, their noise, and the images held out for validation."""
+"""The data of a training: clean crops, their noise, and the images held out for validation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """Crops, noise and validation of one training; `images` are trained on, `left_out` are not, though at hand."""
+    """The crops, noise and validation of one training.
+
+    Attributes:
+        recipe: The recipe.
+        crops: The training images, to draw crops from.
+        mixture: The noise.
+        validator: The validation.
+        images: The ids of the training images.
+        left_out: The ids of images that are available but not used.
+    """
 
     recipe: Recipe
     crops: patches.Patches
@@ -30,7 +39,7 @@ class Material:
     left_out: tuple[str, ...]
 
     def draw(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        """A batch: clean and noisy (B, C, crop, crop), and the noise's std (B, 1, 1, 1) or None when blind."""
+        """Return a batch: clean and noisy (B, C, crop, crop), and the noise's std (B, 1, 1, 1), or None if blind."""
         clean = self.crops.draw(self.recipe.batch, generator)
         if self.recipe.jitter and clean.shape[1] == 3:
             clean = patches.jitter(clean, self.recipe.jitter, generator)
@@ -46,15 +55,27 @@ def gather(
     colour: bool,
     device: str,
 ) -> Material:
-    """Load everything onto the device; BadFile, before anything is loaded, for noises that cannot be followed.
+    """Load all data onto the device.
 
-    Validation images are held out first, so that leaving images out never moves one from there into training.
+    Validation images are held out before images are left out, so a validation image never becomes a training image.
+
+    Args:
+        recipe: The recipe.
+        data: The data set.
+        noises: The registered noises.
+        exclude: The ids of images to leave out.
+        colour: Whether to train on colour images.
+        device: The device.
+
+    Raises:
+        BadFile: The recipe's noises cannot be used. This is checked before anything is loaded.
+        UsageError: No image is left to train on.
     """
     mixture = Mixture(recipe.noise, noises, recipe.blind)
     validation.check(recipe.validation, noises, recipe.blind)
     channels = 3 if colour else 1
     left_out = set(exclude) & set(data.images)
-    everything = sorted(data.images)  # so that a manifest in another order trains the same
+    everything = sorted(data.images)  # the order in a manifest must not matter
     held = held_out(everything, recipe.validation.count)
     used = tuple(image for image in everything if image not in {*held, *left_out})
     if not used:

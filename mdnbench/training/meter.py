@@ -1,4 +1,4 @@
-"""The training's clock, and the meter that says how fast it goes."""
+"""The clock of a training, and the meter of its loss and speed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from mdnbench.training.log import Progress
 if TYPE_CHECKING:
     from mdnbench.training.recipe import Recipe
 
-PROBE_EVERY = 20  # every so many steps the share of time outside the network is measured
+PROBE_EVERY = 20  # the time outside the network is measured once in this many steps
 
 
 class Clock:
-    """The step, the training time, and how far the budget is used up."""
+    """The number of steps, the training time, and how much of the budget is used up."""
 
     def __init__(self, recipe: Recipe, images: int) -> None:
         budget = recipe.budget
@@ -29,22 +29,22 @@ class Clock:
         self._started: float | None = None
 
     def start(self) -> None:
-        """Training time runs from here on."""
+        """Start counting training time."""
         self._started = time.perf_counter()
 
     def elapsed(self) -> float:
-        """Seconds of training, those before an interruption included."""
+        """Return the training time in seconds, including the time before an interruption."""
         return self.before + (0.0 if self._started is None else time.perf_counter() - self._started)
 
     def progress(self) -> float:
-        """The share of the budget that is used up: 0 to 1."""
+        """Return the fraction of the budget that is used up, 0 to 1."""
         return min(1.0, self.elapsed() / self._limit_s if self._limit_s else self.step / self._steps)
 
 
 class Meter:
-    """Loss, speed and the share of time outside the network, since the last report.
+    """The loss, speed and fraction of time outside the network since the last report.
 
-    The share is sampled on one step in twenty, since looking at the clock makes a GPU wait.
+    The fraction is measured in one step of twenty, because reading the clock makes a GPU wait.
     """
 
     def __init__(self, pixels: int, clock: Clock, device: str) -> None:
@@ -60,7 +60,7 @@ class Meter:
 
     @contextlib.contextmanager
     def outside(self) -> Iterator[None]:
-        """Time spent in here is not the network's."""
+        """Count the time inside the context as spent outside the network."""
         if not self._probing:
             yield
             return
@@ -70,7 +70,7 @@ class Meter:
         self._outside += self._now() - start
 
     def add(self, loss: torch.Tensor) -> None:
-        """A step is done; its loss stays on the device."""
+        """Count a finished step. Its loss stays on the device."""
         self._loss = self._loss + loss
         self.steps += 1
         if self._probe:
@@ -78,15 +78,15 @@ class Meter:
             self._probe = 0.0
 
     def due(self, seconds: float) -> bool:
-        """Whether the last report is that long ago."""
+        """Return whether the last report was at least so many seconds ago."""
         return time.perf_counter() - self._since >= seconds
 
     def loss(self) -> float:
-        """The mean loss since the last report; a GPU is waited for."""
+        """Return the mean loss since the last report. This waits for a GPU."""
         return float(self._loss) / max(1, self.steps)
 
     def read(self, lr: float, psnr: float | None) -> Progress:
-        """The standing since the last call."""
+        """Return the progress since the last call, and start anew."""
         clock, progress, elapsed = self._clock, self._clock.progress(), self._clock.elapsed()
         standing = Progress(
             step=clock.step,

@@ -1,4 +1,4 @@
-"""The training noise: a family and its parameters drawn for every crop."""
+"""The training noise: for every crop, a noise and its parameters are drawn."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Mixture:
-    """Draws noise as a recipe's [[noise]] tables say, through the registered noises."""
+    """The noise that a recipe's [[noise]] tables describe, made by the registered noises."""
 
     def __init__(self, ranges: Sequence[NoiseRange], noises: Mapping[str, NoiseSpec], blind: bool) -> None:
         for item in ranges:
@@ -28,7 +28,7 @@ class Mixture:
         self._weights = torch.tensor([item.weight for item in ranges])
 
     def draw(self, clean: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """A noisy version of clean (B, C, H, W), and its std on the [0, 1] scale (B, 1, 1, 1) or None when blind."""
+        """Return a noisy version of clean (B, C, H, W), and its std (B, 1, 1, 1) on the [0, 1] scale, None if blind."""
         if len(self._ranges) == 1:
             return self._apply(0, clean, generator)
         weights = self._weights.to(clean.device)
@@ -45,7 +45,7 @@ class Mixture:
     def _apply(
         self, index: int, clean: torch.Tensor, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """One family applied to (B, C, H, W) with parameters of its own for every image."""
+        """Apply one noise to (B, C, H, W), with its own parameters for every image."""
         params: dict[str, Any] = {}
         for name, (low, high) in self._ranges[index].ranges.items():
             if low == high:
@@ -61,7 +61,7 @@ class Mixture:
 
 
 def _check(item: NoiseRange, noises: Mapping[str, NoiseSpec], blind: bool) -> None:
-    """Refuse what does not exist, lacks, or is out of a parameter's bounds, and an unknown std where it is wanted."""
+    """Check that a noise exists, has all ranges within its parameters' bounds, and has a known std if it is needed."""
     if item.family not in noises:
         raise UnknownName("noise", item.family, noises)
     spec = noises[item.family]
@@ -70,7 +70,8 @@ def _check(item: NoiseRange, noises: Mapping[str, NoiseSpec], blind: bool) -> No
         if name not in known:
             raise UnknownName(f"parameter of noise {item.family!r}", name, known)
     for option in spec.parameters:
-        if option.name not in item.ranges:  # even where it has a default: the ranges say what weights are good for
+        # Required even if it has a default: the card must record the range that weights were trained for.
+        if option.name not in item.ranges:
             raise BadFile(f"the recipe's noise {item.family!r} lacks a range for {option.name}.")
         _check_range(option, item)
     if not blind and spec.std(**{name: high for name, (_, high) in item.ranges.items()}) is None:
@@ -80,7 +81,7 @@ def _check(item: NoiseRange, noises: Mapping[str, NoiseSpec], blind: bool) -> No
 
 
 def _check_range(option: Option, item: NoiseRange) -> None:
-    """BadOption where an end of the range is no value that the parameter takes; BadFile where none can be drawn."""
+    """Raise BadOption if the parameter does not allow an end of the range, BadFile if no value between can be drawn."""
     ends = item.ranges[option.name]
     if option.type not in (int, float):
         return

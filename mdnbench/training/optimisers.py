@@ -1,4 +1,4 @@
-"""The optimisers that a recipe can name, and how their learning rate falls."""
+"""The optimisers that a recipe can name, and the schedules of their learning rate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def make(network: torch.nn.Module, settings: Optimiser) -> torch.optim.Optimizer:
-    """The optimiser of a network's parameters."""
+    """Return the optimiser of a network's parameters."""
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if settings.kind == "muon":
         return Muon(parameters, settings.lr, settings.betas, settings.weight_decay)
@@ -21,7 +21,7 @@ def make(network: torch.nn.Module, settings: Optimiser) -> torch.optim.Optimizer
 
 
 def rate(settings: Optimiser, schedule: Schedule, step: int, progress: float) -> float:
-    """The learning rate at a step and a progress (0 to 1), warm-up included."""
+    """Return the learning rate at a step and a progress (0 to 1), including warm-up."""
     top, final = settings.lr, min(schedule.final, settings.lr)
     if schedule.kind == "cosine":
         level = final + (top - final) * (1 + math.cos(math.pi * progress)) / 2
@@ -33,11 +33,11 @@ def rate(settings: Optimiser, schedule: Schedule, step: int, progress: float) ->
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose update is orthogonalised per weight matrix (Jordan et al., 2024); Adam for all else.
+    """An optimiser that orthogonalises the momentum of weight matrices (Jordan et al., 2024), and is Adam for the rest.
 
-    A convolution's kernel counts as a matrix (outputs, inputs × kernel). The update of a matrix is scaled so that its
-    root mean square is that of Adam's (0.2, Liu et al., 2025), so that one learning rate serves both. Matrices of one
-    shape are orthogonalised together: on a GPU the launches of so many small products take longer than the products.
+    A convolution's kernel counts as a matrix (outputs, inputs × kernel). The update of a matrix is scaled to the root
+    mean square of Adam's (0.2, Liu et al., 2025), so one learning rate serves both. Matrices of one shape are
+    orthogonalised together, because launching many small products on a GPU takes longer than computing them.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """One update of every parameter that has a gradient."""
+        """Update every parameter that has a gradient."""
         for group in self.param_groups:
             alike: dict[torch.Size | None, list[torch.Tensor]] = {}
             for parameter in group["params"]:
@@ -59,7 +59,7 @@ class Muon(torch.optim.Optimizer):
                 torch._foreach_add_(parameters, updates, alpha=-group["lr"])
 
     def _matrices(self, parameters: list[torch.Tensor]) -> list[torch.Tensor]:
-        """The updates of parameters of one shape."""
+        """Return the updates of parameters that share one shape."""
         grads = _grads(parameters)
         momenta = self._kept("momentum", parameters)
         torch._foreach_lerp_(momenta, grads, 1 - 0.95)
@@ -69,7 +69,7 @@ class Muon(torch.optim.Optimizer):
         return list(orthogonal(matrices).mul_(scale).reshape(ahead.shape).unbind())
 
     def _vectors(self, parameters: list[torch.Tensor], first: float, second: float) -> list[torch.Tensor]:
-        """The updates of parameters of any shapes, after Adam."""
+        """Return the updates of parameters of any shapes, by Adam."""
         grads = _grads(parameters)
         means, squares = self._kept("mean", parameters), self._kept("square", parameters)
         counts = [self.state[parameter].get("count", 0) + 1 for parameter in parameters]
@@ -85,7 +85,7 @@ class Muon(torch.optim.Optimizer):
         return list(updates)
 
     def _kept(self, name: str, parameters: list[torch.Tensor]) -> list[torch.Tensor]:
-        """What is remembered of each parameter by that name, zeros at first."""
+        """Return the stored tensors of this name for the parameters; zeros at first."""
         for parameter in parameters:
             if name not in self.state[parameter]:
                 self.state[parameter][name] = torch.zeros_like(parameter)
@@ -93,10 +93,11 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrices: torch.Tensor) -> torch.Tensor:
-    """About the nearest semi-orthogonal matrix to each of (N, rows, columns), by five quintic Newton–Schulz iterations.
+    """Return an approximation of the nearest semi-orthogonal matrix to each matrix (N, rows, columns).
 
-    All iterates are polynomials of the Gram matrix of the shorter side times the matrix itself, so that only the small
-    square matrices are iterated: two large products in all instead of ten.
+    It takes five quintic Newton–Schulz iterations. All iterates are polynomials of the Gram matrix of the shorter side,
+    times the matrix itself. So only the small square matrices are iterated, with two large products in all instead of
+    ten.
     """
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if tall else matrices

@@ -1,4 +1,4 @@
-"""The training images, whole in memory on the device, and random crops of them."""
+"""The training images, which are in memory on the device, and random crops of them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,20 @@ from mdnbench.errors import UsageError
 if TYPE_CHECKING:
     from mdnbench.spec.specs import Image
 
-LUMA = (0.299, 0.587, 0.114)  # BT.601, as MATLAB's rgb2gray
+LUMA = (0.299, 0.587, 0.114)  # BT.601, as in MATLAB's rgb2gray
 
 
 class Patches:
-    """All images as bytes in one flat buffer on the device; crops, flips and transposes are index arithmetic.
+    """All training images as bytes in one flat buffer on the device. Crops, flips and transposes are index arithmetic.
 
-    `images` are uint8 (H, W, C), of any sizes; those smaller than the crop are left alone. `digest` is of all pixels.
+    Args:
+        images: The images, uint8 (H, W, C), of any sizes. Those smaller than the crop are not used.
+        crop: The side of the crops in pixels.
+        device: The device.
+        flips: 'all', 'horizontal' or 'none'.
+
+    Attributes:
+        digest: The SHA-256 of all pixels.
     """
 
     def __init__(self, images: Sequence[np.ndarray], crop: int, device: str, flips: str = "all") -> None:
@@ -39,7 +46,11 @@ class Patches:
         self._ramp = torch.arange(crop, device=device)
 
     def draw(self, batch: int, generator: torch.Generator) -> torch.Tensor:
-        """Random crops, randomly flipped and transposed: float32 (batch, C, crop, crop) in [0, 1], channels last."""
+        """Return random crops, randomly flipped and transposed.
+
+        Returns:
+            float32 (batch, C, crop, crop) in [0, 1], in memory with channels last.
+        """
         device = self._ramp.device
         chance = torch.rand(6, batch, generator=generator, device=device)
         image = (chance[0] * self.count).long().clamp_(max=self.count - 1)
@@ -64,7 +75,13 @@ class Patches:
 
 
 def jitter(clean: torch.Tensor, strength: float, generator: torch.Generator) -> torch.Tensor:
-    """Colour jitter of (B, 3, H, W): brightness, contrast and saturation each scaled by 1 ± strength, per image."""
+    """Change the colours of images randomly.
+
+    Args:
+        clean: Colour images (B, 3, H, W).
+        strength: Brightness, contrast and saturation are each scaled by 1 ± strength, separately for each image.
+        generator: The random number generator.
+    """
     chance = torch.rand(3, len(clean), 1, 1, 1, generator=generator, device=clean.device)
     brightness, contrast, saturation = 1 + strength * (2 * chance - 1)
     weights = torch.tensor(LUMA, device=clean.device).view(1, 3, 1, 1)
@@ -77,7 +94,7 @@ def jitter(clean: torch.Tensor, strength: float, generator: torch.Generator) -> 
 
 
 def to_bytes(image: Image, channels: int) -> np.ndarray:
-    """A float32 (H, W) or (H, W, 3) image in [0, 1] as uint8 (H, W, channels); gray is BT.601 luma."""
+    """Return a float32 image (H, W) or (H, W, 3) in [0, 1] as uint8 (H, W, channels). Gray is BT.601 luma."""
     planes = to_gray(image)[..., None] if channels == 1 else np.atleast_3d(image)
     if planes.shape[2] < channels:
         planes = planes.repeat(channels, axis=2)
@@ -86,7 +103,7 @@ def to_bytes(image: Image, channels: int) -> np.ndarray:
 
 
 def rescaled(image: np.ndarray, scale: float) -> np.ndarray:
-    """A uint8 (H, W, C) image made smaller (bicubic), or itself at scale 1."""
+    """Return a uint8 image (H, W, C), made smaller by bicubic interpolation, or the image itself at scale 1."""
     if scale == 1:
         return image
     from PIL import Image as Pillow
@@ -97,5 +114,5 @@ def rescaled(image: np.ndarray, scale: float) -> np.ndarray:
 
 
 def load(names: Sequence[str], read: Callable[[str], Image], channels: int) -> list[np.ndarray]:
-    """The named images as uint8 (H, W, channels)."""
+    """Return the named images as uint8 (H, W, channels)."""
     return [to_bytes(read(name), channels) for name in names]

@@ -1,4 +1,4 @@
-"""The training phase of a run: methods that nobody has weights for are trained first, within the train budget."""
+"""The training phase of a run: methods without weights are trained first, within the train budget."""
 
 from __future__ import annotations
 
@@ -14,9 +14,19 @@ from mdnbench.util.listener import Listener
 
 
 def train_missing(plan: Plan, listener: Listener, stop: Callable[[], bool] = lambda: False) -> Plan:
-    """The plan with weights for every method; one that cannot be trained, as for lack of data, is marked as skipped.
+    """Train the methods of a plan that have no weights.
 
-    Interrupted, with a checkpoint saved, where `stop` says so.
+    Args:
+        plan: The plan.
+        listener: Receives progress and notes.
+        stop: Called before every step; True stops the training.
+
+    Returns:
+        The plan with weights for every method. A method that cannot be trained, for example for lack of data, is
+        skipped.
+
+    Raises:
+        Interrupted: `stop` returned True; a checkpoint was saved.
     """
     pending = [(work, (work.named.text, _parent(work))) for work in plan.works if work.training]
     if not pending:
@@ -33,7 +43,7 @@ def train_missing(plan: Plan, listener: Listener, stop: Callable[[], bool] = lam
 
 
 def _parent(work: Work) -> str:
-    """What a method with fewer channels is pruned from, which another noise may choose otherwise; '' for others."""
+    """Return the digest of the weights that a method is pruned from, which may depend on the noise; or ''."""
     if variants.of(work.spec, work.named).keep == 1:
         return ""
     found = weights.parent(work.spec, work.named, work.noise.named)
@@ -41,7 +51,7 @@ def _parent(work: Work) -> str:
 
 
 def _train(plan: Plan, work: Work, minutes: float, listener: Listener, stop: Callable[[], bool]) -> str:
-    """Train one method; the reason where that cannot be done, which is no reason to give up the others."""
+    """Train one method. Return the reason if that fails; the other methods are trained nevertheless."""
     order = session.Order(
         work.named, minutes=minutes, device=plan.device, noise=work.noise.named, tests=(plan.dataset,)
     )
@@ -49,7 +59,7 @@ def _train(plan: Plan, work: Work, minutes: float, listener: Listener, stop: Cal
         session.run(order, plan.registry, listener, stop)
     except Interrupted:
         raise
-    except (Exception, SystemExit) as error:  # the loss and the network are a plugin's
+    except (Exception, SystemExit) as error:  # the loss and the network belong to a plugin
         said = str(error) if isinstance(error, MdnbenchError) else f"{type(error).__name__}: {error}"
         return f"it has no weights and cannot be trained here: {said}"
     return ""

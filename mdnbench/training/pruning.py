@@ -1,4 +1,4 @@
-"""Pruning: the channels that weigh least are taken out of a trained network, and what is left is fine-tuned."""
+"""Pruning: channels with the smallest weights are removed from a trained network, and the rest is fine-tuned."""
 
 from __future__ import annotations
 
@@ -23,19 +23,28 @@ if TYPE_CHECKING:
     from mdnbench.spec.specs import DenoiserSpec
     from mdnbench.weights import Weights
 
-SHARE_OF_RATE = 0.5  # a network that has learnt already takes smaller steps
+SHARE_OF_RATE = 0.5  # a trained network needs smaller steps
 MINUTES = 10.0
 
 
 def task(spec: DenoiserSpec, named: Named, parent: Weights, changed: Callable[[Recipe], Recipe]) -> Task:
-    """The fine-tuning of pruned weights: what the loop follows is the recipe that the parent was trained by.
+    """Return the task of fine-tuning pruned weights, by the recipe that the parent was trained with.
 
-    `changed` makes the changes that a person ordered. What the parent was told of the noise, its child is told. Nothing
-    is hidden any more from a network that was trained with masks. UsageError where the parent is pruned itself;
-    WeightsError where its file is damaged or missing.
+    The pruned network gets the noise level if the parent got it. Nothing is hidden, even if the parent was trained with
+    masks.
+
+    Args:
+        spec: The learned method.
+        named: The method with its options.
+        parent: The weights to prune.
+        changed: Applies the user's changes to the recipe.
+
+    Raises:
+        UsageError: The parent is pruned itself.
+        WeightsError: The parent's file is damaged or missing.
     """
     _refuse_pruned(spec, parent)
-    store.load_state(parent)  # whose words for a damaged file say what to do
+    store.load_state(parent)  # its error for a damaged file explains what to do
     keep = variants.of(spec, named).keep
     options = variants.own(spec, named) | dict(parent.card.options)
     method = Named(f"{spec.name}-keep-{show(keep)}-{parent.sha256[:8]}", tuple(options.items()), spec.name)
@@ -75,10 +84,10 @@ def _recipe(spec: DenoiserSpec, parent: Weights) -> Recipe:
 
 
 def _usual(spec: DenoiserSpec, found: Recipe) -> Recipe:
-    """The method's own recipe where it has the same optimiser, else `found` itself.
+    """Return the method's own recipe if it has the same optimiser, or else `found` itself.
 
-    A parent may have gone through its last steps in large batches, on a GPU that is not here, and at a rate too small
-    for a network that lost channels.
+    A parent may have ended with large batches, on a GPU that is not available here, and with a learning rate that is
+    too small for a network that has lost channels.
     """
     own = trainable_of(spec).recipes / "best.toml"
     usual = recipes.read(own) if own.is_file() else found
@@ -86,10 +95,13 @@ def _usual(spec: DenoiserSpec, found: Recipe) -> Recipe:
 
 
 def prune(spec: DenoiserSpec, parent: Weights, keep: float) -> torch.nn.Module:
-    """The parent's network with that share of every layer's channels, rounded down; those of least magnitude are gone.
+    """Return the parent's network with the fraction `keep` of every layer's channels, rounded down.
 
-    Layers that are added to each other lose the same channels; the image's own are never touched. UsageError where
-    torch-pruning is not installed.
+    The channels of least magnitude are removed. Layers that are added to each other lose the same channels. The
+    channels of the image itself stay.
+
+    Raises:
+        UsageError: torch-pruning is not installed.
     """
     pruning = _package()
     module = networks.filled(spec, parent)
@@ -102,7 +114,7 @@ def prune(spec: DenoiserSpec, parent: Weights, keep: float) -> torch.nn.Module:
 
 
 def _last_layers(pruning: Any, module: torch.nn.Module, example: Any) -> list[torch.nn.Module]:
-    """The layers whose channels are the image's: they reach the output without passing through another one."""
+    """Return the layers whose channels are the image's: those that reach the output without passing another layer."""
     graph = pruning.DependencyGraph().build_dependency(module, example_inputs=example)
     found = []
     for layer in [each for each in graph.module2node if list(each.parameters(recurse=False))]:
@@ -121,7 +133,11 @@ def _package() -> Any:
 
 
 def refuse_recipe(name: str) -> None:
-    """A pruned network is fine-tuned by its parent's recipe: UsageError where another one was asked for."""
+    """Check that no other recipe than the default is requested, because a pruned network uses its parent's.
+
+    Raises:
+        UsageError: Another recipe is requested.
+    """
     if name != "best":
         raise UsageError(
             f"pruned weights are fine-tuned by the recipe that they were trained by, not by {name!r}; change keys of "

@@ -1,8 +1,8 @@
-"""The processes that train one network together, as torchrun starts them: one per GPU.
+"""The processes that train one network together, started by torchrun, one per GPU.
 
-Each draws the whole batch and computes on its own rows of it, so that patches, noise and masks are those of one
-process; gradients are averaged before each step. The first process decides, by its clock, and writes. In a process that
-trains alone, all of this is nothing.
+Each process draws the whole batch and computes on its own rows of it. So crops, noise and masks are the same as in a
+single process. Gradients are averaged before each step. The first process decides, by its clock, and writes. In a
+process that trains alone, the functions here do nothing.
 """
 
 from __future__ import annotations
@@ -23,25 +23,29 @@ if TYPE_CHECKING:
     Rows = TypeVar("Rows", bound=torch.Tensor | None)
 T = TypeVar("T")
 
-PATIENCE = timedelta(hours=2)  # for the first process's download and search for leaks; torchrun ends who waits in vain
-_joined = itertools.count()  # how often this process has joined
+# For the first process's download and search for leaks; torchrun ends processes that wait in vain.
+PATIENCE = timedelta(hours=2)
+_joined = itertools.count()  # counts how often this process has joined
 
 
 def launched() -> bool:
-    """Whether torchrun started this process."""
+    """Return whether torchrun started this process."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def first() -> bool:
-    """Whether this is the process that decides, writes and speaks."""
+    """Return whether this is the process that decides, writes and reports."""
     return not launched() or os.environ["RANK"] == "0"
 
 
 @contextlib.contextmanager
 def joined(device: str) -> Iterator[None]:
-    """Train together in here with the processes that torchrun started beside this one, if it did.
+    """Train together with the other processes that torchrun started, inside the context.
 
-    On `cuda` each process has a GPU of its own; UsageError where there are too few.
+    On `cuda`, each process has its own GPU. Without torchrun, this does nothing.
+
+    Raises:
+        UsageError: There are too few GPUs.
     """
     if not launched():
         yield
@@ -62,22 +66,26 @@ def joined(device: str) -> Iterator[None]:
         torch.cuda.set_device(place)
     backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
     store, rank, size = next(rendezvous("env://"))
-    # Torchrun keeps one store for all: without a name of its own, a group finds the addresses of one that is gone.
+    # torchrun has one store for all groups: without its own name, a group would find the addresses of an earlier group.
     own = PrefixStore(f"mdnbench-{os.environ['TORCHELASTIC_RESTART_COUNT']}-{next(_joined)}", store)
     distributed.init_process_group(backend, timeout=PATIENCE, store=own, rank=rank, world_size=size)
-    yield  # after an error there is no farewell: others may be waiting for this process, which torchrun ends
+    yield  # after an error, do not destroy the group: others may be waiting, and torchrun ends them
     distributed.destroy_process_group()
 
 
 def count() -> int:
-    """How many processes train together."""
+    """Return how many processes train together."""
     from torch import distributed
 
     return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
 
 
 def check(batch: int) -> None:
-    """UsageError where a batch has not the same number of crops for every process."""
+    """Check that a batch can be divided equally among the processes.
+
+    Raises:
+        UsageError: It cannot.
+    """
     if batch % count():
         raise UsageError(
             f"a batch of {batch} crops cannot be shared equally by {count()} processes; start another number of them, "
@@ -86,7 +94,11 @@ def check(batch: int) -> None:
 
 
 def check_step(step: int) -> None:
-    """UsageError where this process would go on from another step than the first one."""
+    """Check that this process continues from the same step as the first one.
+
+    Raises:
+        UsageError: It does not, because the machines do not share a folder.
+    """
     if (other := agreed(step)) != step:
         raise UsageError(
             f"this process would go on from step {step}, the first one from step {other:.0f}: on several machines, "
@@ -95,19 +107,19 @@ def check_step(step: int) -> None:
 
 
 def agreed(value: float) -> float:
-    """The first process's value, in all of them."""
+    """Return the number that the first process passes, in all processes."""
     if count() == 1:
         return value
     import torch
     from torch import distributed
 
-    shared = torch.tensor(float(value), dtype=torch.float64)  # on the CPU, so that no GPU is waited for
+    shared = torch.tensor(float(value), dtype=torch.float64)  # on the CPU, to avoid waiting for a GPU
     distributed.broadcast(shared, 0)
     return shared.item()
 
 
 def told(value: T | None) -> T:
-    """What the first process gives, in all of them; the others give None, and wait."""
+    """Return the value that the first process passes, in all processes. The others pass None and wait."""
     if count() == 1:
         return cast(T, value)
     import torch
@@ -119,7 +131,7 @@ def told(value: T | None) -> T:
 
 
 def prepared(network: torch.nn.Module) -> torch.nn.Module:
-    """An untrained network, the same in all processes, whose batch normalisation goes over all of them."""
+    """Return an untrained network that is the same in all processes and normalises batches over all of them."""
     if count() > 1:
         from torch import distributed
 
@@ -127,12 +139,15 @@ def prepared(network: torch.nn.Module) -> torch.nn.Module:
 
         share_norms(network)
         for value in network.state_dict().values():
-            distributed.broadcast(value, 0)  # other processors may have drawn other weights from the same seed
+            distributed.broadcast(value, 0)  # other processors may draw other weights from the same seed
     return network
 
 
 def reseed(seed: int, step: int) -> None:
-    """Let dropout differ between processes; those after the first have nothing to remember for a later day."""
+    """Seed torch's generators differently in each process, so dropout differs.
+
+    The first process keeps its generator.
+    """
     if count() > 1 and not first():
         import torch
         from torch import distributed
@@ -141,7 +156,7 @@ def reseed(seed: int, step: int) -> None:
 
 
 def share(whole: Rows) -> Rows:
-    """The rows of this process, of a batch (B, …): (B / processes, …)."""
+    """Return this process's rows of a batch: (B, …) becomes (B / processes, …)."""
     if whole is None or count() == 1:
         return whole
     from torch import distributed
@@ -150,9 +165,9 @@ def share(whole: Rows) -> Rows:
 
 
 def mean(value: torch.Tensor) -> torch.Tensor:
-    """The mean of a tensor over all processes; gradients pass through it.
+    """Return the mean of a tensor over all processes. Gradients pass through it.
 
-    A loss needs it that divides by something other than its number of pixels, as by how many are hidden.
+    A loss needs this if it divides by something other than its number of pixels, such as the number of hidden ones.
     """
     if count() == 1:
         return value
@@ -163,7 +178,7 @@ def mean(value: torch.Tensor) -> torch.Tensor:
 
 
 def averaged(loss: torch.Tensor, network: torch.nn.Module) -> torch.Tensor:
-    """The loss's mean over all processes; the gradients become theirs as well."""
+    """Return the mean loss over all processes, and replace the gradients by their means."""
     if count() == 1:
         return loss
     import torch
@@ -181,18 +196,18 @@ def averaged(loss: torch.Tensor, network: torch.nn.Module) -> torch.Tensor:
 
 
 class SharedRng(TorchRng):
-    """Draws for the whole batch, the first dimension of every shape, and gives this process its rows."""
+    """A generator that draws for the whole batch and returns this process's rows. Rows are the first dimension."""
 
     def normal(self, shape: tuple[int, ...]) -> torch.Tensor:
-        """Standard normal numbers."""
+        """Return standard normal numbers."""
         return share(super().normal(_whole(shape)))
 
     def uniform(self, shape: tuple[int, ...]) -> torch.Tensor:
-        """Numbers uniform in [0, 1)."""
+        """Return numbers that are uniform in [0, 1)."""
         return share(super().uniform(_whole(shape)))
 
     def poisson(self, rate: torch.Tensor) -> torch.Tensor:
-        """Poisson counts for each entry of `rate`."""
+        """Return Poisson counts for each entry of `rate`."""
         if count() == 1:
             return super().poisson(rate)
         import torch

@@ -1,4 +1,4 @@
-"""A recipe: everything that decides how a network is trained, read from a TOML file."""
+"""Recipes: everything that decides how a network is trained, read from a TOML file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NoiseRange:
-    """One family of the training noise: each parameter is drawn uniformly from [low, high] for every crop."""
+    """One noise of the training: each parameter is drawn uniformly from [low, high] for every crop.
+
+    Attributes:
+        family: The name of the noise.
+        ranges: The range of each parameter.
+        weight: How often this noise is drawn, relative to the others.
+    """
 
     family: str
     ranges: dict[str, tuple[float, float]]
@@ -27,7 +33,7 @@ class NoiseRange:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """How far a training is: the number of steps done, and the share of its budget used up (0 to 1)."""
+    """A point in a training: the number of steps done, and the fraction of the budget used up (0 to 1)."""
 
     step: int
     progress: float
@@ -35,11 +41,17 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """Which share of the pixels is hidden in training: `start` at first, `end` later, none from `until` (progress) on.
+    """How many of the pixels are hidden in training.
 
-    Every `whole_every`-th step hides nothing (0: no such steps), so that the network keeps seeing what it will meet
-    when it is used. Squares of `patch`×`patch` pixels are hidden together. `kept` and `hidden` weigh the two parts of
-    the loss.
+    Attributes:
+        start: The fraction that is hidden at first.
+        end: The fraction that is hidden at `until`.
+        until: The progress from which nothing is hidden.
+        whole_every: Every so many steps nothing is hidden (0: never), because the network must also see whole images,
+            as it will in use.
+        patch: The side of the squares of pixels that are hidden together.
+        kept: The weight of the visible pixels in the loss.
+        hidden: The weight of the hidden pixels in the loss.
     """
 
     start: float = 0.3
@@ -51,7 +63,7 @@ class Mask:
     hidden: float = 0.3
 
     def ratio(self, moment: Moment) -> float:
-        """The share of pixels to hide at a moment."""
+        """Return the fraction of pixels to hide at a moment."""
         whole = self.whole_every and moment.step % self.whole_every == 0
         if whole or moment.progress >= self.until:
             return 0.0
@@ -60,9 +72,12 @@ class Mask:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """The penalty: 'l1', 'l2', 'rmse' or 'charbonnier'; `stages` > 0 adds that many coarser scales, which fade out.
+    """The penalty of errors.
 
-    'rmse' is the root of 'l2' crop by crop, so that crops with strong noise do not outweigh those with weak.
+    Attributes:
+        kind: 'l1', 'l2', 'rmse' or 'charbonnier'. 'rmse' is the root of 'l2' for each crop, so crops with strong noise
+            do not outweigh those with weak noise.
+        stages: How many coarser scales are added, which fade out; 0 for none.
     """
 
     kind: Literal["l1", "l2", "rmse", "charbonnier"] = "l1"
@@ -71,7 +86,16 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Optimiser:
-    """The optimiser and its settings; `clip` is the largest gradient norm (0: no clipping)."""
+    """The optimiser and its settings.
+
+    Attributes:
+        kind: 'adamw' or 'muon'.
+        lr: The highest learning rate.
+        betas: The decay rates of the first and second moments.
+        weight_decay: The decay of the weights.
+        clip: The largest gradient norm; 0 for no clipping.
+        warmup: The number of steps over which the learning rate rises.
+    """
 
     kind: Literal["adamw", "muon"] = "adamw"
     lr: float = 1e-3
@@ -83,10 +107,13 @@ class Optimiser:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How the learning rate falls to `final` (an absolute rate).
+    """How the learning rate falls.
 
-    'cosine' and 'exponential' fall over the whole budget; 'wsd' stays constant and falls over the last `cooldown`
-    share of it, which suits trainings that are continued.
+    Attributes:
+        kind: 'cosine' and 'exponential' fall over the whole budget. 'wsd' stays constant, and falls at the end, which
+            suits trainings that are continued.
+        final: The learning rate at the end.
+        cooldown: The fraction of the budget over which 'wsd' falls.
     """
 
     kind: Literal["cosine", "exponential", "wsd"] = "cosine"
@@ -95,15 +122,19 @@ class Schedule:
 
     @property
     def falling(self) -> float:
-        """The progress at which the learning rate begins to fall, until which the budget may still be changed."""
+        """Return the progress at which the learning rate begins to fall. Until then, the budget may be changed."""
         return 1 - self.cooldown if self.kind == "wsd" else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """`count` images are held out of the training data; crops of them are denoised every `every` steps.
+    """The validation on images that are held out of the training data.
 
-    `noise` names what they are denoised from, such as `gaussian:50`; the mean PSNR over all of it is logged.
+    Attributes:
+        count: The number of images.
+        crop: The side of the crops in pixels.
+        every: The number of steps between two validations.
+        noise: The noises to remove, such as `gaussian:50`. The mean PSNR over all of them is logged.
     """
 
     count: int = 12
@@ -114,7 +145,7 @@ class Validation:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """When training ends; exactly one of the three is above zero."""
+    """When training ends. Exactly one of the three fields is above zero."""
 
     minutes: float = 0.0
     steps: int = 0
@@ -123,11 +154,29 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything that decides how a network is trained, but for data, device and network options.
+    """Everything that decides how a network is trained, except for data, device and network options.
 
-    `crop` is the side of the square training crops in pixels, `batch` how many make a step; an epoch is
-    `patches_per_epoch` crops (0: as many as there are images). `scales` adds downscaled copies of the images. `blind`
-    withholds the noise level. `jitter` is the strength of the colour jitter (colour only).
+    Attributes:
+        data: The training data set.
+        summary: A description for users.
+        crop: The side of the square training crops in pixels.
+        batch: The number of crops in a step.
+        patches_per_epoch: The number of crops in an epoch; 0 for the number of images.
+        scales: The scales of the images; values below 1 add smaller copies.
+        flips: Which flips are allowed; 'all' includes transposes.
+        jitter: The strength of the colour jitter, for colour only.
+        noise: The noises to train for.
+        blind: Whether the network works without the noise level.
+        loss: The loss.
+        mask: How much is hidden; None for nothing.
+        optimiser: The optimiser.
+        schedule: The schedule of the learning rate.
+        validation: The validation.
+        budget: When training ends.
+        ema: The decay of the moving average of the weights.
+        precision: The precision in which the network runs.
+        channels_last: Whether tensors are stored with their channels last.
+        seed: The seed of all random numbers.
     """
 
     data: str = "bsd400"
@@ -152,25 +201,39 @@ class Recipe:
     seed: int = 1
 
     def digest(self) -> str:
-        """The SHA-256 over everything that decides the result; the summary is only for people."""
+        """Return the SHA-256 of everything that decides the result, which does not include the summary."""
         table = dataclasses.asdict(self)
         del table["summary"]
         return digests.of_parts("recipe", table)
 
     def within(self, *, minutes: float | None = None, steps: int | None = None, epochs: float | None = None) -> Recipe:
-        """The same recipe with another budget; with nothing given, the recipe itself."""
+        """Return the recipe with another budget, or the recipe itself if no budget is given."""
         given = {"minutes": minutes, "steps": steps, "epochs": epochs}
         chosen = {key: value for key, value in given.items() if value is not None}
         return override(self, {"budget": chosen}) if chosen else self
 
 
 def read(path: Path) -> Recipe:
-    """The recipe in a TOML file; BadFile or UnknownName where it is none."""
+    """Return the recipe in a TOML file.
+
+    Raises:
+        BadFile: The file is not a valid recipe.
+        UnknownName: The file has an unknown key.
+    """
     return checked(tomlfile.build(Recipe, tomlfile.read(path, "recipe"), f"the recipe {path.name}"), path.name)
 
 
 def named(folder: Path, name: str) -> Recipe:
-    """The recipe `name` among the TOML files of a folder, or at the path `name` where it ends in .toml."""
+    """Return a recipe by name.
+
+    Args:
+        folder: The folder with the method's recipes.
+        name: The name of a recipe in the folder, or the path of a file if it ends in .toml.
+
+    Raises:
+        UnknownName: There is no such recipe.
+        BadFile: The file is not a valid recipe.
+    """
     if name.endswith(".toml"):
         return read(Path(name))
     if not (path := folder / f"{name}.toml").is_file():
@@ -179,14 +242,18 @@ def named(folder: Path, name: str) -> Recipe:
 
 
 def trainable_of(spec: DenoiserSpec) -> Trainable:
-    """What a learned method says about its training; UsageError for a method that is not learned."""
+    """Return how a learned method is trained.
+
+    Raises:
+        UsageError: The method is not learned.
+    """
     if spec.trainable is None:
         raise UsageError(f"{spec.name} is not a learned method; there is nothing to train.")
     return spec.trainable
 
 
 def override(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
-    """A recipe with some keys changed; a table changes key by key, but a budget is replaced as a whole."""
+    """Return a recipe with some keys changed. A table is changed key by key, but a budget is replaced as a whole."""
     table = plain(recipe)
     for key, value in changes.items():
         old = table.get(key) or {}
@@ -196,7 +263,11 @@ def override(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
 
 
 def checked(recipe: Recipe, name: str) -> Recipe:
-    """The recipe itself if it makes sense; BadFile says what does not."""
+    """Return the recipe if its values make sense.
+
+    Raises:
+        BadFile: They do not; the message names the problem.
+    """
     budget, mask = [value for value in dataclasses.astuple(recipe.budget) if value], recipe.mask
     problems = {
         "its budget must give one of minutes, steps and epochs, above 0 and finite": (
@@ -233,13 +304,13 @@ def checked(recipe: Recipe, name: str) -> Recipe:
 
 
 def plain(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as the table that a recipe file holds."""
+    """Return the recipe as the table that a recipe file contains."""
     table: dict[str, Any] = _listed(dataclasses.asdict(recipe))
     return table
 
 
 def _listed(value: Any) -> Any:
-    """Tuples as lists and without None, the form that a TOML file has."""
+    """Return a value in TOML's types: tuples as lists, and without entries that are None."""
     if isinstance(value, dict):
         return {key: _listed(item) for key, item in value.items() if item is not None}
     return [_listed(item) for item in value] if isinstance(value, list | tuple) else value

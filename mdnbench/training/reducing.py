@@ -1,4 +1,4 @@
-"""What processes that train together compute over the rows of all: a mean, and batch normalisation."""
+"""Computations over the rows of all processes that train together: a mean, and batch normalisation."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class Mean(torch.autograd.Function):
-    """The mean over processes. Its gradient is the mean of theirs, since each has its part in every one's loss."""
+    """The mean over processes.
+
+    Its gradient is the mean of their gradients, because each value is part of every loss.
+    """
 
     @staticmethod
     def forward(ctx: Any, value: torch.Tensor) -> torch.Tensor:
-        """Any shape, the same in all processes."""
+        """Return the mean of a tensor of any shape, which is the same in all processes."""
         return _mean(value)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
-        """The mean of all processes' gradients."""
+        """Return the mean of all processes' gradients."""
         return _mean(gradient)
 
 
@@ -30,10 +33,10 @@ def _mean(value: torch.Tensor) -> torch.Tensor:
 
 
 class BatchNorm(_BatchNorm):
-    """Batch normalisation over the rows of all processes; torch's own (SyncBatchNorm) is for GPUs alone."""
+    """Batch normalisation over the rows of all processes. torch's own (SyncBatchNorm) works only on GPUs."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, C, …) in and out."""
+        """Return the normalised input (B, C, …), in the same shape."""
         if not self.training:
             return super().forward(x)
         dims, shape = [0, *range(2, x.ndim)], (1, -1, *[1] * (x.ndim - 2))
@@ -48,7 +51,7 @@ class BatchNorm(_BatchNorm):
         return normal.to(x.dtype)
 
     def _follow(self, mean: torch.Tensor, var: torch.Tensor, values: int) -> None:
-        """The running statistics, of `values` numbers per channel."""
+        """Update the running statistics, given the number of values per channel."""
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
         self.num_batches_tracked += 1
@@ -57,7 +60,7 @@ class BatchNorm(_BatchNorm):
         self.running_var.lerp_(var * values / (values - 1), weight)
 
     def _check_input_dim(self, x: torch.Tensor) -> None:
-        """Any number of dimensions."""
+        """Accept any number of dimensions."""
 
 
 def share_norms(network: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""From a method's name to its trained weights: data at hand, leaks left out, recipe chosen, then the loop."""
+"""A training from a method's name to its weights: fetch the data, leave out leaks, choose the recipe, and train."""
 
 from __future__ import annotations
 
@@ -27,11 +27,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A training as it was ordered: a method, a recipe by name or path, a budget, and keys of the recipe to change.
+    """A training as the user requested it.
 
-    `noise` chooses the weights that a method with fewer channels is pruned from; without it, Gaussian ones.
-    `start` names the weights that training begins with, '' for random ones. `tests` are data sets that training must
-    not see, beside the registry's test sets.
+    Attributes:
+        method: The method with its options.
+        recipe: The name or path of the recipe.
+        minutes: The budget in minutes, if given.
+        steps: The budget in steps, if given.
+        epochs: The budget in epochs, if given.
+        changes: Keys of the recipe to change.
+        device: The device.
+        threads: The number of threads.
+        resume: Whether to continue a stopped training.
+        name: The name of the weights.
+        noise: Chooses the weights that a method with fewer channels is pruned from; Gaussian ones if None.
+        start: The name of the weights to start from; '' for random ones.
+        tests: Data sets that training must not see, in addition to the registry's test sets.
     """
 
     method: Named
@@ -50,7 +61,7 @@ class Order:
 
 
 def task_of(order: Order, registry: Registry, listener: Listener, stop: Callable[[], bool]) -> tuning.Task:
-    """What the loop is given for an order; where there is nothing to prune yet, that is trained first."""
+    """Return the task of the loop for an order. If weights to prune are missing, train these first."""
     spec = registry.denoisers[order.method.name]
     if variants.of(spec, order.method).keep == 1:
         _refuse_named(order)
@@ -70,7 +81,7 @@ def task_of(order: Order, registry: Registry, listener: Listener, stop: Callable
 
 
 def _refuse_named(order: Order) -> None:
-    """UsageError where an option names weights: it says what a method denoises with, not what training begins with."""
+    """Raise UsageError if an option names weights, because that option does not choose what training starts from."""
     name = order.method.values().get("weights", weights.AUTO)
     if name != weights.AUTO:
         raise UsageError(
@@ -80,15 +91,26 @@ def _refuse_named(order: Order) -> None:
 
 
 def _changed(order: Order, found: Recipe) -> Recipe:
-    """A recipe with an order's changes and budget."""
+    """Return a recipe with an order's changes and budget."""
     changed = recipes.override(found, dict(order.changes)) if order.changes else found
     return changed.within(minutes=order.minutes, steps=order.steps, epochs=order.epochs)
 
 
 def run(order: Order, registry: Registry, listener: Listener, stop: Callable[[], bool] = lambda: False) -> Weights:
-    """Train as ordered, images that overlap test data left out; DataMissing where the training data cannot be had.
+    """Train as ordered, without the images that overlap test data.
 
-    `stop` is asked before every step; once it says so, a checkpoint is saved and Interrupted raised.
+    Args:
+        order: The training.
+        registry: The registry.
+        listener: Receives progress and notes.
+        stop: Called before every step. When it returns True, a checkpoint is saved and the training stops.
+
+    Returns:
+        The weights.
+
+    Raises:
+        DataMissing: The training data cannot be obtained.
+        Interrupted: `stop` returned True.
     """
     device = devices.choose(order.device)
     if order.name is not None:
@@ -102,11 +124,11 @@ def run(order: Order, registry: Registry, listener: Listener, stop: Callable[[],
         exclude = ranks.told(_ready_to_train(order, material, registry, listener) if ranks.first() else None)
         if ranks.first():
             _tell_replaced(order, task, listener)
-        from mdnbench.training import loop  # torch comes with it
+        from mdnbench.training import loop  # imports torch
 
         phase = f"training {order.method.text}"
         listener.begin(phase, 100)
-        with registry.denoisers.entry(order.method.name).inside():  # the network may import something in any step
+        with registry.denoisers.entry(order.method.name).inside():  # the network may import a module in any step
             weights = loop.train(
                 task.spec, task.method, recipe, data=material, noises=registry.noises, exclude=exclude, device=device,
                 threads=order.threads, resume=order.resume, facts=task.facts, half=task.half, name=order.name,
@@ -117,22 +139,22 @@ def run(order: Order, registry: Registry, listener: Listener, stop: Callable[[],
 
 
 def _code(order: Order, recipe: Recipe, registry: Registry) -> Code:
-    """The sources whose code counts for a training."""
+    """Return the sources whose code matters for a training."""
     doors = {"method": registry.denoisers.entry(order.method.name).door}
     for each in recipe.noise:
-        if each.family in registry.noises:  # that it is not is said when the training begins
+        if each.family in registry.noises:  # an unknown noise is reported when the training starts
             doors[f"noise {each.family}"] = registry.noises.entry(each.family).door
     return Code(doors)
 
 
 def _ready_to_train(order: Order, material: DatasetSpec, registry: Registry, listener: Listener) -> frozenset[str]:
-    """Fetch the training data, and find out what to leave out of it."""
+    """Fetch the training data, and return the images to leave out."""
     data.fetch(material)
     return leaking(material, registry, listener, order.tests)
 
 
 def _tell_replaced(order: Order, task: tuning.Task, listener: Listener) -> None:
-    """A note where weights of the name that was asked for are there already, made by another training."""
+    """Report that this training will replace weights of the same name from another training, if there are any."""
     now = {"recipe_digest": task.recipe.digest(), "options": variants.own(task.spec, task.method)}
     now |= {key: task.facts.get(key, "") for key in ("begun_from", "pruned_from")}
     for old in weights.trained(task.spec.name):
@@ -146,7 +168,16 @@ def _tell_replaced(order: Order, task: tuning.Task, listener: Listener) -> None:
 def leaking(
     material: DatasetSpec, registry: Registry, listener: Listener, tests: Iterable[DatasetSpec] = ()
 ) -> frozenset[str]:
-    """The training images that overlap an image of `tests` or of any test set at hand; found once, then remembered."""
+    """Return the ids of training images that overlap test images.
+
+    All available test sets are searched. The result for each pair of data sets is cached.
+
+    Args:
+        material: The training data.
+        registry: The registry with the test sets.
+        listener: Receives progress and notes.
+        tests: More test sets.
+    """
     found: set[str] = set()
     known = list(registry.datasets.values())
     for test in [*known, *(test for test in tests if test not in known)]:
@@ -170,7 +201,7 @@ def _overlaps(material: DatasetSpec, test: DatasetSpec, listener: Listener) -> t
 
 
 def _ready(test: DatasetSpec) -> bool:
-    """Whether a test set is at hand without a download."""
+    """Return whether a test set is available without a download."""
     try:
         return data.at_hand(test)
     except DataMissing:

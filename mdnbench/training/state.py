@@ -1,4 +1,4 @@
-"""All that changes while a network is trained, kept in and taken from a checkpoint as one."""
+"""The state of a training: everything that changes, saved to and restored from a checkpoint together."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from mdnbench.training.code import Code
 from mdnbench.training.meter import Clock
 from mdnbench.training.recipe import Recipe
 
-CHECKPOINT = "checkpoint.pt"  # the latest
-PLATEAU = "plateau.pt"  # the last before a 'wsd' schedule lets its learning rate fall: a longer budget can go on there
+CHECKPOINT = "checkpoint.pt"  # the latest state
+PLATEAU = "plateau.pt"  # the state before a 'wsd' schedule lowers its learning rate: a longer budget continues from it
 
-BELONGINGS = {  # what a checkpoint is of, and what is said where that is another one now
+BELONGINGS = {  # what identifies a training, and the message for a checkpoint that differs
     "pixels": "on other images: the data, or what is left out of it for overlapping test data, has changed since",
     "revision": "with revision {old} of the method, which is {now} now: its plugin has changed since",
     "noises": "with the noises {old}, which are {now} now: their plugin has changed since",
@@ -27,10 +27,15 @@ BELONGINGS = {  # what a checkpoint is of, and what is said where that is anothe
 
 
 class State:
-    """A network in training: its optimiser, moving average, random numbers, clock and latest validation (dB).
+    """A network in training, with optimiser, moving average, random numbers, clock and latest validation PSNR (dB).
 
-    `images` are how many it is trained on. `belongings` say what a checkpoint is of, by the keys of BELONGINGS: one of
-    something else is not continued, nor one that other `code` has made.
+    Args:
+        network: The network.
+        recipe: The recipe.
+        images: The number of training images.
+        device: The device.
+        belongings: What identifies the training, by the keys of BELONGINGS. A checkpoint that differs is not continued.
+        code: The code that the training uses. A checkpoint of other code is not continued.
     """
 
     def __init__(
@@ -54,10 +59,10 @@ class State:
         self.rng = ranks.SharedRng(self.generator)
         self.clock = Clock(recipe, images)
         self.psnr: float | None = None
-        self.masked_steps = 0  # in which at least 20 % of the pixels were hidden
+        self.masked_steps = 0  # steps in which at least 20 % of the pixels were hidden
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint, atomically; of processes that train together the first does."""
+        """Write a checkpoint atomically. Of processes that train together, only the first one writes."""
         if not ranks.first():
             return
         state = {
@@ -78,16 +83,18 @@ class State:
         checkpoint.save(path, state)
 
     def discard(self, folder: Path) -> None:
-        """Remove the folder's checkpoints: this training begins anew."""
+        """Remove the folder's checkpoints, because this training starts anew."""
         for name in (CHECKPOINT, PLATEAU):
             (folder / name).unlink(missing_ok=True)
 
     def resume(self, folder: Path) -> None:
-        """Go on from the folder's checkpoint, if there is one.
+        """Continue from the folder's checkpoint, if there is one.
 
-        Where the budget has changed since, go on from where the learning rate had not begun to fall. UsageError where
-        the new budget is too short for that, or the images or the method are others now; WeightsError where the
-        checkpoint is damaged or of another network.
+        If the budget has changed, continue from the state before the learning rate began to fall.
+
+        Raises:
+            UsageError: The new budget is too short for that, or the images, the method or its code have changed.
+            WeightsError: The checkpoint is damaged, or belongs to another network.
         """
         saved = checkpoint.load(folder / CHECKPOINT, self.device)
         if saved is None:
@@ -116,7 +123,10 @@ class State:
             )
 
     def _check(self, saved: dict[str, Any], folder: Path) -> None:
-        """UsageError where a checkpoint is of something else than this training; older ones do not say."""
+        """Raise UsageError if a checkpoint belongs to another training.
+
+        Keys that an older checkpoint lacks are not compared.
+        """
         for key, now in self._belongings.items():
             if (old := saved.get(key, now)) != now:
                 words = BELONGINGS[key].format(old=old, now=now)
@@ -128,7 +138,7 @@ class State:
             )
 
     def _take(self, saved: dict[str, Any]) -> None:
-        """Be what a checkpoint says."""
+        """Restore the state from a checkpoint."""
         self.network.load_state_dict(saved["network"])
         self.average.load(saved["average"])
         self.optimiser.load_state_dict(saved["optimiser"])
@@ -139,7 +149,7 @@ class State:
 
 
 def _random_states(device: str) -> list[torch.Tensor]:
-    """The global generators' states, on which a stranger's dropout may depend."""
+    """Return the states of the global generators, which the dropout of a plugin's network may use."""
     states = [torch.get_rng_state()]
     return [*states, torch.cuda.get_rng_state(device)] if torch.device(device).type == "cuda" else states
 

@@ -1,4 +1,4 @@
-"""Fine-tuning: a training that begins from weights that are there, instead of from random ones."""
+"""Fine-tuning: a training that starts from given weights instead of random ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What the loop is given: a spec whose network is to be trained, its method, a recipe, and facts for the card."""
+    """The input of the loop.
+
+    Attributes:
+        spec: The method whose network is trained.
+        method: The method with its options.
+        recipe: The recipe.
+        facts: More fields for the card.
+        half: Whether to save the weights in half precision.
+    """
 
     spec: DenoiserSpec
     method: Named
@@ -31,10 +39,20 @@ class Task:
 
 
 def task(spec: DenoiserSpec, method: Named, recipe: Recipe, start: str = "") -> Task:
-    """The training of a method's network, which begins with the weights of the name `start` if there is one.
+    """Return the task of training a method's network.
 
-    The network is then the one that those weights denoise with: batch normalisation that was folded away stays folded.
-    UsageError where the recipe does not suit them; WeightsError where they are damaged, or of another network.
+    If `start` is given, the network is the one that these weights denoise with: batch normalisation that was folded
+    into them stays folded.
+
+    Args:
+        spec: The learned method.
+        method: The method with its options.
+        recipe: The recipe.
+        start: The name of the weights to start from; '' for random ones.
+
+    Raises:
+        UsageError: The recipe does not suit the weights.
+        WeightsError: The weights are damaged, or belong to another network.
     """
     trainable = trainable_of(spec)
     if not start:

@@ -1,4 +1,4 @@
-"""Validation during training: the same held-out crops with the same noise, every time."""
+"""The validation during training, which always uses the same held-out crops with the same noise."""
 
 from __future__ import annotations
 
@@ -19,13 +19,18 @@ if TYPE_CHECKING:
 
 
 def held_out(images: Sequence[str], count: int) -> list[str]:
-    """`count` ids spread evenly over a data set, always the same."""
+    """Return `count` ids that are spread evenly over a data set, always the same ones."""
     count = min(count, len(images) - 1)
     return [images[(2 * index + 1) * len(images) // (2 * count)] for index in range(count)]
 
 
 def check(settings: Validation, noises: Mapping[str, NoiseSpec], blind: bool) -> None:
-    """Refuse a noise that does not exist, and one without a level where the network is told it."""
+    """Check the noises of the validation.
+
+    Raises:
+        UnknownName: A noise does not exist.
+        BadFile: A noise has no known level although the network needs it.
+    """
     for text in settings.noise if settings.count else ():
         name, params = _parsed(text, noises)
         if not blind and noises[name].std(**params) is None:
@@ -36,7 +41,7 @@ def check(settings: Validation, noises: Mapping[str, NoiseSpec], blind: bool) ->
 
 
 def _parsed(text: str, noises: Mapping[str, NoiseSpec]) -> tuple[str, dict[str, Any]]:
-    """The family and the parameters that a noise's text stands for."""
+    """Return the name and the parameters in the text of a noise."""
     name, given = names.split_noise(text)
     if name not in noises:
         raise UnknownName("noise", name, noises)
@@ -44,12 +49,19 @@ def _parsed(text: str, noises: Mapping[str, NoiseSpec]) -> tuple[str, dict[str, 
 
 
 class Validator:
-    """Mean PSNR (dB, unrounded, clamped) of a network over fixed noisy crops; never over a test image."""
+    """The mean PSNR (dB, unrounded, clamped) of a network over fixed noisy crops, which are never from a test image."""
 
     def __init__(
         self, images: Sequence[np.ndarray], settings: Validation, noises: Mapping[str, NoiseSpec], device: str
     ) -> None:
-        """`images` are uint8 (H, W, C), held out of the training; their centres are used."""
+        """Make the noisy crops.
+
+        Args:
+            images: Images that are held out of the training, uint8 (H, W, C). Their centres are used.
+            settings: The settings of the validation.
+            noises: The registered noises.
+            device: The device.
+        """
         crop = min([settings.crop, *(side for image in images for side in image.shape[:2])])
         centres = np.stack([_centre(image, crop) for image in images]) if images else np.empty((0, 1, 1, 1), np.uint8)
         self._clean = torch.from_numpy(centres).permute(0, 3, 1, 2).float().div_(255).to(device)
@@ -57,14 +69,18 @@ class Validator:
 
     def _make(self, text: str, noises: Mapping[str, NoiseSpec]) -> tuple[torch.Tensor, torch.Tensor | None]:
         name, params = _parsed(text, noises)
-        generator = torch.Generator().manual_seed(0)  # on the CPU, so that every device validates on the same pixels
+        # On the CPU, because every device must validate on the same pixels.
+        generator = torch.Generator().manual_seed(0)
         noisy = noises[name].apply(self._clean.cpu(), TorchRng(generator), **params).to(self._clean.device)
         std = noises[name].std(**params)
         return noisy, None if std is None else torch.full((1, 1, 1, 1), std, device=noisy.device)
 
     @torch.no_grad()
     def psnr(self, network: torch.nn.Module, blind: bool, autocast: torch.autocast) -> float | None:
-        """The mean PSNR over all noises and crops, None if there are none; the network is left in training mode."""
+        """Return the mean PSNR in dB over all noises and crops, or None if there are none.
+
+        Leave the network in training mode.
+        """
         network.eval()
         values = []
         for noisy, std in self._noisy:

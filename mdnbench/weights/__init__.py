@@ -1,6 +1,7 @@
-"""Weights of learned methods: a safetensors file each, beside the card that says where it comes from.
+"""Weights of learned methods: each is a safetensors file, next to a card that describes it.
 
-`planning`, `training`, `wrappers` and what stands above them import it. Start with `shelf.py` and `reading.py`.
+`planning`, `training`, `wrappers` and the layers above them import this package. Start with `shelf.py` and
+`reading.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The card of a weights file: where the weights come from, and which noises they are for."""
+"""The card of a weights file: it records where the weights come from and which noises they are for."""
 
 from __future__ import annotations
 
@@ -16,18 +16,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """A noise that weights were trained for: a family, and from where to where each parameter ran."""
+    """A noise that weights were trained for.
+
+    Attributes:
+        family: The name of the noise.
+        ranges: The lowest and highest value of each parameter.
+    """
 
     family: str
     ranges: dict[str, tuple[float, float]]
 
     def holds(self, noise: Named) -> bool:
-        """Whether the noise is of this family with every parameter within the ranges."""
+        """Return whether the noise has this name, and all its parameters are within the ranges."""
         inside = (low <= noise.numbers().get(name, low) <= high for name, (low, high) in self.ranges.items())
         return noise.name == self.family and all(inside)
 
     def width(self) -> float:
-        """How wide the ranges are, summed: 0 for a single level."""
+        """Return the sum of the ranges' widths: 0 for a single level."""
         return sum(high - low for low, high in self.ranges.values())
 
     def __str__(self) -> str:
@@ -37,15 +42,32 @@ class Cover:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """Where weights come from and what they are for.
+    """The record of where weights come from and what they are for.
 
-    `options` are those the network was made from; `blind` says that it takes no noise level; `noise` is what it was
-    trained for; `mask` says in words what was hidden in training; `recipe` is followed to train it again (a table, as
-    in a recipe file); `data` maps each training file to its SHA-256, `left_out` are the images not used although the
-    data set has them; `minutes`, `steps` and `device` say what training took; `validation_psnr` is in dB, over images
-    held out of the training data; `source` and `source_sha256` are of imported weights; `sha256` and `bytes` are the
-    safetensors file's own. Of a pruned network `keep` is the share of channels that was kept, and `pruned_from` the
-    SHA-256 of the weights that it was pruned from; `begun_from` is that of the weights that training began with.
+    Attributes:
+        method: The method whose network has these weights.
+        options: The options that the network was made with.
+        blind: Whether the network works without the noise level.
+        noise: The noises that it was trained for.
+        mask: A description of what was hidden in training.
+        revision: The revision of the method.
+        recipe: The recipe, as a table of a recipe file. Following it trains the network again.
+        recipe_digest: The SHA-256 of the recipe.
+        data: The SHA-256 of each training file, by file name.
+        left_out: The images of the data set that were not used.
+        packages: The versions of the packages that training used.
+        device: The device that training used.
+        minutes: The time that training took.
+        steps: The number of training steps.
+        validation_psnr: The PSNR in dB over images that were held out of the training data.
+        source: The name of the file that imported weights come from.
+        source_sha256: The SHA-256 of that file.
+        sha256: The SHA-256 of the safetensors file.
+        bytes: The size of the safetensors file.
+        notes: More information in words.
+        keep: The fraction of channels that a pruned network still has; 1 if it is not pruned.
+        pruned_from: The SHA-256 of the weights that it was pruned from.
+        begun_from: The SHA-256 of the weights that training began with.
     """
 
     method: str
@@ -75,7 +97,14 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A weights file, ready to be read: the name a person gives, the path, its SHA-256 and its card."""
+    """A weights file that can be loaded.
+
+    Attributes:
+        name: The name by which users refer to it.
+        path: The safetensors file.
+        sha256: The SHA-256 of the file.
+        card: The file's card.
+    """
 
     name: str
     path: Path
@@ -84,13 +113,17 @@ class Weights:
 
 
 def read(card_path: Path) -> Weights:
-    """The weights that a card (NAME.toml) stands beside; the tensors stay on disk."""
+    """Return the weights that a card describes, without loading the tensors.
+
+    Args:
+        card_path: The card, NAME.toml, which is next to NAME.safetensors.
+    """
     card = _card(card_path, _signature(card_path))
     return Weights(card_path.stem, card_path.with_suffix(".safetensors"), card.sha256, card)
 
 
 def _signature(path: Path) -> tuple[int, ...]:
-    """What a file that has changed has another one of; nothing for a missing one, which is refused when it is read."""
+    """Return values that change when a file changes; nothing for a missing file, which is reported when it is read."""
     try:
         found = path.stat()
     except OSError:
@@ -100,10 +133,10 @@ def _signature(path: Path) -> tuple[int, ...]:
 
 @lru_cache(maxsize=256)
 def _card(path: Path, signature: tuple[int, ...]) -> Card:
-    """The card in a file, read anew when the file changes: a plan asks for the same cards for each noise."""
+    """Return the card in a file. It is read again only if the file changes, because plans need the same cards often."""
     return tomlfile.build(Card, tomlfile.read(path, "card"), f"the card {path}")
 
 
 def covers(recipe: Recipe) -> tuple[Cover, ...]:
-    """The noises that a recipe trains for."""
+    """Return the noises that a recipe trains for."""
     return tuple(Cover(item.family, dict(item.ranges)) for item in recipe.noise)

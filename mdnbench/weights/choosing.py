@@ -1,4 +1,4 @@
-"""Which weights a method uses for a noise."""
+"""The choice of the weights that a method uses for a noise."""
 
 from __future__ import annotations
 
@@ -14,40 +14,71 @@ from mdnbench.weights.shelf import AUTO, find, shipped, trained
 if TYPE_CHECKING:
     from mdnbench.spec.specs import DenoiserSpec
 
-USUAL = "gaussian"  # the family that weights are for where no noise is named
+USUAL = "gaussian"  # the noise to choose weights for if none is given
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """The weights that a method uses for a noise, and a note where they were trained for another one."""
+    """The weights that a method uses for a noise.
+
+    Attributes:
+        weights: The weights.
+        note: A note if the weights were trained for another noise.
+    """
 
     weights: Weights
     note: str = ""
 
 
 def resolve(spec: DenoiserSpec, method: Named, noise: Named | None, *, fallback: bool = True) -> Resolved | None:
-    """The weights that a method uses for a noise; None where it must be trained, or pruned and fine-tuned, first.
+    """Return the weights that a method uses for a noise.
 
-    In order: those named by the method's option `weights`, a shipped set that covers the noise (the narrowest cover
-    wins), one trained earlier on this machine. With `fallback`, weights for another noise are better than none: those
-    for the same family first, shipped before trained ones, then the widest cover; the note says so. Imported weights
-    are used by their name alone, since nothing tells what they were trained for. Without a noise, those for Gaussian
-    noise are taken, shipped ones first.
+    The first of these is used:
 
-    A method that keeps a share of its channels uses what was pruned to it from the weights that the whole one uses.
+    1. The weights that the method's option `weights` names. Imported weights are used only in this way, because nothing
+       records what they were trained for.
+    2. Shipped weights that cover the noise. The narrowest cover wins.
+    3. Weights that were trained on this machine and cover the noise.
+    4. With `fallback`, weights for another noise: those for other levels of the same noise first, shipped ones before
+       trained ones, then those with the widest cover. The result has a note about this.
+
+    A pruned method uses the weights that were pruned to its number of channels from those that the whole method uses.
+
+    Args:
+        spec: The learned method.
+        method: The method with its options.
+        noise: The noise. If None, weights for Gaussian noise are chosen, shipped ones first.
+        fallback: Whether weights for another noise may be used.
+
+    Returns:
+        The weights, or None if the method must be trained (or pruned and fine-tuned) first.
+
+    Raises:
+        UnknownName: There are no weights of the name in the option `weights`.
+        WeightsError: The named weights belong to another network.
     """
     found, keep = _whole(spec, method, noise, fallback), variants.of(spec, method).keep
     return found if found is None or found.weights.card.keep == keep else _pruned(spec, found, keep)
 
 
 def parent(spec: DenoiserSpec, method: Named, noise: Named | None) -> Weights | None:
-    """The weights that a method with fewer channels is pruned from: those that the whole one uses."""
+    """Return the weights that a method with fewer channels is pruned from: those that the whole method uses."""
     found = _whole(spec, method, noise, fallback=True)
     return found.weights if found else None
 
 
 def named(spec: DenoiserSpec, name: str, method: Named) -> Weights:
-    """The weights of that name; UnknownName if there are none, WeightsError where they are of another network."""
+    """Return the weights of a method by name.
+
+    Args:
+        spec: The learned method.
+        name: The name of the weights.
+        method: The method with its options, which the weights must fit.
+
+    Raises:
+        UnknownName: There are no such weights.
+        WeightsError: The weights belong to another network.
+    """
     weights = find(spec, name)
     if weights.card.keep not in (1, variants.of(spec, method).keep):
         raise WeightsError(
@@ -61,7 +92,7 @@ def named(spec: DenoiserSpec, name: str, method: Named) -> Weights:
 
 
 def _whole(spec: DenoiserSpec, method: Named, noise: Named | None, fallback: bool) -> Resolved | None:
-    """The weights of the whole network; pruned ones only where they are named."""
+    """Return the weights of the whole network. Pruned weights are returned only if the method's option names them."""
     assert spec.trainable is not None
     wanted = method.values().get("weights", AUTO)
     if wanted != AUTO:
@@ -76,7 +107,7 @@ def _whole(spec: DenoiserSpec, method: Named, noise: Named | None, fallback: boo
 
 
 def _nearest(ours: list[Weights], theirs: list[Weights], noise: Named | None) -> Resolved | None:
-    """The best of shipped (`ours`) and trained weights that were made for another noise."""
+    """Return the best shipped (`ours`) or trained (`theirs`) weights that were made for another noise."""
     family = noise.name if noise else USUAL
     nearest = max(
         (*ours, *theirs),
@@ -90,7 +121,7 @@ def _nearest(ours: list[Weights], theirs: list[Weights], noise: Named | None) ->
 
 
 def _pruned(spec: DenoiserSpec, found: Resolved, keep: float) -> Resolved | None:
-    """What was pruned from these weights to that share of their channels, fine-tuned for the most steps."""
+    """Return the weights that were pruned from these to the fraction `keep` of channels, and fine-tuned longest."""
     assert spec.trainable is not None
     sha256 = found.weights.sha256
     made = [
@@ -103,7 +134,7 @@ def _pruned(spec: DenoiserSpec, found: Resolved, keep: float) -> Resolved | None
 
 
 def _fits(card: Card, method: Named, only_given: bool = False) -> bool:
-    """Whether a card's network is the one that the method's options describe."""
+    """Return whether the method's options describe the network of a card."""
     given = method.text if only_given else ""
     for key, value in method.values().items():
         if key == "weights" or (only_given and f"{key}=" not in given):

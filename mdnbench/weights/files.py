@@ -1,4 +1,4 @@
-"""The tensors of a weights file, read and written: only the file that its card describes is ever used."""
+"""Load and save the tensors of weights files. A file is used only if its card describes it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 def load_state(weights: Weights) -> dict[str, torch.Tensor]:
-    """The tensors in a weights file, float32 on the CPU; WeightsError where the file is not the one of its card."""
+    """Load the tensors of a weights file, as float32 on the CPU.
+
+    Raises:
+        WeightsError: The file is missing, or is not the one that its card describes.
+    """
     path, card, advice = weights.path, weights.card, _advice(weights)
     if not path.is_file():
         raise WeightsError(f"the weights file {path} is missing; {advice}")
@@ -37,7 +41,7 @@ def load_state(weights: Weights) -> dict[str, torch.Tensor]:
 
 
 def _advice(weights: Weights) -> str:
-    """How to get sound weights where these are not."""
+    """Return a sentence about how to replace a missing or damaged file."""
     if weights.card.source:
         return f"import {weights.card.source} again."
     command = f"mdnbench train {weights.card.method}"
@@ -50,17 +54,28 @@ def _advice(weights: Weights) -> str:
 
 
 def save(folder: Path, name: str, state: Mapping[str, torch.Tensor], card: Card, half: bool = False) -> Weights:
-    """Write NAME.safetensors and NAME.toml, each atomically, the tensors in half precision if asked.
+    """Write NAME.safetensors and NAME.toml, each atomically.
 
-    StoreError where the folder cannot be written.
+    Args:
+        folder: The folder to write to.
+        name: The name of the weights.
+        state: The tensors by name.
+        card: The card; size and digest are filled in.
+        half: Whether to store the tensors in half precision.
+
+    Returns:
+        The weights with their complete card.
+
+    Raises:
+        StoreError: The folder cannot be written.
     """
     import tomli_w
     from safetensors.torch import save as packed
 
     path = folder / f"{name}.safetensors"
-    # Not save_file: nobody but the owner could read what it writes.
+    # Not save_file, because only the owner can read the files that it writes.
     content = packed({key: _to_disk(tensor, half) for key, tensor in state.items()})
-    # Both are written before either takes its name: they belong together.
+    # Both files are written before either gets its name, because they belong together.
     with atomic.below(folder), atomic.replacing(path.with_suffix(".toml")) as table, atomic.replacing(path) as part:
         part.write_bytes(content)
         card = dataclasses.replace(card, sha256=digests.of_file(part), bytes=part.stat().st_size)
@@ -69,7 +84,10 @@ def save(folder: Path, name: str, state: Mapping[str, torch.Tensor], card: Card,
 
 
 def _to_disk(tensor: torch.Tensor, half: bool) -> torch.Tensor:
-    """A copy that shares no memory with other tensors, in the precision that goes to disk; counters stay whole."""
+    """Return a copy of a tensor in the precision to store, which shares no memory with others.
+
+    Integers stay integers.
+    """
     import torch
 
     plain = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
@@ -77,12 +95,15 @@ def _to_disk(tensor: torch.Tensor, half: bool) -> torch.Tensor:
 
 
 def export(weights: Weights, folder: Path, name: str, half: bool) -> Weights:
-    """A copy of checked weights with their card under a name of its own, in half precision if `half` or if they are."""
+    """Write a copy of weights and their card under another name, after checking the file.
+
+    The copy is in half precision if `half` is set or the file already is.
+    """
     return save(folder, name, load_state(weights), weights.card, half or is_half(weights))
 
 
 def is_half(weights: Weights) -> bool:
-    """Whether a file's tensors are in half precision."""
+    """Return whether a file's tensors are in half precision."""
     from safetensors import safe_open
 
     with safe_open(weights.path, "pt") as file:
@@ -90,7 +111,7 @@ def is_half(weights: Weights) -> bool:
 
 
 def _table(value: Any) -> Any:
-    """Plain TOML values: tuples as lists, None left out."""
+    """Return a value in TOML's types: tuples as lists, and without entries that are None."""
     if isinstance(value, dict):
         return {key: _table(item) for key, item in value.items() if item is not None}
     return [_table(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,4 +1,4 @@
-"""Weights that others published: tensors out of a PyTorch or safetensors file, and nothing else that is in it."""
+"""The import of published weights: it takes the tensors of a PyTorch or safetensors file, and nothing else."""
 
 from __future__ import annotations
 
@@ -24,15 +24,21 @@ if TYPE_CHECKING:
 def import_weights(
     spec: DenoiserSpec, path: Path, name: str, *, state: str = "", prefix: str | None = None, eps: float | None = None
 ) -> Weights:
-    """Take published PyTorch weights in, under a name, as `spec.name[weights=name]`.
+    """Import published PyTorch weights, to use as `spec.name[weights=name]`.
 
-    `state`, `prefix` and `eps` (of batch normalisation) are what the person has chosen, where the file leaves a choice.
-    The card records the file's digest and, in its notes, which tensors were taken. Only tensors are ever unpickled.
+    The card records the file's digest, and its notes record which tensors were taken. Only tensors are ever unpickled.
+
+    Args:
+        spec: The learned method.
+        path: The file.
+        name: The name to store the weights under.
+        state: The state to take, if the file has several.
+        prefix: The prefix to remove from the keys, if there is a choice.
+        eps: The eps of batch normalisation, if the method accepts one.
 
     Raises:
-        WeightsError: The file is unsafe, damaged, of another network, or leaves a choice.
-        BadOption: The name cannot be had, as where other weights on this machine have it, or `eps` cannot be used.
-
+        WeightsError: The file is unsafe, damaged or of another network, or it needs a choice of state or prefix.
+        BadOption: The name cannot be used, for example because other weights have it, or `eps` cannot be used.
     """
     if spec.trainable is None or spec.trainable.convert is None:
         raise WeightsError(f"{spec.name} takes no published weights.")
@@ -51,7 +57,14 @@ def import_weights(
 
 
 def converted(spec: DenoiserSpec, tensors: Tensors, eps: float | None) -> tuple[Tensors, dict[str, Value]]:
-    """Published tensors as the method's own, and the options that they speak of; WeightsError where they do not fit."""
+    """Convert published tensors into the method's own.
+
+    Returns:
+        The tensors, and the options of the network that they belong to.
+
+    Raises:
+        WeightsError: The tensors do not fit the method.
+    """
     assert spec.trainable is not None
     convert = spec.trainable.convert
     assert convert is not None
@@ -63,13 +76,13 @@ def converted(spec: DenoiserSpec, tensors: Tensors, eps: float | None) -> tuple[
 
 
 def takes_eps(spec: DenoiserSpec) -> bool:
-    """Whether a method's `convert` can be told the eps of batch normalisation."""
+    """Return whether a method's `convert` accepts the eps of batch normalisation."""
     convert = spec.trainable.convert if spec.trainable else None
     return convert is not None and "eps" in inspect.signature(convert).parameters
 
 
 def misfit(spec: DenoiserSpec, tensors: Tensors, eps: float | None) -> Misfit:
-    """How far tensors are from being published weights of a method, and why."""
+    """Return how badly tensors fit a method as published weights, and why: 0 if they fit."""
     if fault := states.faults(tensors):
         return 2, f"it has {fault}."
     try:
@@ -80,22 +93,33 @@ def misfit(spec: DenoiserSpec, tensors: Tensors, eps: float | None) -> Misfit:
 
 
 def check_eps(eps: float | None) -> None:
-    """BadOption where an eps of batch normalisation is none."""
+    """Check that a number can be the eps of batch normalisation.
+
+    Raises:
+        BadOption: It is not at least 0 and below 1.
+    """
     if eps is not None and not (math.isfinite(eps) and 0 <= eps < 1):
         raise BadOption(f"eps={eps} is not allowed; batch normalisation adds a small number to its variances, as 1e-5.")
 
 
 def tensors_in(path: Path, *, state: str = "", prefix: str | None = None) -> dict[str, Any]:
-    """The tensors of the one state in a safetensors or PyTorch file, by the keys that the file has.
+    """Return the tensors of the only state in a safetensors or PyTorch file, by the file's keys.
 
-    Only tensors are ever unpickled. WeightsError where the file is missing, unsafe or damaged, or where it has several
-    states and none is named.
+    Only tensors are ever unpickled.
+
+    Args:
+        path: The file.
+        state: The state to take, if the file has several.
+        prefix: Take only keys that begin with it, and remove it.
+
+    Raises:
+        WeightsError: The file is missing, unsafe or damaged, or has several states and none is named.
     """
     return taking.take(path, lambda tensors: (0, ""), state=state, prefix=prefix).tensors
 
 
 def _eps_note(tensors: Tensors, eps: float | None) -> str:
-    """What is said of batch normalisation where there is any."""
+    """Return a note about the eps of batch normalisation, if the tensors have any."""
     if not states.has_statistics(tensors):
         return ""
     return (
@@ -104,7 +128,10 @@ def _eps_note(tensors: Tensors, eps: float | None) -> str:
 
 
 def _refuse_replacing(name: str, card: Card) -> None:
-    """BadOption where weights of that name came from elsewhere: nothing here could make imported ones again."""
+    """Raise BadOption if other weights have the name.
+
+    Imported weights could not be made again if they were replaced.
+    """
     for old in trained(card.method):
         if old.name == name and old.card.source_sha256 != card.source_sha256:
             origin = f"imported from {old.card.source}" if old.card.source else "trained here"

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes: weights that can be read, or something else, named for what it is."""
+"""The recognition of files by their first bytes: readable weights files, and others that users give by mistake."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import NamedTuple
 from mdnbench.spec.names import printable
 from mdnbench.util import limits
 
-HEAD_BYTES = 4096  # as many as are looked at
+HEAD_BYTES = 4096  # how many bytes are examined
 
 
 class Format(Enum):
-    """The formats that tensors are read from, with their names for a person."""
+    """A format that tensors can be read from. The value is its name in messages."""
 
     SAFETENSORS = "safetensors"
     ARCHIVE = "PyTorch"
@@ -24,7 +24,7 @@ class Format(Enum):
 
 
 class Other(NamedTuple):
-    """A file that is no weights file: what it is, and what to do about it; both complete a sentence about the file."""
+    """A file that is not a weights file: what it is, and what to do. Both parts complete a sentence about the file."""
 
     what: str
     advice: str
@@ -34,7 +34,7 @@ _AGAIN = "download it again, in a browser if need be, and compare its size with 
 _UNPACK = "unpack it, and give the weights file that is inside"
 _MATLAB = "mdnbench reads no MATLAB files: look for the PyTorch version of these weights, or convert them"
 
-# The first bytes of files that are taken for weights by mistake.
+# The first bytes of files that users give by mistake.
 _SIGNATURES: tuple[tuple[bytes, Other], ...] = (
     (b"MATLAB 5.0 MAT-file", Other("a MATLAB 5 file", _MATLAB)),
     (b"MATLAB 7.3 MAT-file", Other("a MATLAB 7.3 file (HDF5 inside)", _MATLAB)),
@@ -81,9 +81,14 @@ _UTF16 = Other("text in UTF-16", _AGAIN)
 
 
 def of(head: bytes, size: int, suffix: str) -> Format | Other:
-    """What a file with these first bytes is, of `size` bytes and with this suffix (as `.pth`).
+    """Return the format of a file, judged by its first bytes.
 
-    A ZIP archive counts as PyTorch's: its members tell more (`of_archive`).
+    Any ZIP archive counts as PyTorch's here; `of_archive` then examines its members.
+
+    Args:
+        head: The first bytes.
+        size: The size of the file in bytes.
+        suffix: The suffix of its name, such as `.pth`.
     """
     if not size:
         return _EMPTY
@@ -94,7 +99,7 @@ def of(head: bytes, size: int, suffix: str) -> Format | Other:
     for signature, other in _SIGNATURES:
         if head.startswith(signature):
             return other
-    if head[512:520] == b"\x89HDF\r\n\x1a\n":  # HDF5 lets a block of 512 bytes stand before it
+    if head[512:520] == b"\x89HDF\r\n\x1a\n":  # HDF5 allows a block of 512 bytes before its own
         return Other("an HDF5 file", "look for the PyTorch version of these weights")
     if head[257:262] == b"ustar" or head.startswith(b"sys_info\x00"):
         return _OLD_TAR if head.startswith((b"sys_info", b"storages", b"tensors", b"pickle\x00")) else _TAR
@@ -102,7 +107,7 @@ def of(head: bytes, size: int, suffix: str) -> Format | Other:
 
 
 def of_archive(names: list[str]) -> Format | Other:
-    """What a ZIP archive with these members is."""
+    """Return the format of a ZIP archive with these members."""
     last = {name.rpartition("/")[2] for name in names}
     if any("/code/" in f"/{name}" for name in names) or "constants.pkl" in last:
         return _TORCHSCRIPT
@@ -120,7 +125,7 @@ def of_archive(names: list[str]) -> Format | Other:
 
 
 def _is_safetensors(head: bytes, size: int) -> bool:
-    """Whether a JSON header of a plausible length follows its length."""
+    """Return whether a file begins with a plausible header length and a JSON header."""
     if head[8:9] != b"{":
         return False
     (length,) = struct.unpack("<Q", head[:8])
@@ -128,7 +133,7 @@ def _is_safetensors(head: bytes, size: int) -> bool:
 
 
 def _of_bytes(head: bytes, suffix: str) -> Format | Other:
-    """What has no signature: a pickle, an ONNX file, text of some kind, or nothing that is known."""
+    """Return the format of a file without a signature: a pickle, an ONNX file, some text, or unknown."""
     if head[:1] == b"\x80" and len(head) > 1 and head[1] <= 5:
         legacy = head[2:].startswith(b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19")  # torch's magic number
         return Format.LEGACY if legacy else Format.PICKLE
@@ -145,7 +150,7 @@ def _of_bytes(head: bytes, suffix: str) -> Format | Other:
 
 
 def _of_text(text: str) -> Other:
-    """What a text is that stands where weights should be."""
+    """Return what a text is that a user gave instead of weights."""
     start = text.lstrip("\ufeff \t\r\n")
     if start.startswith("version https://git-lfs"):
         size = re.search(r"^size (\d{1,20})$", text, re.MULTILINE)
@@ -167,7 +172,7 @@ def _quoted(text: str) -> str:
 
 
 def _text(head: bytes) -> str:
-    """The first bytes as text, '' where they are none; a sign may be cut at their end."""
+    """Return the first bytes as text, or '' if they are not text. The last character may be cut."""
     text = head.decode("utf-8", "replace").rstrip("\ufffd")
     odd = [sign for sign in text if not (sign.isprintable() or sign in "\t\r\n\f\ufeff")]
     return "" if odd or "\ufffd" in text else text

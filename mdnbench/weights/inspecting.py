@@ -1,4 +1,4 @@
-"""What is in a weights file, for one who has to choose: its states, their prefixes, and the networks that they fit."""
+"""The inspection of a weights file: its states, their prefixes, and the networks that they fit."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from mdnbench.spec.names import Value
     from mdnbench.spec.specs import DenoiserSpec
 
-_SOME_EPS = 1e-5  # tried only to tell whether an eps is all that is missing
-_MOST_VARIANTS = 32  # networks of one method that a state is compared with
+_SOME_EPS = 1e-5  # tried only to find out whether nothing but an eps is missing
+_MOST_VARIANTS = 32  # how many networks of one method a state is compared with
 
 
 @dataclass(frozen=True, slots=True)
 class TensorFacts:
-    """One tensor of a state: its key in the file, its shape, and its type, as float32."""
+    """One tensor of a state: its key in the file, its shape, and its type, such as float32."""
 
     key: str
     shape: tuple[int, ...]
@@ -37,10 +37,18 @@ class TensorFacts:
 class StateFacts:
     """One state of a file.
 
-    `name` is what `--state` takes ('' where the file is the state); `values` counts the numbers in all tensors, `bytes`
-    what they take; `dtypes` counts the tensors by type. `prefix` is shared by all keys, `prefixes` are shared by some
-    keys and may name a network whole. `batch_norm` says that there are running statistics. `fits` are the methods, with
-    their options, that the state is of; `faults` says why it cannot be used as it is, '' where it can.
+    Attributes:
+        name: The name that `--state` takes; '' if the file itself is the state.
+        tensors: The number of tensors.
+        values: The number of values in all tensors.
+        bytes: The size of all tensors.
+        dtypes: The number of tensors by type.
+        prefix: The prefix that all keys share.
+        prefixes: Prefixes of some keys that may contain a whole network.
+        batch_norm: Whether there are running statistics of batch normalisation.
+        fits: The methods, with options, whose network the state fits.
+        faults: Why the state cannot be used as it is; '' if it can.
+        keys: The tensors.
     """
 
     name: str
@@ -58,7 +66,16 @@ class StateFacts:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """A weights file: its format, size in bytes, SHA-256 and states, and what else it holds, by name with its kind."""
+    """The result of inspecting a weights file.
+
+    Attributes:
+        file: The path.
+        format: The name of the format.
+        bytes: The size of the file.
+        sha256: The SHA-256 of the file.
+        states: The states in the file.
+        beside: The types of everything else in the file, by name.
+    """
 
     file: str
     format: str
@@ -69,17 +86,16 @@ class Inspection:
 
 
 def inspect(path: Path, specs: Iterable[DenoiserSpec], *, state: str = "", prefix: str | None = None) -> Inspection:
-    """Look into a weights file; nothing in it is run.
+    """Inspect a weights file. Nothing in it is run.
 
     Args:
         path: The file.
         specs: The methods whose networks the states are compared with.
-        state: Only the state of this name.
-        prefix: Only the tensors whose keys begin so, without it.
+        state: If given, only the state of this name is inspected.
+        prefix: If given, only the tensors whose keys begin with it are inspected, and it is removed from the keys.
 
     Raises:
         WeightsError: The file cannot be read, or has no such state or prefix.
-
     """
     found = states.checkpoint(path)
     chosen = taking.select(found, state)
@@ -116,14 +132,14 @@ def _facts(state: State, specs: list[DenoiserSpec], networks: list[Network], pre
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A network of a method here: the method with its options, and the shapes of its state."""
+    """A network of a method: the method with its options, and the shapes of the network's state."""
 
     text: str
     shapes: dict[str, tuple[int, ...]]
 
 
 def _fits(state: State, specs: list[DenoiserSpec], networks: list[Network], prefix: str | None) -> Iterator[str]:
-    """What a state is of, each as METHOD[option=value]: published weights that are converted, or a network's own."""
+    """Yield each method with options that a state fits, as published weights to convert or as its own network."""
     parts = [state.below(each) for each in taking.candidates(state, prefix)]
     for spec in specs:
         if found := next(filter(None, (_converted(spec, tensors) for tensors in parts)), ""):
@@ -133,7 +149,7 @@ def _fits(state: State, specs: list[DenoiserSpec], networks: list[Network], pref
 
 
 def _converted(spec: DenoiserSpec, tensors: dict[str, Any]) -> str:
-    """The method that takes these tensors as published weights, '' where it does not."""
+    """Return the method, if it accepts these tensors as published weights, or ''."""
     if spec.trainable is None or spec.trainable.convert is None:
         return ""
     try:
@@ -144,7 +160,7 @@ def _converted(spec: DenoiserSpec, tensors: dict[str, Any]) -> str:
 
 
 def _networks(specs: list[DenoiserSpec]) -> Iterator[Network]:
-    """The networks of all learned methods: of each combination of options that have a few values, blind or not."""
+    """Yield the networks of all learned methods, for each combination of options with few values, blind or not."""
     for spec in specs:
         for options in _variants(spec) if spec.trainable else ():
             for blind in (False, True):
@@ -153,7 +169,7 @@ def _networks(specs: list[DenoiserSpec]) -> Iterator[Network]:
 
 
 def _variants(spec: DenoiserSpec) -> Iterator[dict[str, Value]]:
-    """The combinations of a method's options; those that may have any value stay at their defaults."""
+    """Yield the combinations of a method's options. An option with any number of values keeps its default."""
     values: dict[str, tuple[Value, ...]] = {}
     for option in spec.options:
         few = tuple(option.choices) or ((False, True) if option.type is bool else ())
@@ -164,7 +180,7 @@ def _variants(spec: DenoiserSpec) -> Iterator[dict[str, Value]]:
 
 
 def _shapes(spec: DenoiserSpec, blind: bool, options: dict[str, Value]) -> dict[str, tuple[int, ...]]:
-    """The shapes of a network's state, made without memory for its values; none where it cannot be made so."""
+    """Return the shapes of a network's state, without memory for its values; empty if this is not possible."""
     import torch
 
     assert spec.trainable is not None

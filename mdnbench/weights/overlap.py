@@ -1,4 +1,4 @@
-"""Whether weights were trained on the very images that they are tested on."""
+"""The comparison of the images that weights were trained on with those that they are tested on."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ if TYPE_CHECKING:
 
 
 def seen(card: Card, dataset: DatasetSpec, images: Collection[str]) -> str:
-    """What stands beside a score of these images by weights with this card; '' where no file is known to be common.
+    """Return a note for scores of weights that were trained on the tested images; '' if no common file is known.
 
-    Files are compared by their SHA-256: a copy in other bytes is for the leak guard to find, before training.
+    Files are compared by their SHA-256. Copies with other bytes are found by the leak guard, before training.
+
+    Args:
+        card: The card of the weights.
+        dataset: The data set of the test.
+        images: The ids of the tested images.
     """
     trained = set(card.data.values())
     common = {PurePath(file.name).stem for file in dataset.files if file.sha256 in trained}

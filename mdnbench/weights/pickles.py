@@ -1,4 +1,4 @@
-"""What a pickle asks for, read from its instructions. Nothing of it is run: no name is looked up, nothing is made."""
+"""The names that a pickle refers to, read from its instructions. Nothing is run, looked up or created."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import IO, NamedTuple
 
 from mdnbench.util import limits
 
-ENCODE = "_codecs.encode"  # how Python 3 writes bytes in pickles that Python 2 could read
+ENCODE = "_codecs.encode"  # Python 3 writes bytes with it into pickles for Python 2
 
-# What weights are made of. torch's own list is longer: this one has nothing that makes an array of a number alone,
-# and no nested tensors, whose sizes torch takes from memory that it has not read yet.
+# The parts of weights. torch's own list is longer. This one omits functions that make an array from a number alone,
+# and nested tensors, whose sizes torch takes from memory that it has not read yet.
 _DATA = frozenset(
     (
         ENCODE, "collections.OrderedDict", "collections.Counter", "builtins.set", "builtins.complex", "builtins.long",
@@ -27,11 +27,11 @@ _DTYPES = re.compile(
     r"torch\.((cuda\.)?\w+Storage|(b?float|u?int|bits|complex|quint|qint)\w+|bool|(float|int|long|half|double)"
     r"|per_(tensor|channel)_\w+)"
 )
-# Read as placeholders, whatever they hold: a file may keep its best score as a NumPy number.
+# Replaced by placeholders without their content; for example, a file may contain its best score as a NumPy number.
 NUMPY_CALLS = (
     "numpy.dtype", "numpy.ndarray", "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar",
     "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct",
-    "builtins.bytes",  # the content of an array without values
+    "builtins.bytes",  # the content of an empty array
 )  # fmt: skip
 NUMPY_TYPES = tuple(
     f"numpy.{kind}"
@@ -45,11 +45,17 @@ _RECALLS = ("GET", "BINGET", "LONG_BINGET")
 
 
 class BadPickle(Exception):
-    """A pickle that ends too early, has instructions that are none, or is too long."""
+    """A pickle that is incomplete, has unknown instructions, or is too long."""
 
 
 class Step(NamedTuple):
-    """One instruction: its name, and the text or the dotted name that it leaves, '' where it leaves none."""
+    """One instruction of a pickle.
+
+    Attributes:
+        instruction: The name of the instruction.
+        text: The text that it puts on the stack, or ''.
+        name: The dotted name that it refers to, or ''.
+    """
 
     instruction: str
     text: str = ""
@@ -57,9 +63,10 @@ class Step(NamedTuple):
 
 
 def foreign(file: IO[bytes]) -> list[str]:
-    """The names that one pickle asks for and that are no part of weights, sorted; the file is left behind its end.
+    """Return the names in one pickle that do not belong to weights, sorted, and move the file behind the pickle.
 
-    BadPickle where the pickle is damaged or has more than MAX_PICKLE_STEPS instructions.
+    Raises:
+        BadPickle: The pickle is damaged, or has more than MAX_PICKLE_STEPS instructions.
     """
     found, encoding = set(), 0
     for step in _steps(file):
@@ -72,14 +79,15 @@ def foreign(file: IO[bytes]) -> list[str]:
 
 
 def is_data(name: str) -> bool:
-    """Whether a dotted name stands for tensors, numbers or plain containers."""
+    """Return whether a dotted name refers to tensors, numbers or plain containers."""
     return name in _DATA or name in NUMPY_CALLS or name in NUMPY_TYPES or bool(_DTYPES.fullmatch(name))
 
 
 def _encodes(step: Step, place: int) -> bool:
-    """Whether a step is the one at this place after `_codecs.encode`: a text of its own, 'latin1', a pair, the call.
+    """Return whether a step is the expected one at this place after `_codecs.encode`.
 
-    Anything else could make a file of a few bytes as large as it likes, one encoding upon the other.
+    The expected steps are a text, 'latin1', a pair and the call. Any other sequence could nest encodings, and make a
+    huge result from a file of a few bytes.
     """
     if place == 1:
         return step.instruction in ("BINUNICODE", "UNICODE", "SHORT_BINUNICODE")
@@ -89,10 +97,10 @@ def _encodes(step: Step, place: int) -> bool:
 
 
 def _steps(file: IO[bytes]) -> Iterator[Step]:
-    """The instructions of one pickle, up to its STOP, without those that only remember."""
-    remembered: dict[object, Step] = {}  # texts and names alone
+    """Yield the instructions of one pickle up to its STOP, without those that only store values."""
+    remembered: dict[object, Step] = {}  # only texts and names
     stored = 0
-    texts = ["", ""]  # the latest two, which STACK_GLOBAL makes a name of
+    texts = ["", ""]  # the last two, which STACK_GLOBAL joins to a name
     last = Step("")
     try:
         for count, (instruction, argument, _) in enumerate(pickletools.genops(file)):
@@ -122,5 +130,5 @@ def _step(instruction: str, argument: object, remembered: dict[object, Step], te
 
 
 def _dotted(module: str, name: str = "") -> str:
-    """The name as Python 3 has it."""
+    """Return a name as Python 3 writes it."""
     return f"{'builtins' if module == '__builtin__' else module}.{name}"

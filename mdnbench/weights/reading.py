@@ -1,6 +1,6 @@
-"""The content of weights files from outside: tensors, numbers and texts, and never code.
+"""The reading of weights files of unknown origin: tensors, numbers and texts, but never code.
 
-What a file is, how large it becomes and what its pickle asks for is looked at before torch reads it.
+The format of a file, its size in memory and the names in its pickle are checked before torch reads it.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _BROKEN_ARCHIVE = (
     zipfile.BadZipFile, zlib.error, struct.error, ValueError, EOFError, OSError, RuntimeError, IndexError,
 )  # fmt: skip
 _SAVE_THE_STATE = "torch.save(network.state_dict(), FILE)"
-_loading = threading.Lock()  # torch keeps one list of safe names for all threads
+_loading = threading.Lock()  # torch has one list of safe names for all threads
 
 
 class Content(NamedTuple):
-    """What a weights file holds: its format, its size in bytes, and the objects in it, unchecked."""
+    """The content of a weights file: its format, its size in bytes, and the objects in it, which are not checked."""
 
     format: str
     bytes: int
@@ -47,7 +47,7 @@ class Content(NamedTuple):
 
 
 class NumpyValue:
-    """Stands where a file has a NumPy number, array or type; nothing of it is kept."""
+    """A placeholder for a NumPy number, array or type in a file. It keeps nothing of the content."""
 
     def __init__(self, *arguments: object) -> None:
         pass
@@ -57,10 +57,11 @@ class NumpyValue:
 
 
 def read(path: Path) -> Content:
-    """Read a weights file in one of the formats that tensors are read from.
+    """Read a weights file. Nothing in the file is run.
 
-    Nothing in the file is run. WeightsError, in one line, where it is missing, no plain file, of another format, larger
-    than `limits` allow, damaged, or where it holds more than data.
+    Raises:
+        WeightsError: The file is missing, is not a plain file, has another format, is larger than `limits` allow, is
+            damaged, or contains more than data. The message has one line.
     """
     size = check_plain(path)
     with path.open("rb") as file:
@@ -76,7 +77,11 @@ def read(path: Path) -> Content:
 
 
 def check_plain(path: Path) -> int:
-    """The size of a plain file in bytes; WeightsError where it is missing, too large, or something else than a file."""
+    """Return the size of a plain file in bytes.
+
+    Raises:
+        WeightsError: The file is missing, unreadable or too large, or is not a plain file.
+    """
     try:
         status = os.stat(path)  # noqa: PTH116 (Path.stat() has another error for a path with a zero byte)
     except FileNotFoundError:
@@ -99,12 +104,12 @@ def check_plain(path: Path) -> int:
 
 
 def refusal(path: Path, reason: str) -> WeightsError:
-    """The error that a weights file is not taken, in one line."""
+    """Return the error that reports why a weights file cannot be used, in one line."""
     return WeightsError(printable(f"the weights file {path} {reason}"))
 
 
 def most_bytes(size: int) -> int:
-    """How many bytes a file of `size` bytes may become in memory."""
+    """Return how many bytes of memory a file of `size` bytes may take."""
     return limits.MAX_WEIGHTS_GROWTH * size + limits.WEIGHTS_ALLOWANCE_BYTES
 
 
@@ -112,7 +117,7 @@ def most_bytes(size: int) -> int:
 
 
 def _look_into_archive(path: Path, size: int) -> Format | Other:
-    """What a ZIP archive holds, judged by its list of members and, where torch wrote it, by its pickle."""
+    """Return the format of a ZIP archive, judged by its members, and check the pickle if torch wrote it."""
     with path.open("rb") as file:
         if _members(file, size) > limits.MAX_WEIGHTS_RECORDS:
             raise refusal(path, f"has more than {limits.MAX_WEIGHTS_RECORDS} members; no network has as many tensors.")
@@ -132,21 +137,21 @@ def _look_into_archive(path: Path, size: int) -> Format | Other:
 
 
 def _members(file: io.BufferedReader, size: int) -> int:
-    """How many members the end of a ZIP archive promises, by the size of its list of them; 46 bytes each at least."""
+    """Return how many members a ZIP archive can have at most, by the length of its list, with 46 bytes or more each."""
     file.seek(max(0, size - 65_557))
     tail = file.read()
     end = tail.rfind(b"PK\x05\x06")
     if end < 0 or len(tail) < end + 20:
         return 0
     (length,) = struct.unpack("<L", tail[end + 12 : end + 16])
-    if length == 0xFFFFFFFF:  # ZIP64 has its own record of the length
+    if length == 0xFFFFFFFF:  # ZIP64 stores the length elsewhere
         wide = tail.rfind(b"PK\x06\x06")
         length = struct.unpack("<Q", tail[wide + 40 : wide + 48])[0] if 0 <= wide <= len(tail) - 48 else size
     return int(min(length, size)) // 46
 
 
 def _check_members(path: Path, archive: zipfile.ZipFile, size: int) -> None:
-    """Refuse what unpacks to far more than the file has, and what holds a member twice."""
+    """Refuse an archive that unpacks to far more than its size, or that has two members of one name."""
     members = archive.infolist()
     total = sum(each.file_size for each in members)
     if total > most_bytes(size):
@@ -164,7 +169,7 @@ def _check_members(path: Path, archive: zipfile.ZipFile, size: int) -> None:
 
 
 def _look_into_pickles(path: Path, legacy: bool) -> None:
-    """Judge the pickles at the beginning of a file: five in one that torch wrote before 1.6, else one."""
+    """Check the pickles at the start of a file: five in the format of torch before 1.6, otherwise one."""
     with path.open("rb") as file:
         content = io.BytesIO(file.read(limits.MAX_PICKLE_BYTES))
     _refuse_names(path, _names(path, content, 5 if legacy else 1))
@@ -176,19 +181,19 @@ def _look_into_pickles(path: Path, legacy: bool) -> None:
 
 
 def _names(path: Path, content: io.BytesIO, count: int) -> list[str]:
-    """What the pickles ask for beyond data."""
+    """Return the names in the pickles that are not data."""
     found: set[str] = set()
     try:
         for _ in range(count):
             found.update(pickles.foreign(content))
     except pickles.BadPickle:
-        if not found:  # what was read so far may say more than the damage does
+        if not found:  # names that were already found explain more than the damage
             raise _damaged(path) from None
     return sorted(found)
 
 
 def _refuse_names(path: Path, names: list[str]) -> None:
-    """Refuse a pickle that asks for code, by what it asks for."""
+    """Raise the error for a pickle that refers to code, if there are any names."""
     if not names:
         return
     listed = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
@@ -211,7 +216,7 @@ def _damaged(path: Path) -> WeightsError:
 
 
 def _load(path: Path, found: Format, head: bytes) -> Any:
-    """The objects in a file that was looked at before."""
+    """Return the objects in a file that was checked before."""
     import torch
     from safetensors.torch import load_file
 
@@ -219,7 +224,7 @@ def _load(path: Path, found: Format, head: bytes) -> Any:
         if found is Format.SAFETENSORS:
             _check_header(path, head)
             return load_file(path)
-        # Without warnings of pickle protocols: what counts is whether it can be read. As an open file, since torch
+        # Warnings about pickle protocols do not matter if the file can be read. The file is passed open, because torch
         # would judge a path by its suffix.
         with without_warnings(), _numpy_values(), path.open("rb") as file:
             return torch.load(file, map_location="cpu", weights_only=True)
@@ -227,7 +232,7 @@ def _load(path: Path, found: Format, head: bytes) -> Any:
         raise
     except OSError as error:
         raise refusal(path, f"cannot be read: {error.strerror}.") from None
-    except Exception:  # a damaged file makes torch raise nearly anything, in words that advise to load it unsafely
+    except Exception:  # torch raises many errors, and advises to load the file unsafely
         raise _damaged(path) from None
 
 
@@ -241,7 +246,7 @@ def _check_header(path: Path, head: bytes) -> None:
 
 @contextlib.contextmanager
 def _numpy_values() -> Iterator[None]:
-    """Let torch put placeholders where a file has NumPy values; NumPy itself is not asked for anything."""
+    """Make torch use placeholders for NumPy values in a file, without calling NumPy."""
     import torch
 
     names: list[Any] = [(NumpyValue, name) for name in (*pickles.NUMPY_CALLS, *pickles.NUMPY_TYPES)]

@@ -1,4 +1,4 @@
-"""The weights there are of a method, shipped and on this machine, and the names that new ones may have."""
+"""The weights that are available for a method, shipped or on this machine, and the names that new ones may have."""
 
 from __future__ import annotations
 
@@ -13,23 +13,27 @@ from mdnbench.weights.card import Weights, read
 if TYPE_CHECKING:
     from mdnbench.spec.specs import DenoiserSpec, Trainable
 
-AUTO = "auto"  # the value of the option `weights` that lets the harness choose
+AUTO = "auto"  # the value of the option `weights` for which the harness chooses
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def shipped(trainable: Trainable) -> list[Weights]:
-    """The weights inside a method's plugin package."""
+    """Return the weights that are shipped with a method's plugin."""
     return _in(trainable.weights)
 
 
 def trained(method: str) -> list[Weights]:
-    """The weights of a method that were trained or imported on this machine."""
+    """Return the weights of a method that were trained or imported on this machine."""
     return _in(paths.home() / "weights" / method)
 
 
 def find(spec: DenoiserSpec, name: str) -> Weights:
-    """The weights of a method by name, shipped or on this machine; UnknownName if there are none."""
+    """Return the weights of a method by name, shipped or on this machine.
+
+    Raises:
+        UnknownName: There are no such weights.
+    """
     known = [*shipped(spec.trainable), *trained(spec.name)] if spec.trainable else []
     for each in known:
         if each.name == name:
@@ -38,9 +42,16 @@ def find(spec: DenoiserSpec, name: str) -> Weights:
 
 
 def check_name(name: str, spec: DenoiserSpec) -> None:
-    """Refuse names for new weights that are no plain file name, not fit for METHOD[weights=NAME], or taken: BadOption.
+    """Check a name for new weights.
 
-    Weights that are shipped with the method are found first, so that others of their name never would be.
+    Shipped weights are found first, so new weights may not have the same name.
+
+    Args:
+        name: The name.
+        spec: The learned method.
+
+    Raises:
+        BadOption: The name is not a plain file name, cannot be used in METHOD[weights=NAME], or is taken.
     """
     if not _NAME.fullmatch(name) or name == AUTO:
         raise BadOption(

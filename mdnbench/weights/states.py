@@ -1,4 +1,4 @@
-"""The states in a checkpoint: tables of tensors by name, wherever trainers put them, and what is wrong with them."""
+"""The states in a checkpoint: tables of tensors by name, at any place in it, and why some cannot be used."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mdnbench.weights.reading import NumpyValue, most_bytes, read, refusal
 if TYPE_CHECKING:
     import torch
 
-# Names that wrap a network whole: what follows one of them is the network, whatever else the state holds.
+# Prefixes that contain a whole network, whatever else the state contains.
 WRAPPERS = frozenset(
     (
         "module", "_orig_mod", "_forward_module", "model", "net", "netG", "net_g", "netg", "generator",
@@ -23,15 +23,17 @@ WRAPPERS = frozenset(
         "teacher", "backbone", "online_model", "averaged_model",
     )
 )  # fmt: skip
-FEW = 4  # keys that a message lists of many
+FEW = 4  # how many keys a message lists
 
 
 @dataclass(frozen=True, slots=True)
 class State:
     """A table of tensors in a checkpoint.
 
-    `name` is the way to it (`state_dict_ema`, `model/denoiser`), '' for the file itself. `tensors` are by their keys as
-    the file has them; `others` are the entries among them that are no tensors, by key, with their types' names.
+    Attributes:
+        name: The path to the table, such as `state_dict_ema` or `model/denoiser`; '' for the file itself.
+        tensors: The tensors, by the file's keys.
+        others: The types of entries that are not tensors, by key.
     """
 
     name: str
@@ -40,22 +42,30 @@ class State:
 
     @property
     def title(self) -> str:
-        """The state as a message names it."""
+        """Return the name of the state in messages."""
         return f"the state {self.name!r}" if self.name else "its own state"
 
     @property
     def keys(self) -> list[str]:
-        """The keys that are texts."""
+        """Return the keys that are texts."""
         return [key for key in self.tensors if isinstance(key, str)]
 
     def below(self, prefix: str) -> dict[str, torch.Tensor]:
-        """The tensors whose keys begin with a prefix, without it."""
+        """Return the tensors whose keys begin with a prefix, by their keys without it."""
         return {key.removeprefix(prefix): self.tensors[key] for key in self.keys if key.startswith(prefix)}
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a weights file holds: its format, its size in bytes, its states, and what else, by name with its type."""
+    """The content of a weights file.
+
+    Attributes:
+        path: The file.
+        format: The name of its format.
+        bytes: The size of the file.
+        states: The states in it.
+        beside: The types of everything else in it, by name.
+    """
 
     path: Path
     format: str
@@ -65,9 +75,12 @@ class Checkpoint:
 
 
 def checkpoint(path: Path) -> Checkpoint:
-    """Read a weights file and find its states; WeightsError where it cannot be read or has no table of tensors.
+    """Read a weights file and find its states.
 
-    The states may still hold what cannot be used: `oddities` and `faults` name it.
+    The states may contain entries that cannot be used, which `oddities` and `faults` describe.
+
+    Raises:
+        WeightsError: The file cannot be read, or contains no table of tensors.
     """
     content = read(path)
     if not isinstance(content.objects, Mapping):
@@ -87,7 +100,7 @@ def checkpoint(path: Path) -> Checkpoint:
 
 
 class _Finder:
-    """Looks for states in a table and in the tables within it; what is next to them is kept by name and kind."""
+    """A search for states in a table and the tables inside it. Other entries are noted by name and type."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -95,7 +108,7 @@ class _Finder:
         self.entries = 0
 
     def states(self, table: Mapping[Any, Any], name: str = "", depth: int = 0) -> list[State]:
-        """The states in a table, its own first. A lone number next to other tables is none."""
+        """Return the states in a table, its own first. Single numbers next to other tables do not make a state."""
         import torch
 
         self._count(len(table))
@@ -121,7 +134,7 @@ class _Finder:
         return found
 
     def _count(self, entries: int) -> None:
-        """Tables may hold each other, again and again, in a file of a few bytes."""
+        """Count entries up to a limit, because tables in a small file may contain each other again and again."""
         self.entries += entries
         if self.entries > limits.MAX_STATE_ENTRIES:
             raise refusal(self.path, f"has tables with more than {limits.MAX_STATE_ENTRIES} entries in all.")
@@ -132,17 +145,17 @@ def _way(name: str, key: object) -> str:
 
 
 def shown(key: object) -> str:
-    """A key in one line that no terminal obeys; one that is no text as Python writes it."""
+    """Return a key as one line without control characters. A key that is not a text is shown as Python writes it."""
     return printable(key if isinstance(key, str) else repr(key)[:80])
 
 
-# -- what a state tells ----------------------------------------------------------------------------------------------
+# -- facts about a state ---------------------------------------------------------------------------------------------
 
 
 def shared_prefixes(keys: Iterable[str]) -> list[str]:
-    """The prefixes that all keys share, shortest first: '', 'module.', 'module.model.' of 'module.model.0.bias' alone.
+    """Return the prefixes that all keys share, shortest first, such as '', 'module.' and 'module.model.'.
 
-    The last part of a key is never part of one.
+    The last part of a key never belongs to a prefix.
     """
     found, first = [""], None
     parts = [key.split(".")[:-1] for key in keys]
@@ -155,7 +168,7 @@ def shared_prefixes(keys: Iterable[str]) -> list[str]:
 
 
 def partial_prefixes(keys: list[str]) -> list[str]:
-    """Prefixes of some keys that name a network whole (`generator.` next to `step_counter`), shortest first."""
+    """Return prefixes of some keys that contain a whole network, shortest first, as `generator.` next to `step`."""
     shared = shared_prefixes(keys)[-1]
     groups: dict[str, list[str]] = {}
     for key in keys:
@@ -170,27 +183,27 @@ def partial_prefixes(keys: list[str]) -> list[str]:
 
 
 def has_statistics(keys: Iterable[str]) -> bool:
-    """Whether there are running statistics of a batch normalisation among tensors of these keys."""
+    """Return whether tensors with these keys include running statistics of batch normalisation."""
     return any(key.rpartition(".")[2] == "running_var" for key in keys)
 
 
 def dtype_of(tensor: torch.Tensor) -> str:
-    """The type of a tensor's numbers, as float32."""
+    """Return the type of a tensor's values, such as float32."""
     return str(tensor.dtype).removeprefix("torch.")
 
 
 def dtypes(tensors: Mapping[Any, torch.Tensor]) -> dict[str, int]:
-    """How many tensors there are of each type of number, the most frequent first."""
+    """Return the number of tensors of each type, the most frequent type first."""
     return dict(Counter(map(dtype_of, tensors.values())).most_common())
 
 
 def values(tensors: Iterable[torch.Tensor]) -> int:
-    """How many numbers tensors hold; of sparse and meta ones there are none to count."""
+    """Return the number of values in tensors. Sparse tensors and meta tensors count as empty."""
     return sum(each.numel() for each in tensors if _is_dense(each))
 
 
 def size(tensors: Iterable[torch.Tensor]) -> int:
-    """How many bytes tensors take when each has values of its own."""
+    """Return the size of tensors in bytes, if each has its own memory."""
     return sum(each.numel() * each.element_size() for each in tensors if _is_dense(each))
 
 
@@ -201,14 +214,14 @@ def _is_dense(tensor: torch.Tensor) -> bool:
 
 
 def few(keys: Iterable[object]) -> str:
-    """The first few keys, and how many more there are."""
+    """Return the first few keys, and the number of the others, as a text."""
     listed = [shown(key) for key in keys]
     more = f" and {len(listed) - FEW} more" if len(listed) > FEW else ""
     return ", ".join(listed[:FEW]) + more
 
 
 def oddities(state: State) -> str:
-    """What a state holds that is no tensor under a name, or ''."""
+    """Return a description of entries in a state that are not tensors with a name, or ''."""
     odd = [key for key in state.tensors if not isinstance(key, str)]
     if odd:
         return f"{state.title} has keys that are no texts: {few(odd)}; save it with the names that the network gives"
@@ -219,7 +232,7 @@ def oddities(state: State) -> str:
 
 
 def faults(tensors: Mapping[Any, torch.Tensor]) -> str:
-    """Which tensors no network here could take as they are, and why, or ''."""
+    """Return a description of tensors that no network here could use, with the reasons, or ''."""
     kinds: dict[str, list[Any]] = {}
     for key, tensor in tensors.items():
         if fault := _fault(tensor):
@@ -229,7 +242,7 @@ def faults(tensors: Mapping[Any, torch.Tensor]) -> str:
 
 
 def _fault(tensor: torch.Tensor) -> str:
-    """Why a tensor cannot be a parameter here, or ''."""
+    """Return why a tensor cannot be a parameter here, or ''."""
     import torch
 
     if tensor.device.type == "meta":

@@ -1,4 +1,4 @@
-"""Which state of a checkpoint a network takes, and which prefix comes off its keys: found, said, or asked for."""
+"""The choice of a state in a checkpoint that fits a network, and of the prefix to remove from its keys."""
 
 from __future__ import annotations
 
@@ -17,15 +17,19 @@ if TYPE_CHECKING:
     import torch
 
 Tensors = dict[str, Any]
-TOP = "."  # what a person calls the state that is the file itself
-MANY = 30  # choices that are listed
-# How far tensors are from being those of a network (0: they fit), and why, as the end of a sentence.
+TOP = "."  # how users name the state that is the file itself
+MANY = 30  # how many choices a message lists
+# How badly tensors fit a network (0: they fit), and why, as the end of a sentence.
 Misfit = tuple[int, str]
 Fit = Callable[[Tensors], Misfit]
 
 
 class NoFit(WeightsError):
-    """No state of a file is of the network; `reason` says why the nearest one is not."""
+    """No state in a file fits the network.
+
+    Attributes:
+        reason: Why the best state does not fit.
+    """
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(str(refusal(path, reason)))
@@ -34,10 +38,14 @@ class NoFit(WeightsError):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The tensors that were taken of a checkpoint, by the network's keys, and where they were.
+    """The tensors that were taken from a checkpoint.
 
-    `state` is '' where the file is itself the state, `prefix` '' where the keys are as they were; `left_out` are the
-    keys of the same state outside the prefix; `others` the names of the states that were not taken.
+    Attributes:
+        state: The name of the state; '' if the file itself is the state.
+        prefix: The prefix that was removed from the keys; '' if none.
+        tensors: The tensors, by the network's keys.
+        left_out: The keys of the state that do not begin with the prefix.
+        others: The names of the states that were not taken.
     """
 
     state: str
@@ -58,20 +66,24 @@ class Taken:
 
 
 def take(path: Path, fit: Fit, *, state: str = "", prefix: str | None = None) -> Taken:
-    """Take the one state of a file that fits a network, by `fit`.
+    """Return the only state in a file that fits a network.
 
-    A prefix that all keys share comes off as far as the network asks for it, as does one that names a network whole
-    (`generator.`) where other tensors stand next to it. `state` and `prefix` are what the person has chosen; '' and
-    None are no choice.
+    A prefix that all keys share is removed, as far as the network requires it. A prefix that contains a whole network
+    (`generator.`) is also removed if other tensors are next to it.
+
+    Args:
+        path: The file.
+        fit: Returns how badly tensors fit the network, and why.
+        state: The name of the state to take; '' to search for one that fits.
+        prefix: The prefix to remove; None to search for one.
 
     Returns:
         The tensors by the keys that fit, all of them dense, real and finite.
 
     Raises:
-        NoFit: No state fits; the message ends with the reason that `fit` gives for the nearest one.
+        NoFit: No state fits; the message ends with the reason that `fit` gives for the best one.
         WeightsError: The file cannot be read, has no such state or prefix, has tensors that cannot be used, or has
-            several states with different values that fit, so that the person must choose one.
-
+            several states with different values that fit, so the user must choose one.
     """
     found = states.checkpoint(path)
     chosen = select(found, state)
@@ -89,7 +101,11 @@ def take(path: Path, fit: Fit, *, state: str = "", prefix: str | None = None) ->
 
 
 def select(found: Checkpoint, state: str) -> tuple[State, ...]:
-    """The states of that name, all where none is named; WeightsError where there is none of it."""
+    """Return the states of a name, or all states if the name is empty.
+
+    Raises:
+        WeightsError: There is no state of this name.
+    """
     if not state:
         return found.states
     state = "" if state == TOP else state
@@ -104,7 +120,11 @@ def select(found: Checkpoint, state: str) -> tuple[State, ...]:
 
 
 def checked_prefix(found: Checkpoint, chosen: tuple[State, ...], prefix: str | None) -> str | None:
-    """The prefix with its dot at the end; WeightsError where no key of the chosen states begins with it."""
+    """Return the prefix, ending with a dot.
+
+    Raises:
+        WeightsError: No key of the chosen states begins with it.
+    """
     if not prefix:
         return prefix
     whole = prefix if prefix.endswith(".") else f"{prefix}."
@@ -115,7 +135,7 @@ def checked_prefix(found: Checkpoint, chosen: tuple[State, ...], prefix: str | N
 
 
 def _fitting(state: State, fit: Fit, prefix: str | None) -> Iterator[tuple[Taken, State]]:
-    """What of a state fits: the shortest prefix that all keys share, else each prefix that names a network whole."""
+    """Yield the parts of a state that fit: with the shortest shared prefix, or else each prefix of a whole network."""
     for each in candidates(state, prefix):
         tensors = state.below(each)
         if not fit(tensors)[0]:
@@ -128,12 +148,12 @@ def _fitting(state: State, fit: Fit, prefix: str | None) -> Iterator[tuple[Taken
 
 
 def candidates(state: State, prefix: str | None) -> list[str]:
-    """The prefixes that may come off all keys of a state: the one that was chosen, or those that all keys share."""
+    """Return the prefixes that may be removed from all keys of a state: the chosen one, or all that they share."""
     return states.shared_prefixes(state.keys) if prefix is None else [prefix]
 
 
 def _different(fitting: list[tuple[Taken, State]]) -> list[tuple[Taken, State]]:
-    """Those with values of their own: of several that are equal the first."""
+    """Return the parts with different values; of several equal ones, the first."""
     result: list[tuple[Taken, State]] = []
     for each in fitting:
         if not any(_equal(each[0].tensors, other[0].tensors) for other in result):
@@ -154,12 +174,12 @@ def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
         return True
     try:
         return one.dtype == other.dtype and torch.equal(one, other)
-    except (RuntimeError, NotImplementedError):  # of kinds without values
+    except (RuntimeError, NotImplementedError):  # for tensors without values
         return False
 
 
 def _choice(found: Checkpoint, different: list[tuple[Taken, State]]) -> WeightsError:
-    """The refusal to choose for a person."""
+    """Return the error that lists the states or prefixes to choose from."""
     by_state = len({taken.state for taken, _ in different}) > 1
     option = "state" if by_state else "prefix"
     values = [(taken.state or TOP) if by_state else taken.prefix for taken, _ in different]
@@ -170,7 +190,7 @@ def _choice(found: Checkpoint, different: list[tuple[Taken, State]]) -> WeightsE
 
 
 def _no_fit(found: Checkpoint, chosen: tuple[State, ...], fit: Fit, prefix: str | None) -> NoFit:
-    """Why the nearest of the states does not fit, and which others there are."""
+    """Return the error with the reason why the best state does not fit, and the names of the others."""
     if not any(each.tensors for each in chosen) and found.beside:
         held = states.few(f"{key} ({kind})" for key, kind in found.beside.items())
         return NoFit(found.path, f"holds no tables of tensors, but {held}.")

@@ -1,4 +1,4 @@
-"""DnCNN: the convolutional denoiser that others are measured against."""
+"""DnCNN, the convolutional denoiser that new methods are usually compared with."""
 
 from __future__ import annotations
 
@@ -42,7 +42,11 @@ def _loss(
     moment: Moment,
     recipe: Recipe,
 ) -> torch.Tensor:
-    """Mean squared (or absolute) error; clean and noisy are (B, C, H, W). BadFile for a recipe that asks for more."""
+    """Return the mean squared (or absolute) error; clean and noisy are (B, C, H, W).
+
+    Raises:
+        BadFile: The recipe requests another loss.
+    """
     if recipe.mask or recipe.loss.stages or recipe.loss.kind not in ("l1", "l2"):
         raise BadFile("dncnn is trained with the loss l1 or l2, without a mask and without stages; change the recipe.")
     error: torch.Tensor = network(noisy).float() - clean
@@ -71,7 +75,7 @@ def _build(options: Mapping[str, Value], device: str, weights: Weights | None) -
 
 @hookimpl
 def mdnbench_denoisers() -> list[DenoiserSpec]:
-    """DnCNN, blind."""
+    """Return the specification of DnCNN, which works without the noise level."""
     dncnn = DenoiserSpec(
         name="dncnn",
         revision="1",

@@ -1,4 +1,4 @@
-"""Published DnCNN weights in the layouts they come in, as plain convolutions with bias."""
+"""The conversion of published DnCNN weights, in several layouts, to plain convolutions with bias."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 DEPTHS = (17, 20)
 
-# The eps of batch normalisation is in no state, and 1e-5 for 1e-4 costs decibels. The code behind each layout tells it:
-# the list's name, and which convolutions before the last have a bias.
+# The eps of batch normalisation is not part of a state, and 1e-5 instead of 1e-4 costs decibels. It is that of the code
+# that wrote the layout, which is known by the list's name and by which convolutions before the last have a bias.
 EPS = {
     ("dncnn", "first"): 1e-4,  # the authors' own training code in PyTorch
-    ("dncnn", "none"): 1e-5,  # the port that most copies of DnCNN-S come from: PyTorch's default
+    ("dncnn", "none"): 1e-5,  # the source of most copies of DnCNN-S; PyTorch's default
     ("model", "all"): 1e-4,  # KAIR
 }
 
@@ -30,11 +30,20 @@ _ROLES = (*_NORM, "num_batches_tracked")
 
 
 def convert(state: Mapping[str, Any], eps: float | None = None) -> tuple[dict[str, torch.Tensor], dict[str, Value]]:
-    """The tensors of our network and its options, from `model.N.*` or `dncnn.N.*`, behind `module.` or not.
+    """Convert the tensors of a published DnCNN.
 
-    Batch normalisation is folded into the convolution before it, with `eps`, or with that of the code which the layout
-    is from. Depth and colour are what the tensors say. WeightsError where this is no DnCNN, and where batch
-    normalisation has to be folded and its eps is neither given nor known by the layout.
+    The keys are `model.N.*` or `dncnn.N.*`, with or without `module.` before them. Batch normalisation is folded into
+    the convolution before it. Depth and colour follow from the tensors.
+
+    Args:
+        state: The published tensors.
+        eps: The eps of batch normalisation; by default, that of the code that writes this layout.
+
+    Returns:
+        The tensors of our network, and its options.
+
+    Raises:
+        WeightsError: The tensors are not a DnCNN, or eps is needed and neither given nor known for the layout.
     """
     layers: list[tuple[torch.Tensor, torch.Tensor]] = []
     grouped = _by_index(state)
@@ -53,7 +62,7 @@ def convert(state: Mapping[str, Any], eps: float | None = None) -> tuple[dict[st
 
 
 def _eps(state: Mapping[str, Any], grouped: dict[int, dict[str, torch.Tensor]]) -> float:
-    """The eps of the code that writes this layout; WeightsError where none is known to."""
+    """Return the eps of the code that writes this layout. Raise WeightsError if it is not known."""
     names = {match[1] for match in map(_KEY.fullmatch, state) if match}
     convolutions = [tensors for _, tensors in sorted(grouped.items()) if "running_mean" not in tensors]
     biased = ["bias" in tensors for tensors in convolutions[:-1]]
@@ -71,7 +80,7 @@ def _eps(state: Mapping[str, Any], grouped: dict[int, dict[str, torch.Tensor]]) 
 
 
 def _by_index(state: Mapping[str, Any]) -> dict[int, dict[str, torch.Tensor]]:
-    """The tensors grouped by the position of their layer."""
+    """Return the tensors, grouped by the position of their layer."""
     import torch
 
     grouped: dict[int, dict[str, torch.Tensor]] = {}
@@ -103,7 +112,7 @@ def _convolution(tensors: dict[str, torch.Tensor], index: int) -> tuple[torch.Te
 def _folded(
     layers: list[tuple[torch.Tensor, torch.Tensor]], norm: dict[str, torch.Tensor], index: int, eps: float | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The latest convolution with a batch normalisation put into it."""
+    """Return the last convolution with a batch normalisation folded into it."""
     missing = set(_NORM) - norm.keys()
     if missing:
         raise WeightsError(f"the batch normalisation in layer {index} lacks {', '.join(sorted(missing))}.")
@@ -115,7 +124,7 @@ def _folded(
 
 
 def _options(layers: list[tuple[torch.Tensor, torch.Tensor]]) -> dict[str, Value]:
-    """Depth and colour, with every layer's shape checked."""
+    """Return the options for these layers, after checking the shape of each one."""
     shapes = [tuple(weight.shape[:2]) for weight, _ in layers]
     channels = shapes[0][1] if shapes else 0
     inner = [(FEATURES, FEATURES)] * (len(shapes) - 2)

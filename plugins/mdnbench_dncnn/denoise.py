@@ -1,4 +1,4 @@
-"""Denoising with trained weights."""
+"""The DnCNN denoiser with trained weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def build(device: str, weights: Weights) -> Denoise:
-    """A denoiser from a weights file; the card says how deep its network is and for how many channels."""
+    """Return a denoiser with the given weights. Their card has the network's depth and number of channels."""
     options = weights.card.options
     network = DnCNN(int(options["depth"]), 3 if options["colour"] else 1, norm=False)
     ready = inference.placed(inference.fill(network, weights), device)

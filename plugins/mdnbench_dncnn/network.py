@@ -1,4 +1,4 @@
-"""DnCNN (Zhang et al., 2017): plain convolutions that predict the noise."""
+"""The network of DnCNN (Zhang et al., 2017): plain convolutions that predict the noise."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ FEATURES = 64
 
 
 class DnCNN(nn.Module):
-    """`depth` 3×3 convolutions with ReLU between them; what they predict is taken from the noisy image.
+    """A stack of 3×3 convolutions with ReLU between them, whose output is subtracted from the noisy image.
 
-    With `norm`, batch normalisation follows all convolutions but the first and the last, as in training; without, the
-    normalisation has been folded into convolutions with a bias, as for denoising.
+    Args:
+        depth: The number of convolutions.
+        channels: The number of image channels.
+        norm: Whether batch normalisation follows all convolutions except the first and the last, as in training.
+            Without it, the convolutions have a bias, and normalisation is folded into them, as for denoising.
+        features: The number of channels between convolutions.
     """
 
     def __init__(self, depth: int, channels: int, norm: bool, features: int = FEATURES) -> None:
@@ -36,19 +40,22 @@ class DnCNN(nn.Module):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        nn.init.zeros_(getattr(self.layers, f"conv{depth - 1}").weight)  # it starts by changing nothing
+        nn.init.zeros_(getattr(self.layers, f"conv{depth - 1}").weight)  # at first, the output equals the input
 
     def forward(self, noisy: torch.Tensor, std: torch.Tensor | None = None) -> torch.Tensor:
-        """Noisy (B, C, H, W) to its clean estimate; the network finds out the noise level by itself."""
+        """Return the clean estimate of noisy (B, C, H, W). The noise level `std` is ignored."""
         residual: torch.Tensor = self.layers(noisy)
         return noisy - residual
 
 
 def fold(weight: torch.Tensor, norm: dict[str, torch.Tensor], eps: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """The kernel and bias that equal a convolution followed by a batch normalisation in evaluation mode.
+    """Return the kernel and bias of a convolution with a batch normalisation (in evaluation mode) folded into it.
 
-    `weight` is (outputs, inputs, 3, 3); `norm` holds weight, bias, running_mean and running_var and, where the
-    convolution has one, conv_bias, each (outputs,).
+    Args:
+        weight: The kernel of the convolution, (outputs, inputs, 3, 3).
+        norm: The tensors weight, bias, running_mean and running_var of the normalisation, and conv_bias if the
+            convolution has a bias, each (outputs,).
+        eps: The eps of the normalisation.
     """
     scale = norm["weight"] / torch.sqrt(norm["running_var"] + eps)
     mean = norm["running_mean"] - norm.get("conv_bias", torch.zeros_like(scale))
@@ -56,7 +63,7 @@ def fold(weight: torch.Tensor, norm: dict[str, torch.Tensor], eps: float) -> tup
 
 
 def folded(network: DnCNN) -> dict[str, torch.Tensor]:
-    """The state of the same network without normalisation."""
+    """Return the state of the same network without normalisation."""
     state: dict[str, torch.Tensor] = {}
     for index in range(network.depth):
         layer = getattr(network.layers, f"conv{index}")

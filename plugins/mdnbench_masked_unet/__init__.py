@@ -1,4 +1,4 @@
-"""A residual U-Net trained with and without hidden pixels: `masked-unet` and its control `unet`."""
+"""A residual U-Net that is trained with hidden pixels (`masked-unet`) or without (`unet`), for comparison."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _spec(name: str, masked: bool, summary: str, citation: str) -> DenoiserSpec:
 
 @hookimpl
 def mdnbench_denoisers() -> list[DenoiserSpec]:
-    """The masked network and its unmasked control."""
+    """Return the specifications of the masked network and of its control without masks."""
     return [
         _spec("masked-unet", True, "Residual U-Net trained with a share of its input pixels hidden", MASKED),
         _spec("unet", False, "The same residual U-Net trained on whole images: the control of masked-unet", UNET),

@@ -1,4 +1,4 @@
-"""Denoising with trained weights."""
+"""The U-Net denoiser with trained weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def build(masked: bool, device: str, weights: Weights) -> Denoise:
-    """A denoiser from a weights file; the card says which network it is of."""
+    """Return a denoiser with the given weights. Their card has the options of the network."""
     network = make(masked, blind=weights.card.blind, **weights.card.options)
     ready = inference.placed(inference.fill(network, weights), device)
     return inference.denoiser(inference.in_torch(ready), weights)

@@ -1,4 +1,4 @@
-"""The training loss: plain for `unet`; over kept and hidden pixels apart, where a mask hides some."""
+"""The training loss. If a mask hides pixels, it is computed separately for visible and hidden pixels."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def loss(
     moment: Moment,
     recipe: Recipe,
 ) -> torch.Tensor:
-    """The loss of one batch; clean and noisy are (B, C, H, W), std (B, 1, 1, 1) or None."""
+    """Return the loss of one batch; clean and noisy are (B, C, H, W), std is (B, 1, 1, 1) or None."""
     settings = recipe.mask
     mask = None if settings is None else draw(settings, settings.ratio(moment), clean, rng)
     estimate = network(noisy, std) if mask is None else network(noisy, std, mask)
@@ -37,7 +37,7 @@ def loss(
 
 
 def draw(settings: Mask, ratio: float, clean: torch.Tensor, rng: TorchRng) -> torch.Tensor | None:
-    """A random mask (B, 1, H, W), 1 where hidden, in squares of `patch` pixels; None where nothing is hidden."""
+    """Return a random mask (B, 1, H, W) in squares of `patch` pixels, 1 for hidden pixels; None if none are hidden."""
     if ratio <= 0:
         return None
     batch, _, height, width = clean.shape
@@ -49,7 +49,10 @@ def draw(settings: Mask, ratio: float, clean: torch.Tensor, rng: TorchRng) -> to
 
 
 def penalty(estimate: torch.Tensor, clean: torch.Tensor, kind: str) -> torch.Tensor:
-    """The error of every pixel, (B, C, H, W); for "rmse", squared, over the crop's root mean square."""
+    """Return the error of every pixel, (B, C, H, W).
+
+    For "rmse", it is the square divided by the crop's root mean square.
+    """
     error = estimate - clean
     if kind == "l1":
         return error.abs()
@@ -58,11 +61,11 @@ def penalty(estimate: torch.Tensor, clean: torch.Tensor, kind: str) -> torch.Ten
     square = error.square()
     if kind == "l2":
         return square
-    return square / (square.mean((1, 2, 3), keepdim=True).detach() + 1e-8).sqrt()  # no gradient through the weight
+    return square / (square.mean((1, 2, 3), keepdim=True).detach() + 1e-8).sqrt()  # no gradient through the divisor
 
 
 def parted(error: torch.Tensor, mask: torch.Tensor | None, settings: Mask | None) -> torch.Tensor:
-    """The mean error; with a mask, the means over kept and over hidden pixels, weighted as the recipe says."""
+    """Return the mean error. With a mask, it is a weighted sum of the means over visible and over hidden pixels."""
     if mask is None or settings is None:
         return error.mean()
     channels, tiny = error.shape[1], 1e-8

@@ -1,4 +1,4 @@
-"""The network: a bias-free residual U-Net on 2×2 unshuffled pixels, with or without what masked training adds."""
+"""The network: a residual U-Net without biases on 2×2 unshuffled pixels, with optional parts for masked training."""
 
 from __future__ import annotations
 
@@ -12,41 +12,52 @@ WIDTHS = {"default": (48, 80, 128, 160), "large": (64, 128, 192, 256)}
 
 
 def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
-    """A convolution without bias that keeps the size (or divides it by its stride)."""
+    """Return a convolution without bias that keeps the size, or divides it by its stride."""
     return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2 if stride == 1 else 0, bias=False)
 
 
 class Block(nn.Module):
-    """Two convolutions around a ReLU, added to what came in."""
+    """Two convolutions with a ReLU between them, whose output is added to their input."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.first, self.second = conv(width, width), conv(width, width)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, width, H, W) in and out."""
+        """Return features (B, width, H, W) of the same shape as the input."""
         change: torch.Tensor = self.second(F.relu(self.first(x), inplace=True))
         return x + change
 
 
 class MaskAttention(nn.Module):
-    """Weighs features at hidden positions by a learnt map; features at kept positions pass unchanged."""
+    """A layer that weighs features at hidden positions by a learnt map. Other features pass unchanged."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.squeeze, self.weigh = conv(width, max(8, width // 4), 1), conv(max(8, width // 4), 1, 1)
 
     def forward(self, x: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
-        """(B, width, H, W) in and out; hidden (B, 1, H, W) is the share of each position that is hidden, 0 to 1."""
+        """Return the weighed features, (B, width, H, W) as the input.
+
+        Args:
+            x: The features.
+            hidden: The fraction of each position that is hidden, 0 to 1, (B, 1, H, W).
+        """
         weight = torch.sigmoid(self.weigh(F.relu(self.squeeze(x), inplace=True)))
         return x * (1 - hidden * (1 - weight))
 
 
 class UNet(nn.Module):
-    """Estimates the clean image from a noisy one, from its noise level unless blind, and from a mask while training.
+    """A network that estimates the clean image from a noisy one of any size.
 
-    `masked` adds a mask among the inputs and an attention at every encoder level. Any image size: the image is
-    replicate-padded to a multiple of 16 and cropped back.
+    The image is replicate-padded to a multiple of 16, and the output is cropped.
+
+    Args:
+        channels: The number of image channels.
+        blind: Whether the network works without the noise level.
+        masked: Whether it has a mask among its inputs, for training, and an attention at every encoder level.
+        widths: The number of features at each level.
+        blocks: The number of blocks at each level.
     """
 
     def __init__(self, channels: int, blind: bool, masked: bool, widths: tuple[int, ...], blocks: int = 2) -> None:
@@ -69,7 +80,13 @@ class UNet(nn.Module):
     def forward(
         self, noisy: torch.Tensor, std: torch.Tensor | None = None, mask: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Noisy (B, C, H, W) to its clean estimate; std (B, 1, 1, 1); mask (B, 1, H, W), 1 where a pixel is hidden."""
+        """Return the clean estimate of noisy (B, C, H, W).
+
+        Args:
+            noisy: The noisy image.
+            std: The standard deviation of the noise (B, 1, 1, 1); None if blind.
+            mask: The mask (B, 1, H, W), 1 for hidden pixels; None to hide nothing.
+        """
         height, width = noisy.shape[-2:]
         if mask is not None:
             noisy = noisy * (1 - mask)
@@ -88,7 +105,7 @@ class UNet(nn.Module):
         return F.pixel_shuffle(self.tail(x + first), 2)[..., :height, :width]
 
     def _enter(self, noisy: torch.Tensor, std: torch.Tensor | None, mask: torch.Tensor | None) -> torch.Tensor:
-        """The first features: those of the pixels, of the level, and of the mask, which a mask of zeros leaves out."""
+        """Return the first features: the sum of those of pixels, noise level and mask. A mask of zeros adds nothing."""
         x: torch.Tensor = self.head(F.pixel_unshuffle(noisy, 2))
         if self.level is not None:
             assert std is not None, "this network needs to be told the noise level"
@@ -99,7 +116,10 @@ class UNet(nn.Module):
 
 
 def pad(image: torch.Tensor, multiple: int) -> torch.Tensor:
-    """(B, C, H, W) replicate-padded at the bottom and right to multiples of `multiple`; in an export at any size."""
+    """Return (B, C, H, W), replicate-padded at the bottom and right to multiples of `multiple`.
+
+    In an export, padding is always part of the graph, because the size of later images is not known.
+    """
     down, right = -image.shape[-2] % multiple, -image.shape[-1] % multiple
     needed = torch.compiler.is_exporting() or down or right
     return F.pad(image, (0, right, 0, down), mode="replicate") if needed else image
@@ -110,5 +130,5 @@ def _blocks(width: int, count: int) -> nn.Sequential:
 
 
 def make(masked: bool, *, blind: bool, size: str, colour: bool) -> UNet:
-    """An untrained network of a size that `WIDTHS` knows."""
+    """Return an untrained network; `size` is a key of WIDTHS."""
     return UNet(3 if colour else 1, blind, masked, WIDTHS[size])

@@ -1,4 +1,4 @@
-"""Metrics: PSNR, SSIM and LPIPS, by their published definitions."""
+"""The metrics PSNR, SSIM and LPIPS, by their published definitions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from mdnbench import MetricSpec, hookimpl
 
 @hookimpl
 def mdnbench_metrics() -> list[MetricSpec]:
-    """PSNR, SSIM and LPIPS."""
+    """Return the specifications of PSNR, SSIM and LPIPS."""
     from mdnbench_metrics import perceptual, psnr, ssim
 
     return [psnr.SPEC, ssim.SPEC, perceptual.SPEC]

@@ -1,7 +1,7 @@
-"""The ImageNet networks under LPIPS: where their files come from, and loading them only when they are what they should.
+"""The ImageNet networks of LPIPS: where their files come from, and how they are loaded after a check.
 
-Two files serve each network. The small one holds the convolution layers alone; the large one is torchvision's own,
-with the classifier that LPIPS does not use, and is the one that can be downloaded.
+There are two files for each network, and either is enough. The small one has only the convolution layers. The large one
+is torchvision's own, with the classifier that LPIPS does not use. Only the large one can be downloaded.
 """
 
 from __future__ import annotations
@@ -43,7 +43,15 @@ FILES = {
 
 
 def find(net: str, download: bool) -> Path:
-    """The verified file of a network; DataMissing says what to fetch or where to put which file."""
+    """Return the verified file of a network.
+
+    Args:
+        net: The name of the network, a key of FILES.
+        download: Whether to download the file if it is missing.
+
+    Raises:
+        DataMissing: There is no such file; the message explains how to get it.
+    """
     small, large = FILES[net]
     for file in (small, large):
         if data.find(FOLDER, file):
@@ -55,7 +63,7 @@ def find(net: str, download: bool) -> Path:
 
 
 def layers(net: str) -> dict[str, torch.Tensor]:
-    """The network's tensors by torchvision's names, `features.0.weight` and so on, from a verified file."""
+    """Return the network's tensors from a verified file, by torchvision's names, such as `features.0.weight`."""
     import torch
 
     tensors: dict[str, torch.Tensor] = torch.load(find(net, download=False), map_location="cpu", weights_only=True)

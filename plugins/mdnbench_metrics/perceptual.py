@@ -17,14 +17,19 @@ if TYPE_CHECKING:
     import torch
 
 REMEMBERED_BYTES = 128 * 2**20
-# On a GPU: no algorithm chosen by a stopwatch, and no convolution with 10-bit mantissas. Without effect on a CPU.
+# On a GPU, do not choose algorithms by their speed, and use no 10-bit mantissas. This has no effect on a CPU.
 EXACT: dict[str, Any] = {"enabled": True, "benchmark": False, "deterministic": True, "allow_tf32": False}
 
 
 def lpips_score(net: str, device: str = "cpu", *, stretched: bool = True) -> Score:
-    """The distance over `alex` or `squeeze`: images in [0, 1] are brought to [-1, 1], gray is repeated to RGB.
+    """Return the LPIPS distance as a function of the denoised and the clean image.
 
-    Not `stretched`, images stay in [0, 1]: a slip that is common enough to be worth measuring.
+    Images in [0, 1] are scaled to [-1, 1], and gray is repeated to RGB.
+
+    Args:
+        net: The network, `alex` or `squeeze`.
+        device: The device.
+        stretched: If False, images stay in [0, 1]. This is a common mistake, and worth measuring.
     """
     import torch
 
@@ -44,7 +49,7 @@ def lpips_score(net: str, device: str = "cpu", *, stretched: bool = True) -> Sco
 
 
 class _Remembered:
-    """The features of clean images seen lately: many outputs are scored against one clean image."""
+    """A cache of the features of recent clean images, because many outputs are compared with one clean image."""
 
     def __init__(self, compute: Callable[[Image], list[torch.Tensor]]) -> None:
         self._compute = compute
@@ -66,7 +71,7 @@ class _Remembered:
 
 
 def _features(model: Any, image: Image, device: str, stretched: bool) -> list[torch.Tensor]:
-    """Each layer's activations (1, C, H, W), scaled to unit length along the channels, as LPIPS compares them."""
+    """Return each layer's activations (1, C, H, W), normalised to unit length along the channels as LPIPS does."""
     import lpips
 
     from mdnbench.evaluation.adapters import to_tensor
@@ -77,11 +82,11 @@ def _features(model: Any, image: Image, device: str, stretched: bool) -> list[to
 
 
 def _model(net: str) -> Any:
-    """The LPIPS network with its backbone's layers, in evaluation mode."""
+    """Return the LPIPS network with its backbone's layers, in evaluation mode."""
     import torch
 
     tensors = backbone.layers(net)
-    with without_warnings(), torch.random.fork_rng(devices=[]):  # of names that torchvision calls deprecated
+    with without_warnings(), torch.random.fork_rng(devices=[]):  # warnings about deprecated names in torchvision
         import_torchvision()
         import lpips
 
@@ -127,7 +132,7 @@ SPEC = MetricSpec(
     build=_build,
     digits=3,
     tolerance=0.005,
-    min_size=31,  # AlexNet's last layer that LPIPS reads has no pixel below this
+    min_size=31,  # for smaller images, the last layer of AlexNet that LPIPS reads is empty
     packages=("lpips", "torch"),
     prepare=_prepare,
     settings=(

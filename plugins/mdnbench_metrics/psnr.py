@@ -7,7 +7,7 @@ from mdnbench.spec.specs import Image, Score
 
 
 def psnr(denoised: Image, clean: Image) -> float:
-    """10 log10(1 / MSE) in dB: the peak is 1, and the mean runs over all pixels and channels; infinite if equal."""
+    """Return 10 log10(1 / MSE) in dB, with the mean over all pixels and channels; infinite for equal images."""
     import numpy as np
 
     difference = denoised.astype(np.float64) - clean

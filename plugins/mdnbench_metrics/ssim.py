@@ -20,9 +20,9 @@ BLOCK = 32  # pixels per product: large enough for the processor's matrix units,
 
 
 def ssim(denoised: Image, clean: Image) -> float:
-    """The mean SSIM over the valid region: Gaussian window 11×11, sigma 1.5, K 0.01 and 0.03, range 1.
+    """Return the mean SSIM over the valid region: Gaussian window 11×11, sigma 1.5, K 0.01 and 0.03, range 1.
 
-    In colour it is the mean over the channels. Both images must be at least 11 pixels a side.
+    For colour images it is the mean over the channels. Both images must have at least 11 pixels on each side.
     """
     if clean.ndim == 2:
         return _plane(denoised, clean)
@@ -31,7 +31,10 @@ def ssim(denoised: Image, clean: Image) -> float:
 
 
 def _plane(first: Image, second: Image) -> float:
-    """The mean over one channel (H, W), strip by strip: all that a strip needs stays in the processor's cache."""
+    """Return the mean over one channel (H, W).
+
+    Strips are processed one by one, because a strip fits the processor's cache.
+    """
     height, width = first.shape[0] - WINDOW + 1, first.shape[1] - WINDOW + 1
     total = 0.0
     for top in range(0, height, BLOCK):
@@ -41,7 +44,7 @@ def _plane(first: Image, second: Image) -> float:
 
 
 def _moments(first: Image, second: Image) -> Array:
-    """The weighted means of x, y, x² + y² and xy at every window within a strip: (4, H - 10, W - 10)."""
+    """Return the weighted means of x, y, x² + y² and xy in every window of a strip: (4, H - 10, W - 10)."""
     import numpy as np
 
     x, y = first.astype(np.float64), second.astype(np.float64)
@@ -56,7 +59,7 @@ def _moments(first: Image, second: Image) -> Array:
 
 @cache
 def _window(size: int) -> Array:
-    """The Gaussian window at `size` neighbouring places, (size, size + 10): a matrix whose product is the filtering."""
+    """Return the Gaussian window at `size` neighbouring places as a matrix (size, size + 10). Its product filters."""
     import numpy as np
 
     taps = np.exp(-((np.arange(WINDOW) - WINDOW // 2) ** 2) / (2 * SIGMA**2))
@@ -67,7 +70,7 @@ def _window(size: int) -> Array:
 
 
 def _similarity(means: Array) -> Array:
-    """SSIM at each window, from its weighted means."""
+    """Return SSIM for each window, from its weighted means."""
     x, y, squares, product = means
     both, apart = x * y, x * x + y * y
     similarity: Array = (2 * both + K1**2) / (apart + K1**2)
@@ -76,7 +79,7 @@ def _similarity(means: Array) -> Array:
 
 
 def uniform_ssim(denoised: Image, clean: Image) -> float:
-    """SSIM as scikit-image computes it when asked for nothing: uniform window 7×7, sample covariance."""
+    """Return SSIM by scikit-image's defaults: uniform window 7×7, sample covariance."""
     import numpy as np
     from skimage.metrics import structural_similarity
 
@@ -85,7 +88,7 @@ def uniform_ssim(denoised: Image, clean: Image) -> float:
 
 
 def padded_ssim(denoised: Image, clean: Image) -> float:
-    """The mean over the whole image, zeros beyond its edges, as convolutions of deep-learning libraries have it."""
+    """Return the mean over the whole image with zeros beyond its edges, as in deep-learning libraries' convolutions."""
     import numpy as np
     from scipy.ndimage import gaussian_filter
 
@@ -102,16 +105,17 @@ def padded_ssim(denoised: Image, clean: Image) -> float:
 
 
 def downsampled_ssim(denoised: Image, clean: Image) -> float:
-    """SSIM after averaging and dropping pixels until the short side is about 256, as its authors advise for viewing.
+    """Return SSIM after shrinking images to a short side of about 256 pixels, as its authors advise for viewing.
 
-    Their own program places the windows of an even factor half a pixel elsewhere, and rounds a factor of 2.5 up.
+    Images are averaged and subsampled. The authors' own program places the windows of an even factor half a pixel
+    elsewhere, and rounds a factor of 2.5 up.
     """
     factor = max(1, round(min(clean.shape[:2]) / 256))
     return ssim(_shrunk(denoised, factor), _shrunk(clean, factor))
 
 
 def _shrunk(image: Image, factor: int) -> Image:
-    """Every so many pixels of the image, each the mean of its neighbourhood."""
+    """Return every `factor`-th pixel of the image, as the mean of its neighbourhood."""
     import numpy as np
     from scipy.ndimage import uniform_filter
 

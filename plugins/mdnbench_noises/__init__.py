@@ -1,4 +1,4 @@
-"""The noises that mdnbench ships: Gaussian, Poisson, impulses, their mixture, speckle and correlated noise."""
+"""The built-in noises: Gaussian, Poisson, impulses, their mixture, speckle and correlated noise."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WIDTH = Option(
 
 @hookimpl
 def mdnbench_noises() -> list[NoiseSpec]:
-    """The six noise models of this package."""
+    """Return the specifications of the six noises."""
     return [_gaussian(), _poisson(), _salt_pepper(), _mixed(), _speckle(), _correlated()]
 
 

@@ -1,4 +1,4 @@
-"""More metrics, by the piq package: MS-SSIM, IW-SSIM, VIF, GMSD, FSIM, HaarPSI, VSI and DISTS."""
+"""More metrics, from the piq package: MS-SSIM, IW-SSIM, VIF, GMSD, FSIM, HaarPSI, VSI and DISTS."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from mdnbench import MetricSpec, hookimpl
 
 @hookimpl
 def mdnbench_metrics() -> list[MetricSpec]:
-    """All of them, computed where they are named and left out of `all`."""
+    """Return the specifications of these metrics.
+
+    They are computed only if they are named, and are not part of `all`.
+    """
     from mdnbench_piq import dists, measures
 
     return [*map(measures.spec, measures.MEASURES), dists.SPEC]

@@ -1,7 +1,7 @@
 """DISTS: structure and texture similarity in the layers of VGG-16.
 
-Two files are needed, and both are pinned: torchvision's VGG-16, and the weights of the layers as DISTS' authors
-published them. piq would fetch its own by address alone; here its network is filled from these.
+Two pinned files are needed: torchvision's VGG-16, and the weights of the layers as the authors of DISTS published them.
+piq would download its own without a check. Here, its network is filled from these files.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ LAYERS = DataFile(
     urls=(AUTHORS + "DISTS_pytorch/weights.pt",),
 )
 TAKEN = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
-CHANNELS = [3, 64, 128, 256, 512, 512]  # of the image itself, and of the layers that are taken
+CHANNELS = [3, 64, 128, 256, 512, 512]  # of the image itself, and of the layers in TAKEN
 
 
 def score(device: str) -> Score:
-    """DISTS as a function of the denoised and the clean image; gray is repeated to RGB."""
+    """Return DISTS as a function of the denoised and the clean image. Gray is repeated to RGB."""
     import torch
 
     try:
@@ -52,7 +52,7 @@ def score(device: str) -> Score:
 
 
 def _network(piq: Any) -> torch.nn.Module:
-    """The network of DISTS as piq has it, made without what piq would download."""
+    """Return piq's network for DISTS, made without piq's downloads."""
     from piq.perceptual import VGG16_LAYERS, ContentLoss
 
     class Filled(piq.DISTS):  # type: ignore[misc]
@@ -67,10 +67,10 @@ def _network(piq: Any) -> torch.nn.Module:
 
 
 def _features() -> torch.nn.Module:
-    """The convolutions of VGG-16; the classifier, nine tenths of the file, is left on the disk."""
+    """Return the convolutions of VGG-16. The classifier, nine tenths of the file, is not read."""
     import torch
 
-    vgg: Any = importlib.import_module("torchvision.models.vgg")  # untyped
+    vgg: Any = importlib.import_module("torchvision.models.vgg")  # has no types
 
     with torch.random.fork_rng(devices=[]):
         features: torch.nn.Module = vgg.make_layers(vgg.cfgs["D"])
@@ -82,7 +82,7 @@ def _features() -> torch.nn.Module:
 
 
 def _weights() -> list[torch.Tensor]:
-    """How much each layer's means (texture) count, then its correlations (structure); together they are one."""
+    """Return the weights of each layer's means (texture), then of its correlations (structure). They sum to one."""
     import torch
 
     found = torch.load(_path(LAYERS), map_location="cpu", weights_only=True)

@@ -1,4 +1,4 @@
-"""Measures that need no weights: what piq computes, in double precision, of the denoised image and the clean one."""
+"""The metrics of piq that need no weights, computed in double precision."""
 
 from __future__ import annotations
 
@@ -10,15 +10,24 @@ from mdnbench import MetricSpec
 from mdnbench.spec.specs import Image, Score
 from mdnbench_piq import package
 
-SIXTEEN = 16  # pixels; below, borders are most of what gradients see
+SIXTEEN = 16  # pixels; in smaller images, most gradients are at the borders
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A measure: piq's function for it, how it is shown, and from which size on it can be computed.
+    """A metric of piq.
 
-    `colours` repeats gray to three channels for what is defined on colour alone; `chromatic` passes on whether the
-    image has colour.
+    Attributes:
+        name: The name of the metric.
+        function: The name of piq's function.
+        summary: The summary.
+        direction: Whether higher or lower values are better.
+        min_size: The shortest side for which it can be computed.
+        citation: The paper.
+        tolerance: The largest difference that a check accepts.
+        symmetric: Whether the two images may be exchanged.
+        colours: Whether gray is repeated to three channels, because the metric is defined only for colour.
+        chromatic: Whether piq's function has to know if the image has colour.
     """
 
     name: str
@@ -68,7 +77,7 @@ MEASURES = (
 
 
 def spec(measure: Measure) -> MetricSpec:
-    """The metric of a measure."""
+    """Return the metric's specification."""
     return MetricSpec(
         name=measure.name,
         revision="1",
@@ -87,7 +96,7 @@ def spec(measure: Measure) -> MetricSpec:
 
 
 def score(measure: Measure, device: str) -> Score:
-    """The measure as a function of the denoised and the clean image."""
+    """Return the metric as a function of the denoised and the clean image."""
     import torch
 
     function: Callable[..., Any] = getattr(package.load(), measure.function)
@@ -102,7 +111,10 @@ def score(measure: Measure, device: str) -> Score:
 
 
 def tensor(image: Image, device: str, colours: bool) -> Any:
-    """float32 (H, W) or (H, W, 3) to float64 (1, C, H, W): in single precision, equal images may score below 1."""
+    """Convert float32 (H, W) or (H, W, 3) to float64 (1, C, H, W).
+
+    In single precision, equal images could score below 1.
+    """
     from mdnbench.evaluation.adapters import to_tensor
 
     planes = to_tensor(image).to(device).double()

@@ -1,4 +1,4 @@
-"""The piq package: whether it is there, and its import."""
+"""The import of the piq package, if it is installed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ PACKAGES = ("piq", "torch")
 
 
 def missing() -> str | None:
-    """Why nothing of piq can be computed here, without importing it; None where it can."""
+    """Return the reason why no metric of piq can be computed here, or None. piq is not imported."""
     return None if importlib.util.find_spec("piq") else NOTE
 
 
 def load() -> Any:
-    """The package itself; Unavailable where it is not installed. It imports torchvision, but uses no operator of it."""
+    """Return the imported package. It imports torchvision, but uses none of its operators.
+
+    Raises:
+        Unavailable: piq is not installed.
+    """
     if reason := missing():
         raise Unavailable(reason)
     import_torchvision()

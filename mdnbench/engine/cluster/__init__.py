@@ -1,4 +1,4 @@
-"""The engine `dask`: the same cells in the same kind of worker processes, hosted by Dask workers on other machines."""
+"""The engine `dask`: it computes cells on other machines, in the same worker processes as the local engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connecting to a Dask cluster: one that runs already, or one of our own on this machine."""
+"""Connect to a Dask cluster: to one that is running, or to a new one on this machine."""
 
 from __future__ import annotations
 
@@ -19,14 +19,27 @@ CONNECT_S = 10.0
 
 
 def require() -> None:
-    """Refuse to go on where Dask is not installed: BadOption says how to get it."""
+    """Check that Dask is installed.
+
+    Raises:
+        BadOption: Dask is not installed; the message gives the command that installs it.
+    """
     if importlib.util.find_spec("distributed") is None:
         raise BadOption("the engine 'dask' needs Dask, which is not installed: pip install 'mdnbench[dask]'.")
 
 
 @contextmanager
 def connect(scheduler: str, jobs: int) -> Iterator[Client]:
-    """A client of the scheduler at this address, or, without one, of a cluster here of `jobs` workers."""
+    """Yield a client of a Dask cluster, and close it afterwards.
+
+    Args:
+        scheduler: The address of a running scheduler; if empty, a cluster is started on this machine.
+        jobs: The number of workers of the cluster that is started here.
+
+    Raises:
+        BadOption: The address needs TLS certificates that are not configured.
+        UsageError: No scheduler answers at the address.
+    """
     if scheduler:
         with _client(scheduler) as client:
             yield client
@@ -60,7 +73,7 @@ def _client(address: str) -> Iterator[Client]:
 
 @contextmanager
 def _local(jobs: int) -> Iterator[str]:
-    """The address of a cluster on this machine, of processes with one thread each, that hears no Ctrl-C."""
+    """Yield the address of a new cluster on this machine: `jobs` single-threaded processes that ignore Ctrl-C."""
     from distributed import LocalCluster
 
     before = dict(os.environ)
@@ -77,7 +90,7 @@ def _local(jobs: int) -> Iterator[str]:
 
 
 def _restore(before: dict[str, str]) -> None:
-    """Take back what Dask put into the environment for its workers, thread counts among it."""
+    """Restore the environment variables that Dask set for its workers, the numbers of threads among them."""
     for name in os.environ.keys() - before.keys():
         del os.environ[name]
     os.environ.update(before)

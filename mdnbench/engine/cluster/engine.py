@@ -1,4 +1,4 @@
-"""The engine `dask`: its slots are on Dask workers, which may come and go while a run lasts."""
+"""The engine `dask`: its slots are on Dask workers, which may join and leave during a run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ PATIENCE_S = 5.0
 
 
 class DaskEngine(Engine):
-    """Runs tasks on the workers of a Dask cluster, each of which hosts slots as the local engine has them."""
+    """An engine that computes tasks on the workers of a Dask cluster.
+
+    Each worker hosts slots of the same kind as the local engine's.
+    """
 
     retries = 2
     lost = "its Dask worker was lost, and so were the two that had it next."
@@ -39,7 +42,17 @@ class DaskEngine(Engine):
     def __init__(
         self, order: Order, freight: Freight, here: Passport, scheduler: str, jobs: int, note: Callable[[str], None]
     ) -> None:
-        """`here` is the coordinator's passport; `jobs` bounds the slots (0: all), or is how many a cluster here has."""
+        """Set up the engine; no connection is made yet.
+
+        Args:
+            order: What each worker has to prepare for the run.
+            freight: The files to transfer to the workers.
+            here: The fingerprint of the coordinator's machine.
+            scheduler: The address of a running Dask scheduler; if empty, a cluster is started on this machine.
+            jobs: The greatest number of slots (0: no limit), or the number of workers of the cluster that is started
+                here.
+            note: Called with each message for the user.
+        """
         super().__init__()
         self._order = order
         self._freight = freight
@@ -61,11 +74,11 @@ class DaskEngine(Engine):
         self._alone_since = time.monotonic()
 
     def machines(self) -> Mapping[str, Mapping[str, Any]]:
-        """What is known of the machines that cells ran on, by their id."""
+        """Return what is known about the machines that computed cells, by machine id."""
         return self._machines
 
     def run(self, schedule: Schedule, stop: Stop) -> Generator[Batch, None, None]:
-        """As any engine; the cluster is only asked for when there is work for it."""
+        """Yield batches of finished tasks, as `Engine.run` does. Connect to the cluster only if there is work."""
         if not schedule.left():
             return
         with connecting.connect(self._scheduler, self._jobs) as self._client:
@@ -73,7 +86,7 @@ class DaskEngine(Engine):
             yield from super().run(schedule, stop)
 
     def close(self, *, at_once: bool = False) -> None:
-        """Let go of all workers, which end what they host."""
+        """Release all workers, which then end the processes that they host."""
         super().close(at_once=at_once)
         for slot in self._ready:
             slot.stop()
@@ -83,7 +96,7 @@ class DaskEngine(Engine):
             line.cut()
 
     def _end_hosts(self) -> None:
-        """Have all hosts closed, and wait for it: one that takes too long closes by itself."""
+        """Close all hosts and wait at most END_S seconds for them; a slower host closes by itself."""
         until = time.monotonic() + END_S
         for call in filter(None, [line.end() for line in self._lines.values()]):
             with contextlib.suppress(Exception):  # gone, or too slow
@@ -104,14 +117,14 @@ class DaskEngine(Engine):
             self._muster()
 
     def _muster(self) -> None:
-        """See which workers came and which are gone."""
+        """Refresh the list of workers: start on new ones, and drop those that are gone."""
         present = self._present()
         for address, line in list(self._lines.items()):
             if address not in present:
                 line.cut()
             if line.lost:
                 self._forget(line)
-        with self._changing:  # an address may come back, as another worker
+        with self._changing:  # another worker may take the address of one that left
             self._refused = {address: why for address, why in self._refused.items() if address in present}
         for address, threads in present.items():
             if address not in self._lines and address not in self._refused:
@@ -121,7 +134,7 @@ class DaskEngine(Engine):
         self._tell()
 
     def _present(self) -> Mapping[str, int]:
-        """The addresses of the cluster's workers, and how many threads each has."""
+        """Return the number of threads of each worker of the cluster, by address."""
         try:
             found: Mapping[str, int] = self._client.nthreads()
         except (OSError, CancelledError, RuntimeError, AttributeError) as error:
@@ -138,8 +151,8 @@ class DaskEngine(Engine):
             self._note(f"the Dask worker {line.address} is gone{why}; what it had goes to another one.")
 
     def _welcome(self, address: str, threads: int) -> None:
-        """Send a new worker what it needs, and let it in if it computes as this machine does."""
-        # An id of its own: the host of an earlier line to this worker, on its way out, shares no name with the new one.
+        """Start sending a new worker what it needs. A thread accepts it if it computes as this machine does."""
+        # The id is new, because a host of an earlier connection to this worker may still be closing.
         self._lines[address] = line = Line(self._client, f"{self._run}-{next(self._numbers)}", address, threads)
         with self._changing:
             self._arriving += 1
@@ -148,7 +161,7 @@ class DaskEngine(Engine):
     def _let_in(self, line: Line) -> None:
         try:
             unlike = self._here.differences(line.begin(self._order, self._freight.first()))
-        except Exception as error:  # gone already, or without mdnbench, or out of disk space
+        except Exception as error:  # the worker is gone, has no mdnbench, or has no disk space left
             unlike = (" ".join(str(error).split()),)
         with self._changing:
             self._arriving -= 1
@@ -161,7 +174,7 @@ class DaskEngine(Engine):
                 self._ready += [RemoteSlot(line, number, self._freight, self._machines) for number in numbers]
 
     def _tell(self) -> None:
-        """Say which workers were refused, and that none is there; raise where there is none but refused ones."""
+        """Report newly refused workers and the lack of workers. Raise UsageError if all workers were refused."""
         for address in self._refused.keys() - self._told:
             self._note(f"the Dask worker {address} is not used: {self._refused[address]}.")
         self._told = set(self._refused)

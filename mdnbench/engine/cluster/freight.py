@@ -1,4 +1,4 @@
-"""What travels to workers that share no folder with the coordinator: each piece once per Dask worker."""
+"""The transfer of files to workers that share no folder with the coordinator: each worker gets each file once."""
 
 from __future__ import annotations
 
@@ -27,19 +27,24 @@ DATA = Path("data")
 HOME = Path("home")
 PLUGINS = Path("plugins")
 MOST_FILES = 200
-MARK = "pyproject.toml"  # an empty one says where a plugin's root is, if its own has none
+MARK = "pyproject.toml"  # an empty file of this name marks the root folder of a plugin that has no such file
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A file for the worker: its name below the worker's folder, and what gives its content, part by part."""
+    """A file for a worker.
+
+    Attributes:
+        name: The path below the worker's folder.
+        parts: Returns an iterator over the content, part by part.
+    """
 
     name: str
     parts: Callable[[], Iterator[bytes]]
 
 
 class Freight:
-    """The pieces of a run."""
+    """All files that the workers of a run need."""
 
     def __init__(self, plan: Plan, setup: Setup, metrics: Sequence[str]) -> None:
         self._plan = plan
@@ -49,7 +54,7 @@ class Freight:
 
     @cached_property
     def setup(self) -> Setup:
-        """The set-up with all paths below a worker's folder, where `settled` finds them."""
+        """Return the set-up with all paths relative to a worker's folder; `settled` completes them there."""
         here = self._here
         return dataclasses.replace(
             here,
@@ -63,7 +68,10 @@ class Freight:
         )
 
     def first(self) -> Iterator[Piece]:
-        """What a worker needs before it can show its passport: files of plugins, and those that metrics read."""
+        """Yield the files that a worker needs before its fingerprint can be taken.
+
+        These are the files of plugins, and those that metrics read.
+        """
         for door in self._doors:
             yield Piece((_plugin(door) / MARK).as_posix(), lambda: iter(()))
             for path in self._files(door):
@@ -73,7 +81,7 @@ class Freight:
             yield Piece((DATA / place).as_posix(), partial(_of_file, path))
 
     def _files(self, door: Door) -> list[Path]:
-        """Return the files of a plugin that travel: its own, what its import loaded, and Python files next to it."""
+        """Return the files of a plugin to transfer: its own, those that its import loaded, and Python files nearby."""
         assert door.path is not None
         used = [door.root / file.name for file in self._plan.registry.used(door) if file.root == "plugin"]
         beside = sorted(door.path.parent.rglob("*.py")) if not too_wide(door.path.parent) else []
@@ -82,7 +90,7 @@ class Freight:
         return [path for path in found if path.is_file()]
 
     def of(self, tasks: Sequence[Task]) -> Iterator[Piece]:
-        """What these tasks need: clean images, kept outputs, weights."""
+        """Yield the files that these tasks need: clean images, stored outputs and weights."""
         for task in tasks:
             digest = task.cell.image_digest
             yield Piece(path_of(IMAGES, digest).as_posix(), partial(self._of_image, task.cell.image))
@@ -93,7 +101,7 @@ class Freight:
                 yield from self._made_of(task.job, weights)
 
     def _made_of(self, job: int, weights: Weights) -> Iterator[Piece]:
-        """The ONNX file that was made of weights, and its digest, where the job's method computes from one."""
+        """Yield the ONNX file made from these weights, and its digest file, if the job's method computes from one."""
         method = self._here.jobs[job].method
         spec = self._plan.registry.denoisers[method.name]
         variant = variants.of(spec, method)
@@ -107,7 +115,7 @@ class Freight:
 
     @cached_property
     def _doors(self) -> tuple[Door, ...]:
-        """The doors of plugins in files."""
+        """Return the sources of the plugins that are loaded from files."""
         known = self._plan.registry
         shelves = (known.denoisers, known.noises, known.datasets, known.metrics, known.reporters)
         doors = {shelf.entry(name).door: None for shelf in shelves for name in shelf}
@@ -136,7 +144,13 @@ class Freight:
 
 
 def settled(setup: Setup, folder: Path, variables: dict[str, str]) -> Setup:
-    """A set-up that has travelled, with its paths below this folder of the worker."""
+    """Return a set-up that was sent to a worker, with its paths below the folder of the worker.
+
+    Args:
+        setup: The set-up as `Freight.setup` returns it.
+        folder: The folder on the worker's machine.
+        variables: The environment variables for the worker processes.
+    """
     assert setup.images is not None
 
     def settled_door(door: Door | None) -> Door | None:
@@ -158,7 +172,7 @@ def settled(setup: Setup, folder: Path, variables: dict[str, str]) -> Setup:
 
 
 def settled_task(task: Task, folder: Path) -> Task:
-    """A task that has travelled: its kept output is the copy in this folder of the worker."""
+    """Return a task that was sent to a worker, whose stored output is the copy below the folder of the worker."""
     return dataclasses.replace(task, kept=path_of(folder / IMAGES, task.kept.stem)) if task.kept else task
 
 
@@ -169,7 +183,7 @@ def _sent_job(job: Job) -> Job:
 
 
 def _sent_door(door: Door) -> Door:
-    """The source of a plugin's file as a worker has it, whose root is where its files were put."""
+    """Return a plugin's source with paths relative to a worker's folder."""
     if door.path is None:
         return door
     top = _plugin(door)
@@ -181,7 +195,7 @@ def _weights(digest: str) -> Path:
 
 
 def _plugin(door: Door) -> Path:
-    """A folder of its own for each plugin's files, which keep their places below the plugin's root."""
+    """Return the folder for a plugin's files on a worker. Files keep their paths below the plugin's root."""
     return PLUGINS / door.digest
 
 

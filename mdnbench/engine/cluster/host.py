@@ -1,7 +1,7 @@
-"""The inside of a Dask worker: it keeps what it was sent, and hosts the local engine's own slots, which do the work.
+"""The code that runs inside a Dask worker: it stores the files that were sent, and computes tasks in local slots.
 
-A host lives as long as the coordinator holds on to its anchor, the result of `begin`: Dask drops it when the
-coordinator lets go of it, or is gone, however that happened.
+A host lives as long as the coordinator refers to its anchor, the result of `begin`. Dask drops that result when the
+coordinator releases it or is gone for any reason.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ANCHOR_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a worker is to do in a run: the set-up as it travels, and the metrics."""
+    """What a worker has to prepare for a run: the set-up with relative paths, and the names of the metrics."""
 
     setup: Setup
     metrics: tuple[str, ...]
@@ -42,7 +42,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came of some tasks, in their order; None for those that the host gave up when it closed."""
+    """The outcomes of some tasks, in the order of the tasks, and the most memory that a worker process has held.
+
+    An outcome is None if the host closed before the task was done.
+    """
 
     outcomes: tuple[Outcome | None, ...]
     peak_bytes: int
@@ -50,7 +53,10 @@ class Reply:
 
 @dataclass
 class Host:
-    """What a Dask worker holds for one run: a folder, and one local engine of a single slot for each of its threads."""
+    """The part of a run that one Dask worker hosts.
+
+    It has a folder, and a local engine with a single slot for each of the worker's threads.
+    """
 
     folder: Path
     setup: Setup
@@ -60,7 +66,10 @@ class Host:
         self._engines: dict[int, LocalEngine] = {}
 
     def inspect(self, metrics: tuple[str, ...]) -> Passport:
-        """Return the passport of this machine, found out in a process that ends with it: it imports all plugins."""
+        """Return the fingerprint of this machine.
+
+        A separate process takes it and ends afterwards, because all plugins are imported for it.
+        """
         process = launching.shared().launch("mdnbench.engine.cluster.passport:serve")
         try:
             shown: Passport = process.ask("inspect", self.setup, metrics, within_s=launching.START_S)
@@ -69,13 +78,13 @@ class Host:
         return shown
 
     def engine(self, number: int) -> LocalEngine:
-        """The engine of a thread, which keeps its slot and the model in it."""
+        """Return the engine of a thread. It keeps its slot, and the model that the slot has loaded."""
         if number not in self._engines:
             self._engines[number] = LocalEngine(self.setup, 1)
         return self._engines[number]
 
     def work(self, number: int, tasks: list[Task]) -> Reply:
-        """Compute tasks, as the local engine does."""
+        """Compute tasks in the slot of a thread."""
         engine = self.engine(number)
         jobs = dict.fromkeys(task.job for task in tasks)
         queues = (JobQueue(job, iter([task for task in tasks if task.job == job]), 0) for job in jobs)
@@ -85,7 +94,7 @@ class Host:
         return Reply(tuple(found.get(task.position) for task in tasks), engine.peak_bytes())
 
     def close(self) -> None:
-        """End every worker process at once, and remove what was sent."""
+        """End all worker processes at once, and remove the files that were sent."""
         self.stop.requested = True
         for engine in self._engines.values():
             engine.close(at_once=True)
@@ -96,7 +105,19 @@ _hosts: dict[str, Host] = {}
 
 
 def receive(run: str, name: str, start: int, part: bytes, digest: str, dask_worker: Worker) -> None:
-    """Write a part of a file into the run's folder; with its digest, the file is whole and takes its name."""
+    """Write a part of a file into the folder of a run.
+
+    Args:
+        run: The id of the run.
+        name: The path of the file below the run's folder.
+        start: The position of the part in the file; 0 starts a new file.
+        part: The bytes to append.
+        digest: The SHA-256 of the file with the last part, and empty before. The file gets its name only then.
+        dask_worker: The worker, which Dask passes.
+
+    Raises:
+        OSError: The file differs from what was sent, or cannot be written.
+    """
     path = _folder(dask_worker, run) / name
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.part")
@@ -111,7 +132,7 @@ def receive(run: str, name: str, start: int, part: bytes, digest: str, dask_work
 
 
 def begin(run: str, order: Order) -> Passport:
-    """Make ready for a run, and show the passport of this machine."""
+    """Prepare this worker for a run, and return the fingerprint of its machine."""
     from distributed import get_worker
 
     dask_worker = get_worker()
@@ -123,13 +144,13 @@ def begin(run: str, order: Order) -> Passport:
     threading.Thread(target=_hold, args=(run, dask_worker, anchor), daemon=True).start()
     try:
         shown = host.inspect(order.metrics)
-    except Exception as error:  # a process that does not start, a missing package: this worker is no use
+    except Exception as error:  # for example, a package is missing: this worker cannot be used
         return Passport({}, {}, (f"a worker process did not start there: {type(error).__name__}: {error}",))
     return shown
 
 
 def work(run: str, number: int, tasks: tuple[Task, ...]) -> Reply | None:
-    """Compute tasks; None where this run is not known here, as after a restart."""
+    """Compute tasks in the slot of a thread. Return None if this worker has no host for the run, as after a restart."""
     host = _hosts.get(run)
     if host is None:
         return None
@@ -143,26 +164,26 @@ def end(run: str) -> None:
 
 
 def _end_all() -> None:
-    """Close all hosts: a Dask worker that ends, and is not killed, would end its children but not what they started."""
+    """Close all hosts. A Dask worker that ends normally ends its children, but not what these have started."""
     for run in list(_hosts):
         end(run)
 
 
-util.Finalize(None, _end_all, exitpriority=10)  # ahead of what multiprocessing itself does at the end
+util.Finalize(None, _end_all, exitpriority=10)  # before multiprocessing's own finalizers
 
 
 def deafen() -> None:
-    """Ignore Ctrl-C, which a terminal sends to every process of the group: the coordinator decides."""
+    """Ignore Ctrl-C, which a terminal sends to the whole process group; the coordinator decides when to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 async def dask_setup(worker: Worker) -> None:
-    """Called by Dask in the workers of a cluster of our own, which preload this module."""
+    """Ignore Ctrl-C in this worker. Dask calls this in our own clusters, whose workers preload this module."""
     deafen()
 
 
 def _hold(run: str, dask_worker: Worker, anchor: Any) -> None:
-    """Wait until the coordinator lets go of the anchor, or is gone; then close the host."""
+    """Wait until the coordinator releases the anchor or is gone, then close the host."""
     while anchor in dask_worker.state.tasks:
         time.sleep(ANCHOR_S)
     end(run)
@@ -173,7 +194,7 @@ def _folder(dask_worker: Worker, run: str) -> Path:
 
 
 def _variables(folder: Path) -> dict[str, str]:
-    """The environment of the worker processes: plugins are those that were sent; data may be this machine's own."""
+    """Return the environment of the worker processes: the plugins that were sent, and data of both machines."""
     data = map(str, [folder / freight.DATA, *paths.data_folders(), paths.home()])
     return {
         "MDNBENCH_PLUGINS": str(folder / freight.PLUGINS),

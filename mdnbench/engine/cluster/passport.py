@@ -1,4 +1,4 @@
-"""Passports: what a machine computes with. A worker is let in where its own says the same as the coordinator's."""
+"""Fingerprints of machines: a Dask worker is used only if its fingerprint agrees with the coordinator's."""
 
 from __future__ import annotations
 
@@ -30,9 +30,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Passport:
-    """What results depend on, by name, what is known of the machine, and what it lacks.
+    """The fingerprint of a machine: what results depend on, what is known about the machine, and what it lacks.
 
-    `versions` are those of mdnbench's own source, of packages, and of the plugins' specs, as their revisions.
+    Attributes:
+        versions: The versions of mdnbench's own source, of packages and of plugins' files, and the revisions of specs,
+            each by name.
+        environment: The facts that a run stores about the machine.
+        lacks: The reasons why the machine cannot compute the run.
     """
 
     versions: Mapping[str, str]
@@ -40,7 +44,7 @@ class Passport:
     lacks: tuple[str, ...] = ()
 
     def differences(self, there: Passport) -> tuple[str, ...]:
-        """Why a worker with that passport cannot be used here; empty where it can."""
+        """Return the reasons why a worker with the fingerprint `there` cannot be used; empty if it can."""
         unlike = [
             f"{name} is {there.versions.get(name, 'missing')} there and {version} here"
             for name, version in self.versions.items()
@@ -50,12 +54,16 @@ class Passport:
 
 
 def issue(known: Registry, setup: Setup, metrics: Sequence[str]) -> Passport:
-    """The passport of this machine for a run; a plugin that is missing or broken raises."""
+    """Return the fingerprint of this machine for a run.
+
+    Raises:
+        MdnbenchError: A plugin is missing or broken.
+    """
     return Passport(dict(_versions(known, setup, metrics)), environment.facts(setup.device))
 
 
 def inspect(setup: Setup, metrics: Sequence[str]) -> Passport:
-    """Return the passport of a worker's machine, and what it lacks for the run. Called in a process of its own."""
+    """Return the fingerprint of a worker's machine, with what it lacks for the run. Call it in a process of its own."""
     os.environ.update(setup.variables)
     try:
         known = registry.load(setup.plugins)
@@ -92,7 +100,7 @@ def _versions(known: Registry, setup: Setup, metrics: Sequence[str]) -> Iterator
 
 
 def _code(known: Registry, door: Door) -> Iterator[tuple[str, str]]:
-    """Yield the digest of each file of a plugin, by its path below the plugin's own folder."""
+    """Yield the name and digest of each file of a plugin. Names are relative to the plugin's own folder."""
     if door.path is not None:
         for file in known.used(door):
             yield f"{file.name} of the plugin {door.name}", file.code[:12]
@@ -110,7 +118,7 @@ def _code(known: Registry, door: Door) -> Iterator[tuple[str, str]]:
 
 @cache
 def source() -> str:
-    """A short digest of mdnbench's own code: its version alone does not tell two checkouts apart."""
+    """Return a short digest of mdnbench's own code. Two checkouts can differ although their version is the same."""
     root = Path(__file__).parents[2]
     files = sorted(root.rglob("*.py"))
     content = [[path.relative_to(root).as_posix(), path.read_text(encoding="utf-8")] for path in files]
@@ -118,13 +126,16 @@ def source() -> str:
 
 
 class _Inspector:
-    """Looks at this machine. Its public methods are the orders that the process takes."""
+    """A worker that takes the fingerprint of this machine.
+
+    Its public methods are the orders that the process takes.
+    """
 
     def inspect(self, setup: Setup, metrics: tuple[str, ...]) -> Passport:
-        """Return the passport of this machine for a run."""
+        """Return the fingerprint of this machine for a run."""
         return inspect(setup, metrics)
 
 
 def serve(connection: Connection) -> None:
-    """Take orders to look at this machine."""
+    """Take orders to inspect this machine, until the connection is closed."""
     orders.serve(connection, _Inspector)

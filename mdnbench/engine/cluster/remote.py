@@ -1,4 +1,4 @@
-"""Slots on other machines: the line to a Dask worker, and the slots that it hosts."""
+"""Slots on other machines, and the connections to the Dask workers that host them."""
 
 from __future__ import annotations
 
@@ -22,18 +22,21 @@ from mdnbench.spec.records import Outcome
 if TYPE_CHECKING:
     from distributed import Client
 
-SENDING_AT_ONCE = 4  # lines; it bounds what the coordinator and the scheduler hold of what travels
+SENDING_AT_ONCE = 4  # connections; the limit bounds the memory for files in transfer, here and in the scheduler
 
 _at_once = threading.Semaphore(SENDING_AT_ONCE)
 _numbers = count()
 
 
 class Lost(Exception):
-    """The worker is gone, or does not do what it is told."""
+    """The worker is gone, or an order to it failed."""
 
 
 class Line:
-    """The line to one Dask worker: calls that run there and nowhere else, and what was sent there already."""
+    """The connection to one Dask worker.
+
+    It runs functions on this worker only, and records which files were sent there.
+    """
 
     def __init__(self, client: Client, run: str, address: str, threads: int) -> None:
         self.address = address
@@ -49,7 +52,11 @@ class Line:
         self._changing, self._sending = threading.Lock(), threading.Lock()
 
     def begin(self, order: Order, pieces: Iterable[Piece]) -> Passport:
-        """Send what is needed to begin, open the host there, and return the passport that it shows."""
+        """Send the first files, open the host on the worker, and return the worker's fingerprint.
+
+        Raises:
+            Lost: The worker is gone or failed.
+        """
         self.send(pieces)
         self._anchor = self._submit(host.begin, order)
         shown: Passport = self._result(self._anchor)
@@ -57,14 +64,22 @@ class Line:
         return shown
 
     def work(self, number: int, tasks: Sequence[Task]) -> Reply:
-        """What came of tasks in a slot there."""
+        """Return the outcomes of tasks that are computed in slot `number` of the worker.
+
+        Raises:
+            Lost: The worker is gone, failed or was restarted.
+        """
         reply: Reply | None = self._result(self._submit(host.work, number, tuple(tasks)))
         if reply is None:
             raise Lost(f"{self.address} was started anew")
         return reply
 
     def send(self, pieces: Iterable[Piece]) -> None:
-        """Send the pieces that this worker has not got yet."""
+        """Send the files that were not sent to this worker before.
+
+        Raises:
+            Lost: The worker is gone or cannot store a file.
+        """
         with self._sending:
             for piece in pieces:
                 if piece.name not in self._sent:
@@ -72,13 +87,19 @@ class Line:
                     self._sent.add(piece.name)
 
     def end(self) -> Any:
-        """Close the host there; a call that ends when that is done, or None where the worker is gone."""
+        """Start closing the host on the worker. Return a Dask future that ends then, or None if the worker is gone."""
         with contextlib.suppress(Lost):
             return self._submit(host.end)
         return None
 
     def cut(self, why: str = "") -> None:
-        """Give the worker up: whoever waits for it is told, and it closes its host if it is still there."""
+        """Give up the worker.
+
+        All waiting calls end with Lost. If the worker still exists, it closes its host.
+
+        Args:
+            why: The reason; the first one is kept.
+        """
         with self._changing:
             self.lost, self.why = True, self.why or why
             for call in self._calls:
@@ -87,7 +108,7 @@ class Line:
             self._anchor = None
 
     def _send(self, piece: Piece) -> None:
-        """Beside the tasks, so that a worker that is busy computing takes it in as well."""
+        """Send a file outside Dask's task queue, because a worker that is computing takes it at once then."""
         whole, start = hashlib.sha256(), 0
         with _at_once:
             for part in piece.parts():
@@ -101,7 +122,7 @@ class Line:
             raise Lost(self.address)
         try:
             answers = self._client.run(host.receive, self._run, *arguments, workers=[self.address])
-        except Exception as error:  # whatever Dask's lines can raise, and a full disk there
+        except Exception as error:  # any error of Dask's connections, or a full disk on the worker
             raise Lost(f"{self.address}: {type(error).__name__}: {error}") from error
         if self.address not in answers:
             raise Lost(self.address)
@@ -120,7 +141,7 @@ class Line:
     def _result(self, call: Any) -> Any:
         try:
             return call.result()
-        except Exception as error:  # the worker died, or could not even begin: both are told by any kind of error
+        except Exception as error:  # a worker that died or could not start shows as any kind of error
             raise Lost(f"{self.address}: {type(error).__name__}: {error}") from error
         except CancelledError as error:
             raise Lost(self.address) from error
@@ -130,16 +151,24 @@ class Line:
 
 
 class RemoteSlot:
-    """One slot of a host: it takes tasks as a slot of this machine does, and brings their outcomes home."""
+    """One slot of a host on another machine; it is used in the same way as a slot of this machine."""
 
     def __init__(
         self, line: Line, number: int, freight: Freight, machines: MutableMapping[str, Mapping[str, Any]]
     ) -> None:
-        """`machines` notes, by its id, what is known of a machine that brought an outcome."""
+        """Start the threads that pass tasks to the worker.
+
+        Args:
+            line: The connection to the worker.
+            number: The number of the slot on the worker.
+            freight: The files to transfer.
+            machines: Collects what is known about each machine that returned an outcome, by machine id.
+        """
         self.job = -1
         self.held: dict[Future[Any], Task] = {}
         self.peak_bytes = 0
-        self.ahead = 2 if line.threads == 1 else 1  # of several threads there, a second parcel would take another's
+        # With several threads, a second parcel would occupy the thread of another slot.
+        self.ahead = 2 if line.threads == 1 else 1
         self.line = line
         self._number = number
         self._freight = freight
@@ -150,11 +179,16 @@ class RemoteSlot:
 
     @property
     def gone(self) -> bool:
-        """Whether the Dask worker is lost."""
+        """Return whether the Dask worker is lost."""
         return self.line.lost
 
     def submit(self, tasks: Sequence[Task], done: Callable[[Future[Any]], None]) -> None:
-        """Send tasks as one parcel; `done` is called, in another thread, as each of them has ended somehow."""
+        """Send tasks as one parcel.
+
+        Args:
+            tasks: The tasks to compute.
+            done: Called with the future of each task when it has ended for any reason, in another thread.
+        """
         parcel: list[tuple[Task, Future[Any]]] = [(task, Future()) for task in tasks]
         for task, future in parcel:
             self.job = task.job
@@ -163,7 +197,10 @@ class RemoteSlot:
         self._parcels.put(parcel)
 
     def collect(self, future: Future[Any]) -> tuple[Task, Outcome | None]:
-        """The task of a future that has ended and what came of it, or None where it must be handed out again."""
+        """Return the task and the outcome of a future that has ended.
+
+        The outcome is None if another slot must compute the task.
+        """
         task = self.held.pop(future)
         outcome: Outcome | None = future.result()
         if outcome is None:
@@ -173,10 +210,10 @@ class RemoteSlot:
         return task, dataclasses.replace(outcome, machine=machine)
 
     def watch(self) -> None:
-        """Nothing: the host there watches its worker processes."""
+        """Do nothing: the host watches its worker processes itself."""
 
     def stop(self, *, at_once: bool = False) -> None:
-        """End the threads of this slot; its host closes when the engine lets go of the cluster."""
+        """End the threads of this slot. The host closes when the engine releases the cluster."""
         for _ in range(self.ahead):
             self._parcels.put(None)
 
@@ -190,7 +227,7 @@ class RemoteSlot:
                 outcomes, self.peak_bytes = reply.outcomes, max(self.peak_bytes, reply.peak_bytes)
             except Lost as error:
                 self.line.cut(str(error))
-            except Exception as error:  # an image or a file that cannot be read here: the run cannot go on
+            except Exception as error:  # for example, an image or a file that cannot be read here: the run cannot go on
                 for _, future in parcel:
                     future.set_exception(error)
                 continue

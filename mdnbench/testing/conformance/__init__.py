@@ -1,4 +1,4 @@
-"""The conformance kit: what every plugin has to keep, rule by rule, and who breaks which."""
+"""The conformance rules: what every plugin has to keep, and the check that finds which rules are broken."""
 
 from __future__ import annotations
 

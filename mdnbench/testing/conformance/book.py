@@ -1,4 +1,4 @@
-"""The book of rules: which hold for which kind, in the order in which they are looked at."""
+"""The list of rules for each kind of plugin, in the order in which they are checked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mdnbench.testing.conformance import (
 )
 from mdnbench.testing.conformance.rule import Kind, Rule
 
-REBUILD = "rebuild"  # the one rule that takes two processes: the kit itself looks at it
+REBUILD = "rebuild"  # the only rule that takes two processes; `kit` checks it
 REBUILD_SUMMARY = "A worker that builds it anew, from its file and name, gets the same output to the last bit"
 
 RULES: dict[Kind, tuple[Rule, ...]] = {
@@ -32,16 +32,16 @@ RULES: dict[Kind, tuple[Rule, ...]] = {
 
 
 def names(kind: Kind) -> tuple[str, ...]:
-    """The names of a kind's rules, the rebuild last."""
+    """Return the names of the rules for a kind, in order; the rule about rebuilding is the last."""
     rules = tuple(rule.name for rule in RULES[kind])
     return rules if kind == "reporter" else (*rules, REBUILD)
 
 
 def summary(kind: Kind, name: str) -> str:
-    """What a rule asks, in a line."""
+    """Return what a rule demands, in one line."""
     return REBUILD_SUMMARY if name == REBUILD else find(kind, name).summary
 
 
 def find(kind: Kind, name: str) -> Rule:
-    """A rule by its name."""
+    """Return a rule by its name."""
     return next(rule for rule in RULES[kind] if rule.name == name)

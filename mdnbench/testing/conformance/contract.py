@@ -1,4 +1,4 @@
-"""The contract of methods: what comes back has the shape, type and scale of what went in, whatever is declared."""
+"""The contract of methods: the output has the shape, type and scale of the input, for everything that is declared."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def builds(method: Method) -> None:
     options = next(variants)
     try:
         method.build(options)
-        for options in variants if method.spec.trainable is None else ():  # other networks need other weights
+        for options in variants if method.spec.trainable is None else ():  # another network would need other weights
             _build_or_excuse(method, options)
     except Unavailable:
         raise
@@ -40,7 +40,7 @@ def _build_or_excuse(method: Method, options: Mapping[str, Value]) -> None:
     try:
         method.build(options)
     except Unavailable:
-        return  # it says why this one cannot work here, which is its right
+        return  # a method may declare that some options cannot work here
 
 
 def runs(method: Method) -> None:
@@ -105,7 +105,7 @@ def scale(method: Method) -> None:
 
 
 def sizes(method: Method) -> None:
-    """Odd heights and widths come back as they went in."""
+    """Images of odd height and width keep their size."""
     for size in samples.ODD:
         mend = "pad the image to the size that your method needs (`reflect`), and crop what comes out."
         try:
@@ -135,7 +135,7 @@ def channels(method: Method) -> None:
 
 
 def withheld(method: Method) -> None:
-    """It works without being told of the noise (`--noise-info withheld`)."""
+    """It works without information about the noise (`--noise-info withheld`)."""
     try:
         method.call(method.build(), method.noisy(), NoiseInfo())
     except Unavailable:

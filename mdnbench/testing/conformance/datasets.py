@@ -1,4 +1,4 @@
-"""The rules of data sets: every image as it is declared, and its own each time."""
+"""The rules of data sets: every image is as declared, and is the same each time it is loaded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mdnbench.testing.conformance.rule import Breach, Rule
 if TYPE_CHECKING:
     from mdnbench.spec.specs import DatasetSpec, Image
 
-FEW = 3  # images that are loaded: the first, the middle and the last
+FEW = 3  # how many images are loaded: the first, the middle and the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Dataset:
     spec: DatasetSpec
 
     def images(self) -> list[str]:
-        """A few of its images; Unavailable where its files are not here."""
+        """Return the names of a few images. Raise Unavailable if the files are not on this machine."""
         from mdnbench import data
 
         if not data.at_hand(self.spec):
@@ -32,14 +32,14 @@ class Dataset:
         return list(dict.fromkeys((names[0], names[len(names) // 2], names[-1])))[:FEW] if names else []
 
     def fingerprint(self) -> str:
-        """The digests of a few of its images."""
+        """Return a digest of a few images."""
         from mdnbench.util.digests import of_parts, of_pixels
 
         return of_parts(*(of_pixels(self.spec.load(name)) for name in self.images()))
 
 
 def loads(dataset: Dataset) -> None:
-    """Its images have names of their own and are float32 in [0, 1], gray or colour as declared."""
+    """Its images have different names, and are float32 in [0, 1], gray or colour as declared."""
     names = dataset.spec.images
     if not names or len(set(names)) < len(names):
         raise Breach("at least one image, each with a name of its own", f"{list(names)[:8]}", "correct `images`.")
@@ -54,7 +54,7 @@ def _check(name: str, image: Any, channels: int) -> None:
 
 
 def repeats(dataset: Dataset) -> None:
-    """An image is the same each time, whatever was done to the one before."""
+    """An image is the same each time it is loaded, even if the caller changed the array of the last time."""
     import numpy as np
 
     name = dataset.images()[0]

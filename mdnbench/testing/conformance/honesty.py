@@ -1,4 +1,4 @@
-"""The honesty of methods: they denoise the image they are given, and do not recognise it, look it up or remember it."""
+"""The rules against cheating: a method denoises the image itself, without recognising it or remembering it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
     from mdnbench.spec.specs import Denoise
 
-PICTURES = {1: ("lena", "unnamed"), 3: ("lena-colour", "unnamed-colour")}  # pairs of one image under two names
+PICTURES = {1: ("lena", "unnamed"), 3: ("lena-colour", "unnamed-colour")}  # by channels: two names of the same image
 ROUNDS, TRIES = 4, 3
-SHORT_S = 1e-3  # calls shorter than this are the clock's and the machine's as much as the method's
+SHORT_S = 1e-3  # shorter calls depend as much on the clock and the machine as on the method
 LARGE = (256, 256)
 
 
 def write_pictures(folder: Path) -> None:
-    """Write each pair of equal images, which differ in their names alone."""
+    """Write each pair of equal images, which differ only in their names."""
     from mdnbench.data.images import write_png
 
     folder.mkdir(parents=True)
@@ -34,7 +34,7 @@ def write_pictures(folder: Path) -> None:
 
 
 def ignores_names(method: Method) -> None:
-    """An image under another file name gives the same output, in a cell as a run computes it."""
+    """The file name of an image does not change the output, in a cell as a run computes it."""
     one, other = (_digest(method, name) for name in PICTURES[method.channels])
     if one != other:
         raise Breach(
@@ -45,7 +45,7 @@ def ignores_names(method: Method) -> None:
 
 
 def _digest(method: Method, name: str) -> str:
-    """Return the digest of an output, made while a frame that calls the method holds a cell with the image's name."""
+    """Return the digest of an output. A frame that calls the method holds a cell with the image's name meanwhile."""
     from mdnbench.engine.tasks import Task
     from mdnbench.evaluation.adapters import to_numpy
     from mdnbench.util.digests import of_parts, of_pixels
@@ -65,7 +65,7 @@ OTHERS = {
 
 
 def uses_what_it_declares(method: Method) -> None:
-    """What it declares not to want to know of the noise does not change its output."""
+    """Information about the noise that it does not declare to want does not change its output."""
     from mdnbench.evaluation.adapters import to_tensor
 
     denoise, outputs = method.build(), []
@@ -82,10 +82,10 @@ def uses_what_it_declares(method: Method) -> None:
 
 
 def works_each_time(method: Method) -> None:
-    """The same image again is not faster than a fresh one: nothing is remembered."""
+    """A repeated image is not faster than a new one: nothing is remembered."""
     denoise = method.build()
     size = samples.SIZE if _seconds(method, denoise, 1, samples.SIZE) > 10 * SHORT_S else LARGE
-    for attempt in range(TRIES):  # other work on the machine can make a fresh image look slow, but not each time
+    for attempt in range(TRIES):  # other work on the machine can make a new image look slow, but not every time
         fresh_s, again_s = _fresh_and_again(method, denoise, size, attempt)
         if fresh_s < SHORT_S:
             raise Unavailable(f"its calls of {1000 * fresh_s:.2g} ms are too short to be told apart.")
@@ -99,7 +99,7 @@ def works_each_time(method: Method) -> None:
 
 
 def _fresh_and_again(method: Method, denoise: Denoise, size: tuple[int, int], attempt: int) -> tuple[float, float]:
-    """The shortest of some calls with fresh noise on one image, and of the calls with each of these again."""
+    """Return the shortest time in seconds of calls with new noise on one image, and that of repeated calls."""
     seeds = range(100 * (attempt + 1), 100 * (attempt + 1) + ROUNDS)
     pairs = [[_seconds(method, denoise, seed, size) for _ in range(2)] for seed in seeds]
     return min(fresh for fresh, _ in pairs), min(again for _, again in pairs)

@@ -1,7 +1,6 @@
-"""The isolation of methods: others' scores are as if it had never run, and the clean image is not to be found.
+"""The rules of isolation: a method changes no score of others, and makes no use of a clean image in its process.
 
-A run keeps methods apart by processes, so a method that breaks these rules spoils nothing there. It would in a
-notebook.
+In a run, processes keep methods apart, so a method that breaks these rules does no harm there. In a notebook it would.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ METRICS = ("psnr", "ssim")
 
 
 def scores() -> tuple[float, ...]:
-    """Return the scores of a noisy photograph: what another method's output could be."""
+    """Return the scores of a noisy photograph, which represents another method's output."""
     from mdnbench import registry
     from mdnbench.evaluation import protocols, scoring
 

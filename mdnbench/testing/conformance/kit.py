@@ -1,4 +1,4 @@
-"""The kit: takes what a plugin brings through all rules, in a process apart that may crash or hang as it likes."""
+"""The check of all rules for a plugin, in separate processes that may crash or hang."""
 
 from __future__ import annotations
 
@@ -31,16 +31,32 @@ PHASE = "rules"
 
 
 def load(plugin: str | Path, plugins: registry.Files = ()) -> tuple[Registry, tuple[Subject, ...]]:
-    """All plugins, that in a file (it ends in .py) included, and what the one that was asked for brings."""
+    """Load all plugins, and find what the requested one contains.
+
+    Args:
+        plugin: A plugin file (its name ends in .py), the name of a plugin, or the name of anything in it.
+        plugins: More plugin files to load.
+
+    Returns:
+        The registry, and the subjects to check.
+    """
     file = [Path(plugin)] if str(plugin).endswith(".py") else []
     known = registry.load([*registry.listed(plugins), *file])
     return known, subjects_of(plugin, known)
 
 
 def subjects_of(plugin: str | Path, known: Registry) -> tuple[Subject, ...]:
-    """What a plugin brings: a file's, an installed one's, or what bears this name; 'all' is everything there is.
+    """Return the methods, noises, metrics, data sets and reporters of a plugin.
 
-    Every setting of a metric is a subject of its own, as `ssim[uniform]`.
+    Every setting of a metric is a separate subject, such as `ssim[uniform]`.
+
+    Args:
+        plugin: A plugin file, the name of an installed plugin, the name of one subject, or 'all' for everything.
+        known: The registry.
+
+    Raises:
+        UnknownName: There is no such plugin.
+        BadPlugin: The plugin cannot be imported.
     """
     everything, wanted = list(_everything(known)), str(plugin)
     if wanted == ALL:
@@ -48,7 +64,7 @@ def subjects_of(plugin: str | Path, known: Registry) -> tuple[Subject, ...]:
     found = [subject for subject, door in everything if _is(door, wanted)]
     found = found or [subject for subject, _ in everything if wanted in (subject.name, subject.name.partition("[")[0])]
     if not found and any(_is(each.door, wanted) for each in known.broken):
-        known.denoisers.entry(wanted)  # says why it is broken
+        known.denoisers.entry(wanted)  # raises the reason why it is broken
     if not found:
         names = {name for subject, door in everything for name in (subject.name, door.name)}
         raise UnknownName("plugin", wanted, names, hint="A file's name ends in .py.")
@@ -71,7 +87,14 @@ def _everything(known: Registry) -> Iterator[tuple[Subject, Door]]:
 def check(
     subjects: Sequence[Subject], known: Registry, *, timeout: float = TIMEOUT_S, listener: Listener | None = None
 ) -> tuple[Finding, ...]:
-    """Look at every rule for every subject; `timeout` is in seconds per rule. Nothing that a plugin does ends this."""
+    """Check every rule for every subject. Nothing that a plugin does can end the check.
+
+    Args:
+        subjects: The subjects to check.
+        known: The registry that has them.
+        timeout: The longest time for one rule, in seconds.
+        listener: Receives the progress.
+    """
     heard = listener or Listener()
     found: dict[Subject, list[Finding]] = {subject: [] for subject in subjects}
     heard.begin(PHASE, sum(len(book.names(each.kind)) for each in subjects))
@@ -98,7 +121,7 @@ def _findings(subjects: Sequence[Subject], known: Registry, scratch: Path, timeo
 
 
 def _examine(desk: _Desk, subject: Subject, prints: dict[Subject, str]) -> Iterator[Finding]:
-    """One subject's findings, rule by rule; behind a gate that is shut, nothing is looked at."""
+    """Yield the findings for one subject, rule by rule. After a broken gate, the remaining rules are skipped."""
     shut = ""
     for rule in book.RULES[subject.kind]:
         finding = desk.ask(subject, rule.name) if not shut else Finding(subject, rule.name, "skipped", came=shut)
@@ -113,7 +136,7 @@ def _examine(desk: _Desk, subject: Subject, prints: dict[Subject, str]) -> Itera
 
 
 def _rebuilt(desk: _Desk, subject: Subject, expected: str | None) -> Finding:
-    """Whether a fresh process comes to the same fingerprint."""
+    """Return the finding about whether a new process gets the same fingerprint."""
     if expected is None:
         return Finding(subject, book.REBUILD, "skipped", came="there was no output to compare with.")
     given = desk.ask(subject, FINGERPRINT)
@@ -132,7 +155,7 @@ def _doors(subjects: Iterable[Subject], known: Registry) -> dict[Subject, Door]:
 
 
 def _weights(subjects: Iterable[Subject], known: Registry) -> dict[str, Weights]:
-    """Return the weights that learned methods would use for the usual noise, of those that have some."""
+    """Return the weights that learned methods would use for the usual noise, without those that have none."""
     found, noise = {}, known.noise(NOISE)
     for name in (each.name for each in subjects if each.kind == "method"):
         spec = known.denoisers[name]
@@ -146,7 +169,7 @@ def _weights(subjects: Iterable[Subject], known: Registry) -> dict[str, Weights]
 
 @dataclass
 class _Desk:
-    """Asks a process apart, one for each source, and starts another one where it was lost."""
+    """The connection to a checking process: one for each source, and a new one if it was lost."""
 
     exam: Exam
     timeout: float
@@ -160,7 +183,7 @@ class _Desk:
         self._end()
 
     def ask(self, subject: Subject, rule: str) -> Finding | Fingerprint:
-        """What the process answers; a finding, too, where it dies or gives no answer in time."""
+        """Return the process's answer, or a finding of a broken rule if it ends or gives no answer in time."""
         process = self._process_of(subject)
         try:
             answer: Finding | Fingerprint = process.ask("examine", subject, rule, within_s=self.timeout)

@@ -1,4 +1,4 @@
-"""The rule of learned methods, and weights for those that have none yet: a network as it is before any training."""
+"""The rule of learned methods, and the weights of an untrained network for a method that has no weights yet."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ SIDE = 48
 
 
 def untrained(spec: DenoiserSpec, folder: Path) -> Weights:
-    """Weights of a network that has not been trained, the same each time: the rules hold for these as for any."""
+    """Write the weights of an untrained network, the same each time. The rules apply to them as to any others.
+
+    Args:
+        spec: The learned method.
+        folder: The folder to write to.
+    """
     import torch
 
     from mdnbench import weights
@@ -33,7 +38,7 @@ def untrained(spec: DenoiserSpec, folder: Path) -> Weights:
 
 
 def trains(method: Method) -> None:
-    """A learned method has a recipe `best`, every recipe is one, and its loss can be followed downhill."""
+    """A learned method has a recipe `best`, all its recipes can be followed, and its loss has a gradient."""
     from mdnbench.errors import MdnbenchError
     from mdnbench.training import recipe
 

@@ -1,4 +1,4 @@
-"""A method under examination: built as a worker builds it, called as a worker calls it, and its output as it came."""
+"""A method to check: it is built and called as in a worker, and its output is returned unchanged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,14 @@ KNOWN = NoiseInfo("gaussian", {"sigma": samples.STD * 255}, samples.STD, "known"
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A denoiser's spec with the weights that it uses, and the scores that another method has where none has run."""
+    """A denoiser to check.
+
+    Attributes:
+        spec: The denoiser's spec.
+        weights: The weights that it uses, if it is learned.
+        before: The state of the process before any plugin ran in it.
+        scores: The scores of another method's output, computed in a process without plugins.
+    """
 
     spec: DenoiserSpec
     weights: Weights | None
@@ -32,32 +39,38 @@ class Method:
 
     @property
     def known(self) -> NoiseInfo:
-        """All that can be known of the usual noise."""
+        """Return all information about the usual noise."""
         return KNOWN
 
     @property
     def channels(self) -> int:
-        """The first number of channels that it declares."""
+        """Return the first number of channels that the method declares."""
         return self.spec.channels[0] if self.spec.channels else 1
 
     def noisy(self, seed: int = 0, channels: int = 0, size: tuple[int, int] = samples.SIZE) -> Image:
-        """An image with noise, of the first number of channels that it declares or of another."""
+        """Return a noisy image, with the first number of channels that the method declares or with another one."""
         return samples.noisy(samples.clean(channels or self.channels, size), seed)
 
     def build(self, options: Mapping[str, Value] | None = None) -> Denoise:
-        """A fresh build in a clean process state."""
+        """Return the method, newly built in a restored process state."""
         restore(self.before)
         return self.spec.build(options or samples.values(self.spec.options), "cpu", self.weights)
 
     def call(self, denoise: Denoise, noisy: Image, info: NoiseInfo = KNOWN) -> Any:
-        """What it gives back for an image in a clean process state: a tensor, unless it breaks the contract."""
+        """Return the output for an image in a restored process state: a tensor, if the method keeps the contract."""
         from mdnbench.evaluation.adapters import to_tensor
 
         restore(self.before, seed=1)
         return self.raw(denoise, to_tensor(noisy), tell(info, self.spec.wants))
 
     def raw(self, denoise: Denoise, noisy: torch.Tensor, told: NoiseInfo | None = None) -> Any:
-        """The bare call with a tensor (1, C, H, W); without `told`, it is told what it wants of the usual noise."""
+        """Return the method's output for a tensor (1, C, H, W), without restoring the process state.
+
+        Args:
+            denoise: The built method.
+            noisy: The noisy image.
+            told: What the method may know about the noise; by default, what it wants to know about the usual noise.
+        """
         import torch
 
         with torch.no_grad():
@@ -65,7 +78,7 @@ class Method:
         return output.detach().clone() if isinstance(output, torch.Tensor) else output
 
     def fingerprint(self) -> str:
-        """The digest of its output on the usual image: the same in every process."""
+        """Return the digest of the method's output on the usual image, which must be the same in every process."""
         from mdnbench.evaluation.adapters import to_numpy
         from mdnbench.util.digests import of_pixels
 
@@ -73,12 +86,12 @@ class Method:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two outputs are equal to the last bit."""
+    """Return whether two outputs are equal to the last bit."""
     import torch
 
     return torch.equal(one, other)
 
 
 def distance(one: Any, other: Any) -> float:
-    """The largest difference of two outputs, anywhere."""
+    """Return the largest difference of two outputs in any value."""
     return float((one - other).abs().max())

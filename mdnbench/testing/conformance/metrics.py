@@ -1,4 +1,4 @@
-"""The rules of metrics: a number for every image, and the axioms: direction, identity, and symmetry where declared."""
+"""The rules of metrics: a number for every image, the direction, the score of equal images, and declared symmetry."""
 
 from __future__ import annotations
 
@@ -16,43 +16,46 @@ if TYPE_CHECKING:
     from mdnbench.spec.specs import Image, MetricSpec, Score
 
 STDS = (0.02, 0.1, 0.3)
-TOLERANCE = 1e-3  # of the distance between a perfect image and a noisy one
+TOLERANCE = 1e-3  # relative to the difference between the scores of a perfect and a noisy image
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """The spec of a metric or of one of its settings, and the state that the process had."""
+    """The spec of a metric or of one of its settings, and the state of the process before any plugin ran in it."""
 
     spec: MetricSpec
     before: State
 
     def build(self) -> Score:
-        """A fresh build in a clean process state; Unavailable where what it needs is not here."""
+        """Return the metric, newly built in a restored process state.
+
+        Raise Unavailable if something that it needs is missing.
+        """
         if reason := self.spec.prepare(False) if self.spec.prepare else None:
             raise Unavailable(reason)
         restore(self.before)
         return self.spec.build("cpu")
 
     def size(self) -> tuple[int, int]:
-        """An odd size that it takes."""
+        """Return an odd image size that the metric accepts."""
         least = max(self.spec.min_size, 48)
         return least + 1 - least % 2, least + 14
 
     def clean(self, channels: int = 1, start: int = 96) -> Image:
-        """A clean image that is large enough for it."""
+        """Return a clean image that is large enough for the metric."""
         return samples.clean(channels, self.size(), start)
 
     def noisy(self, std: float, channels: int = 1) -> Image:
-        """A noisy image as a protocol leaves it: clamped to [0, 1]."""
+        """Return a noisy image, clamped to [0, 1] as a protocol does."""
         return samples.noisy(self.clean(channels), std=std).clip(0, 1)
 
     def fingerprint(self) -> str:
-        """Its score of the usual pair, in full."""
+        """Return the score of the usual pair of images, with all digits."""
         return repr(float(self.build()(self.noisy(0.1), self.clean())))
 
 
 def scores(metric: Metric) -> None:
-    """It gives a number for gray and for colour, of odd sizes and of the smallest that it declares."""
+    """It returns a number for gray and colour images, for odd sizes and for the smallest size that it declares."""
     import numpy as np
 
     score, least = metric.build(), metric.spec.min_size
@@ -74,7 +77,7 @@ def scores(metric: Metric) -> None:
 
 
 def repeats(metric: Metric) -> None:
-    """It leaves its images alone, and gives the same number for the same pair again."""
+    """It does not change its images, and returns the same number for the same pair again."""
     import numpy as np
 
     score, noisy, clean = metric.build(), metric.noisy(0.1), metric.clean()
@@ -101,7 +104,7 @@ def has_its_direction(metric: Metric) -> None:
 
 
 def knows_identity(metric: Metric) -> None:
-    """An image against itself has the best number, and the same one for every image."""
+    """An image compared with itself gets the best number, and the same one for every image."""
     score = metric.build()
     perfect = [float(score(image, image)) for image in (metric.clean(), metric.clean(start=200), metric.clean(3))]
     noisy = float(score(metric.noisy(STDS[0]), metric.clean()))
@@ -118,7 +121,7 @@ def knows_identity(metric: Metric) -> None:
 
 
 def is_symmetric(metric: Metric) -> None:
-    """The two images may change places, where it declares `symmetric`."""
+    """The number stays the same when the two images change places, if it declares `symmetric`."""
     if not metric.spec.symmetric:
         return
     score = metric.build()

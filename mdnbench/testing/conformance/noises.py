@@ -1,4 +1,4 @@
-"""The rules of noises: the shape and type that went in, numbers from `rng` alone, and the declared strength."""
+"""The rules of noises: shape and type of the input, random numbers from `rng` only, and the declared strength."""
 
 from __future__ import annotations
 
@@ -15,46 +15,46 @@ from mdnbench.testing.conformance.rule import Breach, Rule
 if TYPE_CHECKING:
     from mdnbench.spec.specs import Image, NoiseSpec
 
-LEVELS = (0.1, 0.5, 0.9)  # of gray: noise whose strength follows from its parameters is as strong in each
-SHARES = (None, 0.1, 0.3)  # the usual values; then others, so far through each parameter's range, defaults or not
+LEVELS = (0.1, 0.5, 0.9)  # gray levels: noise whose strength follows from its parameters is equally strong in each
+SHARES = (None, 0.1, 0.3)  # the usual values, then values at these fractions of each parameter's range
 SIDE = 256
-STD_TOLERANCE = 0.05  # of the declared standard deviation
-# The keys whose noise is measured as one. Chance then moves the standard deviation of white noise by 0.07 %; that of
-# noise filtered by a box of 10 pixels by 0.5 %, a tenth of the tolerance, which is left by chance less than once in
-# 10^20 measurements; that of a box of 20 pixels by 0.9 %, so that an honest one fails about once in three million.
+STD_TOLERANCE = 0.05  # relative to the declared standard deviation
+# How many keys' noise is measured together. The measured standard deviation then varies by chance: for white noise by
+# 0.07 %; for noise filtered by a box of 10 pixels by 0.5 %, a tenth of the tolerance, which chance exceeds less than
+# once in 10^20 measurements; for a box of 20 pixels by 0.9 %, which fails a correct noise once in three million times.
 KEYS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """A noise's spec, and the state that the process had."""
+    """A noise's spec, and the state of the process before any plugin ran in it."""
 
     spec: NoiseSpec
     before: State
 
     def apply(self, clean: Image, seed: int = 0, parameters: dict[str, float] | None = None) -> Any:
-        """What it makes of an image (…, C, H, W), in a clean process state; it gets a copy."""
+        """Return the noisy version of a copy of an image (…, C, H, W), made in a restored process state."""
         restore(self.before, seed=1)
         return self.spec.apply(clean.copy(), NumpyRng(samples.key(seed)), **(parameters or self.parameters()))
 
     def parameters(self, share: float | None = None) -> dict[str, float]:
-        """A value for each of its parameters: the usual one, or one that lies `share` of the way through its range."""
+        """Return a value for each parameter: the usual one, or the one at the fraction `share` of its range."""
         return {name: float(value) for name, value in samples.values(self.spec.parameters, share).items()}
 
     def levels(self) -> list[dict[str, float]]:
-        """The usual parameters, and others where there are any."""
+        """Return the usual parameters, and other ones if the parameters have ranges."""
         every = [self.parameters(share) for share in SHARES]
         return [each for place, each in enumerate(every) if each not in every[:place]]
 
     def fingerprint(self) -> str:
-        """The digest of what it makes of the usual image."""
+        """Return the digest of the noisy version of the usual image."""
         from mdnbench.util.digests import of_pixels
 
         return of_pixels(self.apply(planes(1)))
 
 
 def planes(channels: int, size: tuple[int, int] = samples.ODD[0]) -> Image:
-    """A clean image as noises get it: (C, H, W)."""
+    """Return a clean image in the form that noises receive, float32 (C, H, W)."""
     import numpy as np
 
     image = samples.clean(channels, size)
@@ -62,7 +62,7 @@ def planes(channels: int, size: tuple[int, int] = samples.ODD[0]) -> Image:
 
 
 def applies(noise: Noise) -> None:
-    """It gives float32 of the clean image's shape, finite everywhere, for gray and colour of odd sizes."""
+    """It returns finite float32 values in the clean image's shape, for gray and colour images of odd sizes."""
     import numpy as np
 
     mend = "use float32 alone: Python's numbers keep it, NumPy's own float64 numbers and arrays do not."
@@ -77,7 +77,7 @@ def applies(noise: Noise) -> None:
 
 
 def leaves_clean(noise: Noise) -> None:
-    """The clean image is left as it was."""
+    """It does not change the clean image."""
     import numpy as np
 
     clean = planes(3)
@@ -132,7 +132,7 @@ def _variance(noisy: Any, clean: Image) -> float:
 
 
 def serves_training(noise: Noise) -> None:
-    """The same text works on torch tensors, as training uses it, with the same strength."""
+    """The same function works on torch tensors, as in training, with the same strength."""
     import numpy as np
     import torch
 

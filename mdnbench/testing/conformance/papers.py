@@ -1,4 +1,4 @@
-"""The papers of a plugin: under which licence it may be used, and what is to be cited."""
+"""The rules about a plugin's metadata: under which licence it may be used, and what to cite."""
 
 from __future__ import annotations
 

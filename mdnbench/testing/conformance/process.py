@@ -1,4 +1,4 @@
-"""The inside of the process that the rules are looked at in: a clean one for each source, as methods have."""
+"""The code that runs inside a checking process. Each source is checked in a process without other plugins."""
 
 from __future__ import annotations
 
@@ -26,16 +26,20 @@ FINGERPRINT = "fingerprint"
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What stands for a subject's output in one process; another process must get the same."""
+    """A text that identifies a subject's output; it must be the same in another process."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Exam:
-    """What the rules are looked at with: sources by subject, weights of learned methods by name, a folder to write in.
+    """What a process needs to check rules.
 
-    `scores` are those of a pair of images, made where no plugin has run: see `isolation.scores`.
+    Attributes:
+        doors: The sources of the plugins, by subject.
+        weights: The weights of learned methods, by name.
+        scratch: A folder to write to.
+        scores: The scores of a pair of images, computed in a process without plugins: see `isolation.scores`.
     """
 
     doors: Mapping[Subject, Door]
@@ -45,7 +49,10 @@ class Exam:
 
 
 class Examiner:
-    """A source, imported as a method process imports it, and the subjects that it brings. Public methods are orders."""
+    """A worker that imports a source as a method process does, and checks its subjects.
+
+    Its public methods are the orders that the process takes.
+    """
 
     def __init__(self, exam: Exam) -> None:
         self._exam = exam
@@ -53,7 +60,15 @@ class Examiner:
         self._opened: dict[Subject, Any] = {}
 
     def examine(self, subject: Subject, rule: str) -> Finding | Fingerprint:
-        """Look at one rule; whatever a plugin raises becomes a finding."""
+        """Check one rule for a subject. Anything that the plugin raises becomes a finding.
+
+        Args:
+            subject: What to check.
+            rule: The name of the rule, or FINGERPRINT.
+
+        Returns:
+            The finding, or the subject's fingerprint.
+        """
         from mdnbench.errors import DataMissing, Unavailable
 
         try:
@@ -93,19 +108,19 @@ class Examiner:
                 return reporters.Reporter(known.reporters[name], self._exam.scratch / "workspace")
 
     def _weights(self, spec: DenoiserSpec) -> Weights | None:
-        """Return a method's weights; where it has none and needs some, those of an untrained network."""
+        """Return a method's weights; if it has none and needs some, those of an untrained network."""
         if spec.name in self._exam.weights or not spec.trainable:
             return self._exam.weights.get(spec.name)
         with (
             contextlib.suppress(Exception),
             contextlib.redirect_stdout(sys.stderr),
-        ):  # the rules will tell what is wrong
+        ):  # the rules will find what is wrong
             return learned.untrained(spec, self._exam.scratch / "weights")
         return None
 
 
 def serve(connection: Connection, exam: Exam) -> None:
-    """Take orders to look at rules."""
+    """Take orders to check rules, until the connection is closed."""
 
     def make() -> Examiner:
         method.begin(method.Settings("cpu"))

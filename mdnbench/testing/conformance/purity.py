@@ -1,4 +1,4 @@
-"""The purity of methods: an output follows from the image and what is told of the noise, and from nothing else."""
+"""The rules of determinism: an output depends only on the image and on what the method may know about the noise."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ THREADS_TOLERANCE = 1e-4  # on the [0, 1] scale: sums in another order differ in
 
 
 def leaves_input(method: Method) -> None:
-    """The input is left as it was."""
+    """It does not change its input."""
     from mdnbench.evaluation.adapters import to_tensor
 
     given, original = to_tensor(method.noisy()), to_tensor(method.noisy())
@@ -24,15 +24,16 @@ def leaves_input(method: Method) -> None:
 
 
 def leaves_state(method: Method) -> None:
-    """The state that a process shares is left as it was: random numbers, threads, types, variables, folder."""
+    """It does not change the state that a process shares: random numbers, threads, types, variables, folder."""
     from mdnbench.evaluation.adapters import to_tensor
 
     noisy = to_tensor(method.noisy())
-    method.raw(method.build(), noisy.clone())  # what is imported on the way may change what it likes, once
+    method.raw(method.build(), noisy.clone())  # modules that this imports may change the state, once
     restore(method.before)
     before = now()
     denoise = method.build()
-    changed = set(differences(before, now(), leave_out=("random",)))  # networks draw their first weights
+    # A network draws random numbers for its first weights.
+    changed = set(differences(before, now(), leave_out=("random",)))
     restore(method.before)
     before = now()
     method.raw(denoise, noisy)
@@ -60,7 +61,7 @@ def repeats(method: Method) -> None:
 
 
 def forgets(method: Method) -> None:
-    """The output does not depend on the images that came before."""
+    """The output does not depend on earlier images."""
     alone = method.call(method.build(), method.noisy(1))
     denoise = method.build()
     for seed in (2, 3):

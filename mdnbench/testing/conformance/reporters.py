@@ -1,4 +1,4 @@
-"""The rule of reporters: a file in the folder that it was given, of any run."""
+"""The rule of reporters: for any run, they write a file in the folder that they are given."""
 
 from __future__ import annotations
 
@@ -26,14 +26,22 @@ class Reporter:
     folder: Path
 
     def results(self) -> Results:
-        """The finished run."""
+        """Return the results of the finished run."""
         from mdnbench.results import find
 
         return find(self.folder, RUN)
 
 
 def finish_run(known: Registry, pictures: Path, folder: Path) -> None:
-    """Run what every installation has, so that reporters have something to write: a method, two noises, one image."""
+    """Compute a run that every installation can compute, so reporters have something to write.
+
+    It has two methods, two noises and one image.
+
+    Args:
+        known: The registry.
+        pictures: The folder of the image.
+        folder: The folder for the store.
+    """
     from mdnbench import planning
     from mdnbench.engine.coordinator import Coordinator
     from mdnbench.planning.request import Request
@@ -53,9 +61,9 @@ def writes(reporter: Reporter) -> None:
     """It writes into the folder that it is given, and returns the path."""
     folder = reporter.folder / "a folder [of reports]"
     folder.mkdir(exist_ok=True)
-    found = reporter.results()  # opened before, since SQLite keeps files beside a store that is open
+    found = reporter.results()  # opened first, because SQLite creates files next to an open store
     outside = set(reporter.folder.iterdir()) | set(Path.cwd().iterdir())
-    for _ in range(2):  # a report that is written again replaces the first
+    for _ in range(2):  # writing a report again must replace the first one
         try:
             path = reporter.spec.write(found, folder, **samples.values(reporter.spec.options))
         except Unavailable:

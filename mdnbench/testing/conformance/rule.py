@@ -1,4 +1,4 @@
-"""A rule, the breach of one, and the finding that says which: the words of the kit."""
+"""The types of the check: a rule, what it applies to, its breach, and the finding about it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Kind = Literal["method", "noise", "metric", "data set", "reporter"]
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One thing that a plugin brings."""
+    """One thing to check that a plugin contains: its kind and name."""
 
     kind: Kind
     name: str
@@ -23,7 +23,16 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What became of one rule for one subject; a skipped one says why in `came`."""
+    """The result of one rule for one subject.
+
+    Attributes:
+        subject: What was checked.
+        rule: The name of the rule.
+        state: "kept", "broken" or "skipped".
+        expected: What the rule expected, if it is broken.
+        came: What was found instead, or the reason why the rule was skipped.
+        mend: How to fix the plugin.
+    """
 
     subject: Subject
     rule: str
@@ -42,10 +51,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One thing that a plugin has to keep: `check` returns where it is kept and raises Breach where it is not.
+    """A rule that plugins of one kind have to keep.
 
-    `check` takes the loaded subject of its kind. Where a rule that is a `gate` is broken, the rules that follow are not
-    looked at: they would only say the same in other words.
+    Attributes:
+        name: The rule's name.
+        check: Called with the loaded subject; raises Breach if the rule is broken.
+        gate: Whether later rules are skipped when this one is broken, because they would fail for the same reason.
     """
 
     name: str
@@ -54,12 +65,15 @@ class Rule:
 
     @property
     def summary(self) -> str:
-        """The rule in a line: the first of what its function says of itself."""
+        """Return what the rule demands: the first line of its function's docstring."""
         return (self.check.__doc__ or "").partition("\n")[0].rstrip(".")
 
 
 class Breach(Exception):
-    """A rule is broken: what was expected, what came, and how to mend it."""
+    """A rule is broken.
+
+    The arguments are what was expected, what was found instead, and how to fix it.
+    """
 
     def __init__(self, expected: str, came: str, mend: str) -> None:
         super().__init__(expected, came, mend)

@@ -1,4 +1,4 @@
-"""What plugins are tried on: crops of photographs that scikit-image installs with itself, noise, and option values."""
+"""The inputs of the rules: parts of photographs that scikit-image installs, noise, and option values."""
 
 from __future__ import annotations
 
@@ -12,14 +12,23 @@ from mdnbench.spec.names import Option, Value
 if TYPE_CHECKING:
     from mdnbench.spec.specs import Image
 
-STD = 0.1  # of the Gaussian noise that methods are tried on
+STD = 0.1  # of the Gaussian noise in the images, on the [0, 1] scale
 SIZE = (64, 80)
-USUAL = 0.1  # of the way through an option's range, where it has no default
+USUAL = 0.1  # the fraction of an option's range to use if it has no default
 ODD = ((37, 53), (53, 38), (61, 61))
 
 
 def clean(channels: int = 1, size: tuple[int, int] = SIZE, start: int = 96) -> Image:
-    """A photograph's part as float32 (H, W) or (H, W, 3) in [0, 1]; another `start` gives another part."""
+    """Return a part of a photograph.
+
+    Args:
+        channels: 1 for gray, 3 for colour.
+        size: The height and width in pixels.
+        start: The row and column at which the part begins.
+
+    Returns:
+        float32 (H, W) or (H, W, 3) in [0, 1].
+    """
     import numpy as np
 
     height, width = size
@@ -35,19 +44,22 @@ def _photograph(channels: int) -> Any:
 
 
 def noisy(image: Image, seed: int = 0, std: float = STD) -> Image:
-    """The image with white Gaussian noise, unclipped: equal seeds, equal noise."""
+    """Return the image with white Gaussian noise, unclipped. Equal seeds give equal noise."""
     return image + NumpyRng(key(seed)).normal(image.shape) * std
 
 
 def key(seed: int) -> bytes:
-    """A key for a source of random numbers."""
+    """Return a key for a random number generator."""
     return seed.to_bytes(16, "little")
 
 
 def values(options: Iterable[Option], share: float | None = None) -> dict[str, Value]:
-    """A value for every option: its default, or one from its range.
+    """Return a value for every option: its default, or one from its range.
 
-    With a `share`, the one that lies so far through its range, whatever its default, where it has both ends.
+    Args:
+        options: The options.
+        share: If given, an option with a minimum and a maximum gets the value at this fraction of its range, whatever
+            its default.
     """
     return {option.name: _value(option, share) for option in options}
 
@@ -68,12 +80,12 @@ def _value(option: Option, share: float | None) -> Value:
 
 
 def _ranges(option: Option) -> bool:
-    """Whether it takes all numbers between two ends."""
+    """Return whether the option takes all numbers between a minimum and a maximum."""
     return not option.choices and option.minimum is not None and option.maximum is not None
 
 
 def variants(options: tuple[Option, ...]) -> Iterator[dict[str, Value]]:
-    """The usual values, and then every choice and both ends of every range, one option at a time."""
+    """Yield the usual values, then every choice and both ends of every range, changing one option at a time."""
     usual = values(options)
     yield usual
     for option in options:

@@ -1,1 +1,4 @@
-"""Deployment: learned methods as ONNX files, in eight bits, in bfloat16 or compiled. What is made is made once."""
+"""The deployment of learned methods: as ONNX files, in eight bits, in bfloat16 or compiled.
+
+Each file is made only once.
+"""

@@ -1,4 +1,4 @@
-"""Variants of learned methods as denoisers."""
+"""Build the deployment variants of learned methods as denoisers."""
 
 from __future__ import annotations
 
@@ -24,11 +24,22 @@ if TYPE_CHECKING:
     from mdnbench.wrappers.inference import Network
 
 COMPILERS = ("g++", "clang++", "c++")
-MOST_SIZES = 4096  # images of each size are compiled by themselves, so that none depends on which came before
+MOST_SIZES = 4096  # each image size is compiled separately, because a result must not depend on earlier images
 
 
 def build(known: Registry, spec: DenoiserSpec, named: Named, device: str, weights: Weights | None) -> Denoise:
-    """A learned method with its weights, as its name's variant asks; Unavailable where that cannot be had here."""
+    """Return a learned method as a denoiser, in the variant that its name requests.
+
+    Args:
+        known: The registry, for the training data and noises that int8 needs.
+        spec: The learned method.
+        named: The method with its options.
+        device: The device to compute on.
+        weights: The weights.
+
+    Raises:
+        Unavailable: There are no weights, or this machine cannot run the variant.
+    """
     if weights is None:
         raise Unavailable(f"{spec.name} has no weights for this noise; train it first.")
     variant = variants.of(spec, named)
@@ -45,13 +56,13 @@ def build(known: Registry, spec: DenoiserSpec, named: Named, device: str, weight
 
 
 def file_of(spec: DenoiserSpec, named: Named, weights: Weights) -> Path:
-    """The file that a variant computes from: its ONNX file, or its weights."""
+    """Return the file that a variant computes from: its ONNX file, or its weights."""
     variant = variants.of(spec, named)
     return models.path_of(spec, weights, variant.precision) if variant.onnx else weights.path
 
 
 def in_onnx(path: Path, device: str, provider: str) -> Network:
-    """An ONNX file as a network; images go to ONNX Runtime and come back through the CPU's memory."""
+    """Return an ONNX file as a network. Images pass through the CPU's memory to ONNX Runtime and back."""
     import torch
 
     from mdnbench.training.deploy.export import feeds
@@ -65,7 +76,11 @@ def in_onnx(path: Path, device: str, provider: str) -> Network:
 
 
 def in_bfloat16(module: torch.nn.Module, device: str) -> torch.nn.Module:
-    """The module with its convolutions in bfloat16; Unavailable on a processor that would compute that step by step."""
+    """Convert a module's convolutions and linear layers to bfloat16, and return it.
+
+    Raises:
+        Unavailable: The processor would have to emulate bfloat16.
+    """
     import torch
 
     if not bfloat16_is_quick(device):
@@ -80,7 +95,7 @@ def in_bfloat16(module: torch.nn.Module, device: str) -> torch.nn.Module:
 
 
 def bfloat16_is_quick(device: str) -> bool:
-    """Whether torch computes convolutions in bfloat16 by the processor's or GPU's own means."""
+    """Return whether the processor or GPU has instructions for convolutions in bfloat16."""
     import torch
 
     if device == "cuda":
@@ -99,15 +114,18 @@ def _autocast(network: Network, device: str) -> Network:
 
 
 def compiler() -> str:
-    """The C++ compiler that torch.compile would use on the CPU, '' where there is none."""
+    """Return the path of the C++ compiler that torch.compile would use on the CPU, or '' if there is none."""
     wanted = [os.environ["CXX"]] if os.environ.get("CXX") else COMPILERS
     return next((found for each in wanted if (found := shutil.which(each))), "")
 
 
 def compiled(module: torch.nn.Module, device: str) -> Any:
-    """The module through torch.compile; what is compiled is kept under MDNBENCH_HOME, by the number of threads.
+    """Return a module compiled by torch.compile.
 
-    Unavailable where there is no C++ compiler (or, on a GPU, no triton).
+    The compiled code is stored under MDNBENCH_HOME, by the number of threads.
+
+    Raises:
+        Unavailable: There is no C++ compiler or, on a GPU, no triton.
     """
     import torch
 
@@ -123,11 +141,11 @@ def compiled(module: torch.nn.Module, device: str) -> Any:
 
     torch._inductor.config.compile_threads = 1  # a cell has one process
     torch._dynamo.config.recompile_limit = torch._dynamo.config.accumulated_recompile_limit = MOST_SIZES
-    torch._dynamo.config.fail_on_recompile_limit_hit = True  # it would go on uncompiled, without a word
+    torch._dynamo.config.fail_on_recompile_limit_hit = True  # otherwise it would continue uncompiled without a warning
     module.compile(dynamic=False)
 
     def call(*arguments: Any) -> Any:
-        # a number of threads is written into what is compiled for it
+        # compiled code contains the number of threads
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(paths.home() / "deploy" / f"compiled-{torch.get_num_threads()}")
         return module(*arguments)
 

@@ -1,4 +1,4 @@
-"""What a network in eight bits is calibrated on: crops of images that it was trained on, under its training noise."""
+"""The calibration data of networks in eight bits: crops of training images with training noise."""
 
 from __future__ import annotations
 
@@ -24,9 +24,12 @@ COUNT, CROP = 32, 128
 
 
 def images(known: Registry, weights: Weights) -> tuple[str, ...]:
-    """The ids of the images: spread evenly over those that the weights were trained on, as their card says.
+    """Return the ids of the calibration images, spread evenly over those that the weights were trained on.
 
-    Neither a test image nor one that overlaps any is among them, nor one held out for validation.
+    Test images, images that overlap them, and validation images are excluded.
+
+    Raises:
+        Unavailable: The training data set is not registered, or the card has no recipe.
     """
     recipe = _recipe(weights)
     if recipe.data not in known.datasets:
@@ -39,9 +42,13 @@ def images(known: Registry, weights: Weights) -> tuple[str, ...]:
 
 
 def batches(known: Registry, weights: Weights) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
-    """The crops, noisy (1, C, H, W), each with its noise's std (1, 1, 1, 1) or None; the same ones every time.
+    """Yield the calibration crops, the same ones every time.
 
-    Unavailable where the training data cannot be had, or the card does not say which it was.
+    Yields:
+        The noisy crop (1, C, H, W), and the standard deviation of its noise (1, 1, 1, 1), or None for a blind network.
+
+    Raises:
+        Unavailable: The training data cannot be obtained, or the card does not name it.
     """
     import torch
 

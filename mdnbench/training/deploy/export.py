@@ -1,4 +1,4 @@
-"""Networks as ONNX files that take images of any size, checked against the network itself."""
+"""The export of networks to ONNX files for images of any size, and the comparison of a file with its network."""
 
 from __future__ import annotations
 
@@ -22,16 +22,19 @@ if TYPE_CHECKING:
     from mdnbench.weights import Weights
 
 OPSET = 20
-ODD_SIZES = ((37, 53), (61, 38))  # which no power of two divides
-LARGEST_DIFFERENCE = 1e-3  # of a pixel, on the [0, 1] scale; exports differ by rounding, about 1e-6
+ODD_SIZES = ((37, 53), (61, 38))  # at least one side is odd: networks have to pad
+LARGEST_DIFFERENCE = 1e-3  # of a pixel, on the [0, 1] scale; correct exports differ by rounding, about 1e-6
 INPUTS, OUTPUT = ("noisy", "std"), "denoised"
 
 
 def write(spec: DenoiserSpec, weights: Weights, path: Path) -> None:
-    """Write a method's network with its weights: inputs `noisy` (B, C, H, W) and, unless blind, `std` (1, 1, 1, 1).
+    """Write a method's network with its weights as an ONNX file.
 
-    Unavailable where a package is missing; MdnbenchError where the network cannot be exported, or the file does not
-    compute what the network does.
+    The inputs are `noisy` (B, C, H, W) and, unless the network is blind, `std` (1, 1, 1, 1).
+
+    Raises:
+        Unavailable: A package is missing.
+        MdnbenchError: The network cannot be exported, or the file computes something else than the network.
     """
     onnx = package("onnx")
     package("onnxscript")
@@ -41,7 +44,7 @@ def write(spec: DenoiserSpec, weights: Weights, path: Path) -> None:
             model = _exported(module, weights)
             onnx.helper.set_model_props(model, _facts(spec, weights))
             onnx.checker.check_model(model, full_check=True)
-    except Exception as error:  # torch's exporter raises nearly anything, in many lines
+    except Exception as error:  # torch's exporter raises many kinds of errors
         raise MdnbenchError(f"the network of {spec.name} cannot be written as ONNX: {reason(error)}") from error
     onnx.save(model, path)
     if (apart := difference(module, weights, path)) > LARGEST_DIFFERENCE:
@@ -51,9 +54,12 @@ def write(spec: DenoiserSpec, weights: Weights, path: Path) -> None:
 
 
 def difference(module: torch.nn.Module, weights: Weights, path: Path) -> float:
-    """The largest difference of any pixel, on the [0, 1] scale, between a file and its network, at two odd sizes.
+    """Return the largest difference of any pixel between a file's and its network's output, at two odd sizes.
 
-    MdnbenchError where either of the two cannot be called with an image of such a size.
+    The difference is on the [0, 1] scale.
+
+    Raises:
+        MdnbenchError: The network or the file does not accept an image of such a size.
     """
     session = Session(path, "cpu")
     return max(_difference_at(size, module, weights, session) for size in ODD_SIZES)
@@ -68,7 +74,7 @@ def _difference_at(size: tuple[int, int], module: torch.nn.Module, weights: Weig
             expected = module(noisy, std)
         given = torch.from_numpy(session.run(feeds(session, noisy, std)))
         return float((given - expected).abs().max())
-    except Exception as error:  # the network is a plugin's, and onnxruntime has an error of its own for each status
+    except Exception as error:  # the network is a plugin's, and onnxruntime has many classes of errors
         raise MdnbenchError(
             f"the network of {weights.card.method} and its ONNX file were tried on an image of {width}x{height} "
             f"pixels, and that failed ({reason(error)}); the network has to take any size: let it pad images itself."
@@ -76,12 +82,12 @@ def _difference_at(size: tuple[int, int], module: torch.nn.Module, weights: Weig
 
 
 def reason(error: Exception) -> str:
-    """What an error says, in one line of at most 300 characters."""
+    """Return an error's class and message, in one line of at most 300 characters."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
 def feeds(session: Session, noisy: torch.Tensor, std: torch.Tensor | None) -> dict[str, Any]:
-    """What a session of such a file is run with; a file of a blind network has one input."""
+    """Return the inputs for a session of an exported file. The file of a blind network has only one."""
     given = (noisy,) if std is None else (noisy, std)
     return {each.name: tensor.cpu().numpy() for each, tensor in zip(session.inputs, given, strict=True)}
 
@@ -101,7 +107,7 @@ def _exported(module: torch.nn.Module, weights: Weights) -> Any:
 
 
 def _facts(spec: DenoiserSpec, weights: Weights) -> dict[str, str]:
-    """What the file says of itself."""
+    """Return the facts that are stored in the file."""
     card = weights.card
     return {
         "method": spec.name,
@@ -121,7 +127,7 @@ def _facts(spec: DenoiserSpec, weights: Weights) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what the exporter says of its own inside; whatever it prints is not data."""
+    """Suppress the exporter's warnings, log messages and output, because stdout is for data."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     before = [logger.level for logger in loggers]
     with without_warnings(), contextlib.redirect_stdout(io.StringIO()):

@@ -1,4 +1,4 @@
-"""A learned method as an ONNX file of a person's own, with what can be said of it."""
+"""The export of a learned method to a file that the user names."""
 
 from __future__ import annotations
 
@@ -24,10 +24,17 @@ FORMATS = ("onnx",)
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A file that was written: the weights in it, its inputs in words, its opset and size, and whether it is true.
+    """An exported file.
 
-    `difference` is the largest of any pixel, on the [0, 1] scale, between what ONNX Runtime makes of it and what torch
-    makes of the network in full precision, at `sizes` (height, width).
+    Attributes:
+        path: The file.
+        weights: The weights in it.
+        inputs: The names and shapes of its inputs.
+        opset: The version of ONNX's operators.
+        bytes: Its size.
+        difference: The largest difference of any pixel, on the [0, 1] scale, between ONNX Runtime's output of the file
+            and torch's output of the network in full precision.
+        sizes: The image sizes (height, width) at which the two were compared.
     """
 
     path: Path
@@ -40,9 +47,17 @@ class Exported:
 
 
 def write(known: Registry, named: Named, noise: Named | None, to: str, out: Path | None) -> Exported:
-    """Write a method in the format `to`, with the weights that a run under this noise would use.
+    """Export a method with the weights that a run under a noise would use.
 
-    UsageError where it cannot be written: no network, no weights yet, a missing package.
+    Args:
+        known: The registry.
+        named: The method with its options.
+        noise: The noise; None for Gaussian noise.
+        to: The format, one of FORMATS.
+        out: The file to write; by default, a name in the working directory.
+
+    Raises:
+        UsageError: The method cannot be exported: it has no network or no weights yet, or a package is missing.
     """
     from mdnbench.training.deploy import export, models, networks
 
@@ -54,7 +69,7 @@ def write(known: Registry, named: Named, noise: Named | None, to: str, out: Path
         raise UsageError(str(error)) from None
     path = out or Path(f"{slug(named.text)}.onnx")
     try:
-        path.parent.resolve(strict=True)  # a folder that is not there is more likely a mistake
+        path.parent.resolve(strict=True)  # do not create the folder: a missing one is probably a mistake
         with atomic.replacing(path) as part:
             shutil.copyfile(made, part)
     except OSError as error:
@@ -67,7 +82,7 @@ def write(known: Registry, named: Named, noise: Named | None, to: str, out: Path
 
 
 def _weights(spec: DenoiserSpec, named: Named, noise: Named | None, to: str) -> Weights:
-    """The weights to be written; UsageError where there is nothing to write."""
+    """Return the weights to export. Raise UsageError if there is nothing to export."""
     if to not in FORMATS:
         raise BadOption(f"--to {to} is not allowed; it takes {', '.join(FORMATS)}.")
     if spec.trainable is None:

@@ -1,4 +1,4 @@
-"""ONNX files of learned methods, under MDNBENCH_HOME: each is made once, whole or not at all, and checked when used."""
+"""The ONNX files of learned methods under MDNBENCH_HOME. Each is made once, atomically, and checked when it is used."""
 
 from __future__ import annotations
 
@@ -21,10 +21,15 @@ PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime")
 
 
 def path_of(spec: DenoiserSpec, weights: Weights, precision: str) -> Path:
-    """Where the file of a method with these weights in this precision ('fp32' or 'int8') lies.
+    """Return the path of the ONNX file of a method with these weights.
 
-    The method's revision, its plugin's code and the packages' versions are part of its name: other code may be
-    another network.
+    The name depends on the method's revision, its plugin's code and the packages' versions, because other code may
+    define another network.
+
+    Args:
+        spec: The learned method.
+        weights: The weights.
+        precision: 'fp32' or 'int8'.
     """
     versions = [*environment.versions(PACKAGES).values()]
     key = digests.of_parts("model", variants.REVISION, spec.revision, _code(spec), weights.sha256, precision, versions)
@@ -32,7 +37,7 @@ def path_of(spec: DenoiserSpec, weights: Weights, precision: str) -> Path:
 
 
 def at_hand(spec: DenoiserSpec, weights: Weights, precision: str) -> bool:
-    """Whether the file is there, and is what was written: an altered one is made again."""
+    """Return whether the file exists unchanged. A file that was altered is made again."""
     path = path_of(spec, weights, precision)
     try:
         return digests.of_file(path) == _digest_file(path).read_text(encoding="ascii").strip()
@@ -41,9 +46,19 @@ def at_hand(spec: DenoiserSpec, weights: Weights, precision: str) -> bool:
 
 
 def obtain(known: Registry, spec: DenoiserSpec, weights: Weights, precision: str) -> Path:
-    """The file, made now where it is not there. Of several processes that want it, one makes it and the others wait.
+    """Return the path of the ONNX file, after making the file if necessary.
 
-    Unavailable where a package or the training data for int8 is missing; MdnbenchError where it cannot be made.
+    If several processes need the file, one makes it and the others wait.
+
+    Args:
+        known: The registry.
+        spec: The learned method.
+        weights: The weights.
+        precision: 'fp32' or 'int8'.
+
+    Raises:
+        Unavailable: A package, the training data for int8 or disk space is missing.
+        MdnbenchError: The file cannot be made.
     """
     from filelock import FileLock
 
@@ -65,7 +80,7 @@ def obtain(known: Registry, spec: DenoiserSpec, weights: Weights, precision: str
 
 
 def _make(known: Registry, spec: DenoiserSpec, weights: Weights, whole: Path | None, path: Path) -> None:
-    from mdnbench.training.deploy import export, quantise  # torch comes with them
+    from mdnbench.training.deploy import export, quantise  # these import torch
 
     with atomic.replacing(path) as part:
         if whole is None:
@@ -73,7 +88,7 @@ def _make(known: Registry, spec: DenoiserSpec, weights: Weights, whole: Path | N
         else:
             quantise.write(known, weights, whole, part)
         digest = digests.of_file(part)
-        _digest_file(path).unlink(missing_ok=True)  # so that a digest never stands beside another file
+        _digest_file(path).unlink(missing_ok=True)  # a digest must never be next to another file
     with atomic.replacing(_digest_file(path)) as part:
         part.write_text(f"{digest}\n", encoding="ascii")
 
@@ -83,12 +98,12 @@ def _digest_file(path: Path) -> Path:
 
 
 def _code(spec: DenoiserSpec) -> str:
-    """Return a digest of the Python files in the folder that a method's network comes from."""
+    """Return a digest of the Python files in the folder of a method's network."""
     assert spec.trainable is not None
     network = inspect.unwrap(spec.trainable.network)
     try:
         folder = Path(inspect.getfile(network)).parent
-    except TypeError:  # a built-in, or an object that is called
+    except TypeError:  # a built-in function, or a callable object
         return ""
     found = Digests()
     return digests.of_parts([[path.name, found.of(path)[1]] for path in sorted(folder.glob("*.py"))])

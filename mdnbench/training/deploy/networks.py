@@ -1,4 +1,4 @@
-"""The network of a learned method with its weights, as it is used: the start of every variant."""
+"""The network of a learned method with its weights, which every variant starts from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ EXAMPLE_STD = 25 / 255
 
 
 def filled(spec: DenoiserSpec, weights: Weights) -> torch.nn.Module:
-    """The module that a weights file is of, filled with it, in evaluation mode on the CPU."""
+    """Return the network of a weights file with its weights, in evaluation mode on the CPU.
+
+    Raises:
+        UsageError: The method is not learned.
+    """
     if spec.trainable is None:
         raise UsageError(f"{spec.name} is not a learned method; it has no network.")
     make = spec.trainable.inference or spec.trainable.network
@@ -25,7 +29,7 @@ def filled(spec: DenoiserSpec, weights: Weights) -> torch.nn.Module:
 
 
 def example(weights: Weights, height: int, width: int, batch: int = 1) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """What the network can be called with: noisy (B, C, H, W), and std (1, 1, 1, 1) or None where it is blind."""
+    """Return inputs for a network: noisy (B, C, H, W), and std (1, 1, 1, 1) or None if it is blind."""
     import torch
 
     generator = torch.Generator().manual_seed(height * width)

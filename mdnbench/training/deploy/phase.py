@@ -1,4 +1,4 @@
-"""What a run or a timing needs made before it begins: ONNX files, so that no cell's time limit has to pay for them."""
+"""The phase that makes ONNX files before a run or a timing, because no cell's time limit should include it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def prepare(plan: Plan, listener: Listener) -> None:
-    """Make the ONNX files that a plan's methods compute from, where they are not there.
+    """Make the ONNX files that the methods of a plan need, if they do not exist.
 
-    What cannot be made here is left to the cells: each says why, unless the store answers it.
+    Failures are ignored here: the cells that need the file report the reason, unless they are stored already.
     """
     for work in plan.works:
         variant = variants.of(work.spec, work.named)
@@ -32,12 +32,12 @@ def prepare(plan: Plan, listener: Listener) -> None:
 
 
 def _try(plan: Plan, work: Work, weights: Weights, precision: str) -> None:
-    """Make a work's file if that can be done, whatever its plugin raises meanwhile."""
+    """Make the file of a work if possible. Ignore whatever its plugin raises."""
     from mdnbench.training.deploy import models
 
     try:
         models.obtain(plan.registry, work.spec, weights, precision)
     except Interrupted:
         raise
-    except (Exception, SystemExit):  # its cells come to the same, and say so
+    except (Exception, SystemExit):  # its cells will report the same error
         return

@@ -18,26 +18,35 @@ if TYPE_CHECKING:
     from mdnbench.registry import Registry
     from mdnbench.weights import Weights
 
-# What is computed in eight bits. A subtraction from the noisy image, as in residual networks, stays as it is.
+# The operators to compute in eight bits. A subtraction from the noisy image, as in residual networks, is not changed.
 OPERATORS = ["Conv", "ConvTranspose", "Add", "Relu"]
 
-# The percentage of the values that a range holds; the few beyond it are clipped, for they would take levels from all
-# others. With the least and the greatest as ends, dncnn loses 1.4 times as much at sigma 50 and twice as much at 15.
+# The percentage of values inside a range. The few others are clipped, because they would leave fewer levels for all the
+# rest. With a range from the minimum to the maximum, dncnn loses 1.4 times as much at sigma 50, and twice at sigma 15.
 PERCENTILE = 99.999
 
 
 def write(known: Registry, weights: Weights, whole: Path, path: Path) -> None:
-    """Write the ONNX file `whole` in eight bits; ranges hold nearly all values that are met on the calibration crops.
+    """Write an ONNX file in eight bits. Its ranges contain nearly all values that occur for the calibration crops.
 
-    Weights are signed with a scale for each channel; what flows between layers is unsigned: the pair that processors
-    have instructions for. MdnbenchError where that fails.
+    Weights are signed with a scale for each channel. Values between layers are unsigned. Processors have instructions
+    for this combination.
+
+    Args:
+        known: The registry.
+        weights: The weights, which determine the calibration images.
+        whole: The ONNX file in full precision.
+        path: The file to write.
+
+    Raises:
+        MdnbenchError: The file cannot be quantised.
     """
     package("onnxruntime")
     try:
         _write(known, weights, whole, path)
     except (MdnbenchError, OSError):
         raise
-    except Exception as error:  # the quantiser's, or of what a plugin brings to calibrate with
+    except Exception as error:  # an error of the quantiser, or of a plugin's noise or data set
         raise MdnbenchError(
             f"the ONNX file of {weights.card.method} cannot be written in eight bits: {export.reason(error)}"
         ) from error
@@ -56,7 +65,8 @@ def _write(known: Registry, weights: Weights, whole: Path, path: Path) -> None:
             ready, path, reader, quant_format=quantization.QuantFormat.QDQ, per_channel=True,
             activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8,
             calibrate_method=quantization.CalibrationMethod.Percentile, op_types_to_quantize=OPERATORS,
-            extra_options={"CalibPercentile": PERCENTILE, "CalibStridedMinMax": 1},  # crop by crop, to save memory
+            # One crop at a time, to save memory.
+            extra_options={"CalibPercentile": PERCENTILE, "CalibStridedMinMax": 1},
         )  # fmt: skip
     model = onnx.load(path)
     facts = {each.key: each.value for each in onnx.load(whole, load_external_data=False).metadata_props}
@@ -67,7 +77,7 @@ def _write(known: Registry, weights: Weights, whole: Path, path: Path) -> None:
 
 
 class _Reader:
-    """The crops as ONNX Runtime asks for them: it names a range of them, and takes these one after the other."""
+    """The calibration crops in the form that ONNX Runtime reads: it sets a range, then takes its crops in order."""
 
     def __init__(self, known: Registry, weights: Weights, whole: Path) -> None:
         session, self._count = Session(whole, "cpu"), len(calibration.images(known, weights))
@@ -77,11 +87,11 @@ class _Reader:
         self._wanted = 0
 
     def set_range(self, start_index: int, end_index: int) -> None:
-        """Ask for these crops; those of the ranges before have been taken."""
+        """Set the range of the next crops. The crops of earlier ranges were taken already."""
         self._wanted = end_index - start_index
 
     def get_next(self) -> dict[str, Any] | None:
-        """The next crop's inputs by name, None after the last of the range."""
+        """Return the next crop's inputs by name, or None after the last one of the range."""
         self._wanted -= 1
         return next(self._feeds) if self._wanted >= 0 else None
 
@@ -91,7 +101,7 @@ class _Reader:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the advice that the quantiser logs, which has been taken, and the steps that it prints."""
+    """Suppress the quantiser's advice, which is followed already, and its output."""
     root, before = logging.getLogger(), logging.getLogger().level
     root.setLevel(logging.ERROR)
     try:
