@@ -14,7 +14,12 @@ def test_every_row_of_the_table_has_its_test() -> None:
     there = set(re.findall(r"^def (test_fault_\d\d_\w+)", "\n".join(tests), re.MULTILINE))
     page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\d+) \|.*\| `(test_fault_(\d\d)_\w+)` \|$", page, re.MULTILINE)
-    assert [int(number) for number, _, _ in rows] == list(range(1, 62))
+    assert [int(number) for number, _, _ in rows] == list(range(1, 62)), (
+        "docs/reliability.md: each fault has one row, | number | fault | result | `test_fault_NN_name` |, in order; "
+        "for a new fault add its row, and raise the number in this test"
+    )
     for number, name, digits in rows:
-        assert int(number) == int(digits)
-        assert name in there
+        assert int(number) == int(digits), f"docs/reliability.md: row {number} names {name}, a test of another fault"
+        assert name in there, (
+            f"docs/reliability.md, row {number}: there is no {name} under tests/; write the test's new name"
+        )

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import mdnbench_classical
 from mdnbench.errors import BadOption
-from mdnbench.spec.names import resolve
+from mdnbench.spec.names import Option, resolve
 from mdnbench.spec.records import NoiseInfo
 
 SPECS = {spec.name: spec for spec in mdnbench_classical.mdnbench_denoisers()}
@@ -165,6 +165,19 @@ def test_nlm_cut_off_follows_the_noise() -> None:
     image = noisy(GRAY[:, :96, :96], 0.1)
     soft, hard = (build("nlm", h=h)(image, info(0.1)) for h in (0.3, 1.5))
     assert hard.std() < soft.std()
+
+
+@pytest.mark.parametrize(("name", "option"), [(name, each) for name, spec in SPECS.items() for each in spec.options])
+def test_every_option_changes_the_output(name: str, option: Option) -> None:
+    """Some other value of each option gives another output."""
+    image = noisy(GRAY[:, :48, :48], 0.1)
+    usual = build(name)(image, info(0.1))
+    values = option.choices or (option.minimum, option.maximum)
+    others = [build(name, **{option.name: value})(image, info(0.1)) for value in values if value != option.default]
+    assert any(not torch.equal(usual, other) for other in others), (
+        f"{name}[{option.name}=...] changes nothing: use options['{option.name}'] in build_{name} of "
+        "plugins/mdnbench_classical/filters.py"
+    )
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,10 @@ def test_the_guide_names_files_that_are_there() -> None:
     text = text_of("CONTRIBUTING.md")
     targets = re.findall(r"\]\(([^)#]+)", text) + re.findall(r"[\w.-]+(?:/[\w.-]+)*\.(?:py|toml|txt|cff|md)\b", text)
     assert len(targets) > 8
-    assert [target for target in targets if not (ROOT / target).exists()] == []
+    gone = [target for target in targets if not (ROOT / target).exists()]
+    assert gone == [], (
+        "CONTRIBUTING.md names files that are not there: write their new paths, relative to the repository"
+    )
 
 
 def test_the_lock_file_has_the_versions_of_the_constraints_and_hashes() -> None:

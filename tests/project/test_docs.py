@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import fnmatch
 import importlib.util
 import inspect
 import os
@@ -11,6 +12,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +71,9 @@ def headings(text: str) -> list[str]:
 def section(text: str, heading: str) -> str:
     """What stands below a heading, up to the next heading of its level or a higher one."""
     lines = text.splitlines()
-    start = next(n for n, line in enumerate(lines) if re.fullmatch(rf"#+ {re.escape(heading)}", line))
+    found = [n for n, line in enumerate(lines) if re.fullmatch(rf"#+ {re.escape(heading)}", line)]
+    assert found, f"the page that begins with {lines[0]!r} needs the heading {heading}"
+    start = found[0]
     level = len(lines[start]) - len(lines[start].lstrip("#"))
     ahead = range(start + 1, len(lines))
     end = next((n for n in ahead if re.match(rf"#{{1,{level}}} ", lines[n])), len(lines))
@@ -80,6 +84,23 @@ def rows(text: str) -> list[list[str]]:
     """The cells of all table rows, backticks dropped."""
     lines = [line for line in text.splitlines() if line.startswith("|") and not line.startswith("|---")]
     return [[cell.strip().replace("`", "") for cell in line.strip("|").split("|")] for line in lines]
+
+
+def advice(place: str, listed: Mapping[str, object], wanted: Mapping[str, object]) -> str:
+    """What to write at a place, so that what it lists is what there is: the message of a failing test."""
+    lines = [f"add {name}: {wanted[name]}" for name in wanted if name not in listed]
+    lines += [f"remove {name}" for name in listed if name not in wanted]
+    lines += [
+        f"change {name}: write {wanted[name]} instead of {listed[name]}"
+        for name in wanted
+        if listed.get(name, wanted[name]) != wanted[name]
+    ]
+    return "\n".join([f"{place}:", *lines])
+
+
+def row_of(*cells: object) -> str:
+    """A row of a table, to copy into a page."""
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def anchor(heading: str) -> str:
@@ -101,7 +122,9 @@ def command(*arguments: object, **variables: str) -> subprocess.CompletedProcess
 def test_the_readme_sets_up_in_two_commands() -> None:
     """The first two shell blocks are the two set-up commands, to the letter."""
     found = re.findall(r"^```(?:sh|bash|shell|console)\n(.*?)^```", TEXTS["README.md"], re.MULTILINE | re.DOTALL)
-    assert tuple(block.strip() for block in found[:2]) == README_BLOCKS
+    assert tuple(block.strip() for block in found[:2]) == README_BLOCKS, (
+        "README.md: the first two shell blocks must be README_BLOCKS of this test; .ci/run runs them as printed"
+    )
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -112,24 +135,73 @@ def test_links_lead_somewhere(name: str) -> None:
             continue
         file, _, fragment = target.partition("#")
         path = ((ROOT / name).parent / file).resolve() if file else ROOT / name
-        assert path.is_relative_to(ROOT), f"{name}: {target} leads out of the repository"
-        assert path.exists(), f"{name}: {target} leads nowhere"
+        assert path.is_relative_to(ROOT), f"{name}: {target} leads out of the repository; write the whole address"
+        assert path.exists(), f"{name}: {target} leads nowhere; mend the path, relative to the page"
         if fragment:
             known = [anchor(heading) for heading in headings(path.read_text(encoding="utf-8"))]
-            assert fragment in known, f"{name}: {target} names no heading"
+            near = difflib.get_close_matches(fragment, known) or known
+            assert fragment in known, (
+                f"{name}: {target} names no heading of {file or name}; there are {', '.join(near)}"
+            )
 
 
 def test_every_page_is_in_the_index() -> None:
     """The first page leads to all others."""
     for path in PAGES:
         name = path.relative_to(DOCS).as_posix()
-        assert path.stem == "index" or f"({name})" in page("index"), f"docs/index.md does not lead to {name}"
+        assert path.stem == "index" or f"({name})" in page("index"), (
+            f"docs/index.md does not lead to {name}: add `| what I want | [Title]({name}) |` to its first table"
+        )
+
+
+def test_every_page_is_in_the_contents() -> None:
+    """The sidebar of the site lists each page once."""
+    specification = importlib.util.spec_from_file_location("site_parts", DOCS / "site_parts.py")
+    assert specification is not None
+    assert specification.loader is not None
+    pytest.importorskip("docutils", reason="Sphinx is not installed")
+    pytest.importorskip("latex2mathml", reason="latex2mathml is not installed")
+    script = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(script)
+    listed = [pattern for pages in script.CONTENTS.values() for pattern in pages]
+    for path in PAGES:
+        name = path.relative_to(DOCS).with_suffix("").as_posix()
+        found = [pattern for pattern in listed if fnmatch.fnmatch(name, pattern)]
+        assert name == "index" or len(found) == 1, f"docs/site_parts.py: add '{name}' to one section of CONTENTS"
+
+
+def test_each_word_of_the_glossary_is_defined_once_and_in_order() -> None:
+    """A word that is looked up is found, and has one meaning."""
+    words: dict[str, str] = {}
+    for part in re.split(r"^## ", page("glossary"), flags=re.MULTILINE)[1:]:
+        title = part.partition("\n")[0]
+        found = re.findall(r"^\| \*\*(.+?)\*\* \|", part, re.MULTILINE)
+        assert found == sorted(found), (
+            f"docs/glossary.md, {title}: put the words into alphabetical order: {sorted(found)}"
+        )
+        for word in found:
+            assert word not in words, (
+                f"docs/glossary.md: '{word}' is defined under {words.get(word)} and {title}; keep one"
+            )
+            words[word] = title
+    assert len(words) >= 60
 
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_no_path_of_somebodys_machine_is_printed(name: str) -> None:
     """No page names an absolute path."""
-    assert not re.findall(r"(?<![\w.~/>:)])/(?:[a-z]+/)+|[A-Z]:\\|~/", TEXTS[name]), f"{name} names an absolute path"
+    assert not re.findall(r"(?<![\w.~/>:)])/(?:[a-z]+/)+|[A-Z]:\\|~/", TEXTS[name]), (
+        f"{name} names an absolute path; write FOLDER, or a path within the repository"
+    )
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_modules_that_are_named_are_there(name: str) -> None:
+    """A path such as `engine/loop.py` leads to a file of the repository or the package; a plugin's own are examples."""
+    for path in re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.(?:py|sh|toml|yml))`", prose(TEXTS[name])):
+        ours = [root for root in (ROOT, ROOT / "mdnbench") if (root / path.partition("/")[0]).is_dir()]
+        there = not ours or any((root / path).exists() for root in ours)
+        assert there, f"{name} names {path}, which is not there: write its new path"
 
 
 # -- commands ------------------------------------------------------------------------------------------------------
@@ -144,7 +216,7 @@ def test_the_reference_is_what_help_says() -> None:
     specification.loader.exec_module(script)
     wanted, text = script.page(page("commands")).splitlines(), page("commands").splitlines()
     changes = "\n".join(difflib.unified_diff(text, wanted, "docs/commands.md", "as --help says", lineterm="", n=1))
-    assert not changes, f"`python scripts/commands_page.py` brings the page up to date:\n{changes}"
+    assert not changes, f"run `python scripts/commands_page.py`, which makes these changes:\n{changes}"
     assert len(list(script.commands())) > 20
 
 
@@ -156,10 +228,14 @@ def test_every_hook_has_its_heading(name: str) -> None:
     """The heading is the hook's exact signature, and every field of its spec stands below it."""
     signature = str(inspect.signature(HOOKS[name])).replace("'", "")
     heading = f"`{name}{signature}`"
-    assert heading in headings(page("plugins")), f"docs/plugins.md lacks the heading {heading}"
+    assert heading in headings(page("plugins")), (
+        f"docs/plugins.md: add the heading `### {heading}`, and below it a table of the fields"
+    )
     below = section(page("plugins"), heading)
     for field in dataclasses.fields(registry.HOOKS[name][1]):
-        assert f"`{field.name}`" in below, f"docs/plugins.md says nothing of {name}'s {field.name}"
+        assert f"`{field.name}`" in below, (
+            f"docs/plugins.md, {heading}: add a row for the field, {row_of(f'`{field.name}`', 'its meaning')}"
+        )
 
 
 @pytest.mark.parametrize("record", [specs.Trainable, mdnbench.Option, mdnbench.NoiseInfo])
@@ -167,7 +243,7 @@ def test_every_field_of_what_plugins_handle_is_explained(record: Any) -> None:
     """No field of Trainable, Option or NoiseInfo is left out."""
     for field in dataclasses.fields(record):
         assert f"`{field.name}`" in page("plugins") + page("learned"), (
-            f"{record.__name__}.{field.name} is not explained"
+            f"docs/plugins.md or docs/learned.md: explain `{field.name}` where {record.__name__} is described"
         )
 
 
@@ -211,10 +287,10 @@ def test_the_other_plugins_run_as_printed(tmp_path: Path, monkeypatch: pytest.Mo
     written(folder, page("plugins"))
     done = command(
         "run", "--methods", "blur", "--noise", "uniform:100", "--dataset", "photos", "--images", "coins",
-        "--metrics", "psnr,mae", "--no-timing", "--out", "done", MDNBENCH_PLUGINS=str(folder),
+        "--metrics", "psnr,max-error", "--no-timing", "--out", "done", MDNBENCH_PLUGINS=str(folder),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "MAE levels" in done.stdout
+    assert "MAX-ERROR levels" in done.stdout
     done = command("report", "done", "--to", "means", MDNBENCH_PLUGINS=str(folder))
     assert done.returncode == 0, done.stderr
     assert "uniform:width=100\tblur\t" in Path(done.stdout.strip()).read_text(encoding="utf-8")
@@ -242,16 +318,19 @@ def test_the_plan_file_is_one() -> None:
     text = page("main-job")
     request.from_values(tomllib.loads(blocks(text, "toml")[0]), "the plan in docs/main-job.md")
     listed = {row[0]: row[1] for row in rows(section(text, "Plan files"))[1:]}
-    assert set(listed) == {field.name for field in dataclasses.fields(request.Request)}
-    for field in dataclasses.fields(request.Request):
-        default = list(field.default) if isinstance(field.default, tuple) else field.default
-        assert tomllib.loads(f"x = {listed[field.name]}")["x"] == default, f"{field.name} has another default"
+    wanted = {
+        field.name: list(field.default) if isinstance(field.default, tuple) else field.default
+        for field in dataclasses.fields(request.Request)
+    }
+    found = {key: tomllib.loads(f"x = {default}")["x"] for key, default in listed.items()}
+    assert found == wanted, advice("docs/main-job.md, the table of Plan files (key: default)", found, wanted)
 
 
 def test_the_protocols_are_those_listed(tmp_path: Path) -> None:
     """Names and hashes in the table are right, and the protocol that is printed is read."""
     listed = {row[0].split()[0]: row[1] for row in rows(page("protocols")) if re.fullmatch("[0-9a-f]{8}", row[1])}
-    assert listed == {name: protocol.hash for name, protocol in protocols.known().items()}
+    wanted = {name: protocol.hash for name, protocol in protocols.known().items()}
+    assert listed == wanted, advice("docs/protocols.md, the first table (name: hash)", listed, wanted)
     path = tmp_path / "own.toml"
     path.write_text(blocks(page("protocols"), "toml")[0], encoding="utf-8")
     assert protocols.read(path).scoring.border == 8
@@ -264,38 +343,54 @@ def test_the_recipe_is_one(tmp_path: Path) -> None:
     assert recipe.read(path).budget.minutes == 5
     keys = " ".join(row[0].strip("[]") for row in rows(section(page("training"), "A recipe")))
     for field in dataclasses.fields(recipe.Recipe):
-        assert field.name in keys.replace("[", " ").replace("]", " ").replace(",", " ").split()
+        assert field.name in keys.replace("[", " ").replace("]", " ").replace(",", " ").split(), (
+            f"docs/training.md, A recipe: add a row for the key, {row_of(f'`{field.name}`', 'default', 'meaning')}"
+        )
 
 
 def test_the_noises_are_those_explained() -> None:
     """Every noise that ships has its heading and its formula, and no other has."""
     known, text = registry.load().noises, page("noises")
-    assert {each.strip("`") for each in headings(text) if each.startswith("`")} == set(known)
+    section_of = "a section with the formula, what it means and its source"
+    listed = dict.fromkeys([each.strip("`") for each in headings(text) if each.startswith("`")], section_of)
+    wanted = dict.fromkeys(known, section_of)
+    assert listed == wanted, advice("docs/noises.md, headings ## `NAME`", listed, wanted)
     for name, spec in known.items():
-        assert f"    {spec.formula}\n" in section(text, f"`{name}`"), f"docs/noises.md has another formula of {name}"
+        assert f"    {spec.formula}\n" in section(text, f"`{name}`"), (
+            f"docs/noises.md: below the heading `{name}` write, indented by four spaces, {spec.formula}"
+        )
 
 
 def test_the_metrics_are_those_explained() -> None:
     """Unit, direction, digits, tolerance and smallest side of every metric that ships are as it declares them."""
     known, text = registry.load().metrics, page("metrics")
-    listed = {row[0]: row[1:] for row in rows(text.partition("\n## ")[0])[1:]}
-    assert listed == {
-        name: [spec.unit, spec.direction, str(spec.digits), f"{spec.tolerance:g}",
-               f"{spec.min_size} pixel{'s' if spec.min_size > 1 else ''}"]
+    listed = {row[0]: row_of(*row[1:]) for row in rows(text.partition("\n## ")[0])[1:]}
+    wanted = {
+        name: row_of(spec.unit, spec.direction, spec.digits, f"{spec.tolerance:g}",
+                     f"{spec.min_size} pixel{'s' if spec.min_size > 1 else ''}")
         for name, spec in known.items()
     }  # fmt: skip
-    assert {f"`{name}`" for name in known} <= set(headings(text))
+    assert listed == wanted, advice(
+        "docs/metrics.md, the first table (metric: the other cells of its row)", listed, wanted
+    )
+    for name in known:
+        assert f"`{name}`" in headings(text), (
+            f"docs/metrics.md: add a section ## `{name}` with the definition and its source"
+        )
     settings = {f"{name}[{each.name}]": each.summary for name, spec in known.items() for each in spec.settings}
-    assert {row[0]: row[1] for row in rows(section(text, "Other settings"))[1:]} == settings
+    found = {row[0]: row[1] for row in rows(section(text, "Other settings"))[1:]}
+    assert found == settings, advice("docs/metrics.md, the table of Other settings (setting: summary)", found, settings)
 
 
 def test_the_data_sets_are_those_listed() -> None:
     """Every data set that ships stands in the tables of data sets and of licences."""
     known, text = registry.load().datasets, page("data")
     listed = {row[0].split()[0]: row[-1] for row in rows(section(text, "Data sets"))[1:]}
-    assert listed == {name: spec.split for name, spec in known.items()}
-    licences = " ".join(row[0] for row in rows(section(text, "Licences")))
-    assert set(known) <= set(re.split(r"[,\s]+", licences))
+    wanted = {name: spec.split for name, spec in known.items()}
+    assert listed == wanted, advice("docs/data.md, the table of Data sets (name: split)", listed, wanted)
+    licences = re.split(r"[,\s]+", " ".join(row[0] for row in rows(section(text, "Licences"))))
+    for name in known:
+        assert name in licences, f"docs/data.md, Licences: add a row, {row_of(f'`{name}`', 'its terms')}"
 
 
 def test_names_are_written_as_the_page_says() -> None:
@@ -304,8 +399,9 @@ def test_names_are_written_as_the_page_says() -> None:
     assert len(pairs) >= 5
     for text, canonical in pairs:
         parse = known.noise if re.split(r"[:\[]", text)[0] in known.noises else known.method
-        assert parse(text).text == canonical
-        assert parse(canonical).text == canonical
+        place = f"docs/names.md, One grammar: the canonical text of `{text}` is `{parse(text).text}`, not `{canonical}`"
+        assert parse(text).text == canonical, place
+        assert parse(canonical).text == canonical, place
 
 
 def _bare(function: Any) -> str:
@@ -320,11 +416,14 @@ def test_the_python_functions_are_those_listed() -> None:
     functions = {name: getattr(api, name) for name in api.__all__}
     text = page("api")
     for name, function in functions.items():
-        assert f"| `{name}{_bare(function)}` |" in text, f"docs/api.md lacks {name}{_bare(function)}"
+        row = row_of(f"`{name}{_bare(function)}`", "what it does")
+        assert row.removesuffix("what it does |") in text, f"docs/api.md, Functions of `mdnbench`: write the row {row}"
     listed = {row[0].partition("(")[0] for row in rows(section(text, "Functions of `mdnbench`"))[1:]} - {"function"}
-    assert listed == set(functions)
+    gone = ", ".join(sorted(listed - set(functions)))
+    assert listed == set(functions), f"docs/api.md, Functions of `mdnbench`: remove the rows of {gone}"
     for row in rows(section(text, "Functions of `mdnbench`").partition("\nThese are")[0])[1:]:
-        assert row[0].partition("(")[0] in mdnbench.__all__
+        name = row[0].partition("(")[0]
+        assert name in mdnbench.__all__, f"docs/api.md: move the row of {name} below `These are in mdnbench.api only`"
 
 
 def test_the_numbers_of_ones_own_are_read(tmp_path: Path) -> None:
@@ -340,7 +439,9 @@ def test_the_errors_are_those_listed() -> None:
     """Every kind of error stands on the page of the Python API."""
     for name, each in vars(errors).items():
         if inspect.isclass(each) and issubclass(each, errors.MdnbenchError):
-            assert f"`{name}`" in page("api"), f"docs/api.md says nothing of {name}"
+            assert f"`{name}`" in page("api"), (
+                f"docs/api.md, Errors: add a row, {row_of(f'`{name}`', each.exit_code, 'when')}"
+            )
 
 
 def test_what_results_hold_is_listed() -> None:
@@ -349,11 +450,12 @@ def test_what_results_hold_is_listed() -> None:
     bare = [cell.partition("(")[0] if "=" in cell else cell.replace("()", "") for cell in cells]
     listed = {name.strip() for cell in bare for name in cell.split(",")}
     public = {name for name in dir(mdnbench.Results) if not name.startswith("_")}
-    assert listed - {"name", "folder", "tally"} <= public
-    assert public - listed <= {"columns"}
+    gone, new = listed - {"name", "folder", "tally"} - public, public - listed - {"columns"}
+    assert not gone, f"docs/api.md, Results: remove the rows of {', '.join(sorted(gone))}"
+    assert not new, f"docs/api.md, Results: add a row for each of {', '.join(sorted(new))}"
     for name in ("table", "compare", "show"):
         arguments = _bare(getattr(mdnbench.Results, name)).replace("(self, ", "(")
-        assert f"| `{name}{arguments}` |" in page("api"), f"docs/api.md lacks {name}{arguments}"
+        assert f"| `{name}{arguments}` |" in page("api"), f"docs/api.md, Results: write the row `{name}{arguments}`"
     assert {"noise", "method", "means", "seconds", "ok", "total", "problems", "infinite"} <= {
         field.name for field in dataclasses.fields(MeanRow)
     }

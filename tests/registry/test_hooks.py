@@ -46,7 +46,7 @@ PLUGINS = {
         def mdnbench_metrics():
             def build(device):
                 return lambda denoised, clean: float(abs(denoised - clean).mean() * 255)
-            return [mdnbench.MetricSpec("mae", "1", "mean absolute error", "lower", build, unit="levels", digits=1)]
+            return [mdnbench.MetricSpec("diff", "1", "mean absolute error", "lower", build, unit="levels", digits=1)]
     """,
     "counts": """
         @mdnbench.hookimpl
@@ -78,7 +78,7 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Used]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MDNBENCH_PLUGINS", str(folder / "plugins"))
         results = api.run(
-            methods=["halve", "halve[by=1]"], noise="shift:51", dataset="ramps", metrics=["mae", "psnr"], timing=False,
+            methods=["halve", "halve[by=1]"], noise="shift:51", dataset="ramps", metrics=["diff", "psnr"], timing=False,
             jobs=1, protocol="float", workspace_folder=folder / ".mdnbench",
         )  # fmt: skip
         (path,) = api.report(results, ["count"], folder=folder / "reports")
@@ -94,7 +94,7 @@ def test_every_hook_has_its_test() -> None:
 
 def test_hook_mdnbench_denoisers(used: Used) -> None:
     """A method from a file is run with its options, and is told the noise level that it wants."""
-    mean = {(row.method): row.means["mae"] for row in used.results.means}
+    mean = {(row.method): row.means["diff"] for row in used.results.means}
     assert mean["halve"] == pytest.approx(255 * (0.5 * 0.2 + 0.2 - 0.5 * 0.25), abs=0.01)
     assert mean["halve[by=1]"] == pytest.approx(255 * 0.4, abs=0.01)
 
@@ -117,9 +117,9 @@ def test_hook_mdnbench_datasets(used: Used) -> None:
 def test_hook_mdnbench_metrics(used: Used) -> None:
     """A metric from a file has its column, with its unit, direction and digits."""
     column = used.results.tables[0].columns[0]
-    assert column.title == "MAE levels ↓"
+    assert column.title == "DIFF levels ↓"
     assert column.show(12.345) == "12.3"
-    assert "mae" in used.results.columns
+    assert "diff" in used.results.columns
 
 
 def test_hook_mdnbench_reporters(used: Used) -> None:

@@ -26,7 +26,12 @@ def test_the_page_lists_every_rule() -> None:
     for kind in book.RULES:
         for name in book.names(kind):
             expected.setdefault(name, ([], book.summary(kind, name)))[0].append(WORDS[kind])
-    assert {name: (kinds.split(", "), asked) for name, kinds, asked in listed} == expected
+    written = {f"| `{name}` | {kinds} | {asked} |" for name, kinds, asked in listed}
+    wanted = {f"| `{name}` | {', '.join(kinds)} | {asked} |" for name, (kinds, asked) in expected.items()}
+    assert written == wanted, "\n".join(
+        ["docs/plugins.md, the table of Check it:", *(f"add {row}" for row in sorted(wanted - written)),
+         *(f"remove {row}" for row in sorted(written - wanted))]
+    )  # fmt: skip
 
 
 def test_a_finding_says_what_to_do() -> None:
