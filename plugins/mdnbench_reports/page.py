@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from mdnbench_reports import (
     comparisons,
     content,
     gallery,
+    javascript,
     provenance,
     safety,
     scenes,
@@ -29,10 +30,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent / "templates"
 STYLES = ("base.css", "tables.css", "viewer.css")
-SCRIPTS = (
-    "core.js", "theme.js", "tables.js", "charts.js", "pixels.js", "view.js", "stage.js", "scenes.js", "viewer.js",
-    "matrix.js", "start.js",
-)  # fmt: skip
+FIRST_MODULE = "start"  # it imports all others
 
 MEBIBYTE = 2**20
 MARGIN_BYTES = 64 * 1024
@@ -128,7 +126,8 @@ def _template() -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    style, script = map(_joined, (STYLES, SCRIPTS))
+    style = "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in STYLES)
+    script = javascript.join(FOLDER, FIRST_MODULE)
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,
@@ -142,7 +141,3 @@ def _template() -> Any:
         "policy": safety.policy(style, script),
     }
     return environment.get_template("report.html")
-
-
-def _joined(files: Sequence[str]) -> str:
-    return "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in files)

@@ -38,6 +38,7 @@ NOT_RUN = {
     "python3 -m venv .venv": ".ci/run sets up and tests by these lines",
     ".venv/bin/": ".ci/run does the same on every push",
     "bash .ci/run": "it runs this test",
+    "npm ": ".ci/run does the same on every push",
     "mdnbench check set12-gaussian-50": ".ci/run holds the whole of Set12 against this baseline; a part is other data",
     "mdnbench weights import dncnn dncnn_50.pth": "no published weights are at hand; test_dncnn.py imports some",
     "mdnbench run --methods 'dncnn,dncnn[weights=kair-50]'": "the same",

@@ -1,175 +1,366 @@
-// The matrix: an image a row, a method a column, hardest first; a page of rows at a time.
-const matrix = (() => {
-  const PAGE = 25;
-  const table = byId("matrix");
-  const state = { noise: 0, metric: 0, seed: "", needle: "", hidden: new Set(), column: "mean", sign: 1, page: 0 };
-  const metric = () => data.metrics[state.metric];
-  const columns = () => data.ranks[state.noise].filter((method) => !state.hidden.has(method));
+// The matrix: a row for each image, a column for each method, hardest image first; one page of rows at a time.
+import { report, scoreOf } from "./data.js";
+import { byId, closest, make, setOptions } from "./elements.js";
+import * as scenes from "./scenes.js";
+import { compare, contains, fromText, toText } from "./values.js";
+import * as viewer from "./viewer.js";
 
-  function valueAt(place, method, which = state.metric, noise = state.noise) {
-    return number(data.values[which][noise][place * data.methods.length + method]);
+/**
+ * @typedef {object} Row
+ * @property {number} shot
+ * @property {number} place Where the shot stands among the scores of its noise.
+ * @property {string} image
+ * @property {number} seed
+ * @property {number | string | null} key What the rows are sorted by.
+ */
+
+const ROWS_PER_PAGE = 25;
+
+const table = byId("matrix", HTMLTableElement);
+const head = /** @type {HTMLTableSectionElement} */ (table.tHead);
+const body = table.tBodies[0];
+const menu = byId("matrix-methods", HTMLDetailsElement);
+const noiseMenu = byId("matrix-noise", HTMLSelectElement);
+const metricMenu = byId("matrix-metric", HTMLSelectElement);
+const seedMenu = byId("matrix-seed", HTMLSelectElement);
+const imageFilter = byId("filter-images", HTMLInputElement);
+const previous = byId("matrix-previous", HTMLButtonElement);
+const next = byId("matrix-next", HTMLButtonElement);
+
+const state = {
+  noise: 0,
+  metric: 0,
+  seed: "", // of all seeds
+  typed: "",
+  /** @type {Set<number>} Methods without a column. */
+  hidden: new Set(),
+  /** @type {number | "image" | "mean"} The column that the rows are sorted by; a number is a method. */
+  column: "mean",
+  sign: 1,
+  page: 0,
+};
+
+const metric = () => report.metrics[state.metric];
+const columns = () => report.ranks[state.noise].filter((method) => !state.hidden.has(method));
+
+// The sign that sorts the worst first: low values if high ones are good.
+const worstFirst = () => (metric().higher ? 1 : -1);
+
+/**
+ * @param {number} place
+ * @param {number} method
+ */
+const scoreAt = (place, method) => scoreOf(state.metric, state.noise, place, method);
+
+/**
+ * Return the mean over the methods that have a column.
+ * @param {number} place
+ */
+function mean(place) {
+  let [sum, count] = [0, 0];
+  for (const method of columns()) {
+    const score = scoreAt(place, method);
+    if (score === null || !Number.isFinite(score)) continue;
+    sum += score;
+    count += 1;
   }
+  return count ? sum / count : null;
+}
 
-  function mean(place) {
-    const values = columns().map((method) => valueAt(place, method)).filter(Number.isFinite);
-    return values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
+/**
+ * @param {number} place
+ * @param {string} image
+ */
+function keyOf(place, image) {
+  if (state.column === "image") return image;
+  return state.column === "mean" ? mean(place) : scoreAt(place, state.column);
+}
+
+/**
+ * Return the rows that fit the filters, sorted.
+ * @returns {Row[]}
+ */
+function rows() {
+  /** @type {Row[]} */
+  const found = [];
+  report.places[state.noise].forEach((shot, place) => {
+    const [image, seed] = report.shots[shot];
+    if (!contains(image, state.typed)) return;
+    if (state.seed !== "" && seed !== Number(state.seed)) return;
+    found.push({ shot, place, image, seed, key: keyOf(place, image) });
+  });
+  return found.sort((one, other) => compare(one.key, other.key, state.sign) || one.place - other.place);
+}
+
+/** @param {string} name */
+function directionOf(name) {
+  if (String(state.column) !== name) return "none";
+  return state.sign === 1 ? "ascending" : "descending";
+}
+
+/**
+ * @param {string} name
+ * @param {string} text
+ */
+function makeHeading(name, text) {
+  const button = make("button", { type: "button", title: text, "data-column": name }, text);
+  return make("th", { scope: "col", "aria-sort": directionOf(name) }, button);
+}
+
+/**
+ * Return the classes of the best and the second text of a row; there is no best when all are the same.
+ * @param {(number | null)[]} scores
+ * @returns {Map<string, string>}
+ */
+function classesOf(scores) {
+  const texts = new Set();
+  for (const score of scores) if (score !== null) texts.add(toText(score, metric()));
+  const [best, second] = [...texts].sort((one, other) => compare(fromText(one), fromText(other), -worstFirst()));
+  if (second === undefined) return new Map();
+  return new Map([
+    [best, "best"],
+    [second, "second"],
+  ]);
+}
+
+/**
+ * @param {Row} row
+ * @param {number} method
+ * @param {Map<string, string>} classes
+ */
+function makeCell(row, method, classes) {
+  const problem = report.problems[`${state.noise}:${row.shot}:${method}`];
+  if (problem) {
+    const [status, reason] = problem;
+    return make("td", {}, make("span", { class: "status", title: reason }, status));
   }
+  const text = toText(scoreAt(row.place, method), metric());
+  const kind = classes.get(text) ?? null;
+  if (!scenes.has(state.noise, row.shot, method)) return make("td", { class: kind }, make("span", {}, text));
+  const button = make(
+    "button",
+    {
+      type: "button",
+      tabindex: "-1",
+      "data-shot": row.shot,
+      "data-method": method,
+      "aria-label": `${report.methods[method]}, image ${row.image}: ${text}`,
+    },
+    text,
+  );
+  return make("td", { class: kind }, button);
+}
 
-  function rows() {
-    const places = data.places[state.noise].map((shot, place) => ({ shot, place, image: data.shots[shot][0], seed: data.shots[shot][1] }));
-    const kept = places.filter((row) => said(state.needle, row.image) && (state.seed === "" || row.seed === Number(state.seed)));
-    const key = { image: (row) => row.image, mean: (row) => mean(row.place) }[state.column] ?? ((row) => valueAt(row.place, state.column));
-    for (const row of kept) row.key = key(row);
-    return kept.sort((one, other) => order(one.key, other.key, state.sign) || one.place - other.place);
+/** @param {Row} row */
+function makeRow(row) {
+  const name = report.seeds > 1 ? `seed ${row.seed} · ${row.image}` : row.image;
+  const current = viewer.isAt(state.noise, row.shot) ? "true" : null;
+  const classes = classesOf(columns().map((method) => scoreAt(row.place, method)));
+  return make(
+    "tr",
+    { "aria-current": current, "data-shot": row.shot },
+    make("th", { scope: "row", title: name }, name),
+    make("td", { class: "mean" }, make("span", {}, toText(mean(row.place), metric()))),
+    ...columns().map((method) => makeCell(row, method, classes)),
+  );
+}
+
+function makeHead() {
+  const methods = columns().map((method) => makeHeading(String(method), report.methods[method]));
+  return make("tr", {}, makeHeading("image", "Image"), makeHeading("mean", "Mean"), ...methods);
+}
+
+/**
+ * @param {number} first
+ * @param {number} count
+ * @param {number} all
+ */
+function rangeText(first, count, all) {
+  if (!all) return "no image matches";
+  return `${first + 1}–${first + count} of ${all} ${report.seeds > 1 ? "images and seeds" : "images"}`;
+}
+
+function draw() {
+  const all = rows();
+  state.page = Math.max(0, Math.min(state.page, Math.ceil(all.length / ROWS_PER_PAGE) - 1));
+  const first = state.page * ROWS_PER_PAGE;
+  const some = all.slice(first, first + ROWS_PER_PAGE);
+  head.replaceChildren(makeHead());
+  body.replaceChildren(...some.map(makeRow));
+  table.querySelector("td > button")?.setAttribute("tabindex", "0");
+  byId("matrix-range", HTMLElement).textContent = rangeText(first, some.length, all.length);
+  previous.disabled = state.page === 0;
+  next.disabled = first + ROWS_PER_PAGE >= all.length;
+}
+
+/** @param {string} name `image`, `mean`, or a method's index. */
+function sortBy(name) {
+  const column = name === "image" || name === "mean" ? name : Number(name);
+  const first = column === "image" ? 1 : worstFirst();
+  state.sign = state.column === column && state.sign === first ? -first : first;
+  state.column = column;
+  state.page = 0;
+  draw();
+}
+
+/**
+ * Show the images on which a method is worst: what a method's name in the results leads to.
+ * @param {number} noise
+ * @param {number} method
+ */
+function showWorstOf(noise, method) {
+  state.hidden.delete(method);
+  Object.assign(state, { noise, column: method, sign: worstFirst(), page: 0, typed: "" });
+  imageFilter.value = "";
+  noiseMenu.value = String(noise);
+  fillMenu();
+  draw();
+  byId("images", HTMLElement).scrollIntoView();
+}
+
+/** @type {Record<string, [number, number]>} Rows down and columns to the right. */
+const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+
+/** @param {KeyboardEvent} event */
+function moveFocus(event) {
+  const button = closest(event, "td > button", HTMLButtonElement);
+  const cell = closest(event, "td", HTMLTableCellElement);
+  const row = closest(event, "tr", HTMLTableRowElement);
+  const move = MOVES[event.key];
+  if (!button || !cell || !row || !move) return;
+  event.preventDefault();
+  const [down, right] = move;
+  const target = body.rows[row.sectionRowIndex + down]?.cells[cell.cellIndex + right]?.querySelector("button");
+  if (!target) return;
+  button.tabIndex = -1;
+  target.tabIndex = 0;
+  target.focus();
+}
+
+/**
+ * Sort by a heading, or show the picture of a score.
+ * @param {MouseEvent} event
+ */
+function click(event) {
+  const button = closest(event, "button", HTMLButtonElement);
+  if (!button) return;
+  const { column, shot, method } = button.dataset;
+  if (column === undefined) {
+    viewer.open(state.noise, Number(shot), Number(method));
+    return;
   }
+  sortBy(column);
+  // The headings are new: the focus goes to the one that was clicked.
+  /** @type {HTMLElement | null} */
+  const heading = head.querySelector(`button[data-column="${column}"]`);
+  heading?.focus();
+}
 
-  // Worst first: low values where high ones are good.
-  const worstSign = () => (metric().higher ? 1 : -1);
+function fillMenu() {
+  const boxes = report.methods.map((name, method) => {
+    const input = make("input", { type: "checkbox", value: method });
+    input.checked = !state.hidden.has(method);
+    return make("label", {}, input, name);
+  });
+  menu.lastElementChild?.replaceChildren(...boxes);
+}
 
-  function heading(name, text) {
-    const sorted = state.column === name ? (state.sign === 1 ? "ascending" : "descending") : "none";
-    const button = make("button", { type: "button", title: text, "data-column": name }, text);
-    return make("th", { scope: "col", "aria-sort": sorted }, button);
-  }
+/** @param {Event} event */
+function toggleColumn(event) {
+  const input = closest(event, "input", HTMLInputElement);
+  if (!input) return;
+  const method = Number(input.value);
+  if (input.checked) state.hidden.delete(method);
+  else state.hidden.add(method);
+  draw();
+}
 
-  function ranks(values) {
-    const finite = [...new Set(values.filter((value) => value !== null).map((value) => shown(value, metric())))];
-    finite.sort((one, other) => order(parsed(one), parsed(other), -worstSign()));
-    return finite.length > 1 ? finite : [];
-  }
+/** @param {number} by */
+function turnPage(by) {
+  state.page += by;
+  draw();
+}
 
-  function cell(row, method, value, ranked) {
-    const problem = data.problems[`${state.noise}:${row.shot}:${method}`];
-    if (problem) return make("td", {}, make("span", { class: "status", title: problem[1] }, problem[0]));
-    const text = shown(value, metric());
-    const kind = text === ranked[0] ? "best" : text === ranked[1] ? "second" : null;
-    const label = `${data.methods[method]}, image ${row.image}: ${text}`;
-    const attributes = { type: "button", tabindex: "-1", "data-shot": row.shot, "data-method": method, "aria-label": label };
-    const seen = scenes.has(state.noise, row.shot, method);
-    return make("td", { class: kind }, seen ? make("button", attributes, text) : make("span", {}, text));
-  }
-
-  function line(row) {
-    const values = columns().map((method) => valueAt(row.place, method));
-    const ranked = ranks(values);
-    const name = data.seeds > 1 ? `seed ${row.seed} · ${row.image}` : row.image;
-    const current = viewer.isAt(state.noise, row.shot);
-    return make("tr", { "aria-current": current ? "true" : null, "data-shot": row.shot },
-      make("th", { scope: "row", title: name }, name),
-      make("td", { class: "mean" }, make("span", {}, shown(mean(row.place), metric()))),
-      ...columns().map((method, index) => cell(row, method, values[index], ranked)));
-  }
-
-  function draw() {
-    const all = rows();
-    state.page = Math.max(0, Math.min(state.page, Math.ceil(all.length / PAGE) - 1));
-    const first = state.page * PAGE;
-    const some = all.slice(first, first + PAGE);
-    table.tHead.replaceChildren(make("tr", {}, heading("image", "Image"), heading("mean", "Mean"), ...columns().map((method) => heading(method, data.methods[method]))));
-    table.tBodies[0].replaceChildren(...some.map(line));
-    table.querySelector("td > button")?.setAttribute("tabindex", "0");
-    byId("matrix-range").textContent = all.length ? `${first + 1}–${first + some.length} of ${all.length} ${data.seeds > 1 ? "images and seeds" : "images"}` : "no image matches";
-    byId("matrix-previous").disabled = state.page === 0;
-    byId("matrix-next").disabled = first + PAGE >= all.length;
-  }
-
-  function sortBy(name) {
-    const column = /^\d+$/.test(name) ? Number(name) : name;
-    const first = column === "image" ? 1 : worstSign();
-    state.sign = state.column === column && state.sign === first ? -first : first;
-    state.column = column;
+/**
+ * @param {HTMLInputElement | HTMLSelectElement} control
+ * @param {(value: string) => void} change
+ */
+function onInput(control, change) {
+  control.addEventListener("input", () => {
+    change(control.value);
     state.page = 0;
     draw();
-  }
+  });
+}
 
-  // A method's worst images under a noise: where the names in the results lead.
-  function worstOf(noise, method) {
-    state.hidden.delete(method);
-    Object.assign(state, { noise, column: method, sign: worstSign(), page: 0, needle: "" });
-    byId("filter-images").value = "";
-    byId("matrix-noise").value = String(noise);
-    menu();
-    draw();
-    byId("images").scrollIntoView();
-  }
+function listenToControls() {
+  onInput(noiseMenu, (noise) => {
+    state.noise = Number(noise);
+  });
+  onInput(metricMenu, (index) => {
+    state.metric = Number(index);
+    if (state.column !== "image") state.sign = worstFirst();
+  });
+  onInput(seedMenu, (seed) => {
+    state.seed = seed;
+  });
+  onInput(imageFilter, (typed) => {
+    state.typed = typed;
+  });
+  previous.addEventListener("click", () => turnPage(-1));
+  next.addEventListener("click", () => turnPage(1));
+  menu.addEventListener("change", toggleColumn);
+}
 
-  function step(button, key) {
-    const rowsNow = [...table.tBodies[0].rows];
-    const row = rowsNow.indexOf(button.closest("tr"));
-    const column = button.closest("td").cellIndex;
-    const moves = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
-    const [down, right] = moves[key];
-    const next = rowsNow[row + down]?.cells[column + right]?.querySelector("button");
-    if (!next) return;
-    button.tabIndex = -1;
-    next.tabIndex = 0;
-    next.focus();
-  }
+/**
+ * Close the menu after a click outside of it, and follow a method's name in the results.
+ * @param {MouseEvent} event
+ */
+function clickAnywhere(event) {
+  if (!(event.target instanceof Node && menu.contains(event.target))) menu.open = false;
+  const name = closest(event, "table.results button[data-method]", HTMLButtonElement);
+  const results = closest(event, "table.results", HTMLTableElement);
+  if (name?.dataset.method === undefined || !results) return;
+  showWorstOf(Number(results.dataset.noise), report.methods.indexOf(name.dataset.method));
+}
 
-  function menu() {
-    const box = (method) => {
-      const input = make("input", { type: "checkbox", value: method });
-      input.checked = !state.hidden.has(method);
-      return make("label", {}, input, data.methods[method]);
-    };
-    byId("matrix-methods").lastElementChild.replaceChildren(...data.methods.map((_, method) => box(method)));
-  }
+function fillControls() {
+  setOptions(
+    noiseMenu,
+    report.noises.map((name, noise) => [noise, name]),
+    0,
+  );
+  setOptions(
+    metricMenu,
+    report.metrics.map(({ title }, index) => [index, title]),
+    0,
+  );
+  byId("matrix-seed-field", HTMLElement).hidden = report.seeds < 2;
+  /** @type {[string, string][]} */
+  const seeds = [["", "all"]];
+  for (let seed = 0; seed < report.seeds; seed += 1) seeds.push([String(seed), String(seed)]);
+  setOptions(seedMenu, seeds, "");
+  fillMenu();
+}
 
-  function listen() {
-    const chosen = (id, name, convert) => byId(id).addEventListener("input", (event) => {
-      state[name] = convert(event.target.value);
-      state.page = 0;
-      if (name === "metric" && state.column !== "image") state.sign = worstSign();
-      draw();
-    });
-    chosen("matrix-noise", "noise", Number);
-    chosen("matrix-metric", "metric", Number);
-    chosen("matrix-seed", "seed", String);
-    chosen("filter-images", "needle", String);
-    byId("matrix-previous").addEventListener("click", () => { state.page -= 1; draw(); });
-    byId("matrix-next").addEventListener("click", () => { state.page += 1; draw(); });
-    byId("matrix-methods").addEventListener("change", (event) => {
-      const method = Number(event.target.value);
-      if (event.target.checked) state.hidden.delete(method); else state.hidden.add(method);
-      draw();
-    });
-    table.addEventListener("click", (event) => {
-      const button = event.target.closest("button");
-      if (button?.dataset.column !== undefined) {
-        sortBy(button.dataset.column);
-        table.querySelector(`button[data-column="${button.dataset.column}"]`).focus();
-      } else if (button) viewer.open(state.noise, Number(button.dataset.shot), button.dataset.method);
-    });
-    table.addEventListener("keydown", (event) => {
-      const button = event.target.closest("td > button");
-      if (!button || !event.key.startsWith("Arrow")) return;
-      event.preventDefault();
-      step(button, event.key);
-    });
-    document.addEventListener("click", (event) => {
-      if (!byId("matrix-methods").contains(event.target)) byId("matrix-methods").open = false;
-      const name = event.target.closest("table.results button[data-method]");
-      if (name) worstOf(Number(name.closest("table").dataset.noise), data.methods.indexOf(name.dataset.method));
-    });
+/**
+ * Mark the row of the shot that the viewer shows.
+ * @param {number} noise
+ * @param {number} shot
+ */
+export function mark(noise, shot) {
+  for (const row of body.rows) {
+    if (noise === state.noise && Number(row.dataset.shot) === shot) row.setAttribute("aria-current", "true");
+    else row.removeAttribute("aria-current");
   }
+}
 
-  function mark(noise, shot) {
-    for (const row of table.tBodies[0].rows) {
-      if (noise === state.noise && Number(row.dataset.shot) === shot) row.setAttribute("aria-current", "true");
-      else row.removeAttribute("aria-current");
-    }
-  }
-
-  function start() {
-    options(byId("matrix-noise"), data.noises.map((name, index) => [index, name]), 0);
-    options(byId("matrix-metric"), data.metrics.map((each, index) => [index, each.title]), 0);
-    byId("matrix-seed-field").hidden = data.seeds < 2;
-    options(byId("matrix-seed"), [["", "all"], ...Array.from({ length: data.seeds }, (_, seed) => [seed, String(seed)])], "");
-    state.sign = worstSign();
-    menu();
-    listen();
-    draw();
-  }
-
-  return { start, mark, valueAt, worstOf };
-})();
+export function start() {
+  state.sign = worstFirst();
+  fillControls();
+  listenToControls();
+  table.addEventListener("click", click);
+  table.addEventListener("keydown", moveFocus);
+  document.addEventListener("click", clickAnywhere);
+  draw();
+}

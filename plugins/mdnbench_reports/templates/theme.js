@@ -1,22 +1,43 @@
-// Light and dark: as the system says until the button is pressed; then remembered where the browser allows it.
-{
-  const root = document.documentElement;
-  const button = byId("theme");
-  const system = matchMedia("(prefers-color-scheme: dark)");
-  const dark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
-  const name = () => {
-    button.textContent = dark() ? "Light" : "Dark";
-    document.dispatchEvent(new Event("theme"));
-  };
+// Light or dark: as the system is set until the button is pressed, then as chosen, if the browser can store the choice.
+import { byId } from "./elements.js";
+
+const STORED_AS = "mdnbench-theme";
+const root = document.documentElement;
+const system = matchMedia("(prefers-color-scheme: dark)");
+
+const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
+
+// A browser that stores nothing for a file throws an error; the page then works without a stored choice.
+function read() {
   try {
-    const kept = localStorage.getItem("mdnbench-theme");
-    if (kept === "dark" || kept === "light") root.dataset.theme = kept;
-  } catch { /* no storage for files here */ }
-  button.addEventListener("click", () => {
-    root.dataset.theme = dark() ? "light" : "dark";
-    try { localStorage.setItem("mdnbench-theme", root.dataset.theme); } catch { /* as above */ }
-    name();
-  });
-  system.addEventListener("change", name);
-  name();
+    const stored = localStorage.getItem(STORED_AS);
+    if (stored === "dark" || stored === "light") root.dataset.theme = stored;
+  } catch {}
+}
+
+/** @param {string} theme */
+function write(theme) {
+  try {
+    localStorage.setItem(STORED_AS, theme);
+  } catch {}
+}
+
+// The button names the theme that it switches to; what is drawn in the colours of the page listens for the event.
+function announce() {
+  byId("theme", HTMLButtonElement).textContent = isDark() ? "Light" : "Dark";
+  document.dispatchEvent(new Event("theme"));
+}
+
+function toggle() {
+  const theme = isDark() ? "light" : "dark";
+  root.dataset.theme = theme;
+  write(theme);
+  announce();
+}
+
+export function start() {
+  read();
+  byId("theme", HTMLButtonElement).addEventListener("click", toggle);
+  system.addEventListener("change", announce);
+  announce();
 }

@@ -1,88 +1,162 @@
 // The view: which part of the pictures is seen. All panes share it; pointers, wheel and keys change it.
-const view = (() => {
-  const LARGEST = 32;
-  const seen = { zoom: 1, x: 0.5, y: 0.5 };
-  const pointers = new Map();
-  let changed = () => {};
+import { closest } from "./elements.js";
 
-  function settle() {
-    seen.zoom = Math.max(1, Math.min(LARGEST, seen.zoom));
-    const half = 0.5 / seen.zoom;
-    seen.x = Math.max(half, Math.min(1 - half, seen.x));
-    seen.y = Math.max(half, Math.min(1 - half, seen.y));
-    changed();
-  }
+const LARGEST_ZOOM = 32;
 
-  // Zoom, keeping what lies at (across, down) of the pane, both 0 to 1, where it is.
-  function zoomTo(zoom, across = 0.5, down = 0.5) {
-    const to = Math.max(1, Math.min(LARGEST, zoom));
-    seen.x += (across - 0.5) / seen.zoom - (across - 0.5) / to;
-    seen.y += (down - 0.5) / seen.zoom - (down - 0.5) / to;
-    seen.zoom = to;
-    settle();
-  }
+/** How much the pictures are enlarged, and the point in the middle of each pane, 0 to 1 both ways. */
+export const seen = { zoom: 1, x: 0.5, y: 0.5 };
 
-  const zoomBy = (factor, across, down) => zoomTo(seen.zoom * factor, across, down);
+/**
+ * The last event of each pointer that is pressed.
+ * @type {Map<number, PointerEvent>}
+ */
+const pointers = new Map();
 
-  function pan(across, down) {
-    seen.x += across / seen.zoom;
-    seen.y += down / seen.zoom;
-    settle();
-  }
+/** @type {() => void} */
+let redraw = () => {};
 
-  function fit() {
-    Object.assign(seen, { zoom: 1, x: 0.5, y: 0.5 });
-    settle();
-  }
+/** @param {number} zoom */
+const allowed = (zoom) => Math.max(1, Math.min(LARGEST_ZOOM, zoom));
 
-  // Where an event lies in a canvas, 0 to 1 both ways.
-  function within(canvas, event) {
-    const box = canvas.getBoundingClientRect();
-    return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
-  }
+// Keep the view inside the picture, and draw.
+function settle() {
+  seen.zoom = allowed(seen.zoom);
+  const half = 0.5 / seen.zoom;
+  seen.x = Math.max(half, Math.min(1 - half, seen.x));
+  seen.y = Math.max(half, Math.min(1 - half, seen.y));
+  redraw();
+}
 
-  // Which point of the picture lies at (across, down) of a pane, 0 to 1 both ways.
-  const pointAt = (across, down) => [seen.x + (across - 0.5) / seen.zoom, seen.y + (down - 0.5) / seen.zoom];
+/**
+ * Multiply the zoom; the point at (across, down) of a pane, 0 to 1 both ways, stays where it is.
+ * @param {number} factor
+ * @param {number} across
+ * @param {number} down
+ */
+export function zoomBy(factor, across = 0.5, down = 0.5) {
+  const zoom = allowed(seen.zoom * factor);
+  seen.x += (across - 0.5) / seen.zoom - (across - 0.5) / zoom;
+  seen.y += (down - 0.5) / seen.zoom - (down - 0.5) / zoom;
+  seen.zoom = zoom;
+  settle();
+}
 
-  function pinch(canvas, moved) {
-    const [one, other] = [...pointers.values()];
-    const before = Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY);
-    pointers.set(moved.pointerId, moved);
-    const [first, second] = [...pointers.values()];
-    const after = Math.hypot(first.clientX - second.clientX, first.clientY - second.clientY);
-    const middle = { clientX: (first.clientX + second.clientX) / 2, clientY: (first.clientY + second.clientY) / 2 };
-    if (before > 0) zoomBy(after / before, ...within(canvas, middle));
-  }
+/**
+ * Move the view by a part of a pane.
+ * @param {number} across
+ * @param {number} down
+ */
+export function pan(across, down) {
+  seen.x += across / seen.zoom;
+  seen.y += down / seen.zoom;
+  settle();
+}
 
-  function move(canvas, event) {
-    const last = pointers.get(event.pointerId);
-    if (pointers.size === 2) return pinch(canvas, event);
-    const box = canvas.getBoundingClientRect();
-    pointers.set(event.pointerId, event);
-    return pan((last.clientX - event.clientX) / box.width, (last.clientY - event.clientY) / box.height);
-  }
+/** Show the whole picture. */
+export function fit() {
+  Object.assign(seen, { zoom: 1, x: 0.5, y: 0.5 });
+  settle();
+}
 
-  function listen(stage, redraw) {
-    changed = redraw;
-    stage.addEventListener("pointerdown", (event) => {
-      if (event.target.tagName !== "CANVAS" || event.button) return;
-      pointers.set(event.pointerId, event);
-      event.target.setPointerCapture(event.pointerId);
-    });
-    stage.addEventListener("pointermove", (event) => {
-      if (pointers.has(event.pointerId)) move(event.target, event);
-    });
-    for (const name of ["pointerup", "pointercancel"]) stage.addEventListener(name, (event) => pointers.delete(event.pointerId));
-    stage.addEventListener("dblclick", (event) => {
-      if (event.target.tagName === "CANVAS") zoomBy(event.shiftKey ? 0.5 : 2, ...within(event.target, event));
-    });
-    stage.addEventListener("wheel", (event) => {
-      const canvas = event.target.closest("canvas");
-      if (!canvas || !(event.ctrlKey || stage.contains(document.activeElement))) return;
-      event.preventDefault();
-      zoomBy(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.002)), ...within(canvas, event));
-    }, { passive: false });
-  }
+/**
+ * Return the place of a pointer in a canvas, 0 to 1 both ways.
+ * @param {HTMLCanvasElement} canvas
+ * @param {{ clientX: number, clientY: number }} pointer
+ * @returns {[number, number]}
+ */
+export function within(canvas, pointer) {
+  const box = canvas.getBoundingClientRect();
+  return [(pointer.clientX - box.left) / box.width, (pointer.clientY - box.top) / box.height];
+}
 
-  return { seen, zoomTo, zoomBy, pan, fit, within, pointAt, listen };
-})();
+/**
+ * Return the point of the picture at (across, down) of a pane, 0 to 1 both ways.
+ * @param {number} across
+ * @param {number} down
+ * @returns {[number, number]}
+ */
+export function pointAt(across, down) {
+  return [seen.x + (across - 0.5) / seen.zoom, seen.y + (down - 0.5) / seen.zoom];
+}
+
+// Distance of the two pointers that are pressed, and the middle between them.
+function span() {
+  const [one, other] = [...pointers.values()];
+  return {
+    distance: Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY),
+    clientX: (one.clientX + other.clientX) / 2,
+    clientY: (one.clientY + other.clientY) / 2,
+  };
+}
+
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {PointerEvent} event
+ */
+function pinch(canvas, event) {
+  const before = span();
+  pointers.set(event.pointerId, event);
+  const after = span();
+  if (before.distance > 0) zoomBy(after.distance / before.distance, ...within(canvas, after));
+}
+
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {PointerEvent} last
+ * @param {PointerEvent} event
+ */
+function drag(canvas, last, event) {
+  const box = canvas.getBoundingClientRect();
+  pointers.set(event.pointerId, event);
+  pan((last.clientX - event.clientX) / box.width, (last.clientY - event.clientY) / box.height);
+}
+
+/** @param {PointerEvent} event */
+function press(event) {
+  if (!(event.target instanceof HTMLCanvasElement) || event.button) return;
+  pointers.set(event.pointerId, event);
+  event.target.setPointerCapture(event.pointerId);
+}
+
+/** @param {PointerEvent} event */
+function move(event) {
+  const last = pointers.get(event.pointerId);
+  if (!last || !(event.target instanceof HTMLCanvasElement)) return;
+  if (pointers.size === 2) pinch(event.target, event);
+  else drag(event.target, last, event);
+}
+
+/** @param {PointerEvent} event */
+const release = (event) => pointers.delete(event.pointerId);
+
+/** @param {MouseEvent} event */
+function doubleClick(event) {
+  if (event.target instanceof HTMLCanvasElement) zoomBy(event.shiftKey ? 0.5 : 2, ...within(event.target, event));
+}
+
+/**
+ * Zoom, but leave the wheel to the page until the stage has the focus. Touch pads send Ctrl for pinching.
+ * @param {HTMLElement} stage
+ * @param {WheelEvent} event
+ */
+function wheel(stage, event) {
+  const canvas = closest(event, "canvas", HTMLCanvasElement);
+  if (!canvas || !(event.ctrlKey || stage.contains(document.activeElement))) return;
+  event.preventDefault();
+  zoomBy(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.002)), ...within(canvas, event));
+}
+
+/**
+ * Follow pointers and wheel.
+ * @param {HTMLElement} stage The element whose canvases show the view.
+ * @param {() => void} changed Called after each change.
+ */
+export function start(stage, changed) {
+  redraw = changed;
+  stage.addEventListener("pointerdown", press);
+  stage.addEventListener("pointermove", move);
+  stage.addEventListener("pointerup", release);
+  stage.addEventListener("pointercancel", release);
+  stage.addEventListener("dblclick", doubleClick);
+  stage.addEventListener("wheel", (event) => wheel(stage, event), { passive: false });
+}
