@@ -12,7 +12,7 @@ from mdnbench.util.listener import Listener
 
 if TYPE_CHECKING:
     from mdnbench.api.doctor import Finding
-    from mdnbench.testing.conformance import Finding as RuleFinding
+    from mdnbench.testing.rules import Finding as RuleFinding
 
 
 def new_plugin(name: str, kind: str, *, package: bool = False, folder: Path | str = ".") -> tuple[Path, ...]:
@@ -32,7 +32,7 @@ def check_plugin(
 
     `plugin` is a file, the name of a plugin or of anything that one brings, or 'all'; `timeout` is in seconds per rule.
     """
-    from mdnbench.testing.conformance import kit
+    from mdnbench.testing.rules import kit
 
     known, subjects = kit.load(plugin, plugins)
     return kit.check(subjects, known, timeout=timeout, listener=listener)

@@ -10,7 +10,7 @@ import typer
 from mdnbench.cli import options as o
 
 if TYPE_CHECKING:
-    from mdnbench.testing.conformance import Finding
+    from mdnbench.testing.rules import Finding
 
 plugin = typer.Typer(help="Plugins of your own: begin one, check one.", no_args_is_help=True)
 
@@ -84,7 +84,7 @@ def _exit_code(found: tuple[Finding, ...]) -> int:
 def _draw(found: tuple[Finding, ...]) -> None:
     from mdnbench.cli import draw
     from mdnbench.spec.names import printable
-    from mdnbench.testing.conformance import book
+    from mdnbench.testing.rules import book
 
     for subject in dict.fromkeys(each.subject for each in found):
         mine = [each for each in found if each.subject == subject]

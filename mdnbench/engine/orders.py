@@ -31,9 +31,9 @@ CHUNK = 1 << 20
 
 # The records that an answer may contain, with the modules that define them.
 RECORDS = {
-    "Fingerprint": "mdnbench.testing.conformance.process",
-    "Finding": "mdnbench.testing.conformance.rule",
-    "Subject": "mdnbench.testing.conformance.rule",
+    "Fingerprint": "mdnbench.testing.rules.process",
+    "Finding": "mdnbench.testing.rules.rule",
+    "Subject": "mdnbench.testing.rules.rule",
     "Passport": "mdnbench.engine.cluster.passport",
     "Denoised": "mdnbench.engine.method",
     "Failure": "mdnbench.engine.orders",

@@ -108,7 +108,8 @@ class Opens:
         """Return the paths of files opened since the last call; these include the files in `written`."""
         if self._watch is None or os.getpid() != self._pid:  # a forked child must not take its parent's events
             return set()
-        opened, perhaps = set(), set()  # by us, and by processes that may have been our children
+        opened: set[str] = set()
+        perhaps: set[str] = set()  # opened by processes that have ended and may have been our children
         openers = _Openers(self._pid)
         any_ended: bool | None = None
         for event in self._watch.read():

@@ -10,8 +10,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from mdnbench.spec.hookspecs import GROUP
-from mdnbench.testing.conformance import book, kit, samples
-from mdnbench.testing.conformance.rule import Finding, Subject
+from mdnbench.testing.rules import book, kit, samples
+from mdnbench.testing.rules.rule import Finding, Subject
 
 if TYPE_CHECKING:
     from mdnbench.spec.specs import Image

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ZOO = Path(__file__).resolve().parents[1] / "testing" / "conformance" / "zoo"
+ZOO = Path(__file__).resolve().parents[1] / "testing" / "rules" / "zoo"
 
 
 def test_new_says_what_it_wrote_and_what_comes_next(workspace: Path, cli: Callable[..., Any]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mdnbench.testing import conformance
+from mdnbench.testing import rules
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "wrappers.md"
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
@@ -34,8 +34,8 @@ def test_an_example_keeps_every_rule(tmp_path: Path, shipped_file: Path, call: s
         from torch import save
 
         save(load_file(shipped_file), tmp_path / "my-weights.pth")
-    known, subjects = conformance.load(path)
-    findings = conformance.check(subjects, known)
+    known, subjects = rules.load(path)
+    findings = rules.check(subjects, known)
     assert [str(each) for each in findings if each.state == "broken"] == []
     kept = {each.subject.name for each in findings if each.state == "kept" and each.rule == "purity-order"}
     assert kept == {each.name for each in subjects} - {"dinv-drunet"}

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdnbench.engine import method, orders, state
-from mdnbench.testing.conformance import book, learned
-from mdnbench.testing.conformance.rule import Breach, Finding, Subject
+from mdnbench.testing.rules import book, learned
+from mdnbench.testing.rules.rule import Breach, Finding, Subject
 from mdnbench.util.outside import cut
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Examiner:
 
     def _open(self, subject: Subject) -> Any:
         from mdnbench import registry
-        from mdnbench.testing.conformance import datasets, methods, metrics, noises, reporters
+        from mdnbench.testing.rules import datasets, methods, metrics, noises, reporters
 
         name, known = subject.name, registry.load_source(self._exam.doors[subject])
         match subject.kind:

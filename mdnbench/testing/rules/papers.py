@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mdnbench.testing.conformance.rule import Breach, Rule
+from mdnbench.testing.rules.rule import Breach, Rule
 
 
 def licence(subject: Any) -> None:

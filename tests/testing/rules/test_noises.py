@@ -9,8 +9,8 @@ import pytest
 
 from mdnbench import NoiseSpec, Option, registry
 from mdnbench.engine import state
-from mdnbench.testing.conformance import noises, samples
-from mdnbench.testing.conformance.rule import Breach
+from mdnbench.testing.rules import noises, samples
+from mdnbench.testing.rules.rule import Breach
 
 
 def gaussian(clean: Any, rng: Any, sigma: float) -> Any:

@@ -9,9 +9,9 @@ import pytest
 
 from mdnbench import api, registry
 from mdnbench.errors import BadPlugin, UnknownName
-from mdnbench.testing import conformance
-from mdnbench.testing.conformance import book
-from mdnbench.testing.conformance.rule import Finding, Kind, Subject
+from mdnbench.testing import rules
+from mdnbench.testing.rules import book
+from mdnbench.testing.rules.rule import Finding, Kind, Subject
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "plugins.md"
 WORDS: dict[Kind, str] = {
@@ -49,10 +49,10 @@ def test_plugins_are_found_by_file_door_and_name(tmp_path: Path) -> None:
     """A file's own things, an installed plugin's, one thing by its name, or everything."""
     (path,) = [each for each in api.new_plugin("mine", "metric", folder=tmp_path) if each.name == "mine.py"]
     known = registry.load([path])
-    assert conformance.subjects_of(path, known) == (Subject("metric", "mine"),)
-    assert {each.name for each in conformance.subjects_of("noises", known)} == set(known.noises)
-    assert conformance.subjects_of("tv", known) == (Subject("method", "tv"),)
-    everything = conformance.subjects_of("all", known)
+    assert rules.subjects_of(path, known) == (Subject("metric", "mine"),)
+    assert {each.name for each in rules.subjects_of("noises", known)} == set(known.noises)
+    assert rules.subjects_of("tv", known) == (Subject("method", "tv"),)
+    everything = rules.subjects_of("all", known)
     assert Subject("metric", "mine") in everything
     assert Subject("reporter", "csv") in everything
 

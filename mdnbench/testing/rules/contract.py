@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from mdnbench.errors import Unavailable
 from mdnbench.spec.names import Value
 from mdnbench.spec.records import NoiseInfo
-from mdnbench.testing.conformance import samples
-from mdnbench.testing.conformance.methods import Method
-from mdnbench.testing.conformance.rule import Breach, Rule
+from mdnbench.testing.rules import samples
+from mdnbench.testing.rules.methods import Method
+from mdnbench.testing.rules.rule import Breach, Rule
 
 if TYPE_CHECKING:
     from mdnbench.spec.specs import Image

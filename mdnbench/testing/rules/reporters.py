@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mdnbench.errors import Unavailable
-from mdnbench.testing.conformance import samples
-from mdnbench.testing.conformance.rule import Breach, Rule
+from mdnbench.testing.rules import samples
+from mdnbench.testing.rules.rule import Breach, Rule
 
 if TYPE_CHECKING:
     from mdnbench.registry import Registry

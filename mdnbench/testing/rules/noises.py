@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from mdnbench.engine.state import State, restore
 from mdnbench.evaluation.rng import NumpyRng, TorchRng
-from mdnbench.testing.conformance import samples
-from mdnbench.testing.conformance.rule import Breach, Rule
+from mdnbench.testing.rules import samples
+from mdnbench.testing.rules.rule import Breach, Rule
 
 if TYPE_CHECKING:
     from mdnbench.spec.specs import Image, NoiseSpec

@@ -11,9 +11,9 @@ import PIL.Image
 import pytest
 
 from mdnbench import registry
-from mdnbench.testing import conformance, scaffold
-from mdnbench.testing.conformance import reporters
-from mdnbench.testing.conformance.rule import Finding, Subject
+from mdnbench.testing import rules, scaffold
+from mdnbench.testing.rules import reporters
+from mdnbench.testing.rules.rule import Finding, Subject
 
 QUICK = ("classical", "noises", "psnr", "ssim", "sk12")
 SPARED = "too short to be told apart"  # what is over in a fraction of a millisecond cannot be caught remembering
@@ -34,9 +34,9 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> dict[Subject, list[Finding
         patch.setenv("MDNBENCH_HOME", str(folder / "home"))
         paths = [scaffold.write(name, kind)[0] for kind, name in FILES.items()]
         known = registry.load(paths)
-        subjects = [each for name in (*QUICK, *paths) for each in conformance.subjects_of(name, known)]
+        subjects = [each for name in (*QUICK, *paths) for each in rules.subjects_of(name, known)]
         found: dict[Subject, list[Finding]] = {subject: [] for subject in subjects}
-        for finding in conformance.check(subjects, known):
+        for finding in rules.check(subjects, known):
             found[finding.subject].append(finding)
     return found
 
@@ -63,7 +63,7 @@ def test_a_new_plugin_keeps_every_rule(kind: str, kept: dict[Subject, list[Findi
 def test_everything_that_ships_keeps_every_rule(tmp_path: Path) -> None:
     """Every method, noise, metric, data set and reporter; only what needs files that are not here may be skipped."""
     known = registry.load()
-    found = conformance.check(conformance.subjects_of("all", known), known, timeout=600)
+    found = rules.check(rules.subjects_of("all", known), known, timeout=600)
     assert broken(found) == ""
     absent = ("not here", "missing", "lacks", "pyarrow", SPARED, "no output to compare")
     assert [str(each) for each in found if each.state == "skipped" and not any(a in each.came for a in absent)] == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mdnbench.testing.conformance import (
+from mdnbench.testing.rules import (
     contract,
     datasets,
     honesty,
@@ -14,7 +14,7 @@ from mdnbench.testing.conformance import (
     purity,
     reporters,
 )
-from mdnbench.testing.conformance.rule import Kind, Rule
+from mdnbench.testing.rules.rule import Kind, Rule
 
 REBUILD = "rebuild"  # the only rule that takes two processes; `kit` checks it
 REBUILD_SUMMARY = "A worker that builds it anew, from its file and name, gets the same output to the last bit"

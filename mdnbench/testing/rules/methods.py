@@ -10,7 +10,7 @@ from mdnbench.engine.bench import tell
 from mdnbench.engine.state import State, restore
 from mdnbench.spec.names import Value
 from mdnbench.spec.records import NoiseInfo
-from mdnbench.testing.conformance import samples
+from mdnbench.testing.rules import samples
 
 if TYPE_CHECKING:
     import torch

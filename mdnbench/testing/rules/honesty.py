@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from mdnbench.engine.state import restore
 from mdnbench.errors import Unavailable
 from mdnbench.spec.records import Cell, NoiseInfo
-from mdnbench.testing.conformance import samples
-from mdnbench.testing.conformance.methods import KNOWN, Method, distance
-from mdnbench.testing.conformance.rule import Breach, Rule
+from mdnbench.testing.rules import samples
+from mdnbench.testing.rules.methods import KNOWN, Method, distance
+from mdnbench.testing.rules.rule import Breach, Rule
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from mdnbench.data import sound
 from mdnbench.errors import Unavailable
-from mdnbench.testing.conformance.papers import CITATION, LICENCE
-from mdnbench.testing.conformance.rule import Breach, Rule
+from mdnbench.testing.rules.papers import CITATION, LICENCE
+from mdnbench.testing.rules.rule import Breach, Rule
 
 if TYPE_CHECKING:
     from mdnbench.spec.specs import DatasetSpec, Image

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench.testing.conformance import samples
-from mdnbench.testing.conformance.methods import Method
-from mdnbench.testing.conformance.rule import Breach, Rule
+from mdnbench.testing.rules import samples
+from mdnbench.testing.rules.methods import Method
+from mdnbench.testing.rules.rule import Breach, Rule
 
 if TYPE_CHECKING:
     from mdnbench.spec.specs import DenoiserSpec, Trainable

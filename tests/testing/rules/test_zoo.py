@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from mdnbench import registry
-from mdnbench.testing import conformance
-from mdnbench.testing.conformance import book
-from mdnbench.testing.conformance.rule import Finding
+from mdnbench.testing import rules
+from mdnbench.testing.rules import book
+from mdnbench.testing.rules.rule import Finding
 
 ZOO = Path(__file__).parent / "zoo"
 BEYOND = {"dies": "exit code 7", "hangs": "no answer within"}  # what these do has no rule of its own
@@ -19,9 +19,9 @@ ANIMALS = sorted(path for path in ZOO.glob("*.py") if path.stem not in BEYOND)
 def findings(paths: list[Path], timeout: float) -> dict[str, list[Finding]]:
     """What the kit finds of each file's plugin, by its name."""
     known = registry.load(paths)
-    subjects = [subject for path in paths for subject in conformance.subjects_of(path, known)]
+    subjects = [subject for path in paths for subject in rules.subjects_of(path, known)]
     found: dict[str, list[Finding]] = {}
-    for finding in conformance.check(subjects, known, timeout=timeout):
+    for finding in rules.check(subjects, known, timeout=timeout):
         found.setdefault(finding.subject.name, []).append(finding)
     return found
 
@@ -36,8 +36,8 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Finding]]:
 
 def test_every_rule_has_its_animal() -> None:
     """For each rule of the book there is a plugin that breaks it, and for each plugin a rule."""
-    rules = {name for kind in book.RULES for name in book.names(kind)}
-    assert {path.stem.replace("_", "-") for path in ANIMALS} == rules
+    expected = {name for kind in book.RULES for name in book.names(kind)}
+    assert {path.stem.replace("_", "-") for path in ANIMALS} == expected
 
 
 @pytest.mark.parametrize("path", ANIMALS, ids=lambda path: path.stem)

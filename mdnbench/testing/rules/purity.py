@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mdnbench.engine.state import differences, now, restore
-from mdnbench.testing.conformance.methods import Method, distance, same
-from mdnbench.testing.conformance.rule import Breach, Rule
+from mdnbench.testing.rules.methods import Method, distance, same
+from mdnbench.testing.rules.rule import Breach, Rule
 
 THREADS_TOLERANCE = 1e-4  # on the [0, 1] scale: sums in another order differ in the last digits of float32
 

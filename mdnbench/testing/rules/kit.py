@@ -14,9 +14,9 @@ from mdnbench.engine.orders import OrderFailed, ProcessEnded, ProcessLate
 from mdnbench.errors import UnknownName
 from mdnbench.registry import variants
 from mdnbench.spec.names import ALL, Named
-from mdnbench.testing.conformance import book, honesty, isolation, reporters, samples
-from mdnbench.testing.conformance.process import FINGERPRINT, Exam, Fingerprint
-from mdnbench.testing.conformance.rule import Finding, Subject
+from mdnbench.testing.rules import book, honesty, isolation, reporters, samples
+from mdnbench.testing.rules.process import FINGERPRINT, Exam, Fingerprint
+from mdnbench.testing.rules.rule import Finding, Subject
 from mdnbench.util import temporary
 from mdnbench.util.listener import Listener
 
@@ -203,7 +203,7 @@ class _Desk:
         if self._process and self._door != door:
             self._end()
         if self._process is None:
-            self._process = launching.shared().launch("mdnbench.testing.conformance.process:serve", self.exam)
+            self._process = launching.shared().launch("mdnbench.testing.rules.process:serve", self.exam)
             self._door = door
         return self._process
 

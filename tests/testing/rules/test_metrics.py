@@ -7,8 +7,8 @@ from textwrap import dedent
 import pytest
 
 from mdnbench import registry
-from mdnbench.testing import conformance
-from mdnbench.testing.conformance.rule import Finding, Subject
+from mdnbench.testing import rules
+from mdnbench.testing.rules.rule import Finding, Subject
 
 METRIC = """
     from mdnbench import MetricSetting, MetricSpec, Unavailable, hookimpl
@@ -39,7 +39,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Finding]]:
     path.write_text(dedent(METRIC), encoding="utf-8")
     known = registry.load([path])
     findings: dict[str, list[Finding]] = {}
-    for finding in conformance.check(conformance.subjects_of(path, known), known):
+    for finding in rules.check(rules.subjects_of(path, known), known):
         findings.setdefault(finding.subject.name, []).append(finding)
     return findings
 
@@ -72,5 +72,5 @@ def test_a_metric_is_asked_for_with_its_settings_or_one_of_them_alone() -> None:
     """`ssim` is the metric and every setting, `ssim[uniform]` that setting."""
     known = registry.load()
     names = ["ssim", "ssim[uniform]", "ssim[padded]", "ssim[downsampled]"]
-    assert conformance.subjects_of("ssim", known) == tuple(Subject("metric", name) for name in names)
-    assert conformance.subjects_of("ssim[uniform]", known) == (Subject("metric", "ssim[uniform]"),)
+    assert rules.subjects_of("ssim", known) == tuple(Subject("metric", name) for name in names)
+    assert rules.subjects_of("ssim[uniform]", known) == (Subject("metric", "ssim[uniform]"),)

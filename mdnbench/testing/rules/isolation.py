@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mdnbench.spec.records import Case
-from mdnbench.testing.conformance import samples
-from mdnbench.testing.conformance.rule import Breach, Rule
+from mdnbench.testing.rules import samples
+from mdnbench.testing.rules.rule import Breach, Rule
 
 if TYPE_CHECKING:
-    from mdnbench.testing.conformance.methods import Method
+    from mdnbench.testing.rules.methods import Method
 
 METRICS = ("psnr", "ssim")
 
@@ -48,7 +48,7 @@ def _shown(values: tuple[float, ...]) -> str:
 
 def finds_no_clean_image(method: Method) -> None:
     """Its output is the same whether or not the clean image is somewhere in its process."""
-    from mdnbench.testing.conformance.methods import distance, same
+    from mdnbench.testing.rules.methods import distance, same
 
     denoise, noisy = method.build(), method.noisy()
     alone = method.call(denoise, noisy)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from mdnbench.engine.state import State, restore
 from mdnbench.errors import Unavailable
-from mdnbench.testing.conformance import samples
-from mdnbench.testing.conformance.papers import CITATION
-from mdnbench.testing.conformance.rule import Breach, Rule
+from mdnbench.testing.rules import samples
+from mdnbench.testing.rules.papers import CITATION
+from mdnbench.testing.rules.rule import Breach, Rule
 
 if TYPE_CHECKING:
     from mdnbench.spec.specs import Image, MetricSpec, Score

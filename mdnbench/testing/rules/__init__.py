@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mdnbench.testing.conformance.kit import check, load, subjects_of
-from mdnbench.testing.conformance.rule import Finding, Subject
+from mdnbench.testing.rules.kit import check, load, subjects_of
+from mdnbench.testing.rules.rule import Finding, Subject
 
 __all__ = ["Finding", "Subject", "check", "load", "subjects_of"]
