@@ -15,8 +15,7 @@ import pytest
 
 import mdnbench
 from mdnbench import errors
-from mdnbench.api.notebook import listener
-from mdnbench.api.notebook.progress import Progress
+from mdnbench.api.notebook import Progress, listener
 from mdnbench.planning import request
 from mdnbench.results import cuts, markup
 from mdnbench.results.pictures import Darkroom, Subject
@@ -107,7 +106,7 @@ def test_no_text_is_taken_for_markup() -> None:
 
 def test_a_comparison_shows_itself(finished: mdnbench.Results) -> None:
     """The same comparison as from the function, and its HTML has means, records, pairs and the sentences."""
-    found = finished.compare(metrics=["psnr"], against="median")
+    found = mdnbench.compare(finished, metrics=["psnr"], against="median")
     assert found == mdnbench.compare(finished, metrics=["psnr"], against="median")
     texts = [text for _, text in Texts(found._repr_html_()).found]
     assert f"{STRONG} · PSNR dB ↑" in texts
