@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 from mdnbench.data import folders
@@ -298,12 +297,10 @@ def dataset_folder(plan: Plan) -> str:
     return folders.absolute(asked) if is_folder else ""
 
 
-def facts(
-    plan: Plan, unavailable: Mapping[str, str], scored_as: Mapping[str, str] = MappingProxyType({})
-) -> dict[str, Any]:
+def facts(plan: Plan, unavailable: Mapping[str, str], scored_as: Mapping[str, str]) -> dict[str, Any]:
     """What defines a run: everything that stands above its tables, and what `check` holds against a baseline.
 
-    `scored_as` says what the scores of each metric are stored under; without it, its revision alone.
+    `scored_as` says what the scores of each metric are stored under.
     """
     return {
         "dataset": plan.dataset.name,

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from mdnbench.errors import StoreError
 from mdnbench.spec.records import Status
-from mdnbench.store import manifests, strangers
+from mdnbench.store import manifests
 from mdnbench.store.database import MORE, Store, open_store
 from mdnbench.store.rows import RunRow
 from mdnbench.util import jsonfile, limits, slugs
@@ -19,16 +19,18 @@ from mdnbench.util import jsonfile, limits, slugs
 _KINDS = {"TEXT": "'text'", "INTEGER": "'integer'", "REAL": "'real', 'integer'"}
 _STATUSES = ", ".join(f"'{status}'" for status in get_args(Status))
 
+_LARGEST = 2**63 - 1  # whole number that SQLite takes
 _VERSIONS: dict[Any, Any] = {str: str}
 FACTS: dict[Any, Any] = {
     "dataset": str, "dataset_digest": str, "dataset_folder": str, "images": {str: str}, "protocol": str,
     "protocol_hash": str, "rules": {"version": int, "input": {}, "scoring": {}}, "scoring_rule": str,
-    "metrics": {str: str},
+    "metrics": {str: str}, "scored_as": {str: str},
     "metric_facts": {
         str: {"direction": str, "unit": str, "digits": int, "tolerance": jsonfile.NUMBER, "packages": _VERSIONS}
     },
     "unavailable": {str: str}, "seeds": int, "noise_info": str, "noises": {str: str},
-    "methods": {str: {"revision": str, "packages": _VERSIONS}}, "device": str, "notes": [str],
+    "methods": {str: {"revision": str, "wants": str, "packages": _VERSIONS}}, "named": [str], "plugins": {str: str},
+    "device": str, "notes": [str],
     "environment": {"mdnbench": str, "cpu": str, "packages": _VERSIONS},
 }  # fmt: skip
 TIMING: dict[Any, Any] = {"benchmarks": [{}]}
@@ -37,6 +39,13 @@ _PROVENANCES = """
     WHERE id IN (SELECT o.provenance FROM run_cells c JOIN outputs o ON o.id = c.output WHERE c.run = ?)
 """
 _DAMAGED = "the store {} is damaged: the run {!r}: {}. {}"
+_UNNAMED = """
+    SELECT count(*) FROM run_cells WHERE run = ? AND (
+        position < 0 OR position >= ? OR seed < 0 OR seed >= ?
+        OR image_digest || image NOT IN (SELECT value FROM json_each(?))
+        OR noise NOT IN (SELECT value FROM json_each(?))
+        OR method NOT IN (SELECT value FROM json_each(?)))
+"""
 _CELLS = "SELECT count(*) FROM run_cells c JOIN outputs o ON o.id = c.output WHERE c.run = ? AND ({})"
 _SCORES = "SELECT count(*) FROM run_cells c JOIN scores s ON s.output = c.output WHERE c.run = ? AND ({})"
 PROVENANCE: dict[Any, Any] = {"revision": str, "packages": _VERSIONS, "weights": str, "weights_digest": str}
@@ -46,7 +55,7 @@ def faults(store: Store) -> Iterator[str]:
     """Rows that hold what mdnbench never writes, one line each: kinds of values, statuses, facts, cells of no run."""
     yield from orphans(store)
     found = [*_kinds(store), *_statuses(store)] or [*_texts(store)]
-    yield from (f"{store.path}: {line}" for line in found or _strangers(store))
+    yield from (f"{store.path}: {line}" for line in found or unnamed(store))
 
 
 def orphans(store: Store) -> Iterator[str]:
@@ -128,7 +137,7 @@ def require_sound(store: Store, run: RunRow) -> None:
 
 def require_facts(store: Store, run: RunRow) -> None:
     """Check the facts of a run; StoreError where they are not what mdnbench writes."""
-    if wrong := _fault_in_those_there(run.facts, FACTS) or _absurd(run.facts, run.planned):
+    if wrong := jsonfile.fault(run.facts, FACTS) or _absurd(run.facts, run.planned):
         raise StoreError(_DAMAGED.format(store.path, run.name, wrong, MORE))
 
 
@@ -141,7 +150,7 @@ def _odd_rows(store: Store, run: int) -> Iterator[str]:
         if count:
             yield f"{count} {what} hold a value of the wrong kind"
     for number, text in store.select(_PROVENANCES, (run,)):
-        if wrong := _misshapen(text, {}) or _fault_in_those_there(json.loads(text), PROVENANCE):
+        if wrong := _misshapen(text, PROVENANCE):
             yield f"the provenance {number}: {wrong}"
 
 
@@ -159,40 +168,32 @@ def _fault_in_facts(text: str, planned: int) -> str:
     return _absurd(facts, planned)
 
 
-def _fault_in_those_there(value: Any, shape: Any) -> str:
-    """Return what is wrong with a value but for keys that it lacks: a reader that needs one says so by itself."""
-    return jsonfile.fault(value, _of_those_there(value, shape))
-
-
-def _of_those_there(value: Any, shape: Any) -> Any:
-    """Return a shape without the keys that a value lacks."""
-    if not (isinstance(value, Mapping) and isinstance(shape, dict)):
-        return shape
-    if str in shape:
-        return {key: _of_those_there(each, shape[str]) for key, each in value.items()}
-    return {key: _of_those_there(value[key], each) for key, each in shape.items() if key in value}
-
-
 def _absurd(facts: Mapping[str, Any], planned: int) -> str:
     """Return which number or word in the facts of a run of so many planned cells cannot be, '' where all can."""
-    axes = [len(facts.get(axis, ())) for axis in ("noises", "methods", "images")]
-    if not 0 <= planned <= limits.MAX_CELLS or math.prod(axes) * max(0, facts.get("seeds", 0)) > limits.MAX_CELLS:
+    axes = [len(facts[axis]) for axis in ("noises", "methods", "images")]
+    if not 0 <= planned <= limits.MAX_CELLS or math.prod(axes) * max(0, facts["seeds"]) > limits.MAX_CELLS:
         return f"more than {limits.MAX_CELLS:,} cells are planned"
-    for name, each in facts.get("metric_facts", {}).items():
-        shown = 0 <= each.get("digits", 0) <= limits.MAX_DIGITS
-        if not shown or each.get("direction", "higher") not in ("higher", "lower"):
+    for name, each in facts["metric_facts"].items():
+        if not 0 <= each["digits"] <= limits.MAX_DIGITS or each["direction"] not in ("higher", "lower"):
             return f"the metric {name!r} is described wrongly"
-        if name not in facts.get("metrics", ()):
+        if name not in facts["metrics"]:
             return f"the metric {name!r} has no revision"
     return ""
 
 
-def _strangers(store: Store) -> Iterator[str]:
+def unnamed(store: Store) -> Iterator[str]:
     """Cells under a noise, image or method that their run's facts do not name; asked where the facts are sound."""
     for identity, name, planned, facts in list(store.select("SELECT id, name, planned, facts FROM runs")):
-        (count,) = next(store.select(strangers.COUNT, strangers.values(identity, planned, json.loads(facts))))
+        (count,) = next(store.select(_UNNAMED, _names_of(identity, planned, json.loads(facts))))
         if count:
-            yield f"{count} cells of the run {name!r} are none that its facts name; running it again removes them."
+            yield f"{count} cells of the run {name!r} are none that its facts name."
+
+
+def _names_of(run: int, planned: int, facts: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the values of the query's marks for a run."""
+    images = [digest + image for image, digest in facts["images"].items()]
+    names = (images, [*facts["noises"]], [*facts["methods"]])
+    return run, planned, min(facts["seeds"], _LARGEST), *map(json.dumps, names)
 
 
 def _misshapen(text: str, shape: Any) -> str:

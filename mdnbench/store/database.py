@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from mdnbench.errors import StoreError
 from mdnbench.spec.records import Cell, Outcome
-from mdnbench.store import connecting, journal, schema, strangers
+from mdnbench.store import connecting, journal, schema
 from mdnbench.store.rows import RunRow, StoredOutput, TimingRow
 from mdnbench.util import jsonfile, limits
 
@@ -46,9 +46,10 @@ Prepare = Callable[[sqlite3.Connection, str], None]
 def open_store(path: Path, *, prepare: Prepare = schema.prepare) -> Store:
     """Open the store at `path`, creating it if there is none.
 
-    `prepare` checks its schema and brings it up to date.
+    `prepare` checks its schema.
 
-    Raises StoreError if it cannot be used: it is damaged, newer, not as mdnbench makes them, or no ordinary file.
+    Raises StoreError if it cannot be used: it is damaged, of another version, not as mdnbench makes them, or no
+    ordinary file.
     """
     try:
         connecting.require_files(path)
@@ -282,7 +283,6 @@ class Store:
                    RETURNING id""",
                 (name, now(), planned, text),
             ).fetchone()
-            self.connection.execute(strangers.REMOVE, strangers.values(row[0], planned, facts))
         self._names[row[0]] = name
         return int(row[0])
 

@@ -28,12 +28,6 @@ _TAKEN_OVER = """
         SELECT o.key FROM other.outputs o WHERE o.base = main.outputs.base AND o.status = 'ok' ORDER BY o.id LIMIT 1)
     WHERE status <> 'ok' AND base IN (SELECT o.base FROM other.outputs o WHERE o.status = 'ok')
 """
-# What failed here has no pixels, but older versions left it the scores of former ones: they are not of those to come.
-_STALE = """
-    DELETE FROM scores WHERE output IN (
-        SELECT mine.id FROM main.outputs mine JOIN other.outputs o ON o.key = mine.key
-        WHERE mine.status <> 'ok' AND o.status = 'ok')
-"""
 # What is ok here stays; what failed here gives way to what is ok there.
 _OUTPUTS = """
     INSERT INTO outputs (key, case_key, method, status, reason, traceback, seconds, noisy_digest, output_digest,
@@ -111,7 +105,6 @@ def merge(store: Store, path: Path) -> Merged:
                 store.connection.execute(_PROVENANCES)
                 store.connection.execute(_MANIFESTS)
                 store.connection.execute(_TAKEN_OVER)
-                store.connection.execute(_STALE)
                 outputs = store.connection.execute(_OUTPUTS).rowcount
                 scores = store.connection.execute(_SCORES).rowcount
                 runs = tuple(_copy_runs(store))
@@ -132,7 +125,7 @@ def _file_of(path: Path) -> Path:
 
 @contextmanager
 def _snapshot(path: Path) -> Iterator[Path]:
-    """A copy of a store at one moment, brought up to this schema: the store itself may be older and stays so."""
+    """A copy of a store at one moment, whose rows were checked; the store itself is only read."""
     connecting.require_files(path)
     with _scratch(path) as folder:
         copy = folder / "results.sqlite"
@@ -185,7 +178,7 @@ def _mode(path: Path) -> str:
 
 
 def _require_sound(copy: Path) -> None:
-    """Bring a copy up to this schema; StoreError where its rows hold what nobody wrote: it must not spread."""
+    """StoreError where the rows of a copy hold what nobody wrote: it must not spread."""
     with open_store(copy) as store:
         if fault := next(contents.faults(store), ""):
             raise StoreError(f"{fault} Nothing was merged.")

@@ -25,7 +25,7 @@ class RunRow:
     @property
     def scored_as(self) -> Mapping[str, str]:
         """The revision and code of each metric, by name: what its scores are stored under."""
-        found: Mapping[str, str] = self.facts.get("scored_as") or self.facts["metrics"]
+        found: Mapping[str, str] = self.facts["scored_as"]
         return found
 
 

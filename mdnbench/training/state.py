@@ -93,7 +93,7 @@ class State:
         if saved is None:
             return
         changed, falling = saved["budget"] != str(self.recipe.budget), self.recipe.schedule.falling
-        fell = changed and saved.get("progress", 1.0) >= falling
+        fell = changed and saved["progress"] >= falling
         if fell and (plateau := checkpoint.load(folder / PLATEAU, self.device)):
             saved, fell = plateau, False
         self._check(saved, folder)
@@ -116,12 +116,12 @@ class State:
             )
 
     def _check(self, saved: dict[str, Any], folder: Path) -> None:
-        """UsageError where a checkpoint is of something else than this training; older ones do not say."""
+        """UsageError where a checkpoint is of something else than this training."""
         for key, now in self._belongings.items():
-            if (old := saved.get(key, now)) != now:
+            if (old := saved[key]) != now:
                 words = BELONGINGS[key].format(old=old, now=now)
                 raise UsageError(f"the training in {folder} was begun {words}, or train from scratch (--from-scratch).")
-        if changed := self._code.changed(saved.get("code", {})):
+        if changed := self._code.changed(saved["code"]):
             raise UsageError(
                 f"the training in {folder} was begun with other code: since then, {', '.join(changed)} changed. "
                 "Put the former code back, or train from scratch (--from-scratch)."
@@ -133,7 +133,7 @@ class State:
         self.average.load(saved["average"])
         self.optimiser.load_state_dict(saved["optimiser"])
         self.generator.set_state(saved["generator"].cpu())
-        _set_random_states(saved.get("global", ()), self.device)
+        _set_random_states(saved["global"], self.device)
         self.clock.step, self.clock.before = saved["step"], saved["elapsed"]
         self.psnr, self.masked_steps = saved["psnr"], saved["masked_steps"]
 

@@ -50,7 +50,7 @@ class Facts:
     `weights`, or under `weights NOISE` where each noise has its own. Two tables are for editing by hand and outlive
     `check --update`: `tolerances` (by metric, and `seconds` as a share) and `spread` (by method, then metric: the
     standard deviation of the mean over retrained copies). `code` holds the digests of the files behind each method,
-    noise and metric (`regression.code`); it is empty in baselines of earlier days.
+    noise and metric (`regression.code`); it may be empty.
     """
 
     schema: int
@@ -104,8 +104,11 @@ def read(path: Path) -> Baseline:
     stem = _stem(path)
     toml, table = _beside(stem, ".toml"), _beside(stem, ".csv")
     raw = tomlfile.read(toml, "baseline")
-    if raw.get("schema", SCHEMA) != SCHEMA:
-        raise BadFile(f"the baseline {toml} has schema {raw.get('schema')}; this mdnbench reads {SCHEMA}. Upgrade it.")
+    if (schema := raw.get("schema")) != SCHEMA:
+        raise BadFile(
+            f"the baseline {toml} has schema {schema}; this mdnbench reads {SCHEMA}. Upgrade mdnbench, or remove the "
+            "baseline and write it anew (`mdnbench check --update`)."
+        )
     facts = tomlfile.build(Facts, raw, f"baseline {toml}")
     _check(facts, toml)
     return Baseline(stem, facts, _read_cells(table, facts), _read_timing(_beside(stem, TIMING)))
