@@ -86,21 +86,19 @@ def test_the_log_and_the_learning_curve(fit: Fit, home: Path) -> None:
     assert all(float(value) >= 0 for line in lines for value in line.values())
     assert float(lines[-1]["progress"]) == 1
     assert float(lines[-1]["lr"]) < float(lines[0]["lr"]) <= 1e-2
-    pytest.importorskip("matplotlib")
     (picture,) = (home / "training").glob("*/curve.png")
     with PIL.Image.open(picture) as opened:
         assert opened.size[0] > 300
 
 
 def test_the_log_beyond_a_million_steps(tmp_path: Path) -> None:
-    """Every step keeps all its digits, and a resumed training reads them, even where they were once cut to six."""
+    """Every step keeps all its digits, and a resumed training reads them."""
     path = tmp_path / "log.csv"
     record = log.CsvLog(path, 0)
     for step in (999_999, 1_000_000, 1_234_567, 1_300_000):
         record.add(log.Progress(step, 0.5, 60.0, 60.0, 1e-3, 0.1, 30.0, 1e6, 0.1))
-    path.write_text(path.read_text().replace("1000000,", "1e+06,"), encoding="utf-8")
     log.CsvLog(path, 1_234_567)
-    assert [line["step"] for line in log.read(path)] == ["999999", "1e+06", "1234567"]
+    assert [line["step"] for line in log.read(path)] == ["999999", "1000000", "1234567"]
 
 
 def test_a_training_that_diverges_is_refused(fit: Fit, home: Path) -> None:
