@@ -53,6 +53,10 @@ class Results:
         contents.require_sound(self.store, found)
         return found
 
+    def neighbour(self, name: str) -> Results:
+        """Return another run of the same store, whose folder is next to this one's."""
+        return Results(self.store, name, self.folder.parent / name)
+
     def rows(self) -> Iterator[CellRow]:
         """The cells one by one, in the plan's order."""
         return queries.cells(self.store, self.run)

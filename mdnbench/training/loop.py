@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -12,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mdnbench import weights as store
-from mdnbench.errors import Interrupted
+from mdnbench.errors import BadPlugin, Interrupted, UsageError, WeightsError
 from mdnbench.registry import variants
 from mdnbench.registry.guard import guarded
-from mdnbench.training import card, checkpoint, divergence, lock, log, optimisers, ranks
+from mdnbench.training import card, checkpoint, log, optimisers, ranks
 from mdnbench.training.material import Material, gather
 from mdnbench.training.meter import Meter
 from mdnbench.training.recipe import Moment, trainable_of
 from mdnbench.training.state import CHECKPOINT, PLATEAU, State
-from mdnbench.util import digests, paths
+from mdnbench.util import atomic, digests, paths
 
 if TYPE_CHECKING:
     from mdnbench.spec.names import Named
@@ -68,7 +69,7 @@ def train(
     folder = folder_of(spec, method, recipe)
     material = gather(recipe, data, noises, exclude, bool(method.values().get("colour")), device)
 
-    with lock.held(folder), _settings(device, threads):
+    with locked(folder), _settings(device, threads):
         if ranks.first():
             checkpoint.tidy(folder)
         torch.manual_seed(recipe.seed)
@@ -136,7 +137,7 @@ def follow(
             clean, noisy, std = map(ranks.share, material.draw(state.generator))
         with guarded("the loss of this method"), context:
             loss = trainable.loss(network, clean, noisy, std, state.rng, moment, recipe)
-            divergence.check_loss(loss)
+            check_loss(loss)
         loss.backward()  # type: ignore[no-untyped-call]
         loss = ranks.averaged(loss.detach(), network)
         if recipe.optimiser.clip:
@@ -171,19 +172,19 @@ def follow(
         )
     state.average.copy_to(network)
     state.psnr = material.validator.psnr(network, recipe.blind, context)
-    divergence.check(clock.step, meter.loss(), state.psnr)
+    require_finite(clock.step, meter.loss(), state.psnr)
     if meter.steps:
         _tell(meter.read(lr, state.psnr), record, report)
 
 
 def _save(state: State, meter: Meter, path: Path) -> None:
     """Save a checkpoint; WeightsError, and the file stays as it is, where the training has diverged."""
-    divergence.check(state.clock.step, meter.loss(), state.psnr, state.average.values.values())
+    require_finite(state.clock.step, meter.loss(), state.psnr, state.average.values.values())
     state.save(path)
 
 
 def _tell(standing: log.Progress, record: log.CsvLog | None, report: Callable[[log.Progress], None] | None) -> None:
-    divergence.check(standing.step, standing.loss, standing.psnr)
+    require_finite(standing.step, standing.loss, standing.psnr)
     if record:
         record.add(standing)
     if report:
@@ -201,3 +202,63 @@ def autocast(state: State) -> torch.autocast:
     """The precision in which a recipe has its network run."""
     enabled = state.recipe.precision == "bf16"
     return torch.autocast(torch.device(state.device).type, torch.bfloat16, enabled=enabled)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a training folder; UsageError where another process does, StoreError where it cannot be written.
+
+    The operating system holds the lock for the process: it ends with its holder, however that ends, and a lock file
+    that was left behind stops nobody. Of processes that train together the first holds it.
+    """
+    if not ranks.first():
+        yield
+        return
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / "lock")
+    with atomic.below(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            message = f"another process is training into {folder}; wait until it has ended, or stop it, and try again."
+            raise UsageError(message) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def require_finite(step: int, loss: float, psnr: float | None, weights: Iterable[torch.Tensor] = ()) -> None:
+    """WeightsError where loss, validation PSNR (dB) or a weight is not finite; the first process decides.
+
+    An infinite PSNR is no such thing: an image was restored exactly.
+    """
+    if not ranks.first():
+        return
+    problems = {
+        f"the loss is {loss:g}": not math.isfinite(loss),
+        "the validation PSNR is nan": psnr is not None and math.isnan(psnr),
+        "its weights are not finite": not finite(weights),
+    }
+    for problem, true in problems.items():
+        if true:
+            raise WeightsError(
+                f"the training has diverged: at step {step} {problem}; no weights were written. Train with a smaller "
+                "learning rate (--set optimiser.lr=1e-4), or clip the gradients (--set optimiser.clip=1)."
+            )
+
+
+def check_loss(loss: object) -> None:
+    """BadPlugin where a method's loss is nothing that gradients could follow from."""
+    if not isinstance(loss, torch.Tensor) or loss.numel() != 1 or not loss.requires_grad:
+        came = f"a tensor {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else type(loss).__name__
+        why = ", cut off from the network" if isinstance(loss, torch.Tensor) and not loss.requires_grad else ""
+        raise BadPlugin(f"the loss must be one number that depends on the network's parameters; it is {came}{why}.")
+
+
+def finite(weights: Iterable[torch.Tensor]) -> bool:
+    """Whether all numbers are finite; a GPU is waited for once."""
+    found = [weight.isfinite().all() for weight in weights]
+    return not found or bool(torch.stack(found).all())

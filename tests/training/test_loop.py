@@ -15,10 +15,10 @@ from mdnbench import api, weights
 from mdnbench.errors import BadFile, BadOption, BadPlugin, Interrupted, UnknownName, UsageError, WeightsError
 from mdnbench.registry import Registry
 from mdnbench.spec import tomlfile
-from mdnbench.training import checkpoint, divergence, log, loop, meter, optimisers
-from mdnbench.training.average import Average
+from mdnbench.training import checkpoint, log, loop, meter, optimisers
 from mdnbench.training.material import gather
 from mdnbench.training.recipe import Optimiser, Recipe, Schedule
+from mdnbench.training.state import Average
 from mdnbench.util import digests
 from mdnbench.util.listener import Listener
 from mdnbench.weights import Cover, Weights
@@ -125,20 +125,20 @@ def test_a_training_that_diverges_keeps_the_checkpoint_before(
     saved = checkpoint.load(kept, "cpu")
     assert saved
     assert saved["step"] == 6
-    assert divergence.finite(saved["network"].values())
+    assert loop.finite(saved["network"].values())
     assert weights.trained("tiny") == []
 
 
 def test_what_counts_as_diverged() -> None:
     """A loss, a validation or a weight that is not finite; an image that was restored exactly is no such thing."""
     sound = [torch.ones(2), torch.tensor(7)]
-    divergence.check(1, 0.1, float("inf"), sound)
-    divergence.check(1, 0.1, None)
+    loop.require_finite(1, 0.1, float("inf"), sound)
+    loop.require_finite(1, 0.1, None)
     for loss, psnr, values in (
         (float("inf"), 30.0, sound), (0.1, float("nan"), sound), (0.1, None, [*sound, torch.tensor([1, torch.inf])]),
     ):  # fmt: skip
         with pytest.raises(WeightsError, match="has diverged: at step 9"):
-            divergence.check(9, loss, psnr, values)
+            loop.require_finite(9, loss, psnr, values)
 
 
 def test_a_validation_whose_level_nobody_could_tell_is_refused(fit: Fit, home: Path) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import gc
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import stdev
@@ -14,7 +16,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mdnbench import registry
 from mdnbench.analysis.regression import code, slowdown
-from mdnbench.analysis.regression.garbage import uncollected
 from mdnbench.errors import BadFile, MdnbenchError, NothingToDo, UnknownName
 from mdnbench.spec import names, tomlfile
 from mdnbench.store import queries
@@ -23,6 +24,19 @@ from mdnbench.util import atomic, jsonfile, temporary
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Inside, cycles are not looked for: again and again, every cell read so far would be, for a third of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
 
 SCHEMA = 1
 SECONDS = "seconds"  # in a table of tolerances: the share by which a median may grow

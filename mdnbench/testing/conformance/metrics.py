@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mdnbench.engine.state import State, restore
 from mdnbench.errors import Unavailable
 from mdnbench.testing.conformance import samples
-from mdnbench.testing.conformance.papers import CITATION
+from mdnbench.testing.conformance.contract import CITATION
 from mdnbench.testing.conformance.rule import Breach, Rule
 
 if TYPE_CHECKING:
