@@ -21,11 +21,11 @@ if TYPE_CHECKING:  # so that callers and plugins are checked against the real ty
     from mdnbench.api import time as time
     from mdnbench.api import train as train
     from mdnbench.api import write_baseline as write_baseline
-    from mdnbench.api.notebook import Results as Results
     from mdnbench.errors import MdnbenchError as MdnbenchError
     from mdnbench.errors import Unavailable as Unavailable
     from mdnbench.evaluation.adapters import numpy_denoiser as numpy_denoiser
     from mdnbench.planning.request import Request as Request
+    from mdnbench.results import Results as Results
     from mdnbench.spec.hookspecs import hookimpl as hookimpl
     from mdnbench.spec.names import Option as Option
     from mdnbench.spec.records import NoiseInfo as NoiseInfo
@@ -66,7 +66,7 @@ _HOMES = {
     "wrap_torch": "mdnbench.wrappers.torch_module",
     "Listener": "mdnbench.util.listener",
     "Request": "mdnbench.planning.request",
-    "Results": "mdnbench.api.notebook",
+    "Results": "mdnbench.results",
     "check": "mdnbench.api",
     "claims": "mdnbench.api",
     "compare": "mdnbench.api",

@@ -15,7 +15,7 @@ from mdnbench.data import folders
 from mdnbench.engine.local import LocalEngine
 from mdnbench.engine.schedule import JobQueue, Schedule
 from mdnbench.engine.tasks import Job, Setup, Task
-from mdnbench.errors import BadFile, BadOption, DataMissing, MdnbenchError, NothingToDo, UnknownName, UsageError
+from mdnbench.errors import BadOption, DataMissing, MdnbenchError, NothingToDo, UnknownName, UsageError
 from mdnbench.evaluation import protocols
 from mdnbench.planning import environment
 from mdnbench.planning.identity import METRIC, MetricIdentity
@@ -117,7 +117,7 @@ class Rescoring:
                 self._score(batch, spec, listener, stop)
         listener.end(PHASE)
         ways = [Way(choice.name, choice.protocol.scoring.digest, choice.metrics) for choice in choices]
-        label = protocol_of(self.found).label
+        label = protocols.of_facts(self.found.run.facts).label
         return Rescored(
             self.found.name, label, tuple(choices), tuple(shifts_of(self.found, ways)), len(rows), outputs,
             self._computed, tuple(self._failed), tuple(notes),
@@ -160,7 +160,7 @@ class Rescoring:
         """Hand a batch to workers, and commit its scores as they come."""
         identities = {task.position: identity for identity, task in batch.tasks}
         noises = [self.known.noise(text) for text in self.found.run.facts["noises"]]
-        known, folder = self.known, self.dataset or self.found.run.facts.get("dataset_folder", "")
+        known, folder = self.known, self.dataset or self.found.run.facts["dataset_folder"]
         own_folder = bool(folder) and folder not in known.datasets
         setup = Setup(
             dataset=folders.absolute(folder) if own_folder else spec.name,
@@ -220,7 +220,7 @@ def choose(found: Results, scoring: Iterable[str], known: Registry) -> tuple[lis
 
     UsageError where all are left out because their metrics are other revisions today than those of the run.
     """
-    facts, own = found.run.facts, protocol_of(found)
+    facts, own = found.run.facts, protocols.of_facts(found.run.facts)
     metrics = tuple(name for name in facts["metrics"] if name not in facts["unavailable"])
     choices: list[Choice] = []
     notes: list[str] = []
@@ -239,14 +239,6 @@ def choose(found: Results, scoring: Iterable[str], known: Registry) -> tuple[lis
     if stale and not left:
         raise UsageError(f"nothing can be scored again: {' '.join(stale.values())}")
     return left, [*notes, *stale.values()]
-
-
-def protocol_of(found: Results) -> Protocol:
-    """The protocol that a run was made under, rebuilt from its facts; BadFile where they do not suffice."""
-    if protocol := protocols.of_facts(found.run.facts):
-        return protocol
-    name = found.run.facts["protocol"]
-    raise BadFile(f"the rules of protocol {name!r} are not known here; run {found.name!r} again.")
 
 
 def _named(scoring: Iterable[str], metrics: Sequence[str], known: Registry) -> Iterator[str]:
@@ -329,7 +321,7 @@ def _dataset(found: Results, folder: str, known: Registry) -> DatasetSpec:
             f"run {found.name!r} was made on {facts['dataset']}, not on {folder}; --dataset takes the folder of its "
             "images."
         )
-    folder = folder or facts.get("dataset_folder", "")
+    folder = folder or facts["dataset_folder"]
     if not folder and facts["dataset"] not in known.datasets:
         raise DataMissing(
             f"run {found.name!r} was made on a folder of images ({facts['dataset']}); name it with --dataset FOLDER."

@@ -246,7 +246,7 @@ def _trainings() -> Iterator[Finding]:
 
 
 def _store(path: Path) -> Iterator[Finding]:
-    from mdnbench.store import contents, health, open_store
+    from mdnbench.store import contents, open_store
 
     if not path.is_file():
         yield Finding("store", "well", f"{path}: none yet")
@@ -257,7 +257,7 @@ def _store(path: Path) -> Iterator[Finding]:
     try:
         with open_store(path) as store:
             runs = [run for run in map(store.run, store.run_names()) if run]
-            damage = list(health.damage(store)) or list(contents.faults(store))
+            damage = list(contents.damage(store)) or list(contents.faults(store))
     except MdnbenchError as error:
         yield Finding("store", "problem", str(error))
         return

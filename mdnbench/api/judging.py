@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from mdnbench import registry, results
 from mdnbench.api import notebook
-from mdnbench.api.notebook import Results
 from mdnbench.errors import BadOption, BadPlugin, Interrupted
 from mdnbench.registry import Files
-from mdnbench.results import places
+from mdnbench.results import Results, places
 from mdnbench.store import workspace
 from mdnbench.util import atomic
 from mdnbench.util.limits import MAX_JOBS
@@ -27,13 +26,10 @@ if TYPE_CHECKING:
 
 def open_run(name: str, *, workspace_folder: Path | None = None) -> Results:
     """The results of an earlier run, by name or by its folder's path."""
-    found = results.find(workspace.locate(workspace_folder), name)
-    return Results(found.store, found.name, found.folder)
+    return results.find(workspace.locate(workspace_folder), name)
 
 
-def report(
-    found: results.Results, formats: Iterable[str], *, folder: Path | None = None, plugins: Files = ()
-) -> list[Path]:
+def report(found: Results, formats: Iterable[str], *, folder: Path | None = None, plugins: Files = ()) -> list[Path]:
     """Write a run's results down in the named formats, as `md` or `html[limit=6]`; the paths of what was written.
 
     `plugins` are files that bring reporters, or the methods and noises of the run; those that it ran with are known.
@@ -51,7 +47,7 @@ def report(
         return [_written(known, named, found, target) for named in wanted]
 
 
-def _written(known: registry.Registry, named: Named, found: results.Results, target: Path) -> Path:
+def _written(known: registry.Registry, named: Named, found: Results, target: Path) -> Path:
     try:
         return known.reporters[named.name].write(found, target, **named.values())
     except SystemExit as error:
@@ -59,7 +55,7 @@ def _written(known: registry.Registry, named: Named, found: results.Results, tar
 
 
 def check(
-    found: results.Results,
+    found: Results,
     baseline: Path,
     *,
     tolerances: Mapping[str, float] | None = None,
@@ -76,7 +72,7 @@ def check(
     return regression.compare(found, baselines.read(baseline), tolerances or {}, partial=partial, timing=timing)
 
 
-def baseline_change(found: results.Results, baseline: Path) -> Change | None:
+def baseline_change(found: Results, baseline: Path) -> Change | None:
     """What `write_baseline` would change there; None where there is no baseline yet."""
     from mdnbench.analysis import regression
     from mdnbench.analysis.regression import baselines
@@ -84,16 +80,14 @@ def baseline_change(found: results.Results, baseline: Path) -> Change | None:
     return regression.changes(found, baselines.read(baseline)) if baselines.exists(baseline) else None
 
 
-def write_baseline(found: results.Results, baseline: Path) -> Path:
+def write_baseline(found: Results, baseline: Path) -> Path:
     """Write a run as a baseline: BASELINE.csv and BASELINE.toml."""
     from mdnbench.analysis.regression import baselines
 
     return baselines.write(found, baseline)
 
 
-def compare(
-    found: results.Results, *others: results.Results, metrics: Iterable[str] = (), against: str = ""
-) -> Comparison:
+def compare(found: Results, *others: Results, metrics: Iterable[str] = (), against: str = "") -> Comparison:
     """Compare the methods of a run, or of several runs, image by image: intervals, paired differences, tests.
 
     With `against`, only the pairs with that method are made, and corrected as such.
@@ -103,7 +97,7 @@ def compare(
     return statistics.compare((found, *others), metrics=tuple(metrics), against=against)
 
 
-def claims(found: results.Results, *, references: Iterable[Path] = ()) -> Claims:
+def claims(found: Results, *, references: Iterable[Path] = ()) -> Claims:
     """Set a run's numbers beside published and claimed ones; `references` are CSV files of more of them."""
     from mdnbench.analysis import published
     from mdnbench.results.references import read
@@ -112,7 +106,7 @@ def claims(found: results.Results, *, references: Iterable[Path] = ()) -> Claims
 
 
 def rescore(
-    found: results.Results,
+    found: Results,
     scoring: Iterable[str] = ("all",),
     *,
     dataset: str = "",

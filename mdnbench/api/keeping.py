@@ -9,17 +9,17 @@ from mdnbench.errors import NothingToDo
 from mdnbench.store import open_store, workspace
 
 if TYPE_CHECKING:
-    from mdnbench.store.health import Health
+    from mdnbench.store.contents import Health
     from mdnbench.store.leftovers import Leftovers
     from mdnbench.store.merging import Merged
 
 
 def check_store(*, workspace_folder: Path | None = None) -> Health:
     """Look at every page, row and kept image of the store: what there is, and one line for each problem."""
-    from mdnbench.store import health, schema
+    from mdnbench.store import contents, schema
 
     with open_store(_existing(workspace_folder), prepare=schema.prepare_to_check) as store:
-        return health.check(store)
+        return contents.check(store)
 
 
 def store_leftovers(*, workspace_folder: Path | None = None) -> Leftovers:

@@ -7,15 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from mdnbench import planning, registry, results
+from mdnbench import planning, registry
 from mdnbench.api import notebook
-from mdnbench.api.notebook import Results
 from mdnbench.errors import Interrupted, MdnbenchError, Unavailable, UsageError
 from mdnbench.planning import Plan, request
 from mdnbench.planning.request import Keys, Request, RunKeys
 from mdnbench.registry import Files, Registry
 from mdnbench.registry.guard import guarded
-from mdnbench.results import places
+from mdnbench.results import Results, places
 from mdnbench.store import Store, open_store, workspace
 from mdnbench.util import atomic, jsonfile, paths
 from mdnbench.util.listener import Listener
@@ -186,7 +185,7 @@ def _timing(planned: Plan, found: Results, listener: Listener, stop: Callable[[]
     return session.record_for(planned, found, listener, stop)
 
 
-def _write(found: results.Results, known: Registry, record: Mapping[str, Any] | None, listener: Listener) -> None:
+def _write(found: Results, known: Registry, record: Mapping[str, Any] | None, listener: Listener) -> None:
     """Write the run's files: timing first, because the tables show it."""
     try:
         found.folder.mkdir(parents=True, exist_ok=True)

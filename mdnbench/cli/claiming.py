@@ -25,7 +25,7 @@ def claims(
     images: Annotated[bool, typer.Option("--images", help="Show every image, not the means alone.")] = False,
     json: o.Json = False,
 ) -> None:
-    """Set a run's numbers beside published ones, and beside the article's, claim by claim.
+    """Compare a run's numbers with published ones.
 
     Example: mdnbench claims set12-gaussian-50
     """
@@ -44,12 +44,6 @@ def facts_of(found: Claims) -> dict[str, Any]:
     return {
         "run": found.run,
         "published": [_claim_facts(claim) for claim in found.published],
-        "article": [_claim_facts(claim) for claim in found.article],
-        "orders": [
-            {"noise": each.noise, "metric": each.column.metric, "better": each.better, "worse": each.worse,
-             "claimed": each.claimed, "measured": each.measured, "finding": each.finding}
-            for each in found.orders
-        ],
         "others": [
             {"published_as": each.method, "noise": each.noise, "metric": each.metric, "published": each.value,
              "source": each.source}
@@ -65,7 +59,7 @@ def _claim_facts(claim: Claim) -> dict[str, Any]:
         "method": claim.method, "published_as": reference.method, "dataset": reference.dataset,
         "noise": reference.noise, "image": reference.image, "metric": reference.metric, "published": reference.value,
         "measured": claim.measured, "difference": claim.difference, "allowed": claim.allowed,
-        "finding": claim.finding, "verdict": claim.verdict, "source": reference.source,
+        "finding": claim.finding, "source": reference.source,
     }  # fmt: skip
 
 
@@ -73,7 +67,6 @@ def _draw(found: Claims, *, images: bool) -> None:
     from mdnbench.cli import draw
 
     _draw_published(found, images=images)
-    _draw_article(found)
     for note in found.notes:
         draw.say(note)
 
@@ -136,23 +129,3 @@ def _summaries(claims: Sequence[Claim]) -> list[str]:
             f"furthest {far} (--images shows all)"
         )
     return lines
-
-
-def _draw_article(found: Claims) -> None:
-    from mdnbench.cli import draw
-
-    if not found.article:
-        return
-    draw.say(f"\nThe article's claims ({found.article[0].reference.source})")
-    rows = [
-        (claim.method, claim.reference.metric, f"{claim.reference.value:.{claim.column.digits}f}",
-         claim.column.show(claim.measured), claim.verdict)
-        for claim in found.article
-    ]  # fmt: skip
-    draw.table(("Method", "Metric", "Claimed", "Measured", "Verdict"), rows, words=("Verdict",))
-    orders = [
-        (f"{each.better} over {each.worse}", each.column.metric, f"{each.claimed:+.{each.column.digits}f}",
-         "–" if each.measured is None else f"{each.measured:+.{each.column.digits}f}", each.finding)
-        for each in found.orders
-    ]  # fmt: skip
-    draw.table(("Better by", "Metric", "Claimed", "Measured", "Verdict"), orders, words=("Verdict",))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import struct
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from mdnbench.data import jpeg, webp
 from mdnbench.data.pixels import BYTE_TOP, WORD_TOP, RefusalError, check_size, whole_numbers
-from mdnbench.util.limits import MAX_PIXELS_DECODED_SLOWLY
+from mdnbench.util.limits import MAX_JPEG_SCAN_PIXELS, MAX_JPEG_SCANS, MAX_JPEG_SEGMENTS, MAX_PIXELS_DECODED_SLOWLY
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,9 +68,9 @@ def _check_before(file: BinaryIO, kind: str) -> None:
     """Check the parts of a file that Pillow processes as soon as it opens the file."""
     file.seek(0)
     if kind == "JPEG":
-        jpeg.check(file.read())
+        check_jpeg(file.read())
     elif kind == "WebP":
-        webp.check(file.read(webp.HEADER_BYTES))
+        check_webp(file.read(HEADER_BYTES))
     elif kind == "PNG":
         size = file.read(_PNG_SIZE.stop)[_PNG_SIZE]
         if len(size) == 8 and 0 in struct.unpack(">II", size):
@@ -141,3 +142,114 @@ def _wide(image: Any, file: BinaryIO) -> np.ndarray[Any, Any]:
     whole: np.ndarray[Any, Any] = upper * np.uint16(256)
     whole += lower
     return whole
+
+
+HEADER_BYTES = 30
+_ANIMATED, _ALPHA = 0x02, 0x10
+
+
+def check_webp(start: bytes) -> None:
+    """Refuse a WebP that is too large, is animated, or has an alpha channel.
+
+    Pillow allocates memory for the whole picture when it opens a WebP, and reports its size only afterwards.
+
+    Args:
+        start: The first 30 bytes of the file.
+
+    """
+    kind = start[12:16]
+    if len(start) < HEADER_BYTES or kind not in (b"VP8 ", b"VP8L", b"VP8X"):
+        raise RefusalError("is damaged: it has no WebP header")
+    if kind == b"VP8X":
+        if start[20] & _ANIMATED:
+            raise RefusalError("is animated; one picture is wanted")
+        width, height = _number(start[24:27]) + 1, _number(start[27:30]) + 1
+    elif kind == b"VP8L":
+        packed = _number(start[21:25])
+        width, height = (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
+    else:
+        width, height = _number(start[26:28]) & 0x3FFF, _number(start[28:30]) & 0x3FFF
+    check_size(width, height)
+    if kind == b"VP8X" and start[20] & _ALPHA:
+        raise RefusalError("is RGB with an alpha channel")
+
+
+def _number(little_endian: bytes) -> int:
+    return int.from_bytes(little_endian, "little")
+
+
+_START, _END, _SCAN = 0xD8, 0xD9, 0xDA
+_ALONE = {0x01, _START, *range(0xD0, 0xD8)}  # markers that have no length and no body
+_FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
+_HUFFMAN_DCT = {0xC0, 0xC1, 0xC2}
+_LONGEST_FILL = 1024  # fill bytes before a marker, which Pillow reads one by one; encoders write none
+_FILL = re.compile(rb"\xff+")
+_MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # not a stuffed byte, a restart or a fill byte
+
+
+@dataclass(slots=True)
+class _Found:
+    """The size and the number of scans, according to the markers so far."""
+
+    width: int = 0
+    height: int = 0
+    scans: int = 0
+
+
+def check_jpeg(content: bytes) -> None:
+    """Refuse a JPEG that is not read in full, or that has so many scans that decoding takes long.
+
+    A progressive JPEG may have any number of scans over its pixels: a file of 1 MB can keep a decoder busy for hours.
+    """
+    found, place = _Found(), 2
+    for _ in range(MAX_JPEG_SEGMENTS):
+        fill = _FILL.search(content, place)
+        if fill is None:
+            return
+        if fill.end() - fill.start() > _LONGEST_FILL:
+            raise RefusalError(f"is damaged: it has {fill.end() - fill.start():,} bytes of padding in one place")
+        if fill.end() + 3 > len(content) or content[fill.end()] == _END:
+            return
+        place = _after(content, fill.end() - 1, found)
+    raise RefusalError(f"has more than {MAX_JPEG_SEGMENTS:,} marker segments")
+
+
+def _after(content: bytes, place: int, found: _Found) -> int:
+    """Process the segment that begins at `place`, and return the position at which the next one may begin."""
+    marker = content[place + 1]
+    if not marker:
+        raise RefusalError("is damaged: it has pixels where a marker must be")
+    if marker in _ALONE:
+        return place + 2
+    end = place + 2 + int.from_bytes(content[place + 2 : place + 4], "big")
+    if marker in _FRAMES:
+        _take_frame(marker, content[place + 4 : end], found)
+    if marker != _SCAN:
+        return end
+    _count_scan(found)
+    following = _MARKER_IN_SCAN.search(content, end)
+    return following.start() if following else len(content)
+
+
+def _take_frame(marker: int, body: bytes, found: _Found) -> None:
+    if len(body) < 6:
+        return  # damaged: the decoder will report it
+    bits, channels = body[0], body[5]
+    found.height, found.width = int.from_bytes(body[1:3], "big"), int.from_bytes(body[3:5], "big")
+    if marker not in _HUFFMAN_DCT:
+        raise RefusalError("is a lossless, hierarchical or arithmetic-coded JPEG; write it as PNG")
+    if bits != 8:
+        raise RefusalError(f"is a JPEG of {bits} bits a channel; write deep images as PNG")
+    if channels not in (1, 3, 4):
+        raise RefusalError(f"is a JPEG of {channels} channels")
+    check_size(found.width, found.height)
+
+
+def _count_scan(found: _Found) -> None:
+    found.scans += 1
+    work = found.scans * found.width * found.height
+    if found.scans > MAX_JPEG_SCANS or work > MAX_JPEG_SCAN_PIXELS:
+        raise RefusalError(
+            f"is a JPEG of {found.scans} scans or more over {found.width}×{found.height} pixels; at most "
+            f"{MAX_JPEG_SCANS} scans, and {MAX_JPEG_SCAN_PIXELS / 1e6:,.0f} megapixels over all scans, are decoded"
+        )

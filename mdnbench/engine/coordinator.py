@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 from mdnbench.data import folders
@@ -323,15 +322,13 @@ def dataset_folder(plan: Plan) -> str:
     return folders.absolute(asked) if is_folder else ""
 
 
-def facts(
-    plan: Plan, unavailable: Mapping[str, str], scored_as: Mapping[str, str] = MappingProxyType({})
-) -> dict[str, Any]:
+def facts(plan: Plan, unavailable: Mapping[str, str], scored_as: Mapping[str, str]) -> dict[str, Any]:
     """Return the facts that define a run: those shown with its tables, and those that `check` compares with a baseline.
 
     Args:
         plan: The plan of the run.
         unavailable: The reasons why metrics cannot be computed, by their names.
-        scored_as: The revision under which the scores of each metric are stored; if empty, the metric's own revision.
+        scored_as: The revision under which the scores of each metric are stored.
     """
     return {
         "dataset": plan.dataset.name,

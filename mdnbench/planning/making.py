@@ -10,7 +10,7 @@ from mdnbench.data import folders, gray, opening, sound
 from mdnbench.errors import BadImage, BadOption, BadPlugin, DataMissing, NothingToDo, UnknownName
 from mdnbench.evaluation import protocols
 from mdnbench.evaluation.protocols import Protocol
-from mdnbench.planning import depth, size
+from mdnbench.planning import depth
 from mdnbench.planning.depth import Depth
 from mdnbench.planning.naming import default_name
 from mdnbench.planning.plan import Plan, PlannedImage, PlannedNoise
@@ -18,10 +18,11 @@ from mdnbench.planning.request import Request
 from mdnbench.registry import Registry, variants
 from mdnbench.registry.guard import guarded
 from mdnbench.spec import names
-from mdnbench.spec.names import Named
+from mdnbench.spec.names import Named, with_commas
 from mdnbench.spec.specs import DatasetSpec, Image, MetricSpec
 from mdnbench.util import devices
 from mdnbench.util.digests import of_pixels
+from mdnbench.util.limits import MAX_CELLS, MAX_PAIRS
 
 FIRST_CHOICE, SECOND_CHOICE = "set12", "sk12"
 
@@ -44,7 +45,7 @@ def make(request: Request, registry: Registry) -> Plan:
     metrics = _metrics(request, registry)
     dataset, more = _dataset(request, registry)
     chosen_images = _chosen(request, dataset)
-    size.check(request, len(methods), len(noises), len(chosen_images))
+    require_size(request, len(methods), len(noises), len(chosen_images))
     with opening.noted() as opened:
         images, depths = _loaded(chosen_images, dataset)
     _check_sizes(images, metrics, protocol)
@@ -193,3 +194,28 @@ def _check_sizes(images: tuple[PlannedImage, ...], metrics: Mapping[str, MetricS
                     f"image {image.id!r} is {image.shape[1]}x{image.shape[0]}; {spec.name} needs at least "
                     f"{spec.min_size} pixels a side. Leave it out, or choose other metrics."
                 )
+
+
+def require_size(request: Request, methods: int, noises: int, images: int) -> None:
+    """Raise BadOption if a plan has more cells than a run can have.
+
+    Args:
+        request: The request, for its number of seeds.
+        methods: The number of methods.
+        noises: The number of noises.
+        images: The number of images.
+
+    """
+    pairs = methods * noises
+    if pairs > MAX_PAIRS:
+        raise BadOption(
+            f"{methods:,} methods under {noises:,} noises are {with_commas(pairs)} pairs, and at most {MAX_PAIRS:,} "
+            "are allowed in one run. Give fewer, or several runs."
+        )
+    cells = pairs * images * request.seeds
+    if cells > MAX_CELLS:
+        raise BadOption(
+            f"{methods:,} methods under {noises:,} noises on {images:,} images with {request.seeds:,} seeds are "
+            f"{with_commas(cells)} cells, and at most {MAX_CELLS:,} are allowed in one run. Give fewer, or several "
+            "runs."
+        )

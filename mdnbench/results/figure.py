@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from matplotlib.figure import Figure  # not pyplot: a figure of ours is nobody's current one, and is shown once
 
 from mdnbench.errors import BadOption, NothingToDo, UnknownName
 from mdnbench.results import cuts, tables
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from mdnbench.store import CellRow
 
 ACROSS = 4  # pictures side by side
-INCHES, DPI = 2.4, 100
+SIDE = 220  # pixels that a picture is wide
+LONGEST = 32  # letters in a line of a reason
 SHARE = 4  # the detail's side is this part of the image's shorter one
 SMALLEST = 24
 
@@ -35,12 +36,15 @@ class Panel:
     why: str = ""
 
 
-class PictureFigure(Figure):
-    """A matplotlib figure that every notebook shows by itself, whatever backend was chosen."""
+@dataclass(frozen=True, slots=True)
+class PictureFigure:
+    """Pictures as an Altair chart, which every notebook shows by itself; `chart.save(…)` writes PNG, SVG or PDF."""
+
+    chart: Any
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
-        self.savefig(buffer, format="png", dpi=DPI)
+        self.chart.save(buffer, format="png")
         return buffer.getvalue()
 
 
@@ -57,7 +61,7 @@ def of(found: Results, *, image: str, noise: str, methods: Sequence[str], seed: 
         raise NothingToDo(f"there is no picture of image {image!r}: {panels[-1].why or 'nothing is at hand'}.")
     size = next(iter(levels.values())).shape[:2]
     box = _checked(crop, size) if crop else _detail(levels, size)
-    return _drawn(f"{found.name} · {image} · {noise}" + (f" · seed {seed}" if seed else ""), panels, box)
+    return _drawn(f"{found.name} · {image} · {noise}" + (f" · seed {seed}" if seed else ""), panels, size, box)
 
 
 def _rows(found: Results, image: str, noise: str, methods: Sequence[str], seed: int) -> list[CellRow]:
@@ -114,36 +118,46 @@ def _checked(crop: Box, size: tuple[int, ...]) -> Box:
     return crop
 
 
-def _drawn(heading: str, panels: Sequence[Panel], box: Box) -> PictureFigure:
+def _drawn(heading: str, panels: Sequence[Panel], size: tuple[int, ...], box: Box) -> PictureFigure:
     """Bands of up to four pictures, about as many in each, the whole above and the detail below."""
+    import altair as alt
+
     bands = -(-len(panels) // ACROSS)
-    across = -(-len(panels) // bands)
-    figure = PictureFigure(figsize=(across * INCHES, bands * 2.3 * INCHES + 0.4), dpi=DPI, layout="constrained")
-    figure.suptitle(_plain(heading), fontsize=10)
-    axes = figure.subplots(2 * bands, across, squeeze=False)
-    for each in axes.flat:
-        each.set_axis_off()
-    for index, panel in enumerate(panels):
-        band, column = divmod(index, across)
-        _draw(axes[2 * band][column], axes[2 * band + 1][column], panel, box)
-    return figure
+    title = alt.Title(printable(heading), anchor="middle", fontSize=13)
+    chart = alt.concat(*(_panel(panel, size, box) for panel in panels), columns=-(-len(panels) // bands), title=title)
+    return PictureFigure(chart.configure(padding=10, background="white").configure_view(stroke=None))
 
 
-def _draw(whole: Any, detail: Any, panel: Panel, box: Box) -> None:
-    whole.set_title(_plain(panel.title), fontsize=9)
-    whole.set_anchor("S")  # a wide image stays close to its title and to its detail
-    detail.set_anchor("N")
+def _panel(panel: Panel, size: tuple[int, ...], box: Box) -> Any:
+    """A picture and its detail under a title, or the reason why there is none."""
+    import altair as alt
+
+    title = alt.Title([printable(line) for line in panel.title.split("\n")], anchor="middle", fontSize=11)
     if panel.levels is None:
-        whole.text(0.5, 0.5, _plain(panel.why), ha="center", va="center", wrap=True, fontsize=8)
-        return
-    from matplotlib.patches import Rectangle
+        lines = textwrap.wrap(printable(panel.why), LONGEST)
+        return _mark(alt.value(SIDE / 2), alt.value(SIDE / 2), SIDE).mark_text(text=lines).properties(title=title)
+    left, top, width, height = (each * SIDE / size[1] for each in box)
+    frame = _mark(alt.value(left), alt.value(top), SIDE * size[0] / size[1])
+    frame = frame.encode(x2=alt.value(left + width), y2=alt.value(top + height))
+    whole = _picture(panel.levels) + frame.mark_rect(filled=False, stroke="#ffb000", strokeWidth=1.5)
+    return alt.vconcat(whole.properties(title=title), _picture(cuts.cut(panel.levels, box)), spacing=6)
 
-    left, top, width, height = box
-    for axis, levels in ((whole, panel.levels), (detail, cuts.cut(panel.levels, box))):
-        axis.imshow(levels, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    whole.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor="#ffb000", linewidth=1))
+
+def _picture(levels: Levels) -> Any:
+    """An image of one width, each of its pixels a square."""
+    import altair as alt
+    import PIL.Image
+
+    height = SIDE * levels.shape[0] / levels.shape[1]
+    content = io.BytesIO()
+    PIL.Image.fromarray(levels).save(content, "png")
+    url = f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
+    chart = _mark(alt.value(SIDE / 2), alt.value(height / 2), height)
+    return chart.mark_image(url=url, width=SIDE, height=height, smooth=False)
 
 
-def _plain(text: str) -> str:
-    """A text that matplotlib takes for no formula and no control character."""
-    return "\n".join(printable(line) for line in text.split("\n")).replace("$", r"\$")
+def _mark(x: Any, y: Any, height: float) -> Any:
+    """A chart of a single mark at a place in pixels."""
+    import altair as alt
+
+    return alt.Chart(alt.InlineData([{}]), width=SIDE, height=height).encode(x=x, y=y)

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
-from mdnbench.results import Results, tables
+from mdnbench.results import tables
 from mdnbench.spec.records import Source
 from mdnbench.store import contents, manifests
 from mdnbench.util.slugs import is_slug
 
 if TYPE_CHECKING:
+    from mdnbench.results import Results
     from mdnbench.results.tables import Column
     from mdnbench.store import MeanRow, RunRow, Store
 
@@ -140,7 +141,7 @@ def _siblings(found: Results) -> dict[str, Results]:
         if run.facts["noise_info"] in (mine["noise_info"], *siblings):
             continue
         if _alike(run.facts, mine) and _of_one_code(found.store, run, found.run):
-            siblings[run.facts["noise_info"]] = Results(found.store, name, found.folder.parent / name)
+            siblings[run.facts["noise_info"]] = found.neighbour(name)
     return siblings
 
 

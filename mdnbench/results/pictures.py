@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     Levels: TypeAlias = "np.ndarray[Any, np.dtype[np.uint8]]"
 
 CLEAN, NOISY = "clean", "noisy"
-EIGHT_BIT = Rule(clamp=True, bits=8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +53,11 @@ class Darkroom:
 
     @cached_property
     def rule(self) -> Rule:
-        """The scoring rule of the run; where nobody knows it any more, clamped and rounded to 8 bits."""
-        return self._protocol.scoring if self._protocol else EIGHT_BIT
+        """The scoring rule of the run."""
+        return self._protocol.scoring
 
     @cached_property
-    def _protocol(self) -> Protocol | None:
+    def _protocol(self) -> Protocol:
         return protocols.of_facts(self._results.run.facts)
 
     def clean(self, subject: Subject) -> Image | None:
@@ -96,8 +95,6 @@ class Darkroom:
             spec = self._registry.noises[named.name]
         except MdnbenchError:
             return None
-        if not self._protocol:
-            return None
         case = cases.make(clean, subject.case, named, spec, self._protocol.input, "withheld")
         return case.noisy if case.noisy_digest == subject.noisy_digest else None
 
@@ -109,7 +106,7 @@ class Darkroom:
     def _load(self) -> Any:
         """What loads a clean image of the run's data set; None where the data are not on this machine."""
         facts: Mapping[str, Any] = self._results.run.facts
-        folder = facts.get("dataset_folder", "")
+        folder = facts["dataset_folder"]
         if folder:
             found = folders.find(folder)
             return found.load if found else None

@@ -1,16 +1,18 @@
-"""Results: a run read back from the store. What the Python API returns and reporters write down."""
+"""Results: a run read back from the store, which reporters write down and a notebook shows."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mdnbench import registry
 from mdnbench.errors import NothingToDo, StoreError, UnknownName
 from mdnbench.results import places, tables
+from mdnbench.spec.names import counted
 from mdnbench.spec.records import Tally
 from mdnbench.store import CellRow, MeanRow, RunRow, Store, contents, open_store, queries
 from mdnbench.store.database import MORE
@@ -21,13 +23,16 @@ if TYPE_CHECKING:
     import pandas
 
     from mdnbench.registry import Registry
+    from mdnbench.results.cuts import Box
+    from mdnbench.results.figure import PictureFigure
     from mdnbench.spec.specs import DatasetSpec
 
-COLUMNS = ("dataset", "image", "noise", "seed", "method", "status", "reason", "psnr", "ssim", "lpips", "seconds")
+CELL = ("dataset", "image", "noise", "seed", "method", "status", "reason")
+ORIGIN = ("seconds", "noise_info", "weights", "image_digest", "noisy_digest", "output_digest", "output")
 
 
 class Results:
-    """The results of one run. Everything is read from the store when it is asked for."""
+    """The results of one run, read from the store when they are asked for; in a notebook they show their tables."""
 
     def __init__(self, store: Store, name: str, folder: Path) -> None:
         """`folder` is the run's folder, for its files."""
@@ -52,6 +57,10 @@ class Results:
         contents.require_sound(self.store, found)
         queries.require_one_image_per_case(self.store, found)
         return found
+
+    def neighbour(self, name: str) -> Results:
+        """Return another run of the same store, whose folder is next to this one's."""
+        return Results(self.store, name, self.folder.parent / name)
 
     def rows(self) -> Iterator[CellRow]:
         """The cells one by one, in the plan's order."""
@@ -96,13 +105,12 @@ class Results:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns of `cells.csv`: the fixed ones first, then other metrics and provenance."""
-        more = tuple(name for name in self.metrics if name not in COLUMNS)
-        return (*COLUMNS, *more, "noise_info", "weights", "image_digest", "noisy_digest", "output_digest", "output")
+        """The columns of `cells.csv`: which cell, the run's metrics, and what is behind the numbers."""
+        return (*CELL, *self.metrics, *ORIGIN)
 
     def records(self) -> Iterator[dict[str, Any]]:
         """The cells as plain records: the lines of `cells.csv`."""
-        columns, metrics = self.columns, {*self.metrics, "psnr", "ssim", "lpips"}
+        columns, metrics = self.columns, self.metrics
         for row in self.rows():
             plain = {name: getattr(row, name, None) for name in columns}
             plain |= {name: row.value(name) for name in metrics}
@@ -119,12 +127,9 @@ class Results:
 
     @property
     def unmet(self) -> dict[str, str]:
-        """The methods that were asked for by name and not through `all`, and have no cell that is ok, with the reason.
-
-        A run of an earlier version does not know which were named, and has none.
-        """
+        """The methods that were asked for by name, not through `all`, and have no cell that is ok, with the reason."""
         found = {}
-        for method in self.run.facts.get("named", ()):
+        for method in self.run.facts["named"]:
             rows = [row for row in self.means if row.method == method]
             if rows and not any(row.ok for row in rows):
                 reasons = [f"{status}: {reason}" for row in rows for status, reason in row.reasons.items()]
@@ -141,6 +146,82 @@ class Results:
             return 5
         failed_cells = sum(count for status, count in self.counts.items() if status not in ("ok", "skipped"))
         return 4 if failed_cells or self.failed_scores or self.unmet else 0
+
+    def table(self, noise: str = "") -> pandas.DataFrame:
+        """The means as a pandas table: a row per method, best first; a column per metric, then seconds, ok, total.
+
+        Of the run's only noise, or of the one named; of several noises together, with the noise as first index.
+        """
+        import pandas
+
+        chosen = [self._noise(noise)] if noise else [table.noise for table in self.tables]
+        lines = [(table.noise, line) for table in self.tables if table.noise in chosen for line in table.lines]
+        frame = pandas.DataFrame.from_records(
+            [{**line.means, "seconds": line.seconds, "ok": line.ok, "total": line.total} for _, line in lines],
+            columns=[*self.metrics, "seconds", "ok", "total"],
+        )
+        places = [(where, line.method) for where, line in lines]
+        if len(chosen) == 1:
+            frame.index = pandas.Index([method for _, method in places], name="method")
+        else:
+            frame.index = pandas.MultiIndex.from_tuples(places, names=["noise", "method"])
+        return frame
+
+    def show(
+        self,
+        image: str = "",
+        *,
+        noise: str = "",
+        methods: str | Sequence[str] = (),
+        seed: int = 0,
+        crop: Box | None = None,
+    ) -> PictureFigure:
+        """Draw an image clean, noisy and as each method left it, with its score, and a detail of each: a figure.
+
+        Without `image` the run's first one, without `noise` its first. Outputs are there where the run kept them
+        (`keep_images`, by default those of the first seed). `crop` is the detail: left, top, width and height in
+        pixels; without one, the square where the outputs are furthest from the clean image.
+        """
+        from mdnbench.results import figure
+
+        named = [methods] if isinstance(methods, str) else list(methods)
+        return figure.of(
+            self,
+            image=image or next(iter(self.run.facts["images"])),
+            noise=self._noise(noise),
+            methods=[self._method(text) for text in named if text],
+            seed=seed,
+            crop=crop,
+        )
+
+    def _method(self, text: str) -> str:
+        """A method as the run has it: what stands in the run needs no plugin, whose file may be gone."""
+        return text if text in self.run.facts["methods"] else registry.load(self.plugins).method(text).text
+
+    def _noise(self, text: str) -> str:
+        """The run's noise that a text means, as `gaussian:50`; its first where the text is empty."""
+        noises = [table.noise for table in self.tables]
+        if not noises:
+            raise NothingToDo(f"the run {self.name!r} has no cells.")
+        if not text:
+            return noises[0]
+        wanted = text if text in noises else registry.load(self.plugins).noise(text).text
+        if wanted not in noises:
+            raise UnknownName("noise in the run", wanted, noises)
+        return wanted
+
+    def _repr_html_(self) -> str:
+        from mdnbench.results import markup
+
+        return markup.of_run(self)
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count} {status}" for status, count in self.counts.items())
+        return f"<mdnbench.Results {self.name!r}: {counts}; {', '.join(self._names())}>"
+
+    def _names(self) -> list[Any]:
+        facts = self.run.facts
+        return [counted(len(facts[f"{noun}s"]), noun) for noun in ("method", "noise", "image")]
 
 
 def find(workspace: Path, name: str) -> Results:

@@ -116,11 +116,11 @@ def footnotes(run: RunRow) -> tuple[str, ...]:
 
 
 def _told(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Which methods are told more of the noise than others; runs of older versions do not know."""
+    """Which methods are told more of the noise than others."""
     asking: dict[str, list[str]] = {}
     for method, each in facts["methods"].items():
-        asking.setdefault(each.get("wants", ""), []).append(method)
-    if facts["noise_info"] == "known" and len(asking) > 1 and "" not in asking:
+        asking.setdefault(each["wants"], []).append(method)
+    if facts["noise_info"] == "known" and len(asking) > 1:
         parts = [f"{words} to {', '.join(asking[wants])}" for wants, words in TOLD.items() if wants in asking]
         yield f"told of the noise: {'; '.join(parts)}."
 
@@ -226,7 +226,7 @@ def _left_out(row: MeanRow) -> Iterator[tuple[str, str]]:
 def _unfinished(run: RunRow, found: Sequence[Table]) -> Iterator[Table]:
     """The tables of a run that was not finished, each saying what it lacks; the last one also names the others."""
     shown = {table.noise for table in found}
-    absent = [noise for noise in run.facts.get("noises", ()) if noise not in shown]
+    absent = [noise for noise in run.facts["noises"] if noise not in shown]
     for table in found:
         notes = [*table.notes, *_lacking(run, table.lines)]
         if absent and table is found[-1]:

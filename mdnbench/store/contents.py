@@ -1,4 +1,7 @@
-"""The check of a store's rows: whether they have values that mdnbench writes. SQLite itself does not check this."""
+"""The check of a store: its file, its rows and its stored images.
+
+SQLite itself does not check what rows contain. Here they are compared with what mdnbench writes.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,13 @@ import json
 import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 from mdnbench.errors import StoreError
 from mdnbench.spec.records import Status
-from mdnbench.store import manifests, strangers
+from mdnbench.store import kept, manifests, schema
 from mdnbench.store.database import MORE, Store, open_store
 from mdnbench.store.rows import RunRow
 from mdnbench.util import jsonfile, limits, slugs
@@ -19,16 +23,18 @@ from mdnbench.util import jsonfile, limits, slugs
 _KINDS = {"TEXT": "'text'", "INTEGER": "'integer'", "REAL": "'real', 'integer'"}
 _STATUSES = ", ".join(f"'{status}'" for status in get_args(Status))
 
+_LARGEST = 2**63 - 1  # the largest integer of SQLite
 _VERSIONS: dict[Any, Any] = {str: str}
 FACTS: dict[Any, Any] = {
     "dataset": str, "dataset_digest": str, "dataset_folder": str, "images": {str: str}, "protocol": str,
     "protocol_hash": str, "rules": {"version": int, "input": {}, "scoring": {}}, "scoring_rule": str,
-    "metrics": {str: str},
+    "metrics": {str: str}, "scored_as": {str: str},
     "metric_facts": {
         str: {"direction": str, "unit": str, "digits": int, "tolerance": jsonfile.NUMBER, "packages": _VERSIONS}
     },
     "unavailable": {str: str}, "seeds": int, "noise_info": str, "noises": {str: str},
-    "methods": {str: {"revision": str, "packages": _VERSIONS}}, "device": str, "notes": [str],
+    "methods": {str: {"revision": str, "wants": str, "packages": _VERSIONS}}, "named": [str], "plugins": {str: str},
+    "device": str, "notes": [str],
     "environment": {"mdnbench": str, "cpu": str, "packages": _VERSIONS},
 }  # fmt: skip
 TIMING: dict[Any, Any] = {"benchmarks": [{}]}
@@ -37,6 +43,15 @@ _PROVENANCES = """
     WHERE id IN (SELECT o.provenance FROM run_cells c JOIN outputs o ON o.id = c.output WHERE c.run = ?)
 """
 _DAMAGED = "the store {} is damaged: the run {!r}: {}. {}"
+_UNNAMED = """
+    SELECT count(*) FROM run_cells WHERE run = ? AND (
+        position < 0 OR position >= ? OR seed < 0 OR seed >= ?
+        OR image_digest || image NOT IN (SELECT value FROM json_each(?))
+        OR noise NOT IN (SELECT value FROM json_each(?))
+        OR method NOT IN (SELECT value FROM json_each(?)))
+"""
+SHOWN = 20  # problems that SQLite finds in the file itself
+_KEPT = "SELECT DISTINCT output_digest FROM outputs WHERE status = 'ok'"
 _CELLS = "SELECT count(*) FROM run_cells c JOIN outputs o ON o.id = c.output WHERE c.run = ? AND ({})"
 _SCORES = "SELECT count(*) FROM run_cells c JOIN scores s ON s.output = c.output WHERE c.run = ? AND ({})"
 PROVENANCE: dict[Any, Any] = {"revision": str, "packages": _VERSIONS, "weights": str, "weights_digest": str}
@@ -49,7 +64,7 @@ def faults(store: Store) -> Iterator[str]:
     """
     yield from orphans(store)
     found = [*_kinds(store), *_statuses(store)] or [*_texts(store)]
-    yield from (f"{store.path}: {line}" for line in found or _strangers(store))
+    yield from (f"{store.path}: {line}" for line in found or unnamed(store))
 
 
 def orphans(store: Store) -> Iterator[str]:
@@ -136,7 +151,7 @@ def require_facts(store: Store, run: RunRow) -> None:
     Raises:
         StoreError: They are not facts that mdnbench writes.
     """
-    if wrong := _fault_in_those_there(run.facts, FACTS) or _absurd(run.facts, run.planned):
+    if wrong := jsonfile.fault(run.facts, FACTS) or _absurd(run.facts, run.planned):
         raise StoreError(_DAMAGED.format(store.path, run.name, wrong, MORE))
 
 
@@ -149,7 +164,7 @@ def _odd_rows(store: Store, run: int) -> Iterator[str]:
         if count:
             yield f"{count} {what} hold a value of the wrong kind"
     for number, text in store.select(_PROVENANCES, (run,)):
-        if wrong := _misshapen(text, {}) or _fault_in_those_there(json.loads(text), PROVENANCE):
+        if wrong := _misshapen(text, PROVENANCE):
             yield f"the provenance {number}: {wrong}"
 
 
@@ -167,40 +182,32 @@ def _fault_in_facts(text: str, planned: int) -> str:
     return _absurd(facts, planned)
 
 
-def _fault_in_those_there(value: Any, shape: Any) -> str:
-    """Return what is wrong with a value, apart from missing keys. A reader that needs a missing key reports it."""
-    return jsonfile.fault(value, _of_those_there(value, shape))
-
-
-def _of_those_there(value: Any, shape: Any) -> Any:
-    """Return the expected shape of a JSON value, without the keys that the value does not have."""
-    if not (isinstance(value, Mapping) and isinstance(shape, dict)):
-        return shape
-    if str in shape:
-        return {key: _of_those_there(each, shape[str]) for key, each in value.items()}
-    return {key: _of_those_there(value[key], each) for key, each in shape.items() if key in value}
-
-
 def _absurd(facts: Mapping[str, Any], planned: int) -> str:
     """Return which number or word in the facts of a run is impossible, or ''. `planned` is the number of its cells."""
-    axes = [len(facts.get(axis, ())) for axis in ("noises", "methods", "images")]
-    if not 0 <= planned <= limits.MAX_CELLS or math.prod(axes) * max(0, facts.get("seeds", 0)) > limits.MAX_CELLS:
+    axes = [len(facts[axis]) for axis in ("noises", "methods", "images")]
+    if not 0 <= planned <= limits.MAX_CELLS or math.prod(axes) * max(0, facts["seeds"]) > limits.MAX_CELLS:
         return f"more than {limits.MAX_CELLS:,} cells are planned"
-    for name, each in facts.get("metric_facts", {}).items():
-        shown = 0 <= each.get("digits", 0) <= limits.MAX_DIGITS
-        if not shown or each.get("direction", "higher") not in ("higher", "lower"):
+    for name, each in facts["metric_facts"].items():
+        if not 0 <= each["digits"] <= limits.MAX_DIGITS or each["direction"] not in ("higher", "lower"):
             return f"the metric {name!r} is described wrongly"
-        if name not in facts.get("metrics", ()):
+        if name not in facts["metrics"]:
             return f"the metric {name!r} has no revision"
     return ""
 
 
-def _strangers(store: Store) -> Iterator[str]:
+def unnamed(store: Store) -> Iterator[str]:
     """Yield a line for each run with cells that its facts do not name. The facts must be correct already."""
     for identity, name, planned, facts in list(store.select("SELECT id, name, planned, facts FROM runs")):
-        (count,) = next(store.select(strangers.COUNT, strangers.values(identity, planned, json.loads(facts))))
+        (count,) = next(store.select(_UNNAMED, _names_of(identity, planned, json.loads(facts))))
         if count:
-            yield f"{count} cells of the run {name!r} are none that its facts name; running it again removes them."
+            yield f"{count} cells of the run {name!r} are none that its facts name."
+
+
+def _names_of(run: int, planned: int, facts: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the values of the query's parameters for a run."""
+    images = [digest + image for image, digest in facts["images"].items()]
+    names = (images, [*facts["noises"]], [*facts["methods"]])
+    return run, planned, min(facts["seeds"], _LARGEST), *map(json.dumps, names)
 
 
 def _misshapen(text: str, shape: Any) -> str:
@@ -209,3 +216,68 @@ def _misshapen(text: str, shape: Any) -> str:
     except ValueError as error:
         return str(error)
     return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The result of a check.
+
+    Attributes:
+        outputs: The number of outputs.
+        scores: The number of scores.
+        runs: The number of runs.
+        images: The number of stored images.
+        not_kept: The number of outputs without a stored image.
+        problems: One line for each problem.
+    """
+
+    outputs: int
+    scores: int
+    runs: int
+    images: int
+    not_kept: int
+    problems: tuple[str, ...]
+
+
+def check(store: Store) -> Health:
+    """Check every page, row and stored image of a store.
+
+    Raises:
+        StoreError: The store cannot be read at all.
+    """
+    built = [*damage(store), *_differences(store)]  # first, because counting rows follows damaged pages in circles
+    outputs, scores, runs = (_count(store, table) for table in ("outputs", "scores", "runs"))
+    images = sorted(kept.files(store.images))
+    whole = {path.stem for path in images if path.suffix == ".npy"}
+    missing = sum(digest not in whole for (digest,) in store.select(_KEPT))
+    rows = orphans(store) if built else faults(store)
+    problems = (*built, *rows, *_altered(store, images))
+    return Health(outputs, scores, runs, len(whole), missing, problems)
+
+
+def _count(store: Store, table: str) -> int:
+    # Not count(*), which SQLite computes in a single step that cannot be stopped.
+    return int(next(store.select(f"SELECT coalesce(sum(1), 0) FROM {table}"))[0])
+
+
+def damage(store: Store) -> Iterator[str]:
+    """Yield a line for each fault that SQLite finds in the file itself."""
+    for (line,) in store.select(f"PRAGMA integrity_check({SHOWN})"):
+        if line != "ok":
+            yield f"{store.path}: {line}"
+
+
+def _differences(store: Store) -> Iterator[str]:
+    """Yield a line for each table that differs from this schema."""
+    for line in schema.differences(schema.parts_of(store.connection)):
+        yield f"{store.path}: {line}"
+
+
+def _altered(store: Store, images: list[Path]) -> Iterator[str]:
+    for path in images:
+        if path.suffix == ".part":
+            yield f"{path}: was left behind half-written; `mdnbench store compact` removes it."
+        elif not kept.is_digest(path.stem) or path != kept.path_of(store.images, path.stem):
+            yield f"{path}: is none of ours."
+        elif kept.load(store.images, path.stem) is None:
+            yield f"{path}: its pixels are not those that its name says. Remove it."

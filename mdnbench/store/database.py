@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from mdnbench.errors import StoreError
 from mdnbench.spec.records import Cell, Outcome
-from mdnbench.store import connecting, journal, schema, strangers
+from mdnbench.store import connecting, journal, schema
 from mdnbench.store.rows import RunRow, StoredOutput, TimingRow
 from mdnbench.util import jsonfile, limits
 
@@ -48,10 +48,11 @@ def open_store(path: Path, *, prepare: Prepare = schema.prepare) -> Store:
 
     Args:
         path: The file.
-        prepare: Checks the schema and updates it.
+        prepare: Checks the schema.
 
     Raises:
-        StoreError: The store cannot be used: it is damaged, newer, not made by mdnbench, or not an ordinary file.
+        StoreError: The store cannot be used: it is damaged, has another version, was not made by mdnbench, or is not an
+            ordinary file.
     """
     try:
         connecting.require_files(path)
@@ -327,7 +328,6 @@ class Store:
                    RETURNING id""",
                 (name, now(), planned, text),
             ).fetchone()
-            self.connection.execute(strangers.REMOVE, strangers.values(row[0], planned, facts))
         self._names[row[0]] = name
         return int(row[0])
 

@@ -35,12 +35,6 @@ _TAKEN_OVER = """
         SELECT o.key FROM other.outputs o WHERE o.base = main.outputs.base AND o.status = 'ok' ORDER BY o.id LIMIT 1)
     WHERE status <> 'ok' AND base IN (SELECT o.base FROM other.outputs o WHERE o.status = 'ok')
 """
-# A failed output here has no pixels. Older versions left it the scores of earlier pixels, which must not stay.
-_STALE = """
-    DELETE FROM scores WHERE output IN (
-        SELECT mine.id FROM main.outputs mine JOIN other.outputs o ON o.key = mine.key
-        WHERE mine.status <> 'ok' AND o.status = 'ok')
-"""
 # An ok output here stays. A failed output here is replaced by an ok one from there.
 _OUTPUTS = """
     INSERT INTO outputs (key, case_key, method, status, reason, traceback, seconds, noisy_digest, output_digest,
@@ -134,7 +128,6 @@ def merge(store: Store, path: Path) -> Merged:
                 _separate_manifests(store)
                 store.connection.execute(_MANIFESTS)
                 store.connection.execute(_TAKEN_OVER)
-                store.connection.execute(_STALE)
                 outputs = store.connection.execute(_OUTPUTS).rowcount
                 scores = store.connection.execute(_SCORES).rowcount
                 runs = tuple(_copy_runs(store))
@@ -188,10 +181,7 @@ def _file_of(path: Path) -> Path:
 
 @contextmanager
 def _snapshot(path: Path) -> Iterator[Path]:
-    """Yield a copy of a store at one moment, updated to this schema.
-
-    The store itself may be older, and is not changed.
-    """
+    """Yield a copy of a store at one moment, whose rows are checked. The store itself is only read."""
     connecting.require_files(path)
     with _scratch(path) as folder:
         copy = folder / "results.sqlite"
@@ -244,10 +234,7 @@ def _mode(path: Path) -> str:
 
 
 def _require_sound(copy: Path) -> None:
-    """Update a copy to this schema.
-
-    Raise StoreError for rows that mdnbench never writes, because they must not spread.
-    """
+    """Raise StoreError if a copy has rows that mdnbench never writes, because they must not spread."""
     with open_store(copy) as store:
         if fault := next(contents.faults(store), ""):
             raise StoreError(f"{fault} Nothing was merged.")

@@ -127,8 +127,8 @@ def means(store: Store, run: RunRow) -> list[MeanRow]:
     states: dict[Group, dict[str, tuple[int, float | None, str]]] = {}
     for noise, method, info, status, count, seconds, reason in store.select(_STATES, (run.id,)):
         states.setdefault((noise, method, info), {})[status] = (count, seconds, reason)
-    absent = run.facts.get("unavailable", ())
-    many = len(run.facts.get("images", ())) * run.facts.get("seeds", 1)
+    absent = run.facts["unavailable"]
+    many = len(run.facts["images"]) * run.facts["seeds"]
     return [
         _mean_row(group, state, scores.get(group, {}), unscored.get(group, {}), absent, many)
         for group, state in states.items()

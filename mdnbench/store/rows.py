@@ -34,7 +34,7 @@ class RunRow:
     @property
     def scored_as(self) -> Mapping[str, str]:
         """Return the revision (with code) under which the scores of each metric are stored, by metric."""
-        found: Mapping[str, str] = self.facts.get("scored_as") or self.facts["metrics"]
+        found: Mapping[str, str] = self.facts["scored_as"]
         return found
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import statistics
 from collections.abc import Mapping, Sequence
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import __version__
@@ -100,7 +99,7 @@ def _extra(timed: Timed, seconds: float) -> dict[str, Any]:
         "warm": timed.warm,
         "peak_memory_bytes": loaded.memory_bytes,
         "peak_device_bytes": loaded.device_bytes,
-        "device_s": median(timed.device_seconds) if timed.device_seconds else None,
+        "device_s": statistics.median(timed.device_seconds) if timed.device_seconds else None,
         "parameters": loaded.parameters,
         "file_bytes": loaded.file_bytes,
         "multiply_adds_per_pixel": loaded.multiply_adds,
@@ -116,18 +115,35 @@ def _extra(timed: Timed, seconds: float) -> dict[str, Any]:
 def _waited(timed: Timed) -> float | None:
     """The part of a call for which it waited for a processor, by the median call; None where no call was counted."""
     parts = [waited / taken for taken, waited in zip(timed.seconds, timed.waits, strict=False) if taken > 0]
-    return median(parts) if parts else None
+    return statistics.median(parts) if parts else None
 
 
 def _stats(seconds: Sequence[float]) -> dict[str, Any]:
-    from pytest_benchmark.stats import Stats
+    """Return the statistics that pytest-benchmark has for the seconds of each call, in its words."""
+    ordered = sorted(seconds)
+    mean, deviation = statistics.mean(ordered), statistics.stdev(ordered) if len(ordered) > 1 else 0.0
+    lower, upper = _quartile(ordered), _quartile(ordered[::-1])
+    reach = 1.5 * (upper - lower)
+    near = [each for each in ordered if lower - reach <= each <= upper + reach] or ordered
+    within = sum(mean - deviation <= each <= mean + deviation for each in ordered)
+    many, total = len(ordered), sum(seconds)
+    far, further = many - within, many - len(near)
+    return {
+        "min": ordered[0], "max": ordered[-1], "mean": mean, "stddev": deviation, "rounds": many,
+        "median": statistics.median(ordered), "iqr": upper - lower, "q1": lower, "q3": upper,
+        "iqr_outliers": further, "stddev_outliers": far, "outliers": f"{far};{further}", "ld15iqr": near[0],
+        "hd15iqr": near[-1], "ops": many / total if total else 0.0, "total": total, "data": list(seconds),
+        "iterations": 1,
+    }  # fmt: skip
 
-    stats = Stats()
-    for each in seconds:
-        stats.update(each)
-    table = stats.as_dict() | {"data": list(seconds), "iterations": 1}
-    return {key: _plain(value) for key, value in table.items()}
 
-
-def _plain(value: Any) -> Any:
-    return 0.0 if isinstance(value, float) and not math.isfinite(value) else value
+def _quartile(ordered: Sequence[float]) -> float:
+    """Return the quartile at the beginning of values in rising order, or in falling order, as pytest-benchmark does."""
+    quarter, rest = divmod(len(ordered), 4)
+    if len(ordered) == 1:
+        return ordered[0]
+    if rest == 1:
+        return 0.25 * ordered[quarter - 1] + 0.75 * ordered[quarter]
+    if rest == 3:
+        return 0.75 * ordered[quarter] + 0.25 * ordered[quarter + 1]
+    return statistics.median(ordered[: len(ordered) // 2])

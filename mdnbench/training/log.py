@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mdnbench.util import atomic
 
@@ -48,8 +49,7 @@ class CsvLog:
 
     def __init__(self, path: Path, step: int) -> None:
         self._path = path
-        # Read as a float, because earlier versions wrote millions of steps as 1.23457e+06.
-        kept = [line for line in read(path) if float(line["step"]) <= step] if path.is_file() and step else []
+        kept = [line for line in read(path) if int(line["step"]) <= step] if path.is_file() and step else []
         names = [field.name for field in dataclasses.fields(Progress)]
         lines = io.StringIO()
         writer = csv.DictWriter(lines, names, extrasaction="ignore", lineterminator="\n")
@@ -80,34 +80,43 @@ def read(path: Path) -> list[dict[str, str]]:
         return [line for line in csv.DictReader(file) if line.get("outside")]
 
 
-def draw(path: Path, picture: Path) -> bool:
-    """Draw loss and validation PSNR over the minutes into an image file.
+def draw(path: Path, picture: Path) -> None:
+    """Draw loss and validation PSNR over the minutes into a PNG file.
 
-    Return False if Matplotlib is not installed.
+    Raises:
+        StoreError: The file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure  # not pyplot, which would change a notebook's figures
-    except ImportError:
-        return False
     lines = read(path)
-    minutes = [float(line["elapsed_s"]) / 60 for line in lines]
     losses = [float(line["loss"]) for line in lines]
-    figure = Figure(figsize=(7, 6), layout="constrained")
-    above, below = figure.subplots(2, sharex=True)
-    above.plot(minutes, losses, color=BLUE, alpha=0.3, linewidth=1)
-    above.plot(minutes, _smoothed(losses), color=BLUE)
-    above.set(ylabel="loss", yscale="log")
-    scored = _validations(lines)
-    below.plot([minute for minute, _ in scored], [psnr for _, psnr in scored], "o-", color=BLUE, markersize=4)
-    below.set(xlabel="minutes", ylabel="validation PSNR, dB")
-    for minute, psnr in scored[-1:]:
-        below.annotate(f"{psnr:.2f}", (minute, psnr), (0, -14), textcoords="offset points", ha="center")
-    for axes in (above, below):
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
+    curve = [
+        {"minutes": float(line["elapsed_s"]) / 60, "loss": loss, "smooth": smooth}
+        for line, loss, smooth in zip(lines, losses, _smoothed(losses), strict=True)
+        if loss > 0 and smooth > 0  # the axis is logarithmic
+    ]
+    content = io.BytesIO()
+    _chart(curve, _validations(lines)).save(content, format="png")
     with atomic.below(picture.parent), atomic.replacing(picture) as part:
-        figure.savefig(part, format=picture.suffix.removeprefix("."))
-    return True
+        part.write_bytes(content.getvalue())
+
+
+def _chart(curve: list[dict[str, float]], scored: list[dict[str, float]]) -> Any:
+    """Return the chart of a training.
+
+    Above is the loss, with a smoothed curve; below are the validations, the last one with its value.
+    """
+    import altair as alt
+
+    minutes = alt.X("minutes:Q", title="minutes")
+    loss = alt.Chart(alt.InlineData(curve)).mark_line(color=BLUE).encode(x=minutes)
+    noisy = loss.mark_line(color=BLUE, opacity=0.3, strokeWidth=1)
+    log = alt.Scale(type="log")
+    above = noisy.encode(y=alt.Y("loss:Q", scale=log)) + loss.encode(y=alt.Y("smooth:Q", scale=log, title="loss"))
+    level = alt.Y("psnr:Q", title="validation PSNR, dB", scale=alt.Scale(zero=False))
+    below = alt.Chart(alt.InlineData(scored)).mark_line(color=BLUE, point={"color": BLUE}).encode(x=minutes, y=level)
+    last = alt.Chart(alt.InlineData(scored[-1:])).mark_text(dy=14).encode(x=minutes, y=level)
+    below = below + last.encode(text=alt.Text("psnr:Q", format=".2f"))
+    size = {"width": 560, "height": 220}
+    return alt.vconcat(above.properties(**size), below.properties(**size)).resolve_scale(x="shared")
 
 
 def _smoothed(values: Sequence[float]) -> list[float]:
@@ -115,13 +124,13 @@ def _smoothed(values: Sequence[float]) -> list[float]:
     return [statistics.median(values[max(0, at - BESIDE) : at + BESIDE + 1]) for at in range(len(values))]
 
 
-def _validations(lines: Sequence[dict[str, str]]) -> list[tuple[float, float]]:
+def _validations(lines: Sequence[dict[str, str]]) -> list[dict[str, float]]:
     """Return the minutes and dB of each validation.
 
     Each line repeats the latest validation, so equal ones are dropped.
     """
-    found: list[tuple[float, float]] = []
+    found: list[dict[str, float]] = []
     for line in lines:
-        if line["psnr"] and (not found or float(line["psnr"]) != found[-1][1]):
-            found.append((float(line["elapsed_s"]) / 60, float(line["psnr"])))
+        if line["psnr"] and (not found or float(line["psnr"]) != found[-1]["psnr"]):
+            found.append({"minutes": float(line["elapsed_s"]) / 60, "psnr": float(line["psnr"])})
     return found

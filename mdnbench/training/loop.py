@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -12,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mdnbench import weights as store
-from mdnbench.errors import Interrupted
+from mdnbench.errors import BadPlugin, Interrupted, UsageError, WeightsError
 from mdnbench.registry import variants
 from mdnbench.registry.guard import guarded
-from mdnbench.training import card, checkpoint, divergence, lock, log, optimisers, ranks
+from mdnbench.training import card, checkpoint, log, optimisers, ranks
 from mdnbench.training.material import Material, gather
 from mdnbench.training.meter import Meter
 from mdnbench.training.recipe import Moment, trainable_of
 from mdnbench.training.state import CHECKPOINT, PLATEAU, State
-from mdnbench.util import digests, paths
+from mdnbench.util import atomic, digests, paths
 
 if TYPE_CHECKING:
     from mdnbench.spec.names import Named
@@ -86,7 +87,7 @@ def train(
     folder = folder_of(spec, method, recipe)
     material = gather(recipe, data, noises, exclude, bool(method.values().get("colour")), device)
 
-    with lock.held(folder), _settings(device, threads):
+    with locked(folder), _settings(device, threads):
         if ranks.first():
             checkpoint.tidy(folder)
         torch.manual_seed(recipe.seed)
@@ -164,7 +165,7 @@ def follow(
             clean, noisy, std = map(ranks.share, material.draw(state.generator))
         with guarded("the loss of this method"), context:
             loss = trainable.loss(network, clean, noisy, std, state.rng, moment, recipe)
-            divergence.check_loss(loss)
+            check_loss(loss)
         loss.backward()  # type: ignore[no-untyped-call]
         loss = ranks.averaged(loss.detach(), network)
         if recipe.optimiser.clip:
@@ -199,19 +200,19 @@ def follow(
         )
     state.average.copy_to(network)
     state.psnr = material.validator.psnr(network, recipe.blind, context)
-    divergence.check(clock.step, meter.loss(), state.psnr)
+    require_finite(clock.step, meter.loss(), state.psnr)
     if meter.steps:
         _tell(meter.read(lr, state.psnr), record, report)
 
 
 def _save(state: State, meter: Meter, path: Path) -> None:
     """Save a checkpoint. If the training has diverged, raise WeightsError and keep the old file."""
-    divergence.check(state.clock.step, meter.loss(), state.psnr, state.average.values.values())
+    require_finite(state.clock.step, meter.loss(), state.psnr, state.average.values.values())
     state.save(path)
 
 
 def _tell(standing: log.Progress, record: log.CsvLog | None, report: Callable[[log.Progress], None] | None) -> None:
-    divergence.check(standing.step, standing.loss, standing.psnr)
+    require_finite(standing.step, standing.loss, standing.psnr)
     if record:
         record.add(standing)
     if report:
@@ -232,3 +233,78 @@ def autocast(state: State) -> torch.autocast:
     """Return the context for the precision in which a recipe runs its network."""
     enabled = state.recipe.precision == "bf16"
     return torch.autocast(torch.device(state.device).type, torch.bfloat16, enabled=enabled)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a training folder. Of processes that train together, the first one holds it.
+
+    The operating system releases the lock when the process ends in any way, so a lock file that remains does not block
+    others.
+
+    Raises:
+        UsageError: Another process holds the lock.
+        StoreError: The folder cannot be written.
+    """
+    if not ranks.first():
+        yield
+        return
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / "lock")
+    with atomic.below(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            message = f"another process is training into {folder}; wait until it has ended, or stop it, and try again."
+            raise UsageError(message) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def require_finite(step: int, loss: float, psnr: float | None, weights: Iterable[torch.Tensor] = ()) -> None:
+    """Check that a training has not diverged. Only the first process checks.
+
+    Args:
+        step: The number of steps done.
+        loss: The mean loss.
+        psnr: The validation PSNR in dB; infinity is allowed, because an image can be restored exactly.
+        weights: The weights.
+
+    Raises:
+        WeightsError: The loss, the PSNR or a weight is not finite.
+    """
+    if not ranks.first():
+        return
+    problems = {
+        f"the loss is {loss:g}": not math.isfinite(loss),
+        "the validation PSNR is nan": psnr is not None and math.isnan(psnr),
+        "its weights are not finite": not finite(weights),
+    }
+    for problem, true in problems.items():
+        if true:
+            raise WeightsError(
+                f"the training has diverged: at step {step} {problem}; no weights were written. Train with a smaller "
+                "learning rate (--set optimiser.lr=1e-4), or clip the gradients (--set optimiser.clip=1)."
+            )
+
+
+def check_loss(loss: object) -> None:
+    """Check the value that a method's loss function returned.
+
+    Raises:
+        BadPlugin: It is not a single number with a gradient.
+    """
+    if not isinstance(loss, torch.Tensor) or loss.numel() != 1 or not loss.requires_grad:
+        came = f"a tensor {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else type(loss).__name__
+        why = ", cut off from the network" if isinstance(loss, torch.Tensor) and not loss.requires_grad else ""
+        raise BadPlugin(f"the loss must be one number that depends on the network's parameters; it is {came}{why}.")
+
+
+def finite(weights: Iterable[torch.Tensor]) -> bool:
+    """Return whether all values are finite. This waits for a GPU only once."""
+    found = [weight.isfinite().all() for weight in weights]
+    return not found or bool(torch.stack(found).all())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ import torch
 
 from mdnbench.errors import UsageError, WeightsError
 from mdnbench.training import checkpoint, optimisers, ranks
-from mdnbench.training.average import Average
 from mdnbench.training.code import Code
 from mdnbench.training.meter import Clock
 from mdnbench.training.recipe import Recipe
@@ -100,7 +100,7 @@ class State:
         if saved is None:
             return
         changed, falling = saved["budget"] != str(self.recipe.budget), self.recipe.schedule.falling
-        fell = changed and saved.get("progress", 1.0) >= falling
+        fell = changed and saved["progress"] >= falling
         if fell and (plateau := checkpoint.load(folder / PLATEAU, self.device)):
             saved, fell = plateau, False
         self._check(saved, folder)
@@ -123,15 +123,12 @@ class State:
             )
 
     def _check(self, saved: dict[str, Any], folder: Path) -> None:
-        """Raise UsageError if a checkpoint belongs to another training.
-
-        Keys that an older checkpoint lacks are not compared.
-        """
+        """Raise UsageError if a checkpoint belongs to another training."""
         for key, now in self._belongings.items():
-            if (old := saved.get(key, now)) != now:
+            if (old := saved[key]) != now:
                 words = BELONGINGS[key].format(old=old, now=now)
                 raise UsageError(f"the training in {folder} was begun {words}, or train from scratch (--from-scratch).")
-        if changed := self._code.changed(saved.get("code", {})):
+        if changed := self._code.changed(saved["code"]):
             raise UsageError(
                 f"the training in {folder} was begun with other code: since then, {', '.join(changed)} changed. "
                 "Put the former code back, or train from scratch (--from-scratch)."
@@ -143,7 +140,7 @@ class State:
         self.average.load(saved["average"])
         self.optimiser.load_state_dict(saved["optimiser"])
         self.generator.set_state(saved["generator"].cpu())
-        _set_random_states(saved.get("global", ()), self.device)
+        _set_random_states(saved["global"], self.device)
         self.clock.step, self.clock.before = saved["step"], saved["elapsed"]
         self.psnr, self.masked_steps = saved["psnr"], saved["masked_steps"]
 
@@ -157,3 +154,40 @@ def _random_states(device: str) -> list[torch.Tensor]:
 def _set_random_states(states: Sequence[torch.Tensor], device: str) -> None:
     for index, state in enumerate(states):
         torch.cuda.set_rng_state(state.cpu(), device) if index else torch.set_rng_state(state.cpu())
+
+
+class Average:
+    """An exponential moving average of a network's parameters and buffers, which follows faster at first."""
+
+    def __init__(self, network: torch.nn.Module, decay: float) -> None:
+        self._network, self._decay = network, decay
+        self.values = {key: value.detach().clone() for key, value in network.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Update the average after a training step. Integers, such as counters, are copied."""
+        weight = 1 - min(self._decay, (1 + step) / (10 + step))
+        state = self._network.state_dict()
+        floating = [key for key, value in self.values.items() if value.is_floating_point()]
+        torch._foreach_lerp_([self.values[key] for key in floating], [state[key] for key in floating], weight)
+        for key in self.values.keys() - floating:
+            self.values[key].copy_(state[key])
+
+    def load(self, values: Mapping[str, torch.Tensor]) -> None:
+        """Continue from the average in a checkpoint."""
+        for key, value in self.values.items():
+            value.copy_(values[key])
+
+    def copy_to(self, network: torch.nn.Module) -> None:
+        """Copy the average into a network."""
+        network.load_state_dict(self.values)
+
+    @contextlib.contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Give the network the average's weights inside the context, and its own weights again afterwards."""
+        own = {key: value.detach().clone() for key, value in self._network.state_dict().items()}
+        self.copy_to(self._network)
+        try:
+            yield
+        finally:
+            self._network.load_state_dict(own)

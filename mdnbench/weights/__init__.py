@@ -6,11 +6,10 @@
 
 from __future__ import annotations
 
-from mdnbench.weights.card import Card, Cover, Weights, covers, read
+from mdnbench.weights.card import Card, Cover, Weights, covers, read, seen
 from mdnbench.weights.choosing import Resolved, named, parent, resolve
 from mdnbench.weights.files import export, is_half, load_state, save
 from mdnbench.weights.foreign import import_weights, tensors_in
-from mdnbench.weights.overlap import seen
 from mdnbench.weights.shelf import AUTO, check_name, find, shipped, trained
 
 __all__ = [

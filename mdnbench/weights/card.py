@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from mdnbench.spec import tomlfile
 
 if TYPE_CHECKING:
     from mdnbench.spec.names import Named
+    from mdnbench.spec.specs import DatasetSpec
     from mdnbench.training.recipe import Recipe
 
 
@@ -140,3 +142,21 @@ def _card(path: Path, signature: tuple[int, ...]) -> Card:
 def covers(recipe: Recipe) -> tuple[Cover, ...]:
     """Return the noises that a recipe trains for."""
     return tuple(Cover(item.family, dict(item.ranges)) for item in recipe.noise)
+
+
+def seen(card: Card, dataset: DatasetSpec, images: Collection[str]) -> str:
+    """Return a note for scores of weights that were trained on the tested images; '' if no common file is known.
+
+    Files are compared by their SHA-256. Copies with other bytes are found by the leak guard, before training.
+
+    Args:
+        card: The card of the weights.
+        dataset: The data set of the test.
+        images: The ids of the tested images.
+    """
+    trained = set(card.data.values())
+    common = {PurePath(file.name).stem for file in dataset.files if file.sha256 in trained}
+    if common and common.isdisjoint(dataset.images):  # several images in one file
+        return f"its training saw {dataset.name} itself"
+    count = len(common.intersection(images).difference(card.left_out))
+    return f"its training saw {count} of these {len(images)} images" if count else ""

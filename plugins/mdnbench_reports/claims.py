@@ -36,4 +36,4 @@ def of(results: Results, *, images: bool = True) -> Section | None:
         Grid(title, *table, named if table.titles == texts.PUBLISHED else ())
         for title, table in texts.tables(found, images=images).items()
     ]
-    return Section(grids, texts.notes(found))
+    return Section(grids, found.notes)

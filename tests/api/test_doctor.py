@@ -14,7 +14,7 @@ import pytest
 from mdnbench import api, registry, weights
 from mdnbench.api import doctor
 from mdnbench.api.doctor import Finding
-from mdnbench.training import lock
+from mdnbench.training import loop
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -102,7 +102,7 @@ def test_damaged_weights_are_a_problem(workspace: Path) -> None:
 def test_locks_are_told_apart(workspace: Path) -> None:
     """A training that goes on holds its folder; a lock that was left behind stops nobody."""
     folder = workspace / "home" / "training" / "one"
-    with lock.held(folder):
+    with loop.locked(folder):
         (held,) = of("locks")
     (left,) = of("locks")
     assert (held.state, left.state) == ("note", "well")

@@ -23,7 +23,7 @@ Cli = Callable[..., subprocess.CompletedProcess[str]]
 Plugin = Callable[..., Path]
 
 SMALL = ("--dataset", "sk12", "--images", "01,02", "--metrics", "psnr,ssim", "--no-timing", "--jobs", 1)
-COLUMNS = "dataset,image,noise,seed,method,status,reason,psnr,ssim,lpips,seconds"
+COLUMNS = "dataset,image,noise,seed,method,status,reason,psnr,ssim,seconds"
 
 
 def test_the_main_job(cli: Cli, workspace: Path) -> None:

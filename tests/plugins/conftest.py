@@ -36,12 +36,12 @@ class Invented:
     def write(self) -> Results:
         """Write every cell into a store and give its results."""
         store = open_store(self.folder / "results.sqlite")
-        facts = coordinator.facts(self.plan, {})
+        facts = coordinator.facts(self.plan, {}, self.plan.revisions)
         facts |= {
             "dataset": "invented",
             "dataset_folder": str(self.folder / "clean"),
             "images": {name: digests.of_pixels(image) for name, image in self.pictures.items()},
-            "methods": {method: {"revision": "1", "packages": {}} for method in self.methods},
+            "methods": {method: {"revision": "1", "wants": "nothing", "packages": {}} for method in self.methods},
         }
         run = store.start_run(self.name, len(self.pictures) * len(self.plan.noises) * len(self.methods), facts)
         scorers = {name: spec.build("cpu") for name, spec in self.plan.metrics.items()}

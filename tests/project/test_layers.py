@@ -49,7 +49,7 @@ HEAVY = (
     "lpips",
     "skimage",
     "scipy",
-    "matplotlib",
+    "altair",
     "PIL.Image",
     "distributed",
 )

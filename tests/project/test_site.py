@@ -125,7 +125,7 @@ def test_the_reference_has_every_public_function(site: Path) -> None:
     """What can be called from Python stands on the page that is made from the code."""
     ids = markup(site / "reference.html").ids
     assert {f"mdnbench.api.{name}" for name in api.__all__} <= ids
-    assert {f"mdnbench.api.notebook.Results.{name}" for name in ("table", "compare", "show", "cells", "means")} <= ids
+    assert {f"mdnbench.results.Results.{name}" for name in ("table", "show", "cells", "means")} <= ids
     assert f"mdnbench {mdnbench.__version__}" in (site / "index.html").read_text(encoding="utf-8")
 
 

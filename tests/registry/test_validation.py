@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from mdnbench import registry
-from mdnbench.api.notebook import Results
 from mdnbench.errors import BadPlugin
 from mdnbench.registry import validation
+from mdnbench.results import Results
 
 Plugin = Callable[..., Path]
 

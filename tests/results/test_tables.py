@@ -52,7 +52,7 @@ def run(**changes: Any) -> RunRow:
     facts: dict[str, Any] = {
         "dataset": "sk12", "dataset_digest": "d6980c581137", "images": {"01": "a", "02": "b"}, "protocol": "standard",
         "protocol_hash": "1550c611", "seeds": 1, "noise_info": "known", "metric_facts": METRICS, "unavailable": {},
-        "notes": [], "methods": {"a": {"packages": {"bm3d": "4"}}},
+        "notes": [], "methods": {"a": {"wants": "nothing", "packages": {"bm3d": "4"}}}, "noises": {},
         "environment": {
             "mdnbench": "0.1.0", "packages": {"numpy": "2.4", "bm3d": "4.0.3", "lpips": "0.1.4", "scipy": "1"},
         },
@@ -123,16 +123,16 @@ def test_only_means_over_every_cell_compete() -> None:
 
 
 def test_who_is_told_what_of_the_noise_is_said() -> None:
-    """Where methods are told different things; not where all are told the same, nothing is told, or nobody knows."""
+    """Where methods are told different things; not where all are told the same, or nothing is told."""
 
     def said(**wants: str) -> list[str]:
-        methods = {name: {"packages": {}} | ({"wants": want} if want else {}) for name, want in wants.items()}
+        methods = {name: {"packages": {}, "wants": want} for name, want in wants.items()}
         return [note for note in tables.footnotes(run(methods=methods)) if "told" in note]
 
     assert said(a="noise", b="std", c="nothing", d="std") == [
         "told of the noise: everything to a; its standard deviation to b, d; nothing to c."
     ]
-    assert said(a="std", b="std") == said(a="std", b="") == []
+    assert said(a="std", b="std") == []
 
 
 def test_an_infinite_mean_is_shown_only_where_all_are_infinite() -> None:

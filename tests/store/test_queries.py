@@ -17,7 +17,11 @@ from mdnbench.spec.records import Cell, MetricScore, Outcome
 from mdnbench.store import RunRow, Store, open_store, queries
 
 CELL = Cell("sk12", "01", "d" * 64, "gaussian:sigma=50", 0, "a", "known", "case", "")
-FACTS = {"metrics": {"psnr": "1", "ssim": "1"}, "scoring_rule": "rule"}
+METRICS = {"psnr": "1", "ssim": "1"}
+FACTS = {
+    "metrics": METRICS, "scored_as": METRICS, "scoring_rule": "rule", "unavailable": {}, "images": {}, "noises": {},
+    "seeds": 1,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -162,7 +166,7 @@ def test_a_run_that_lost_its_name_is_not_read_as_an_empty_one(store: Store) -> N
 def test_scores_of_another_revision_or_rule_are_not_shown(store: Store) -> None:
     """A run shows the scores of its own rule and revisions, whatever else the store holds of its outputs."""
     outcomes: list[tuple[dict[str, Any], Outcome]] = [({}, Outcome("", "ok", scores=(value("psnr", 20.0),)))]
-    for facts in ({"metrics": {"psnr": "2"}, "scoring_rule": "rule"}, {"metrics": {"psnr": "1"}, "scoring_rule": "x"}):
+    for facts in (FACTS | {"scored_as": {"psnr": "2"}}, FACTS | {"scoring_rule": "x"}):
         run = run_of(store, outcomes, facts)
         (row,) = queries.means(store, run)
         assert (row.means, row.ok) == ({}, 1)
@@ -191,7 +195,7 @@ def test_two_names_of_one_output_are_two_methods(workspace: Path) -> None:
     assert [row.method for row in later.means] == ["dncnn[weights=gaussian]"]
     assert later.tally is not None
     assert later.tally.computed == 0
-    assert later.compare(both).families[0].means
+    assert api.compare(later, both).families[0].means
     assert api.check_store().problems == ()
 
 

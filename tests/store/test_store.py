@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 
 from mdnbench.errors import StoreError
 from mdnbench.spec.records import Cell, MetricScore, Outcome
-from mdnbench.store import Store, open_store, schema, strangers
+from mdnbench.store import Store, contents, open_store, schema
 
 CELL = Cell("sk12", "01", "d" * 64, "gaussian:sigma=50", 0, "noisy", "known", "case", "output")
 SCORES = (MetricScore("psnr", "ok", 14.5), MetricScore("lpips", "skipped", None, "no backbone"))
@@ -113,14 +114,37 @@ def test_a_foreign_database_is_refused_and_left_alone(workspace: Path) -> None:
     assert path.read_bytes() == content
 
 
-def test_a_newer_store_is_refused_and_left_alone(store: Store) -> None:
-    """A store of a later version says what to do, and is not brought down to this one."""
-    store.connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        (schema.VERSION + 1, "newer than this mdnbench .*; upgrade mdnbench"),
+        (schema.VERSION - 1, "which no released mdnbench wrote .* Move it away, and run again"),
+        (0, "which no released mdnbench wrote .* Move it away, and run again"),
+    ],
+)
+def test_a_store_of_another_version_is_refused_and_left_alone(store: Store, version: int, words: str) -> None:
+    """It says what to do, and is not brought to this version."""
+    store.connection.execute(f"PRAGMA user_version = {version}")
     store.close()
     content = store.path.read_bytes()
-    with pytest.raises(StoreError, match=f"schema {schema.VERSION + 1}, newer than this mdnbench .* upgrade mdnbench"):
+    with pytest.raises(StoreError, match=f"{re.escape(str(store.path))} has schema {version}, {words}"):
         open_store(store.path)
     assert store.path.read_bytes() == content
+
+
+def test_one_that_fails_to_create_its_tables_leaves_an_empty_file(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All tables or none: the next one that opens the file makes them."""
+    path = workspace / "results.sqlite"
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "SCHEMA", f"{schema.SCHEMA}; INSERT INTO nowhere VALUES (1)")
+        with pytest.raises(StoreError, match="cannot be used"):
+            open_store(path)
+    with sqlite3.connect(path) as connection:
+        assert schema.parts_of(connection) == []
+    connection.close()
+    open_store(path).close()
 
 
 def test_a_folder_in_the_way_is_refused(workspace: Path) -> None:
@@ -342,18 +366,17 @@ def test_two_processes_at_one_run_share_it(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "stranger",
+    "change",
     [{"method": "median"}, {"image": "02"}, {"image_digest": "e" * 64}, {"noise": "poisson:peak=30"}, {"seed": 1}, {}],
 )
-def test_cells_of_another_plan_leave_a_run_that_begins_again(store: Store, stranger: dict[str, Any]) -> None:
-    """What two processes once mixed is told by a check, and is gone when the run begins again; its own cells stay."""
+def test_cells_of_another_plan_are_reported(store: Store, change: dict[str, Any]) -> None:
+    """A check counts the cells that the facts of their run do not name, or whose place is beyond its end."""
     run, identity = store.start_run("a", 2, FACTS), save(store)
-    other = (1 if stranger else 2, identity, dataclasses.replace(CELL, **stranger))
+    other = (1 if change else 2, identity, dataclasses.replace(CELL, **change))
     with store.transaction():
         store.add_cells(run, [(0, identity, CELL), other])
-    assert next(store.select(strangers.COUNT, strangers.values(run, 2, FACTS))) == (1,)
-    assert store.start_run("a", 2, FACTS) == run
-    assert list(store.select("SELECT run, position FROM run_cells")) == [(run, 0)]
+    (line,) = contents.unnamed(store)
+    assert line == "1 cells of the run 'a' are none that its facts name."
 
 
 def test_runs_are_listed_newest_first(store: Store) -> None:

@@ -15,10 +15,10 @@ from mdnbench import api, weights
 from mdnbench.errors import BadFile, BadOption, BadPlugin, Interrupted, UnknownName, UsageError, WeightsError
 from mdnbench.registry import Registry
 from mdnbench.spec import tomlfile
-from mdnbench.training import checkpoint, divergence, log, loop, meter, optimisers
-from mdnbench.training.average import Average
+from mdnbench.training import checkpoint, log, loop, meter, optimisers
 from mdnbench.training.material import gather
 from mdnbench.training.recipe import Optimiser, Recipe, Schedule
+from mdnbench.training.state import Average
 from mdnbench.util import digests
 from mdnbench.util.listener import Listener
 from mdnbench.weights import Cover, Weights
@@ -86,21 +86,19 @@ def test_the_log_and_the_learning_curve(fit: Fit, home: Path) -> None:
     assert all(float(value) >= 0 for line in lines for value in line.values())
     assert float(lines[-1]["progress"]) == 1
     assert float(lines[-1]["lr"]) < float(lines[0]["lr"]) <= 1e-2
-    pytest.importorskip("matplotlib")
     (picture,) = (home / "training").glob("*/curve.png")
     with PIL.Image.open(picture) as opened:
         assert opened.size[0] > 300
 
 
 def test_the_log_beyond_a_million_steps(tmp_path: Path) -> None:
-    """Every step keeps all its digits, and a resumed training reads them, even where they were once cut to six."""
+    """Every step keeps all its digits, and a resumed training reads them."""
     path = tmp_path / "log.csv"
     record = log.CsvLog(path, 0)
     for step in (999_999, 1_000_000, 1_234_567, 1_300_000):
         record.add(log.Progress(step, 0.5, 60.0, 60.0, 1e-3, 0.1, 30.0, 1e6, 0.1))
-    path.write_text(path.read_text().replace("1000000,", "1e+06,"), encoding="utf-8")
     log.CsvLog(path, 1_234_567)
-    assert [line["step"] for line in log.read(path)] == ["999999", "1e+06", "1234567"]
+    assert [line["step"] for line in log.read(path)] == ["999999", "1000000", "1234567"]
 
 
 def test_a_training_that_diverges_is_refused(fit: Fit, home: Path) -> None:
@@ -127,20 +125,20 @@ def test_a_training_that_diverges_keeps_the_checkpoint_before(
     saved = checkpoint.load(kept, "cpu")
     assert saved
     assert saved["step"] == 6
-    assert divergence.finite(saved["network"].values())
+    assert loop.finite(saved["network"].values())
     assert weights.trained("tiny") == []
 
 
 def test_what_counts_as_diverged() -> None:
     """A loss, a validation or a weight that is not finite; an image that was restored exactly is no such thing."""
     sound = [torch.ones(2), torch.tensor(7)]
-    divergence.check(1, 0.1, float("inf"), sound)
-    divergence.check(1, 0.1, None)
+    loop.require_finite(1, 0.1, float("inf"), sound)
+    loop.require_finite(1, 0.1, None)
     for loss, psnr, values in (
         (float("inf"), 30.0, sound), (0.1, float("nan"), sound), (0.1, None, [*sound, torch.tensor([1, torch.inf])]),
     ):  # fmt: skip
         with pytest.raises(WeightsError, match="has diverged: at step 9"):
-            divergence.check(9, loss, psnr, values)
+            loop.require_finite(9, loss, psnr, values)
 
 
 def test_a_validation_whose_level_nobody_could_tell_is_refused(fit: Fit, home: Path) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from mdnbench import api
 from mdnbench.errors import Interrupted, UsageError
-from mdnbench.training import checkpoint, lock, loop
+from mdnbench.training import checkpoint, loop
 from mdnbench.training.log import Progress
 from mdnbench.util.listener import Listener
 from mdnbench.weights import Weights
@@ -138,9 +138,9 @@ def test_the_log_of_a_resumed_training_has_no_step_twice(fit: Fit, home: Path) -
 def test_a_lock_left_behind_stops_nobody(tmp_path: Path) -> None:
     """The lock file of a process that is gone is only a file; one that is held keeps others out, and is let go."""
     (tmp_path / "lock").write_text("999999", encoding="utf-8")
-    with lock.held(tmp_path), pytest.raises(UsageError, match="another process is training"), lock.held(tmp_path):
+    with loop.locked(tmp_path), pytest.raises(UsageError, match="another process is training"), loop.locked(tmp_path):
         pass
-    with lock.held(tmp_path):
+    with loop.locked(tmp_path):
         pass
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mdnbench.analysis.published.claims import Claim, Claims, OrderClaim, compare
+from mdnbench.analysis.published.claims import Claim, Claims, compare
 
-__all__ = ["Claim", "Claims", "OrderClaim", "compare"]
+__all__ = ["Claim", "Claims", "compare"]

@@ -6,8 +6,7 @@ one network, or two noise realisations, differ by.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -30,21 +29,19 @@ if TYPE_CHECKING:
 ALLOWED = 2  # times the metric's tolerance
 
 Finding = Literal["reproduced", "above", "below", "not measured"]
-Order = Literal["holds", "holds by less", "does not hold", "not measured"]
 
 _Values = Mapping[tuple[str, str, str, str], float]  # by noise, method, image and metric
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A printed number and the measured one; `best` is the best published figure for the same thing, where known."""
+    """A printed number and the measured one."""
 
     reference: Reference
     method: str
     column: Column
     measured: float | None
     allowed: float
-    best: Reference | None = None
 
     @property
     def difference(self) -> float | None:
@@ -60,57 +57,16 @@ class Claim:
             return "reproduced"
         return "above" if self.difference > 0 else "below"
 
-    @property
-    def verdict(self) -> str:
-        """The finding in words, and what speaks for or against the number itself."""
-        unit = f" {self.column.unit}" if self.column.unit else ""
-        if self.difference is None:
-            return "not measured in this run"
-        if self.finding == "reproduced":
-            return "reproduced"
-        sign = 1 if self.column.direction == "higher" else -1
-        quality = "better" if sign * self.difference > 0 else "worse"
-        text = f"not reproduced: measured {abs(self.difference):.{self.column.digits}f}{unit} {quality} than claimed"
-        if self.best is not None and sign * (self.reference.value - self.best.value) > 0:
-            text += (
-                f"; the claim is beyond every published figure (best: {self.best.value:g}{unit}, {self.best.method})"
-            )
-        return text
-
-
-@dataclass(frozen=True, slots=True)
-class OrderClaim:
-    """A claim that follows from two others: that one method is better than another, and by how much."""
-
-    noise: str
-    column: Column
-    better: str
-    worse: str
-    claimed: float
-    measured: float | None
-    allowed: float
-
-    @property
-    def finding(self) -> Order:
-        """Whether the measured gain has the claimed sign, and but for the metric's tolerance the claimed size."""
-        if self.measured is None:
-            return "not measured"
-        if self.measured <= 0:
-            return "does not hold"
-        return "holds" if self.measured >= self.claimed - self.allowed / ALLOWED - 1e-9 else "holds by less"
-
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What was found: published numbers, the article's, the orders that the article's imply, and what to beware of.
+    """What was found: published numbers next to the run's, and what to beware of.
 
     `others` are published means for the same things of methods that the run does not have.
     """
 
     run: str
     published: tuple[Claim, ...]
-    article: tuple[Claim, ...]
-    orders: tuple[OrderClaim, ...]
     notes: tuple[str, ...]
     others: tuple[Reference, ...] = ()
 
@@ -120,7 +76,7 @@ class Claims:
 
 
 def compare(found: Results, more: Iterable[Reference] = ()) -> Claims:
-    """Set a run's numbers beside the published ones, the article's and `more`.
+    """Compare a run's numbers with the published ones and `more`.
 
     NothingToDo where the run was made under another protocol than `standard`, or no number is about what it measured.
     """
@@ -134,15 +90,9 @@ def compare(found: Results, more: Iterable[Reference] = ()) -> Claims:
     published = [claim for claim in every if claim.measured is not None]
     absent = [claim.reference for claim in every if claim.method not in found.run.facts["methods"]]
     others = tuple(each for each in absent if each.image == MEAN)
-    article = tuple(
-        claim
-        for each in references.article()
-        if _applies(each, found, columns)
-        for claim in _claims(each, found, known, columns, values, _best(each, chosen, columns)) or ()
-    )
-    if not published and not any(claim.measured is not None for claim in article):
+    if not published:
         raise NothingToDo(_nothing(found))
-    return Claims(found.name, tuple(published), article, tuple(_orders(article)), tuple(_notes(found, known)), others)
+    return Claims(found.name, tuple(published), tuple(_notes(found, known)), others)
 
 
 def _require_standard(found: Results) -> None:
@@ -171,7 +121,6 @@ def _claims(
     known: Registry,
     columns: Mapping[str, Column],
     values: _Values,
-    best: Reference | None = None,
 ) -> list[Claim]:
     """A claim for every method of the run that bears the reference's name; one without a method where none does."""
     column = columns[reference.metric]
@@ -179,7 +128,7 @@ def _claims(
     bearers = [text for text in found.run.facts["methods"] if reference.method.lower() in _names(text, known)]
     key = (reference.noise, reference.image, reference.metric)
     return [
-        Claim(reference, text, column, values.get((key[0], text, key[1], key[2])), allowed, best)
+        Claim(reference, text, column, values.get((key[0], text, key[1], key[2])), allowed)
         for text in bearers or [reference.method]
     ]
 
@@ -233,32 +182,6 @@ def _same_pixels(spec: DatasetSpec, images: Mapping[str, str]) -> bool:
         return all(of_pixels(spec.load(image)) == digest for image, digest in images.items())
     except (DataMissing, OSError):
         return True
-
-
-def _best(reference: Reference, printed: Sequence[Reference], columns: Mapping[str, Column]) -> Reference | None:
-    alike = [
-        each
-        for each in printed
-        if (each.dataset, each.noise, each.image, each.metric)
-        == (reference.dataset, reference.noise, reference.image, reference.metric)
-    ]
-    sign = 1 if columns[reference.metric].direction == "higher" else -1
-    return max(alike, key=lambda each: sign * each.value, default=None)
-
-
-def _orders(claims: Sequence[Claim]) -> Iterator[OrderClaim]:
-    """Which method the claims put above which, by every metric, and what was measured of it."""
-    for first, second in itertools.combinations(claims, 2):
-        one, two = first.reference, second.reference
-        if (one.noise, one.image, one.metric) != (two.noise, two.image, two.metric) or one.method == two.method:
-            continue
-        sign = 1 if first.column.direction == "higher" else -1
-        better, worse = (first, second) if sign * (one.value - two.value) > 0 else (second, first)
-        measured = (
-            None if better.measured is None or worse.measured is None else sign * (better.measured - worse.measured)
-        )
-        claimed = sign * (better.reference.value - worse.reference.value)
-        yield OrderClaim(one.noise, first.column, better.method, worse.method, claimed, measured, first.allowed)
 
 
 def _notes(found: Results, known: Registry) -> Iterator[str]:

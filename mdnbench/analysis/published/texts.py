@@ -10,24 +10,17 @@ from mdnbench.results.markup import Texts
 from mdnbench.results.references import MEAN
 
 if TYPE_CHECKING:
-    from mdnbench.analysis.published.claims import Claim, Claims, OrderClaim
+    from mdnbench.analysis.published.claims import Claim, Claims
     from mdnbench.results.tables import Column
 
 PUBLISHED = ("Method", "Printed as", "Noise", "Image", "Metric", "Printed", "Measured", "Change", "Finding", "Source")
-ARTICLE = ("Method", "Noise", "Metric", "Claimed", "Measured", "Verdict")
-ORDERS = ("Claim", "Noise", "Metric", "Claimed gain", "Measured gain", "Verdict")
 
 
 def tables(found: Claims, *, images: bool) -> dict[str, Texts]:
     """The tables by their titles, without empty ones; single images, if they are wanted, after the means."""
     shown = chosen(found, images=images)
     marks = sources(shown)
-    every = {
-        "Published numbers": Texts(PUBLISHED, [_published(claim, marks) for claim in shown]),
-        "The article's claims": Texts(ARTICLE, [_claimed(claim) for claim in found.article]),
-        "The order that they imply": Texts(ORDERS, [_order(each) for each in found.orders]),
-    }
-    return {title: table for title, table in every.items() if table.rows}
+    return {"Published numbers": Texts(PUBLISHED, [_published(claim, marks) for claim in shown])} if shown else {}
 
 
 def chosen(found: Claims, *, images: bool) -> list[Claim]:
@@ -41,17 +34,12 @@ def sources(claims: Iterable[Claim]) -> dict[str, str]:
     return {source: f"[{number}]" for number, source in enumerate(_each_source(claims), start=1)}
 
 
-def notes(found: Claims) -> list[str]:
-    """Whose the claims are, and what to beware of."""
-    return [*(f"The claims are those of: {source}." for source in _each_source(found.article)), *found.notes]
-
-
 def html(found: Claims) -> str:
-    """The claims as a notebook shows them: the means, or single images where there are no others, and the article's."""
+    """The claims as a notebook shows them: the means, or single images where there are no others."""
     images = all(claim.reference.image != MEAN for claim in found.published)
     parts = [markup.grid(*table, caption=title) for title, table in tables(found, images=images).items()]
     marked = [f"{mark} {source}" for source, mark in sources(chosen(found, images=images)).items()]
-    return markup.block([*parts, *map(markup.paragraph, [*marked, *notes(found)])])
+    return markup.block([*parts, *map(markup.paragraph, [*marked, *found.notes])])
 
 
 def _published(claim: Claim, marks: Mapping[str, str]) -> tuple[str, ...]:
@@ -61,16 +49,6 @@ def _published(claim: Claim, marks: Mapping[str, str]) -> tuple[str, ...]:
         claim.column.show(printed.value), claim.column.show(claim.measured), _signed(claim.difference, claim.column),
         claim.finding, marks[printed.source],
     )  # fmt: skip
-
-
-def _claimed(claim: Claim) -> tuple[str, ...]:
-    shown = (claim.column.show(claim.reference.value), claim.column.show(claim.measured))
-    return (claim.method, claim.reference.noise, claim.column.metric.upper(), *shown, claim.verdict)
-
-
-def _order(claim: OrderClaim) -> tuple[str, ...]:
-    gains = (_signed(claim.claimed, claim.column), _signed(claim.measured, claim.column))
-    return (f"{claim.better} over {claim.worse}", claim.noise, claim.column.metric.upper(), *gains, claim.finding)
 
 
 def _each_source(claims: Iterable[Claim]) -> Sequence[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import gc
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import stdev
@@ -14,7 +16,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mdnbench import registry
 from mdnbench.analysis.regression import code, slowdown
-from mdnbench.analysis.regression.garbage import uncollected
 from mdnbench.errors import BadFile, MdnbenchError, NothingToDo, UnknownName
 from mdnbench.spec import names, tomlfile
 from mdnbench.store import queries
@@ -23,6 +24,19 @@ from mdnbench.util import atomic, jsonfile, temporary
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Turn the garbage collection off: it would visit every cell read so far again and again, a third of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
 
 SCHEMA = 1
 SECONDS = "seconds"  # in a table of tolerances: the share by which a median may grow
@@ -50,7 +64,7 @@ class Facts:
     `weights`, or under `weights NOISE` where each noise has its own. Two tables are for editing by hand and outlive
     `check --update`: `tolerances` (by metric, and `seconds` as a share) and `spread` (by method, then metric: the
     standard deviation of the mean over retrained copies). `code` holds the digests of the files behind each method,
-    noise and metric (`regression.code`); it is empty in baselines of earlier days.
+    noise and metric (`regression.code`); it may be empty.
     """
 
     schema: int
@@ -104,8 +118,11 @@ def read(path: Path) -> Baseline:
     stem = _stem(path)
     toml, table = _beside(stem, ".toml"), _beside(stem, ".csv")
     raw = tomlfile.read(toml, "baseline")
-    if raw.get("schema", SCHEMA) != SCHEMA:
-        raise BadFile(f"the baseline {toml} has schema {raw.get('schema')}; this mdnbench reads {SCHEMA}. Upgrade it.")
+    if (schema := raw.get("schema")) != SCHEMA:
+        raise BadFile(
+            f"the baseline {toml} has schema {schema}; this mdnbench reads {SCHEMA}. Upgrade mdnbench, or remove the "
+            "baseline and write it anew (`mdnbench check --update`)."
+        )
     facts = tomlfile.build(Facts, raw, f"baseline {toml}")
     _check(facts, toml)
     return Baseline(stem, facts, _read_cells(table, facts), _read_timing(_beside(stem, TIMING)))

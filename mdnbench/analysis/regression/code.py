@@ -33,8 +33,8 @@ Code = dict[str, dict[str, str]]  # by 'method NAME', 'noise NAME', 'metric NAME
 def of_run(results: Results) -> Code:
     """Return the digests of the files behind a run's numbers, from the manifests of its store.
 
-    Files are named below their plugin's folder, and packages have their version. What the store has no manifest of, as
-    one of earlier days, is left out.
+    Files are named below their plugin's folder, and packages have their version. What the store has no manifest of is
+    left out.
     """
     found: Code = {}
     for noise, method, text in results.store.select(_BEHIND, (results.run.id,)):
@@ -47,7 +47,7 @@ def of_run(results: Results) -> Code:
         scope = of_parts("metric", _plain(metric), revision)
         for (text,) in results.store.select(_METRIC, (scope, token)):
             _add(found, f"{METRIC} {metric}", _own(manifests.decoded(text), METRIC))
-    plugins = results.run.facts.get("plugins", {})  # runs of earlier days do not know
+    plugins = results.run.facts["plugins"]
     named = {key: {PLUGIN: plugins[key]} if key in plugins else {} for key in found}
     return {key: named[key] | dict(sorted(found[key].items())) for key in sorted(found)}
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from mdnbench.analysis.regression import likeness, slowdown, texts
-from mdnbench.analysis.regression.baselines import SECONDS, Baseline, Facts, facts_with_code
-from mdnbench.analysis.regression.garbage import uncollected
+from mdnbench.analysis.regression.baselines import SECONDS, Baseline, Facts, facts_with_code, uncollected
 from mdnbench.analysis.regression.likeness import Difference
 from mdnbench.analysis.regression.slowdown import Pace
 from mdnbench.analysis.regression.tolerances import Basis, Tolerances

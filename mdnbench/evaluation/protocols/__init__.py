@@ -104,11 +104,10 @@ def load(name: str) -> Protocol:
     return read(path)
 
 
-def of_facts(facts: Mapping[str, Any]) -> Protocol | None:
-    """Return the protocol of a run, rebuilt from the run's facts; None if they are not enough."""
-    if rules := facts.get("rules"):
-        return Protocol(facts["protocol"], rules["version"], "", Rule(**rules["input"]), Rule(**rules["scoring"]))
-    return next((each for each in known().values() if each.hash == facts["protocol_hash"]), None)
+def of_facts(facts: Mapping[str, Any]) -> Protocol:
+    """Return the protocol of a run, rebuilt from the run's facts."""
+    rules = facts["rules"]
+    return Protocol(facts["protocol"], rules["version"], "", Rule(**rules["input"]), Rule(**rules["scoring"]))
 
 
 def read(path: Path) -> Protocol:

@@ -37,11 +37,6 @@ def published() -> tuple[Reference, ...]:
     return read(FOLDER / "published.csv")
 
 
-def article() -> tuple[Reference, ...]:
-    """What the article behind this project claims."""
-    return read(FOLDER / "article.csv")
-
-
 def read(path: Path) -> tuple[Reference, ...]:
     """Read a file of references; BadFile names the line that cannot be used."""
     try:

@@ -10,7 +10,6 @@ from mdnbench.testing.rules import (
     learned,
     metrics,
     noises,
-    papers,
     purity,
     reporters,
 )
@@ -21,7 +20,7 @@ REBUILD_SUMMARY = "A worker that builds it anew, from its file and name, gets th
 
 RULES: dict[Kind, tuple[Rule, ...]] = {
     "method": (
-        papers.LICENCE, papers.CITATION, *contract.RULES, *learned.RULES, *purity.RULES, *honesty.RULES,
+        contract.LICENCE, contract.CITATION, *contract.RULES, *learned.RULES, *purity.RULES, *honesty.RULES,
         *isolation.RULES,
     ),
     "noise": noises.RULES,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mdnbench.errors import Unavailable
 from mdnbench.spec.names import Value
@@ -158,3 +158,26 @@ RULES = (
     Rule("contract-channels", channels),
     Rule("contract-withheld", withheld),
 )
+
+
+def licence(subject: Any) -> None:
+    """A licence is given."""
+    if not subject.spec.licence.strip():
+        raise Breach(
+            "a licence",
+            "none",
+            "say under which terms it may be used: licence='MIT', or the licence of the package that it wraps.",
+        )
+
+
+def citation(subject: Any) -> None:
+    """A citation is given."""
+    if not subject.spec.citation.strip():
+        raise Breach(
+            "a citation",
+            "none",
+            "name the paper (authors, title or journal, year) in `citation`, or say that there is none.",
+        )
+
+
+LICENCE, CITATION = Rule("papers-licence", licence), Rule("papers-citation", citation)

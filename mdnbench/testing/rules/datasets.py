@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mdnbench.data import sound
 from mdnbench.errors import Unavailable
-from mdnbench.testing.rules.papers import CITATION, LICENCE
+from mdnbench.testing.rules.contract import CITATION, LICENCE
 from mdnbench.testing.rules.rule import Breach, Rule
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mdnbench.engine.state import State, restore
 from mdnbench.errors import Unavailable
 from mdnbench.testing.rules import samples
-from mdnbench.testing.rules.papers import CITATION
+from mdnbench.testing.rules.contract import CITATION
 from mdnbench.testing.rules.rule import Breach, Rule
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from mdnbench.analysis.regression.garbage import uncollected
+from mdnbench.analysis.regression.baselines import uncollected
 
 
 @pytest.mark.parametrize("enabled", [True, False])

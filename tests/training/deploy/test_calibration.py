@@ -10,7 +10,7 @@ import torch
 from mdnbench import weights
 from mdnbench.errors import Unavailable
 from mdnbench.registry import Registry
-from mdnbench.training.deploy import calibration
+from mdnbench.training.deploy import quantise
 from mdnbench.training.validation import held_out
 from mdnbench.weights import Weights
 
@@ -19,8 +19,8 @@ def test_it_draws_from_what_was_trained_on_alone(known: Registry, found: Weights
     """Neither the image that overlaps test data nor the one held out is drawn; all others are, the same each time."""
     everything = sorted(known.datasets["own"].images)
     (held,) = held_out(everything, 1)
-    assert set(calibration.images(known, found)) == set(everything) - {"cat", held}
-    first, again = list(calibration.batches(known, found)), list(calibration.batches(known, found))
+    assert set(quantise.images(known, found)) == set(everything) - {"cat", held}
+    first, again = list(quantise.batches(known, found)), list(quantise.batches(known, found))
     assert len(first) == len(everything) - 2
     for (noisy, std), (same, level) in zip(first, again, strict=True):
         assert torch.equal(noisy, same)
@@ -36,8 +36,8 @@ def test_it_draws_from_what_was_trained_on_alone(known: Registry, found: Weights
 def test_what_is_shipped_is_calibrated_on_no_test_image(known: Registry, method: str) -> None:
     """The images are of the training set of the card, less those that the card says overlap test data."""
     shipped = weights.find(known.denoisers[method], "gaussian")
-    chosen = set(calibration.images(known, shipped))
-    assert len(chosen) == calibration.COUNT
+    chosen = set(quantise.images(known, shipped))
+    assert len(chosen) == quantise.COUNT
     assert known.datasets[shipped.card.recipe["data"]].split == "train"
     assert chosen <= set(known.datasets[shipped.card.recipe["data"]].images)
     assert not chosen & set(shipped.card.left_out)
@@ -51,11 +51,11 @@ def test_without_training_data_it_says_so(known: Registry, found: Weights, no_da
     with pytest.raises(
         Unavailable, match=r"calibrated on the training images, and these are not here: datasets/bsd400"
     ):
-        next(calibration.batches(known, shipped))
+        next(quantise.batches(known, shipped))
     recipe = found.card.recipe | {"data": "elsewhere"}
     strange = dataclasses.replace(found, card=dataclasses.replace(found.card, recipe=recipe))
     with pytest.raises(Unavailable, match="elsewhere, which own was trained on, is no data set here"):
-        calibration.images(known, strange)
+        quantise.images(known, strange)
     imported = dataclasses.replace(found, card=dataclasses.replace(found.card, recipe={}))
     with pytest.raises(Unavailable, match="nothing says what the weights own were trained on"):
-        calibration.images(known, imported)
+        quantise.images(known, imported)

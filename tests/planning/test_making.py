@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mdnbench.errors import BadOption
-from mdnbench.planning import size
+from mdnbench.planning import making
 from mdnbench.planning.request import Request
 from mdnbench.spec.names import with_commas
 from mdnbench.util import limits
@@ -13,15 +13,15 @@ from mdnbench.util import limits
 
 def test_a_plan_as_large_as_allowed_passes() -> None:
     """Up to the limit, and no cell further."""
-    size.check(Request(seeds=100), 10, 10, limits.MAX_CELLS // 10_000)
+    making.require_size(Request(seeds=100), 10, 10, limits.MAX_CELLS // 10_000)
     with pytest.raises(BadOption, match="are 10,010,000 cells, and at most 10,000,000 are allowed"):
-        size.check(Request(seeds=100), 10, 10, limits.MAX_CELLS // 10_000 + 1)
+        making.require_size(Request(seeds=100), 10, 10, limits.MAX_CELLS // 10_000 + 1)
 
 
 def test_pairs_of_methods_and_noises_have_a_limit_of_their_own() -> None:
     """Each pair is looked up by itself, however few cells it has."""
     with pytest.raises(BadOption, match="10,000 methods under 10,000 noises are 100,000,000 pairs"):
-        size.check(Request(), 10_000, 10_000, 1)
+        making.require_size(Request(), 10_000, 10_000, 1)
 
 
 @pytest.mark.parametrize(("number", "text"), [(0, "0"), (10**12, "1,000,000,000,000"), (10**40, "about 10^40")])
