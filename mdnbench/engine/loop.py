@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from mdnbench.engine.schedule import Schedule
 from mdnbench.engine.tasks import Task
-from mdnbench.spec.records import Outcome
+from mdnbench.spec.records import Environment, Outcome
 from mdnbench.util.stopping import Stop
 
 WATCH_S = 0.5
@@ -70,7 +70,7 @@ class Engine(ABC):
     def _recruit(self) -> Slot:
         """One more slot."""
 
-    def machines(self) -> Mapping[str, Mapping[str, Any]]:
+    def machines(self) -> Mapping[str, Environment]:
         """What is known of the machines that cells ran on, by their id; empty where that is this one alone."""
         return {}
 

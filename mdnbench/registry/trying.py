@@ -111,11 +111,11 @@ def _try(door: Door, trap: int) -> dict[str, Any]:
     return {
         "patches": changed,
         "specs": list(_as_data(brought)) if changed else [],
-        "files": [list(dataclasses.astuple(file)) for file in files],
+        "files": list(map(dataclasses.asdict, files)),
     }
 
 
-def _as_data(brought: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
+def _as_data(brought: Mapping[str, list[Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The specs as far as they are data: of a method everything but its functions, of others their names."""
     for hook, specs in brought.items():
         for spec in specs:
@@ -123,7 +123,7 @@ def _as_data(brought: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
             if isinstance(spec, DenoiserSpec):
                 fields = {name: getattr(spec, name) for name in DATA}
                 fields |= {"options": list(map(_option, spec.options)), "trainable": spec.trainable is not None}
-            yield {"hook": hook, "fields": fields}
+            yield hook, fields
 
 
 def _option(option: Option) -> dict[str, Any]:

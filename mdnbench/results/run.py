@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mdnbench.errors import NothingToDo, StoreError, UnknownName
 from mdnbench.results import places, tables
 from mdnbench.spec.records import Tally
+from mdnbench.spec.timings import TimingRecord
 from mdnbench.store import CellRow, MeanRow, RunRow, Store, contents, open_store, queries
 from mdnbench.store.database import MORE
 from mdnbench.util import jsonfile
@@ -79,7 +80,7 @@ class Results:
     @property
     def metrics(self) -> tuple[str, ...]:
         """The metrics that were asked for, in their order."""
-        return tuple(self.run.facts["metric_facts"])
+        return tuple(self.run.facts.metric_facts)
 
     @property
     def cells(self) -> pandas.DataFrame:
@@ -101,25 +102,20 @@ class Results:
         for row in self.rows():
             plain = {name: getattr(row, name, None) for name in columns}
             plain |= {name: row.value(name) for name in metrics}
-            plain["weights"] = row.provenance["weights_digest"][:12]
+            plain["weights"] = row.provenance.weights_digest[:12]
             yield plain
 
     @property
-    def timing(self) -> dict[str, Any] | None:
-        """The timing record in pytest-benchmark's format, or None where there is none."""
+    def timing(self) -> TimingRecord | None:
+        """The timing record, or None if there is none."""
         path = self.folder / "timing.json"
-        shape: dict[str, Any] = {"machine_info": {}, "benchmarks": [{}]}
-        found: dict[str, Any] | None = jsonfile.read(path, "timing record", shape) if path.is_file() else None
-        return found
+        return jsonfile.read(path, "timing record", TimingRecord) if path.is_file() else None
 
     @property
     def unmet(self) -> dict[str, str]:
-        """The methods that were asked for by name and not through `all`, and have no cell that is ok, with the reason.
-
-        A run of an earlier version does not know which were named, and has none.
-        """
+        """The methods that were asked for by name, not through `all`, and have no ok cell, each with the reason."""
         found = {}
-        for method in self.run.facts.get("named", ()):
+        for method in self.run.facts.named:
             rows = [row for row in self.means if row.method == method]
             if rows and not any(row.ok for row in rows):
                 reasons = [f"{status}: {reason}" for row in rows for status, reason in row.reasons.items()]

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from mdnbench.errors import BadOption, BadPlugin, UnknownName, likeliest
-from mdnbench.util.limits import LONGEST_VALUE
 
 Value = bool | int | float | str
 
@@ -141,15 +140,6 @@ def _whole(text: str) -> int | None:
 def printable(text: str) -> str:
     """A text in one line that no terminal obeys: line breaks, escapes and the like are written out as in Python."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
-
-
-def shortened(value: object) -> str:
-    """A value as Python writes it, cut where it is too long for a message."""
-    try:
-        text = repr(value)
-    except ValueError:  # Python writes no whole number of more than 4300 digits
-        return "a whole number of thousands of digits"
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}… ({len(text):,} characters)"
 
 
 def with_commas(number: int) -> str:

@@ -31,6 +31,24 @@ class UsedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Environment:
+    """The machine and the versions that results were made with."""
+
+    mdnbench: str
+    revision: str
+    python: str
+    os: str
+    machine: str
+    machine_id: str
+    cpu: str
+    cores: int
+    memory_bytes: int
+    threads_per_cell: int
+    device: str
+    packages: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class NoiseInfo:
     """What a method is told about the noise.
 

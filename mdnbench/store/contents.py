@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from mdnbench.errors import StoreError
 from mdnbench.spec.records import Status
+from mdnbench.spec.timings import TimingRecord
 from mdnbench.store import manifests, strangers
 from mdnbench.store.database import MORE, Store, open_store
+from mdnbench.store.facts import Provenance, RunFacts
 from mdnbench.store.rows import RunRow
 from mdnbench.util import jsonfile, limits, slugs
 
 _KINDS = {"TEXT": "'text'", "INTEGER": "'integer'", "REAL": "'real', 'integer'"}
 _STATUSES = ", ".join(f"'{status}'" for status in get_args(Status))
 
-_VERSIONS: dict[Any, Any] = {str: str}
-FACTS: dict[Any, Any] = {
-    "dataset": str, "dataset_digest": str, "dataset_folder": str, "images": {str: str}, "protocol": str,
-    "protocol_hash": str, "rules": {"version": int, "input": {}, "scoring": {}}, "scoring_rule": str,
-    "metrics": {str: str},
-    "metric_facts": {
-        str: {"direction": str, "unit": str, "digits": int, "tolerance": jsonfile.NUMBER, "packages": _VERSIONS}
-    },
-    "unavailable": {str: str}, "seeds": int, "noise_info": str, "noises": {str: str},
-    "methods": {str: {"revision": str, "packages": _VERSIONS}}, "device": str, "notes": [str],
-    "environment": {"mdnbench": str, "cpu": str, "packages": _VERSIONS},
-}  # fmt: skip
-TIMING: dict[Any, Any] = {"benchmarks": [{}]}
 _PROVENANCES = """
     SELECT id, content FROM provenances
     WHERE id IN (SELECT o.provenance FROM run_cells c JOIN outputs o ON o.id = c.output WHERE c.run = ?)
@@ -39,7 +26,6 @@ _PROVENANCES = """
 _DAMAGED = "the store {} is damaged: the run {!r}: {}. {}"
 _CELLS = "SELECT count(*) FROM run_cells c JOIN outputs o ON o.id = c.output WHERE c.run = ? AND ({})"
 _SCORES = "SELECT count(*) FROM run_cells c JOIN scores s ON s.output = c.output WHERE c.run = ? AND ({})"
-PROVENANCE: dict[Any, Any] = {"revision": str, "packages": _VERSIONS, "weights": str, "weights_digest": str}
 
 
 def faults(store: Store) -> Iterator[str]:
@@ -99,10 +85,10 @@ def _texts(store: Store) -> Iterator[str]:
         elif wrong := _fault_in_facts(text, planned):
             yield f"the facts of the run {name!r} are damaged: {wrong}."
     for number, text in store.select("SELECT id, content FROM provenances"):
-        if wrong := _misshapen(text, PROVENANCE):
+        if wrong := _misshapen(text, Provenance):
             yield f"the provenance {number} is damaged: {wrong}."
     for key, text in store.select("SELECT key, content FROM timings"):
-        if wrong := _misshapen(text, TIMING):
+        if wrong := _misshapen(text, TimingRecord):
             yield f"the timing {key!r} is damaged: {wrong}."
     for number, text in store.select("SELECT id, files FROM manifests"):
         try:
@@ -127,8 +113,8 @@ def require_sound(store: Store, run: RunRow) -> None:
 
 
 def require_facts(store: Store, run: RunRow) -> None:
-    """Check the facts of a run; StoreError where they are not what mdnbench writes."""
-    if wrong := _fault_in_those_there(run.facts, FACTS) or _absurd(run.facts, run.planned):
+    """Check the numbers in the facts of a run; StoreError if one cannot be."""
+    if wrong := _absurd(run.facts, run.planned):
         raise StoreError(_DAMAGED.format(store.path, run.name, wrong, MORE))
 
 
@@ -141,7 +127,7 @@ def _odd_rows(store: Store, run: int) -> Iterator[str]:
         if count:
             yield f"{count} {what} hold a value of the wrong kind"
     for number, text in store.select(_PROVENANCES, (run,)):
-        if wrong := _misshapen(text, {}) or _fault_in_those_there(json.loads(text), PROVENANCE):
+        if wrong := _misshapen(text, Provenance):
             yield f"the provenance {number}: {wrong}"
 
 
@@ -153,36 +139,21 @@ def _odd(store: Store, alias: str, table: str, names: Collection[str] = ()) -> l
 
 def _fault_in_facts(text: str, planned: int) -> str:
     try:
-        facts = jsonfile.parse(text, FACTS)
+        facts = jsonfile.parse(text, RunFacts)
     except ValueError as error:
         return str(error)
     return _absurd(facts, planned)
 
 
-def _fault_in_those_there(value: Any, shape: Any) -> str:
-    """Return what is wrong with a value but for keys that it lacks: a reader that needs one says so by itself."""
-    return jsonfile.fault(value, _of_those_there(value, shape))
-
-
-def _of_those_there(value: Any, shape: Any) -> Any:
-    """Return a shape without the keys that a value lacks."""
-    if not (isinstance(value, Mapping) and isinstance(shape, dict)):
-        return shape
-    if str in shape:
-        return {key: _of_those_there(each, shape[str]) for key, each in value.items()}
-    return {key: _of_those_there(value[key], each) for key, each in shape.items() if key in value}
-
-
-def _absurd(facts: Mapping[str, Any], planned: int) -> str:
-    """Return which number or word in the facts of a run of so many planned cells cannot be, '' where all can."""
-    axes = [len(facts.get(axis, ())) for axis in ("noises", "methods", "images")]
-    if not 0 <= planned <= limits.MAX_CELLS or math.prod(axes) * max(0, facts.get("seeds", 0)) > limits.MAX_CELLS:
+def _absurd(facts: RunFacts, planned: int) -> str:
+    """Return which number in the facts of a run of so many planned cells cannot be, '' if all can."""
+    cells = len(facts.noises) * len(facts.methods) * len(facts.images) * max(0, facts.seeds)
+    if not 0 <= planned <= limits.MAX_CELLS or cells > limits.MAX_CELLS:
         return f"more than {limits.MAX_CELLS:,} cells are planned"
-    for name, each in facts.get("metric_facts", {}).items():
-        shown = 0 <= each.get("digits", 0) <= limits.MAX_DIGITS
-        if not shown or each.get("direction", "higher") not in ("higher", "lower"):
+    for name, each in facts.metric_facts.items():
+        if not 0 <= each.digits <= limits.MAX_DIGITS:
             return f"the metric {name!r} is described wrongly"
-        if name not in facts.get("metrics", ()):
+        if name not in facts.metrics or name not in facts.scored_as:
             return f"the metric {name!r} has no revision"
     return ""
 
@@ -190,14 +161,16 @@ def _absurd(facts: Mapping[str, Any], planned: int) -> str:
 def _strangers(store: Store) -> Iterator[str]:
     """Cells under a noise, image or method that their run's facts do not name; asked where the facts are sound."""
     for identity, name, planned, facts in list(store.select("SELECT id, name, planned, facts FROM runs")):
-        (count,) = next(store.select(strangers.COUNT, strangers.values(identity, planned, json.loads(facts))))
+        (count,) = next(
+            store.select(strangers.COUNT, strangers.values(identity, planned, jsonfile.parse(facts, RunFacts)))
+        )
         if count:
             yield f"{count} cells of the run {name!r} are none that its facts name; running it again removes them."
 
 
-def _misshapen(text: str, shape: Any) -> str:
+def _misshapen(text: str, kind: type) -> str:
     try:
-        jsonfile.parse(text, shape)
+        jsonfile.parse(text, kind)
     except ValueError as error:
         return str(error)
     return ""

@@ -46,12 +46,12 @@ class ScoreCube:
 def read(store: Store, run: RunRow, metrics: Iterable[str] | None = None, rule: str | None = None) -> ScoreCube:
     """The scores of a run by the named metrics (all of its own by default) under a scoring rule (its own)."""
     facts = run.facts
-    axes = (tuple(facts["noises"]), tuple(facts["methods"]), tuple(facts["images"]))
-    shape = (*map(len, axes), int(facts["seeds"]))
+    axes = (tuple(facts.noises), tuple(facts.methods), tuple(facts.images))
+    shape = (*map(len, axes), int(facts.seeds))
     places = _places(store, run, axes, shape)
     values = {
-        name: _values(store, run, shape, places, (rule or facts["scoring_rule"], name, revision_of(run, name)))
-        for name in (facts["metrics"] if metrics is None else metrics)
+        name: _values(store, run, shape, places, (rule or facts.scoring_rule, name, revision_of(run, name)))
+        for name in (facts.metrics if metrics is None else metrics)
     }
     return ScoreCube(*axes, shape[3], values)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mdnbench.spec.records import MetricScore, Status, Used
+from mdnbench.spec.timings import TimingRecord
+from mdnbench.store.facts import Provenance, RunFacts
 
 CellKey = tuple[str, str, int, str]  # image, noise, seed and method
 
@@ -20,13 +22,12 @@ class RunRow:
     created: str
     finished: str
     planned: int
-    facts: Mapping[str, Any]
+    facts: RunFacts
 
     @property
     def scored_as(self) -> Mapping[str, str]:
         """The revision and code of each metric, by name: what its scores are stored under."""
-        found: Mapping[str, str] = self.facts.get("scored_as") or self.facts["metrics"]
-        return found
+        return self.facts.scored_as
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class CellRow:
     noisy_digest: str
     output_digest: str
     traceback: str
-    provenance: Mapping[str, Any]
+    provenance: Provenance
     scores: Mapping[str, MetricScore]
 
     def value(self, metric: str) -> float | None:
@@ -129,4 +130,4 @@ class TimingRow:
 
     key: str
     created: str
-    content: Mapping[str, Any]
+    content: TimingRecord

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
+
+from mdnbench.store.facts import RunFacts
 
 LARGEST = 2**63 - 1  # whole number that SQLite takes
 _STRANGERS = """
@@ -18,8 +19,8 @@ COUNT = f"SELECT count(*) {_STRANGERS}"
 REMOVE = f"DELETE {_STRANGERS}"
 
 
-def values(run: int, planned: int, facts: Mapping[str, Any]) -> tuple[Any, ...]:
+def values(run: int, planned: int, facts: RunFacts) -> tuple[Any, ...]:
     """The values of the queries' marks for a run."""
-    images = [digest + image for image, digest in facts.get("images", {}).items()]
-    names = (images, [*facts.get("noises", ())], [*facts.get("methods", ())])
-    return run, planned, min(facts.get("seeds", 0), LARGEST), *map(json.dumps, names)
+    images = [digest + image for image, digest in facts.images.items()]
+    names = (images, [*facts.noises], [*facts.methods])
+    return run, planned, min(facts.seeds, LARGEST), *map(json.dumps, names)

@@ -69,7 +69,7 @@ class Results(results.Results):
         named = [methods] if isinstance(methods, str) else list(methods)
         return figure.of(
             self,
-            image=image or next(iter(self.run.facts["images"])),
+            image=image or next(iter(self.run.facts.images)),
             noise=self._noise(noise),
             methods=[self._method(text) for text in named if text],
             seed=seed,
@@ -78,7 +78,7 @@ class Results(results.Results):
 
     def _method(self, text: str) -> str:
         """A method as the run has it: what stands in the run needs no plugin, whose file may be gone."""
-        return text if text in self.run.facts["methods"] else registry.load(self.plugins).method(text).text
+        return text if text in self.run.facts.methods else registry.load(self.plugins).method(text).text
 
     def _noise(self, text: str) -> str:
         """The run's noise that a text means, as `gaussian:50`; its first where the text is empty."""
@@ -103,4 +103,5 @@ class Results(results.Results):
 
     def _names(self) -> list[Any]:
         facts = self.run.facts
-        return [counted(len(facts[f"{noun}s"]), noun) for noun in ("method", "noise", "image")]
+        numbers = {"method": len(facts.methods), "noise": len(facts.noises), "image": len(facts.images)}
+        return [counted(number, noun) for noun, number in numbers.items()]

@@ -124,7 +124,7 @@ def begin(run: str, order: Order) -> Passport:
     try:
         shown = host.inspect(order.metrics)
     except Exception as error:  # a process that does not start, a missing package: this worker is no use
-        return Passport({}, {}, (f"a worker process did not start there: {type(error).__name__}: {error}",))
+        return Passport({}, None, (f"a worker process did not start there: {type(error).__name__}: {error}",))
     return shown
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mdnbench import registry
 from mdnbench.engine import orders
@@ -26,17 +26,19 @@ if TYPE_CHECKING:
 
     from mdnbench.registry import Registry
     from mdnbench.registry.discovery import Door
+    from mdnbench.spec.records import Environment
 
 
 @dataclass(frozen=True, slots=True)
 class Passport:
     """What results depend on, by name, what is known of the machine, and what it lacks.
 
-    `versions` are those of mdnbench's own source, of packages, and of the plugins' specs, as their revisions.
+    `versions` are those of mdnbench's own source, of packages, and of the plugins' specs, as their revisions;
+    `environment` is None if the machine could not be examined.
     """
 
     versions: Mapping[str, str]
-    environment: Mapping[str, Any]
+    environment: Environment | None
     lacks: tuple[str, ...] = ()
 
     def differences(self, there: Passport) -> tuple[str, ...]:
@@ -51,7 +53,7 @@ class Passport:
 
 def issue(known: Registry, setup: Setup, metrics: Sequence[str]) -> Passport:
     """The passport of this machine for a run; a plugin that is missing or broken raises."""
-    return Passport(dict(_versions(known, setup, metrics)), environment.facts(setup.device))
+    return Passport(dict(_versions(known, setup, metrics)), environment.here(setup.device))
 
 
 def inspect(setup: Setup, metrics: Sequence[str]) -> Passport:
@@ -62,7 +64,7 @@ def inspect(setup: Setup, metrics: Sequence[str]) -> Passport:
         passport = issue(known, setup, metrics)
         devices.choose(setup.device)
     except MdnbenchError as error:
-        return Passport({}, {}, (str(error),))
+        return Passport({}, None, (str(error),))
     reasons = [_unprepared(known, name) for name in metrics]
     return Passport(passport.versions, passport.environment, tuple(filter(None, reasons)))
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mdnbench.errors import BadFile, UnknownName
 from mdnbench.spec import tomlfile
@@ -90,13 +89,6 @@ def load(name: str) -> Protocol:
     if name not in {each.stem for each in FOLDER.glob("*.toml")}:
         raise UnknownName("protocol", name, known(), hint="Or give a file of your own that ends in .toml.")
     return read(path)
-
-
-def of_facts(facts: Mapping[str, Any]) -> Protocol | None:
-    """The protocol that a run was made under, rebuilt from the run's facts; None where they do not suffice."""
-    if rules := facts.get("rules"):
-        return Protocol(facts["protocol"], rules["version"], "", Rule(**rules["input"]), Rule(**rules["scoring"]))
-    return next((each for each in known().values() if each.hash == facts["protocol_hash"]), None)
 
 
 def read(path: Path) -> Protocol:

@@ -41,6 +41,13 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Checked:
+    """What became of every rule for everything that a plugin brings."""
+
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One thing that a plugin has to keep: `check` returns where it is kept and raises Breach where it is not.
 
