@@ -20,9 +20,8 @@ import pytest
 from mdnbench import api
 from mdnbench.errors import MdnbenchError, NothingToDo
 from mdnbench.results import Results
-from mdnbench.store import leftovers, open_store, schema
+from mdnbench.store import leftovers, open_store
 
-FIXTURES = Path(__file__).parent / "fixtures"
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 FICKLE = """
@@ -304,43 +303,3 @@ def test_what_is_no_store_is_not_merged(
     assert str(other) in str(caught.value)
     assert (other.read_bytes() if other.exists() else b"") == before
     assert [count(sql, table) for table in ("outputs", "scores", "runs")] == [4, 2, 1]
-
-
-# -- earlier versions ----------------------------------------------------------------------------------------------
-
-
-def old_store(version: int, folder: Path) -> Path:
-    """A store as that version of the schema wrote it."""
-    path = folder / f"v{version}" / "results.sqlite"
-    path.parent.mkdir(parents=True)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript((FIXTURES / f"v{version}.sql").read_text(encoding="utf-8"))
-    return path
-
-
-@pytest.mark.parametrize("version", range(1, schema.VERSION + 1))
-def test_a_store_of_every_version_opens_with_all_that_it_held(workspace: Path, version: int) -> None:
-    """Brought up to today's schema in place: run, cells, scores, a failure and a timing are there, and it goes on."""
-    path = old_store(version, workspace)
-    store = open_store(path)
-    assert next(store.select("PRAGMA user_version"))[0] == schema.VERSION
-    timing = store.timing("key")
-    assert timing is not None
-    assert timing.content == {"benchmarks": []}
-    store.close()
-    results = api.open_run("early", workspace_folder=path.parent)
-    assert results.counts == {"ok": 4, "failed": 2}
-    means = {row.method: row.means for row in results.means}
-    assert f"{means['noisy']['psnr']:.2f} {means['median']['ssim']:.3f}" == "14.76 0.475"
-    assert {row.reason for row in results.rows() if row.status == "failed"} == {"OSError: no luck"}
-    assert results.tables
-    assert api.check_store(workspace_folder=path.parent).problems == ()
-
-
-def test_an_older_store_is_merged_and_stays_as_it_is(workspace: Path) -> None:
-    """Only a copy of it is brought up to today's schema."""
-    path = old_store(1, workspace)
-    before = path.read_bytes()
-    found = api.merge_store(path, workspace_folder=workspace / "new")
-    assert (found.outputs, found.runs) == (6, ("early",))
-    assert path.read_bytes() == before
