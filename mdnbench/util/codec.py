@@ -97,9 +97,11 @@ def _parts(plain: Any, found: Any) -> Iterator[tuple[str | int, Any, Any]]:
 
 
 def _inner(found: Any, step: Step) -> list[Any]:
-    """Return the types that the value at a step inside a value of this type may have."""
-    if hasattr(found, "types"):  # a union
-        return [inner for each in found.types for inner in _inner(each, step)]
+    """Return the types that the value at a step inside a value of this type may have; of a union each one."""
+    return [each for inner in _inside(found, step) for each in getattr(inner, "types", (inner,))]
+
+
+def _inside(found: Any, step: Step) -> list[Any]:
     if hasattr(found, "fields"):
         return [field.type for field in found.fields if field.encode_name == step]
     if hasattr(found, "value_type"):  # a dictionary
@@ -134,9 +136,12 @@ def _named(plain: Any, kind: type, steps: Sequence[Step], text: str) -> list[str
     known: list[str | int] = []
     value = plain
     for step in steps:
-        key = step if step is not None else next(key for key in value if _refused(_only(plain, known, key), kind, text))
-        known.append(key)
-        value = value[key]
+        if step is None:
+            step = next((key for key in value if _refused(_only(plain, known, key), kind, text)), None)
+        if step is None:  # no key is refused alone: the dictionary itself is named
+            return known
+        known.append(step)
+        value = value[step]
     return known
 
 
@@ -175,8 +180,7 @@ def _choices(kind: type, steps: Sequence[Step]) -> list[Any]:
     found = [_type_of(kind)]
     for step in steps:
         found = [inner for each in found for inner in _inner(each, step)]
-    every = [choice for each in found for choice in getattr(each, "types", (each,))]
-    return [value for each in every for value in getattr(each, "values", ())]
+    return [value for each in found for value in getattr(each, "values", ())]
 
 
 def _joined(place: str, step: str | int) -> str:

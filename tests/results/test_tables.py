@@ -54,9 +54,9 @@ def run(**changes: Any) -> RunRow:
     packages = {"numpy": "2.4", "bm3d": "4.0.3", "lpips": "0.1.4", "scipy": "1"}
     facts = run_facts(
         dataset_digest="d6980c581137", images={"01": "a", "02": "b"}, protocol_hash="1550c611", metric_facts=METRICS,
-        noises={}, methods={"a": MethodFacts("1", {"bm3d": "4"}, "nothing")},
-        environment=dataclasses.replace(ENVIRONMENT, mdnbench="0.1.0", packages=packages),
+        noises={}, environment=dataclasses.replace(ENVIRONMENT, mdnbench="0.1.0", packages=packages),
     )  # fmt: skip
+    facts = dataclasses.replace(facts, methods={"a": MethodFacts("1", {"bm3d": "4"}, "nothing")})
     return RunRow(1, "r", "", "", 2, dataclasses.replace(facts, **changes))
 
 
