@@ -19,7 +19,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
     "Definitions": ("protocols", "noises", "metrics", "timing"),
     "Extend it": ("plugins", "wrappers", "learned", "training", "deployment", "leaks"),
     "Trust it": ("checks", "reliability", "performance", "security", "experiments", "experiments/*"),
-    "Look it up": ("commands", "api", "reference", "glossary", "design"),
+    "Look it up": ("commands", "json", "api", "reference", "glossary", "design"),
 }
 
 

@@ -11,21 +11,21 @@ refused. `page` makes the page from the store and the timing records alone.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from mdnbench import api, registry, weights
 from mdnbench.planning import environment
 from mdnbench.results import Results
+from mdnbench.spec.timings import TimingRecord
 from mdnbench.store import workspace
 from mdnbench.timing import summary
+from mdnbench.util import jsonfile
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "experiments" / "deployment.md"
 RUN = "deployment"
@@ -141,7 +141,7 @@ def _page(methods: Sequence[str]) -> Iterator[str]:
     found = api.open_run(RUN)
     records = {method: _record(method) for method in methods}
     rows = {method: _rows(method, found, records[method]) for method in methods}
-    noises = [noise for noise in found.run.facts["noises"] if noise != JUDGED]
+    noises = [noise for noise in found.run.facts.noises if noise != JUDGED]
     yield HEAD
     yield _machine(next(iter(records.values())), found)
     yield "## Verdict"
@@ -159,35 +159,32 @@ def _page(methods: Sequence[str]) -> Iterator[str]:
     yield FOOT.format(notes="\n".join(notes))
 
 
-def _record(method: str) -> dict[str, Any]:
+def _record(method: str) -> TimingRecord:
     path = workspace.locate() / "timings" / f"{RUN}-{method}" / "timing.json"
     if not path.is_file():
         sys.exit(f"there is no {path}; `deployment_experiment.py run` first.")
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return record
+    return jsonfile.read(path, "timing record", TimingRecord)
 
 
-def _rows(method: str, found: Results, record: Mapping[str, Any]) -> list[Row]:
+def _rows(method: str, found: Results, record: TimingRecord) -> list[Row]:
     means = {(row.method, row.noise): row.means for row in found.means}
-    timed = {(each["name"], each["extra_info"]["side"]): each for each in record["benchmarks"]}
+    timed = {(each.name, each.extra_info.side): each for each in record.benchmarks}
     made = []
     for text in _texts(method):
-        ms = {side: 1000 * timed[text, side]["stats"]["median"] for side in SIZES if (text, side) in timed}
-        sizes = [each["extra_info"]["file_bytes"] for (name, _), each in timed.items() if name == text]
-        scores = {noise: means[text, noise] for noise in found.run.facts["noises"] if (text, noise) in means}
+        ms = {side: 1000 * timed[text, side].stats.median for side in SIZES if (text, side) in timed}
+        sizes = [each.extra_info.file_bytes for (name, _), each in timed.items() if name == text]
+        scores = {noise: means[text, noise] for noise in found.run.facts.noises if (text, noise) in means}
         made.append(Row(text, scores, ms, sizes[0] if sizes else None))
     return made
 
 
-def _machine(record: Mapping[str, Any], found: Results) -> str:
+def _machine(record: TimingRecord, found: Results) -> str:
     """The machine, and the versions that the run was made with; torch-pruning is in no method's identity."""
-    used = {
-        name: version for facts in found.run.facts["methods"].values() for name, version in facts["packages"].items()
-    }
+    used = {name: version for facts in found.run.facts.methods.values() for name, version in facts.packages.items()}
     used["torch-pruning"] = environment.version_of("torch-pruning")
     versions = " · ".join(f"{name} {version}" for name, version in used.items())
     gib = environment.memory_bytes() / 2**30
-    return f"{summary.machine(record)}, {gib:.0f} GiB · {versions} · {record['datetime'][:10]}"
+    return f"{summary.machine(record)}, {gib:.0f} GiB · {versions} · {record.datetime[:10]}"
 
 
 def _verdict(rows: Mapping[str, Sequence[Row]]) -> Iterator[str]:
@@ -225,7 +222,7 @@ def _means_line(base: Row, found: Results) -> str:
     digits = {"psnr": 2, "ssim": 4, "lpips": 4}
     scores = base.means.get(JUDGED, {})
     shown = [f"{name.upper()} {value:.{digits[name]}f}{units[name]}" for name in units if (value := scores.get(name))]
-    count = len(found.run.facts["images"])
+    count = len(found.run.facts.images)
     said = (
         f"As its author computes it{_weights(base, found)}: {', '.join(shown)}, the means of {count} images at σ 50. "
         "Changes are to these."
@@ -236,7 +233,7 @@ def _means_line(base: Row, found: Results) -> str:
 def _weights(base: Row, found: Results) -> str:
     """Which weights the run used: others may have been shipped since."""
     row = next((row for row in found.rows() if row.method == base.text), None)
-    return f", with the weights of SHA-256 `{row.provenance['weights_digest'][:12]}`" if row else ""
+    return f", with the weights of SHA-256 `{row.provenance.weights_digest[:12]}`" if row else ""
 
 
 def _table(rows: Sequence[Row]) -> str:

@@ -119,13 +119,10 @@ def inserted(page: str, text: str) -> str:
 def blocks(found: Measured) -> Iterator[str]:
     """The paragraphs and tables that go into the page."""
     facts = found.standard.run.facts
-    version = facts["environment"]["mdnbench"]
-    yield (
-        f"Measured on {facts['dataset']} ({facts['dataset_digest']}, {len(facts['images'])} images) with mdnbench "
-        f"{version}."
-    )
-    if facts["notes"]:
-        yield "\n".join(f"- {note.partition(' for ')[0]}" for note in facts["notes"])
+    version = facts.environment.mdnbench
+    yield (f"Measured on {facts.dataset} ({facts.dataset_digest}, {len(facts.images)} images) with mdnbench {version}.")
+    if facts.notes:
+        yield "\n".join(f"- {note.partition(' for ')[0]}" for note in facts.notes)
     for column in tables.columns_of(found.standard.run):
         if not column.absent:
             yield _metric(found, column)
@@ -136,8 +133,8 @@ def blocks(found: Measured) -> Iterator[str]:
 def _metric(found: Measured, column: Column) -> str:
     """What one metric reads under `standard`, and by how much each choice moves it."""
     means = _means(found.standard, column.metric)
-    methods = list(found.standard.run.facts["methods"])
-    noises = list(found.standard.run.facts["noises"])
+    methods = list(found.standard.run.facts.methods)
+    noises = list(found.standard.run.facts.noises)
     lines = [[column.title.rstrip(" ↑↓"), "sigma", *methods]]
     lines += [[f"as `{_protocol(found)}` has it", _sigma(noise), *(_plain(means.get((noise, method)), column)
                for method in methods)] for noise in noises]  # fmt: skip
@@ -178,8 +175,8 @@ def _seed_lines(seeds: Results, methods: Sequence[str]) -> list[list[str]]:
 def _profiles(found: Results) -> str:
     """BM3D's parameter sets beside the default one."""
     columns = [column for column in tables.columns_of(found.run) if not column.absent]
-    first, *others = found.run.facts["methods"]
-    noise = next(iter(found.run.facts["noises"]))
+    first, *others = found.run.facts.methods
+    noise = next(iter(found.run.facts.noises))
     lines = [["BM3D", "sigma", *(column.title.rstrip(" ↑↓") for column in columns)]]
     means = [_means(found, column.metric) for column in columns]
     pairs = list(zip(columns, means, strict=True))
@@ -195,7 +192,7 @@ def _means(found: Results, metric: str) -> dict[tuple[str, str], float]:
 
 
 def _protocol(found: Measured) -> str:
-    return str(found.standard.run.facts["protocol"])
+    return str(found.standard.run.facts.protocol)
 
 
 def _sigma(noise: str) -> str:

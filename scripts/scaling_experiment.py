@@ -11,14 +11,14 @@ from __future__ import annotations
 import argparse
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from mdnbench import api
 from mdnbench.planning import environment
+from mdnbench.spec.timings import Benchmark
 from mdnbench.timing import summary
 from mdnbench.timing.scaling import TITLES, Fit, Scaling, table
 from mdnbench.timing.times import Times
@@ -65,7 +65,7 @@ def main() -> None:
     if asked.show:
         print(page)
         return
-    if missing := [f"{name}: {why}" for name, why in found.record["problems"].items()]:
+    if missing := [f"{name}: {why}" for name, why in found.record.problems.items()]:
         sys.exit("the page would have holes; give it more time. " + "; ".join(missing))
     PAGE.parent.mkdir(parents=True, exist_ok=True)
     PAGE.write_text(page, encoding="utf-8")
@@ -79,7 +79,7 @@ def _page(found: Times, methods: str, budget: float) -> Iterator[str]:
     versions = environment.versions(("numpy", "torch", "bm3d", "scikit-image"))
     packages = " · ".join(f"{name} {version}" for name, version in versions.items())
     gib = environment.memory_bytes() / 2**30
-    yield f"{summary.machine(found.record)}, {gib:.0f} GiB · {packages} · {found.record['datetime'][:10]}"
+    yield f"{summary.machine(found.record)}, {gib:.0f} GiB · {packages} · {found.record.datetime[:10]}"
     for each in grown:
         if each.method == CLAIMED:
             yield f"## Is BM3D O(n²)?\n\n{textwrap.fill(_verdict(each), 118)}"
@@ -118,20 +118,20 @@ def _power(fit: Fit, factor: int) -> str:
     return f"{factor * fit.exponent:.2f} (95 %: {factor * fit.low:.2f} to {factor * fit.high:.2f})"
 
 
-def _rows(found: Times, sides: Sequence[int], show: Callable[[Mapping[str, Any]], str]) -> list[list[str]]:
+def _rows(found: Times, sides: Sequence[int], show: Callable[[Benchmark], str]) -> list[list[str]]:
     """A row per method, with what is shown of each size."""
-    known = {(each["name"], each["extra_info"]["side"]): each for each in found.record["benchmarks"]}
+    known = {(each.name, each.extra_info.side): each for each in found.record.benchmarks}
     methods = dict.fromkeys(name for name, _ in known)
     return [[name, *(show(known[name, side]) if (name, side) in known else "–" for side in sides)] for name in methods]
 
 
-def _pace(each: Mapping[str, Any]) -> str:
-    text = summary.three_figures(each["extra_info"]["ms_per_megapixel"])
-    return f"{text} ({each['stats']['rounds']})"
+def _pace(each: Benchmark) -> str:
+    text = summary.three_figures(each.extra_info.ms_per_megapixel)
+    return f"{text} ({each.stats.rounds})"
 
 
-def _memory(each: Mapping[str, Any]) -> str:
-    return f"{each['extra_info']['peak_memory_bytes'] / 2**20:.0f}"
+def _memory(each: Benchmark) -> str:
+    return f"{each.extra_info.peak_memory_bytes / 2**20:.0f}"
 
 
 def _grid(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from mdnbench import planning
 from mdnbench.data import folders
@@ -117,7 +117,7 @@ class Rescoring:
                 self._score(batch, spec, listener, stop)
         listener.end(PHASE)
         ways = [Way(choice.name, choice.protocol.scoring.digest, choice.metrics) for choice in choices]
-        label = protocols.of_facts(self.found.run.facts).label
+        label = self.found.run.facts.made_under.label
         return Rescored(
             self.found.name, label, tuple(choices), tuple(shifts_of(self.found, ways)), len(rows), outputs,
             self._computed, tuple(self._failed), tuple(notes),
@@ -144,7 +144,7 @@ class Rescoring:
 
     def _tasks(self, rule: str, revisions: Mapping[str, str], rows: Sequence[CellRow]) -> Iterator[tuple[int, Task]]:
         """What the store does not answer yet: (output id, task)."""
-        store, noises = self.found.store, list(self.found.run.facts["noises"])
+        store, noises = self.found.store, list(self.found.run.facts.noises)
         for start in range(0, len(rows), CHUNK):
             chunk = rows[start : start + CHUNK]
             stored = store.outputs([row.output for row in chunk])
@@ -159,8 +159,8 @@ class Rescoring:
     def _score(self, batch: Batch, spec: DatasetSpec, listener: Listener, stop: Stop) -> None:
         """Hand a batch to workers, and commit its scores as they come."""
         identities = {task.position: identity for identity, task in batch.tasks}
-        noises = [self.known.noise(text) for text in self.found.run.facts["noises"]]
-        known, folder = self.known, self.dataset or self.found.run.facts["dataset_folder"]
+        noises = [self.known.noise(text) for text in self.found.run.facts.noises]
+        known, folder = self.known, self.dataset or self.found.run.facts.dataset_folder
         own_folder = bool(folder) and folder not in known.datasets
         setup = Setup(
             dataset=folders.absolute(folder) if own_folder else spec.name,
@@ -220,8 +220,8 @@ def choose(found: Results, scoring: Iterable[str], known: Registry) -> tuple[lis
 
     UsageError where all are left out because their metrics are other revisions today than those of the run.
     """
-    facts, own = found.run.facts, protocols.of_facts(found.run.facts)
-    metrics = tuple(name for name in facts["metrics"] if name not in facts["unavailable"])
+    facts, own = found.run.facts, found.run.facts.made_under
+    metrics = tuple(name for name in facts.metrics if name not in facts.unavailable)
     choices: list[Choice] = []
     notes: list[str] = []
     asked = list(_named(scoring, metrics, known))
@@ -285,7 +285,7 @@ def _stale(metrics: Iterable[str], found: Results, known: Registry) -> dict[str,
         before, (revision, _, _) = revision_of(run, name), today[name].rpartition("+")
         if before == today[name]:
             continue
-        earlier = run.facts["metrics"].get(name, run.facts["metrics"].get(name.partition("[")[0]))
+        earlier = run.facts.metrics.get(name, run.facts.metrics.get(name.partition("[")[0]))
         if earlier != revision:
             notes[name] = (
                 f"{name} is left out: run {run.name!r} was scored by its revision {earlier!r}, and here it is "
@@ -315,21 +315,21 @@ def _by_rule(choices: Iterable[Choice]) -> list[tuple[Protocol, list[str]]]:
 
 def _dataset(found: Results, folder: str, known: Registry) -> DatasetSpec:
     """The run's data set; UsageError for another one, DataMissing where its images are not those of the run."""
-    facts: Any = found.run.facts
-    if folder in known.datasets and folder != facts["dataset"]:
+    facts = found.run.facts
+    if folder in known.datasets and folder != facts.dataset:
         raise UsageError(
-            f"run {found.name!r} was made on {facts['dataset']}, not on {folder}; --dataset takes the folder of its "
+            f"run {found.name!r} was made on {facts.dataset}, not on {folder}; --dataset takes the folder of its "
             "images."
         )
-    folder = folder or facts["dataset_folder"]
-    if not folder and facts["dataset"] not in known.datasets:
+    folder = folder or facts.dataset_folder
+    if not folder and facts.dataset not in known.datasets:
         raise DataMissing(
-            f"run {found.name!r} was made on a folder of images ({facts['dataset']}); name it with --dataset FOLDER."
+            f"run {found.name!r} was made on a folder of images ({facts.dataset}); name it with --dataset FOLDER."
         )
-    spec = planning.find_dataset(folder or facts["dataset"], known)
-    for image, digest in facts["images"].items():
+    spec = planning.find_dataset(folder or facts.dataset, known)
+    for image, digest in facts.images.items():
         if image not in spec.images or of_pixels(spec.load(image)) != digest:
-            where = folder or facts["dataset"]
+            where = folder or facts.dataset
             raise DataMissing(f"image {image!r} of {where} is not the one that run {found.name!r} was made on.")
     return spec
 

@@ -10,7 +10,7 @@ from mdnbench.api.extending import check_plugin, examine, new_plugin
 from mdnbench.api.judging import baseline_change, check, claims, compare, open_run, report, rescore, write_baseline
 from mdnbench.api.keeping import check_store, compact_store, merge_store, store_leftovers
 from mdnbench.api.learning import export_model, export_weights, import_weights, inspect_weights, train
-from mdnbench.api.running import outlook, plan, run, time
+from mdnbench.api.running import estimate, plan, run, time
 
 __all__ = [
     "baseline_change",
@@ -20,6 +20,7 @@ __all__ = [
     "claims",
     "compact_store",
     "compare",
+    "estimate",
     "examine",
     "export_model",
     "export_weights",
@@ -30,7 +31,6 @@ __all__ = [
     "merge_store",
     "new_plugin",
     "open_run",
-    "outlook",
     "plan",
     "report",
     "rescore",

@@ -1,9 +1,10 @@
-"""The catalogue: everything that is installed, as plain tables for `list` and `describe`."""
+"""The catalogue: everything that is installed, as records for `list`, `describe` and `weights list`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +13,132 @@ from mdnbench import weights as stored
 from mdnbench.errors import UnknownName
 from mdnbench.evaluation import protocols
 from mdnbench.registry import Registry, Shelf, variants
-from mdnbench.spec.names import Option, counted, show
+from mdnbench.spec.names import Option, Value, counted
 from mdnbench.store import open_store, workspace
 
 KINDS = ("methods", "noises", "datasets", "metrics", "protocols", "reporters", "runs")
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A name with its summary."""
+
+    name: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What is installed, by kind; None for a kind that was not asked for.
+
+    `broken` are plugins that cannot be used, and `patching` those that change their process, with the reason.
+    """
+
+    methods: tuple[Named, ...] | None = None
+    noises: tuple[Named, ...] | None = None
+    datasets: tuple[Named, ...] | None = None
+    metrics: tuple[Named, ...] | None = None
+    protocols: tuple[Named, ...] | None = None
+    reporters: tuple[Named, ...] | None = None
+    runs: tuple[Named, ...] | None = None
+    broken: tuple[Named, ...] = ()
+    patching: tuple[Named, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OptionFacts:
+    """An option or a parameter: what it takes in words, its default (None: it must be given), and what it does."""
+
+    name: str
+    takes: str
+    default: Value | None
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """Everything that is known of a name; None for what things of its kind do not have.
+
+    Attributes:
+        origin: the plugin or the file that brings it.
+        note: what to know before it is used.
+        noisy_image: how a protocol makes the noisy image ready.
+        output: how a protocol makes an output ready for the metrics.
+        code_that_counts: the files and packages of which an edit has results computed again, by root.
+
+    """
+
+    name: str
+    kind: str
+    summary: str
+    revision: str | None = None
+    wants: str | None = None
+    channels: tuple[int, ...] | None = None
+    split: str | None = None
+    direction: str | None = None
+    unit: str | None = None
+    digits: int | None = None
+    tolerance: float | None = None
+    formula: str | None = None
+    packages: tuple[str, ...] | None = None
+    published_as: str | None = None
+    licence: str | None = None
+    citation: str | None = None
+    images: int | None = None
+    settings: tuple[str, ...] | None = None
+    recipes: tuple[str, ...] | None = None
+    origin: str | None = None
+    note: str | None = None
+    hash: str | None = None
+    noisy_image: str | None = None
+    output: str | None = None
+    used_by: str | None = None
+    options: tuple[OptionFacts, ...] = ()
+    code_that_counts: Mapping[str, Sequence[str]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsFacts:
+    """A weights file: the method and the name, what it was trained for, its quality in dB, and where it comes from.
+
+    `where` is 'shipped' or 'here'; `source` is that of imported weights, empty for others.
+    """
+
+    method: str
+    name: str
+    noise: tuple[str, ...]
+    blind: bool
+    validation_psnr: float | None
+    where: str
+    source: str
+    minutes: float
+    device: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsListing:
+    """The weights files at hand."""
+
+    weights: tuple[WeightsFacts, ...]
+
+
+# What a description has of a spec as it is.
 _FIELDS = (
     "revision", "wants", "channels", "split", "direction", "unit", "digits", "tolerance", "formula", "packages",
     "published_as", "licence", "citation",
 )  # fmt: skip
 
 
-def listing(kind: str, plugins: Iterable[Path]) -> dict[str, list[dict[str, Any]]]:
-    """Names with their summaries, by kind ('all' for every kind but runs); broken plugins with their reasons."""
+def listing(kind: str, plugins: Iterable[Path]) -> Listing:
+    """Return names with their summaries, by kind ('all' for every kind but runs), and plugins that need a remark."""
     if kind not in (*KINDS, "all"):
         raise UnknownName("kind", kind, (*KINDS, "all"))
     known = registry.load(plugins)
-    found = {name: _names(name, known) for name in KINDS if kind == name or (kind == "all" and name != "runs")}
-    if known.broken:
-        found["broken"] = [{"name": each.door.address, "summary": each.reason} for each in known.broken]
-    if known.patching:
-        found["patching"] = [{"name": each.door.address, "summary": each.reason} for each in known.patching]
-    return found
+    found = {name: tuple(_names(name, known)) for name in KINDS if kind == name or (kind == "all" and name != "runs")}
+    broken = tuple(Named(each.door.address, each.reason) for each in known.broken)
+    patching = tuple(Named(each.door.address, each.reason) for each in known.patching)
+    return Listing(**found, broken=broken, patching=patching)
 
 
 def words(kind: str) -> dict[str, str]:
@@ -47,26 +153,26 @@ def words(kind: str) -> dict[str, str]:
     known = registry.load()
     if kind == "learned":
         return {name: spec.summary for name, spec in known.denoisers.items() if spec.trainable}
-    return {each["name"].partition(" ")[0]: each["summary"] for each in _names(kind, known)}
+    return {each.name.partition(" ")[0]: each.summary for each in _names(kind, known)}
 
 
 def words_of(method: str, kind: str) -> dict[str, str]:
     """The names of a learned method's `recipes` or `weights`, as the Tab key offers them; none of another method."""
     name = method.partition("[")[0]
     if kind == "weights":
-        return {row["name"]: row["noise"] for row in weights(name, ())}
+        return {each.name: "; ".join(each.noise) for each in weights(name, ())}
     trainable = registry.load().denoisers[name].trainable
     return {path.stem: "" for path in sorted(trainable.recipes.glob("*.toml"))} if trainable else {}
 
 
-def describe(name: str, plugins: Iterable[Path]) -> dict[str, Any]:
-    """Everything that is known of a name, of whatever kind."""
+def describe(name: str, plugins: Iterable[Path]) -> Description:
+    """Return everything that is known of a name, of whatever kind."""
     known = registry.load(plugins)
     everything: list[str] = []
     for kind, shelf in _shelves(known).items():
         everything += shelf
         if name in shelf:
-            return _described(kind, shelf, name) | _code(known, kind, name)
+            return replace(_described(kind, shelf, name), code_that_counts=_code(known, kind, name))
     if name in protocols.known():
         return _protocol(name)
     known_names = (*everything, *protocols.known())
@@ -75,12 +181,12 @@ def describe(name: str, plugins: Iterable[Path]) -> dict[str, Any]:
     raise UnknownName("method, noise, data set, metric, reporter or protocol", name, known_names)
 
 
-def weights(method: str | None, plugins: Iterable[Path]) -> list[dict[str, str]]:
-    """The weights at hand, shipped, trained and imported: name, noise covered, validation PSNR, where from, digest."""
+def weights(method: str | None, plugins: Iterable[Path]) -> list[WeightsFacts]:
+    """Return the weights at hand, shipped, trained and imported."""
     known = registry.load(plugins)
     specs = [known.denoisers[method]] if method else list(known.denoisers.values())
     return [
-        _weights_row(spec.name, each, place)
+        _weights_facts(spec.name, each, place)
         for spec in specs
         if spec.trainable
         for place, group in (("shipped", stored.shipped(spec.trainable)), ("here", stored.trained(spec.name)))
@@ -88,16 +194,12 @@ def weights(method: str | None, plugins: Iterable[Path]) -> list[dict[str, str]]
     ]
 
 
-def _weights_row(method: str, each: stored.Weights, place: str) -> dict[str, str]:
+def _weights_facts(method: str, each: stored.Weights, place: str) -> WeightsFacts:
     card = each.card
-    return {
-        "method": method,
-        "name": each.name,
-        "noise": "; ".join(map(str, card.noise)) + (" (blind)" if card.blind else ""),
-        "validation": "–" if card.validation_psnr is None else f"{card.validation_psnr:.2f} dB",
-        "trained": f"imported from {card.source}" if card.source else f"{place}, {card.minutes:.0f} min, {card.device}",
-        "sha256": each.sha256[:12],
-    }
+    return WeightsFacts(
+        method, each.name, tuple(map(str, card.noise)), card.blind, card.validation_psnr, place, card.source,
+        card.minutes, card.device, each.sha256,
+    )  # fmt: skip
 
 
 def _shelves(known: Registry) -> dict[str, Shelf[Any]]:
@@ -110,72 +212,60 @@ def _shelves(known: Registry) -> dict[str, Shelf[Any]]:
     }
 
 
-def _names(kind: str, known: Registry) -> list[dict[str, Any]]:
+def _names(kind: str, known: Registry) -> list[Named]:
     if kind == "protocols":
-        return [{"name": each.label, "summary": each.summary} for each in protocols.known().values()]
+        return [Named(each.label, each.summary) for each in protocols.known().values()]
     if kind == "runs":
         return _runs()
-    return [{"name": name, "summary": spec.summary} for name, spec in _shelves(known)[kind].items()]
+    return [Named(name, spec.summary) for name, spec in _shelves(known)[kind].items()]
 
 
-def _runs() -> list[dict[str, Any]]:
+def _runs() -> list[Named]:
     path = workspace.locate() / "results.sqlite"
     if not path.is_file():
         return []
     with open_store(path) as store:
         runs = [run for run in map(store.run, store.run_names()) if run]
-    return [
-        {"name": run.name, "summary": f"{counted(run.planned, 'cell')}, {run.created[:16].replace('T', ' ')}"}
-        for run in runs
-    ]
+    return [Named(run.name, f"{counted(run.planned, 'cell')}, {run.created[:16].replace('T', ' ')}") for run in runs]
 
 
-def _described(kind: str, shelf: Shelf[Any], name: str) -> dict[str, Any]:
+def _described(kind: str, shelf: Shelf[Any], name: str) -> Description:
     entry = shelf.entry(name)
     spec = entry.spec
-    found: dict[str, Any] = {"name": name, "kind": kind.removesuffix("s"), "summary": spec.summary}
-    found |= {field: value for field in _FIELDS if (value := getattr(spec, field, None)) not in (None, "", ())}
+    given = {field: value for field in _FIELDS if (value := getattr(spec, field, None)) not in (None, "", ())}
+    found = Description(name, kind.removesuffix("s"), spec.summary, **given, origin=entry.door.address)
     if kind == "datasets":
-        found["images"] = len(spec.images)
+        found = replace(found, images=len(spec.images))
     if kind == "metrics" and spec.settings:
-        found["settings"] = [f"{name}[{each.name}]: {each.summary}" for each in spec.settings]
+        found = replace(found, settings=tuple(f"{name}[{each.name}]: {each.summary}" for each in spec.settings))
     if kind == "methods" and spec.trainable:
-        found["recipes"] = sorted(path.stem for path in spec.trainable.recipes.glob("*.toml"))
-    found["from"] = entry.door.address
+        recipes = sorted(path.stem for path in spec.trainable.recipes.glob("*.toml"))
+        found = replace(found, recipes=tuple(recipes))
     if entry.patches:
-        found["note"] = f"{entry.patches}: it runs in processes of its own"
+        found = replace(found, note=f"{entry.patches}: it runs in processes of its own")
     other = getattr(spec, "parameters", getattr(spec, "options", ()))
     options = variants.options_of(spec) if kind == "methods" else other
-    found["options"] = [_option(option) for option in options]
-    return found
+    return replace(found, options=tuple(map(_option, options)))
 
 
-def _code(known: Registry, kind: str, name: str) -> dict[str, Any]:
-    """What an edit of would have results computed again: the files and packages that count."""
+def _code(known: Registry, kind: str, name: str) -> Mapping[str, Sequence[str]] | None:
+    """Return what an edit of would have results computed again: the files and packages that count."""
     if kind not in ("methods", "noises", "metrics"):
-        return {}
+        return None
     from mdnbench.planning.identity import what_counts
 
     path = workspace.locate() / "results.sqlite"
     with open_store(path) if path.is_file() else nullcontext() as store:
-        places = what_counts(known, kind.removesuffix("s"), name, store)
-    return {"code_that_counts": places}
+        return what_counts(known, kind.removesuffix("s"), name, store)
 
 
-def _option(option: Option) -> dict[str, Any]:
-    default = "must be given" if option.default is None else show(option.default)
-    return {"name": option.name, "takes": option.takes(), "default": default, "help": option.help}
+def _option(option: Option) -> OptionFacts:
+    return OptionFacts(option.name, option.takes(), option.default, option.help)
 
 
-def _protocol(name: str) -> dict[str, Any]:
+def _protocol(name: str) -> Description:
     protocol = protocols.load(name)
-    return {
-        "name": name,
-        "kind": "protocol",
-        "summary": protocol.summary,
-        "hash": protocol.hash,
-        "noisy image": protocol.input.words,
-        "output": protocol.scoring.words,
-        "used by": protocol.used_by,
-        "options": [],
-    }
+    return Description(
+        name, "protocol", protocol.summary, hash=protocol.hash, noisy_image=protocol.input.words,
+        output=protocol.scoring.words, used_by=protocol.used_by,
+    )  # fmt: skip

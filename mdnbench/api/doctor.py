@@ -41,6 +41,14 @@ class Finding:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """Everything that was looked at; `well` if nothing is a problem."""
+
+    well: bool
+    findings: tuple[Finding, ...]
+
+
 def examine(known: Registry, workspace: Path) -> tuple[Finding, ...]:
     """Look at machine, versions, folders, network, plugins, data, weights, deployment, trainings and the store."""
     return (

@@ -1,9 +1,9 @@
-"""Running and timing a matrix: plan, outlook, run and time."""
+"""Running and timing a matrix: plan, estimate, run and time."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -21,6 +21,8 @@ from mdnbench.util.listener import Listener
 from mdnbench.util.slugs import slug
 
 if TYPE_CHECKING:
+    from mdnbench.planning.estimate import Estimate
+    from mdnbench.spec.timings import TimingRecord
     from mdnbench.timing.times import Times
 
 RUN_FILES = ("md", "csv", "json")
@@ -36,11 +38,11 @@ def plan(asked: Request | None = None, *, plugins: Files = (), **keys: Unpack[Ke
     return planning.make(wanted, registry.load(files))
 
 
-def outlook(planned: Plan, *, workspace_folder: Path | None = None) -> dict[str, Any]:
-    """What a run of this plan would find stored, compute, train and keep, and how long it would take."""
-    from mdnbench.engine import outlook as outlooks
+def estimate(planned: Plan, *, workspace_folder: Path | None = None) -> Estimate:
+    """Return what a run of this plan would find stored, compute, train and keep, and how long it would take."""
+    from mdnbench.planning.estimate import of_plan
 
-    return outlooks.of_plan(planned, workspace.locate(workspace_folder), _prepare_metrics(planned, download=False))
+    return of_plan(planned, workspace.locate(workspace_folder), _prepare_metrics(planned, download=False))
 
 
 def run(
@@ -176,7 +178,7 @@ def _prepare_metrics(planned: Plan, *, download: bool) -> dict[str, str]:
     return unavailable
 
 
-def _timing(planned: Plan, found: Results, listener: Listener, stop: Callable[[], bool]) -> dict[str, Any] | None:
+def _timing(planned: Plan, found: Results, listener: Listener, stop: Callable[[], bool]) -> TimingRecord | None:
     from mdnbench.timing import session
 
     if planned.request.scheduler:
@@ -185,7 +187,7 @@ def _timing(planned: Plan, found: Results, listener: Listener, stop: Callable[[]
     return session.record_for(planned, found, listener, stop)
 
 
-def _write(found: Results, known: Registry, record: Mapping[str, Any] | None, listener: Listener) -> None:
+def _write(found: Results, known: Registry, record: TimingRecord | None, listener: Listener) -> None:
     """Write the run's files: timing first, because the tables show it."""
     try:
         found.folder.mkdir(parents=True, exist_ok=True)

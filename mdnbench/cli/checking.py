@@ -36,8 +36,6 @@ def check(
 
     Example: mdnbench check set12-gaussian-50 --baseline reports/baselines/set12-sigma50
     """
-    from dataclasses import asdict
-
     from mdnbench import api
     from mdnbench.cli import draw, verdicts
 
@@ -47,7 +45,7 @@ def check(
         return
     verdict = api.check(results, baseline, tolerances=_tolerances(tolerance or []), partial=partial, timing=timing)
     if json:
-        draw.data(asdict(verdict) | {"exit_code": verdict.exit_code})
+        draw.data("check", verdict, exit_code=verdict.exit_code)
     else:
         verdicts.show(verdict)
     _write(verdict, junit, markdown)
@@ -56,15 +54,14 @@ def check(
 
 def _update(results: Results, baseline: Path, *, json: bool) -> None:
     """Show what the new baseline changes, then write it."""
-    from dataclasses import asdict
-
     from mdnbench import api
+    from mdnbench.analysis.regression import Update
     from mdnbench.cli import draw, verdicts
 
     change = api.baseline_change(results, baseline)
     written = api.write_baseline(results, baseline)
     if json:
-        draw.data({"baseline": str(written), "change": asdict(change) if change else None})
+        draw.data("update", Update(str(written), change))
     else:
         verdicts.show_change(change)
         typer.echo(f"wrote {written}.toml and .csv")

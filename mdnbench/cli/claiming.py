@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -34,33 +35,71 @@ def claims(
 
     found = api.claims(api.open_run(name), references=references or [])
     if json:
-        draw.data(facts_of(found))
+        draw.data("claims", document_of(found))
     else:
         _draw(found, images=images)
 
 
-def facts_of(found: Claims) -> dict[str, Any]:
-    """The claims as plain values."""
-    return {
-        "run": found.run,
-        "published": [_claim_facts(claim) for claim in found.published],
-        "others": [
-            {"published_as": each.method, "noise": each.noise, "metric": each.metric, "published": each.value,
-             "source": each.source}
-            for each in found.others
-        ],
-        "notes": list(found.notes),
-    }  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class ClaimDocument:
+    """A printed number (`published`) and the measured one; `difference` is measured less printed.
+
+    `finding` says whether they agree but for `allowed`.
+    """
+
+    method: str
+    published_as: str
+    dataset: str
+    noise: str
+    image: str
+    metric: str
+    published: float
+    measured: float | None
+    difference: float | None
+    allowed: float
+    finding: str
+    source: str
 
 
-def _claim_facts(claim: Claim) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class OtherDocument:
+    """A published mean of a method that the run does not have."""
+
+    published_as: str
+    noise: str
+    metric: str
+    published: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimsDocument:
+    """A run's numbers next to published ones."""
+
+    run: str
+    published: tuple[ClaimDocument, ...]
+    others: tuple[OtherDocument, ...]
+    notes: tuple[str, ...]
+
+
+def document_of(found: Claims) -> ClaimsDocument:
+    """Return the document of claims."""
+    return ClaimsDocument(
+        run=found.run,
+        published=tuple(map(_claim, found.published)),
+        others=tuple(
+            OtherDocument(each.method, each.noise, each.metric, each.value, each.source) for each in found.others
+        ),
+        notes=tuple(found.notes),
+    )
+
+
+def _claim(claim: Claim) -> ClaimDocument:
     reference = claim.reference
-    return {
-        "method": claim.method, "published_as": reference.method, "dataset": reference.dataset,
-        "noise": reference.noise, "image": reference.image, "metric": reference.metric, "published": reference.value,
-        "measured": claim.measured, "difference": claim.difference, "allowed": claim.allowed,
-        "finding": claim.finding, "source": reference.source,
-    }  # fmt: skip
+    return ClaimDocument(
+        claim.method, reference.method, reference.dataset, reference.noise, reference.image, reference.metric,
+        reference.value, claim.measured, claim.difference, claim.allowed, claim.finding, reference.source,
+    )  # fmt: skip
 
 
 def _draw(found: Claims, *, images: bool) -> None:

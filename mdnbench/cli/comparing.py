@@ -36,15 +36,13 @@ def compare(
 
     Example: mdnbench compare set12-gaussian-50 --metrics psnr
     """
-    from dataclasses import asdict
-
     from mdnbench import api
     from mdnbench.cli import draw, progress
 
     with progress.waiting(f"comparing {', '.join(runs)}"):
         found = api.compare(*map(api.open_run, runs), metrics=split_list(metrics or ""), against=against or "")
     if json:
-        draw.data(asdict(found))
+        draw.data("compare", found)
     else:
         _draw(found, all_pairs=all_pairs)
 

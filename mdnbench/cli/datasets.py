@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +16,13 @@ from mdnbench.spec.names import counted
 data = typer.Typer(help="Data sets.", no_args_is_help=True)
 
 Names = Annotated[list[str], typer.Argument(help="Data sets by name.", autocompletion=tab.one("datasets"))]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyDocument:
+    """What is missing or altered among the files of data sets, a line for each file, by data set."""
+
+    problems: Mapping[str, tuple[str, ...]]
 
 
 @data.command()
@@ -40,9 +49,9 @@ def verify(names: Names, json: o.Json = False) -> None:
     from mdnbench import api
     from mdnbench.cli import draw
 
-    problems = {name: api.verify_data(name) for name in names}
+    problems = {name: tuple(api.verify_data(name)) for name in names}
     if json:
-        draw.data(problems)
+        draw.data("data-verify", VerifyDocument(problems))
     else:
         for name, found in problems.items():
             typer.echo("\n".join([f"{name}: {'all well' if not found else f'{len(found)} problems'}", *found]))
@@ -60,15 +69,14 @@ def leaks(
 
     Example: mdnbench data leaks --train bsd400 --test set12
     """
-    from dataclasses import asdict
-
     from mdnbench import api
     from mdnbench.cli import draw, progress
+    from mdnbench.data.leaks.leak import Leaks
 
     with progress.listener() as listener:
         found = api.find_leaks(train, test, pictures=pictures, listener=listener)
     if json:
-        draw.data([asdict(leak) for leak in found])
+        draw.data("data-leaks", Leaks(train, test, found))
     elif found:
         titles = ("Training image", "Test image", "Overlap", "Scale", "Turned", "Flipped", "Correlation")
         rows = [

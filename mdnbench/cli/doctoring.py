@@ -14,16 +14,15 @@ def doctor(plugin: o.Plugin = None, json: o.Json = False) -> None:
 
     Example: mdnbench doctor
     """
-    from dataclasses import asdict
-
     from mdnbench import api
+    from mdnbench.api.doctor import Examination
     from mdnbench.cli import draw
     from mdnbench.spec import names
 
     found = api.examine(plugins=plugin or ())
     problems = sum(each.state == "problem" for each in found)
     if json:
-        draw.data({"well": not problems, "findings": [asdict(each) for each in found]})
+        draw.data("doctor", Examination(not problems, found))
     else:
         draw.table(("", "Looked at", "Found"), [(MARKS[each.state], each.topic, each.text) for each in found], left=3)
         typer.echo(names.counted(problems, "problem") if problems else "all well")

@@ -6,41 +6,37 @@ import json
 import math
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from mdnbench.cli import documents
 from mdnbench.results import tables
-from mdnbench.spec.names import counted, printable
+from mdnbench.spec.names import counted, printable, show
 from mdnbench.timing import summary
+from mdnbench.util import codec
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table as RichTable
 
+    from mdnbench.api.catalogue import Description, Listing
+    from mdnbench.planning.estimate import Estimate
     from mdnbench.results import Results
     from mdnbench.spec.records import Tally
+    from mdnbench.spec.timings import TimingRecord
     from mdnbench.weights.inspecting import Inspection, StateFacts, TensorFacts
 
 
-def data(content: Any) -> None:
-    """Print JSON; what is infinite or no number is null, because JSON has no such numbers."""
-    for part in json.JSONEncoder(indent=2, ensure_ascii=False, default=str).iterencode(_finite(content)):
+def data(name: str, record: Any, *, exit_code: int | None = None) -> None:
+    """Print the document of this name as JSON; what is infinite or no number is null: JSON has no such numbers.
+
+    `documents` lists the names, the records that belong to them, and which of them have the exit code.
+    """
+    given = {} if exit_code is None else {"exit_code": exit_code}
+    content = {"schema": documents.schema_name(name), **given, **codec.to_plain(record)}
+    for part in json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(_finite(content)):
         sys.stdout.write(part.encode("utf-8", "backslashreplace").decode())  # a file name's bytes that are no UTF-8
     sys.stdout.write("\n")
-
-
-def facts_of(results: Results) -> dict[str, Any]:
-    """A run as JSON: its facts and means, its cells, its timing."""
-    return {
-        "name": results.name,
-        "folder": str(results.folder),
-        "exit_code": results.exit_code,
-        "counts": dict(results.counts),
-        "unmet": results.unmet,
-        "facts": dict(results.run.facts),
-        "tables": [_table_facts(table) for table in results.tables],
-        "cells": [record | _infinite(record) for record in results.records()],
-        "timing": results.timing,
-    }
 
 
 def run(results: Results) -> None:
@@ -64,31 +60,40 @@ def run(results: Results) -> None:
     console.print(_ending(results), markup=False, highlight=False, soft_wrap=True)
 
 
-def outlook(found: Mapping[str, Any]) -> None:
+def estimate(found: Estimate) -> None:
     """Print what a run would do."""
     console = _console()
-    for key, value in found.items():
-        if key == "methods":
-            grid = _grid(["Method", "Noise", "Cells", "Stored", "Weights", "Seconds (est.)"])
-            for row in value:
-                seconds = "?" if row["seconds"] is None else f"{row['seconds']:.0f}"
-                grid.add_row(
-                    *map(_plain, (row["method"], row["noise"], row["cells"], row["stored"], row["weights"], seconds))
-                )
-            console.print(grid)
-        else:
-            shown = "; ".join(map(str, value)) if isinstance(value, list) else value
-            say(f"{key.replace('_', ' ')}: {shown}")
+    skipped = [f"{name} (skipped: {why})" for name, why in found.unavailable.items()]
+    say(f"run: {found.run}")
+    say(f"data: {found.dataset} ({found.dataset_digest}), {counted(found.images, 'image')}")
+    say(f"protocol: {found.protocol} ({found.protocol_hash})")
+    say(f"metrics: {'; '.join([*found.metrics, *skipped])}")
+    grid = _grid(["Method", "Noise", "Cells", "Stored", "Weights", "Seconds (est.)"])
+    for each in found.methods:
+        seconds = "?" if each.seconds is None else f"{each.seconds:.0f}"
+        weights = f"skipped: {each.skip}" if each.skip else "to be trained" if each.training else each.weights or "–"
+        grid.add_row(*map(_plain, (each.method, each.noise, each.cells, each.stored, weights, seconds)))
+    console.print(grid)
+    say(f"cells: {found.cells}")
+    say(f"new cells: {found.new_cells}")
+    say(f"trainings: {'; '.join(found.trainings)}")
+    say(f"kept images: up to {found.kept_bytes / 2**20:.0f} MiB in {found.kept_folder}")
+    more = "" if found.seconds_known else ", and what has never been run here"
+    say(f"estimated time: {found.seconds:.0f} s{more}")
+    say(f"notes: {'; '.join(found.notes)}")
 
 
-def listing(found: Mapping[str, Any]) -> None:
+def listing(found: Listing) -> None:
     """Print names with their summaries, by kind."""
     console = _console()
     titles = {"datasets": "data sets", "broken": "broken plugins", "patching": "plugins that change their process"}
-    for kind, rows in found.items():
-        grid = _grid([titles.get(kind, kind), ""], header=True, left=2)
+    for field in fields(found):
+        rows = getattr(found, field.name)
+        if rows is None or (not rows and field.name in ("broken", "patching")):
+            continue
+        grid = _grid([titles.get(field.name, field.name), ""], header=True, left=2)
         for row in rows:
-            grid.add_row(_plain(row["name"]), _plain(row["summary"]))
+            grid.add_row(_plain(row.name), _plain(row.summary))
         console.print(grid)
 
 
@@ -164,18 +169,21 @@ def _width(lines: Sequence[Sequence[object]]) -> int:
     return sum(3 + max(cell_len(str(cell)) for cell in column) for column in zip(*lines, strict=True)) - 1
 
 
-def description(found: Mapping[str, Any]) -> None:
+def description(found: Description) -> None:
     """Print everything about one name."""
     console = _console()
     grid = _grid(["", ""], header=False, left=2)
-    for key, value in found.items():
-        if key != "options":
-            grid.add_row(_plain(key.replace("_", " ")), _plain(_shown(value)))
+    for field in fields(found):
+        value = getattr(found, field.name)
+        if field.name != "options" and value is not None:
+            label = "from" if field.name == "origin" else field.name.replace("_", " ")
+            grid.add_row(_plain(label), _plain(_shown(value)))
     console.print(grid)
-    if found["options"]:
+    if found.options:
         options = _grid(["Option", "Takes", "Default", "What it does"], left=4)
-        for option in found["options"]:
-            options.add_row(*map(_plain, (option["name"], option["takes"], option["default"], option["help"])))
+        for option in found.options:
+            default = "must be given" if option.default is None else show(option.default)
+            options.add_row(*map(_plain, (option.name, option.takes, default, option.help)))
         console.print(options)
 
 
@@ -203,7 +211,7 @@ def _mark(line: tables.Line, column: tables.Column) -> Any:
     return Text.assemble((column.show(line.means[column.metric]), style))  # a span: the padding stays plain
 
 
-def _draw_timing(console: Console, record: Mapping[str, Any]) -> None:
+def _draw_timing(console: Console, record: TimingRecord) -> None:
     titles, rows = summary.titles(record), summary.cells(record)
     tight = _width([titles, *rows]) > console.width
     shown = [title.replace(" ", "\n") if tight else title for title in titles]
@@ -227,30 +235,6 @@ def _sources(tally: Tally | None) -> str:
     rescored = f", {tally.rescored} rescored from kept outputs" if tally.rescored else ""
     failed = f", {tally.failed} failed" if tally.failed else ""
     return f"; {tally.cached} from the store{rescored}, {tally.computed} computed{failed}"
-
-
-def _table_facts(table: tables.Table) -> dict[str, Any]:
-    return {
-        "noise": table.noise,
-        "lines": [
-            {
-                "method": line.method,
-                **line.means,
-                **_infinite(line.means),
-                "seconds": line.seconds,
-                "ok": line.ok,
-                "total": line.total,
-            }
-            for line in table.lines
-        ],
-        "notes": table.notes,
-    }
-
-
-def _infinite(values: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The flag beside values that JSON has no number for: which of them are infinite."""
-    found = [name for name, value in values.items() if isinstance(value, float) and abs(value) == float("inf")]
-    return {"infinite": found} if found else {}
 
 
 def _grid(titles: Any, *, title: str = "", header: bool = True, left: int = 1, tight: bool = False) -> RichTable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,24 @@ import typer
 
 from mdnbench.cli import completing as tab
 from mdnbench.cli import options as o
+
+
+@dataclass(frozen=True, slots=True)
+class ExportDocument:
+    """The file that was written: the weights in it, its inputs, its opset, and its size in bytes.
+
+    `largest_difference` is that of any pixel, on the [0, 1] scale, from what torch makes of the network at `sizes`
+    (height, width).
+    """
+
+    path: str
+    weights: str
+    weights_sha256: str
+    inputs: tuple[str, ...]
+    opset: int
+    bytes: int
+    largest_difference: float
+    sizes: tuple[tuple[int, int], ...]
 
 
 def export(
@@ -39,11 +58,11 @@ def export(
         made = api.export_model(method, out, to=to, noise=noise, plugins=plugin or ())
     sizes = " and ".join(f"{width}×{height}" for height, width in made.sizes)
     if json:
-        draw.data({
-            "path": str(made.path), "weights": made.weights.name, "weights_sha256": made.weights.sha256,
-            "inputs": list(made.inputs), "opset": made.opset, "bytes": made.bytes,
-            "largest_difference": made.difference, "sizes": [list(size) for size in made.sizes],
-        })  # fmt: skip
+        found = ExportDocument(
+            str(made.path), made.weights.name, made.weights.sha256, made.inputs, made.opset, made.bytes,
+            made.difference, made.sizes,
+        )  # fmt: skip
+        draw.data("export", found)
         return
     typer.echo(
         f"{made.path}\n{made.bytes / 1e6:.2f} MB, opset {made.opset}, weights {made.weights.name} "

@@ -31,7 +31,7 @@ def list_names(
 
     found = catalogue.listing(kind, plugin or [])
     if json:
-        draw.data(found)
+        draw.data("list", found)
     else:
         draw.listing(found)
 
@@ -52,6 +52,6 @@ def describe(
 
     found = catalogue.describe(name, plugin or [])
     if json:
-        draw.data(found)
+        draw.data("describe", found)
     else:
         draw.description(found)

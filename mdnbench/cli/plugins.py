@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
 plugin = typer.Typer(help="Plugins of your own: begin one, check one.", no_args_is_help=True)
 
 MARKS = {"kept": "ok", "broken": "BROKEN", "skipped": "skipped"}
+
+
+@dataclass(frozen=True, slots=True)
+class NewPlugin:
+    """The files that were written."""
+
+    files: tuple[str, ...]
 
 
 @plugin.command()
@@ -41,7 +49,7 @@ def new(
 
     paths = api.new_plugin(name, kind, package=package, folder=folder)
     if json:
-        draw.data({"files": [str(path) for path in paths]})
+        draw.data("plugin-new", NewPlugin(tuple(map(str, paths))))
         return
     typer.echo("\n".join(map(str, paths)))
     root = folder / f"mdnbench-{name}"
@@ -61,16 +69,15 @@ def check(
 
     Example: mdnbench plugin check my_filter.py
     """
-    from dataclasses import asdict
-
     from mdnbench import api
     from mdnbench.cli import draw, progress
+    from mdnbench.testing.rules.rule import Checked
 
     with progress.listener() as listener:
         found = api.check_plugin(target, plugins=plugin or (), timeout=timeout, listener=listener)
     code = _exit_code(found)
     if json:
-        draw.data({"findings": [asdict(each) for each in found], "exit_code": code})
+        draw.data("plugin-check", Checked(found), exit_code=code)
     else:
         _draw(found)
     raise typer.Exit(code)

@@ -24,7 +24,7 @@ def run(
     """
     said = o.overrides({key: value for key, value in locals().items() if key not in ("plan_file", "plugin", "json")})
     from mdnbench import api
-    from mdnbench.cli import draw, progress
+    from mdnbench.cli import draw, progress, run_document
     from mdnbench.planning import request
 
     asked = request.read(plan_file, said | ({"plugins": [str(path) for path in plugin]} if plugin else {}))
@@ -33,7 +33,7 @@ def run(
         for method, reason in results.unmet.items():
             listener.note(f"{method} was asked for by name and has no cell that is ok; {reason}")
     if json:
-        draw.data(draw.facts_of(results))
+        draw.data("run", run_document.of(results))
     else:
         draw.run(results)
     raise typer.Exit(results.exit_code)
@@ -57,11 +57,11 @@ def plan(
 
     asked = request.read(plan_file, said | ({"plugins": [str(path) for path in plugin]} if plugin else {}))
     with progress.waiting("planning"):
-        outlook = api.outlook(api.plan(asked))
+        estimate = api.estimate(api.plan(asked))
     if json:
-        draw.data(outlook)
+        draw.data("plan", estimate)
     else:
-        draw.outlook(outlook)
+        draw.estimate(estimate)
 
 
 def report(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -12,21 +13,29 @@ from mdnbench.cli import options as o
 store = typer.Typer(help="The store of results.", no_args_is_help=True)
 
 
+@dataclass(frozen=True, slots=True)
+class CompactDocument:
+    """What no run refers to: outputs, kept images and their bytes; the bytes that were freed, None without --yes."""
+
+    outputs: int
+    images: int
+    image_bytes: int
+    freed_bytes: int | None
+
+
 @store.command()
 def check(json: o.Json = False) -> None:
     """Look for damage in the store: pages, rows, and kept images that were altered; exit 4 where there is some.
 
     Example: mdnbench store check
     """
-    from dataclasses import asdict
-
     from mdnbench import api
     from mdnbench.cli import draw
     from mdnbench.spec import names
 
     found = api.check_store()
     if json:
-        draw.data(asdict(found))
+        draw.data("store-check", found)
     else:
         kinds = {"run": found.runs, "output": found.outputs, "score": found.scores, "kept image": found.images}
         counts = ", ".join(names.counted(number, kind) for kind, number in kinds.items())
@@ -51,8 +60,7 @@ def compact(
     found = api.store_leftovers()
     freed = api.compact_store() if yes else None
     if json:
-        facts = {"outputs": found.outputs, "images": len(found.images), "image_bytes": found.image_bytes}
-        draw.data(facts | {"freed_bytes": freed})
+        draw.data("store-compact", CompactDocument(found.outputs, len(found.images), found.image_bytes, freed))
     else:
         outputs, images = names.counted(found.outputs, "output"), names.counted(len(found.images), "image")
         what = f"no run refers to {outputs} and {images} ({found.image_bytes / 2**20:.1f} MiB)"
@@ -73,15 +81,13 @@ def merge(
 
     Example: mdnbench store merge ../elsewhere
     """
-    from dataclasses import asdict
-
     from mdnbench import api
     from mdnbench.cli import draw
     from mdnbench.spec import names
 
     found = api.merge_store(other)
     if json:
-        draw.data(asdict(found))
+        draw.data("store-merge", found)
     else:
         kinds = {"output": found.outputs, "score": found.scores, "image": found.images}
         counts = ", ".join(names.counted(number, kind) for kind, number in kinds.items())

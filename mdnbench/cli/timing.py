@@ -47,7 +47,7 @@ def time(
             plugins=[str(path) for path in plugin or ()], **said,
         )  # fmt: skip
     if json:
-        draw.data(found.record)
+        draw.data("time", found.record)
     else:
         _draw(found)
     raise typer.Exit(found.exit_code)

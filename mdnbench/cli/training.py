@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mdnbench.cli import completing as tab
 from mdnbench.cli import options as o
 from mdnbench.errors import BadOption
+
+if TYPE_CHECKING:
+    from mdnbench.api.catalogue import WeightsFacts
 
 State = Annotated[
     str,
@@ -81,14 +84,22 @@ def list_weights(
 
     found = catalogue.weights(method, plugin or [])
     if json:
-        draw.data(found)
+        draw.data("weights-list", catalogue.WeightsListing(tuple(found)))
     else:
         draw.table(
             ("Method", "Weights", "For", "Validation", "Trained", "SHA-256"),
-            [list(row.values()) for row in found],
+            [_line(each) for each in found],
             words=("For", "Trained"),
             whole=("Method", "Weights", "Validation", "SHA-256"),
         )
+
+
+def _line(each: WeightsFacts) -> list[str]:
+    noise = "; ".join(each.noise) + (" (blind)" if each.blind else "")
+    quality = "–" if each.validation_psnr is None else f"{each.validation_psnr:.2f} dB"
+    trained = f"{each.where}, {each.minutes:.0f} min, {each.device}"
+    origin = f"imported from {each.source}" if each.source else trained
+    return [each.method, each.name, noise, quality, origin, each.sha256[:12]]
 
 
 @weights.command("inspect")
@@ -105,14 +116,12 @@ def inspect_weights(
 
     Example: mdnbench weights inspect net_g_400000.pth --state params_ema
     """
-    from dataclasses import asdict
-
     from mdnbench import api
     from mdnbench.cli import draw
 
     found = api.inspect_weights(file, state=state, prefix=prefix, plugins=plugin or ())
     if json:
-        draw.data(asdict(found))
+        draw.data("weights-inspect", found)
     else:
         draw.checkpoint(found, keys=bool(state or prefix))
 

@@ -17,9 +17,10 @@ from mdnbench.errors import MdnbenchError, StoreError
 from mdnbench.planning import Plan, Work, environment
 from mdnbench.planning.identity import METRIC, CodeIdentity
 from mdnbench.registry import variants
-from mdnbench.spec.records import Cell, MetricScore, Outcome, Tally
+from mdnbench.spec.records import Cell, Environment, MetricScore, Outcome, Tally
 from mdnbench.spec.specs import MetricSpec
 from mdnbench.store import RunRow, Store, kept, manifests
+from mdnbench.store.facts import MethodFacts, MetricFacts, Provenance, Rules, RunFacts
 from mdnbench.util.listener import Listener
 from mdnbench.util.stopping import Stop
 
@@ -91,7 +92,7 @@ class Coordinator:
                 self._tell(self._engine.running(), stop)
         self.tally = dataclasses.replace(self.tally, peak_worker_bytes=self._engine.peak_bytes())
         if machines := self._engine.machines():
-            self.store.amend_run(self._run, self._facts | environment_of(machines, self._facts))
+            self.store.amend_run(self._run, on_machines(self._facts, machines))
         if not stop.requested:
             self.store.finish_run(self._run)
         self.listener.end("cells")
@@ -138,7 +139,7 @@ class Coordinator:
             return identity
         provenance = self._provenances[task.job]
         if outcome.machine:
-            provenance = provenance | {"machine": outcome.machine}
+            provenance = dataclasses.replace(provenance, machine=outcome.machine)
         return self._write(task.cell, work, outcome, provenance)
 
     def _checked(self, task: Task, work: Work, outcome: Outcome) -> Outcome:
@@ -185,7 +186,7 @@ class Coordinator:
         found = self.store.outputs(self._identity.keys(work, cell.output)).values()
         return next((row.id for row in found if row.status == "ok"), None)
 
-    def _write(self, cell: Cell, work: Work, outcome: Outcome, provenance: Mapping[str, Any]) -> int:
+    def _write(self, cell: Cell, work: Work, outcome: Outcome, provenance: Provenance) -> int:
         """Store an outcome. Unless `fresh` is set, a stored output that is ok stays, even if a later attempt fails."""
         fresh = self.plan.request.fresh
         if outcome.status != "ok":
@@ -240,7 +241,7 @@ def _kind(task: Task, outcome: Outcome) -> str:
     return "skipped" if outcome.status == "skipped" else "failed"
 
 
-def replacement(earlier: RunRow | None, facts: Mapping[str, Any]) -> str:
+def replacement(earlier: RunRow | None, facts: RunFacts) -> str:
     """Return a note if a run replaces an earlier one of the same name with other contents.
 
     Args:
@@ -252,7 +253,8 @@ def replacement(earlier: RunRow | None, facts: Mapping[str, Any]) -> str:
     """
     if earlier is None:
         return ""
-    unlike = [what for key, what in DEFINING.items() if _plain(earlier.facts.get(key)) != _plain(facts[key])]
+    before = earlier.facts
+    unlike = [what for key, what in DEFINING.items() if _plain(getattr(before, key)) != _plain(getattr(facts, key))]
     if not unlike:
         return ""
     when = earlier.created[:16].replace("T", " ")
@@ -298,21 +300,21 @@ def job_of(plan: Plan, work: Work) -> Job:
     )
 
 
-def provenance_of(plan: Plan, work: Work) -> dict[str, Any]:
+def provenance_of(plan: Plan, work: Work) -> Provenance:
     """Return what the outputs of a work depend on: revisions, versions, weights and machine."""
     spec = work.spec
-    return {
-        "revision": spec.revision,
-        "noise_revision": work.noise.spec.revision,
-        "input_rule": plan.protocol.input.digest,
-        "packages": environment.versions(("numpy", "torch")) | work.packages,
-        "weights": work.weights.name if work.weights else "",
-        "weights_digest": work.weights.sha256 if work.weights else "",
-        "plugin": plan.registry.denoisers.entry(spec.name).door.address,
-        "device": plan.device,
-        "machine": environment.machine_id(),
-        "mdnbench": environment.revision(),
-    }
+    return Provenance(
+        revision=spec.revision,
+        noise_revision=work.noise.spec.revision,
+        input_rule=plan.protocol.input.digest,
+        packages=environment.versions(("numpy", "torch")) | work.packages,
+        weights=work.weights.name if work.weights else "",
+        weights_digest=work.weights.sha256 if work.weights else "",
+        plugin=plan.registry.denoisers.entry(spec.name).door.address,
+        device=plan.device,
+        machine=environment.machine_id(),
+        mdnbench=environment.revision(),
+    )
 
 
 def dataset_folder(plan: Plan) -> str:
@@ -322,7 +324,7 @@ def dataset_folder(plan: Plan) -> str:
     return folders.absolute(asked) if is_folder else ""
 
 
-def facts(plan: Plan, unavailable: Mapping[str, str], scored_as: Mapping[str, str]) -> dict[str, Any]:
+def facts(plan: Plan, unavailable: Mapping[str, str], scored_as: Mapping[str, str]) -> RunFacts:
     """Return the facts that define a run: those shown with its tables, and those that `check` compares with a baseline.
 
     Args:
@@ -330,73 +332,50 @@ def facts(plan: Plan, unavailable: Mapping[str, str], scored_as: Mapping[str, st
         unavailable: The reasons why metrics cannot be computed, by their names.
         scored_as: The revision under which the scores of each metric are stored.
     """
-    return {
-        "dataset": plan.dataset.name,
-        "dataset_digest": plan.dataset_digest,
-        "dataset_folder": dataset_folder(plan),
-        "images": {image.id: image.digest for image in plan.images},
-        "protocol": plan.protocol.name,
-        "protocol_hash": plan.protocol.hash,
-        "rules": _rules(plan),
-        "scoring_rule": plan.protocol.scoring.digest,
-        "metrics": plan.revisions,
-        "scored_as": dict(scored_as),
-        "metric_facts": {name: _metric_facts(spec) for name, spec in plan.metrics.items()},
-        "unavailable": dict(unavailable),
-        "seeds": plan.request.seeds,
-        "noise_info": plan.request.noise_info,
-        "noises": {noise.named.text: noise.spec.revision for noise in plan.noises},
-        "methods": {work.named.text: _method_facts(work) for work in plan.works},
-        "named": list(plan.named),
-        "plugins": plan.plugins,
-        "device": plan.device,
-        "notes": [*plan.notes, *weights_notes(plan)],
-        "environment": environment.facts(plan.device),
-    }
+    protocol = plan.protocol
+    return RunFacts(
+        dataset=plan.dataset.name,
+        dataset_digest=plan.dataset_digest,
+        dataset_folder=dataset_folder(plan),
+        images={image.id: image.digest for image in plan.images},
+        protocol=protocol.name,
+        protocol_hash=protocol.hash,
+        rules=Rules(protocol.version, protocol.input, protocol.scoring),
+        scoring_rule=protocol.scoring.digest,
+        metrics=plan.revisions,
+        scored_as=dict(scored_as) or plan.revisions,
+        metric_facts={name: _metric_facts(spec) for name, spec in plan.metrics.items()},
+        unavailable=dict(unavailable),
+        seeds=plan.request.seeds,
+        noise_info=plan.request.noise_info,
+        noises={noise.named.text: noise.spec.revision for noise in plan.noises},
+        methods={work.named.text: _method_facts(work) for work in plan.works},
+        named=plan.named,
+        plugins=plan.plugins,
+        device=plan.device,
+        notes=(*plan.notes, *weights_notes(plan)),
+        environment=environment.here(plan.device),
+    )
 
 
-def environment_of(machines: Mapping[str, Mapping[str, Any]], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the changed facts of a run that other machines computed: environment, machines and notes.
-
-    Args:
-        machines: What is known about each machine, by machine id.
-        facts: The facts of the run as the coordinator knows them.
-    """
+def on_machines(facts: RunFacts, machines: Mapping[str, Environment]) -> RunFacts:
+    """Return the facts of a run that other machines computed: their environment replaces the coordinator's."""
     found = list(machines.values())
-    processors = list(dict.fromkeys(each["cpu"] for each in found))
+    processors = list(dict.fromkeys(each.cpu for each in found))
     notes = [f"the cells ran on {len(found)} machines: {', '.join(processors)}."] if len(found) > 1 else []
     if len(processors) > 1:
         notes.append("different processors may differ in a score's last digits.")
-    merged = {**found[0], "cpu": ", ".join(processors)}
-    return {"environment": merged, "machines": dict(machines), "notes": [*facts["notes"], *notes]}
+    merged = dataclasses.replace(found[0], cpu=", ".join(processors))
+    return dataclasses.replace(facts, environment=merged, machines=dict(machines), notes=(*facts.notes, *notes))
 
 
-def _rules(plan: Plan) -> dict[str, Any]:
-    """Return the complete protocol. With it, stored outputs can be scored again even if the protocol's file is gone."""
-    protocol = plan.protocol
-    return {
-        "version": protocol.version,
-        "input": dataclasses.asdict(protocol.input),
-        "scoring": dataclasses.asdict(protocol.scoring),
-    }
+def _method_facts(work: Work) -> MethodFacts:
+    return MethodFacts(work.spec.revision, work.packages, work.spec.wants)
 
 
-def _method_facts(work: Work) -> dict[str, Any]:
-    return {
-        "revision": work.spec.revision,
-        "packages": work.packages,
-        "wants": work.spec.wants,
-    }
-
-
-def _metric_facts(spec: MetricSpec) -> dict[str, Any]:
-    return {
-        "direction": spec.direction,
-        "unit": spec.unit,
-        "digits": spec.digits,
-        "tolerance": spec.tolerance,
-        "packages": environment.versions(spec.packages),
-    }
+def _metric_facts(spec: MetricSpec) -> MetricFacts:
+    packages = environment.versions(spec.packages)
+    return MetricFacts(spec.direction, spec.unit, spec.digits, spec.tolerance, packages)
 
 
 def weights_notes(plan: Plan) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from mdnbench.engine.schedule import Schedule
 from mdnbench.engine.tasks import Task
-from mdnbench.spec.records import Outcome
+from mdnbench.spec.records import Environment, Outcome
 from mdnbench.util.stopping import Stop
 
 WATCH_S = 0.5
@@ -86,7 +86,7 @@ class Engine(ABC):
     def _recruit(self) -> Slot:
         """Start and return one more slot."""
 
-    def machines(self) -> Mapping[str, Mapping[str, Any]]:
+    def machines(self) -> Mapping[str, Environment]:
         """Return what is known about the machines that computed cells, by machine id; empty if it was only this one."""
         return {}
 

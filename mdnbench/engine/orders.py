@@ -38,6 +38,7 @@ RECORDS = {
     "Denoised": "mdnbench.engine.method",
     "Failure": "mdnbench.engine.orders",
     "Result": "mdnbench.engine.tasks",
+    "Environment": "mdnbench.spec.records",
     "MetricScore": "mdnbench.spec.records",
     "Outcome": "mdnbench.spec.records",
     "UsedFile": "mdnbench.spec.records",

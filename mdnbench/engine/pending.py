@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
 
 from mdnbench.engine.tasks import Task
 from mdnbench.planning import Plan, Work
@@ -14,10 +12,8 @@ from mdnbench.spec.records import Cell
 from mdnbench.store import Store
 from mdnbench.store.kept import path_of
 from mdnbench.store.rows import StoredOutput
+from mdnbench.util.chunks import chunks
 
-CHUNK = 256
-
-Item = TypeVar("Item")
 Found = Callable[[list[tuple[int, int, Cell]]], None]
 
 
@@ -78,10 +74,3 @@ def _task(
     kept = path if path and path.is_file() else None
     everything = metrics if kept else tuple(name for name in plan.metrics if name in metrics or row)
     return Task(position, cell, work.index, pixels, everything, keep, kept)
-
-
-def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """Yield lists of items, each short enough for one query to the store."""
-    iterator = iter(items)
-    while chunk := list(islice(iterator, CHUNK)):
-        yield chunk

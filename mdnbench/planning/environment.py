@@ -8,31 +8,31 @@ import subprocess
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from mdnbench import __version__
 from mdnbench.registry import distributions
+from mdnbench.spec.records import Environment
 from mdnbench.util.digests import of_parts
 
 PACKAGES = ("numpy", "torch", "bm3d", "scikit-image", "lpips", "pandas", "pluggy", "scipy", "PyWavelets", "torchvision")
 
 
-def facts(device: str = "cpu") -> dict[str, Any]:
-    """Return CPU, cores, memory, system and versions for `run.json`."""
-    return {
-        "mdnbench": __version__,
-        "revision": revision(),
-        "python": platform.python_version(),
-        "os": f"{platform.system()} {platform.release()}",
-        "machine": platform.machine(),
-        "machine_id": machine_id(),
-        "cpu": cpu(),
-        "cores": cores(),
-        "memory_bytes": memory_bytes(),
-        "threads_per_cell": 1,
-        "device": device,
-        "packages": versions(PACKAGES),
-    }
+def here(device: str = "cpu") -> Environment:
+    """Return what this machine and its versions are."""
+    return Environment(
+        mdnbench=__version__,
+        revision=revision(),
+        python=platform.python_version(),
+        os=f"{platform.system()} {platform.release()}",
+        machine=platform.machine(),
+        machine_id=machine_id(),
+        cpu=cpu(),
+        cores=cores(),
+        memory_bytes=memory_bytes(),
+        threads_per_cell=1,
+        device=device,
+        packages=versions(PACKAGES),
+    )
 
 
 def version_of(package: str) -> str:

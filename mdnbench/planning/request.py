@@ -14,9 +14,10 @@ from mdnbench.data import gray
 from mdnbench.errors import BadOption
 from mdnbench.planning import sweeps
 from mdnbench.spec import tomlfile
-from mdnbench.spec.names import shortened, split_list
+from mdnbench.spec.names import split_list
 from mdnbench.spec.records import Source
 from mdnbench.util import limits
+from mdnbench.util.outside import shortened
 
 KeepImages = Literal["first-seed", "all", "none"]
 EngineName = Literal["local", "dask"]

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mdnbench.errors import BadFile
-from mdnbench.spec.names import Value, shortened, show, with_commas
+from mdnbench.spec.names import Value, show, with_commas
 from mdnbench.util.limits import LONGEST_NAME, LONGEST_NUMBER, MAX_NAMES
+from mdnbench.util.outside import shortened
 
 KEYS = ("methods", "noise")
 

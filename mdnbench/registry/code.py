@@ -64,7 +64,7 @@ class _Cache:
 
     def _read(self) -> dict[str, str]:
         try:
-            return dict(jsonfile.read(self._path(), "cache", {str: str}))
+            return dict(jsonfile.read(self._path(), "cache", dict[str, str]))
         except BadFile:
             return {}
 

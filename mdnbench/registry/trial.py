@@ -25,8 +25,8 @@ from mdnbench.registry import trust, validation
 from mdnbench.registry.code import Digests
 from mdnbench.registry.trust import Verdict
 from mdnbench.spec.names import Option
-from mdnbench.spec.records import UsedFile
 from mdnbench.spec.specs import DenoiserSpec
+from mdnbench.util import jsonfile
 
 if TYPE_CHECKING:
     from mdnbench.registry.discovery import Door
@@ -137,8 +137,8 @@ class _Trial:
             return Verdict(f"it did not finish its import within {self.limit:g} s.")
         if self._process.returncode == 0 and answer.startswith(self._token):
             try:
-                return _verdict(json.loads(answer.removeprefix(self._token)))
-            except (ValueError, TypeError, KeyError, AttributeError):
+                return jsonfile.parse(answer.removeprefix(self._token), Verdict)
+            except ValueError:
                 return Verdict("what it brings cannot be read: it changes functions of Python when it is imported.")
         return Verdict(_ended(self._process.returncode))
 
@@ -156,16 +156,6 @@ def _ended(code: int) -> str:
     with contextlib.suppress(ValueError):
         return f"the plugin's process was killed by {signal.Signals(-code).name} while it was imported."
     return f"the plugin's process was killed by signal {-code} while it was imported."
-
-
-def _verdict(answer: Mapping[str, Any]) -> Verdict:
-    if "error" in answer:
-        return Verdict(str(answer["error"]))
-    return Verdict(
-        patches=tuple(answer["patches"]),
-        specs=tuple((each["hook"], each["fields"]) for each in answer["specs"]),
-        files=tuple(UsedFile(*file) for file in answer["files"]),
-    )
 
 
 # ---- Sources that replace functions have their specs as data ---------------------------------------------------------

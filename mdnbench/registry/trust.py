@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,16 +19,7 @@ from mdnbench.util.digests import of_parts
 if TYPE_CHECKING:
     from mdnbench.registry.discovery import Door
 
-LAYOUT = "2"  # version of this file format and of what a trial detects
-_SHAPE = {
-    "layout": str,
-    "python": str,
-    "mdnbench": str,
-    "code": str,
-    "patches": [str],
-    "specs": [dict],
-    "files": [[str]],
-}
+LAYOUT = "3"  # version of this file format and of what a trial detects
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,38 +36,43 @@ class Verdict:
     files: tuple[UsedFile, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Circumstances:
+    """What a verdict holds under: the file's layout, Python, mdnbench, and the source's own text or version."""
+
+    layout: str
+    python: str
+    mdnbench: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The content of a verdict's file."""
+
+    under: _Circumstances
+    verdict: Verdict
+
+
 def recall(door: Door, digests: Digests) -> Verdict | None:
     """Return the stored result for a source; None if there is none, or if a file of the source has changed."""
     try:
-        kept = jsonfile.read(_path(door), "verdict", _SHAPE)
-        known = _verdict(kept)
-    except (BadFile, TypeError, ValueError, KeyError):
+        kept = jsonfile.read(_path(door), "verdict", _Kept)
+    except BadFile:
         return None
-    same = all(kept[name] == value for name, value in _circumstances(door).items())
-    return known if same and not changed(known.files, door.root, digests) else None
+    same = kept.under == _circumstances(door) and not changed(kept.verdict.files, door.root, digests)
+    return kept.verdict if same else None
 
 
 def keep(door: Door, verdict: Verdict) -> None:
     """Store the result of a trial; do nothing if the home folder cannot be written."""
-    content = _circumstances(door) | {
-        "patches": list(verdict.patches),
-        "specs": [{"hook": hook, "fields": dict(fields)} for hook, fields in verdict.specs],
-        "files": [list(dataclasses.astuple(file)) for file in verdict.files],
-    }
     with contextlib.suppress(OSError, ValueError, TypeError):
-        jsonfile.write(_path(door), content)
+        jsonfile.write(_path(door), _Kept(_circumstances(door), verdict))
 
 
-def _verdict(kept: Mapping[str, Any]) -> Verdict:
-    specs = tuple((str(each["hook"]), dict(each["fields"])) for each in kept["specs"])
-    return Verdict(patches=tuple(kept["patches"]), specs=specs, files=tuple(UsedFile(*each) for each in kept["files"]))
-
-
-def _circumstances(door: Door) -> dict[str, str]:
-    return {
-        "layout": LAYOUT, "python": platform.python_version(), "mdnbench": __version__,
-        "code": door.code if door.path else f"{door.value} {door.version}",
-    }  # fmt: skip
+def _circumstances(door: Door) -> _Circumstances:
+    code = door.code if door.path else f"{door.value} {door.version}"
+    return _Circumstances(LAYOUT, platform.python_version(), __version__, code)
 
 
 def _path(door: Door) -> Path:

@@ -117,11 +117,11 @@ def _try(door: Door, trap: int) -> dict[str, Any]:
     return {
         "patches": changed,
         "specs": list(_as_data(brought)) if changed else [],
-        "files": [list(dataclasses.astuple(file)) for file in files],
+        "files": list(map(dataclasses.asdict, files)),
     }
 
 
-def _as_data(brought: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
+def _as_data(brought: Mapping[str, list[Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the specs as data: all fields of a method except its functions, and the names of all other specs."""
     for hook, specs in brought.items():
         for spec in specs:
@@ -129,7 +129,7 @@ def _as_data(brought: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
             if isinstance(spec, DenoiserSpec):
                 fields = {name: getattr(spec, name) for name in DATA}
                 fields |= {"options": list(map(_option, spec.options)), "trainable": spec.trainable is not None}
-            yield {"hook": hook, "fields": fields}
+            yield hook, fields
 
 
 def _option(option: Option) -> dict[str, Any]:

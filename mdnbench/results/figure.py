@@ -67,13 +67,13 @@ def of(found: Results, *, image: str, noise: str, methods: Sequence[str], seed: 
 def _rows(found: Results, image: str, noise: str, methods: Sequence[str], seed: int) -> list[CellRow]:
     """The cells of one noisy image, in the order of the table."""
     facts = found.run.facts
-    if image not in facts["images"]:
-        raise UnknownName("image of the run", image, facts["images"])
-    if not 0 <= seed < facts["seeds"]:
-        raise BadOption(f"seed {seed} is not in the run; it has seeds 0 to {facts['seeds'] - 1}.")
+    if image not in facts.images:
+        raise UnknownName("image of the run", image, facts.images)
+    if not 0 <= seed < facts.seeds:
+        raise BadOption(f"seed {seed} is not in the run; it has seeds 0 to {facts.seeds - 1}.")
     for method in methods:
-        if method not in facts["methods"]:
-            raise UnknownName("method in the run", method, facts["methods"])
+        if method not in facts.methods:
+            raise UnknownName("method in the run", method, facts.methods)
     table = next(table for table in found.tables if table.noise == noise)
     order = [line.method for line in table.lines]
     chosen = [row for row in found.rows() if (row.image, row.noise, row.seed) == (image, noise, seed)]

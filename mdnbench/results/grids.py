@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 from mdnbench.results import tables
 from mdnbench.spec.records import Source
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from mdnbench.results import Results
     from mdnbench.results.tables import Column
     from mdnbench.store import MeanRow, RunRow, Store
+    from mdnbench.store.facts import RunFacts
 
 MANY = 3  # a run with more noises than this is shown as grids
+SHARED = ("dataset_digest", "protocol_hash", "seeds", "device")  # facts that runs side by side have in common
 WIDE = 8  # columns; beyond, the longer axis runs down
 
 Place = tuple[str, str]  # a method and a noise
@@ -101,7 +103,7 @@ def short(noises: Sequence[str]) -> dict[str, str]:
 
 def by_noise_info(found: Results) -> Knowledge | None:
     """A run beside the newest ones that differ from it in the noise information alone; None where there are none."""
-    runs = {found.run.facts["noise_info"]: found, **_siblings(found)}
+    runs = {found.run.facts.noise_info: found, **_siblings(found)}
     if len(runs) < 2:
         return None
     ordered = {source: runs[source] for source in get_args(Source) if source in runs}
@@ -138,30 +140,34 @@ def _siblings(found: Results) -> dict[str, Results]:
         if run is None or not run.finished or not is_slug(name):
             continue
         contents.require_facts(found.store, run)
-        if run.facts["noise_info"] in (mine["noise_info"], *siblings):
+        if run.facts.noise_info in (mine.noise_info, *siblings):
             continue
         if _alike(run.facts, mine) and _of_one_code(found.store, run, found.run):
-            siblings[run.facts["noise_info"]] = found.neighbour(name)
+            siblings[run.facts.noise_info] = found.neighbour(name)
     return siblings
 
 
-def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def _alike(one: RunFacts, other: RunFacts) -> bool:
     """Whether two runs have data, protocol, seeds and device in common, and some metrics, noises and methods.
 
     Those that both have must be of one version.
     """
-    if any(one[key] != other[key] for key in ("dataset_digest", "protocol_hash", "seeds", "device")):
+    if any(getattr(one, name) != getattr(other, name) for name in SHARED):
         return False
-    for key in ("metrics", "noises", "methods"):
-        both = one[key].keys() & other[key].keys()
-        if not both or any(one[key][name] != other[key][name] for name in both):
-            return False
-    return True
+    return (
+        _agree(one.metrics, other.metrics) and _agree(one.noises, other.noises) and _agree(one.methods, other.methods)
+    )
+
+
+def _agree(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    """Whether two tables have some names in common, and the same under each of these."""
+    both = one.keys() & other.keys()
+    return bool(both) and all(one[name] == other[name] for name in both)
 
 
 def _of_one_code(store: Store, one: RunRow, other: RunRow) -> bool:
     """Whether the methods that two runs have in common were the same code in both."""
-    both = [method for method in one.facts["methods"] if method in other.facts["methods"]]
+    both = [method for method in one.facts.methods if method in other.facts.methods]
     return not any(
         manifests.contradict(manifests.of_run(store, one.id, method), manifests.of_run(store, other.id, method))
         for method in both

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -10,14 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from mdnbench import data, registry
 from mdnbench.data import folders
 from mdnbench.errors import MdnbenchError
-from mdnbench.evaluation import cases, protocols
-from mdnbench.evaluation.protocols import Protocol, Rule
+from mdnbench.evaluation import cases
 from mdnbench.store import kept
 from mdnbench.util.digests import of_pixels
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from mdnbench.evaluation.protocols import Rule
     from mdnbench.registry import Registry
     from mdnbench.results import Results
     from mdnbench.spec.specs import Image
@@ -51,14 +50,10 @@ class Darkroom:
         self._results = results
         self._clean = lru_cache(maxsize=8)(self._load_clean)
 
-    @cached_property
+    @property
     def rule(self) -> Rule:
         """The scoring rule of the run."""
-        return self._protocol.scoring
-
-    @cached_property
-    def _protocol(self) -> Protocol:
-        return protocols.of_facts(self._results.run.facts)
+        return self._results.run.facts.rules.scoring
 
     def clean(self, subject: Subject) -> Image | None:
         """The clean image, from the data set; None where it is not at hand, or has other pixels now."""
@@ -95,7 +90,8 @@ class Darkroom:
             spec = self._registry.noises[named.name]
         except MdnbenchError:
             return None
-        case = cases.make(clean, subject.case, named, spec, self._protocol.input, "withheld")
+        rule = self._results.run.facts.rules.input
+        case = cases.make(clean, subject.case, named, spec, rule, "withheld")
         return case.noisy if case.noisy_digest == subject.noisy_digest else None
 
     @cached_property
@@ -105,10 +101,9 @@ class Darkroom:
     @cached_property
     def _load(self) -> Any:
         """What loads a clean image of the run's data set; None where the data are not on this machine."""
-        facts: Mapping[str, Any] = self._results.run.facts
-        folder = facts["dataset_folder"]
-        if folder:
-            found = folders.find(folder)
+        facts = self._results.run.facts
+        if facts.dataset_folder:
+            found = folders.find(facts.dataset_folder)
             return found.load if found else None
-        spec = self._registry.datasets.get(facts["dataset"])
+        spec = self._registry.datasets.get(facts.dataset)
         return spec.load if spec and data.at_hand(spec) else None

@@ -20,7 +20,15 @@ from mdnbench.util.digests import of_parts
 from mdnbench.util.slugs import is_slug, slug
 
 FILE = "run.json"
-SHAPE = {"name": str, "store": str, "folder": (str, type(None))}
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a `run.json` says of where its run is: the store, and the folder of the files if that is another one."""
+
+    name: str
+    store: str
+    folder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +46,12 @@ def read(folder: Path) -> Place | None:
     path = folder / FILE
     if not os.path.isfile(path):  # noqa: PTH113 (Path.is_file() raises where a name is too long)
         return None
-    said = jsonfile.read(path, "run's file", SHAPE)
-    if not is_slug(said["name"]):
-        raise BadFile(
-            f"the run's file {path} names the run {said['name']!r}, a name that no run gets; remove the file."
-        )
-    elsewhere = said.get("folder")
+    said = jsonfile.read(path, "run's file", Note)
+    if not is_slug(said.name):
+        raise BadFile(f"the run's file {path} names the run {said.name!r}, a name that no run gets; remove the file.")
     try:
-        (folder / said["store"]).resolve()
-        return Place(
-            said["name"], folder / said["store"], (folder / elsewhere).resolve() if elsewhere else folder, path
-        )
+        (folder / said.store).resolve()
+        return Place(said.name, folder / said.store, (folder / said.folder).resolve() if said.folder else folder, path)
     except (OSError, RuntimeError, ValueError) as error:
         raise BadFile(f"the run's file {path} cannot be followed: {error}. Remove the file.") from None
 
@@ -129,10 +132,9 @@ def remember(store: Store, folder: Path, name: str) -> None:
     try:
         if not _same(folder, here):
             here.mkdir(parents=True, exist_ok=True)
-            content = {"name": name, "store": relative(store.path, here), "folder": relative(folder, here)}
-            jsonfile.write(here / FILE, content)
+            jsonfile.write(here / FILE, Note(name, relative(store.path, here), relative(folder, here)))
             if _said(folder) is None:
-                jsonfile.write(folder / FILE, {"name": name, "store": relative(store.path, folder)})
+                jsonfile.write(folder / FILE, Note(name, relative(store.path, folder)))
         elif said and not _same(said.folder, here):
             (here / FILE).unlink()
     except OSError as error:

@@ -14,6 +14,7 @@ from mdnbench.errors import NothingToDo, StoreError, UnknownName
 from mdnbench.results import places, tables
 from mdnbench.spec.names import counted
 from mdnbench.spec.records import Tally
+from mdnbench.spec.timings import TimingRecord
 from mdnbench.store import CellRow, MeanRow, RunRow, Store, contents, open_store, queries
 from mdnbench.store.database import MORE
 from mdnbench.util import jsonfile
@@ -93,7 +94,7 @@ class Results:
     @property
     def metrics(self) -> tuple[str, ...]:
         """The metrics that were asked for, in their order."""
-        return tuple(self.run.facts["metric_facts"])
+        return tuple(self.run.facts.metric_facts)
 
     @property
     def cells(self) -> pandas.DataFrame:
@@ -114,22 +115,20 @@ class Results:
         for row in self.rows():
             plain = {name: getattr(row, name, None) for name in columns}
             plain |= {name: row.value(name) for name in metrics}
-            plain["weights"] = row.provenance["weights_digest"][:12]
+            plain["weights"] = row.provenance.weights_digest[:12]
             yield plain
 
     @property
-    def timing(self) -> dict[str, Any] | None:
-        """The timing record in pytest-benchmark's format, or None where there is none."""
+    def timing(self) -> TimingRecord | None:
+        """The timing record, or None if there is none."""
         path = self.folder / "timing.json"
-        shape: dict[str, Any] = {"machine_info": {}, "benchmarks": [{}]}
-        found: dict[str, Any] | None = jsonfile.read(path, "timing record", shape) if path.is_file() else None
-        return found
+        return jsonfile.read(path, "timing record", TimingRecord) if path.is_file() else None
 
     @property
     def unmet(self) -> dict[str, str]:
-        """The methods that were asked for by name, not through `all`, and have no cell that is ok, with the reason."""
+        """The methods that were asked for by name, not through `all`, and have no ok cell, each with the reason."""
         found = {}
-        for method in self.run.facts["named"]:
+        for method in self.run.facts.named:
             rows = [row for row in self.means if row.method == method]
             if rows and not any(row.ok for row in rows):
                 reasons = [f"{status}: {reason}" for row in rows for status, reason in row.reasons.items()]
@@ -187,7 +186,7 @@ class Results:
         named = [methods] if isinstance(methods, str) else list(methods)
         return figure.of(
             self,
-            image=image or next(iter(self.run.facts["images"])),
+            image=image or next(iter(self.run.facts.images)),
             noise=self._noise(noise),
             methods=[self._method(text) for text in named if text],
             seed=seed,
@@ -196,7 +195,7 @@ class Results:
 
     def _method(self, text: str) -> str:
         """A method as the run has it: what stands in the run needs no plugin, whose file may be gone."""
-        return text if text in self.run.facts["methods"] else registry.load(self.plugins).method(text).text
+        return text if text in self.run.facts.methods else registry.load(self.plugins).method(text).text
 
     def _noise(self, text: str) -> str:
         """The run's noise that a text means, as `gaussian:50`; its first where the text is empty."""
@@ -221,7 +220,8 @@ class Results:
 
     def _names(self) -> list[Any]:
         facts = self.run.facts
-        return [counted(len(facts[f"{noun}s"]), noun) for noun in ("method", "noise", "image")]
+        numbers = {"method": len(facts.methods), "noise": len(facts.noises), "image": len(facts.images)}
+        return [counted(number, noun) for noun, number in numbers.items()]
 
 
 def find(workspace: Path, name: str) -> Results:

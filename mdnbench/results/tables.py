@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mdnbench.spec.names import counted, printable
+from mdnbench.store.facts import RunFacts
 from mdnbench.store.rows import MeanRow, RunRow
 
 ARROWS = {"higher": "↑", "lower": "↓"}
@@ -79,8 +80,8 @@ class Table:
 def columns_of(run: RunRow) -> tuple[Column, ...]:
     """A run's metrics as columns."""
     return tuple(
-        Column(name, each["direction"], each["unit"], each["digits"], run.facts["unavailable"].get(name, ""))
-        for name, each in run.facts["metric_facts"].items()
+        Column(name, each.direction, each.unit, each.digits, run.facts.unavailable.get(name, ""))
+        for name, each in run.facts.metric_facts.items()
     )
 
 
@@ -95,32 +96,32 @@ def of_run(run: RunRow, means: Sequence[MeanRow]) -> tuple[Table, ...]:
 def heading(run: RunRow) -> tuple[str, ...]:
     """What stands above every table: data set, protocol, seeds, versions."""
     facts = run.facts
-    parts = (*facts["methods"].values(), *facts["metric_facts"].values())
-    declared = {name: version for part in parts for name, version in part["packages"].items()}
-    packages = dict(facts["environment"]["packages"])  # those that every run knows of come first, then plugins' own
+    used = [each.packages for each in facts.methods.values()] + [each.packages for each in facts.metric_facts.values()]
+    declared = {name: version for each in used for name, version in each.items()}
+    packages = dict(facts.environment.packages)  # those that every run knows of come first, then plugins' own
     packages |= {name: declared[name] for name in sorted(declared.keys() - packages.keys())}
     versions = " · ".join(f"{name} {packages[name]}" for name in packages if name in declared.keys() | {"numpy"})
-    seeds = counted(facts["seeds"], "seed")
-    info = "" if facts["noise_info"] == "known" else f" · noise information {facts['noise_info']}"
+    seeds = counted(facts.seeds, "seed")
+    info = "" if facts.noise_info == "known" else f" · noise information {facts.noise_info}"
     return (
-        f"data {facts['dataset']} ({facts['dataset_digest']}), {counted(len(facts['images']), 'image')} · "
-        f"protocol {facts['protocol']} ({facts['protocol_hash']}) · {seeds}{info}",
-        f"mdnbench {facts['environment']['mdnbench']} · {versions}",
+        f"data {facts.dataset} ({facts.dataset_digest}), {counted(len(facts.images), 'image')} · "
+        f"protocol {facts.protocol} ({facts.protocol_hash}) · {seeds}{info}",
+        f"mdnbench {facts.environment.mdnbench} · {versions}",
     )
 
 
 def footnotes(run: RunRow) -> tuple[str, ...]:
     """What a reader must know of a run as a whole: what was left out, which weights were used, who was told what."""
-    absent = [f"{name.upper()} is empty: {reason}" for name, reason in run.facts["unavailable"].items()]
-    return (*run.facts["notes"], *absent, *_told(run.facts))
+    absent = [f"{name.upper()} is empty: {reason}" for name, reason in run.facts.unavailable.items()]
+    return (*run.facts.notes, *absent, *_told(run.facts))
 
 
-def _told(facts: Mapping[str, Any]) -> Iterator[str]:
+def _told(facts: RunFacts) -> Iterator[str]:
     """Which methods are told more of the noise than others."""
     asking: dict[str, list[str]] = {}
-    for method, each in facts["methods"].items():
-        asking.setdefault(each["wants"], []).append(method)
-    if facts["noise_info"] == "known" and len(asking) > 1:
+    for method, each in facts.methods.items():
+        asking.setdefault(each.wants, []).append(method)
+    if facts.noise_info == "known" and len(asking) > 1:
         parts = [f"{words} to {', '.join(asking[wants])}" for wants, words in TOLD.items() if wants in asking]
         yield f"told of the noise: {'; '.join(parts)}."
 
@@ -226,7 +227,7 @@ def _left_out(row: MeanRow) -> Iterator[tuple[str, str]]:
 def _unfinished(run: RunRow, found: Sequence[Table]) -> Iterator[Table]:
     """The tables of a run that was not finished, each saying what it lacks; the last one also names the others."""
     shown = {table.noise for table in found}
-    absent = [noise for noise in run.facts["noises"] if noise not in shown]
+    absent = [noise for noise in run.facts.noises if noise not in shown]
     for table in found:
         notes = [*table.notes, *_lacking(run, table.lines)]
         if absent and table is found[-1]:
@@ -236,8 +237,8 @@ def _unfinished(run: RunRow, found: Sequence[Table]) -> Iterator[Table]:
 
 def _lacking(run: RunRow, lines: Sequence[Line]) -> Iterator[str]:
     facts = run.facts
-    absent = facts["methods"].keys() - {line.method for line in lines}
-    many = len(absent) * len(facts["images"]) * facts["seeds"] + sum(line.total for line in lines)
+    absent = facts.methods.keys() - {line.method for line in lines}
+    many = len(absent) * len(facts.images) * facts.seeds + sum(line.total for line in lines)
     left = many - sum(line.ok + sum(line.problems.values()) for line in lines)
     if left:
         yield (

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from mdnbench.errors import BadOption, BadPlugin, UnknownName, likeliest
-from mdnbench.util.limits import LONGEST_VALUE
 
 Value = bool | int | float | str
 
@@ -159,15 +158,6 @@ def _whole(text: str) -> int | None:
 def printable(text: str) -> str:
     """Return a text in one line that is safe to print; control characters are written as Python escapes."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
-
-
-def shortened(value: object) -> str:
-    """Return a value in Python notation, shortened if it is too long for a message."""
-    try:
-        text = repr(value)
-    except ValueError:  # Python converts no whole number of more than 4300 digits to text
-        return "a whole number of thousands of digits"
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}… ({len(text):,} characters)"
 
 
 def with_commas(number: int) -> str:

@@ -37,6 +37,24 @@ class UsedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Environment:
+    """Describe the machine and the versions with which results are computed."""
+
+    mdnbench: str
+    revision: str
+    python: str
+    os: str
+    machine: str
+    machine_id: str
+    cpu: str
+    cores: int
+    memory_bytes: int
+    threads_per_cell: int
+    device: str
+    packages: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class NoiseInfo:
     """The information about the noise that a method gets.
 

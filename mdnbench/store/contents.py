@@ -6,38 +6,24 @@ SQLite itself does not check what rows contain. Here they are compared with what
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 from mdnbench.errors import StoreError
 from mdnbench.spec.records import Status
+from mdnbench.spec.timings import TimingRecord
 from mdnbench.store import kept, manifests, schema
 from mdnbench.store.database import MORE, Store, open_store
+from mdnbench.store.facts import Provenance, RunFacts
 from mdnbench.store.rows import RunRow
 from mdnbench.util import jsonfile, limits, slugs
 
 _KINDS = {"TEXT": "'text'", "INTEGER": "'integer'", "REAL": "'real', 'integer'"}
 _STATUSES = ", ".join(f"'{status}'" for status in get_args(Status))
-
 _LARGEST = 2**63 - 1  # the largest integer of SQLite
-_VERSIONS: dict[Any, Any] = {str: str}
-FACTS: dict[Any, Any] = {
-    "dataset": str, "dataset_digest": str, "dataset_folder": str, "images": {str: str}, "protocol": str,
-    "protocol_hash": str, "rules": {"version": int, "input": {}, "scoring": {}}, "scoring_rule": str,
-    "metrics": {str: str}, "scored_as": {str: str},
-    "metric_facts": {
-        str: {"direction": str, "unit": str, "digits": int, "tolerance": jsonfile.NUMBER, "packages": _VERSIONS}
-    },
-    "unavailable": {str: str}, "seeds": int, "noise_info": str, "noises": {str: str},
-    "methods": {str: {"revision": str, "wants": str, "packages": _VERSIONS}}, "named": [str], "plugins": {str: str},
-    "device": str, "notes": [str],
-    "environment": {"mdnbench": str, "cpu": str, "packages": _VERSIONS},
-}  # fmt: skip
-TIMING: dict[Any, Any] = {"benchmarks": [{}]}
 _PROVENANCES = """
     SELECT id, content FROM provenances
     WHERE id IN (SELECT o.provenance FROM run_cells c JOIN outputs o ON o.id = c.output WHERE c.run = ?)
@@ -54,7 +40,6 @@ SHOWN = 20  # problems that SQLite finds in the file itself
 _KEPT = "SELECT DISTINCT output_digest FROM outputs WHERE status = 'ok'"
 _CELLS = "SELECT count(*) FROM run_cells c JOIN outputs o ON o.id = c.output WHERE c.run = ? AND ({})"
 _SCORES = "SELECT count(*) FROM run_cells c JOIN scores s ON s.output = c.output WHERE c.run = ? AND ({})"
-PROVENANCE: dict[Any, Any] = {"revision": str, "packages": _VERSIONS, "weights": str, "weights_digest": str}
 
 
 def faults(store: Store) -> Iterator[str]:
@@ -117,10 +102,10 @@ def _texts(store: Store) -> Iterator[str]:
         elif wrong := _fault_in_facts(text, planned):
             yield f"the facts of the run {name!r} are damaged: {wrong}."
     for number, text in store.select("SELECT id, content FROM provenances"):
-        if wrong := _misshapen(text, PROVENANCE):
+        if wrong := _misshapen(text, Provenance):
             yield f"the provenance {number} is damaged: {wrong}."
     for key, text in store.select("SELECT key, content FROM timings"):
-        if wrong := _misshapen(text, TIMING):
+        if wrong := _misshapen(text, TimingRecord):
             yield f"the timing {key!r} is damaged: {wrong}."
     for number, text in store.select("SELECT id, files FROM manifests"):
         try:
@@ -146,12 +131,12 @@ def require_sound(store: Store, run: RunRow) -> None:
 
 
 def require_facts(store: Store, run: RunRow) -> None:
-    """Check the facts of a run.
+    """Check the numbers in the facts of a run.
 
     Raises:
-        StoreError: They are not facts that mdnbench writes.
+        StoreError: A number is impossible.
     """
-    if wrong := jsonfile.fault(run.facts, FACTS) or _absurd(run.facts, run.planned):
+    if wrong := _absurd(run.facts, run.planned):
         raise StoreError(_DAMAGED.format(store.path, run.name, wrong, MORE))
 
 
@@ -164,7 +149,7 @@ def _odd_rows(store: Store, run: int) -> Iterator[str]:
         if count:
             yield f"{count} {what} hold a value of the wrong kind"
     for number, text in store.select(_PROVENANCES, (run,)):
-        if wrong := _misshapen(text, PROVENANCE):
+        if wrong := _misshapen(text, Provenance):
             yield f"the provenance {number}: {wrong}"
 
 
@@ -176,21 +161,21 @@ def _odd(store: Store, alias: str, table: str, names: Collection[str] = ()) -> l
 
 def _fault_in_facts(text: str, planned: int) -> str:
     try:
-        facts = jsonfile.parse(text, FACTS)
+        facts = jsonfile.parse(text, RunFacts)
     except ValueError as error:
         return str(error)
     return _absurd(facts, planned)
 
 
-def _absurd(facts: Mapping[str, Any], planned: int) -> str:
-    """Return which number or word in the facts of a run is impossible, or ''. `planned` is the number of its cells."""
-    axes = [len(facts[axis]) for axis in ("noises", "methods", "images")]
-    if not 0 <= planned <= limits.MAX_CELLS or math.prod(axes) * max(0, facts["seeds"]) > limits.MAX_CELLS:
+def _absurd(facts: RunFacts, planned: int) -> str:
+    """Return which number in the facts of a run is impossible, or ''. `planned` is the number of its cells."""
+    cells = len(facts.noises) * len(facts.methods) * len(facts.images) * max(0, facts.seeds)
+    if not 0 <= planned <= limits.MAX_CELLS or cells > limits.MAX_CELLS:
         return f"more than {limits.MAX_CELLS:,} cells are planned"
-    for name, each in facts["metric_facts"].items():
-        if not 0 <= each["digits"] <= limits.MAX_DIGITS or each["direction"] not in ("higher", "lower"):
+    for name, each in facts.metric_facts.items():
+        if not 0 <= each.digits <= limits.MAX_DIGITS:
             return f"the metric {name!r} is described wrongly"
-        if name not in facts["metrics"]:
+        if name not in facts.metrics or name not in facts.scored_as:
             return f"the metric {name!r} has no revision"
     return ""
 
@@ -198,21 +183,21 @@ def _absurd(facts: Mapping[str, Any], planned: int) -> str:
 def unnamed(store: Store) -> Iterator[str]:
     """Yield a line for each run with cells that its facts do not name. The facts must be correct already."""
     for identity, name, planned, facts in list(store.select("SELECT id, name, planned, facts FROM runs")):
-        (count,) = next(store.select(_UNNAMED, _names_of(identity, planned, json.loads(facts))))
+        (count,) = next(store.select(_UNNAMED, _names_of(identity, planned, jsonfile.parse(facts, RunFacts))))
         if count:
             yield f"{count} cells of the run {name!r} are none that its facts name."
 
 
-def _names_of(run: int, planned: int, facts: Mapping[str, Any]) -> tuple[Any, ...]:
+def _names_of(run: int, planned: int, facts: RunFacts) -> tuple[Any, ...]:
     """Return the values of the query's parameters for a run."""
-    images = [digest + image for image, digest in facts["images"].items()]
-    names = (images, [*facts["noises"]], [*facts["methods"]])
-    return run, planned, min(facts["seeds"], _LARGEST), *map(json.dumps, names)
+    images = [digest + image for image, digest in facts.images.items()]
+    names = (images, [*facts.noises], [*facts.methods])
+    return run, planned, min(facts.seeds, _LARGEST), *map(json.dumps, names)
 
 
-def _misshapen(text: str, shape: Any) -> str:
+def _misshapen(text: str, kind: type) -> str:
     try:
-        jsonfile.parse(text, shape)
+        jsonfile.parse(text, kind)
     except ValueError as error:
         return str(error)
     return ""

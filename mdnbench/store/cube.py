@@ -61,12 +61,12 @@ def read(store: Store, run: RunRow, metrics: Iterable[str] | None = None, rule: 
         rule: The digest of a scoring rule; by default, the run's.
     """
     facts = run.facts
-    axes = (tuple(facts["noises"]), tuple(facts["methods"]), tuple(facts["images"]))
-    shape = (*map(len, axes), int(facts["seeds"]))
+    axes = (tuple(facts.noises), tuple(facts.methods), tuple(facts.images))
+    shape = (*map(len, axes), int(facts.seeds))
     places = _places(store, run, axes, shape)
     values = {
-        name: _values(store, run, shape, places, (rule or facts["scoring_rule"], name, revision_of(run, name)))
-        for name in (facts["metrics"] if metrics is None else metrics)
+        name: _values(store, run, shape, places, (rule or facts.scoring_rule, name, revision_of(run, name)))
+        for name in (facts.metrics if metrics is None else metrics)
     }
     return ScoreCube(*axes, shape[3], values)
 

@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from mdnbench.errors import StoreError
 from mdnbench.spec.records import Cell, Outcome
+from mdnbench.spec.timings import TimingRecord
 from mdnbench.store import connecting, journal, schema
+from mdnbench.store.facts import Provenance, RunFacts
 from mdnbench.store.rows import RunRow, StoredOutput, TimingRow
 from mdnbench.util import jsonfile, limits
 
@@ -40,6 +42,7 @@ MORE = "`mdnbench store check` says more; restore the store from a copy, or move
 
 opened: dict[Path, None] = {}  # the stores that this process has opened, to examine after a failure
 
+Record = TypeVar("Record")
 Prepare = Callable[[sqlite3.Connection, str], None]
 
 
@@ -233,7 +236,7 @@ class Store:
         outcome: Outcome,
         rule: str,
         revisions: Mapping[str, str],
-        provenance: Mapping[str, Any],
+        provenance: Provenance,
         *,
         key: str = "",
         manifest: int | None = None,
@@ -294,8 +297,8 @@ class Store:
             ],
         )  # fmt: skip
 
-    def _provenance(self, content: Mapping[str, Any]) -> int:
-        text = json.dumps(content, sort_keys=True)
+    def _provenance(self, content: Provenance) -> int:
+        text = jsonfile.text_of(content, sort_keys=True)
         if text not in self._provenances:
             self.connection.execute("INSERT OR IGNORE INTO provenances (content) VALUES (?)", (text,))
             found = self.connection.execute("SELECT id FROM provenances WHERE content = ?", (text,)).fetchone()
@@ -304,7 +307,7 @@ class Store:
 
     # -- runs --------------------------------------------------------------------------------------------------
 
-    def start_run(self, name: str, planned: int, facts: Mapping[str, Any]) -> int:
+    def start_run(self, name: str, planned: int, facts: RunFacts) -> int:
         """Start a run of this name, or restart it. Outputs are not changed.
 
         A new run has no cells yet. If the same run restarts, or starts in another process at the same time, it keeps
@@ -318,7 +321,7 @@ class Store:
         Returns:
             The id of the run.
         """
-        text = json.dumps(facts)
+        text = jsonfile.text_of(facts)
         with self.transaction():
             self._retire(name, planned, text)
             row = self.connection.execute(
@@ -366,11 +369,11 @@ class Store:
             ],
         )
 
-    def amend_run(self, run: int, facts: Mapping[str, Any]) -> None:
+    def amend_run(self, run: int, facts: RunFacts) -> None:
         """Replace the facts of a run, when more has become known during the run."""
         with self.transaction():
             self.require_run(run)
-            self.connection.execute("UPDATE runs SET facts = ? WHERE id = ?", (json.dumps(facts), run))
+            self.connection.execute("UPDATE runs SET facts = ? WHERE id = ?", (jsonfile.text_of(facts), run))
 
     def finish_run(self, run: int) -> None:
         """Mark a run as finished."""
@@ -392,26 +395,27 @@ class Store:
         if [*map(type, (name, created, finished, planned))] != [str, str, str, int]:
             raise StoreError(f"the store {self.path} is damaged: the row of the run {name!r}. {MORE}")
         self._names[identity] = name
-        return RunRow(identity, name, created, finished, planned, self.decoded(facts, {}, f"facts of the run {name!r}"))
+        known = self.decoded(facts, RunFacts, f"facts of the run {name!r}")
+        return RunRow(identity, name, created, finished, planned, known)
 
     def run_names(self) -> list[str]:
         """Return the names of all runs, newest first."""
         query = "SELECT name FROM runs WHERE typeof(name) = 'text' ORDER BY created DESC, id DESC"
         return [row[0] for row in self.select(query)]
 
-    def decoded(self, text: Any, shape: jsonfile.Shape, what: str) -> Any:
-        """Return the JSON value of a stored text.
+    def decoded(self, text: Any, kind: type[Record], what: str) -> Record:
+        """Return the record of a stored text.
 
         Args:
             text: The text.
-            shape: The shape that the value must have.
+            kind: The type of the record.
             what: What the text is, for the error message.
 
         Raises:
-            StoreError: The text is not JSON of this shape.
+            StoreError: The text is not JSON of this type.
         """
         try:
-            return jsonfile.parse(text, shape)
+            return jsonfile.parse(text, kind)
         except ValueError as error:
             raise StoreError(f"the store {self.path} is damaged: the {what}: {error}. {MORE}") from None
 
@@ -420,12 +424,12 @@ class Store:
     def timing(self, key: str) -> TimingRow | None:
         """Return the timing record of this key, or None if there is none."""
         row = next(self.select("SELECT key, created, content FROM timings WHERE key = ?", (key,)), None)
-        return TimingRow(row[0], row[1], self.decoded(row[2], {}, f"timing {key!r}")) if row else None
+        return TimingRow(row[0], row[1], self.decoded(row[2], TimingRecord, f"timing {key!r}")) if row else None
 
-    def save_timing(self, key: str, content: Mapping[str, Any]) -> None:
+    def save_timing(self, key: str, content: TimingRecord) -> None:
         """Write a timing record, which replaces an earlier one of the same key."""
         with self.transaction():
-            values = (key, now(), json.dumps(content))
+            values = (key, now(), jsonfile.text_of(content))
             self.connection.execute("INSERT OR REPLACE INTO timings VALUES (?, ?, ?)", values)
 
 

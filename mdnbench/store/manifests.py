@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
-from typing import Any
+from typing import cast
 
 from mdnbench.errors import StoreError
-from mdnbench.spec.records import Used, UsedFile
+from mdnbench.spec.records import Root, Used, UsedFile
 from mdnbench.store.database import MORE, Store, now
 from mdnbench.store.rows import Manifest
 from mdnbench.util import jsonfile
 from mdnbench.util.digests import of_parts
 
-SHAPE: dict[Any, Any] = {str: [[str]]}  # by role: the texts that describe each file
+Texts = dict[str, tuple[tuple[str, str, str, str], ...]]  # by role, the fields of each file
 TOKEN_LENGTH = 16  # characters
-_FIELDS = fields(UsedFile)
 
 
 def token_of(scope: str, *code: object) -> str:
@@ -122,10 +120,8 @@ def decoded(text: str) -> Mapping[str, tuple[UsedFile, ...]]:
     Raises:
         ValueError: The text describes no files.
     """
-    table = jsonfile.parse(text, SHAPE)
-    if any(len(each) != len(_FIELDS) for files in table.values() for each in files):
-        raise ValueError(f"a file has not the {len(_FIELDS)} texts that describe one")
-    return {role: tuple(UsedFile(*each) for each in files) for role, files in table.items()}
+    table = jsonfile.parse(text, Texts)
+    return {role: tuple(UsedFile(cast("Root", root), *rest) for root, *rest in files) for role, files in table.items()}
 
 
 def _files_of(store: Store, text: str) -> Mapping[str, tuple[UsedFile, ...]]:

@@ -9,6 +9,7 @@ from typing import Any
 from mdnbench.errors import StoreError
 from mdnbench.spec.records import MetricScore
 from mdnbench.store.database import Store
+from mdnbench.store.facts import Provenance
 from mdnbench.store.rows import CellRow, Mark, MeanRow, RunRow
 
 _CELLS = """
@@ -66,7 +67,7 @@ def cells(store: Store, run: RunRow) -> Iterator[CellRow]:
     """Yield the cells of a run in their order. They are streamed, because a million cells would fill the memory."""
     store.require_run(run.id)
     provenances = _Provenances(store)
-    asked = (run.id, run.facts["scoring_rule"])
+    asked = (run.id, run.facts.scoring_rule)
     scores = _grouped(store.select(_SCORES, asked), run.scored_as)
     position, found = next(scores, (-1, {}))
     for row in store.select(_CELLS, (run.id,)):
@@ -87,7 +88,7 @@ def marks(store: Store, run: RunRow, metrics: Sequence[str]) -> Iterator[Mark]:
         metrics: The metrics whose scores are read.
     """
     store.require_run(run.id)
-    many, rule, revisions = len(metrics), run.facts["scoring_rule"], run.scored_as
+    many, rule, revisions = len(metrics), run.facts.scoring_rule, run.scored_as
     columns = "".join(f", s{n}.{column}" for column in ("value", "status", "reason") for n in range(many))
     query = _MARKS.format(columns=columns, joins="".join(map(_JOIN.format, range(many))))
     values = [value for name in metrics for value in (rule, name, revisions.get(name))]
@@ -115,7 +116,7 @@ def means(store: Store, run: RunRow) -> list[MeanRow]:
     The rows also describe the other cells. Their totals include cells that are missing because the run was interrupted.
     """
     store.require_run(run.id)
-    known, asked = run.scored_as, (run.id, run.facts["scoring_rule"])
+    known, asked = run.scored_as, (run.id, run.facts.scoring_rule)
     scores: dict[Group, dict[str, Found]] = {}
     for noise, method, info, metric, revision, *found in store.select(_MEANS, asked):
         if known.get(metric) == revision:
@@ -127,15 +128,14 @@ def means(store: Store, run: RunRow) -> list[MeanRow]:
     states: dict[Group, dict[str, tuple[int, float | None, str]]] = {}
     for noise, method, info, status, count, seconds, reason in store.select(_STATES, (run.id,)):
         states.setdefault((noise, method, info), {})[status] = (count, seconds, reason)
-    absent = run.facts["unavailable"]
-    many = len(run.facts["images"]) * run.facts["seeds"]
+    absent, many = run.facts.unavailable, len(run.facts.images) * run.facts.seeds
     return [
         _mean_row(group, state, scores.get(group, {}), unscored.get(group, {}), absent, many)
         for group, state in states.items()
     ]
 
 
-def provenances(store: Store, run: RunRow) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+def provenances(store: Store, run: RunRow) -> Iterator[tuple[str, str, Provenance]]:
     """Yield the noise, method and provenance of the cells that are ok, each combination once."""
     known = _Provenances(store)
     for noise, method, identity in store.select(_PROVENANCES, (run.id,)):
@@ -180,15 +180,15 @@ def _grouped(rows: Any, revisions: Mapping[str, str]) -> Iterator[tuple[int, dic
         yield current, found
 
 
-class _Provenances(dict[int, Any]):
+class _Provenances(dict[int, Provenance]):
     """Provenances by id. Each is read only once, because thousands of cells share one."""
 
     def __init__(self, store: Store) -> None:
         super().__init__()
         self._store = store
 
-    def __missing__(self, key: int) -> Any:
+    def __missing__(self, key: int) -> Provenance:
         query = "SELECT content FROM provenances WHERE id = ?"
         (text,) = next(self._store.select(query, (key,)), ("",))
-        self[key] = self._store.decoded(text, {}, f"provenance {key}")
+        self[key] = self._store.decoded(text, Provenance, f"provenance {key}")
         return self[key]

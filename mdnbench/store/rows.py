@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mdnbench.spec.records import MetricScore, Status, Used
+from mdnbench.spec.timings import TimingRecord
+from mdnbench.store.facts import Provenance, RunFacts
 
 CellKey = tuple[str, str, int, str]  # image, noise, seed and method
 
@@ -29,13 +31,12 @@ class RunRow:
     created: str
     finished: str
     planned: int
-    facts: Mapping[str, Any]
+    facts: RunFacts
 
     @property
     def scored_as(self) -> Mapping[str, str]:
         """Return the revision (with code) under which the scores of each metric are stored, by metric."""
-        found: Mapping[str, str] = self.facts["scored_as"]
-        return found
+        return self.facts.scored_as
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class CellRow:
     noisy_digest: str
     output_digest: str
     traceback: str
-    provenance: Mapping[str, Any]
+    provenance: Provenance
     scores: Mapping[str, MetricScore]
 
     def value(self, metric: str) -> float | None:
@@ -165,4 +166,4 @@ class TimingRow:
 
     key: str
     created: str
-    content: Mapping[str, Any]
+    content: TimingRecord

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import copy
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
+from mdnbench.spec.timings import Benchmark, SelfTests, TimingRecord
 from mdnbench.timing.conditions import Conditions
-from mdnbench.timing.process import ONE_ROUND_S, SelfTests, Timed
-from mdnbench.timing.record import named, tests_of
+from mdnbench.timing.process import ONE_ROUND_S, Timed
+from mdnbench.timing.record import named
 
-Benchmark: TypeAlias = Mapping[str, Any]
 Place: TypeAlias = tuple[str, int, int]  # a method, the threads and the side of the image
 
 
@@ -30,7 +30,7 @@ class Lack:
 Lacks: TypeAlias = Mapping[tuple[str, int], Lack]  # by method and threads
 
 
-def of_record(record: Mapping[str, Any] | None, methods: Iterable[str], conditions: Conditions) -> dict[
+def of_record(record: TimingRecord | None, methods: Iterable[str], conditions: Conditions) -> dict[
     tuple[str, int], Lack
 ]:  # fmt: skip
     """Return what a record lacks of these methods under these conditions; without a record, everything."""
@@ -43,7 +43,7 @@ def of_record(record: Mapping[str, Any] | None, methods: Iterable[str], conditio
             sides = tuple(side for side in conditions.sizes if side not in done)
             tests = conditions.self_tests and not _tested(filter(None, here.values()))
             if sides or tests:
-                known = {side: min(each["stats"]["data"]) for side, each in done.items()}
+                known = {side: min(each.stats.data) for side, each in done.items()}
                 lacks[method, threads] = Lack(sides, tests, known)
     return lacks
 
@@ -53,50 +53,53 @@ def finished(each: Benchmark, conditions: Conditions) -> bool:
 
     One that a smaller budget has cut short is not: it gets its other calls.
     """
-    extra, seconds = each["extra_info"], each["stats"]["data"]
-    if extra["problem"] or extra["unfinished"]:
+    extra, seconds = each.extra_info, each.stats.data
+    if extra.problem or extra.unfinished:
         return False
     whole = len(seconds) >= conditions.rounds or min(seconds) > ONE_ROUND_S
-    return whole or bool(extra["budget_s"] >= conditions.budget_s)
+    return whole or bool(extra.budget_s >= conditions.budget_s)
 
 
 def joined(
-    former: Mapping[str, Any] | None, fresh: Mapping[str, Any], timed: Sequence[Timed], methods: Sequence[str],
+    former: TimingRecord | None, fresh: TimingRecord, timed: Sequence[Timed], methods: Sequence[str],
     conditions: Conditions,
-) -> dict[str, Any]:  # fmt: skip
+) -> TimingRecord:  # fmt: skip
     """Return a fresh record with what a former one has and the fresh one was not asked for, or could not measure."""
     old, new = _by_place(former), _by_place(fresh)
     why = {(each.method, each.threads, each.side): each.problem for each in timed}
     several = conditions.several
-    found: dict[Place, dict[str, Any]] = {}
+    found: dict[Place, Benchmark] = {}
     problems: dict[str, str] = {}
     for place in _places(methods, conditions):
         each = new.get(place) or old.get(place)
         if each:
-            found[place] = copy.deepcopy(dict(each))
-        if problem := each["extra_info"]["problem"] if each else why.get(place, ""):
+            found[place] = each
+        if problem := each.extra_info.problem if each else why.get(place, ""):
             problems[named(*place, several=several)] = problem
-    _set_tests(found, old, timed)
-    return {**fresh, "benchmarks": list(found.values()), "problems": problems}
+    benchmarks = tuple(_with_tests(found, old, timed))
+    return dataclasses.replace(fresh, benchmarks=benchmarks, problems=problems)
 
 
-def _set_tests(found: Mapping[Place, dict[str, Any]], old: Mapping[Place, Benchmark], timed: Sequence[Timed]) -> None:
-    """Set what is known of each method's self-tests next to its smallest image: the newest, unless it lacked time."""
-    tests: dict[tuple[str, int], Any] = {}
+def _with_tests(
+    found: Mapping[Place, Benchmark], old: Mapping[Place, Benchmark], timed: Sequence[Timed]
+) -> Iterator[Benchmark]:
+    """Put what is known of each method's self-tests next to its smallest image: the newest, unless it lacked time."""
+    tests: dict[tuple[str, int], SelfTests] = {}
     for (method, threads, _), each in old.items():
-        if each["extra_info"]["self_tests"]:
-            tests[method, threads] = each["extra_info"]["self_tests"]
+        if each.extra_info.self_tests:
+            tests[method, threads] = each.extra_info.self_tests
     for one in timed:
         key = (one.method, one.threads)
         if one.self_tests and (one.self_tests.complete or key not in tests):
-            tests[key] = tests_of(one)
+            tests[key] = one.self_tests
     for (method, threads, _), each in found.items():
-        each["extra_info"]["self_tests"] = tests.pop((method, threads), None)
+        extra = dataclasses.replace(each.extra_info, self_tests=tests.pop((method, threads), None))
+        yield dataclasses.replace(each, extra_info=extra)
 
 
 def _tested(benchmarks: Iterable[Benchmark]) -> bool:
-    known = [each["extra_info"]["self_tests"] for each in benchmarks]
-    return any(SelfTests(**tests).complete for tests in known if tests)
+    known = [each.extra_info.self_tests for each in benchmarks]
+    return any(tests.complete for tests in known if tests)
 
 
 def _places(methods: Sequence[str], conditions: Conditions) -> Iterator[Place]:
@@ -106,6 +109,6 @@ def _places(methods: Sequence[str], conditions: Conditions) -> Iterator[Place]:
                 yield method, threads, side
 
 
-def _by_place(record: Mapping[str, Any] | None) -> dict[Place, Benchmark]:
-    benchmarks = record["benchmarks"] if record else ()
-    return {(each["name"], each["extra_info"]["threads"], each["extra_info"]["side"]): each for each in benchmarks}
+def _by_place(record: TimingRecord | None) -> dict[Place, Benchmark]:
+    benchmarks = record.benchmarks if record else ()
+    return {(each.name, each.extra_info.threads, each.extra_info.side): each for each in benchmarks}

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from mdnbench.spec.timings import NO_TIME, TOO_SHORT
 from mdnbench.timing import missing, probe, process, selftests
 from mdnbench.timing.clock import Clock
 from mdnbench.timing.conditions import Conditions
 from mdnbench.timing.missing import Lack, Lacks
-from mdnbench.timing.process import BUSY, NO_TIME, ONE_ROUND_S, ONLY_FIRST, TOO_SHORT, Subject, Timed, Timing
+from mdnbench.timing.process import BUSY, ONE_ROUND_S, ONLY_FIRST, Subject, Timed, Timing
 from mdnbench.timing.waiting import disturbed
 from mdnbench.util.listener import Listener
 

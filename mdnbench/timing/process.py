@@ -11,18 +11,16 @@ from mdnbench.engine.launching import Process, SpawnLauncher
 from mdnbench.engine.method import Settings
 from mdnbench.engine.orders import OrderFailed, ProcessEnded, ProcessLate
 from mdnbench.engine.tasks import Job, Task
+from mdnbench.spec.timings import LATE, NO_TIME, SelfTests
 from mdnbench.timing.probe import Call, Compared, First
 
 if TYPE_CHECKING:
     from mdnbench.spec.records import NoiseInfo, UsedFile
     from mdnbench.spec.specs import Image
 
-NO_TIME = "no time was left in the budget"
-LATE = "its process did not start in time"
 ONLY_FIRST = "there was time for its first call alone"
 BUSY = "the machine was busy"
 USED_S = 10.0
-TOO_SHORT = (NO_TIME, LATE)  # the budget was: no fault of the method
 ONE_ROUND_S = 30.0  # where the first call takes longer, it is the only round
 
 
@@ -49,25 +47,6 @@ class Loaded:
     def call_s(self) -> float:
         """The seconds of a first call that did not have to compile."""
         return self.first_call_s if self.again_s is None else self.again_s
-
-
-@dataclass(frozen=True, slots=True)
-class SelfTests:
-    """Whether what was timed is what was scored, and whether an image seen before was quicker; '' or 0: not looked at.
-
-    `output` is `equal`, or says how far outputs are apart or why they were not compared. `again` is the median seconds
-    on the same image over those on fresh ones, and `quicker` says that it is too little to be chance.
-    """
-
-    output: str = ""
-    output_holds: bool = True
-    again: float | None = None
-    quicker: bool = False
-
-    @property
-    def complete(self) -> bool:
-        """Whether both were looked at, or could not be for another reason than time."""
-        return self.again is not None and not self.output.endswith(TOO_SHORT)
 
 
 @dataclass
@@ -242,7 +221,7 @@ class Timing:
         self.end()
 
     def end(self) -> None:
-        """End the process and whatever it started."""
+        """End the process and its descendants."""
         self.process.end()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from mdnbench.evaluation import protocols
 from mdnbench.planning.identity import CodeIdentity, MetricIdentity
 from mdnbench.results import references, tables
 from mdnbench.results.references import MEAN
+from mdnbench.spec.timings import KnownQuality, PublishedLevel, TimingRecord
 from mdnbench.timing import summary
 from mdnbench.timing.record import sound
 
@@ -40,21 +40,12 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A published method's PSNR in dB: a level to hold the points against, without a time."""
-
-    method: str
-    psnr: float
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
 class Pareto:
     """Points from fast to slow, timed under one condition (`group`), and published levels from low to high."""
 
     group: str
     points: tuple[Point, ...]
-    published: tuple[Line, ...]
+    published: tuple[PublishedLevel, ...]
 
 
 def of_results(found: Results, noise: str) -> Pareto | None:
@@ -70,22 +61,22 @@ def of_results(found: Results, noise: str) -> Pareto | None:
     return _pareto(timed, values, levels(found, noise))
 
 
-def levels(found: Results, noise: str) -> list[Line]:
+def levels(found: Results, noise: str) -> list[PublishedLevel]:
     """What papers print for what a run measured under a noise, timed or not; nothing for a part of a data set."""
     facts = found.run.facts
-    lines = published(facts["dataset"], noise, facts["protocol_hash"])
+    lines = published(facts.dataset, noise, facts.protocol_hash)
     if not lines:
         return []
-    spec = registry.load(found.plugins).datasets.get(facts["dataset"])
-    return lines if spec is not None and set(facts["images"]) == set(spec.images) else []
+    spec = registry.load(found.plugins).datasets.get(facts.dataset)
+    return lines if spec is not None and set(facts.images) == set(spec.images) else []
 
 
-def of_record(record: Mapping[str, Any]) -> Pareto | None:
+def of_record(record: TimingRecord) -> Pareto | None:
     """The methods of a record that knows their quality; None where nothing has both."""
-    known = record.get("quality")
+    known = record.quality
     if not known:
         return None
-    return _pareto(record, known["psnr"], [Line(**each) for each in known["published"]])
+    return _pareto(record, known.psnr, known.published)
 
 
 def _stored(plan: Plan, works: Sequence[Work], store: Store) -> dict[str, float]:
@@ -103,25 +94,25 @@ def _stored(plan: Plan, works: Sequence[Work], store: Store) -> dict[str, float]
     return means
 
 
-def known(plan: Plan, works: Sequence[Work], store: Store) -> dict[str, Any]:
-    """What a record says of quality: on what, `psnr` by method, and what is published for it."""
+def known(plan: Plan, works: Sequence[Work], store: Store) -> KnownQuality:
+    """Return what the store knows of the quality of these methods."""
     noise, whole = works[0].noise.named.text, {each.id for each in plan.images} == set(plan.dataset.images)
     lines = published(plan.dataset.name, noise, plan.protocol.hash) if whole else []
-    return {
-        "dataset": f"{plan.dataset.name} ({plan.dataset_digest})",
-        "images": len(plan.images),
-        "protocol": plan.protocol.label,
-        "psnr": _stored(plan, works, store),
-        "published": [dataclasses.asdict(line) for line in lines],
-    }
+    return KnownQuality(
+        dataset=f"{plan.dataset.name} ({plan.dataset_digest})",
+        images=len(plan.images),
+        protocol=plan.protocol.label,
+        psnr=_stored(plan, works, store),
+        published=tuple(lines),
+    )
 
 
-def published(dataset: str, noise: str, protocol_hash: str) -> list[Line]:
+def published(dataset: str, noise: str, protocol_hash: str) -> list[PublishedLevel]:
     """What papers print for a whole data set under a noise; nothing under a protocol that is not theirs."""
     if protocol_hash != protocols.load("standard").hash:
         return []
     return [
-        Line(each.method, each.value, each.source)
+        PublishedLevel(each.method, each.value, each.source)
         for each in references.published()
         if (each.dataset, each.noise, each.image, each.metric) == (dataset, noise, MEAN, METRIC)
     ]
@@ -135,13 +126,13 @@ def table(found: Pareto) -> list[list[str]]:
     return [row for _, row in sorted(rows, key=lambda pair: -pair[0])]
 
 
-def _pareto(record: Mapping[str, Any], values: Mapping[str, Any], lines: Sequence[Line]) -> Pareto | None:
+def _pareto(record: TimingRecord, values: Mapping[str, Any], lines: Sequence[PublishedLevel]) -> Pareto | None:
     """Under the condition that most methods were timed under; of several such, the first."""
     chosen: dict[str, dict[str, float]] = {group: {} for group in summary.groups(record)}
     for each in sound(record):
-        if each["name"] in values and math.isfinite(values[each["name"]]):
-            pace = 1000 / float(each["extra_info"]["megapixels_per_s"])
-            chosen[each["group"]][each["name"]] = pace
+        if each.name in values and math.isfinite(values[each.name]):
+            pace = 1000 / each.extra_info.megapixels_per_s
+            chosen[each.group][each.name] = pace
     group = max(chosen, key=lambda name: len(chosen[name]), default="")
     if not group or not chosen[group]:
         return None

@@ -2,48 +2,38 @@
 
 from __future__ import annotations
 
-import dataclasses
 import statistics
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from mdnbench import __version__
 from mdnbench.planning import environment
+from mdnbench.spec.timings import Benchmark, CommitInfo, Cpu, ExtraInfo, MachineInfo, Stats, TimingRecord
 from mdnbench.store.database import now
 
 if TYPE_CHECKING:
+    from mdnbench.spec.records import Environment
     from mdnbench.timing.process import Timed
 
 
-def make(timed: Sequence[Timed], noise: str, device: str, budget_s: float = 0.0) -> dict[str, Any]:
-    """The record of a timing phase that had `budget_s` seconds: one benchmark per method and condition.
-
-    What has no place in the format stands in `extra_info`.
-    """
-    facts, when = environment.facts(device), now()
-    session = {"timed_at": when, "budget_s": budget_s}
-    return {
-        "machine_info": {
-            "node": facts["machine_id"],
-            "machine": facts["machine"],
-            "system": facts["os"],
-            "python_version": facts["python"],
-            "cpu": {"brand_raw": facts["cpu"], "count": facts["cores"]},
-            "packages": facts["packages"],
-        },
-        "commit_info": {"id": facts["revision"], "project": "mdnbench", "dirty": facts["revision"].endswith("-dirty")},
-        "benchmarks": [
-            _benchmark(each, f"{group(each)}, {device}, {noise}", session) for each in timed if each.seconds
-        ],
-        "problems": _problems(timed),
-        "datetime": when,
-        "version": f"mdnbench-{__version__}",
-    }
+def make(timed: Sequence[Timed], noise: str, device: str, budget_s: float = 0.0) -> TimingRecord:
+    """Return the record of a timing phase that had `budget_s` seconds: one benchmark per method and condition."""
+    here, when = environment.here(device), now()
+    return TimingRecord(
+        machine_info=_machine(here),
+        commit_info=CommitInfo(here.revision, "mdnbench", here.revision.endswith("-dirty")),
+        benchmarks=tuple(
+            _benchmark(each, f"{group(each)}, {device}, {noise}", when, budget_s) for each in timed if each.seconds
+        ),
+        problems=_problems(timed),
+        datetime=when,
+        version=f"mdnbench-{__version__}",
+    )
 
 
-def sound(record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The benchmarks that conclusions are drawn from: those of methods that did not break on the way."""
-    return [each for each in record["benchmarks"] if not each["extra_info"].get("problem")]
+def sound(record: TimingRecord) -> list[Benchmark]:
+    """Return the benchmarks that conclusions are drawn from: those of methods that did not break on the way."""
+    return [each for each in record.benchmarks if not each.extra_info.problem]
 
 
 def group(timed: Timed) -> str:
@@ -56,9 +46,9 @@ def named(method: str, threads: int, side: int, *, several: bool) -> str:
     return f"{method} ({_condition(threads, side)})" if several else method
 
 
-def tests_of(timed: Timed) -> dict[str, Any] | None:
-    """Return what the self-tests found as a record keeps it."""
-    return dataclasses.asdict(timed.self_tests) if timed.self_tests else None
+def _machine(here: Environment) -> MachineInfo:
+    cpu = Cpu(here.cpu, here.cores)
+    return MachineInfo(here.machine_id, here.machine, here.os, here.python, cpu, here.packages)
 
 
 def _condition(threads: int, side: int) -> str:
@@ -73,43 +63,37 @@ def _problems(timed: Sequence[Timed]) -> dict[str, str]:
     }
 
 
-def _benchmark(timed: Timed, named: str, session: dict[str, Any]) -> dict[str, Any]:
+def _benchmark(timed: Timed, named: str, timed_at: str, budget_s: float) -> Benchmark:
     stats = _stats(timed.seconds)
-    return {
-        "group": named,
-        "name": timed.method,
-        "fullname": f"{named}::{timed.method}",
-        "params": None,
-        "param": None,
-        "extra_info": _extra(timed, stats["median"]) | session,
-        "options": {"disable_gc": False, "timer": "perf_counter", "min_rounds": 1, "warmup": True},
-        "stats": stats,
-    }
+    extra = _extra(timed, stats.median, timed_at, budget_s)
+    return Benchmark(named, timed.method, f"{named}::{timed.method}", extra, stats)
 
 
-def _extra(timed: Timed, seconds: float) -> dict[str, Any]:
+def _extra(timed: Timed, seconds: float, timed_at: str, budget_s: float) -> ExtraInfo:
     loaded, megapixels = timed.loaded, timed.side**2 / 1e6
     assert loaded is not None
-    return {
-        "side": timed.side,
-        "threads": timed.threads,
-        "load_s": loaded.load_s,
-        "first_call_s": loaded.first_call_s,
-        "warmups": timed.warmups,
-        "warm": timed.warm,
-        "peak_memory_bytes": loaded.memory_bytes,
-        "peak_device_bytes": loaded.device_bytes,
-        "device_s": statistics.median(timed.device_seconds) if timed.device_seconds else None,
-        "parameters": loaded.parameters,
-        "file_bytes": loaded.file_bytes,
-        "multiply_adds_per_pixel": loaded.multiply_adds,
-        "megapixels_per_s": megapixels / seconds,
-        "ms_per_megapixel": 1000 * seconds / megapixels,
-        "self_tests": tests_of(timed),
-        "problem": timed.problem or None,
-        "unfinished": timed.unfinished or None,
-        "waited": _waited(timed),
-    }
+    return ExtraInfo(
+        side=timed.side,
+        threads=timed.threads,
+        load_s=loaded.load_s,
+        first_call_s=loaded.first_call_s,
+        warmups=timed.warmups,
+        warm=timed.warm,
+        peak_memory_bytes=loaded.memory_bytes,
+        peak_device_bytes=loaded.device_bytes,
+        device_s=statistics.median(timed.device_seconds) if timed.device_seconds else None,
+        parameters=loaded.parameters,
+        file_bytes=loaded.file_bytes,
+        multiply_adds_per_pixel=loaded.multiply_adds,
+        megapixels_per_s=megapixels / seconds,
+        ms_per_megapixel=1000 * seconds / megapixels,
+        self_tests=timed.self_tests,
+        problem=timed.problem or None,
+        unfinished=timed.unfinished or None,
+        waited=_waited(timed),
+        timed_at=timed_at,
+        budget_s=budget_s,
+    )
 
 
 def _waited(timed: Timed) -> float | None:
@@ -118,7 +102,7 @@ def _waited(timed: Timed) -> float | None:
     return statistics.median(parts) if parts else None
 
 
-def _stats(seconds: Sequence[float]) -> dict[str, Any]:
+def _stats(seconds: Sequence[float]) -> Stats:
     """Return the statistics that pytest-benchmark has for the seconds of each call, in its words."""
     ordered = sorted(seconds)
     mean, deviation = statistics.mean(ordered), statistics.stdev(ordered) if len(ordered) > 1 else 0.0
@@ -128,13 +112,12 @@ def _stats(seconds: Sequence[float]) -> dict[str, Any]:
     within = sum(mean - deviation <= each <= mean + deviation for each in ordered)
     many, total = len(ordered), sum(seconds)
     far, further = many - within, many - len(near)
-    return {
-        "min": ordered[0], "max": ordered[-1], "mean": mean, "stddev": deviation, "rounds": many,
-        "median": statistics.median(ordered), "iqr": upper - lower, "q1": lower, "q3": upper,
-        "iqr_outliers": further, "stddev_outliers": far, "outliers": f"{far};{further}", "ld15iqr": near[0],
-        "hd15iqr": near[-1], "ops": many / total if total else 0.0, "total": total, "data": list(seconds),
-        "iterations": 1,
-    }  # fmt: skip
+    return Stats(
+        min=ordered[0], max=ordered[-1], mean=mean, stddev=deviation, rounds=many,
+        median=statistics.median(ordered), iqr=upper - lower, q1=lower, q3=upper,
+        iqr_outliers=further, stddev_outliers=far, outliers=f"{far};{further}", ld15iqr=near[0],
+        hd15iqr=near[-1], ops=many / total if total else 0.0, total=total, data=tuple(seconds), iterations=1,
+    )  # fmt: skip
 
 
 def _quartile(ordered: Sequence[float]) -> float:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from mdnbench.spec.timings import Benchmark, TimingRecord
 from mdnbench.timing.record import sound
 
 FEWEST = 4  # sizes: with fewer, an interval says nothing
@@ -59,12 +59,11 @@ def fit(pixels: Sequence[float], values: Sequence[float]) -> Fit:
     return Fit(slope, slope - half, slope + half, (y[-1] - y[-2]) / (x[-1] - x[-2]))
 
 
-def of_record(record: Mapping[str, Any]) -> tuple[Scaling, ...]:
+def of_record(record: TimingRecord) -> tuple[Scaling, ...]:
     """Every method that was timed at enough sizes, in the record's order."""
-    found: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+    found: dict[tuple[str, int], list[Benchmark]] = {}
     for each in sound(record):
-        if "side" in each["extra_info"]:
-            found.setdefault((each["name"], each["extra_info"]["threads"]), []).append(each)
+        found.setdefault((each.name, each.extra_info.threads), []).append(each)
     return tuple(_scaling(*key, rows) for key, rows in found.items() if len(rows) >= FEWEST)
 
 
@@ -73,12 +72,12 @@ def table(found: Sequence[Scaling]) -> list[list[str]]:
     return [_row(each) for each in sorted(found, key=lambda each: each.time.exponent)]
 
 
-def _scaling(method: str, threads: int, rows: list[Mapping[str, Any]]) -> Scaling:
-    rows = sorted(rows, key=lambda each: int(each["extra_info"]["side"]))
-    sides = tuple(int(each["extra_info"]["side"]) for each in rows)
+def _scaling(method: str, threads: int, rows: list[Benchmark]) -> Scaling:
+    rows = sorted(rows, key=lambda each: each.extra_info.side)
+    sides = tuple(each.extra_info.side for each in rows)
     pixels = [float(side) ** 2 for side in sides]
-    seconds = tuple(float(each["stats"]["median"]) for each in rows)
-    held = tuple(int(each["extra_info"]["peak_memory_bytes"]) for each in rows)
+    seconds = tuple(each.stats.median for each in rows)
+    held = tuple(each.extra_info.peak_memory_bytes for each in rows)
     return Scaling(
         method, threads, sides, seconds, held, fit(pixels, seconds), fit(pixels, held) if min(held) > 0 else None
     )

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
+from mdnbench.spec.timings import NO_TIME, SelfTests
 from mdnbench.timing.clock import Clock
 from mdnbench.timing.probe import Compared
-from mdnbench.timing.process import NO_TIME, SelfTests, Subject, Timed, Timing, launch
+from mdnbench.timing.process import Subject, Timed, Timing, launch
 
 FEW_PAIRS, PAIRS, MOST_PAIRS = 3, 5, 20  # few where a call takes over a second, most where it takes next to nothing
 BETWEEN = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mdnbench.engine.tasks import Task
 from mdnbench.errors import NothingToDo
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mdnbench.results import Results
     from mdnbench.spec.records import Case, UsedFile
     from mdnbench.spec.specs import Image
+    from mdnbench.spec.timings import TimingRecord
     from mdnbench.store import Store
 
 REVISION = "5"
@@ -32,7 +33,7 @@ REVISION = "5"
 
 def record_for(
     plan: Plan, results: Results, listener: Listener, stop: Callable[[], bool] = lambda: False
-) -> dict[str, Any] | None:
+) -> TimingRecord | None:
     """The timing record of a run's methods under its first noise; from the store where this machine has timed them.
 
     Methods without one good cell are left out. None where nothing is left to time.
@@ -63,14 +64,14 @@ def times(
     if len(plan.noises) > 1:
         listener.note(f"timed under {works[0].noise.named} alone: the seconds of a method hardly depend on the noise.")
     found = record(plan, works, conditions, store, listener, stop)
-    told = {"quality": quality.known(plan, works, store), "left_out": left_out, "named": list(plan.named)}
-    return Times(plan.name, folder, found | told)
+    known = quality.known(plan, works, store)
+    return Times(plan.name, folder, dataclasses.replace(found, quality=known, left_out=left_out, named=plan.named))
 
 
 def record(
     plan: Plan, works: list[Work], conditions: Conditions, store: Store, listener: Listener,
     stop: Callable[[], bool] = lambda: False,
-) -> dict[str, Any]:  # fmt: skip
+) -> TimingRecord:  # fmt: skip
     """The timing record of these works; from the store as far as this machine has it, and there afterwards.
 
     Only what the stored record lacks is measured: what was not timed, not finished, or of a method that failed. What
@@ -83,21 +84,21 @@ def record(
     methods = [work.named.text for work in works]
     lacks = missing.of_record(former, methods, conditions)
     if former and not lacks:
-        return dict(former)
+        return former
     if former:
         lacking = dict.fromkeys(method for method, _ in lacks)
         listener.note(f"timing only what the stored record lacks: {', '.join(lacking)}.")
     timed = _measure(plan, works, conditions, store, listener, stop, lacks)
     fresh = records.make(timed, works[0].noise.named.text, plan.device, conditions.budget_s)
     found = missing.joined(former, fresh, timed, methods, conditions)
-    if not stop() and any(missing.finished(each, conditions) for each in found["benchmarks"]):
+    if not stop() and any(missing.finished(each, conditions) for each in found.benchmarks):
         _save(plan, works, conditions, store, identity, _used(timed), found)
     return found
 
 
 def _save(
     plan: Plan, works: list[Work], conditions: Conditions, store: Store, identity: CodeIdentity,
-    used: dict[str, tuple[UsedFile, ...]], found: dict[str, Any],
+    used: dict[str, tuple[UsedFile, ...]], found: TimingRecord,
 ) -> None:  # fmt: skip
     """Store a record under the code of all its methods; of one that never ran, under what is known of it so far."""
     with store.transaction():

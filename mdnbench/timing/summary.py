@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from mdnbench.spec.names import counted
+from mdnbench.spec.timings import Benchmark, SelfTests, Stats, TimingRecord
 
 TITLES = ("Method", "ms", "IQR", "Rounds", "MP/s", "Load s", "First s", "MiB", "Weights", "kMAC")
 FILE_TITLES = ("File MB",)
@@ -13,97 +11,95 @@ GPU_TITLES = ("GPU ms", "GPU MiB")
 NOISY = 0.10
 
 
-def heading(record: Mapping[str, Any], group: str = "") -> str:
+def heading(record: TimingRecord, group: str = "") -> str:
     """What was timed, and on which machine; of several groups the one that is asked for, or the first."""
     group = group or next(iter(groups(record)), "")
     return f"{group} · {machine(record)} · each method alone in a fresh process"
 
 
-def machine(record: Mapping[str, Any]) -> str:
+def machine(record: TimingRecord) -> str:
     """The machine that a record was made on."""
-    cpu = record["machine_info"]["cpu"]
-    return f"{cpu['brand_raw']}, {counted(cpu['count'], 'core')}"
+    cpu = record.machine_info.cpu
+    return f"{cpu.brand_raw}, {counted(cpu.count, 'core')}"
 
 
-def groups(record: Mapping[str, Any]) -> list[str]:
+def groups(record: TimingRecord) -> list[str]:
     """The conditions that a record has, in their order: sizes and threads, device, noise."""
-    return list(dict.fromkeys(each["group"] for each in record["benchmarks"]))
+    return list(dict.fromkeys(each.group for each in record.benchmarks))
 
 
-def titles(record: Mapping[str, Any]) -> tuple[str, ...]:
+def titles(record: TimingRecord) -> tuple[str, ...]:
     """The columns' titles: one more where networks come in several forms, and two more on a GPU."""
     return (*TITLES, *(FILE_TITLES if _in_forms(record) else ()), *(GPU_TITLES if _on_gpu(record) else ()))
 
 
-def cells(record: Mapping[str, Any], group: str = "") -> list[list[str]]:
+def cells(record: TimingRecord, group: str = "") -> list[list[str]]:
     """One row of texts per method, fastest first; of several groups the one that is asked for, or the first."""
     group = group or next(iter(groups(record)), "")
-    chosen = [each for each in record["benchmarks"] if each["group"] == group]
+    chosen = [each for each in record.benchmarks if each.group == group]
     gpu, forms = _on_gpu(record), _in_forms(record)
-    return [_row(each, forms, gpu) for each in sorted(chosen, key=lambda each: float(each["stats"]["median"]))]
+    return [_row(each, forms, gpu) for each in sorted(chosen, key=lambda each: float(each.stats.median))]
 
 
-def notes(record: Mapping[str, Any]) -> list[str]:
+def notes(record: TimingRecord) -> list[str]:
     """What is missing, noisy or not finished, which methods took turns, and what the self-tests found."""
     several = len(groups(record)) > 1
-    noisy = [_name(each, several) for each in record["benchmarks"] if is_noisy(each["stats"])]
+    noisy = [_name(each, several) for each in record.benchmarks if is_noisy(each.stats)]
     found = _problems(record)
     if noisy:
         found.append(f"the measurement was noisy (IQR over {NOISY:.0%} of the median): {', '.join(noisy)}.")
     return [*found, *_unfinished(record, several), *_turns(record, several), *_tested(record, several)]
 
 
-def is_noisy(stats: Mapping[str, Any]) -> bool:
+def is_noisy(stats: Stats) -> bool:
     """Whether a measurement scatters so much that its median says little."""
-    return bool(stats["rounds"] > 1 and stats["iqr"] > NOISY * stats["median"])
+    return bool(stats.rounds > 1 and stats.iqr > NOISY * stats.median)
 
 
-def failures(record: Mapping[str, Any]) -> list[str]:
+def failures(record: TimingRecord) -> list[str]:
     """What the self-tests found wanting, a sentence for each."""
     several = len(groups(record)) > 1
     found = []
-    for each in record["benchmarks"]:
-        tests, name = each["extra_info"].get("self_tests") or {}, _name(each, several)
-        if not tests.get("output_holds", True):
-            found.append(f"{name}: what was timed is not what was scored; the output {tests['output']}.")
-        if tests.get("quicker"):
+    for each in record.benchmarks:
+        tests, name = each.extra_info.self_tests or SelfTests(), _name(each, several)
+        if not tests.output_holds:
+            found.append(f"{name}: what was timed is not what was scored; the output {tests.output}.")
+        if tests.quicker:
             found.append(
-                f"{name} takes only {tests['again']:.0%} of the time for an image that it has seen: it remembers, and "
+                f"{name} takes only {tests.again:.0%} of the time for an image that it has seen: it remembers, and "
                 "its figures are worth nothing."
             )
     return found
 
 
-def _problems(record: Mapping[str, Any]) -> list[str]:
+def _problems(record: TimingRecord) -> list[str]:
     """What became of each method that has a problem: it was not timed, or broke after so many rounds."""
-    rounds = {
-        name: each["stats"]["rounds"] for each in record["benchmarks"] for name in (each["name"], _name(each, True))
-    }
+    rounds = {name: each.stats.rounds for each in record.benchmarks for name in (each.name, _name(each, True))}
     return [
         f"{name} failed after {counted(rounds[name], 'round')}, and its figures are of no more: {problem}"
         if name in rounds
         else f"{name} was not timed: {problem}"
-        for name, problem in record.get("problems", {}).items()
+        for name, problem in record.problems.items()
     ]
 
 
-def _unfinished(record: Mapping[str, Any], several: bool) -> list[str]:
+def _unfinished(record: TimingRecord, several: bool) -> list[str]:
     """Which figures are no finished timings and why, a line for each reason, and that the next run measures them."""
     reasons: dict[str, list[str]] = {}
-    for each in record["benchmarks"]:
-        if why := each["extra_info"].get("unfinished"):
+    for each in record.benchmarks:
+        if why := each.extra_info.unfinished:
             reasons.setdefault(why, []).append(_name(each, several))
     found = [f"not finished, {why}: {', '.join(names)}." for why, names in reasons.items()]
-    if found or record.get("problems"):
+    if found or record.problems:
         found.append("what is missing or not finished is measured by the next run; the other timings are kept.")
     return found
 
 
-def _turns(record: Mapping[str, Any], several: bool) -> list[str]:
+def _turns(record: TimingRecord, several: bool) -> list[str]:
     """Which methods took turns with each other, where they were timed at several times."""
     times: dict[str, list[str]] = {}
-    for each in record["benchmarks"]:
-        if when := each["extra_info"].get("timed_at"):
+    for each in record.benchmarks:
+        if when := each.extra_info.timed_at:
             times.setdefault(when, []).append(_name(each, several))
     if len(times) < 2:
         return []
@@ -111,23 +107,21 @@ def _turns(record: Mapping[str, Any], several: bool) -> list[str]:
     return [f"timed at different times, so that they did not take turns: {'; '.join(shown)}."]
 
 
-def _tested(record: Mapping[str, Any], several: bool) -> list[str]:
+def _tested(record: TimingRecord, several: bool) -> list[str]:
     """What the self-tests found, a line for failures and one for the others; nothing where there were none."""
     tests = {
-        _name(each, several): each["extra_info"]["self_tests"]
-        for each in record["benchmarks"]
-        if each["extra_info"].get("self_tests")
+        _name(each, several): each.extra_info.self_tests for each in record.benchmarks if each.extra_info.self_tests
     }
     if not tests:
         return []
     silent = [
-        f"{name} ({each['output'].partition(': ')[2]})"
+        f"{name} ({each.output.partition(': ')[2]})"
         for name, each in tests.items()
-        if each["output"].startswith("not compared")
+        if each.output.startswith("not compared")
     ]
-    equal = sum(each["output"].startswith("equal") for each in tests.values())
-    asked = [each for each in tests.values() if each["again"] is not None]
-    calm = sum(not each["quicker"] for each in asked)
+    equal = sum(each.output.startswith("equal") for each in tests.values())
+    asked = [each for each in tests.values() if each.again is not None]
+    calm = sum(not each.quicker for each in asked)
     found = failures(record)
     found.append(
         f"self-tests: the timed output equals the quality run's in {equal} of {len(tests) - len(silent)} that were "
@@ -136,40 +130,40 @@ def _tested(record: Mapping[str, Any], several: bool) -> list[str]:
     return [*found, f"outputs not compared: {'; '.join(silent)}."] if silent else found
 
 
-def _name(each: Mapping[str, Any], several: bool) -> str:
+def _name(each: Benchmark, several: bool) -> str:
     """A method, and the condition that it was timed under where there are several."""
-    return f"{each['name']} ({', '.join(each['group'].split(', ')[:2])})" if several else str(each["name"])
+    return f"{each.name} ({', '.join(each.group.split(', ')[:2])})" if several else str(each.name)
 
 
-def _on_gpu(record: Mapping[str, Any]) -> bool:
-    return any(each["extra_info"].get("device_s") is not None for each in record["benchmarks"])
+def _on_gpu(record: TimingRecord) -> bool:
+    return any(each.extra_info.device_s is not None for each in record.benchmarks)
 
 
-def _in_forms(record: Mapping[str, Any]) -> bool:
+def _in_forms(record: TimingRecord) -> bool:
     """Whether any method that has a file was given options, as for its deployment."""
-    return any(each["extra_info"].get("file_bytes") and "[" in each["name"] for each in record["benchmarks"])
+    return any(each.extra_info.file_bytes and "[" in each.name for each in record.benchmarks)
 
 
-def _row(each: Mapping[str, Any], forms: bool, gpu: bool) -> list[str]:
-    stats, extra = each["stats"], each["extra_info"]
-    parameters, work = extra["parameters"], extra.get("multiply_adds_per_pixel")
+def _row(each: Benchmark, forms: bool, gpu: bool) -> list[str]:
+    stats, extra = each.stats, each.extra_info
+    parameters, work = extra.parameters, extra.multiply_adds_per_pixel
     row = [
-        each["name"],
-        milliseconds(stats["median"]),
-        milliseconds(stats["iqr"]) if stats["rounds"] > 1 else "–",
-        str(stats["rounds"]),
-        three_figures(extra["megapixels_per_s"]),
-        f"{extra['load_s']:.2f}",
-        f"{extra['first_call_s']:.2f}",
-        f"{extra['peak_memory_bytes'] / 2**20:.0f}",
+        each.name,
+        milliseconds(stats.median),
+        milliseconds(stats.iqr) if stats.rounds > 1 else "–",
+        str(stats.rounds),
+        three_figures(extra.megapixels_per_s),
+        f"{extra.load_s:.2f}",
+        f"{extra.first_call_s:.2f}",
+        f"{extra.peak_memory_bytes / 2**20:.0f}",
         "–" if parameters is None else f"{parameters / 1e6:.2f} M",
         "–" if work is None else three_figures(work / 1000),
     ]
     if forms:
-        size = extra.get("file_bytes")
+        size = extra.file_bytes
         row.append("–" if size is None else three_figures(size / 1e6))
     if gpu:
-        seconds, held = extra.get("device_s"), extra.get("peak_device_bytes")
+        seconds, held = extra.device_s, extra.peak_device_bytes
         row += ["–" if seconds is None else milliseconds(seconds), "–" if held is None else f"{held / 2**20:.0f}"]
     return row
 

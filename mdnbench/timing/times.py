@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from mdnbench.errors import MdnbenchError
 from mdnbench.spec.names import counted
+from mdnbench.spec.timings import TOO_SHORT, TimingRecord
 from mdnbench.timing import quality, scaling, summary
-from mdnbench.timing.process import TOO_SHORT
 from mdnbench.util import jsonfile
 
 
@@ -30,7 +29,7 @@ class Times:
 
     name: str
     folder: Path
-    record: Mapping[str, Any]
+    record: TimingRecord
 
     @cached_property
     def pareto(self) -> quality.Pareto | None:
@@ -48,11 +47,11 @@ class Times:
         titles = summary.titles(self.record)
         for group in summary.groups(self.record):
             yield Grid(summary.heading(self.record, group), titles, summary.cells(self.record, group))
-        if self.pareto:
-            known = self.record["quality"]
+        known = self.record.quality
+        if self.pareto and known:
             yield Grid(
-                f"quality against time · PSNR on {known['dataset']}, {counted(known['images'], 'image')}, protocol "
-                f"{known['protocol']} · time at {self.pareto.group}",
+                f"quality against time · PSNR on {known.dataset}, {counted(known.images, 'image')}, protocol "
+                f"{known.protocol} · time at {self.pareto.group}",
                 quality.TITLES, quality.table(self.pareto),
             )  # fmt: skip
         if self.scaling:
@@ -62,9 +61,10 @@ class Times:
     def notes(self) -> list[str]:
         """What a reader must know: what was noisy, what is missing and why, what the self-tests found."""
         found = summary.notes(self.record)
-        found += [f"{name} was left out: {why}" for name, why in self.record.get("left_out", {}).items()]
-        named = dict.fromkeys(each["name"] for each in self.record["benchmarks"])
-        unknown = [name for name in named if name not in self.record["quality"]["psnr"]]
+        found += [f"{name} was left out: {why}" for name, why in self.record.left_out.items()]
+        known = self.record.quality.psnr if self.record.quality else {}
+        named = dict.fromkeys(each.name for each in self.record.benchmarks)
+        unknown = [name for name in named if name not in known]
         if unknown:
             found.append(f"the store does not hold every cell of {', '.join(unknown)}: `mdnbench run` fills it.")
         return found
@@ -75,10 +75,10 @@ class Times:
 
         A budget that was too short for something is no failure; that a method is left out is one if it was named.
         """
-        unmet = set(self.record.get("left_out", ())) & set(self.record.get("named", ()))
+        unmet = set(self.record.left_out) & set(self.record.named)
         if unmet or failed(self.record) or summary.failures(self.record):
             return 4
-        return 0 if self.record["benchmarks"] else 5
+        return 0 if self.record.benchmarks else 5
 
     def write(self) -> None:
         """Write `timing.json` to the folder."""
@@ -88,6 +88,6 @@ class Times:
             raise MdnbenchError(f"the timings cannot be written to {self.folder}: {error}.") from error
 
 
-def failed(record: Mapping[str, Any]) -> bool:
+def failed(record: TimingRecord) -> bool:
     """Whether any method failed; that the budget was too short is no failure."""
-    return any(why not in TOO_SHORT for why in record["problems"].values())
+    return any(why not in TOO_SHORT for why in record.problems.values())

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from mdnbench.util.limits import LONGEST_TEXT
+from mdnbench.util.limits import LONGEST_TEXT, LONGEST_VALUE
 
 AROUND = 1024  # characters that may be added to a text that was shortened
 _KINDS = {
@@ -59,6 +59,15 @@ def cut(text: str) -> str:
     if len(text) <= LONGEST_TEXT + AROUND:
         return text
     return f"{text[:LONGEST_TEXT]} … (cut: {len(text):,} characters in all)"
+
+
+def shortened(value: object) -> str:
+    """Return a value as Python writes it, cut if it is too long for a message."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python converts no whole number of more than 4300 digits to text
+        return "a whole number of thousands of digits"
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}… ({len(text):,} characters)"
 
 
 def without_wait(path: str, flags: int) -> int:

@@ -23,7 +23,7 @@ def of(results: Results) -> list[Grid]:
     """For each noise the methods by the first metric, and how far each is from the best; empty for a single method."""
     from mdnbench.analysis import statistics
 
-    first = next((name for name in results.metrics if name not in results.run.facts["unavailable"]), None)
+    first = next((name for name in results.metrics if name not in results.run.facts.unavailable), None)
     if first is None or left_out(results):
         return []
     try:
@@ -39,7 +39,7 @@ def of(results: Results) -> list[Grid]:
 
 def left_out(results: Results) -> int:
     """The pairs of methods under all noises that are too many for a page; 0 where it compares them."""
-    methods, noises = len(results.run.facts["methods"]), len(results.run.facts["noises"])
+    methods, noises = len(results.run.facts.methods), len(results.run.facts.noises)
     pairs = noises * methods * (methods - 1) // 2
     return pairs if pairs > MOST_PAIRS else 0
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdnbench.results import places
-from mdnbench.util import jsonfile
+from mdnbench.util import codec, jsonfile
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
@@ -29,7 +29,7 @@ def content(results: Results, folder: Path) -> dict[str, Any]:
         "finished": run.finished,
         "planned": run.planned,
         "counts": dict(results.counts),
-        **run.facts,
+        **codec.to_plain(run.facts),
         "means": [
             {
                 "noise": row.noise,

@@ -85,7 +85,7 @@ def _context(results: Results, found: Scores) -> dict[str, Any]:
         "name": results.name,
         "lead": sections.lead(found, results.run.facts),
         "heading": tables.heading(results.run),
-        "environment": results.run.facts["environment"],
+        "environment": results.run.facts.environment,
         "tables": [(found.noises.index(table.noise), table) for table in results.tables],
         "comparisons": comparisons.of(results),
         "pairs_left_out": comparisons.left_out(results),

@@ -13,6 +13,7 @@ from mdnbench_reports import labels, levels, style
 if TYPE_CHECKING:
     from mdnbench.results import Results
     from mdnbench.results.tables import Column, Line, Table
+    from mdnbench.spec.timings import PublishedLevel
 
 FASTEST_S = 1e-3  # what is faster is drawn here
 
@@ -31,7 +32,7 @@ def clock_of(results: Results) -> Clock | None:
     if not record:
         return None
     group = next(iter(summary.groups(record)), "")
-    seconds = {each["name"]: each["stats"]["median"] for each in record["benchmarks"] if each["group"] == group}
+    seconds = {each.name: each.stats.median for each in record.benchmarks if each.group == group}
     whole = all(line.method in seconds for table in results.tables for line in table.lines)
     condition = ", ".join(group.split(", ")[:2])
     return Clock(seconds, f"seconds per call ({condition}), log scale") if whole else None
@@ -42,7 +43,7 @@ def drawing(
     table: Table,
     clock: Clock | None,
     idle: Collection[str] = (),
-    published: Sequence[quality.Line] = (),
+    published: Sequence[PublishedLevel] = (),
 ) -> Any:
     """Quality against time; the methods that no other beats in both are joined by a line.
 

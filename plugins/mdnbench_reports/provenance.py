@@ -17,6 +17,8 @@ from mdnbench_reports.grid import Grid
 if TYPE_CHECKING:
     from mdnbench.registry import Registry, Shelf
     from mdnbench.results import Results
+    from mdnbench.spec.records import Environment
+    from mdnbench.store.facts import MethodFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,62 +40,62 @@ class Provenance:
 def of(results: Results) -> Provenance:
     """The provenance of a run; licences and citations come from the plugins, where they are installed here."""
     known = registry.load(results.plugins)
-    lists = (_run(results, known), _machine(results.run.facts["environment"]))
+    lists = (_run(results, known), _machine(results.run.facts.environment))
     grids = (_methods(results, known), _noises(results, known), _metrics(results, known), _images(results))
     return Provenance(lists, grids)
 
 
 def _run(results: Results, known: Registry) -> Entries:
     run, facts = results.run, results.run.facts
-    data = _spec(known.datasets, facts["dataset"])
-    protocol = protocols.known().get(facts["protocol"])
+    data = _spec(known.datasets, facts.dataset)
+    protocol = protocols.known().get(facts.protocol)
     counts = ", ".join(f"{count} {status}" for status, count in results.counts.items())
     entries = [
         ("Run", run.name),
         ("Begun", _time(run.created)),
         ("Ended", _time(run.finished) or "not yet: it was interrupted, or still runs"),
         ("Cells", f"{run.planned} planned; {counts}"),
-        ("Data", f"{facts['dataset']} ({facts['dataset_digest']}), {names.counted(len(facts['images']), 'image')}"),
+        ("Data", f"{facts.dataset} ({facts.dataset_digest}), {names.counted(len(facts.images), 'image')}"),
         ("Data licence", getattr(data, "licence", "")),
         ("Data citation", getattr(data, "citation", "")),
-        ("Protocol", f"{facts['protocol']} ({facts['protocol_hash']})"),
-        ("", protocol.summary if protocol and protocol.hash == facts["protocol_hash"] else ""),
-        ("Noise seeds", str(facts["seeds"])),
+        ("Protocol", f"{facts.protocol} ({facts.protocol_hash})"),
+        ("", protocol.summary if protocol and protocol.hash == facts.protocol_hash else ""),
+        ("Noise seeds", str(facts.seeds)),
         (
             "Methods are told",
-            {"known": "of the noise what they ask for"}.get(facts["noise_info"], f"noise {facts['noise_info']}"),
+            {"known": "of the noise what they ask for"}.get(facts.noise_info, f"noise {facts.noise_info}"),
         ),
     ]
     return Entries("Run", [entry for entry in entries if entry[1]])
 
 
-def _machine(environment: Mapping[str, Any]) -> Entries:
-    packages, cores = _pairs(environment["packages"].items()), environment["cores"]
+def _machine(environment: Environment) -> Entries:
+    packages, cores = _pairs(environment.packages.items()), environment.cores
     entries = [
-        ("mdnbench", f"{environment['mdnbench']} ({environment['revision']})"),
-        ("Python", environment["python"]),
+        ("mdnbench", f"{environment.mdnbench} ({environment.revision})"),
+        ("Python", environment.python),
         ("Packages", ", ".join(packages)),
-        ("Processor", f"{environment['cpu']}, {cores} {'core' if cores == 1 else 'cores'}, {environment['machine']}"),
-        ("Memory", f"{environment['memory_bytes'] / 2**30:.0f} GiB"),
-        ("System", environment["os"]),
-        ("Device", f"{environment['device']}, {environment['threads_per_cell']} thread per cell"),
-        ("Machine id", environment["machine_id"]),
+        ("Processor", f"{environment.cpu}, {cores} {'core' if cores == 1 else 'cores'}, {environment.machine}"),
+        ("Memory", f"{environment.memory_bytes / 2**30:.0f} GiB"),
+        ("System", environment.os),
+        ("Device", f"{environment.device}, {environment.threads_per_cell} thread per cell"),
+        ("Machine id", environment.machine_id),
     ]
     return Entries("Machine", [(term, str(text)) for term, text in entries])
 
 
 def _methods(results: Results, known: Registry) -> Grid:
     weights = _weights(results)
-    rows = [_method(text, facts, weights.get(text, {}), known) for text, facts in results.run.facts["methods"].items()]
+    rows = [_method(text, facts, weights.get(text, {}), known) for text, facts in results.run.facts.methods.items()]
     titles = ("Method", "Revision", "Asks of the noise", "Packages", "Weights", "Licence", "Citation")
     return Grid("Methods", titles, rows)
 
 
-def _method(text: str, facts: Mapping[str, Any], weights: Mapping[str, str], known: Registry) -> tuple[str, ...]:
+def _method(text: str, facts: MethodFacts, weights: Mapping[str, str], known: Registry) -> tuple[str, ...]:
     spec = _spec(known.denoisers, text)
     used = "; ".join(f"{name} ({digest[:12]})" for digest, name in weights.items())
     return (
-        text, facts["revision"], tables.TOLD.get(facts.get("wants", ""), "–"), _versions(facts["packages"]),
+        text, facts.revision, tables.TOLD.get(facts.wants, "–"), _versions(facts.packages),
         used or "–", getattr(spec, "licence", "") or "–", getattr(spec, "citation", "") or "–",
     )  # fmt: skip
 
@@ -102,8 +104,8 @@ def _weights(results: Results) -> dict[str, dict[str, str]]:
     """The weights that each method used: names by digest."""
     found: dict[str, dict[str, str]] = {}
     for _, method, provenance in queries.provenances(results.store, results.run):
-        if provenance["weights_digest"]:
-            found.setdefault(method, {})[provenance["weights_digest"]] = provenance["weights"]
+        if provenance.weights_digest:
+            found.setdefault(method, {})[provenance.weights_digest] = provenance.weights
     return found
 
 
@@ -116,7 +118,7 @@ def _noises(results: Results, known: Registry) -> Grid:
             getattr(spec, "formula", "") or "–",
             getattr(spec, "summary", "") or "–",
         )
-        for text, revision in results.run.facts["noises"].items()
+        for text, revision in results.run.facts.noises.items()
         for spec in [_spec(known.noises, text)]
     ]
     return Grid("Noises", ("Noise", "Revision", "Values", "Formula", "What it is"), rows)
@@ -134,16 +136,16 @@ def _values(text: str, known: Registry) -> str:
 def _metrics(results: Results, known: Registry) -> Grid:
     rows = [
         (
-            name.upper(), results.run.facts["metrics"][name], f"{facts['direction']} is better", facts["unit"] or "–",
-            _versions(facts["packages"]), getattr(_spec(known.metrics, name), "citation", "") or "–",
+            name.upper(), results.run.facts.metrics[name], f"{facts.direction} is better", facts.unit or "–",
+            _versions(facts.packages), getattr(_spec(known.metrics, name), "citation", "") or "–",
         )
-        for name, facts in results.run.facts["metric_facts"].items()
+        for name, facts in results.run.facts.metric_facts.items()
     ]  # fmt: skip
     return Grid("Metrics", ("Metric", "Revision", "Direction", "Unit", "Packages", "Citation"), rows)
 
 
 def _images(results: Results) -> Grid:
-    rows = [(image, digest[:16]) for image, digest in list(results.run.facts["images"].items())[:500]]
+    rows = [(image, digest[:16]) for image, digest in list(results.run.facts.images.items())[:500]]
     return Grid("Images", ("Image", "SHA-256 of its pixels"), rows)
 
 

@@ -68,8 +68,8 @@ def of(results: Results) -> Scores:
     import numpy as np
 
     facts = results.run.facts
-    shots = tuple(Shot(image, seed) for image in facts["images"] for seed in range(facts["seeds"]))
-    noises, methods = tuple(facts["noises"]), tuple(facts["methods"])
+    shots = tuple(Shot(image, seed) for image in facts.images for seed in range(facts.seeds))
+    noises, methods = tuple(facts.noises), tuple(facts.methods)
     columns = tables.columns_of(results.run)
     shape = (len(noises), len(shots), len(methods))
     values = {name: np.full(shape, np.nan) for name in (*(column.metric for column in columns), SECONDS.metric)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from mdnbench_reports.grid import Grid
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
+    from mdnbench.store.facts import RunFacts
     from mdnbench_reports.gallery import Gallery
     from mdnbench_reports.scores import Scores
 
@@ -48,14 +49,14 @@ class Group:
     figures: Sequence[Figure]
 
 
-def lead(found: Scores, facts: Mapping[str, Any]) -> str:
+def lead(found: Scores, facts: RunFacts) -> str:
     """What the run is, in a sentence."""
     noises = found.noises if len(found.noises) <= 4 else (*found.noises[:3], f"{len(found.noises) - 3} other noises")
     under = " and ".join(filter(None, (", ".join(noises[:-1]), noises[-1]))) if noises else "no noise"
-    images = len(facts["images"])
+    images = len(facts.images)
     return (
         f"{len(found.methods)} {_plural('method', len(found.methods))} on {images} {_plural('image', images)} "
-        f"of {facts['dataset']}, under {under}."
+        f"of {facts.dataset}, under {under}."
     )
 
 

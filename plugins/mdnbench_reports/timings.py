@@ -11,7 +11,8 @@ from mdnbench_reports.grid import Grid
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
-    from mdnbench.timing.quality import Line, Pareto
+    from mdnbench.spec.timings import PublishedLevel
+    from mdnbench.timing.quality import Pareto
 
 
 def of(results: Results) -> list[Grid]:
@@ -38,7 +39,7 @@ def printed(results: Results) -> list[str]:
     return _sources({(line.method, line.source): line for line in lines}.values())
 
 
-def _sources(published: Iterable[Line]) -> list[str]:
+def _sources(published: Iterable[PublishedLevel]) -> list[str]:
     sources: dict[str, list[str]] = {}
     for line in published:
         sources.setdefault(line.source, []).append(line.method)

@@ -97,8 +97,8 @@ def _facts(found: Results, cards: Mapping[str, Card | None]) -> str:
     facts = found.run.facts
     return (
         f"{len(known)} networks on {', '.join(sorted({card.device for card in known}))}, "
-        f"{sum(card.minutes for card in known):.0f} minutes of training in all · {facts['dataset']}, "
-        f"{len(facts['images'])} images, protocol {facts['protocol']} · {versions}"
+        f"{sum(card.minutes for card in known):.0f} minutes of training in all · {facts.dataset}, "
+        f"{len(facts.images)} images, protocol {facts.protocol} · {versions}"
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from made_records import FACTS
 
 from mdnbench import api, registry, weights
 from mdnbench.api import doctor
@@ -114,7 +115,7 @@ def test_runs_that_were_not_finished_are_notes(workspace: Path) -> None:
     from mdnbench.store import open_store
 
     store = open_store(workspace / ".mdnbench" / "results.sqlite")
-    store.start_run("stopped", 3, {})
+    store.start_run("stopped", 3, FACTS)
     store.close()
     (note,) = of("store", "note")
     assert "'stopped' was not finished" in note.text

@@ -38,8 +38,8 @@ def asked(store: Any, benchmark: Any, figure: Any, watched: Any) -> Callable[...
 
 def test_planning(store: Any, asked: Any) -> None:
     """Every cell is found in the store; nothing is left to compute."""
-    outlook = json.loads(asked("plan", *store.arguments, "--json"))
-    assert (3 * outlook["cells"], outlook["new_cells"]) == (store.scores, 0)
+    estimate = json.loads(asked("plan", *store.arguments, "--json"))
+    assert (3 * estimate["cells"], estimate["new_cells"]) == (store.scores, 0)
 
 
 def test_table(store: Any, asked: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mdnbench.api.catalogue import Listing, Named
 from mdnbench.cli import draw
 
 Mdnbench = Callable[..., Any]
@@ -34,8 +35,9 @@ def test_everything_is_listed_by_kind(mdnbench: Mdnbench) -> None:
     for word in ("methods", "noises", "data sets", "metrics", "protocols", "reporters", "median", "gaussian", "sk12"):
         assert word in said.out
     found = json.loads(mdnbench("list", "--json").out)
-    assert set(found) == {"methods", "noises", "datasets", "metrics", "protocols", "reporters"}
-    assert all(each["summary"] for rows in found.values() for each in rows)
+    listed = ("methods", "noises", "datasets", "metrics", "protocols", "reporters")
+    assert all(each["summary"] for kind in listed for each in found[kind])
+    assert (found["schema"], found["runs"], found["broken"]) == ("mdnbench.list/1", None, [])
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,7 @@ def test_everything_is_listed_by_kind(mdnbench: Mdnbench) -> None:
 def test_one_kind_is_listed_alone(mdnbench: Mdnbench, kind: str, name: str) -> None:
     """A kind by name lists that kind."""
     found = json.loads(mdnbench("list", kind, "--json").out)
-    assert list(found) == [kind]
+    assert [key for key, rows in found.items() if rows and key != "schema"] == [kind]
     assert name in [each["name"] for each in found[kind]]
 
 
@@ -58,7 +60,7 @@ def test_an_unknown_kind_is_guessed(mdnbench: Mdnbench) -> None:
 
 def test_runs_are_listed(mdnbench: Mdnbench, finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The runs of this folder's store, and none where there is none."""
-    assert json.loads(mdnbench("list", "runs", "--json").out) == {"runs": []}
+    assert json.loads(mdnbench("list", "runs", "--json").out)["runs"] == []
     monkeypatch.chdir(finished.store.path.parents[1])
     (run,) = json.loads(mdnbench("list", "runs", "--json").out)["runs"]
     assert run["name"] == "done"
@@ -71,9 +73,9 @@ def test_a_method_is_described(mdnbench: Mdnbench, plugin: Plugin) -> None:
     found = json.loads(mdnbench("describe", "own", "--plugin", path, "--json").out)
     assert (found["kind"], found["licence"], found["citation"]) == ("method", "MIT", "Nobody, 2026")
     assert found["revision"].partition("+")[0] == "7"
-    assert found["from"] == str(path)
+    assert found["origin"] == str(path)
     assert found["options"][0] == {
-        "name": "strength", "takes": "a number from 0 to 9 (levels)", "default": "1.5", "help": "how much",
+        "name": "strength", "takes": "a number from 0 to 9 (levels)", "default": 1.5, "help": "how much",
     }  # fmt: skip
     assert found["options"][1]["takes"] == "one of a, b"
     shown = mdnbench("describe", "own", "--plugin", path).out
@@ -106,8 +108,8 @@ def test_every_kind_is_described(mdnbench: Mdnbench, name: str, words: tuple[str
 def test_everything_that_is_listed_can_be_described(mdnbench: Mdnbench) -> None:
     """No name in the list is unknown to `describe`."""
     found = json.loads(mdnbench("list", "--json").out)
-    for rows in found.values():
-        for each in rows:
+    for kind in ("methods", "noises", "datasets", "metrics", "protocols", "reporters"):
+        for each in found[kind]:
             name = each["name"].partition(" ")[0]
             assert json.loads(mdnbench("describe", name, "--json").out)["name"] == name
 
@@ -149,7 +151,7 @@ def test_tables_hold_nothing_that_a_terminal_obeys(
 ) -> None:
     """Escapes and signs that are none, as in the name of a run in a damaged store, are written out."""
     monkeypatch.setenv("COLUMNS", "80")
-    draw.listing({"runs": [{"name": "\ud7fc", "summary": "\x1b[31m8 cells"}]})
+    draw.listing(Listing(runs=(Named("\ud7fc", "\x1b[31m8 cells"),)))
     said = capsys.readouterr().out
     assert r"\ud7fc" in said
     assert r"\x1b[31m8 cells" in said
@@ -159,8 +161,8 @@ def test_tables_hold_nothing_that_a_terminal_obeys(
 def test_digests_stay_whole_in_a_narrow_terminal(mdnbench: Mdnbench, monkeypatch: pytest.MonkeyPatch) -> None:
     """At 80 columns the noises are what gives way: a digest that is broken could not be searched for."""
     monkeypatch.setenv("COLUMNS", "80")
-    listed = json.loads(mdnbench("weights", "list", "--json").out)
+    listed = json.loads(mdnbench("weights", "list", "--json").out)["weights"]
     said = mdnbench("weights", "list").out
     assert max(map(len, said.splitlines())) <= 80
     assert listed
-    assert all(each["sha256"] in said and each["method"] in said for each in listed)
+    assert all(each["sha256"][:12] in said and each["method"] in said for each in listed)

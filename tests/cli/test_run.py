@@ -91,9 +91,9 @@ def test_json_is_all_that_stands_on_stdout(cli: Cli, plugin: Plugin) -> None:
     for where in ("at import", "at build", "at work", "from below", "at load"):
         assert where in done.stderr
     (cell,) = found["cells"]
-    assert (cell["psnr"], cell["infinite"], cell["status"]) == (None, ["psnr"], "ok")
+    assert (cell["scores"]["psnr"], cell["infinite"], cell["status"]) == (None, ["psnr"], "ok")
     (line,) = found["tables"][0]["lines"]
-    assert (line["psnr"], line["infinite"]) == (None, ["psnr"])
+    assert (line["means"]["psnr"], line["infinite"]) == (None, ["psnr"])
     text = Path(".mdnbench/runs/loud/table.md").read_text(encoding="utf-8")
     assert "∞" in text
     assert "leaves them out" not in text  # there is no other mean

@@ -58,7 +58,7 @@ def test_recipes_and_weights_are_those_of_the_method() -> None:
     recipes, names = offered("mdnbench train dncnn --recipe "), offered("mdnbench weights export dncnn ")
     assert "best" in recipes
     assert "gaussian" in names
-    assert set(names) == {each["name"] for each in catalogue.weights("dncnn", [])}
+    assert set(names) == {each.name for each in catalogue.weights("dncnn", [])}
     assert offered("mdnbench train unet[size=large] --start gaussian-") == ["gaussian-large"]
     assert offered("mdnbench train median --recipe ") == offered("mdnbench weights export nothing ") == []
 
@@ -114,7 +114,7 @@ def test_tables_keep_to_the_width(
     assert len(lines) > 10
     assert [line for line in lines if cell_len(line) > width] == []
     if command == ("list",):
-        longest = max(map(len, (each["summary"] for each in catalogue.listing("methods", [])["methods"])))
+        longest = max(map(len, (each.summary for each in catalogue.listing("methods", []).methods or ())))
         assert max(map(cell_len, lines)) > min(width, longest) * 0.8
 
 

@@ -157,4 +157,4 @@ def test_kept_outputs_on_colour_turned_gray_are_scored_again(photographs: Path) 
     )
     scored = api.rescore(found, ["float"], jobs=1)
     assert scored is not None
-    assert found.run.facts["dataset_folder"] == f"{photographs}[gray]"
+    assert found.run.facts.dataset_folder == f"{photographs}[gray]"

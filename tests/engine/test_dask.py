@@ -10,18 +10,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import PIL.Image
 import psutil
 import pytest
+from made_records import run_facts
 
 import mdnbench
 from mdnbench import api, registry
 from mdnbench.engine.cluster import connecting, engine
 from mdnbench.engine.cluster.remote import Line, Lost
-from mdnbench.engine.coordinator import environment_of
+from mdnbench.engine.coordinator import on_machines
 from mdnbench.errors import BadOption, UsageError
 from mdnbench.planning import environment
 from mdnbench.planning.request import Request
@@ -70,7 +72,8 @@ def command(*flags: object, **keys: object) -> list[str]:
 
 def digits(printed: str) -> list[tuple[Any, ...]]:
     """All that must be equal to the last digit, and the keys of the outputs."""
-    return sorted(tuple(str(cell.get(name)) for name in (*DIGITS, "output")) for cell in json.loads(printed)["cells"])
+    cells = [{**cell, **cell["scores"]} for cell in json.loads(printed)["cells"]]
+    return sorted(tuple(str(cell.get(name)) for name in (*DIGITS, "output")) for cell in cells)
 
 
 @pytest.mark.full
@@ -116,8 +119,8 @@ def test_workers_that_share_no_folder_and_one_of_them_killed(
     assert {cell["status"] for cell in json.loads(out)["cells"]} <= {"ok", "skipped"}
     assert images(workspace) == images(local)
     made = api.open_run("whole")
-    assert made.run.facts["environment"]["cores"] == (1 if hasattr(os, "sched_setaffinity") else environment.cores())
-    assert {row.provenance["machine"] for row in made.rows()} == {made.run.facts["environment"]["machine_id"]}
+    assert made.run.facts.environment.cores == (1 if hasattr(os, "sched_setaffinity") else environment.cores())
+    assert {row.provenance.machine for row in made.rows()} == {made.run.facts.environment.machine_id}
 
 
 SLOW = """
@@ -245,15 +248,16 @@ def test_a_worker_that_computes_otherwise_is_refused(
 
 def test_a_run_on_several_kinds_of_machine_says_so() -> None:
     """A run's environment is that of its workers, all processors named; what may differ between them is noted."""
-    mine = environment.facts()
-    others = {name: mine | {"machine_id": name, "cpu": cpu} for name, cpu in (("a", "old"), ("b", "new"), ("c", "old"))}
-    found = environment_of(others, {"notes": ["first"]})
-    assert found["environment"]["cpu"] == "old, new"
-    assert list(found["machines"]) == ["a", "b", "c"]
-    assert found["notes"] == [
+    mine = environment.here()
+    cpus = {"a": "old", "b": "new", "c": "old"}
+    others = {name: replace(mine, machine_id=name, cpu=cpu) for name, cpu in cpus.items()}
+    found = on_machines(run_facts(notes=("first",)), others)
+    assert found.environment.cpu == "old, new"
+    assert list(found.machines) == ["a", "b", "c"]
+    assert found.notes == (
         "first", "the cells ran on 3 machines: old, new.", "different processors may differ in a score's last digits."
-    ]  # fmt: skip
-    assert environment_of({"a": others["a"]}, {"notes": []})["notes"] == []
+    )  # fmt: skip
+    assert on_machines(run_facts(), {"a": others["a"]}).notes == ()
 
 
 def test_what_cannot_be_is_refused_before_anything_is_computed(

@@ -159,8 +159,8 @@ class Lab:
 
 
 def cells(printed: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """The cells that a run has printed as JSON, by method and image."""
-    return {(cell["method"], cell["image"]): cell for cell in json.loads(printed)["cells"]}
+    """The cells that a run has printed as JSON, each with its scores, by method and image."""
+    return {(cell["method"], cell["image"]): {**cell, **cell["scores"]} for cell in json.loads(printed)["cells"]}
 
 
 @pytest.fixture(scope="session")

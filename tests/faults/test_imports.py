@@ -165,7 +165,7 @@ def test_fault_47_a_torchvision_that_does_not_fit(
                "--metrics", "mine", "--no-timing", "--jobs", 1, "--json", MDNBENCH_START=start, **unfit)  # fmt: skip
     assert done.returncode == 0, done.stderr
     (cell,) = json.loads(done.stdout)["cells"]
-    assert (cell["status"], cell["mine"] > 0) == ("ok", True)
+    assert (cell["status"], cell["scores"]["mine"] > 0) == ("ok", True)
 
 
 def test_fault_47_the_doctor_names_it(cli: Any, unfit: dict[str, str]) -> None:

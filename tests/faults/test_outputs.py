@@ -101,7 +101,7 @@ def test_fault_12_a_perfect_output_is_shown_as_infinite(
     results: Results, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """∞ where every cell is perfect, null with a flag in JSON, left out of a mean, and the table says so."""
-    from mdnbench.cli import draw
+    from mdnbench.cli import draw, run_document
 
     perfect = cells(results, "perfect")["01"]
     assert (perfect["status"], perfect["psnr"]) == ("ok", float("inf"))
@@ -109,9 +109,9 @@ def test_fault_12_a_perfect_output_is_shown_as_infinite(
     assert row.infinite == {"psnr": 1}
     assert row.means["psnr"] == cells(results, "perfect")["08"]["psnr"]
     assert "perfect: PSNR is infinite in 1 cell; the mean leaves them out." in results.tables[0].notes
-    draw.data(draw.facts_of(results))
-    (cell,) = [each for each in json.loads(capsys.readouterr().out)["cells"] if "infinite" in each]
-    assert (cell["method"], cell["psnr"], cell["infinite"]) == ("perfect", None, ["psnr"])
+    draw.data("run", run_document.of(results))
+    (cell,) = [each for each in json.loads(capsys.readouterr().out)["cells"] if each["infinite"]]
+    assert (cell["method"], cell["scores"]["psnr"], cell["infinite"]) == ("perfect", None, ["psnr"])
     (tmp_path / "wrong.py").write_text(textwrap.dedent(PLUGIN), encoding="utf-8")
     np.save(tmp_path / "known.npy", registry.load().datasets["sk12"].load("01"))
     alone = api.run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
@@ -13,8 +12,10 @@ import pytest
 
 from mdnbench import api
 from mdnbench.planning import environment
-from mdnbench.timing.process import BUSY, LATE, NO_TIME, ONLY_FIRST
+from mdnbench.spec.timings import LATE, NO_TIME, TimingRecord
+from mdnbench.timing.process import BUSY, ONLY_FIRST
 from mdnbench.timing.waiting import DISTURBED
+from mdnbench.util import jsonfile
 from mdnbench.util.listener import Listener
 
 PLUGIN = '''
@@ -97,9 +98,9 @@ def timed(lab: Any, methods: str, **keys: Any) -> tuple[Any, list[str]]:
     return found, heard.notes
 
 
-def of(record: dict[str, Any], method: str, side: int = 256) -> Any:
+def of(record: TimingRecord, method: str, side: int = 256) -> Any:
     """What a record has of a method, None if nothing."""
-    found = [each for each in record["benchmarks"] if (each["name"], each["extra_info"]["side"]) == (method, side)]
+    found = [each for each in record.benchmarks if (each.name, each.extra_info.side) == (method, side)]
     return found[0] if found else None
 
 
@@ -117,10 +118,10 @@ def test_fault_57_the_next_run_measures_only_what_is_missing(starved: Any, how: 
     lab = starved
     lab.write("odd.txt", how)
     first, _ = timed(lab, "quick odd")
-    record = json.loads((first.folder / "timing.json").read_text(encoding="utf-8"))
-    assert record["problems"] == {"odd": why}  # it took effect
+    record = jsonfile.read(first.folder / "timing.json", "record", TimingRecord)
+    assert record.problems == {"odd": why}  # it took effect
     assert of(record, "odd") is None
-    assert of(record, "quick")["stats"]["rounds"] == 30
+    assert of(record, "quick").stats.rounds == 30
     table = (first.folder / "table.md").read_text(encoding="utf-8")
     assert f"odd was not timed: {why}" in table
     assert "is measured by the next run" in table
@@ -129,9 +130,9 @@ def test_fault_57_the_next_run_measures_only_what_is_missing(starved: Any, how: 
     before = calls(lab, "quick"), calls(lab, "odd")
     second, notes = timed(lab, "quick odd")
     assert "timing only what the stored record lacks: odd." in notes
-    assert second.timing["problems"] == {}
+    assert second.timing.problems == {}
     assert of(second.timing, "quick") == of(record, "quick")
-    assert of(second.timing, "odd")["stats"]["rounds"] == 30
+    assert of(second.timing, "odd").stats.rounds == 30
     assert calls(lab, "quick") == before[0]
     assert calls(lab, "odd") >= before[1] + 30
     assert "timed at different times" in (second.folder / "table.md").read_text(encoding="utf-8")
@@ -148,13 +149,13 @@ def test_fault_57_a_first_call_alone_is_no_finished_timing(starved: Any) -> None
     lab.write("odd.txt", "starves")
     first, _ = timed(lab, "odd quick")
     each = of(first.timing, "odd")
-    assert each["stats"]["data"][0] >= FIRST_S  # it took effect: what is left is not enough for another one
-    assert each["stats"]["rounds"] == 1
-    assert each["extra_info"]["unfinished"] == ONLY_FIRST
+    assert each.stats.data[0] >= FIRST_S  # it took effect: what is left is not enough for another one
+    assert each.stats.rounds == 1
+    assert each.extra_info.unfinished == ONLY_FIRST
     assert f"not finished, {ONLY_FIRST}: odd." in (first.folder / "table.md").read_text(encoding="utf-8")
     second, notes = timed(lab, "odd quick")
     assert "timing only what the stored record lacks: odd." in notes
-    assert of(second.timing, "odd")["stats"]["rounds"] == 30
+    assert of(second.timing, "odd").stats.rounds == 30
     assert of(second.timing, "quick") == of(first.timing, "quick")
 
 
@@ -181,18 +182,18 @@ def test_fault_57_a_busy_machine_gives_no_finished_timing(starved: Any, hogs: li
     lab = starved
     first, _ = timed(lab, "computes")
     each = of(first.timing, "computes")
-    assert each["extra_info"]["waited"] > DISTURBED  # it took effect
-    assert each["stats"]["rounds"] > 1
-    assert each["extra_info"]["unfinished"] == BUSY
+    assert each.extra_info.waited > DISTURBED  # it took effect
+    assert each.stats.rounds > 1
+    assert each.extra_info.unfinished == BUSY
     assert f"not finished, {BUSY}: computes." in (first.folder / "table.md").read_text(encoding="utf-8")
     for hog in hogs:
         hog.kill()
         hog.wait()
     second, _ = timed(lab, "computes")
     again = of(second.timing, "computes")
-    assert again["extra_info"]["timed_at"] > each["extra_info"]["timed_at"]
+    assert again.extra_info.timed_at > each.extra_info.timed_at
     # Other people may be at work on this machine: what is called finished must not have waited.
-    assert again["extra_info"]["unfinished"] or again["extra_info"]["waited"] <= DISTURBED
+    assert again.extra_info.unfinished or again.extra_info.waited <= DISTURBED
 
 
 def test_fault_57_nothing_is_timed_and_nothing_stored(starved: Any, cli: Callable[..., Any]) -> None:
@@ -207,12 +208,12 @@ def test_fault_57_nothing_is_timed_and_nothing_stored(starved: Any, cli: Callabl
     for method in ("quick", "noisy"):
         assert any(f"{method} was not timed: {why}" in short.stdout for why in (NO_TIME, LATE))
     (path,) = (lab.folder / ".mdnbench" / "timings").rglob("timing.json")
-    assert json.loads(path.read_text(encoding="utf-8"))["benchmarks"] == []
+    assert jsonfile.read(path, "record", TimingRecord).benchmarks == ()
     whole = cli(*command, "--time-budget", 120, "--json")
-    found = json.loads(whole.stdout)
-    assert (whole.returncode, found["problems"]) == (0, {})
+    found = jsonfile.parse(whole.stdout, TimingRecord)
+    assert (whole.returncode, found.problems) == (0, {})
     assert "timing only" not in whole.stderr
-    assert {each["name"] for each in found["benchmarks"]} == {"quick", "noisy"}
+    assert {each.name for each in found.benchmarks} == {"quick", "noisy"}
 
 
 @pytest.mark.full
@@ -225,17 +226,17 @@ def test_fault_57_a_method_that_hangs_at_a_larger_size_starves_no_other(starved:
     }  # fmt: skip
     lab.write("odd.txt", "hangs")
     first = api.time(**keys, budget_s=60.0)
-    assert first.record["problems"] == {"odd (96×96, 1 thread)": NO_TIME}
-    assert of(first.record, "odd", 64)["extra_info"]["unfinished"] == ONLY_FIRST
-    assert [of(first.record, "quick", side)["stats"]["rounds"] for side in (64, 96)] == [30, 30]
+    assert first.record.problems == {"odd (96×96, 1 thread)": NO_TIME}
+    assert of(first.record, "odd", 64).extra_info.unfinished == ONLY_FIRST
+    assert [of(first.record, "quick", side).stats.rounds for side in (64, 96)] == [30, 30]
     assert first.exit_code == 0
     (lab.folder / "odd.txt").unlink()
     second = api.time(**keys, budget_s=300.0)
-    assert second.record["problems"] == {}
+    assert second.record.problems == {}
     for side in (64, 96):
-        assert of(second.record, "quick", side)["stats"] == of(first.record, "quick", side)["stats"]
-        assert of(second.record, "odd", side)["stats"]["rounds"] == 30
+        assert of(second.record, "quick", side).stats == of(first.record, "quick", side).stats
+        assert of(second.record, "odd", side).stats.rounds == 30
     for method in ("quick", "odd"):
-        assert of(second.record, method, 64)["extra_info"]["self_tests"]["again"] is not None
+        assert of(second.record, method, 64).extra_info.self_tests.again is not None
     third = api.time(**keys, budget_s=1.0)
-    assert third.record["benchmarks"] == second.record["benchmarks"]
+    assert third.record.benchmarks == second.record.benchmarks

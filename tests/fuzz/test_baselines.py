@@ -11,9 +11,11 @@ from typing import Any
 
 import tomli_w
 from hypothesis import strategies as st
+from made_records import benchmark, timing_record
 
 from mdnbench import api
 from mdnbench.spec import tomlfile
+from mdnbench.util import codec
 
 VALUES = st.one_of(
     st.text(max_size=8), st.integers(-(2**63), 2**63 - 1), st.floats(), st.booleans(),
@@ -75,10 +77,7 @@ def test_timing_records(fuzz: Any, mdnbench: Any, stored: Path, unchanged: Any, 
     """The timing beside a baseline may be any JSON, or none."""
     results = api.open_run("done")
     stem = api.write_baseline(results, workspace / "base")
-    record = {
-        "machine_info": {"node": "here"},
-        "benchmarks": [{"fullname": "noisy", "name": "noisy", "group": "g", "stats": {"data": [1.0, 2.0]}}],
-    }
+    record = codec.to_plain(timing_record(benchmark("noisy", seconds=[1.0, 2.0])))
     folder = results.folder
     results.store.close()
     folder.mkdir(parents=True, exist_ok=True)
@@ -90,5 +89,5 @@ def test_timing_records(fuzz: Any, mdnbench: Any, stored: Path, unchanged: Any, 
         with unchanged(stored):
             mdnbench("check", "done", "--baseline", stem, "--timing")
 
-    fuzz(check, 15, way=st.lists(st.integers(0, 5), min_size=1, max_size=2), value=VALUES,
+    fuzz(check, 15, way=st.lists(st.integers(0, 30), min_size=1, max_size=3), value=VALUES,
          raw=st.one_of(st.just(b""), st.just(b""), st.binary(max_size=9), st.just(b"[" * 100_000)))  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -11,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_records import benchmark, stats, timing_record
 
 from mdnbench import api
+from mdnbench.util import jsonfile
 
 
 @pytest.mark.parametrize("text", ["methods = " + "[" * 3000 + "]" * 3000, "seeds = " + "9" * 5000])
@@ -29,9 +30,8 @@ def test_a_timing_record_of_another_shape(mdnbench: Any, stored: Path, workspace
     """Beside a baseline or in a run's folder, it is refused by its path."""
     results = api.open_run("done")
     stem = api.write_baseline(results, workspace / "base")
-    sound = {"machine_info": {"node": "here"}, "benchmarks": []}
     results.folder.mkdir(parents=True)
-    (results.folder / "timing.json").write_text(json.dumps(sound), encoding="utf-8")
+    jsonfile.write(results.folder / "timing.json", timing_record())
     Path(f"{stem}.timing.json").write_text(content, encoding="utf-8")
     results.store.close()
     said = mdnbench("check", "done", "--baseline", stem, "--timing")
@@ -47,11 +47,10 @@ def test_timings_without_seconds(mdnbench: Any, stored: Path, workspace: Path, s
     """A benchmark that took no time, or none at all, is not compared; nothing compared is no pass."""
     results = api.open_run("done")
     stem = api.write_baseline(results, workspace / "base")
-    each = {"fullname": "noisy", "name": "noisy", "group": "g", "stats": {"data": seconds}}
-    record = json.dumps({"machine_info": {"node": "here"}, "benchmarks": [each]})
+    record = timing_record(benchmark("noisy", seconds=stats([1.0], data=tuple(seconds))))
     results.folder.mkdir(parents=True)
     for path in (results.folder / "timing.json", Path(f"{stem}.timing.json")):
-        path.write_text(record, encoding="utf-8")
+        jsonfile.write(path, record)
     results.store.close()
     said = mdnbench("check", "done", "--baseline", stem, "--timing")
     assert said.code == 5
@@ -75,7 +74,7 @@ def test_a_runs_own_file_that_was_altered(mdnbench: Any, stored: Path, content: 
         ("UPDATE run_cells SET method = 'stranger'", "cells of the run 'done' are none that its facts name"),
         ("UPDATE run_cells SET seed = 7 WHERE position = 0", "1 cells of the run 'done' are none"),
         ("UPDATE run_cells SET noise = 'white'", "are none that its facts name"),
-        ("UPDATE runs SET facts = '{}'", "the facts of the run 'done' are damaged: dataset is None"),
+        ("UPDATE runs SET facts = '{}'", "the facts of the run 'done' are damaged: it lacks the key 'dataset'"),
         ("UPDATE runs SET facts = '['", "the facts of the run 'done' are damaged: it is no JSON"),
         ("UPDATE provenances SET id = id + 90", "rows of outputs refer to rows of provenances that are not there"),
         ("UPDATE provenances SET content = id", "is damaged: it is 1"),

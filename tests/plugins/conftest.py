@@ -17,6 +17,7 @@ from mdnbench.planning import Plan
 from mdnbench.results import Results
 from mdnbench.spec.records import Cell, Outcome
 from mdnbench.store import Store, kept, open_store
+from mdnbench.store.facts import MethodFacts
 from mdnbench.util import digests
 
 Problem = Callable[[str, str], tuple[str, str] | None]
@@ -36,13 +37,13 @@ class Invented:
     def write(self) -> Results:
         """Write every cell into a store and give its results."""
         store = open_store(self.folder / "results.sqlite")
-        facts = coordinator.facts(self.plan, {}, self.plan.revisions)
-        facts |= {
-            "dataset": "invented",
-            "dataset_folder": str(self.folder / "clean"),
-            "images": {name: digests.of_pixels(image) for name, image in self.pictures.items()},
-            "methods": {method: {"revision": "1", "wants": "nothing", "packages": {}} for method in self.methods},
-        }
+        facts = dataclasses.replace(
+            coordinator.facts(self.plan, {}, self.plan.revisions),
+            dataset="invented",
+            dataset_folder=str(self.folder / "clean"),
+            images={name: digests.of_pixels(image) for name, image in self.pictures.items()},
+            methods={method: MethodFacts("1", {}, "nothing") for method in self.methods},
+        )
         run = store.start_run(self.name, len(self.pictures) * len(self.plan.noises) * len(self.methods), facts)
         scorers = {name: spec.build("cpu") for name, spec in self.plan.metrics.items()}
         with store.transaction():

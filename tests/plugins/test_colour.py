@@ -74,11 +74,11 @@ def test_bm3d_in_colour_beats_bm3d_channel_by_channel(found: Any, tmp_path: Path
 def test_the_same_images_in_gray_are_other_cells(found: Any) -> None:
     """With --gray nothing of the colour run is taken for an answer, and the name of the data set says why."""
     turned = api.run(
-        methods=["median"], sigma=SIGMA, dataset=found.run.facts["dataset_folder"], gray=True, metrics=["psnr"],
+        methods=["median"], sigma=SIGMA, dataset=found.run.facts.dataset_folder, gray=True, metrics=["psnr"],
         timing=False, jobs=1, workspace_folder=found.folder.parents[1],
     )  # fmt: skip
-    assert turned.run.facts["dataset"] == "photographs[gray]"
-    assert not set(turned.run.facts["images"].values()) & set(found.run.facts["images"].values())
+    assert turned.run.facts.dataset == "photographs[gray]"
+    assert not set(turned.run.facts.images.values()) & set(found.run.facts.images.values())
     assert turned.name != found.name
 
 

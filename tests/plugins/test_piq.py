@@ -116,9 +116,9 @@ def test_they_are_in_the_table_where_they_are_named(tmp_path: Path, clean: Any) 
     assert found.exit_code == 0
     for name in NAMES:
         assert means["noisy"][name] != means["median"][name]
-    assert "weights/dists" in "".join(found.run.facts["unavailable"].values())
-    assert set(found.run.facts["unavailable"]) == {"dists"}
-    assert found.run.facts["metric_facts"]["gmsd"]["direction"] == "lower"
+    assert "weights/dists" in "".join(found.run.facts.unavailable.values())
+    assert set(found.run.facts.unavailable) == {"dists"}
+    assert found.run.facts.metric_facts["gmsd"].direction == "lower"
     assert set(api.plan(methods="noisy", sigma=25, dataset="images").metrics) == {"psnr", "ssim", "lpips"}
 
 

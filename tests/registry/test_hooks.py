@@ -109,8 +109,8 @@ def test_hook_mdnbench_noises(used: Used) -> None:
 
 def test_hook_mdnbench_datasets(used: Used) -> None:
     """The images of a data set from a file are the run's images, in their order."""
-    assert used.results.run.facts["dataset"] == "ramps"
-    assert list(used.results.run.facts["images"]) == ["across", "down"]
+    assert used.results.run.facts.dataset == "ramps"
+    assert list(used.results.run.facts.images) == ["across", "down"]
     assert used.results.counts == {"ok": 4}
 
 

@@ -200,12 +200,12 @@ def test_a_refused_name_is_taken(plugin: Plugin, patching: Plugin) -> None:
 def test_list_describe_and_doctor_tell(tmp_path: Path, patching: Plugin) -> None:
     """Each says that the plugin replaces something; none of them fails."""
     path = patching()
-    (row,) = catalogue.listing("all", [path])["patching"]
-    assert row["name"] == str(path)
-    assert row["summary"].startswith("it changes numpy.mean when it is imported; its methods run in processes of")
-    assert "metric my-metric" in row["summary"].partition(" Refused: ")[2]
-    assert "own" in [each["name"] for each in catalogue.listing("methods", [path])["methods"]]
-    assert "it changes numpy.mean" in catalogue.describe("own", [path])["note"]
+    (row,) = catalogue.listing("all", [path]).patching
+    assert row.name == str(path)
+    assert row.summary.startswith("it changes numpy.mean when it is imported; its methods run in processes of")
+    assert "metric my-metric" in row.summary.partition(" Refused: ")[2]
+    assert "own" in [each.name for each in catalogue.listing("methods", [path]).methods or ()]
+    assert "it changes numpy.mean" in (catalogue.describe("own", [path]).note or "")
     with pytest.raises(BadPlugin, match="the metric 'my-metric' of"):
         catalogue.describe("my-metric", [path])
     texts = [each.text for each in doctor._plugins(registry.load([path])) if each.state == "note"]

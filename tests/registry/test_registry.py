@@ -120,7 +120,7 @@ def test_an_installed_package_is_a_plugin(tmp_path: Path, cli: Cli) -> None:
     install(tmp_path / "site", "acme_copy", COPY.format(name="acme"), "acme")
     shown = cli("describe", "acme", "--json", PYTHONPATH=str(tmp_path / "site"))
     assert shown.returncode == 0, shown.stderr
-    assert json.loads(shown.stdout)["from"] == "acme_copy (acme-denoisers 2.5)"
+    assert json.loads(shown.stdout)["origin"] == "acme_copy (acme-denoisers 2.5)"
 
 
 def test_a_second_entry_point_of_one_name_is_not_skipped(tmp_path: Path, cli: Cli) -> None:

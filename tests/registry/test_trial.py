@@ -210,7 +210,8 @@ def test_another_version_is_a_new_trial(plugin: Plugin, tmp_path: Path, key: str
     registry.load([path])
     (kept,) = (tmp_path / "home" / "trials").glob("*.json")
     content = json.loads(kept.read_text(encoding="utf-8"))
-    kept.write_text(json.dumps(content | {key: "other"}), encoding="utf-8")
+    content["under"][key] = "other"
+    kept.write_text(json.dumps(content), encoding="utf-8")
     registry.load([path])
     assert trials() == 2
 

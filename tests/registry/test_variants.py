@@ -65,7 +65,7 @@ def test_every_learned_method_shows_them(known: Registry) -> None:
     """`describe` lists all of them for learned methods, and none for others."""
     names = {option.name for option in variants.OPTIONS}
     for method in known.denoisers:
-        listed = {each["name"] for each in catalogue.describe(method, [])["options"]}
+        listed = {each.name for each in catalogue.describe(method, []).options}
         assert names <= listed if method in LEARNED else not names & listed
 
 

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_records import ENVIRONMENT, run_facts
 
 from mdnbench import api
 from mdnbench.errors import Interrupted
 from mdnbench.results import grids, tables
 from mdnbench.store import MeanRow, RunRow
+from mdnbench.store.facts import MethodFacts, MetricFacts
 from mdnbench.util.listener import Listener
 
 SLOW = """
@@ -30,8 +32,8 @@ SLOW = """
         return [mdnbench.DenoiserSpec("slow", "1", "slow", lambda options, device, weights: denoise)]
 """
 METRICS = {
-    "psnr": {"direction": "higher", "unit": "dB", "digits": 2, "packages": {}},
-    "lpips": {"direction": "lower", "unit": "", "digits": 3, "packages": {"lpips": "0.1.4"}},
+    "psnr": MetricFacts("higher", "dB", 2, 0.0, {}),
+    "lpips": MetricFacts("lower", "", 3, 0.0, {"lpips": "0.1.4"}),
 }
 
 
@@ -49,15 +51,13 @@ class Impatient(Listener):
 
 def run(**changes: Any) -> RunRow:
     """A run with the facts that tables are made from."""
-    facts: dict[str, Any] = {
-        "dataset": "sk12", "dataset_digest": "d6980c581137", "images": {"01": "a", "02": "b"}, "protocol": "standard",
-        "protocol_hash": "1550c611", "seeds": 1, "noise_info": "known", "metric_facts": METRICS, "unavailable": {},
-        "notes": [], "methods": {"a": {"wants": "nothing", "packages": {"bm3d": "4"}}}, "noises": {},
-        "environment": {
-            "mdnbench": "0.1.0", "packages": {"numpy": "2.4", "bm3d": "4.0.3", "lpips": "0.1.4", "scipy": "1"},
-        },
-    }  # fmt: skip
-    return RunRow(1, "r", "", "", 2, facts | changes)
+    packages = {"numpy": "2.4", "bm3d": "4.0.3", "lpips": "0.1.4", "scipy": "1"}
+    facts = run_facts(
+        dataset_digest="d6980c581137", images={"01": "a", "02": "b"}, protocol_hash="1550c611", metric_facts=METRICS,
+        noises={}, environment=dataclasses.replace(ENVIRONMENT, mdnbench="0.1.0", packages=packages),
+    )  # fmt: skip
+    facts = dataclasses.replace(facts, methods={"a": MethodFacts("1", {"bm3d": "4"}, "nothing")})
+    return RunRow(1, "r", "", "", 2, dataclasses.replace(facts, **changes))
 
 
 def row(method: str, psnr: float | None, lpips: float | None = 0.5, **changes: Any) -> MeanRow:
@@ -126,7 +126,7 @@ def test_who_is_told_what_of_the_noise_is_said() -> None:
     """Where methods are told different things; not where all are told the same, or nothing is told."""
 
     def said(**wants: str) -> list[str]:
-        methods = {name: {"packages": {}, "wants": want} for name, want in wants.items()}
+        methods = {name: MethodFacts("1", {}, want) for name, want in wants.items()}
         return [note for note in tables.footnotes(run(methods=methods)) if "told" in note]
 
     assert said(a="noise", b="std", c="nothing", d="std") == [
@@ -147,7 +147,7 @@ def test_an_infinite_mean_is_shown_only_where_all_are_infinite() -> None:
 
 def test_infinity_has_a_sign() -> None:
     """Of a metric in dB whose perfect value is −∞ the perfect method is best and shown as such, ∞ is the worst."""
-    error = {"error": {"direction": "lower", "unit": "dB", "digits": 1, "packages": {}}}
+    error = {"error": MetricFacts("lower", "dB", 1, 0.0, {})}
 
     def of(method: str, mean: float | None, **counts: int) -> MeanRow:
         return row(method, None, means={"error": mean}, **{kind: {"error": count} for kind, count in counts.items()})
@@ -212,7 +212,8 @@ def test_the_heading_holds_what_makes_numbers_comparable() -> None:
 
 def test_a_package_that_only_a_plugin_knows_of_stands_above_the_table_too() -> None:
     """What a method or a metric declares is named with the version that the run had, after the usual packages."""
-    methods = {"a": {"packages": {"bm3d": "4.0.3", "zebra": "2.1"}}, "b": {"packages": {"acme": "1.0", "zebra": "2.1"}}}
+    packages = {"a": {"bm3d": "4.0.3", "zebra": "2.1"}, "b": {"acme": "1.0", "zebra": "2.1"}}
+    methods = {name: MethodFacts("1", versions, "nothing") for name, versions in packages.items()}
     _, second = tables.heading(run(methods=methods))
     assert second == "mdnbench 0.1.0 · numpy 2.4 · bm3d 4.0.3 · lpips 0.1.4 · acme 1.0 · zebra 2.1"
 
@@ -240,7 +241,7 @@ def test_an_interrupted_run_says_what_it_lacks(plugin: Callable[..., Path]) -> N
 def test_what_was_not_computed_is_told_from_what_failed() -> None:
     """A line with both says how many of each; a finished run says nothing of the kind."""
     rows = [row("a", 20.0, ok=1, total=6, problems={"failed": 2}), row("b", 20.0, ok=6, total=6)]
-    methods: dict[str, Any] = {name: {"packages": {}} for name in "abc"}
+    methods = {name: MethodFacts("1", {}, "nothing") for name in "abc"}
     found = table(*rows, methods=methods, images=dict.fromkeys("uvwxyz", ""))
     assert found.notes == (
         "a: 5 of 6 cells are missing (2 failed; 3 not computed).",

@@ -98,7 +98,7 @@ def test_an_unknown_key_is_guessed() -> None:
     """A misspelt key is refused with the likeliest meaning, nested ones too."""
     with pytest.raises(UnknownName, match=r"no key in the file is named 'sizes'\. Did you mean 'size'\?"):
         build(sizes=3)
-    with pytest.raises(UnknownName, match=r"key in the file: many is named 'hihg'\. Did you mean 'high'\?"):
+    with pytest.raises(UnknownName, match=r"key in the file: many\[0\] is named 'hihg'\. Did you mean 'high'\?"):
         build(many=[{"low": 1, "hihg": 2}])
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_records import FACTS
 
 from mdnbench import api
 from mdnbench.store import open_store, schema
@@ -78,7 +79,7 @@ def test_a_store_that_comes_from_elsewhere_loses_nothing(workspace: Path, reques
     """A store whose log is not empty is brought to a file system without shared memory: all is there."""
     path = workspace / "results.sqlite"
     first = open_store(path)
-    first.start_run("early", 1, {})
+    first.start_run("early", 1, FACTS)
     copy = workspace / "copy.sqlite"
     for ending in ("", "-wal"):
         Path(f"{copy}{ending}").write_bytes(Path(f"{path}{ending}").read_bytes())
@@ -87,7 +88,7 @@ def test_a_store_that_comes_from_elsewhere_loses_nothing(workspace: Path, reques
     request.getfixturevalue("no_shared_memory")
     moved = open_store(copy)
     assert (moved.wal, moved.run_names()) == (False, ["early"])
-    moved.start_run("late", 1, {})
+    moved.start_run("late", 1, FACTS)
     moved.close()
     again = open_store(copy)
     assert again.run_names() == ["late", "early"]

@@ -198,7 +198,7 @@ def test_another_store_comes_in_once(first: Path, made: Path, sql: sqlite3.Conne
     assert api.open_run("same-2").counts == {"ok": 2}
     assert [row.value("ssim") is not None for row in api.open_run("other").rows()] == [True, True]
     again = json.loads(cli("store", "merge", made / "second" / "results.sqlite", "--json").stdout)
-    assert again == {"outputs": 0, "scores": 0, "images": 0, "runs": []}
+    assert again == {"schema": "mdnbench.store-merge/1", "outputs": 0, "scores": 0, "images": 0, "runs": []}
     assert (made / "second" / "results.sqlite").read_bytes() == before
 
 
@@ -235,6 +235,7 @@ def test_a_store_is_found_in_the_folder_that_a_run_was_started_in(first: Path, w
 READS = """
 import os, sys
 from pathlib import Path
+import msgspec  # imported by the first text that is read, whose libraries may be closed to others too
 from mdnbench.store import merging, open_store
 
 with open_store(Path(sys.argv[2]) / "results.sqlite") as store:  # ours, while this still is whoever runs the tests

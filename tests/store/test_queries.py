@@ -10,18 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_records import PROVENANCE, run_facts
 
 from mdnbench import api
 from mdnbench.errors import StoreError
 from mdnbench.spec.records import Cell, MetricScore, Outcome
 from mdnbench.store import RunRow, Store, open_store, queries
+from mdnbench.store.facts import RunFacts
 
 CELL = Cell("sk12", "01", "d" * 64, "gaussian:sigma=50", 0, "a", "known", "case", "")
-METRICS = {"psnr": "1", "ssim": "1"}
-FACTS = {
-    "metrics": METRICS, "scored_as": METRICS, "scoring_rule": "rule", "unavailable": {}, "images": {}, "noises": {},
-    "seeds": 1,
-}  # fmt: skip
+FACTS = run_facts(["a"], ["psnr", "ssim"])
 
 
 @pytest.fixture
@@ -37,13 +35,13 @@ def value(metric: str, number: float) -> MetricScore:
     return MetricScore(metric, "ok", number)
 
 
-def run_of(store: Store, outcomes: list[tuple[dict[str, Any], Outcome]], facts: dict[str, Any] | None = None) -> RunRow:
+def run_of(store: Store, outcomes: list[tuple[dict[str, Any], Outcome]], facts: RunFacts = FACTS) -> RunRow:
     """A run whose cells are CELL with these changes, in this order, and came out like this."""
-    run = store.start_run("r", len(outcomes), facts or FACTS)
+    run = store.start_run("r", len(outcomes), facts)
     with store.transaction():
         for position, (changes, outcome) in enumerate(outcomes):
             cell = dataclasses.replace(CELL, output=f"output-{position}", **changes)
-            identity = store.save(cell, outcome, "rule", {"psnr": "1", "ssim": "1"}, {"weights_digest": ""})
+            identity = store.save(cell, outcome, "rule", {"psnr": "1", "ssim": "1"}, PROVENANCE)
             store.add_cells(run, [(position, identity, cell)])
     found = store.run("r")
     assert found is not None
@@ -149,7 +147,9 @@ def test_scores_that_went_wrong_are_counted(store: Store) -> None:
     ]
     (row,) = queries.means(store, run_of(store, outcomes))
     assert (row.failed_scores, row.unscored) == (3, {"ssim": (4, "so")})
-    (row,) = queries.means(store, run_of(store, outcomes, FACTS | {"unavailable": {"ssim": "no backbone"}}))
+    (row,) = queries.means(
+        store, run_of(store, outcomes, dataclasses.replace(FACTS, unavailable={"ssim": "no backbone"}))
+    )
     assert (row.failed_scores, row.unscored) == (0, {"ssim": (4, "so")})
 
 
@@ -166,8 +166,8 @@ def test_a_run_that_lost_its_name_is_not_read_as_an_empty_one(store: Store) -> N
 def test_scores_of_another_revision_or_rule_are_not_shown(store: Store) -> None:
     """A run shows the scores of its own rule and revisions, whatever else the store holds of its outputs."""
     outcomes: list[tuple[dict[str, Any], Outcome]] = [({}, Outcome("", "ok", scores=(value("psnr", 20.0),)))]
-    for facts in (FACTS | {"scored_as": {"psnr": "2"}}, FACTS | {"scoring_rule": "x"}):
-        run = run_of(store, outcomes, facts)
+    for changes in ({"scored_as": {"psnr": "2"}}, {"scoring_rule": "x"}):
+        run = run_of(store, outcomes, run_facts(["a"], **changes))
         (row,) = queries.means(store, run)
         assert (row.means, row.ok) == ({}, 1)
         (cell,) = queries.cells(store, run)

@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import made_records
 import pytest
+from made_records import PROVENANCE, benchmark, run_facts, timing_record
 
 from mdnbench.errors import StoreError
 from mdnbench.spec.records import Cell, MetricScore, Outcome
@@ -23,19 +25,18 @@ CELL = Cell("sk12", "01", "d" * 64, "gaussian:sigma=50", 0, "noisy", "known", "c
 SCORES = (MetricScore("psnr", "ok", 14.5), MetricScore("lpips", "skipped", None, "no backbone"))
 OUTCOME = Outcome("output", "ok", seconds=0.5, noisy_digest="n", output_digest="o", scores=SCORES)
 REVISIONS = {"psnr": "1", "ssim": "1", "lpips": "1"}
-FACTS: dict[str, Any] = {
-    "images": {"01": "d" * 64}, "noises": {"gaussian:sigma=50": "1"}, "methods": {"noisy": {}, "bm3d": {}}, "seeds": 1,
-}  # fmt: skip
-PROVENANCE = {"revision": "1", "weights_digest": ""}
+FACTS = run_facts(["noisy", "bm3d"])
 
 OPENER = """
 import sys, time
 from pathlib import Path
+sys.path.append(sys.argv[3])
+from made_records import FACTS
 from mdnbench.store import open_store
 time.sleep(max(0, float(sys.argv[1]) - time.time()))
 store = open_store(Path("shared/results.sqlite"))
 for name in range(5):
-    store.start_run(f"{sys.argv[2]}-{name}", 1, {})
+    store.start_run(f"{sys.argv[2]}-{name}", 1, FACTS)
 """
 
 
@@ -164,7 +165,10 @@ def test_many_processes_may_open_one_new_store(workspace: Path) -> None:
         start = time.time() + 0.5
         openers = [
             subprocess.Popen(
-                [sys.executable, "-c", OPENER, str(start), str(number)], cwd=folder, stderr=subprocess.PIPE, text=True
+                [sys.executable, "-c", OPENER, str(start), str(number), str(Path(made_records.__file__).parent)],
+                cwd=folder,
+                stderr=subprocess.PIPE,
+                text=True,
             )
             for number in range(5)
         ]
@@ -307,17 +311,17 @@ def test_an_output_is_complete_with_every_value_that_is_asked_for(
 def test_a_run_begins_anew_under_its_name(store: Store) -> None:
     """What takes an old name has its own facts and cells, and an id that no process at the old run knows."""
     identity = save(store)
-    run = store.start_run("a", 3, {"seeds": 1})
+    run = store.start_run("a", 3, FACTS)
     with store.transaction():
         store.add_cells(run, [(0, identity, CELL)])
     store.finish_run(run)
     found = store.run("a")
     assert found is not None
     assert found.finished
-    assert store.start_run("a", 5, {"seeds": 2}) != run
+    assert store.start_run("a", 5, dataclasses.replace(FACTS, seeds=2)) != run
     found = store.run("a")
     assert found is not None
-    assert (found.planned, found.finished, found.facts) == (5, "", {"seeds": 2})
+    assert (found.planned, found.finished, found.facts) == (5, "", dataclasses.replace(FACTS, seeds=2))
     assert list(store.select("SELECT * FROM run_cells")) == []
     assert set(store.outputs(["output"])) == {"output"}
     assert store.run("b") is None
@@ -330,8 +334,8 @@ def test_a_run_that_lost_its_name_adds_nothing(store: Store, change: str) -> Non
     with store.transaction():
         store.add_cells(run, [(0, identity, CELL)])
     other = open_store(store.path)
-    methods = {"methods": {"median": {}}, "order": dict(reversed(FACTS["methods"].items()))}.get(change)
-    later = other.start_run("a", 3 if change == "planned" else 2, FACTS | ({"methods": methods} if methods else {}))
+    names = {"methods": ["median"], "order": ["bm3d", "noisy"]}.get(change, ["noisy", "bm3d"])
+    later = other.start_run("a", 3 if change == "planned" else 2, run_facts(names))
 
     def add() -> None:
         with store.transaction():
@@ -353,10 +357,11 @@ def test_a_run_that_lost_its_name_adds_nothing(store: Store, change: str) -> Non
 def test_two_processes_at_one_run_share_it(store: Store) -> None:
     """The same plan under the same name, on another machine too: one run, with the cells of both."""
     other, identity = open_store(store.path), save(store)
-    run = store.start_run("a", 2, FACTS | {"environment": {"cpu": "one"}, "notes": ["on a cluster"]})
+    elsewhere = dataclasses.replace(FACTS.environment, cpu="two")
+    run = store.start_run("a", 2, dataclasses.replace(FACTS, notes=("on a cluster",)))
     with store.transaction():
         store.add_cells(run, [(0, identity, CELL)])
-    assert other.start_run("a", 2, FACTS | {"environment": {"cpu": "two"}}) == run
+    assert other.start_run("a", 2, dataclasses.replace(FACTS, environment=elsewhere)) == run
     with other.transaction():
         other.add_cells(run, [(1, identity, CELL)])
     for each in (store, other):
@@ -382,17 +387,18 @@ def test_cells_of_another_plan_are_reported(store: Store, change: dict[str, Any]
 def test_runs_are_listed_newest_first(store: Store) -> None:
     """The last one begun comes first, also when an old name begins again."""
     for name in ("a", "b", "c"):
-        store.start_run(name, 1, {})
+        store.start_run(name, 1, FACTS)
         time.sleep(0.002)
-    store.start_run("a", 1, {})
+    store.start_run("a", 1, FACTS)
     assert store.run_names() == ["a", "c", "b"]
 
 
 def test_timings_are_kept_by_key(store: Store) -> None:
     """A record comes back as it was written; the same key is replaced."""
-    store.save_timing("key", {"benchmarks": [1]})
-    store.save_timing("key", {"benchmarks": [2]})
+    first, second = timing_record(benchmark("a")), timing_record(benchmark("b"))
+    store.save_timing("key", first)
+    store.save_timing("key", second)
     found = store.timing("key")
     assert found is not None
-    assert found.content == {"benchmarks": [2]}
+    assert found.content == second
     assert store.timing("other") is None

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from made_records import benchmark, run_facts, timing_record
 
 from mdnbench.errors import BadOption
 from mdnbench.evaluation import protocols
 from mdnbench.planning import environment
+from mdnbench.spec.timings import LATE, NO_TIME, KnownQuality, PublishedLevel, SelfTests, TimingRecord
 from mdnbench.store import MeanRow
 from mdnbench.timing import conditions, quality, scaling, selftests, summary
 from mdnbench.timing import record as records
-from mdnbench.timing.process import LATE, NO_TIME, SelfTests, Timed
+from mdnbench.timing.process import Timed
 
 
 def test_the_usual_conditions() -> None:
@@ -85,15 +88,13 @@ def test_tests_that_lacked_time_are_taken_up_again(output: str, again: float | N
     assert SelfTests(output, again=again).complete is complete
 
 
-def record(**points: tuple[float, float]) -> dict[str, Any]:
+def record(**points: tuple[float, float]) -> TimingRecord:
     """A record of methods at one size with their quality: dB and seconds per megapixel."""
     group = "256×256, 1 thread, cpu, gaussian:sigma=50"
-    made = [
-        {"name": name, "group": group, "extra_info": {"megapixels_per_s": 1 / seconds}}
-        for name, (_, seconds) in points.items()
-    ]
-    lines = [{"method": "DnCNN-S", "psnr": 27.18, "source": "a paper"}]
-    return {"benchmarks": made, "quality": {"psnr": {name: dB for name, (dB, _) in points.items()}, "published": lines}}
+    made = [benchmark(name, group, megapixels_per_s=1 / seconds) for name, (_, seconds) in points.items()]
+    lines = (PublishedLevel("DnCNN-S", 27.18, "a paper"),)
+    known = KnownQuality("sk12", 12, "standard", {name: dB for name, (dB, _) in points.items()}, lines)
+    return replace(timing_record(*made), quality=known)
 
 
 def test_the_front_is_what_nothing_beats() -> None:
@@ -108,16 +109,17 @@ def test_the_front_is_what_nothing_beats() -> None:
 def test_a_method_that_broke_on_the_way_proves_nothing() -> None:
     """Its figures, of fewer calls than were due, stand in the record and take no part in front or growth."""
     found = record(good=(27, 9), broken=(29, 1))
-    found["benchmarks"][1]["extra_info"]["problem"] = "RuntimeError: worn out"
-    front = quality.of_record(found)
+    sound, broken = found.benchmarks
+    broken = replace(broken, extra_info=replace(broken.extra_info, problem="RuntimeError: worn out"))
+    front = quality.of_record(replace(found, benchmarks=(sound, broken)))
     assert front is not None
     assert [point.method for point in front.points] == ["good"]
     sizes = [
-        {"name": name, "extra_info": {"side": side, "threads": 1, "peak_memory_bytes": side**2, "problem": problem},
-         "stats": {"median": side**2 * 1e-6}}
-        for name, problem in (("good", None), ("broken", "worn out")) for side in (64, 128, 256, 512)
-    ]  # fmt: skip
-    assert [each.method for each in scaling.of_record({"benchmarks": sizes})] == ["good"]
+        benchmark(name, seconds=[side**2 * 1e-6], side=side, peak_memory_bytes=side**2, problem=problem)
+        for name, problem in (("good", None), ("broken", "worn out"))
+        for side in (64, 128, 256, 512)
+    ]
+    assert [each.method for each in scaling.of_record(timing_record(*sizes))] == ["good"]
 
 
 def test_only_whole_means_are_held_against_time() -> None:
@@ -129,7 +131,7 @@ def test_only_whole_means_are_held_against_time() -> None:
 
     rows = [row("whole"), row("lucky", infinite={"psnr": 1}), row("partly", unscored={"psnr": (1, "why")}),
             row("failed", ok=1)]  # fmt: skip
-    facts = {"dataset": "none", "protocol_hash": ""}
+    facts = run_facts(dataset="none", protocol_hash="")
     timed = record(**{each.method: (30, 1) for each in rows})
     run: Any = SimpleNamespace(timing=timed, means=rows, run=SimpleNamespace(facts=facts))
     front = quality.of_results(run, "n")
@@ -149,12 +151,8 @@ def test_published_levels_are_those_of_the_same_thing() -> None:
 
 def test_a_gpu_has_columns_of_its_own() -> None:
     """Its own clock's milliseconds and its memory stand beside the others, where there is one."""
-    plain = {"side": 256, "load_s": 1.0, "first_call_s": 1.0, "peak_memory_bytes": 0, "parameters": None,
-             "megapixels_per_s": 6.5536}  # fmt: skip
-    one = {"name": "a", "group": "g", "stats": {"median": 0.01, "iqr": 0.0, "rounds": 3}, "extra_info": plain}
-    assert summary.titles({"benchmarks": [one]}) == summary.TITLES
-    one["extra_info"] = {**plain, "device_s": 0.009, "peak_device_bytes": 2**21}
-    found = {"benchmarks": [one]}
+    assert summary.titles(timing_record(benchmark("a"))) == summary.TITLES
+    found = timing_record(benchmark("a", device_s=0.009, peak_device_bytes=2**21))
     assert summary.titles(found)[-2:] == ("GPU ms", "GPU MiB")
     assert summary.cells(found)[0][-2:] == ["9", "2"]
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from mdnbench.spec.timings import NO_TIME, Benchmark, SelfTests, TimingRecord
 from mdnbench.timing import missing, phase, summary
 from mdnbench.timing import record as records
 from mdnbench.timing.conditions import Conditions
 from mdnbench.timing.missing import Lack
-from mdnbench.timing.process import BUSY, NO_TIME, ONE_ROUND_S, ONLY_FIRST, Loaded, SelfTests, Timed, Timing
+from mdnbench.timing.process import BUSY, ONE_ROUND_S, ONLY_FIRST, Loaded, Timed, Timing
 
 UNDER = Conditions((64, 96), (1,), 60.0, rounds=3)
 TESTED = dataclasses.replace(UNDER, self_tests=True)
@@ -23,7 +24,7 @@ def timed(method: str, side: int, seconds: list[float], **fields: Any) -> Timed:
     return Timed(method, loaded, seconds, side=side, waits=[0.0] * len(seconds), **fields)
 
 
-def record(*found: Timed, budget_s: float = 60.0) -> dict[str, Any]:
+def record(*found: Timed, budget_s: float = 60.0) -> TimingRecord:
     """The record of a phase."""
     return records.make(found, "gaussian:sigma=50", "cpu", budget_s)
 
@@ -59,7 +60,7 @@ def test_only_what_is_not_finished_is_missing() -> None:
 ])  # fmt: skip
 def test_what_a_smaller_budget_cut_short_is_not_finished(seconds: list[float], budget_s: float, done: bool) -> None:
     """All rounds, the only round of a slow method, or as many as this budget gave."""
-    (each,) = record(timed("a", 64, seconds), budget_s=budget_s)["benchmarks"]
+    (each,) = record(timed("a", 64, seconds), budget_s=budget_s).benchmarks
     assert missing.finished(each, UNDER) is done
 
 
@@ -70,11 +71,11 @@ def test_self_tests_that_lacked_time_are_missing_alone() -> None:
     assert missing.of_record(former, ["a"], TESTED) == {("a", 1): Lack((), tests=True, known={64: 0.1, 96: 0.1})}
     only = Timed("a", side=64, self_tests=complete)
     joined = missing.joined(former, record(only), [only], ["a"], TESTED)
-    assert [each["extra_info"]["self_tests"] for each in joined["benchmarks"]] == [dataclasses.asdict(complete), None]
+    assert [each.extra_info.self_tests for each in joined.benchmarks] == [complete, None]
     assert missing.of_record(joined, ["a"], TESTED) == {}
     again = Timed("a", side=64, self_tests=late)
     kept = missing.joined(joined, record(again), [again], ["a"], TESTED)
-    assert kept["benchmarks"] == joined["benchmarks"]
+    assert kept.benchmarks == joined.benchmarks
 
 
 def test_a_fresh_figure_takes_the_place_of_a_former_one() -> None:
@@ -85,18 +86,24 @@ def test_a_fresh_figure_takes_the_place_of_a_former_one() -> None:
     )  # fmt: skip
     again = [timed("a", 96, [0.2] * 3), timed("b", 64, [], problem=NO_TIME), timed("b", 96, [], problem="gone")]
     found = missing.joined(former, record(*again), again, ["a", "b"], UNDER)
-    shown = [(each["name"], each["extra_info"]["side"], each["stats"]["min"]) for each in found["benchmarks"]]
+    shown = [(each.name, each.extra_info.side, each.stats.min) for each in found.benchmarks]
     assert shown == [("a", 64, 0.1), ("a", 96, 0.2), ("b", 64, 0.5)]
-    assert found["problems"] == {"b (96×96, 1 thread)": "gone"}
+    assert found.problems == {"b (96×96, 1 thread)": "gone"}
     assert missing.of_record(found, ["a", "b"], UNDER)["b", 1].sides == (64, 96)
+
+
+def _timed_at(each: Benchmark, when: str) -> Benchmark:
+    return dataclasses.replace(each, extra_info=dataclasses.replace(each.extra_info, timed_at=when))
 
 
 def test_the_notes_name_what_is_not_finished_and_who_took_turns() -> None:
     """A line for each reason, that the next run measures it, and the times where there are several."""
     first, second = record(timed("a", 64, [0.1] * 3)), record(timed("b", 64, [0.1], unfinished=BUSY))
-    first["benchmarks"][0]["extra_info"]["timed_at"] = "2026-01-01T10:00:00.000Z"
-    second["benchmarks"][0]["extra_info"]["timed_at"] = "2026-01-02T11:30:00.000Z"
-    notes = summary.notes({"benchmarks": first["benchmarks"] + second["benchmarks"], "problems": {}})
+    both = (
+        _timed_at(first.benchmarks[0], "2026-01-01T10:00:00.000Z"),
+        _timed_at(second.benchmarks[0], "2026-01-02T11:30:00.000Z"),
+    )
+    notes = summary.notes(dataclasses.replace(first, benchmarks=both))
     assert notes == [
         f"not finished, {BUSY}: b.",
         "what is missing or not finished is measured by the next run; the other timings are kept.",

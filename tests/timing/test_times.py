@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import shutil
@@ -21,9 +20,10 @@ import pytest
 from mdnbench import api, registry
 from mdnbench.errors import NothingToDo
 from mdnbench.planning import environment
+from mdnbench.spec.timings import Benchmark, SelfTests, TimingRecord
 from mdnbench.timing import quality, scaling
 from mdnbench.timing.times import Times
-from mdnbench.util import devices
+from mdnbench.util import devices, jsonfile
 
 PLUGIN = '''
 import os
@@ -121,28 +121,30 @@ def times(folder: Path) -> Times:
         return api.time(**CHEATS, sizes=SIDES, threads=[1], budget_s=600.0)
 
 
-def rows(times: Times, method: str) -> list[dict[str, Any]]:
+def rows(times: Times, method: str) -> list[Benchmark]:
     """What was measured of a method, by size."""
-    return [each for each in times.record["benchmarks"] if each["name"] == method]
+    return [each for each in times.record.benchmarks if each.name == method]
 
 
-def verdicts_of(times: Times, method: str) -> dict[str, Any]:
+def verdicts_of(times: Times, method: str) -> SelfTests:
     """What the self-tests found of a method."""
-    return dict(rows(times, method)[0]["extra_info"]["self_tests"])
+    found = rows(times, method)[0].extra_info.self_tests
+    assert found is not None
+    return found
 
 
 def test_every_size_has_its_figures(times: Times) -> None:
     """Four groups, with rounds, pace and memory of their own; what a pixel needs is in the memory of each size."""
     found = rows(times, "honest")
-    assert [each["extra_info"]["side"] for each in found] == SIDES
-    assert [each["group"].split(",")[0] for each in found] == [f"{side}×{side}" for side in SIDES]
+    assert [each.extra_info.side for each in found] == SIDES
+    assert [each.group.split(",")[0] for each in found] == [f"{side}×{side}" for side in SIDES]
     for each in found:
-        stats, extra = each["stats"], each["extra_info"]
-        assert 1 <= stats["rounds"] == len(stats["data"]) <= 30
-        assert min(stats["data"]) >= 0.015
-        assert extra["warmups"] >= 1
-        assert extra["ms_per_megapixel"] == pytest.approx(1e9 * stats["median"] / extra["side"] ** 2)
-    held = [each["extra_info"]["peak_memory_bytes"] for each in found]
+        stats, extra = each.stats, each.extra_info
+        assert 1 <= stats.rounds == len(stats.data) <= 30
+        assert min(stats.data) >= 0.015
+        assert extra.warmups >= 1
+        assert extra.ms_per_megapixel == pytest.approx(1e9 * stats.median / extra.side**2)
+    held = [each.extra_info.peak_memory_bytes for each in found]
     assert held[-1] - held[0] >= 200 * (512**2 - 64**2) * 0.9
 
 
@@ -157,8 +159,8 @@ def test_an_honest_method_passes_its_tests(times: Times) -> None:
 def test_a_method_that_remembers_is_found_out(times: Times) -> None:
     """An image that it has seen takes it no time: told among the notes, and the exit code is 4."""
     found = verdicts_of(times, "remembers")
-    assert found["quicker"]
-    assert found["again"] < 0.9
+    assert found.quicker
+    assert found.again < 0.9
     assert any("remembers (64×64, 1 thread) takes only" in note for note in times.notes)
     assert times.exit_code == 4
 
@@ -166,21 +168,21 @@ def test_a_method_that_remembers_is_found_out(times: Times) -> None:
 def test_a_method_whose_answer_drifts_is_found_out(times: Times) -> None:
     """What it gave the timing is not what it gave the run."""
     found = verdicts_of(times, "drifts")
-    assert not found["output_holds"]
-    assert found["output"].startswith("differs by up to 0.2")
+    assert not found.output_holds
+    assert found.output.startswith("differs by up to 0.2")
     assert any("what was timed is not what was scored" in note for note in times.notes)
 
 
 def test_what_cannot_be_built_says_so_for_every_size(times: Times) -> None:
     """Its error stands in the record and in the notes."""
-    assert times.record["problems"] == {f"raises ({side}×{side}, 1 thread)": "OSError: gone" for side in SIDES}
+    assert times.record.problems == {f"raises ({side}×{side}, 1 thread)": "OSError: gone" for side in SIDES}
     assert "raises (64×64, 1 thread) was not timed: OSError: gone" in times.notes
 
 
 def test_what_is_fresh_is_new_to_every_call(times: Times) -> None:
     """A method that remembers by content still takes its time in every counted call."""
     for each in rows(times, "remembers"):
-        assert min(each["stats"]["data"]) >= 0.03
+        assert min(each.stats.data) >= 0.03
 
 
 def test_quality_stands_against_time(times: Times) -> None:
@@ -205,7 +207,7 @@ def test_growth_is_fitted_where_there_are_sizes_enough(times: Times) -> None:
 def test_the_record_is_written_and_compared(times: Times) -> None:
     """The file holds the record, and pytest-benchmark reads all its groups."""
     path = times.folder / "timing.json"
-    assert json.loads(path.read_text(encoding="utf-8")) == times.record
+    assert jsonfile.read(path, "record", TimingRecord) == times.record
     done = subprocess.run(
         [sys.executable, "-m", "pytest_benchmark", "compare", str(path)], capture_output=True, text=True, check=False
     )
@@ -228,10 +230,10 @@ def test_a_failure_is_no_answer_for_later(folder: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(folder)
     keys = {**KEYS, "methods": ["recovers"], "sizes": [64], "threads": [1], "budget_s": 60.0}
     first = api.time(**keys)
-    assert "FileNotFoundError" in first.record["problems"]["recovers"]
+    assert "FileNotFoundError" in first.record.problems["recovers"]
     (folder / "there").touch()
     second = api.time(**keys)
-    assert (second.record["problems"], second.exit_code) == ({}, 0)
+    assert (second.record.problems, second.exit_code) == ({}, 0)
     assert rows(second, "recovers")
 
 
@@ -241,10 +243,8 @@ def test_a_method_that_breaks_after_its_first_call_says_so(folder: Path, monkeyp
     monkeypatch.chdir(folder)
     found = api.time(**KEYS, methods=["breaks"], sizes=[64, 96], threads=[1], budget_s=60.0)
     (timed,) = rows(found, "breaks")
-    assert timed["stats"]["data"] == [timed["extra_info"]["first_call_s"]]
-    assert found.record["problems"] == {
-        f"breaks ({side}×{side}, 1 thread)": "RuntimeError: worn out" for side in (64, 96)
-    }
+    assert timed.stats.data == [timed.extra_info.first_call_s]
+    assert found.record.problems == {f"breaks ({side}×{side}, 1 thread)": "RuntimeError: worn out" for side in (64, 96)}
     assert found.notes[:2] == [
         "breaks (64×64, 1 thread) failed after 1 round, and its figures are of no more: RuntimeError: worn out",
         "breaks (96×96, 1 thread) was not timed: RuntimeError: worn out",
@@ -258,7 +258,7 @@ print("top level")
 found = mdnbench.time(
     methods=["noisy"], sigma=50, dataset="sk12", images=["01"], metrics=["psnr"], sizes=[64], threads=[1], budget_s=60.0
 )
-print(found.record["problems"], len(found.record["benchmarks"]))
+print(found.record.problems, len(found.record.benchmarks))
 """
 
 
@@ -287,16 +287,16 @@ def test_the_command_counts_work_and_threads(folder: Path, cli: Callable[..., An
         "--threads", "1,2", "--plugin", "own.py", "--json", cwd=folder, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)["benchmarks"]
-    assert {(each["name"], each["extra_info"]["threads"]) for each in found} == {
+    found = jsonfile.parse(done.stdout, TimingRecord).benchmarks
+    assert {(each.name, each.extra_info.threads) for each in found} == {
         ("dncnn", 1), ("dncnn", 2), ("honest", 1), ("honest", 2)
     }  # fmt: skip
     assert {path.name for path in folder.glob("threads-*")} == {"threads-1", "threads-2"}
     for each in found:
-        tests = each["extra_info"]["self_tests"]
-        assert tests["output"].startswith("equal"), tests
-        work = each["extra_info"]["multiply_adds_per_pixel"]
-        assert work == (_convolved() if each["name"] == "dncnn" else None)
+        tests = each.extra_info.self_tests
+        assert tests.output.startswith("equal"), tests
+        work = each.extra_info.multiply_adds_per_pixel
+        assert work == (_convolved() if each.name == "dncnn" else None)
 
 
 def _convolved() -> int:
@@ -348,7 +348,7 @@ def test_fault_58_a_method_that_was_named_and_is_left_out_is_a_failure(
     monkeypatch.chdir(folder)
     keys = {**KEYS, "sizes": [64], "threads": [1], "budget_s": 20.0}
     found = api.time(**keys, methods=["noisy", "unet[colour=true]"])
-    assert (found.exit_code, list(found.record["left_out"])) == (4, ["unet[colour=true]"])
+    assert (found.exit_code, list(found.record.left_out)) == (4, ["unet[colour=true]"])
     assert any(note.startswith("unet[colour=true] was left out: it has no weights") for note in found.notes)
     assert api.time(**keys, methods=["noisy"]).exit_code == 0
 
@@ -360,7 +360,7 @@ def test_a_gpu_is_timed_by_its_own_events(folder: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(folder)
     keys = {**KEYS, "methods": ["dncnn"], "device": "cuda"}
     found = api.time(**keys, sizes=[256], threads=[1], budget_s=120.0)
-    (each,) = found.record["benchmarks"]
-    assert 0 < each["extra_info"]["device_s"] <= each["stats"]["max"]
-    assert each["extra_info"]["peak_device_bytes"] > 0
-    assert each["extra_info"]["self_tests"]["output"].startswith("equal")
+    (each,) = found.record.benchmarks
+    assert 0 < each.extra_info.device_s <= each.stats.max
+    assert each.extra_info.peak_device_bytes > 0
+    assert each.extra_info.self_tests.output.startswith("equal")

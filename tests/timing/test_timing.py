@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
+from made_records import benchmark, stats, timing_record
 
 from mdnbench import api
 from mdnbench.engine.coordinator import job_of
@@ -20,11 +20,13 @@ from mdnbench.evaluation import cases
 from mdnbench.planning import environment
 from mdnbench.planning.identity import CodeIdentity
 from mdnbench.results import Results
+from mdnbench.spec.timings import LATE, NO_TIME, Benchmark, TimingRecord
 from mdnbench.store import open_store
 from mdnbench.timing import phase, quality, selftests, session, summary
 from mdnbench.timing.clock import Clock
 from mdnbench.timing.conditions import AFTER_RUN, Conditions
-from mdnbench.timing.process import LATE, NO_TIME, Loaded, Subject, Timed, Timing, launch
+from mdnbench.timing.process import Loaded, Subject, Timed, Timing, launch
+from mdnbench.util import jsonfile
 from mdnbench.util.listener import Listener
 
 PLUGIN = '''
@@ -86,7 +88,7 @@ class TimedRun:
 
     def of(self, method: str) -> dict[str, Any]:
         """What was measured of a method."""
-        (found,) = [each for each in self.record["benchmarks"] if each["name"] == method]
+        (found,) = [each for each in self.record.benchmarks if each.name == method]
         return dict(found)
 
 
@@ -106,35 +108,35 @@ def timed(tmp_path_factory: pytest.TempPathFactory) -> TimedRun:
 def test_load_first_call_and_steady_state_are_apart(timed: TimedRun) -> None:
     """What a method needs once is not in its median; rounds, quartiles and throughput follow from the calls."""
     found = timed.of("naps")
-    stats, extra = found["stats"], found["extra_info"]
-    assert extra["load_s"] >= 0.3
-    assert extra["first_call_s"] >= 0.4
-    assert 0.02 <= stats["min"] <= stats["median"] < 0.3
-    assert stats["rounds"] == len(stats["data"]) == AFTER_RUN.rounds
-    assert stats["iqr"] >= 0
-    assert extra["megapixels_per_s"] == pytest.approx(256 * 256 / 1e6 / stats["median"])
-    assert timed.of("noisy")["stats"]["median"] < stats["median"]
+    stats, extra = found.stats, found.extra_info
+    assert extra.load_s >= 0.3
+    assert extra.first_call_s >= 0.4
+    assert 0.02 <= stats.min <= stats.median < 0.3
+    assert stats.rounds == len(stats.data) == AFTER_RUN.rounds
+    assert stats.iqr >= 0
+    assert extra.megapixels_per_s == pytest.approx(256 * 256 / 1e6 / stats.median)
+    assert timed.of("noisy").stats.median < stats.median
 
 
 def test_memory_is_what_the_method_added(timed: TimedRun) -> None:
     """64 MiB held by the method are in its peak, and torch is not."""
-    assert 64 <= timed.of("naps")["extra_info"]["peak_memory_bytes"] / 2**20 < 150
-    assert timed.of("noisy")["extra_info"]["peak_memory_bytes"] / 2**20 < 64
-    assert timed.of("naps")["extra_info"]["parameters"] is None
+    assert 64 <= timed.of("naps").extra_info.peak_memory_bytes / 2**20 < 150
+    assert timed.of("noisy").extra_info.peak_memory_bytes / 2**20 < 64
+    assert timed.of("naps").extra_info.parameters is None
 
 
 def test_a_method_without_a_good_cell_is_not_timed(timed: TimedRun) -> None:
     """What failed in every cell has no seconds, and no process is started for it."""
-    assert {each["name"] for each in timed.record["benchmarks"]} == {"naps", "noisy"}
-    assert timed.record["problems"] == {}
+    assert {each.name for each in timed.record.benchmarks} == {"naps", "noisy"}
+    assert timed.record.problems == {}
 
 
 def test_the_record_says_where_it_was_made(timed: TimedRun) -> None:
     """Machine, size, threads, device and noise stand in the record."""
-    machine = timed.record["machine_info"]
-    assert machine["node"] == environment.machine_id()
-    assert machine["cpu"]["count"] == environment.cores()
-    assert {each["group"] for each in timed.record["benchmarks"]} == {"256×256, 1 thread, cpu, gaussian:sigma=50"}
+    machine = timed.record.machine_info
+    assert machine.node == environment.machine_id()
+    assert machine.cpu.count == environment.cores()
+    assert {each.group for each in timed.record.benchmarks} == {"256×256, 1 thread, cpu, gaussian:sigma=50"}
 
 
 def test_pytest_benchmark_compares_the_record(timed: TimedRun) -> None:
@@ -184,7 +186,7 @@ def test_one_method_under_two_names_has_two_records(workspace: Path) -> None:
         under = Conditions((16,), rounds=1, budget_s=60.0)
         record[name] = session.record(plan, list(plan.works), under, store, Listener())
     assert len({plan.works[0].identity for plan in plans.values()}) == 1
-    assert {name: [each["name"] for each in found["benchmarks"]] for name, found in record.items()} == {
+    assert {name: [each.name for each in found.benchmarks] for name, found in record.items()} == {
         "dncnn": ["dncnn"], DNCNN: [DNCNN]
     }  # fmt: skip
 
@@ -217,10 +219,10 @@ def test_a_plugin_that_was_edited_after_the_plan_is_not_timed(workspace: Path) -
     assert results.counts == {"ok": 2}
     record = results.timing
     assert record is not None
-    assert f"the plugin {path}" in record["problems"]["naps"]
-    assert "has changed since the run was planned" in record["problems"]["naps"]
-    assert [each["name"] for each in record["benchmarks"]] == ["noisy"]
-    assert api.run(**KEYS | {"methods": ["noisy", "naps"]}).timing["problems"] == {}
+    assert f"the plugin {path}" in record.problems["naps"]
+    assert "has changed since the run was planned" in record.problems["naps"]
+    assert [each.name for each in record.benchmarks] == ["noisy"]
+    assert api.run(**KEYS | {"methods": ["noisy", "naps"]}).timing.problems == {}
 
 
 def subject_of(*methods: str) -> Subject:
@@ -298,25 +300,17 @@ def test_every_image_is_timed_at_one_size(shape: tuple[int, ...], expected: tupl
     assert square[-40:, -40:].std() > 0.2
 
 
-def benchmark(name: str, median: float, iqr: float, rounds: int, **extra: Any) -> dict[str, Any]:
+def summed(name: str, median: float, iqr: float, rounds: int, **extra: Any) -> Benchmark:
     """One benchmark of a record."""
-    known = {"load_s": 0.5, "first_call_s": 1.25, "peak_memory_bytes": 3 * 2**20, "parameters": None}
-    return {
-        "name": name,
-        "group": "g",
-        "stats": {"median": median, "iqr": iqr, "rounds": rounds},
-        "extra_info": {**known, "megapixels_per_s": 0.065536 / median, **extra},
-    }
+    found = stats([], median=median, iqr=iqr, rounds=rounds)
+    return benchmark(name, seconds=found, megapixels_per_s=0.065536 / median, **extra)
 
 
 def test_the_timing_table_is_fastest_first_with_three_figures() -> None:
     """Milliseconds, no IQR for a single round, parameters in millions, multiply-adds per pixel in thousands."""
-    record = {
-        "benchmarks": [
-            benchmark("b", 3.3, 0.1, 9, multiply_adds_per_pixel=55_400.0),
-            benchmark("a", 0.0123, 0, 1, parameters=560_000),
-        ]
-    }
+    record = timing_record(
+        summed("b", 3.3, 0.1, 9, multiply_adds_per_pixel=55_400.0), summed("a", 0.0123, 0, 1, parameters=560_000)
+    )
     assert summary.cells(record) == [
         ["a", "12.3", "–", "1", "5.33", "0.50", "1.25", "3", "0.56 M", "–"],
         ["b", "3300", "100", "9", "0.0199", "0.50", "1.25", "3", "–", "55.4"],
@@ -325,10 +319,10 @@ def test_the_timing_table_is_fastest_first_with_three_figures() -> None:
 
 def test_a_noisy_measurement_and_a_missing_one_have_their_notes() -> None:
     """An IQR over a tenth of the median is told, and so is why a method was not timed, or no longer."""
-    record = {
-        "benchmarks": [benchmark("calm", 1, 0.05, 9), benchmark("wild", 1, 0.2, 9), benchmark("once", 1, 0.9, 1)],
-        "problems": {"lost": "its process died", "calm": "OSError: gone"},
-    }
+    record = timing_record(
+        summed("calm", 1, 0.05, 9), summed("wild", 1, 0.2, 9), summed("once", 1, 0.9, 1),
+        problems={"lost": "its process died", "calm": "OSError: gone"},
+    )  # fmt: skip
     notes = summary.notes(record)
     assert notes[0] == "lost was not timed: its process died"
     assert notes[1] == "calm failed after 9 rounds, and its figures are of no more: OSError: gone"
@@ -341,9 +335,7 @@ def test_a_run_has_its_quality_against_time(timed: TimedRun) -> None:
     assert found is not None
     assert found.group == "256×256, 1 thread, cpu, gaussian:sigma=50"
     assert [point.method for point in found.points] == ["noisy", "naps"]
-    assert found.points[0].ms_per_megapixel == pytest.approx(
-        1000 * timed.of("noisy")["stats"]["median"] / (256 * 256 / 1e6)
-    )
+    assert found.points[0].ms_per_megapixel == pytest.approx(1000 * timed.of("noisy").stats.median / (256 * 256 / 1e6))
     assert found.points[0].psnr == found.points[1].psnr  # both give the noisy image back
     assert [point.front for point in found.points] == [True, False]
     assert found.published == ()
@@ -352,5 +344,5 @@ def test_a_run_has_its_quality_against_time(timed: TimedRun) -> None:
 
 def test_timing_is_written_for_people_too(timed: TimedRun) -> None:
     """The run's files: the record as JSON, and its table in Markdown."""
-    assert json.loads((timed.results.folder / "timing.json").read_text(encoding="utf-8")) == timed.record
+    assert jsonfile.read(timed.results.folder / "timing.json", "record", TimingRecord) == timed.record
     assert "## Timing" in (timed.results.folder / "table.md").read_text(encoding="utf-8")

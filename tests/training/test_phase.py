@@ -65,7 +65,7 @@ def test_what_has_no_weights_is_trained_first(home: Path, plugin_file: Path) -> 
     """Announced by the plan and the run, trained before the cells and within the budget, then used; and only once."""
     asked = {**RUN, "plugins": [str(plugin_file)], "noise": ["gaussian:25"]}
     planned = api.plan(**asked)
-    assert api.outlook(planned)["trainings"] == ["tiny"]
+    assert api.estimate(planned).trainings == ("tiny",)
     heard = Heard()
     found = api.run(listener=heard, **asked)
     assert [text for text in heard.said if not text.startswith("begin leaks")][:4] == [
@@ -78,7 +78,7 @@ def test_what_has_no_weights_is_trained_first(home: Path, plugin_file: Path) -> 
     assert {row.method: row.status for row in found.rows()} == {"tiny": "ok", "noisy": "ok"}
     assert found.exit_code == 0
 
-    assert api.outlook(api.plan(**asked))["trainings"] == []
+    assert api.estimate(api.plan(**asked)).trainings == ()
     again = Heard()
     api.run(listener=again, **asked)
     assert "begin training tiny" not in again.said

@@ -372,10 +372,10 @@ def test_published_weights_from_import_to_export(
     )
     assert [row.status for row in found.rows()] == ["ok"]
     (made,) = weights.trained("dncnn")
-    assert any(f"weights Net.1 ({made.sha256[:12]}" in note for note in found.run.facts["notes"])
+    assert any(f"weights Net.1 ({made.sha256[:12]}" in note for note in found.run.facts.notes)
     assert api.export_weights("dncnn", "Net.1", Path("out")).read_bytes() == made.path.read_bytes()
-    (row,) = (row for row in catalogue.weights("dncnn", []) if row["name"] == "Net.1")
-    assert row["trained"] == "imported from net.pth"
+    (row,) = (row for row in catalogue.weights("dncnn", []) if row.name == "Net.1")
+    assert row.source == "net.pth"
 
     torch.save({"model.0.weight": Trap()}, "trap.pth")
     refused = cli("weights", "import", "dncnn", "trap.pth", "--name", "trap", cwd=workspace)

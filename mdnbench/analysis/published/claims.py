@@ -88,7 +88,7 @@ def compare(found: Results, more: Iterable[Reference] = ()) -> Claims:
     chosen = [each for each in printed if _applies(each, found, columns)]
     every = [claim for each in chosen for claim in _claims(each, found, known, columns, values)]
     published = [claim for claim in every if claim.measured is not None]
-    absent = [claim.reference for claim in every if claim.method not in found.run.facts["methods"]]
+    absent = [claim.reference for claim in every if claim.method not in found.run.facts.methods]
     others = tuple(each for each in absent if each.image == MEAN)
     if not published:
         raise NothingToDo(_nothing(found))
@@ -98,20 +98,20 @@ def compare(found: Results, more: Iterable[Reference] = ()) -> Claims:
 def _require_standard(found: Results) -> None:
     standard = protocols.load("standard")
     facts = found.run.facts
-    if facts["protocol_hash"] != standard.hash:
+    if facts.protocol_hash != standard.hash:
         raise NothingToDo(
             f"nothing was compared: published numbers are under protocol {standard.label}, and run {found.name!r} is "
-            f"under {facts['protocol']} ({facts['protocol_hash']}). Run it with --protocol standard."
+            f"under {facts.protocol} ({facts.protocol_hash}). Run it with --protocol standard."
         )
 
 
 def _applies(reference: Reference, found: Results, columns: Mapping[str, Column]) -> bool:
     facts = found.run.facts
     return (
-        reference.dataset.lower() == facts["dataset"]
-        and reference.noise in facts["noises"]
+        reference.dataset.lower() == facts.dataset
+        and reference.noise in facts.noises
         and reference.metric in columns
-        and (reference.image == MEAN or reference.image in facts["images"])
+        and (reference.image == MEAN or reference.image in facts.images)
     )
 
 
@@ -124,8 +124,8 @@ def _claims(
 ) -> list[Claim]:
     """A claim for every method of the run that bears the reference's name; one without a method where none does."""
     column = columns[reference.metric]
-    allowed = ALLOWED * float(found.run.facts["metric_facts"][reference.metric]["tolerance"])
-    bearers = [text for text in found.run.facts["methods"] if reference.method.lower() in _names(text, known)]
+    allowed = ALLOWED * found.run.facts.metric_facts[reference.metric].tolerance
+    bearers = [text for text in found.run.facts.methods if reference.method.lower() in _names(text, known)]
     key = (reference.noise, reference.image, reference.metric)
     return [
         Claim(reference, text, column, values.get((key[0], text, key[1], key[2])), allowed)
@@ -147,8 +147,8 @@ def _measured(found: Results, known: Registry) -> dict[tuple[str, str, str, str]
     import numpy as np
 
     facts = found.run.facts
-    spec = known.datasets.get(facts["dataset"])
-    if spec is None or not (spec is found.dataset or _same_pixels(spec, facts["images"])):
+    spec = known.datasets.get(facts.dataset)
+    if spec is None or not (spec is found.dataset or _same_pixels(spec, facts.images)):
         return {}
     scores = cube.read(found.store, found.run)
     values = {}
@@ -160,7 +160,7 @@ def _measured(found: Results, known: Registry) -> dict[tuple[str, str, str, str]
                 axis[i] for axis, i in zip((scores.noises, scores.methods, scores.images), index, strict=True)
             )
             values[noise, method, image, metric] = float(by_image[tuple(index)])
-    if tuple(facts["images"]) == spec.images:
+    if tuple(facts.images) == spec.images:
         values |= _whole_means(found)
     return values
 
@@ -186,16 +186,16 @@ def _same_pixels(spec: DatasetSpec, images: Mapping[str, str]) -> bool:
 
 def _notes(found: Results, known: Registry) -> Iterator[str]:
     facts = found.run.facts
-    if facts["noise_info"] != "known":
-        yield f"This run's noise information is {facts['noise_info']}; published numbers mostly have it known."
-    spec = known.datasets.get(facts["dataset"])
-    if spec is not None and tuple(facts["images"]) != spec.images:
-        yield f"This run has {len(facts['images'])} of {len(spec.images)} images, so that no mean can be compared."
+    if facts.noise_info != "known":
+        yield f"This run's noise information is {facts.noise_info}; published numbers mostly have it known."
+    spec = known.datasets.get(facts.dataset)
+    if spec is not None and tuple(facts.images) != spec.images:
+        yield f"This run has {len(facts.images)} of {len(spec.images)} images, so that no mean can be compared."
 
 
 def _nothing(found: Results) -> str:
     facts = found.run.facts
     return (
-        f"nothing was compared: no known number is about {facts['dataset']} under {', '.join(facts['noises'])} by a "
+        f"nothing was compared: no known number is about {facts.dataset} under {', '.join(facts.noises)} by a "
         f"method and metric of run {found.name!r}. Add numbers of your own with --references FILE.csv."
     )

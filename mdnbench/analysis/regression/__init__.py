@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mdnbench.analysis.regression.verdict import Change, Gate, Verdict, changes, compare
+from mdnbench.analysis.regression.verdict import Change, Gate, Update, Verdict, changes, compare
 
-__all__ = ["Change", "Gate", "Verdict", "changes", "compare"]
+__all__ = ["Change", "Gate", "Update", "Verdict", "changes", "compare"]

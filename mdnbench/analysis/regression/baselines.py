@@ -12,12 +12,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import stdev
 from sys import intern
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mdnbench import registry
-from mdnbench.analysis.regression import code, slowdown
+from mdnbench.analysis.regression import code
 from mdnbench.errors import BadFile, MdnbenchError, NothingToDo, UnknownName
 from mdnbench.spec import names, tomlfile
+from mdnbench.spec.timings import TimingRecord
 from mdnbench.store import queries
 from mdnbench.store.rows import CellKey
 from mdnbench.util import atomic, jsonfile, temporary
@@ -46,7 +47,7 @@ QUOTED = re.compile(r"'+[=+\-@\t\r]")
 
 
 @dataclass(frozen=True, slots=True)
-class MetricFacts:
+class BaselineMetric:
     """A metric as the baseline knew it; `tolerance` is what its spec lets a mean change between retrained weights."""
 
     revision: str
@@ -75,7 +76,7 @@ class Facts:
     noise_info: str
     device: str
     noises: dict[str, str]
-    metrics: dict[str, MetricFacts]
+    metrics: dict[str, BaselineMetric]
     methods: dict[str, dict[str, str]]
     packages: dict[str, str] = field(default_factory=dict)
     cpu: str = ""
@@ -105,7 +106,7 @@ class Baseline:
     path: Path
     facts: Facts
     cells: Mapping[CellKey, StoredCell]
-    timing: Mapping[str, Any] | None = None
+    timing: TimingRecord | None = None
 
 
 def exists(path: Path) -> bool:
@@ -174,14 +175,14 @@ def facts_of(results: Results) -> Facts:
     """The facts of a run that a baseline keeps."""
     facts = results.run.facts
     metrics = {
-        name: MetricFacts(facts["metrics"][name], each["direction"], each["digits"], each["tolerance"], each["unit"])
-        for name, each in facts["metric_facts"].items()
-        if name not in facts["unavailable"]
+        name: BaselineMetric(facts.metrics[name], each.direction, each.digits, each.tolerance, each.unit)
+        for name, each in facts.metric_facts.items()
+        if name not in facts.unavailable
     }
     return Facts(
-        SCHEMA, facts["dataset"], facts["dataset_digest"], facts["protocol"], facts["protocol_hash"],
-        facts["noise_info"], facts["device"], dict(facts["noises"]), metrics, _methods(results),
-        dict(facts["environment"]["packages"]), facts["environment"]["cpu"], results.run.created,
+        SCHEMA, facts.dataset, facts.dataset_digest, facts.protocol, facts.protocol_hash,
+        facts.noise_info, facts.device, dict(facts.noises), metrics, _methods(results),
+        dict(facts.environment.packages), facts.environment.cpu, results.run.created,
         spread=_spread(results),
     )  # fmt: skip
 
@@ -196,10 +197,10 @@ def _methods(results: Results) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     weights: dict[str, dict[str, str]] = {}
     for noise, method, provenance in queries.provenances(results.store, results.run):
-        versions = results.run.facts["methods"][method]["packages"]
-        found.setdefault(method, {"revision": provenance["revision"], **versions})
-        if provenance["weights_digest"]:
-            weights.setdefault(method, {})[noise] = provenance["weights_digest"]
+        versions = results.run.facts.methods[method].packages
+        found.setdefault(method, {"revision": provenance.revision, **versions})
+        if provenance.weights_digest:
+            weights.setdefault(method, {})[noise] = provenance.weights_digest
     for method, each in weights.items():
         one = len(set(each.values())) == 1
         found[method] |= {"weights": next(iter(each.values()))} if one else {f"weights {n}": d for n, d in each.items()}
@@ -212,7 +213,7 @@ def _spread(results: Results) -> dict[str, dict[str, float]]:
     The standard deviation over the copies. It is filed under each of them and under the method by itself.
     """
     texts: dict[str, set[str]] = {}
-    for method in results.run.facts["methods"]:
+    for method in results.run.facts.methods:
         plain = without_weights(method)
         texts.setdefault(plain, {plain}).add(method)
     if all(len(each) == 1 for each in texts.values()):
@@ -296,11 +297,10 @@ def _cells(lines: Iterator[list[str]], metrics: Sequence[str]) -> Iterator[tuple
         yield key, StoredCell(intern(line[status]), "" if noisy is None else line[noisy], values)
 
 
-def _read_timing(path: Path) -> Mapping[str, Any] | None:
+def _read_timing(path: Path) -> TimingRecord | None:
     if not path.exists():
         return None
-    record: Mapping[str, Any] = jsonfile.read(path, "timing of the baseline,", slowdown.RECORD)
-    return record
+    return jsonfile.read(path, "timing of the baseline,", TimingRecord)
 
 
 def _named(text: str) -> str:

@@ -47,7 +47,7 @@ def of_run(results: Results) -> Code:
         scope = of_parts("metric", _plain(metric), revision)
         for (text,) in results.store.select(_METRIC, (scope, token)):
             _add(found, f"{METRIC} {metric}", _own(manifests.decoded(text), METRIC))
-    plugins = results.run.facts["plugins"]
+    plugins = results.run.facts.plugins
     named = {key: {PLUGIN: plugins[key]} if key in plugins else {} for key in found}
     return {key: named[key] | dict(sorted(found[key].items())) for key in sorted(found)}
 

@@ -7,17 +7,14 @@ significant. Both together are asked for.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, Literal
+from typing import Literal
+
+from mdnbench.spec.timings import Benchmark, TimingRecord
 
 SHARE = 0.25  # a median may grow by a quarter
-# What a comparison reads of a timing record.
-RECORD = {
-    "machine_info": {"node": str},
-    "benchmarks": [{"fullname": str, "name": str, "group": str, "stats": {"data": [(int, float)]}}],
-}
 LEVEL = 0.01  # the rank test's: with many methods and many pushes, one in twenty would cry wolf every day
 
 State = Literal["pass", "slower", "faster", "undecided"]
@@ -46,7 +43,7 @@ class Pace:
 
 
 def compare(
-    run: Mapping[str, Any] | None, baseline: Mapping[str, Any] | None, share: float = SHARE
+    run: TimingRecord | None, baseline: TimingRecord | None, share: float = SHARE
 ) -> tuple[tuple[Pace, ...], str]:
     """The paces of all methods that both records timed alike, and why nothing could be compared where nothing was."""
     if problem := _obstacle(run, baseline):
@@ -63,37 +60,31 @@ def compare(
     return paces, ""
 
 
-def _timed(record: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def _timed(record: TimingRecord) -> dict[str, Benchmark]:
     """The benchmarks of a record that have seconds and are finished, by name."""
     return {
-        each["fullname"]: each
-        for each in record["benchmarks"]
-        if min(each["stats"]["data"], default=0) > 0 and not _is_unfinished(each)
+        each.fullname: each
+        for each in record.benchmarks
+        if min(each.stats.data, default=0) > 0 and not each.extra_info.unfinished
     }
 
 
-def _is_unfinished(each: Mapping[str, Any]) -> bool:
-    """Whether a benchmark is of a first call alone, or of a busy machine; records of earlier days do not say."""
-    extra = each.get("extra_info")
-    return isinstance(extra, Mapping) and bool(extra.get("unfinished"))
-
-
-def _obstacle(run: Mapping[str, Any] | None, baseline: Mapping[str, Any] | None) -> str:
+def _obstacle(run: TimingRecord | None, baseline: TimingRecord | None) -> str:
     if baseline is None:
         return "timing was asked for, and the baseline has none; write it anew from a timed run (--update)."
     if run is None:
         return "timing was asked for, and the run was not timed; run it without --no-timing."
-    mine, theirs = run["machine_info"]["node"], baseline["machine_info"]["node"]
+    mine, theirs = run.machine_info.node, baseline.machine_info.node
     if mine != theirs:
         return f"timing was asked for, and seconds are only compared on one machine: {mine} here, {theirs} there."
     return ""
 
 
-def _pace(before: Mapping[str, Any], after: Mapping[str, Any], share: float) -> Pace:
-    old, new = before["stats"]["data"], after["stats"]["data"]
+def _pace(before: Benchmark, after: Benchmark, share: float) -> Pace:
+    old, new = before.stats.data, after.stats.data
     was, now = median(old), median(new)
     p = rank_p(old, new)
-    return Pace(after["name"], after["group"], was, now, share, p, (len(old), len(new)), _state(old, new, share, p))
+    return Pace(after.name, after.group, was, now, share, p, (len(old), len(new)), _state(old, new, share, p))
 
 
 def _state(old: Sequence[float], new: Sequence[float], share: float, p: float) -> State:

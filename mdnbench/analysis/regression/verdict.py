@@ -109,6 +109,14 @@ class Change:
     differences: tuple[Difference, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A baseline that was written anew: its path without an ending, and what changed; None if it is the first one."""
+
+    baseline: str
+    change: Change | None
+
+
 @dataclass
 class _Pairs:
     """The cells of a run beside those of a baseline."""

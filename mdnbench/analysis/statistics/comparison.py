@@ -14,6 +14,7 @@ from mdnbench.analysis.statistics import bootstrap, paired, texts
 from mdnbench.analysis.statistics.paired import Pair
 from mdnbench.errors import NothingToDo, UnknownName, UsageError
 from mdnbench.results import markup, tables
+from mdnbench.results.tables import Column
 from mdnbench.spec.names import counted
 from mdnbench.store import cube
 from mdnbench.store.cube import ScoreCube
@@ -21,7 +22,6 @@ from mdnbench.store.cube import ScoreCube
 if TYPE_CHECKING:
     from mdnbench.analysis.statistics.bootstrap import Array
     from mdnbench.results import Results
-    from mdnbench.results.tables import Column
 
 FEW_IMAGES = 30
 
@@ -129,14 +129,14 @@ def compare(found: Sequence[Results], *, metrics: Collection[str] = (), against:
     )
     if not families:
         if not whole.noises:
-            under = "; ".join(f"{each.name}: {', '.join(each.run.facts['noises'])}" for each in found)
+            under = "; ".join(f"{each.name}: {', '.join(each.run.facts.noises)}" for each in found)
             raise NothingToDo(f"nothing was compared: these runs have no noise in common ({under}).")
         raise NothingToDo("nothing was compared: no cell of these runs has a score.")
     if against and not any(family.pairs for family in families):
         raise NothingToDo(f"nothing was compared: {against} and the others have no score under the same noise.")
     facts = first.run.facts
-    label = f"{facts['protocol']} ({facts['protocol_hash']})"
-    return Comparison(tuple(each.name for each in found), facts["dataset"], label, families)
+    label = f"{facts.protocol} ({facts.protocol_hash})"
+    return Comparison(tuple(each.name for each in found), facts.dataset, label, families)
 
 
 def intervals(found: Results, metrics: Collection[str] = ()) -> dict[tuple[str, str, str], Mean]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mdnbench.data.leaks.finding import find_leaks
 from mdnbench.data.leaks.leak import Leak
-from mdnbench.errors import StoreError
-from mdnbench.util import atomic, digests, paths
+from mdnbench.errors import BadFile, StoreError
+from mdnbench.util import digests, jsonfile, paths
 
 if TYPE_CHECKING:
     from mdnbench.spec.specs import DatasetSpec
@@ -21,6 +20,17 @@ if TYPE_CHECKING:
 REVISION = "1"
 # The leaks of the project's own data sets, in files like the stored ones, named after the two sets.
 SHIPPED = Path(__file__).parent / "known"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownLeaks:
+    """A file of leaks: the digest of both data sets and of the guard's revision, and what was found."""
+
+    key: str
+    revision: str
+    train: str
+    test: str
+    leaks: tuple[Leak, ...]
 
 
 def cached_leaks(
@@ -52,8 +62,7 @@ def cached_leaks(
         known = _read(path, key)
     if known is None:
         known = find_leaks(train, test, jobs=jobs, progress=progress)
-        facts = {"key": key, "revision": REVISION, "train": train.name, "test": test.name}
-        _write(path, {**facts, "leaks": [asdict(leak) for leak in known]})
+        _write(path, KnownLeaks(key, REVISION, train.name, test.name, known))
     return known
 
 
@@ -67,17 +76,16 @@ def _identity(dataset: DatasetSpec, jobs: int) -> list[list[str]]:
 def _read(path: Path, key: str) -> tuple[Leak, ...] | None:
     """Return the leaks in a file; None if there is no file, if it is damaged, or if its key differs."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return tuple(Leak(**entry) for entry in content["leaks"]) if content["key"] == key else None
-    except (OSError, ValueError, TypeError, KeyError):
+        content = jsonfile.read(path, "file of leaks", KnownLeaks)
+    except BadFile:
         return None
+    return content.leaks if content.key == key else None
 
 
-def _write(path: Path, content: dict[str, object]) -> None:
+def _write(path: Path, content: KnownLeaks) -> None:
     """Write the file atomically, because another process may read or write the same one."""
     try:
-        with atomic.replacing(path) as part:
-            part.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        jsonfile.write(path, content)
     except OSError as error:
         raise StoreError(
             f"what leaks from a training set cannot be remembered in {path.parent}: {error.strerror}. "

@@ -38,3 +38,12 @@ class Leak:
     correlation: float
     top: float
     left: float
+
+
+@dataclass(frozen=True, slots=True)
+class Leaks:
+    """The leaks from a training set into a test set."""
+
+    train: str
+    test: str
+    leaks: tuple[Leak, ...]

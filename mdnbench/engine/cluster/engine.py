@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mdnbench.engine.cluster import connecting
 from mdnbench.engine.cluster.freight import Freight
@@ -23,6 +23,8 @@ from mdnbench.util.stopping import Stop
 
 if TYPE_CHECKING:
     from distributed import Client
+
+    from mdnbench.spec.records import Environment
 
 END_S = 10.0
 MUSTER_S = 1.0
@@ -64,7 +66,7 @@ class DaskEngine(Engine):
         self._numbers = itertools.count()
         self._lines: dict[str, Line] = {}
         self._ready: list[RemoteSlot] = []
-        self._machines: dict[str, Mapping[str, Any]] = {}
+        self._machines: dict[str, Environment] = {}
         self._refused: dict[str, str] = {}
         self._told: set[str] = set()
         self._accepted = False
@@ -73,7 +75,7 @@ class DaskEngine(Engine):
         self._mustered = 0.0
         self._alone_since = time.monotonic()
 
-    def machines(self) -> Mapping[str, Mapping[str, Any]]:
+    def machines(self) -> Mapping[str, Environment]:
         """Return what is known about the machines that computed cells, by machine id."""
         return self._machines
 

@@ -145,7 +145,7 @@ def begin(run: str, order: Order) -> Passport:
     try:
         shown = host.inspect(order.metrics)
     except Exception as error:  # for example, a package is missing: this worker cannot be used
-        return Passport({}, {}, (f"a worker process did not start there: {type(error).__name__}: {error}",))
+        return Passport({}, None, (f"a worker process did not start there: {type(error).__name__}: {error}",))
     return shown
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mdnbench import registry
 from mdnbench.engine import orders
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from mdnbench.registry import Registry
     from mdnbench.registry.discovery import Door
+    from mdnbench.spec.records import Environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,12 @@ class Passport:
     Attributes:
         versions: The versions of mdnbench's own source, of packages and of plugins' files, and the revisions of specs,
             each by name.
-        environment: The facts that a run stores about the machine.
+        environment: The facts that a run stores about the machine; None if it could not be examined.
         lacks: The reasons why the machine cannot compute the run.
     """
 
     versions: Mapping[str, str]
-    environment: Mapping[str, Any]
+    environment: Environment | None
     lacks: tuple[str, ...] = ()
 
     def differences(self, there: Passport) -> tuple[str, ...]:
@@ -59,7 +60,7 @@ def issue(known: Registry, setup: Setup, metrics: Sequence[str]) -> Passport:
     Raises:
         MdnbenchError: A plugin is missing or broken.
     """
-    return Passport(dict(_versions(known, setup, metrics)), environment.facts(setup.device))
+    return Passport(dict(_versions(known, setup, metrics)), environment.here(setup.device))
 
 
 def inspect(setup: Setup, metrics: Sequence[str]) -> Passport:
@@ -70,7 +71,7 @@ def inspect(setup: Setup, metrics: Sequence[str]) -> Passport:
         passport = issue(known, setup, metrics)
         devices.choose(setup.device)
     except MdnbenchError as error:
-        return Passport({}, {}, (str(error),))
+        return Passport({}, None, (str(error),))
     reasons = [_unprepared(known, name) for name in metrics]
     return Passport(passport.versions, passport.environment, tuple(filter(None, reasons)))
 

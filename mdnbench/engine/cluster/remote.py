@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import queue
 import threading
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from concurrent.futures import CancelledError, Future
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from mdnbench.engine.cluster.freight import Freight, Piece
 from mdnbench.engine.cluster.host import Order, Reply
 from mdnbench.engine.cluster.passport import Passport
 from mdnbench.engine.tasks import Task
-from mdnbench.spec.records import Outcome
+from mdnbench.spec.records import Environment, Outcome
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -43,7 +43,7 @@ class Line:
         self.threads = threads
         self.lost = False
         self.why = ""
-        self.environment: Mapping[str, Any] = {}
+        self.environment: Environment | None = None
         self._client = client
         self._run = run
         self._sent: set[str] = set()
@@ -153,9 +153,7 @@ class Line:
 class RemoteSlot:
     """One slot of a host on another machine; it is used in the same way as a slot of this machine."""
 
-    def __init__(
-        self, line: Line, number: int, freight: Freight, machines: MutableMapping[str, Mapping[str, Any]]
-    ) -> None:
+    def __init__(self, line: Line, number: int, freight: Freight, machines: MutableMapping[str, Environment]) -> None:
         """Start the threads that pass tasks to the worker.
 
         Args:
@@ -205,9 +203,10 @@ class RemoteSlot:
         outcome: Outcome | None = future.result()
         if outcome is None:
             return task, None
-        machine: str = self.line.environment["machine_id"]
-        self._machines[machine] = self.line.environment
-        return task, dataclasses.replace(outcome, machine=machine)
+        there = self.line.environment
+        assert there is not None
+        self._machines[there.machine_id] = there
+        return task, dataclasses.replace(outcome, machine=there.machine_id)
 
     def watch(self) -> None:
         """Do nothing: the host watches its worker processes itself."""

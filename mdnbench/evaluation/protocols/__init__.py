@@ -5,10 +5,9 @@ A protocol is a small TOML file with a name, a version and a hash.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mdnbench.errors import BadFile, UnknownName
 from mdnbench.spec import tomlfile
@@ -102,12 +101,6 @@ def load(name: str) -> Protocol:
     if name not in {each.stem for each in FOLDER.glob("*.toml")}:
         raise UnknownName("protocol", name, known(), hint="Or give a file of your own that ends in .toml.")
     return read(path)
-
-
-def of_facts(facts: Mapping[str, Any]) -> Protocol:
-    """Return the protocol of a run, rebuilt from the run's facts."""
-    rules = facts["rules"]
-    return Protocol(facts["protocol"], rules["version"], "", Rule(**rules["input"]), Rule(**rules["scoring"]))
 
 
 def read(path: Path) -> Protocol:

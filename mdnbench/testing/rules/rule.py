@@ -50,6 +50,13 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Checked:
+    """What became of every rule for everything that a plugin brings."""
+
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """A rule that plugins of one kind have to keep.
 

@@ -43,7 +43,7 @@ def test_a_baseline_comes_back_as_it_was_measured(finished: Results, stem: Path)
         }  # fmt: skip
     facts = found.facts
     assert (facts.dataset, facts.protocol, facts.noise_info, facts.device) == ("sk12", "standard", "known", "cpu")
-    assert facts.dataset_digest == finished.run.facts["dataset_digest"]
+    assert facts.dataset_digest == finished.run.facts.dataset_digest
     assert set(facts.noises) == {"gaussian:sigma=50", "gaussian:sigma=25"}
     assert facts.metrics["psnr"].direction == "higher"
     assert facts.metrics["psnr"].tolerance > 0

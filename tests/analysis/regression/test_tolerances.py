@@ -15,12 +15,15 @@ from xml.etree import ElementTree
 import pytest
 import tomli_w
 import xmlschema
+from made_records import benchmark, timing_record
 
 from mdnbench import api
 from mdnbench.analysis.regression import Gate, baselines, junit, slowdown
 from mdnbench.cli import verdicts
 from mdnbench.errors import BadFile, NothingToDo, UnknownName, UsageError
 from mdnbench.results import Results
+from mdnbench.spec.timings import TimingRecord
+from mdnbench.util import jsonfile
 
 NOISE = "gaussian:sigma=50"
 
@@ -322,10 +325,9 @@ def test_a_name_that_looks_like_a_formula_comes_back(finished: Results, stem: Pa
 # -- seconds ---------------------------------------------------------------------------------------------------------
 
 
-def timed(seconds: list[float], group: str = "256×256") -> dict[str, Any]:
-    """What a comparison reads of a timing record: one method, these seconds."""
-    benchmark = {"fullname": f"{group}::median", "name": "median", "group": group, "stats": {"data": seconds}}
-    return {"machine_info": {"node": "here"}, "benchmarks": [benchmark]}
+def timed(seconds: list[float], group: str = "256×256", node: str = "here") -> TimingRecord:
+    """A timing record of one method, of these seconds."""
+    return timing_record(benchmark("median", group, seconds), node=node)
 
 
 STEADY = [0.100 + 0.001 * (index % 7) for index in range(20)]
@@ -351,8 +353,7 @@ def test_slower_needs_both_the_ratio_and_the_ranks(seconds: list[float], state: 
 
 def test_seconds_are_compared_on_one_machine_only() -> None:
     """Another machine, another image size, or no record at all: nothing is compared, and that is said."""
-    other = timed(STEADY)
-    other["machine_info"]["node"] = "elsewhere"
+    other = timed(STEADY, node="elsewhere")
     for run, baseline, why in (
         (timed(STEADY), other, "one machine"),
         (timed(STEADY), timed(STEADY, "512×512"), "same conditions"),
@@ -377,9 +378,9 @@ def test_timing_gates_only_where_asked_for(finished: Results, stem: Path, tmp_pa
     """With `timing` a slower method is a regression and timing in vain is exit code 5; without, seconds are ignored."""
     run = Results(finished.store, finished.name, tmp_path / "folder")
     run.folder.mkdir()
-    (run.folder / "timing.json").write_text(json.dumps(timed([2 * each for each in STEADY])), encoding="utf-8")
+    jsonfile.write(run.folder / "timing.json", timed([2 * each for each in STEADY]))
     assert api.check(run, stem, timing=True).exit_code == 5
-    stem.with_name(stem.name + ".timing.json").write_text(json.dumps(timed(STEADY)), encoding="utf-8")
+    jsonfile.write(stem.with_name(stem.name + ".timing.json"), timed(STEADY))
     verdict = api.check(run, stem, timing=True)
     assert (verdict.exit_code, [pace.method for pace in verdict.slower]) == (1, ["median"])
     assert "SLOWER" in verdicts.markdown(verdict)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_records import PROVENANCE, run_facts
 from scipy import stats
 
 from mdnbench import api
@@ -20,6 +21,8 @@ from mdnbench.errors import NothingToDo, UnknownName, UsageError
 from mdnbench.results import Results
 from mdnbench.results.tables import Column
 from mdnbench.store import cube, open_store
+from mdnbench.store.facts import MetricFacts
+from mdnbench.util import jsonfile
 
 RNG = np.random.default_rng(5)
 
@@ -239,20 +242,18 @@ def test_the_command_shows_tables_and_data(seeded: Results, cli: Any) -> None:
 
 def big_store(path: Path, methods: int, noises: int, images: int, seeds: int) -> Results:
     """A store with three scores for each of so many cells, written straight into SQLite."""
-    names = {"psnr": ("higher", "dB", 2), "ssim": ("higher", "", 4), "lpips": ("lower", "", 3)}
-    facts = {
-        "dataset": "big", "dataset_digest": "d", "protocol": "standard", "protocol_hash": "h", "scoring_rule": "r",
-        "images": {f"i{index}": "x" for index in range(images)}, "seeds": seeds, "unavailable": {},
-        "noises": {f"gaussian:sigma={index}": "1" for index in range(noises)}, "metrics": dict.fromkeys(names, "1"),
-        "methods": {f"m{index}": {} for index in range(methods)},
-        "metric_facts": {
-            name: {"direction": direction, "unit": unit, "digits": digits}
-            for name, (direction, unit, digits) in names.items()
+    facts = run_facts(
+        [f"m{index}" for index in range(methods)], ["psnr", "ssim", "lpips"], dataset="big", scoring_rule="r",
+        images={f"i{index}": "x" for index in range(images)}, seeds=seeds,
+        noises={f"gaussian:sigma={index}": "1" for index in range(noises)},
+        metric_facts={
+            "psnr": MetricFacts("higher", "dB", 2, 0.0, {}), "ssim": MetricFacts("higher", "", 4, 0.0, {}),
+            "lpips": MetricFacts("lower", "", 3, 0.0, {}),
         },
-    }  # fmt: skip
+    )  # fmt: skip
     store = open_store(path / "results.sqlite")
     run = store.start_run("big", methods * noises * images * seeds, facts)
-    store.connection.execute("INSERT INTO provenances VALUES (1, '{}')")
+    store.connection.execute("INSERT INTO provenances VALUES (1, ?)", (jsonfile.text_of(PROVENANCE),))
     places = [
         (noise, method, image, seed)
         for noise in range(noises)
@@ -273,7 +274,7 @@ def big_store(path: Path, methods: int, noises: int, images: int, seeds: int) ->
         )
         store.connection.executemany(
             "INSERT INTO scores VALUES (?,'r',?,'1','ok','',?)",
-            ((at, name, float(value)) for at, value in enumerate(values) for name in names),
+            ((at, name, float(value)) for at, value in enumerate(values) for name in facts.metrics),
         )
     return Results(store, "big", path)
 

@@ -53,7 +53,7 @@ def test_fault_49_what_the_note_says_is_so(photos: Path) -> None:
         )  # fmt: skip
         (row,) = found.rows()
         assert row.value("psnr") == pytest.approx(expected, abs=0.3)
-        shown = "\n".join(found.run.facts["notes"])
+        shown = "\n".join(found.run.facts.notes)
         assert (ROUNDED in shown) == (protocol == "standard")
         assert ASSUMED in shown
 

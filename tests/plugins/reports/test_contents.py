@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
-import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,8 @@ import pytest
 from mdnbench import api, data, registry
 from mdnbench.evaluation import cases
 from mdnbench.results import Results
+from mdnbench.spec.timings import TimingRecord
+from mdnbench.util import jsonfile
 from mdnbench_reports import (
     charts,
     claims,
@@ -126,14 +127,13 @@ def test_printed_numbers_stand_beside_the_measured_ones(tmp_path: Path, take_apa
 
 def test_every_condition_that_was_timed_has_its_table(finished: Results, tmp_path: Path) -> None:
     """Of a record over two sizes page, Markdown and LaTeX show both; quality against time takes the first."""
-    record = json.loads((ROOT / "reports" / "baselines" / "set12-sigma50.timing.json").read_text(encoding="utf-8"))
-    first = record["benchmarks"][0]["group"]
-    larger = [copy.deepcopy(each) for each in record["benchmarks"]]
-    for each in larger:
-        each["group"] = first.replace("256×256", "512×512")
-        each["stats"]["median"] *= 4
-    both = record | {"benchmarks": [*record["benchmarks"], *larger]}
-    (tmp_path / "timing.json").write_text(json.dumps(both), encoding="utf-8")
+    record = jsonfile.read(ROOT / "reports" / "baselines" / "set12-sigma50.timing.json", "record", TimingRecord)
+    group = record.benchmarks[0].group.replace("256×256", "512×512")
+    larger = [
+        replace(each, group=group, stats=replace(each.stats, median=4 * each.stats.median))
+        for each in record.benchmarks
+    ]
+    jsonfile.write(tmp_path / "timing.json", replace(record, benchmarks=(*record.benchmarks, *larger)))
     found = Results(finished.store, finished.name, tmp_path)
     grids = timings.of(found)
     assert [grid.title.partition(",")[0] for grid in grids] == ["256×256", "512×512"]
@@ -146,7 +146,7 @@ def test_every_condition_that_was_timed_has_its_table(finished: Results, tmp_pat
         for row in (grid.rows[-1] for grid in grids):
             assert re.search(rf"\b{row[1]}\b", text)
     problems = {"median": "no time was left in the budget"}
-    (tmp_path / "timing.json").write_text(json.dumps(record | {"benchmarks": [], "problems": problems}))
+    jsonfile.write(tmp_path / "timing.json", replace(record, benchmarks=(), problems=problems))
     for text in (markdown.text_of(found), page.render(found, 15 * page.MEBIBYTE)):
         assert "Nothing was timed." in text
         assert "median was not timed: no time was left in the budget" in text

@@ -30,7 +30,7 @@ from mdnbench_reports import (
 
 def _expected(found: Results) -> dict[tuple[str, str, str], str]:
     """The means by noise, method and metric, at the digits that each metric's facts allow."""
-    digits = {name: facts["digits"] for name, facts in found.run.facts["metric_facts"].items()}
+    digits = {name: facts.digits for name, facts in found.run.facts.metric_facts.items()}
     return {
         (row.noise, row.method, metric): f"{mean:.{digits[metric]}f}"
         for row in found.means

@@ -141,10 +141,10 @@ def test_variants_run_through_the_same_matrix(asked: dict[str, Any]) -> None:
     assert means[onnx] == pytest.approx(means[whole], abs=1e-4)
     assert means[small] == pytest.approx(means[whole], abs=0.3)
     assert means[small] != means[whole]
-    packages = {row.method: set(row.provenance["packages"]) for row in found.rows()}
+    packages = {row.method: set(row.provenance.packages) for row in found.rows()}
     assert "onnxruntime" in packages[small] & packages[onnx]
     assert "onnxruntime" not in packages[whole]
-    assert api.outlook(api.plan(**asked))["new_cells"] == 0
+    assert api.estimate(api.plan(**asked)).new_cells == 0
 
 
 @pytest.mark.full
@@ -165,7 +165,7 @@ def test_timings_know_what_each_variant_weighs(asked: dict[str, Any]) -> None:
     """The size of the file stands in the record and in the table: eight bits weigh half of what is shipped."""
     whole, small, onnx = asked["methods"]
     timed = api.time(sizes=[64], threads=[1], budget_s=60, **asked)
-    sizes = {each["name"]: each["extra_info"]["file_bytes"] for each in timed.record["benchmarks"]}
+    sizes = {each.name: each.extra_info.file_bytes for each in timed.record.benchmarks}
     assert sizes[small] < 0.6 * sizes[whole] < 0.4 * sizes[onnx]
     assert "File MB" in next(iter(timed.grids)).titles
     assert timed.exit_code == 0

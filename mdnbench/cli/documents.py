@@ -1,0 +1,88 @@
+"""The JSON documents that commands print: their names, versions and records, and a JSON Schema of each.
+
+A version counts up if a key goes away or changes its meaning; keys may be added. `docs/json.md` describes them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A kind of document: the command that prints it, its version, the module and name of its record.
+
+    `exit_code` says that the command's exit code is added to the record.
+    """
+
+    command: str
+    version: int
+    record: str
+    exit_code: bool = False
+
+
+DOCUMENTS: Mapping[str, Document] = {
+    "run": Document("run", 1, "mdnbench.cli.run_document:RunDocument"),
+    "plan": Document("plan", 1, "mdnbench.planning.estimate:Estimate"),
+    "list": Document("list", 1, "mdnbench.api.catalogue:Listing"),
+    "describe": Document("describe", 1, "mdnbench.api.catalogue:Description"),
+    "check": Document("check", 1, "mdnbench.analysis.regression.verdict:Verdict", exit_code=True),
+    "update": Document("check --update", 1, "mdnbench.analysis.regression.verdict:Update"),
+    "compare": Document("compare", 1, "mdnbench.analysis.statistics.comparison:Comparison"),
+    "claims": Document("claims", 1, "mdnbench.cli.claiming:ClaimsDocument"),
+    "rescore": Document("rescore", 1, "mdnbench.cli.rescoring:RescoreDocument"),
+    "time": Document("time", 1, "mdnbench.spec.timings:TimingRecord"),
+    "export": Document("export", 1, "mdnbench.cli.exporting:ExportDocument"),
+    "doctor": Document("doctor", 1, "mdnbench.api.doctor:Examination"),
+    "weights-list": Document("weights list", 1, "mdnbench.api.catalogue:WeightsListing"),
+    "weights-inspect": Document("weights inspect", 1, "mdnbench.weights.inspecting:Inspection"),
+    "data-verify": Document("data verify", 1, "mdnbench.cli.datasets:VerifyDocument"),
+    "data-leaks": Document("data leaks", 1, "mdnbench.data.leaks.leak:Leaks"),
+    "store-check": Document("store check", 1, "mdnbench.store.contents:Health"),
+    "store-compact": Document("store compact", 1, "mdnbench.cli.storing:CompactDocument"),
+    "store-merge": Document("store merge", 1, "mdnbench.store.merging:Merged"),
+    "plugin-new": Document("plugin new", 1, "mdnbench.cli.plugins:NewPlugin"),
+    "plugin-check": Document("plugin check", 1, "mdnbench.testing.rules.rule:Checked", exit_code=True),
+}
+
+
+def schema_name(name: str) -> str:
+    """Return what the key `schema` of a document holds, as `mdnbench.plan/1`."""
+    return f"mdnbench.{name}/{DOCUMENTS[name].version}"
+
+
+def schema_of(name: str) -> dict[str, Any]:
+    """Return the JSON Schema of a document: every key is there, and no other one; a number may be null."""
+    from msgspec import json
+
+    document = DOCUMENTS[name]
+    module, _, record = document.record.partition(":")
+    found = json.schema(getattr(import_module(module), record))
+    definitions = found["$defs"]
+    top = definitions.pop(found["$ref"].rpartition("/")[2])
+    added = {"schema": {"const": schema_name(name)}}
+    if document.exit_code:
+        added["exit_code"] = {"type": "integer"}
+    top["properties"] = added | top["properties"]
+    schema: dict[str, Any] = _strict({"$schema": DIALECT, **top, "$defs": definitions})
+    return schema
+
+
+def _strict(schema: Any) -> Any:
+    """Return a schema that asks for all keys of records and refuses others, and whose numbers may be null."""
+    if isinstance(schema, list):
+        return [_strict(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {key: _strict(value) for key, value in schema.items() if key != "default"}
+    if made.get("type") == "number":
+        made["type"] = ["number", "null"]
+    if isinstance(schema.get("properties"), dict) and schema.get("type") == "object":
+        made["properties"] = {key: _strict(value) for key, value in schema["properties"].items()}
+        made |= {"required": sorted(made["properties"]), "additionalProperties": False}
+    return made

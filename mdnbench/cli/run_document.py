@@ -1,0 +1,121 @@
+"""What `mdnbench run --json` prints: a run's facts and means, its cells, and its timing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mdnbench.spec.timings import TimingRecord
+from mdnbench.store.facts import RunFacts
+
+if TYPE_CHECKING:
+    from mdnbench.results import Results
+    from mdnbench.results.tables import Table
+    from mdnbench.store import CellRow
+
+Values = Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class LineDocument:
+    """A method's line in the table of one noise.
+
+    `means` are null without a value and for an infinite one; `infinite` lists the metrics of the infinite ones.
+    `seconds` is the mean time of a cell while the run went on; `ok` of `total` cells went well.
+    """
+
+    method: str
+    means: Values
+    infinite: tuple[str, ...]
+    seconds: float | None
+    ok: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class TableDocument:
+    """The table of one noise, best method first, and its notes."""
+
+    noise: str
+    lines: tuple[LineDocument, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CellDocument:
+    """A cell: a method on one noisy image.
+
+    `scores` are null without a value and for an infinite one; `infinite` lists the metrics of the infinite ones.
+    `weights` are the first characters of the digest of the method's weights.
+    """
+
+    dataset: str
+    image: str
+    noise: str
+    seed: int
+    method: str
+    status: str
+    reason: str
+    scores: Values
+    infinite: tuple[str, ...]
+    seconds: float | None
+    noise_info: str
+    weights: str
+    image_digest: str
+    noisy_digest: str
+    output_digest: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunDocument:
+    """A run: `counts` are the cells by status, `unmet` the methods that were named and have no cell that is ok."""
+
+    name: str
+    folder: str
+    exit_code: int
+    counts: Mapping[str, int]
+    unmet: Mapping[str, str]
+    facts: RunFacts
+    tables: tuple[TableDocument, ...]
+    cells: tuple[CellDocument, ...]
+    timing: TimingRecord | None
+
+
+def of(results: Results) -> RunDocument:
+    """Return the document of a run."""
+    metrics = results.metrics
+    return RunDocument(
+        name=results.name,
+        folder=str(results.folder),
+        exit_code=results.exit_code,
+        counts=dict(results.counts),
+        unmet=results.unmet,
+        facts=results.run.facts,
+        tables=tuple(_table(table) for table in results.tables),
+        cells=tuple(_cell(row, metrics) for row in results.rows()),
+        timing=results.timing,
+    )
+
+
+def _table(table: Table) -> TableDocument:
+    lines = tuple(
+        LineDocument(line.method, line.means, _infinite(line.means), line.seconds, line.ok, line.total)
+        for line in table.lines
+    )
+    return TableDocument(table.noise, lines, table.notes)
+
+
+def _cell(row: CellRow, metrics: tuple[str, ...]) -> CellDocument:
+    scores = {name: row.value(name) for name in metrics}
+    return CellDocument(
+        row.dataset, row.image, row.noise, row.seed, row.method, row.status, row.reason, scores, _infinite(scores),
+        row.seconds, row.noise_info, row.provenance.weights_digest[:12], row.image_digest, row.noisy_digest,
+        row.output_digest, row.output,
+    )  # fmt: skip
+
+
+def _infinite(values: Values) -> tuple[str, ...]:
+    return tuple(name for name, value in values.items() if value is not None and math.isinf(value))
