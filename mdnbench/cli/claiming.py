@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mdnbench.cli import options as o
-from mdnbench.results.references import MEAN
 
 if TYPE_CHECKING:
     from mdnbench.analysis.published import Claim, Claims
-
-TITLES = ("Method", "Called", "Metric", "Image", "Printed", "Measured", "Change", "Finding", "")
 
 
 def claims(
@@ -30,13 +26,18 @@ def claims(
     Example: mdnbench claims set12-gaussian-50
     """
     from mdnbench import api
+    from mdnbench.analysis import published
     from mdnbench.cli import draw
+    from mdnbench.results.render import terminal
 
     found = api.claims(api.open_run(name), references=references or [])
     if json:
         draw.data(facts_of(found))
-    else:
-        _draw(found, images=images)
+        return
+    for table in published.tables_of(found, images=images):
+        terminal.render(table)
+    for note in found.notes:
+        terminal.say(note)
 
 
 def facts_of(found: Claims) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def facts_of(found: Claims) -> dict[str, Any]:
         "published": [_claim_facts(claim) for claim in found.published],
         "article": [_claim_facts(claim) for claim in found.article],
         "orders": [
-            {"noise": each.noise, "metric": each.column.metric, "better": each.better, "worse": each.worse,
+            {"noise": each.noise, "metric": each.column.name, "better": each.better, "worse": each.worse,
              "claimed": each.claimed, "measured": each.measured, "finding": each.finding}
             for each in found.orders
         ],
@@ -67,92 +68,3 @@ def _claim_facts(claim: Claim) -> dict[str, Any]:
         "measured": claim.measured, "difference": claim.difference, "allowed": claim.allowed,
         "finding": claim.finding, "verdict": claim.verdict, "source": reference.source,
     }  # fmt: skip
-
-
-def _draw(found: Claims, *, images: bool) -> None:
-    from mdnbench.cli import draw
-
-    _draw_published(found, images=images)
-    _draw_article(found)
-    for note in found.notes:
-        draw.say(note)
-
-
-def _draw_published(found: Claims, *, images: bool) -> None:
-    from mdnbench.cli import draw
-
-    claims = [claim for claim in found.published if images or claim.reference.image == MEAN]
-    references = [*(claim.reference for claim in found.published), *found.others]
-    sources = {source: f"[{number}]" for number, source in enumerate(_each(r.source for r in references), start=1)}
-    for noise in _each(each.noise for each in (*(claim.reference for claim in claims), *found.others)):
-        draw.say(f"\n{noise}")
-        rows = [(*_texts(claim), sources[claim.reference.source]) for claim in claims if claim.reference.noise == noise]
-        whole = [TITLES, *rows] if images else [(*row[:3], *row[4:]) for row in (TITLES, *rows)]
-        if rows:
-            draw.table(whole[0], whole[1:], left=4 if images else 3, words=("Finding",))
-        for line in _also(found, noise, sources):
-            draw.say(line)
-    for line in _summaries(found.published) if not images else ():
-        draw.say(line)
-    for source, mark in sources.items():
-        draw.say(f"{mark} {source}")
-
-
-def _each(texts: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(texts))
-
-
-def _also(found: Claims, noise: str, sources: Mapping[str, str]) -> Iterator[str]:
-    """One line per metric: what is published for the same thing of methods that the run has not, as it was printed."""
-    for metric in _each(each.metric for each in found.others if each.noise == noise):
-        others = [each for each in found.others if (each.noise, each.metric) == (noise, metric)]
-        listed = ", ".join(f"{each.method} {each.value:g} {sources[each.source]}" for each in others)
-        yield f"also published ({metric}), of methods that this run has not: {listed}"
-
-
-def _texts(claim: Claim) -> tuple[str, ...]:
-    digits, reference = claim.column.digits, claim.reference
-    difference = "–" if claim.difference is None else f"{claim.difference:+.{digits}f}"
-    return (
-        claim.method, reference.method, reference.metric, reference.image, f"{reference.value:.{digits}f}",
-        claim.column.show(claim.measured), difference, claim.finding,
-    )  # fmt: skip
-
-
-def _summaries(claims: Sequence[Claim]) -> list[str]:
-    """One line for the images of each method, noise, metric and source, of which the furthest is named."""
-    groups: dict[tuple[str, str, str, str], list[Claim]] = {}
-    for claim in claims:
-        if claim.reference.image != MEAN and claim.difference is not None:
-            key = (claim.method, claim.reference.noise, claim.reference.metric, claim.reference.method)
-            groups.setdefault(key, []).append(claim)
-    lines = []
-    for (method, noise, metric, name), group in groups.items():
-        furthest = max(group, key=lambda claim: abs(claim.difference or 0.0))
-        good = sum(claim.finding == "reproduced" for claim in group)
-        far = f"{furthest.difference:+.{furthest.column.digits}f} on image {furthest.reference.image}"
-        lines.append(
-            f"{method} ({noise}, {metric}) beside {name}, image by image: {good} of {len(group)} reproduced; "
-            f"furthest {far} (--images shows all)"
-        )
-    return lines
-
-
-def _draw_article(found: Claims) -> None:
-    from mdnbench.cli import draw
-
-    if not found.article:
-        return
-    draw.say(f"\nThe article's claims ({found.article[0].reference.source})")
-    rows = [
-        (claim.method, claim.reference.metric, f"{claim.reference.value:.{claim.column.digits}f}",
-         claim.column.show(claim.measured), claim.verdict)
-        for claim in found.article
-    ]  # fmt: skip
-    draw.table(("Method", "Metric", "Claimed", "Measured", "Verdict"), rows, words=("Verdict",))
-    orders = [
-        (f"{each.better} over {each.worse}", each.column.metric, f"{each.claimed:+.{each.column.digits}f}",
-         "–" if each.measured is None else f"{each.measured:+.{each.column.digits}f}", each.finding)
-        for each in found.orders
-    ]  # fmt: skip
-    draw.table(("Better by", "Metric", "Claimed", "Measured", "Verdict"), orders, words=("Verdict",))

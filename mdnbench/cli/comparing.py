@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -36,32 +36,29 @@ def compare(
 
     Example: mdnbench compare set12-gaussian-50 --metrics psnr
     """
-    from dataclasses import asdict
-
     from mdnbench import api
+    from mdnbench.analysis import statistics
     from mdnbench.cli import draw, progress
+    from mdnbench.results.render import terminal
 
     with progress.waiting(f"comparing {', '.join(runs)}"):
         found = api.compare(*map(api.open_run, runs), metrics=split_list(metrics or ""), against=against or "")
     if json:
-        draw.data(asdict(found))
-    else:
-        _draw(found, all_pairs=all_pairs)
-
-
-def _draw(found: Comparison, *, all_pairs: bool) -> None:
-    from mdnbench.analysis import statistics
-    from mdnbench.analysis.statistics import texts
-    from mdnbench.cli import draw
-
-    draw.say(texts.heading(found))
+        draw.data(facts_of(found))
+        return
+    terminal.say(found.heading)
     for family in found.families:
-        draw.say(f"\n{family.noise} · {family.column.title}")
-        shown = texts.pairs_shown(family, all_pairs=all_pairs)
-        for table in (texts.means(family), texts.records(family), texts.pairs(family, shown)):
-            if table.rows:
-                draw.table(*table)
-        if len(shown) < len(family.pairs):
-            draw.say(f"… and {len(family.pairs) - len(shown)} more pairs (--all-pairs shows them)")
-        for sentence in statistics.sentences(family):
-            draw.say(sentence)
+        for table in statistics.tables_of(family, all_pairs=all_pairs):
+            terminal.render(table)
+
+
+def facts_of(found: Comparison) -> dict[str, Any]:
+    """Return a comparison as plain values."""
+    from dataclasses import asdict
+
+    facts = asdict(found)
+    for plain, family in zip(facts["families"], found.families, strict=True):
+        column = family.column
+        plain["column"] = {"metric": column.name, "direction": column.direction, "unit": column.unit,
+                           "digits": column.digits, "absent": column.absent}  # fmt: skip
+    return facts

@@ -78,17 +78,16 @@ def list_weights(
     """
     from mdnbench.api import catalogue
     from mdnbench.cli import draw
+    from mdnbench.results.render import terminal
+    from mdnbench.results.table import Column, Table, words
 
     found = catalogue.weights(method, plugin or [])
     if json:
         draw.data(found)
     else:
-        draw.table(
-            ("Method", "Weights", "For", "Validation", "Trained", "SHA-256"),
-            [list(row.values()) for row in found],
-            words=("For", "Trained"),
-            whole=("Method", "Weights", "Validation", "SHA-256"),
-        )
+        columns = (words("Method"), words("Weights"), words("For"), Column("Validation"), words("Trained"),
+                   Column("SHA-256"))  # fmt: skip
+        terminal.render(Table.of("", columns, [list(row.values()) for row in found]))
 
 
 @weights.command("inspect")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mdnbench.errors import NothingToDo, StoreError, UnknownName
 from mdnbench.results import places, tables
+from mdnbench.results.table import Table
 from mdnbench.spec.records import Tally
 from mdnbench.store import CellRow, MeanRow, RunRow, Store, contents, open_store, queries
 from mdnbench.store.database import MORE
@@ -58,7 +59,7 @@ class Results:
         return queries.means(self.store, self.run)
 
     @cached_property
-    def tables(self) -> tuple[tables.Table, ...]:
+    def tables(self) -> tuple[Table, ...]:
         """One table per noise."""
         return tables.of_run(self.run, self.means)
 

@@ -13,6 +13,7 @@ from mdnbench.evaluation import protocols
 from mdnbench.planning.identity import CodeIdentity, MetricIdentity
 from mdnbench.results import references, tables
 from mdnbench.results.references import MEAN
+from mdnbench.results.table import Column, Table, words
 from mdnbench.timing import summary
 from mdnbench.timing.record import sound
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from mdnbench.store import Store
 
 METRIC = "psnr"
-TITLES = ("Method", "PSNR dB", "ms/MP", "Standing")
+COLUMNS = (words("Method"), Column("PSNR dB", digits=2), Column("ms/MP", figures=True), words("Standing"))
 _SCORES = """
     SELECT s.value FROM outputs o JOIN scores s ON s.output = o.id
     WHERE o.key = ? AND o.status = 'ok' AND s.rule = ? AND s.metric = ? AND s.revision = ? AND s.status = 'ok'
@@ -40,7 +41,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Level:
     """A published method's PSNR in dB: a level to hold the points against, without a time."""
 
     method: str
@@ -54,7 +55,7 @@ class Pareto:
 
     group: str
     points: tuple[Point, ...]
-    published: tuple[Line, ...]
+    published: tuple[Level, ...]
 
 
 def of_results(found: Results, noise: str) -> Pareto | None:
@@ -70,7 +71,7 @@ def of_results(found: Results, noise: str) -> Pareto | None:
     return _pareto(timed, values, levels(found, noise))
 
 
-def levels(found: Results, noise: str) -> list[Line]:
+def levels(found: Results, noise: str) -> list[Level]:
     """What papers print for what a run measured under a noise, timed or not; nothing for a part of a data set."""
     facts = found.run.facts
     lines = published(facts["dataset"], noise, facts["protocol_hash"])
@@ -85,7 +86,7 @@ def of_record(record: Mapping[str, Any]) -> Pareto | None:
     known = record.get("quality")
     if not known:
         return None
-    return _pareto(record, known["psnr"], [Line(**each) for each in known["published"]])
+    return _pareto(record, known["psnr"], [Level(**each) for each in known["published"]])
 
 
 def _stored(plan: Plan, works: Sequence[Work], store: Store) -> dict[str, float]:
@@ -116,26 +117,29 @@ def known(plan: Plan, works: Sequence[Work], store: Store) -> dict[str, Any]:
     }
 
 
-def published(dataset: str, noise: str, protocol_hash: str) -> list[Line]:
+def published(dataset: str, noise: str, protocol_hash: str) -> list[Level]:
     """What papers print for a whole data set under a noise; nothing under a protocol that is not theirs."""
     if protocol_hash != protocols.load("standard").hash:
         return []
     return [
-        Line(each.method, each.value, each.source)
+        Level(each.method, each.value, each.source)
         for each in references.published()
         if (each.dataset, each.noise, each.image, each.metric) == (dataset, noise, MEAN, METRIC)
     ]
 
 
-def table(found: Pareto) -> list[list[str]]:
-    """Rows of texts, best first: methods with their time, published levels without."""
-    rows = [(each.psnr, [each.method, f"{each.psnr:.2f}", summary.three_figures(each.ms_per_megapixel),
-             "none is better and faster" if each.front else ""]) for each in found.points]  # fmt: skip
-    rows += [(each.psnr, [each.method, f"{each.psnr:.2f}", "–", "published"]) for each in found.published]
-    return [row for _, row in sorted(rows, key=lambda pair: -pair[0])]
+def table(found: Pareto, caption: str, notes: Sequence[str] = ()) -> Table:
+    """Return methods with their time and published levels without, best first."""
+    rows: list[tuple[str, float, float | None, str]] = [
+        (each.method, each.psnr, each.ms_per_megapixel, "none is better and faster" if each.front else "")
+        for each in found.points
+    ]
+    rows += [(each.method, each.psnr, None, "published") for each in found.published]
+    rows.sort(key=lambda row: -row[1])
+    return Table.of(caption, COLUMNS, rows, notes)
 
 
-def _pareto(record: Mapping[str, Any], values: Mapping[str, Any], lines: Sequence[Line]) -> Pareto | None:
+def _pareto(record: Mapping[str, Any], values: Mapping[str, Any], lines: Sequence[Level]) -> Pareto | None:
     """Under the condition that most methods were timed under; of several such, the first."""
     chosen: dict[str, dict[str, float]] = {group: {} for group in summary.groups(record)}
     for each in sound(record):

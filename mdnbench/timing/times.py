@@ -9,19 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from mdnbench.errors import MdnbenchError
+from mdnbench.results.table import Table
 from mdnbench.spec.names import counted
 from mdnbench.timing import quality, scaling, summary
 from mdnbench.timing.process import TOO_SHORT
 from mdnbench.util import jsonfile
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """A table as texts: what stands above it, its titles, its rows."""
-
-    heading: str
-    titles: tuple[str, ...]
-    rows: list[list[str]]
 
 
 @dataclass(frozen=True)
@@ -43,20 +35,18 @@ class Times:
         return scaling.of_record(self.record)
 
     @property
-    def grids(self) -> Iterator[Grid]:
+    def tables(self) -> Iterator[Table]:
         """The tables: one per size and number of threads, then quality against time, then growth."""
-        titles = summary.titles(self.record)
-        for group in summary.groups(self.record):
-            yield Grid(summary.heading(self.record, group), titles, summary.cells(self.record, group))
+        yield from summary.tables(self.record)
         if self.pareto:
             known = self.record["quality"]
-            yield Grid(
+            yield quality.table(
+                self.pareto,
                 f"quality against time · PSNR on {known['dataset']}, {counted(known['images'], 'image')}, protocol "
                 f"{known['protocol']} · time at {self.pareto.group}",
-                quality.TITLES, quality.table(self.pareto),
-            )  # fmt: skip
+            )
         if self.scaling:
-            yield Grid("growth with the number of pixels", scaling.TITLES, scaling.table(self.scaling))
+            yield scaling.table(self.scaling)
 
     @property
     def notes(self) -> list[str]:

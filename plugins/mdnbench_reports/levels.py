@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from mdnbench_reports import labels, style
 
 if TYPE_CHECKING:
-    from mdnbench.results.tables import Column
-    from mdnbench.timing.quality import Line
+    from mdnbench.results.table import Column
+    from mdnbench.timing.quality import Level
 
 HEADING = "published"
 WIDTH = style.WIDTH - 60  # of the plot itself, so that plot and names together stay readable on a phone
@@ -17,7 +17,7 @@ GAP = 12.0  # pixels from name to name
 LEADER = 14.0  # pixels from the plot to the names, across which lines lead to names that had to make room
 
 
-def layers(lines: Sequence[Line], column: Column, ends: tuple[float, float], y: Callable[[str], Any]) -> list[Any]:
+def layers(lines: Sequence[Level], column: Column, ends: tuple[float, float], y: Callable[[str], Any]) -> list[Any]:
     """What is drawn of levels: `ends` are the lowest and highest value in the plot, `y(field)` places one by its scale.
 
     The names stand where values beyond the plot's edge would: a name's height is told as a value.
@@ -40,7 +40,7 @@ def layers(lines: Sequence[Line], column: Column, ends: tuple[float, float], y: 
     ]
 
 
-def _rows(lines: Sequence[Line], column: Column, low: float, high: float) -> list[dict[str, Any]]:
+def _rows(lines: Sequence[Level], column: Column, low: float, high: float) -> list[dict[str, Any]]:
     """The heading of the names, and each line from high to low: its value, its name, and at which value that stands."""
     lines = sorted(lines, key=lambda line: -line.psnr)
     pixels = (labels.HEIGHT - 2 * labels.UP) / (high - low)  # of a unit

@@ -101,8 +101,9 @@ def test_the_front_is_what_nothing_beats() -> None:
     found = quality.of_record(record(fast=(20, 1), good=(27, 9), worse=(26, 10), twin=(27, 9), slow=(28, 90)))
     assert found is not None
     assert {point.method for point in found.points if point.front} == {"fast", "good", "twin", "slow"}
-    assert [row[0] for row in quality.table(found)] == ["slow", "DnCNN-S", "good", "twin", "worse", "fast"]
-    assert quality.table(found)[1] == ["DnCNN-S", "27.18", "–", "published"]
+    table = quality.table(found, "")
+    assert table.names == ("slow", "DnCNN-S", "good", "twin", "worse", "fast")
+    assert [cell.text for cell in table.rows[1]] == ["DnCNN-S", "27.18", "–", "published"]
 
 
 def test_a_method_that_broke_on_the_way_proves_nothing() -> None:
@@ -151,12 +152,14 @@ def test_a_gpu_has_columns_of_its_own() -> None:
     """Its own clock's milliseconds and its memory stand beside the others, where there is one."""
     plain = {"side": 256, "load_s": 1.0, "first_call_s": 1.0, "peak_memory_bytes": 0, "parameters": None,
              "megapixels_per_s": 6.5536}  # fmt: skip
+    machine = {"cpu": {"brand_raw": "a processor", "count": 2}}
     one = {"name": "a", "group": "g", "stats": {"median": 0.01, "iqr": 0.0, "rounds": 3}, "extra_info": plain}
-    assert summary.titles({"benchmarks": [one]}) == summary.TITLES
+    (found,) = summary.tables({"machine_info": machine, "benchmarks": [one]})
+    assert found.columns == summary.COLUMNS
     one["extra_info"] = {**plain, "device_s": 0.009, "peak_device_bytes": 2**21}
-    found = {"benchmarks": [one]}
-    assert summary.titles(found)[-2:] == ("GPU ms", "GPU MiB")
-    assert summary.cells(found)[0][-2:] == ["9", "2"]
+    (found,) = summary.tables({"machine_info": machine, "benchmarks": [one]})
+    assert [column.title for column in found.columns[-2:]] == ["GPU ms", "GPU MiB"]
+    assert [cell.text for cell in found.rows[0][-2:]] == ["9", "2"]
 
 
 def test_the_group_names_size_and_threads() -> None:

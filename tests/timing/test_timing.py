@@ -312,12 +312,14 @@ def benchmark(name: str, median: float, iqr: float, rounds: int, **extra: Any) -
 def test_the_timing_table_is_fastest_first_with_three_figures() -> None:
     """Milliseconds, no IQR for a single round, parameters in millions, multiply-adds per pixel in thousands."""
     record = {
+        "machine_info": {"cpu": {"brand_raw": "a processor", "count": 2}},
         "benchmarks": [
             benchmark("b", 3.3, 0.1, 9, multiply_adds_per_pixel=55_400.0),
             benchmark("a", 0.0123, 0, 1, parameters=560_000),
-        ]
+        ],
     }
-    assert summary.cells(record) == [
+    (table,) = summary.tables(record)
+    assert [[cell.text for cell in row] for row in table.rows] == [
         ["a", "12.3", "–", "1", "5.33", "0.50", "1.25", "3", "0.56 M", "–"],
         ["b", "3300", "100", "9", "0.0199", "0.50", "1.25", "3", "–", "55.4"],
     ]

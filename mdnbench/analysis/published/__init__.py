@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from mdnbench.analysis.published.claims import Claim, Claims, OrderClaim, compare
+from mdnbench.analysis.published.claims import compare
+from mdnbench.analysis.published.findings import Claim, Claims, OrderClaim, tables_of
 
-__all__ = ["Claim", "Claims", "OrderClaim", "compare"]
+__all__ = ["Claim", "Claims", "OrderClaim", "compare", "tables_of"]

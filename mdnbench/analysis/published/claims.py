@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from mdnbench import registry
-from mdnbench.analysis.published import texts
+from mdnbench.analysis.published.findings import ALLOWED, Claim, Claims, OrderClaim
 from mdnbench.analysis.regression.baselines import without_weights
 from mdnbench.errors import DataMissing, NothingToDo
 from mdnbench.evaluation import protocols
@@ -24,99 +23,10 @@ from mdnbench.util.digests import of_pixels
 if TYPE_CHECKING:
     from mdnbench.registry import Registry
     from mdnbench.results import Results
-    from mdnbench.results.tables import Column
+    from mdnbench.results.table import Column
     from mdnbench.spec.specs import DatasetSpec
 
-ALLOWED = 2  # times the metric's tolerance
-
-Finding = Literal["reproduced", "above", "below", "not measured"]
-Order = Literal["holds", "holds by less", "does not hold", "not measured"]
-
 _Values = Mapping[tuple[str, str, str, str], float]  # by noise, method, image and metric
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A printed number and the measured one; `best` is the best published figure for the same thing, where known."""
-
-    reference: Reference
-    method: str
-    column: Column
-    measured: float | None
-    allowed: float
-    best: Reference | None = None
-
-    @property
-    def difference(self) -> float | None:
-        """Measured less printed."""
-        return None if self.measured is None else self.measured - self.reference.value
-
-    @property
-    def finding(self) -> Finding:
-        """Whether the measurement reproduces the number, or is above or below it."""
-        if self.difference is None:
-            return "not measured"
-        if abs(self.difference) <= self.allowed + 1e-9:
-            return "reproduced"
-        return "above" if self.difference > 0 else "below"
-
-    @property
-    def verdict(self) -> str:
-        """The finding in words, and what speaks for or against the number itself."""
-        unit = f" {self.column.unit}" if self.column.unit else ""
-        if self.difference is None:
-            return "not measured in this run"
-        if self.finding == "reproduced":
-            return "reproduced"
-        sign = 1 if self.column.direction == "higher" else -1
-        quality = "better" if sign * self.difference > 0 else "worse"
-        text = f"not reproduced: measured {abs(self.difference):.{self.column.digits}f}{unit} {quality} than claimed"
-        if self.best is not None and sign * (self.reference.value - self.best.value) > 0:
-            text += (
-                f"; the claim is beyond every published figure (best: {self.best.value:g}{unit}, {self.best.method})"
-            )
-        return text
-
-
-@dataclass(frozen=True, slots=True)
-class OrderClaim:
-    """A claim that follows from two others: that one method is better than another, and by how much."""
-
-    noise: str
-    column: Column
-    better: str
-    worse: str
-    claimed: float
-    measured: float | None
-    allowed: float
-
-    @property
-    def finding(self) -> Order:
-        """Whether the measured gain has the claimed sign, and but for the metric's tolerance the claimed size."""
-        if self.measured is None:
-            return "not measured"
-        if self.measured <= 0:
-            return "does not hold"
-        return "holds" if self.measured >= self.claimed - self.allowed / ALLOWED - 1e-9 else "holds by less"
-
-
-@dataclass(frozen=True, slots=True)
-class Claims:
-    """What was found: published numbers, the article's, the orders that the article's imply, and what to beware of.
-
-    `others` are published means for the same things of methods that the run does not have.
-    """
-
-    run: str
-    published: tuple[Claim, ...]
-    article: tuple[Claim, ...]
-    orders: tuple[OrderClaim, ...]
-    notes: tuple[str, ...]
-    others: tuple[Reference, ...] = ()
-
-    def _repr_html_(self) -> str:
-        """The claims as a notebook shows them."""
-        return texts.html(self)
 
 
 def compare(found: Results, more: Iterable[Reference] = ()) -> Claims:
@@ -126,7 +36,7 @@ def compare(found: Results, more: Iterable[Reference] = ()) -> Claims:
     """
     _require_standard(found)
     known = found.known or registry.load(found.plugins)
-    columns = {column.metric: column for column in tables.columns_of(found.run)}
+    columns = {column.name: column for column in tables.columns_of(found.run)}
     values = _measured(found, known)
     printed = [*references.published(), *more]
     chosen = [each for each in printed if _applies(each, found, columns)]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from mdnbench import registry, results
 from mdnbench.errors import NothingToDo, UnknownName
+from mdnbench.results import grids, tables
+from mdnbench.results.render import html
 from mdnbench.spec.names import counted
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from mdnbench.analysis.statistics import Comparison
     from mdnbench.results.cuts import Box
     from mdnbench.results.figure import PictureFigure
+    from mdnbench.store import MeanRow
 
 
 class Results(results.Results):
@@ -27,13 +30,12 @@ class Results(results.Results):
         """
         import pandas
 
-        chosen = [self._noise(noise)] if noise else [table.noise for table in self.tables]
-        lines = [(table.noise, line) for table in self.tables if table.noise in chosen for line in table.lines]
+        chosen = [self._noise(noise)] if noise else [table.caption for table in self.tables]
+        rows = {(row.noise, row.method): row for row in self.means}
+        places = [(table.caption, name) for table in self.tables if table.caption in chosen for name in table.names]
         frame = pandas.DataFrame.from_records(
-            [{**line.means, "seconds": line.seconds, "ok": line.ok, "total": line.total} for _, line in lines],
-            columns=[*self.metrics, "seconds", "ok", "total"],
+            [self._record(rows[place]) for place in places], columns=[*self.metrics, "seconds", "ok", "total"]
         )
-        places = [(where, line.method) for where, line in lines]
         if len(chosen) == 1:
             frame.index = pandas.Index([method for _, method in places], name="method")
         else:
@@ -76,13 +78,17 @@ class Results(results.Results):
             crop=crop,
         )
 
+    def _record(self, row: MeanRow) -> dict[str, Any]:
+        means = {name: tables.mean_of(row, name) for name in self.metrics}
+        return {**means, "seconds": row.seconds, "ok": row.ok, "total": row.total}
+
     def _method(self, text: str) -> str:
         """A method as the run has it: what stands in the run needs no plugin, whose file may be gone."""
         return text if text in self.run.facts["methods"] else registry.load(self.plugins).method(text).text
 
     def _noise(self, text: str) -> str:
         """The run's noise that a text means, as `gaussian:50`; its first where the text is empty."""
-        noises = [table.noise for table in self.tables]
+        noises = [table.caption for table in self.tables]
         if not noises:
             raise NothingToDo(f"the run {self.name!r} has no cells.")
         if not text:
@@ -93,9 +99,12 @@ class Results(results.Results):
         return wanted
 
     def _repr_html_(self) -> str:
-        from mdnbench.results import markup
-
-        return markup.of_run(self)
+        """Return what stands above the run's tables, the tables (grids where there are many), and what is below."""
+        shown = self.tables if len(self.tables) <= grids.MANY else grids.of_run(self.run, self.means)
+        parts = [*map(html.paragraph, tables.heading(self.run)), *map(html.render, shown)]
+        if shown is not self.tables:
+            parts += [html.paragraph(f"{each.caption}: {note}") for each in self.tables for note in each.notes]
+        return html.block([*parts, *map(html.paragraph, tables.footnotes(self.run))])
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{count} {status}" for status, count in self.counts.items())

@@ -149,7 +149,7 @@ const matrix = (() => {
     document.addEventListener("click", (event) => {
       if (!byId("matrix-methods").contains(event.target)) byId("matrix-methods").open = false;
       const name = event.target.closest("table.results button[data-method]");
-      if (name) worstOf(Number(name.closest("table").dataset.noise), data.methods.indexOf(name.dataset.method));
+      if (name) worstOf(Number(name.closest("table").dataset.noise), Number(name.dataset.method));
     });
   }
 
