@@ -85,9 +85,9 @@ def _body(table: Table, *, methods: Sequence[str] = (), values: bool = False, na
     """Return the rows; `named` ones have the names of their methods as an attribute, by which a page filters them."""
     lines = []
     for row in table.rows:
-        cells, names = [], []
+        cells: list[str] = []
+        names = [cell.text for column, cell in zip(table.columns, row, strict=True) if column.words]
         for place, (column, cell) in enumerate(zip(table.columns, row, strict=True)):
-            names += [cell.text] if column.words else []
             if place == table.label:
                 cells.append(_row_heading(column, cell, methods))
             else:
