@@ -21,7 +21,7 @@ import psutil
 
 from mdnbench import api, registry, weights
 from mdnbench.planning import environment
-from mdnbench.results import Results
+from mdnbench.results import Results, numbers
 from mdnbench.spec.timings import TimingRecord
 from mdnbench.store import workspace
 from mdnbench.timing import summary
@@ -245,7 +245,7 @@ def _table(rows: Sequence[Row]) -> str:
         for side in SIZES:
             factor = _factor(rows[0], row, side)
             line += [
-                summary.three_figures(row.ms[side]) if side in row.ms else "–",
+                numbers.figures(row.ms[side]) if side in row.ms else "–",
                 f"{factor:.2f}×" if factor else "–",
             ]
         lines.append([*line, "–" if row.file_bytes is None else f"{row.file_bytes / 1e6:.2f}"])

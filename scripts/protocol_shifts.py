@@ -23,7 +23,7 @@ from mdnbench.cli import progress
 from mdnbench.planning import request
 from mdnbench.results import Results, tables
 from mdnbench.results.shifts import Shift
-from mdnbench.results.tables import Column
+from mdnbench.results.table import Column
 from mdnbench.spec.names import split_list
 from mdnbench.store import cube
 
@@ -132,21 +132,21 @@ def blocks(found: Measured) -> Iterator[str]:
 
 def _metric(found: Measured, column: Column) -> str:
     """What one metric reads under `standard`, and by how much each choice moves it."""
-    means = _means(found.standard, column.metric)
+    means = _means(found.standard, column.name)
     methods = list(found.standard.run.facts.methods)
     noises = list(found.standard.run.facts.noises)
     lines = [[column.title.rstrip(" ↑↓"), "sigma", *methods]]
     lines += [[f"as `{_protocol(found)}` has it", _sigma(noise), *(_plain(means.get((noise, method)), column)
                for method in methods)] for noise in noises]  # fmt: skip
-    ways = dict.fromkeys(each.way for each in found.shifts if each.beside == column.metric)
+    ways = dict.fromkeys(each.way for each in found.shifts if each.beside == column.name)
     for way in sorted(ways, key=lambda way: "[" in way):  # rules first, then the metric's settings
         moved = {(each.noise, each.method): each.shift for each in found.shifts
-                 if (each.way, each.beside) == (way, column.metric)}  # fmt: skip
+                 if (each.way, each.beside) == (way, column.name)}  # fmt: skip
         lines += _shift_lines(WORDS.get(way, f"`{way}`"), moved, noises, methods, column)
-    other = _means(found.clipped, column.metric)
+    other = _means(found.clipped, column.name)
     moved = {place: other[place] - mean for place, mean in means.items() if place in other}
     lines += _shift_lines("noisy image clipped and rounded (`clipped`)", moved, noises, methods, column)
-    if column.metric == "psnr":
+    if column.name == "psnr":
         lines += _seed_lines(found.seeds, methods)
     return _grid(lines)
 
@@ -178,7 +178,7 @@ def _profiles(found: Results) -> str:
     first, *others = found.run.facts.methods
     noise = next(iter(found.run.facts.noises))
     lines = [["BM3D", "sigma", *(column.title.rstrip(" ↑↓") for column in columns)]]
-    means = [_means(found, column.metric) for column in columns]
+    means = [_means(found, column.name) for column in columns]
     pairs = list(zip(columns, means, strict=True))
     lines.append([f"`{first}`, profile np", _sigma(noise), *(_plain(each[noise, first], c) for c, each in pairs)])
     for other in others:

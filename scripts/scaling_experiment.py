@@ -12,15 +12,18 @@ import argparse
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
 from mdnbench import api
 from mdnbench.planning import environment
+from mdnbench.results import numbers
+from mdnbench.results.render import markdown
 from mdnbench.spec.timings import Benchmark
 from mdnbench.timing import summary
-from mdnbench.timing.scaling import TITLES, Fit, Scaling, table
+from mdnbench.timing.scaling import Fit, Scaling, table
 from mdnbench.timing.times import Times
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "experiments" / "scaling.md"
@@ -83,7 +86,7 @@ def _page(found: Times, methods: str, budget: float) -> Iterator[str]:
     for each in grown:
         if each.method == CLAIMED:
             yield f"## Is BM3D O(n²)?\n\n{textwrap.fill(_verdict(each), 118)}"
-    yield f"## Exponents\n\n{_grid(TITLES, table(grown))}"
+    yield f"## Exponents\n\n{markdown.render(replace(table(grown), caption=''))}"
     titles = ("Method", *(f"{side}²" for side in sides))
     above = "Level rows are linear in pixels. In brackets: how many calls the median is of."
     yield f"## Milliseconds per megapixel\n\n{above}\n\n{_grid(titles, _rows(found, sides, _pace))}"
@@ -126,7 +129,7 @@ def _rows(found: Times, sides: Sequence[int], show: Callable[[Benchmark], str]) 
 
 
 def _pace(each: Benchmark) -> str:
-    text = summary.three_figures(each.extra_info.ms_per_megapixel)
+    text = numbers.figures(each.extra_info.ms_per_megapixel)
     return f"{text} ({each.stats.rounds})"
 
 

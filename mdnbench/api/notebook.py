@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from mdnbench.results import markup
+from mdnbench.results.render import html
 from mdnbench.util.listener import Listener
 
 PAUSE_S = 0.2  # between two drawings: a browser has other work
@@ -61,10 +61,10 @@ class Progress(Listener):
 
     def _html(self) -> str:
         bars = [_bar(phase, *state) for phase, state in self._phases.items()]
-        parts = [*map(markup.paragraph, self._notes), *bars]
-        return markup.block(parts) if parts else ""
+        parts = [*map(html.paragraph, self._notes), *bars]
+        return html.block(parts) if parts else ""
 
 
 def _bar(phase: str, done: float, total: float, doing: str) -> str:
     said = f"{phase}: {done:.0f} of {total:.0f}" + (f" · {doing}" if doing else "")
-    return f'<p><progress value="{done:g}" max="{max(total, 1):g}"></progress> {markup.safe(said)}</p>\n'
+    return f'<p><progress value="{done:g}" max="{max(total, 1):g}"></progress> {html.escape(said)}</p>\n'

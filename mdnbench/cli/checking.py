@@ -76,9 +76,9 @@ def _write(verdict: Verdict, junit: Path | None, markdown: Path | None) -> None:
         if junit:
             atomic.write_out(junit, xml.text_of(verdict))
         if markdown:
-            atomic.write_out(markdown, verdicts.markdown(verdict))
+            atomic.write_out(markdown, verdicts.as_markdown(verdict))
         if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-            atomic.append(Path(summary), verdicts.markdown(verdict))
+            atomic.append(Path(summary), verdicts.as_markdown(verdict))
     except OSError as error:
         raise MdnbenchError(f"the verdict cannot be written: {error}. Make room, or name another file.") from None
 

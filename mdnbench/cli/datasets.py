@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mdnbench.cli import completing as tab
 from mdnbench.cli import options as o
 from mdnbench.spec.names import counted
+
+if TYPE_CHECKING:
+    from mdnbench.data.leaks.leak import Leak
+    from mdnbench.results.table import Table
 
 data = typer.Typer(help="Data sets.", no_args_is_help=True)
 
@@ -72,18 +76,27 @@ def leaks(
     from mdnbench import api
     from mdnbench.cli import draw, progress
     from mdnbench.data.leaks.leak import Leaks
+    from mdnbench.results.render import terminal
 
     with progress.listener() as listener:
         found = api.find_leaks(train, test, pictures=pictures, listener=listener)
     if json:
         draw.data("data-leaks", Leaks(train, test, found))
     elif found:
-        titles = ("Training image", "Test image", "Overlap", "Scale", "Turned", "Flipped", "Correlation")
-        rows = [
-            (leak.train_id, leak.test_id, f"{leak.overlap:.0%}", f"{leak.scale:.2f}", f"{leak.rotation_degrees}°",
-             "yes" if leak.flipped else "no", f"{leak.correlation:.2f}")
-            for leak in found
-        ]  # fmt: skip
-        draw.table(titles, rows)
+        terminal.render(_table(found))
     else:
         typer.echo(f"no image of {train} overlaps an image of {test}")
+
+
+def _table(found: Iterable[Leak]) -> Table:
+    """The pairs of images that overlap."""
+    from mdnbench.results.table import Column, Table, words
+
+    columns = (words("Training image"), words("Test image"), *map(Column, ("Overlap", "Scale", "Turned")),
+               words("Flipped"), Column("Correlation", digits=2))  # fmt: skip
+    rows = [
+        [leak.train_id, leak.test_id, f"{leak.overlap:.0%}", f"{leak.scale:.2f}", f"{leak.rotation_degrees}°",
+         "yes" if leak.flipped else "no", leak.correlation]
+        for leak in found
+    ]  # fmt: skip
+    return Table.of("", columns, rows)

@@ -17,6 +17,8 @@ def doctor(plugin: o.Plugin = None, json: o.Json = False) -> None:
     from mdnbench import api
     from mdnbench.api.doctor import Examination
     from mdnbench.cli import draw
+    from mdnbench.results.render import terminal
+    from mdnbench.results.table import Table, words
     from mdnbench.spec import names
 
     found = api.examine(plugins=plugin or ())
@@ -24,6 +26,7 @@ def doctor(plugin: o.Plugin = None, json: o.Json = False) -> None:
     if json:
         draw.data("doctor", Examination(not problems, found))
     else:
-        draw.table(("", "Looked at", "Found"), [(MARKS[each.state], each.topic, each.text) for each in found], left=3)
+        rows = [(MARKS[each.state], each.topic, each.text) for each in found]
+        terminal.render(Table.of("", (words(""), words("Looked at"), words("Found")), rows))
         typer.echo(names.counted(problems, "problem") if problems else "all well")
     raise typer.Exit(1 if problems else 0)

@@ -89,7 +89,8 @@ def _exit_code(found: tuple[Finding, ...]) -> int:
 
 
 def _draw(found: tuple[Finding, ...]) -> None:
-    from mdnbench.cli import draw
+    from mdnbench.results.render import terminal
+    from mdnbench.results.table import Table, words
     from mdnbench.spec.names import printable
     from mdnbench.testing.rules import book
 
@@ -97,7 +98,7 @@ def _draw(found: tuple[Finding, ...]) -> None:
         mine = [each for each in found if each.subject == subject]
         said = [each.came if each.state == "skipped" else book.summary(subject.kind, each.rule) for each in mine]
         rows = [(MARKS[each.state], each.rule, text) for each, text in zip(mine, said, strict=True)]
-        draw.table((str(subject), "", ""), rows, left=3)
+        terminal.render(Table.of("", (words(str(subject)), words(""), words("")), rows))
     for each in found:
         if each.state == "broken":
             typer.echo("\n".join(map(printable, str(each).splitlines())) + "\n")

@@ -118,42 +118,16 @@ def rescore(
 
 
 def _draw(results: Results, found: Rescored) -> None:
-    from mdnbench.cli import draw
+    from mdnbench.results.render import terminal
+    from mdnbench.results.shifts import tables_of
 
-    draw.say(f"{found.run} · protocol {found.protocol}")
+    terminal.say(f"{found.run} · protocol {found.protocol}")
     for choice in found.choices:
-        draw.say(f"{choice.name}: {choice.summary}")
-    for noise, metric in dict.fromkeys((each.noise, each.beside) for each in found.shifts):
-        shifts = [each for each in found.shifts if (each.noise, each.beside) == (noise, metric)]
-        _draw_shifts(results, noise, metric, shifts)
+        terminal.say(f"{choice.name}: {choice.summary}")
+    for table in tables_of(results, found.shifts):
+        terminal.render(table)
     kept = f"{found.kept} of {found.outputs} outputs were kept"
     lost = "" if found.kept == found.outputs else f"; {found.outputs - found.kept} were not and are left out"
-    draw.say(f"{kept}{lost} · {found.computed} scorings now, the others are from the store")
+    terminal.say(f"{kept}{lost} · {found.computed} scorings now, the others are from the store")
     for line in (*found.notes, *found.failed):
-        draw.say(line)
-
-
-def _draw_shifts(results: Results, noise: str, metric: str, shifts: list[Shift]) -> None:
-    """One table: the means as the run has them, and the shift that each way of scoring brings."""
-    from mdnbench.cli import draw
-    from mdnbench.results import tables
-
-    column = next(column for column in tables.columns_of(results.run) if column.metric == metric)
-    ways = list(dict.fromkeys(each.way for each in shifts))
-    by_method: dict[str, dict[str, Shift]] = {}
-    for each in shifts:
-        by_method.setdefault(each.method, {})[each.way] = each
-    draw.say(f"\n{noise} · {column.title}")
-    rows = [
-        (method, column.show(_as_run(found)), *(_shift(found.get(way), column.digits) for way in ways))
-        for method, found in by_method.items()
-    ]
-    draw.fitting_table(("Method", "As run", *(way.removeprefix(metric) for way in ways)), rows)
-
-
-def _as_run(found: Mapping[str, Shift]) -> float:
-    return next(iter(found.values())).as_run
-
-
-def _shift(each: Shift | None, digits: int) -> str:
-    return "–" if each is None else f"{round(each.shift, digits + 1) + 0.0:+.{digits + 1}f}"
+        terminal.say(line)

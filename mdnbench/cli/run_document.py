@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mdnbench.results.tables import mean_of
 from mdnbench.spec.timings import TimingRecord
 from mdnbench.store.facts import RunFacts
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
-    from mdnbench.results.tables import Table
+    from mdnbench.results.table import Table
     from mdnbench.store import CellRow
 
 Values = Mapping[str, float | None]
@@ -94,18 +95,20 @@ def of(results: Results) -> RunDocument:
         counts=dict(results.counts),
         unmet=results.unmet,
         facts=results.run.facts,
-        tables=tuple(_table(table) for table in results.tables),
+        tables=tuple(_table(table, results) for table in results.tables),
         cells=tuple(_cell(row, metrics) for row in results.rows()),
         timing=results.timing,
     )
 
 
-def _table(table: Table) -> TableDocument:
-    lines = tuple(
-        LineDocument(line.method, line.means, _infinite(line.means), line.seconds, line.ok, line.total)
-        for line in table.lines
-    )
-    return TableDocument(table.noise, lines, table.notes)
+def _table(table: Table, results: Results) -> TableDocument:
+    rows = {row.method: row for row in results.means if row.noise == table.caption}
+    lines = []
+    for method in table.names:
+        row = rows[method]
+        means = {name: mean_of(row, name) for name in results.metrics}
+        lines.append(LineDocument(method, means, _infinite(means), row.seconds, row.ok, row.total))
+    return TableDocument(table.caption, tuple(lines), table.notes)
 
 
 def _cell(row: CellRow, metrics: tuple[str, ...]) -> CellDocument:

@@ -54,14 +54,13 @@ def time(
 
 
 def _draw(found: Times) -> None:
-    from mdnbench.cli import draw
+    from mdnbench.results.render import terminal
 
-    for grid in found.grids:
-        draw.say(grid.heading)
-        draw.table(grid.titles, grid.rows, left=1)
+    for table in found.tables:
+        terminal.render(table)
     for note in found.notes:
-        draw.say(note)
-    draw.say(f"Files: {found.folder}")
+        terminal.say(note)
+    terminal.say(f"Files: {found.folder}", whole=True)
 
 
 def _whole(text: str) -> int:

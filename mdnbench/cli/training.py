@@ -81,17 +81,16 @@ def list_weights(
     """
     from mdnbench.api import catalogue
     from mdnbench.cli import draw
+    from mdnbench.results.render import terminal
+    from mdnbench.results.table import Column, Table, words
 
     found = catalogue.weights(method, plugin or [])
     if json:
         draw.data("weights-list", catalogue.WeightsListing(tuple(found)))
     else:
-        draw.table(
-            ("Method", "Weights", "For", "Validation", "Trained", "SHA-256"),
-            [_line(each) for each in found],
-            words=("For", "Trained"),
-            whole=("Method", "Weights", "Validation", "SHA-256"),
-        )
+        columns = (words("Method"), words("Weights"), words("For"), Column("Validation"), words("Trained"),
+                   Column("SHA-256"))  # fmt: skip
+        terminal.render(Table.of("", columns, map(_line, found)))
 
 
 def _line(each: WeightsFacts) -> list[str]:

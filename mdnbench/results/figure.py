@@ -74,8 +74,8 @@ def _rows(found: Results, image: str, noise: str, methods: Sequence[str], seed: 
     for method in methods:
         if method not in facts.methods:
             raise UnknownName("method in the run", method, facts.methods)
-    table = next(table for table in found.tables if table.noise == noise)
-    order = [line.method for line in table.lines]
+    table = next(table for table in found.tables if table.caption == noise)
+    order = table.names
     chosen = [row for row in found.rows() if (row.image, row.noise, row.seed) == (image, noise, seed)]
     wanted = [row for row in chosen if not methods or row.method in methods]
     return sorted(wanted, key=lambda row: order.index(row.method))
@@ -98,8 +98,8 @@ def _panels(found: Results, rows: Sequence[CellRow]) -> Iterator[Panel]:
 def _title(found: Results, row: CellRow) -> str:
     """The method, and its value by the first metric that the run has one of."""
     for column in tables.columns_of(found.run):
-        if row.value(column.metric) is not None:
-            return f"{row.method}\n{column.show(row.value(column.metric))} {column.unit or column.metric.upper()}"
+        if row.value(column.name) is not None:
+            return f"{row.method}\n{column.show(row.value(column.name))} {column.unit or column.name.upper()}"
     return f"{row.method}\n{row.status}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,13 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
 from mdnbench.results import tables
+from mdnbench.results.table import Cell, Column, Table, words
 from mdnbench.spec.records import Source
 from mdnbench.store import contents, manifests
 from mdnbench.util.slugs import is_slug
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
-    from mdnbench.results.tables import Column
     from mdnbench.store import MeanRow, RunRow, Store
     from mdnbench.store.facts import RunFacts
 
@@ -24,32 +25,6 @@ SHARED = ("dataset_digest", "protocol_hash", "seeds", "device")  # facts that ru
 WIDE = 8  # columns; beyond, the longer axis runs down
 
 Place = tuple[str, str]  # a method and a noise
-Values = Mapping[Place, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """The means of one metric: `values` by (method, noise), None where there is none, and the best of each noise."""
-
-    column: Column
-    methods: tuple[str, ...]
-    noises: tuple[str, ...]
-    values: Values
-    best: frozenset[Place]
-
-    def show(self, method: str, noise: str) -> str:
-        """One value as text, after a star where it is the best under its noise."""
-        mark = "*" if (method, noise) in self.best else ""
-        return mark + self.column.show(self.values.get((method, noise)))
-
-    def near(self, method: str, noise: str) -> float | None:
-        """How near the best under its noise a value is, from 0 (the worst) to 1; None where it is not finite."""
-        value = self.values.get((method, noise))
-        others = [each for (_, under), each in self.values.items() if under == noise and math.isfinite(each)]
-        if value is None or not math.isfinite(value):
-            return None
-        best, worst = (max(others), min(others)) if self.column.direction == "higher" else (min(others), max(others))
-        return 1.0 if best == worst else (value - worst) / (best - worst)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +50,12 @@ class Knowledge:
     rows: tuple[Told, ...]
 
 
-def of_run(run: RunRow, means: Sequence[MeanRow]) -> tuple[Grid, ...]:
-    """One grid per metric; methods and noises in the run's order."""
+def of_run(run: RunRow, means: Sequence[MeanRow]) -> tuple[Table, ...]:
+    """Return one table per metric, of methods and noises in the run's order, with the best of each noise marked.
+
+    The longer axis runs down where there are many columns. A cell's shade is how near the best under its noise it is.
+    """
     return tuple(_grid(column, means) for column in tables.columns_of(run) if not column.absent)
-
-
-def texts(grid: Grid) -> tuple[list[str], list[list[str]]]:
-    """The titles and rows of a grid, the longer axis running down where there are many columns."""
-    titles, rows = layout(grid)
-    return titles, [[label, *(grid.show(*place) for place in places)] for label, places in rows]
-
-
-def layout(grid: Grid) -> tuple[list[str], list[tuple[str, list[Place]]]]:
-    """The titles of a grid's columns, and its rows: a label and the (method, noise) of each square."""
-    labels = short(grid.noises)
-    if len(grid.noises) > WIDE and len(grid.noises) > len(grid.methods):
-        down = [(labels[noise], [(method, noise) for method in grid.methods]) for noise in grid.noises]
-        return ["Noise", *grid.methods], down
-    return ["Method", *labels.values()], [(each, [(each, noise) for noise in grid.noises]) for each in grid.methods]
 
 
 def short(noises: Sequence[str]) -> dict[str, str]:
@@ -107,28 +70,58 @@ def by_noise_info(found: Results) -> Knowledge | None:
     if len(runs) < 2:
         return None
     ordered = {source: runs[source] for source in get_args(Source) if source in runs}
-    means = {source: _grids_of(each) for source, each in ordered.items()}
-    rows = tuple(_told(means))
+    rows = tuple(_told(ordered))
     return Knowledge({source: each.name for source, each in ordered.items()}, rows) if rows else None
 
 
-def _grid(column: Column, means: Sequence[MeanRow]) -> Grid:
-    values = {
-        (row.method, row.noise): mean for row in means if (mean := tables.mean_of(row, column.metric)) is not None
-    }
-    noises = tuple(dict.fromkeys(row.noise for row in means))
-    methods = tuple(dict.fromkeys(row.method for row in means))
-    whole = {(row.method, row.noise) for row in means if tables.covers(row, column.metric)}
-    ranked = {place: mean for place, mean in values.items() if place in whole}
-    best = frozenset(place for noise in noises for place in _best(column, noise, ranked))
-    return Grid(column, methods, noises, values, best)
+def table_of(found: Results) -> Table | None:
+    """Return what methods gain from being told about the noise; None where no stored run differs in that alone."""
+    known = by_noise_info(found)
+    rows = [row for row in known.rows if row.matters] if known else []
+    if known is None or not rows:
+        return None
+    columns = (tables.METHOD, words("Noise"), words("Metric"), *map(Column, known.runs))
+    lines = [
+        [row.method, row.noise, row.column.title, *(row.column.cell(row.means.get(source)) for source in known.runs)]
+        for row in rows
+    ]
+    runs = ", ".join(f"{name} ({source})" for source, name in known.runs.items())
+    note = f"Runs: {runs}. Methods that it makes no difference to are left out."
+    return Table.of("Noise information", columns, lines, [note])
 
 
-def _best(column: Column, noise: str, values: Values) -> Iterator[Place]:
-    shown = {place: round(mean, column.digits) for place, mean in values.items() if place[1] == noise}
-    if len(shown) > 1:
-        top = max(shown.values()) if column.direction == "higher" else min(shown.values())
-        yield from (place for place, mean in shown.items() if mean == top)
+def _grid(column: Column, means: Sequence[MeanRow]) -> Table:
+    methods = list(dict.fromkeys(row.method for row in means))
+    noises = list(dict.fromkeys(row.noise for row in means))
+    cells = {place: cell for noise in noises for place, cell in _cells(column, noise, means)}
+    labels = short(noises)
+    if len(noises) > WIDE and len(noises) > len(methods):
+        across = (words("Noise"), *map(Column, methods))
+        down = [[labels[noise], *(cells.get((method, noise)) for method in methods)] for noise in noises]
+        return Table.of(column.title, across, down)
+    across = (tables.METHOD, *map(Column, labels.values()))
+    rows = [[method, *(cells.get((method, noise)) for noise in noises)] for method in methods]
+    return Table.of(column.title, across, rows)
+
+
+def _cells(column: Column, noise: str, means: Sequence[MeanRow]) -> Iterator[tuple[Place, Cell]]:
+    """The cells of one noise by their place, the best marked, each with its shade."""
+    rows = [row for row in means if row.noise == noise]
+    values = {row.method: {column.name: tables.mean_of(row, column.name)} for row in rows}
+    marks = tables.marks_of(column, rows, values)
+    finite = [value for each in values.values() if (value := each[column.name]) is not None and math.isfinite(value)]
+    for method, each in values.items():
+        value, mark = each[column.name], marks[method]
+        shade = near(value, finite, column.direction)
+        yield (method, noise), Cell(column.show(value), value, "best" if mark == "best" else "", shade)
+
+
+def near(value: float | None, others: Sequence[float], direction: str) -> float | None:
+    """Return how near the best of these finite values one is, from 0 (the worst) to 1; None where it is not finite."""
+    if value is None or not math.isfinite(value):
+        return None
+    best, worst = (max(others), min(others)) if direction == "higher" else (min(others), max(others))
+    return 1.0 if best == worst else (value - worst) / (best - worst)
 
 
 def _siblings(found: Results) -> dict[str, Results]:
@@ -174,25 +167,30 @@ def _of_one_code(store: Store, one: RunRow, other: RunRow) -> bool:
     )
 
 
-def _grids_of(found: Results) -> dict[str, Grid]:
-    """A run's grids by metric, of the means that are over every cell."""
-    columns = [column for column in tables.columns_of(found.run) if not column.absent]
-    return {
-        column.metric: _grid(column, [row for row in found.means if tables.covers(row, column.metric)])
-        for column in columns
-    }
+def _whole(found: Results) -> dict[str, dict[Place, float]]:
+    """A run's means that are over every cell, by metric, method and noise."""
+    names = [column.name for column in tables.columns_of(found.run) if not column.absent]
+    means: dict[str, dict[Place, float]] = {name: {} for name in names}
+    for row in found.means:
+        for name in names:
+            mean = tables.mean_of(row, name)
+            if mean is not None and tables.covers(row, name):
+                means[name][row.method, row.noise] = mean
+    return means
 
 
-def _told(means: Mapping[str, Mapping[str, Grid]]) -> Iterator[Told]:
+def _told(found: Mapping[str, Results]) -> Iterator[Told]:
     """The rows that at least two sources have: by metric, noise and method in the first run's order."""
-    first = next(iter(means.values()))
-    for metric, grid in first.items():
-        for noise in grid.noises:
-            for method in grid.methods:
-                found = {
-                    source: mean
-                    for source, grids in means.items()
-                    if metric in grids and (mean := grids[metric].values.get((method, noise))) is not None
-                }
-                if len(found) > 1:
-                    yield Told(noise, method, grid.column, found)
+    first = next(iter(found.values()))
+    whole = {source: _whole(each) for source, each in found.items()}
+    noises = dict.fromkeys(row.noise for row in first.means)
+    methods = dict.fromkeys(row.method for row in first.means)
+    for column in tables.columns_of(first.run):
+        for noise, method in itertools.product(noises, methods):
+            means = {}
+            for source, by_metric in whole.items():
+                mean = by_metric.get(column.name, {}).get((method, noise))
+                if mean is not None:
+                    means[source] = mean
+            if len(means) > 1:
+                yield Told(noise, method, column, means)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from mdnbench import registry
 from mdnbench.errors import NothingToDo, StoreError, UnknownName
-from mdnbench.results import places, tables
+from mdnbench.results import grids, places, tables
+from mdnbench.results.render import html
+from mdnbench.results.table import Table
 from mdnbench.spec.names import counted
 from mdnbench.spec.records import Tally
 from mdnbench.spec.timings import TimingRecord
@@ -73,7 +75,7 @@ class Results:
         return queries.means(self.store, self.run)
 
     @cached_property
-    def tables(self) -> tuple[tables.Table, ...]:
+    def tables(self) -> tuple[Table, ...]:
         """One table per noise."""
         return tables.of_run(self.run, self.means)
 
@@ -153,13 +155,12 @@ class Results:
         """
         import pandas
 
-        chosen = [self._noise(noise)] if noise else [table.noise for table in self.tables]
-        lines = [(table.noise, line) for table in self.tables if table.noise in chosen for line in table.lines]
+        chosen = [self._noise(noise)] if noise else [table.caption for table in self.tables]
+        rows = {(row.noise, row.method): row for row in self.means}
+        places = [(table.caption, name) for table in self.tables if table.caption in chosen for name in table.names]
         frame = pandas.DataFrame.from_records(
-            [{**line.means, "seconds": line.seconds, "ok": line.ok, "total": line.total} for _, line in lines],
-            columns=[*self.metrics, "seconds", "ok", "total"],
+            [self._record(rows[place]) for place in places], columns=[*self.metrics, "seconds", "ok", "total"]
         )
-        places = [(where, line.method) for where, line in lines]
         if len(chosen) == 1:
             frame.index = pandas.Index([method for _, method in places], name="method")
         else:
@@ -193,13 +194,17 @@ class Results:
             crop=crop,
         )
 
+    def _record(self, row: MeanRow) -> dict[str, Any]:
+        means = {name: tables.mean_of(row, name) for name in self.metrics}
+        return {**means, "seconds": row.seconds, "ok": row.ok, "total": row.total}
+
     def _method(self, text: str) -> str:
         """A method as the run has it: what stands in the run needs no plugin, whose file may be gone."""
         return text if text in self.run.facts.methods else registry.load(self.plugins).method(text).text
 
     def _noise(self, text: str) -> str:
         """The run's noise that a text means, as `gaussian:50`; its first where the text is empty."""
-        noises = [table.noise for table in self.tables]
+        noises = [table.caption for table in self.tables]
         if not noises:
             raise NothingToDo(f"the run {self.name!r} has no cells.")
         if not text:
@@ -210,9 +215,12 @@ class Results:
         return wanted
 
     def _repr_html_(self) -> str:
-        from mdnbench.results import markup
-
-        return markup.of_run(self)
+        """Return what stands above the run's tables, the tables (grids where there are many), and what is below."""
+        shown = self.tables if len(self.tables) <= grids.MANY else grids.of_run(self.run, self.means)
+        parts = [*map(html.paragraph, tables.heading(self.run)), *map(html.render, shown)]
+        if shown is not self.tables:
+            parts += [html.paragraph(f"{each.caption}: {note}") for each in self.tables for note in each.notes]
+        return html.block([*parts, *map(html.paragraph, tables.footnotes(self.run))])
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{count} {status}" for status, count in self.counts.items())

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mdnbench.results import tables
+from mdnbench.results.table import Column, Table
 from mdnbench.store import cube
 
 if TYPE_CHECKING:
@@ -67,3 +69,25 @@ def shifts_of(found: Results, ways: Sequence[Way]) -> Iterator[Shift]:
                         float(mine.mean()), float(theirs.mean()), float((theirs - mine).min()),
                         float((theirs - mine).max()),
                     )  # fmt: skip
+
+
+def tables_of(found: Results, shifts: Sequence[Shift]) -> Iterator[Table]:
+    """The means as the run has them, and the shift that each way of scoring brings: a table per noise and metric."""
+    columns = {column.name: column for column in tables.columns_of(found.run)}
+    for noise, metric in dict.fromkeys((each.noise, each.beside) for each in shifts):
+        chosen = [each for each in shifts if (each.noise, each.beside) == (noise, metric)]
+        yield _table(noise, columns[metric], chosen)
+
+
+def _table(noise: str, column: Column, shifts: Sequence[Shift]) -> Table:
+    ways = list(dict.fromkeys(each.way for each in shifts))
+    by_method: dict[str, dict[str, Shift]] = {}
+    for each in shifts:
+        by_method.setdefault(each.method, {})[each.way] = each
+    moved = [Column(way.removeprefix(column.name), digits=column.digits + 1, signed=True) for way in ways]
+    rows = []
+    for method, found in by_method.items():
+        as_run = next(iter(found.values())).as_run
+        rows.append([method, as_run, *(found[way].shift if way in found else None for way in ways)])
+    as_run_column = Column("As run", digits=column.digits)
+    return Table.of(f"{noise} · {column.title}", (tables.METHOD, as_run_column, *moved), rows)

@@ -1,80 +1,25 @@
-"""Tables: one per noise, a line per method, best first; made from a run's means, drawn by reporters and terminal."""
+"""The tables of a run's means: one per noise, a row per method, best first."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from mdnbench.results.table import Cell, CellMark, Column, Table, words
 from mdnbench.spec.names import counted, printable
 from mdnbench.store.facts import RunFacts
 from mdnbench.store.rows import MeanRow, RunRow
 
-ARROWS = {"higher": "↑", "lower": "↓"}
 LONGEST_REASON = 200
 
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A metric as a column: its name, direction, unit and the digits that it is shown with."""
-
-    metric: str
-    direction: str
-    unit: str
-    digits: int
-    absent: str = ""
-
-    @property
-    def title(self) -> str:
-        """The heading: `PSNR ↑`, with the unit where it has one."""
-        unit = f" {self.unit}" if self.unit else ""
-        return f"{self.metric.upper()}{unit} {ARROWS[self.direction]}"
-
-    def show(self, value: float | None) -> str:
-        """A value with the column's digits; ∞ or −∞ for infinite, a dash for none."""
-        if value is None:
-            return "–"
-        if math.isinf(value):
-            return "∞" if value > 0 else "−∞"
-        return f"{value:.{self.digits}f}"
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A method's line: its means by metric, the metrics it is best and second in, seconds per image, its cells.
-
-    `whole` are the metrics whose mean is over every cell, so that it may be held against others.
-    """
-
-    method: str
-    means: Mapping[str, float | None]
-    best: frozenset[str]
-    second: frozenset[str]
-    seconds: float | None
-    ok: int
-    total: int
-    problems: Mapping[str, int]
-    whole: frozenset[str] = frozenset()
-
-    @property
-    def cells(self) -> str:
-        """The number of cells, and of how many where some are missing."""
-        return str(self.ok) if self.ok == self.total else f"{self.ok} of {self.total}"
-
+METHOD = words("Method")
+SECONDS = Column("s / image", digits=2, minor=True, hint="indicative: measured while cells ran in parallel")
+CELLS = Column("Cells", minor=True)
 
 # What a method is told of a noise that is known, by what it asks for.
 TOLD: Mapping[str, str] = {"noise": "everything", "std": "its standard deviation", "nothing": "nothing"}
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """The table of one noise."""
-
-    noise: str
-    columns: tuple[Column, ...]
-    lines: tuple[Line, ...]
-    notes: tuple[str, ...]
 
 
 def columns_of(run: RunRow) -> tuple[Column, ...]:
@@ -90,7 +35,7 @@ def of_run(run: RunRow, means: Sequence[MeanRow]) -> tuple[Table, ...]:
     columns = columns_of(run)
     noises = list(dict.fromkeys(row.noise for row in means))
     found = [_table(noise, columns, [row for row in means if row.noise == noise]) for noise in noises]
-    return tuple(found) if run.finished else tuple(_unfinished(run, found))
+    return tuple(found) if run.finished else tuple(_unfinished(run, means, found))
 
 
 def heading(run: RunRow) -> tuple[str, ...]:
@@ -122,7 +67,7 @@ def _told(facts: RunFacts) -> Iterator[str]:
     for method, each in facts.methods.items():
         asking.setdefault(each.wants, []).append(method)
     if facts.noise_info == "known" and len(asking) > 1:
-        parts = [f"{words} to {', '.join(asking[wants])}" for wants, words in TOLD.items() if wants in asking]
+        parts = [f"{what} to {', '.join(asking[wants])}" for wants, what in TOLD.items() if wants in asking]
         yield f"told of the noise: {'; '.join(parts)}."
 
 
@@ -155,25 +100,31 @@ def _infinity(row: MeanRow, metric: str) -> float | None:
 
 
 def _table(noise: str, columns: tuple[Column, ...], rows: Sequence[MeanRow]) -> Table:
-    values = {row.method: {column.metric: mean_of(row, column.metric) for column in columns} for row in rows}
-    ranked = {column.metric: _ranks(column, rows, values) for column in columns}
-    lines = [_line(row, values[row.method], ranked) for row in _best_first(rows, columns, values)]
-    return Table(noise, columns, tuple(lines), tuple(_notes(rows, columns)))
+    values = {row.method: {column.name: mean_of(row, column.name) for column in columns} for row in rows}
+    marks = {column.name: marks_of(column, rows, values) for column in columns}
+    lines = []
+    for row in _best_first(rows, columns, values):
+        means = [column.cell(values[row.method][column.name], marks[column.name][row.method]) for column in columns]
+        count = str(row.ok) if row.ok == row.total else f"{row.ok} of {row.total}"
+        lines.append([row.method, *means, row.seconds, Cell(count, row.ok)])
+    return Table.of(noise, (METHOD, *columns, SECONDS, CELLS), lines, _notes(rows, columns))
 
 
-def _ranks(
+def marks_of(
     column: Column, rows: Sequence[MeanRow], values: Mapping[str, Mapping[str, float | None]]
-) -> tuple[frozenset[str], frozenset[str]]:
-    """The methods that are best and second by a metric, as far as the shown digits tell them apart."""
-    whole = [row.method for row in rows if covers(row, column.metric)]
-    shown = {method: round(mean, column.digits) for method in whole
-             if (mean := values[method][column.metric]) is not None}  # fmt: skip
+) -> dict[str, CellMark]:
+    """Return how each method stands by a metric, as far as the shown digits tell methods apart."""
+    marks: dict[str, CellMark] = {row.method: "" if covers(row, column.name) else "partial" for row in rows}
+    shown = {}
+    for method, mark in marks.items():
+        mean = values[method][column.name]
+        if mark != "partial" and mean is not None:
+            shown[method] = round(mean, column.digits)
     order = sorted(set(shown.values()), reverse=column.direction == "higher")
-
-    def at(place: int) -> frozenset[str]:
-        return frozenset(m for m, value in shown.items() if place < len(order) and value == order[place])
-
-    return (at(0), at(1)) if len(shown) > 1 else (frozenset(), frozenset())
+    if len(shown) > 1:
+        for method, mean in shown.items():
+            marks[method] = "best" if mean == order[0] else "second" if mean == order[1] else ""
+    return marks
 
 
 def _best_first(rows: Sequence[MeanRow], columns: Sequence[Column], values: Mapping[str, Any]) -> list[MeanRow]:
@@ -183,23 +134,16 @@ def _best_first(rows: Sequence[MeanRow], columns: Sequence[Column], values: Mapp
     sign = -1 if columns[0].direction == "higher" else 1
 
     def place(row: MeanRow) -> tuple[bool, bool, float]:
-        value = values[row.method][columns[0].metric]
-        return (value is None, not covers(row, columns[0].metric), sign * value if value is not None else 0.0)
+        value = values[row.method][columns[0].name]
+        return (value is None, not covers(row, columns[0].name), sign * value if value is not None else 0.0)
 
     return sorted(rows, key=place)
-
-
-def _line(row: MeanRow, values: Mapping[str, float | None], ranked: Mapping[str, Any]) -> Line:
-    best = frozenset(metric for metric, (first, _) in ranked.items() if row.method in first)
-    second = frozenset(metric for metric, (_, after) in ranked.items() if row.method in after)
-    whole = frozenset(metric for metric in values if covers(row, metric))
-    return Line(row.method, values, best, second, row.seconds, row.ok, row.total, row.problems, whole)
 
 
 def _notes(rows: Sequence[MeanRow], columns: Sequence[Column]) -> list[str]:
     """What a table lacks: cells that are not ok and metrics without a value, how many and why, and infinite ones."""
     notes = []
-    empty = {column.metric for column in columns if column.absent}  # these are explained once, below all tables
+    empty = {column.name for column in columns if column.absent}  # these are explained once, below all tables
     for row in rows:
         if row.problems:
             listed = [f"{n} {status}{_because(row.reasons.get(status))}" for status, n in row.problems.items()]
@@ -224,22 +168,22 @@ def _left_out(row: MeanRow) -> Iterator[tuple[str, str]]:
             yield metric, f"{cells}, of both signs; there is no mean."
 
 
-def _unfinished(run: RunRow, found: Sequence[Table]) -> Iterator[Table]:
+def _unfinished(run: RunRow, means: Sequence[MeanRow], found: Sequence[Table]) -> Iterator[Table]:
     """The tables of a run that was not finished, each saying what it lacks; the last one also names the others."""
-    shown = {table.noise for table in found}
+    shown = {table.caption for table in found}
     absent = [noise for noise in run.facts.noises if noise not in shown]
     for table in found:
-        notes = [*table.notes, *_lacking(run, table.lines)]
+        notes = [*table.notes, *_lacking(run, [row for row in means if row.noise == table.caption])]
         if absent and table is found[-1]:
             notes.append(f"the run was not finished: nothing was computed under {', '.join(absent)}.")
         yield replace(table, notes=tuple(notes))
 
 
-def _lacking(run: RunRow, lines: Sequence[Line]) -> Iterator[str]:
+def _lacking(run: RunRow, rows: Sequence[MeanRow]) -> Iterator[str]:
     facts = run.facts
-    absent = facts.methods.keys() - {line.method for line in lines}
-    many = len(absent) * len(facts.images) * facts.seeds + sum(line.total for line in lines)
-    left = many - sum(line.ok + sum(line.problems.values()) for line in lines)
+    absent = facts.methods.keys() - {row.method for row in rows}
+    many = len(absent) * len(facts.images) * facts.seeds + sum(row.total for row in rows)
+    left = many - sum(row.ok + sum(row.problems.values()) for row in rows)
     if left:
         yield (
             f"the run was not finished: {left} of {many} cells were not computed, so that means may be over different "

@@ -12,6 +12,7 @@ from mdnbench.evaluation import protocols
 from mdnbench.planning.identity import CodeIdentity, MetricIdentity
 from mdnbench.results import references, tables
 from mdnbench.results.references import MEAN
+from mdnbench.results.table import Column, Table, words
 from mdnbench.spec.timings import KnownQuality, PublishedLevel, TimingRecord
 from mdnbench.timing import summary
 from mdnbench.timing.record import sound
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from mdnbench.store import Store
 
 METRIC = "psnr"
-TITLES = ("Method", "PSNR dB", "ms/MP", "Standing")
+COLUMNS = (words("Method"), Column("PSNR dB", digits=2), Column("ms/MP", figures=True), words("Standing"))
 _SCORES = """
     SELECT s.value FROM outputs o JOIN scores s ON s.output = o.id
     WHERE o.key = ? AND o.status = 'ok' AND s.rule = ? AND s.metric = ? AND s.revision = ? AND s.status = 'ok'
@@ -118,12 +119,15 @@ def published(dataset: str, noise: str, protocol_hash: str) -> list[PublishedLev
     ]
 
 
-def table(found: Pareto) -> list[list[str]]:
-    """Rows of texts, best first: methods with their time, published levels without."""
-    rows = [(each.psnr, [each.method, f"{each.psnr:.2f}", summary.three_figures(each.ms_per_megapixel),
-             "none is better and faster" if each.front else ""]) for each in found.points]  # fmt: skip
-    rows += [(each.psnr, [each.method, f"{each.psnr:.2f}", "–", "published"]) for each in found.published]
-    return [row for _, row in sorted(rows, key=lambda pair: -pair[0])]
+def table(found: Pareto, caption: str, notes: Sequence[str] = ()) -> Table:
+    """Return methods with their time and published levels without, best first."""
+    rows: list[tuple[str, float, float | None, str]] = [
+        (each.method, each.psnr, each.ms_per_megapixel, "none is better and faster" if each.front else "")
+        for each in found.points
+    ]
+    rows += [(each.method, each.psnr, None, "published") for each in found.published]
+    rows.sort(key=lambda row: -row[1])
+    return Table.of(caption, COLUMNS, rows, notes)
 
 
 def _pareto(record: TimingRecord, values: Mapping[str, Any], lines: Sequence[PublishedLevel]) -> Pareto | None:

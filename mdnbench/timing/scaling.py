@@ -6,12 +6,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mdnbench.results import numbers
+from mdnbench.results.table import Column, Table, words
 from mdnbench.spec.timings import Benchmark, TimingRecord
 from mdnbench.timing.record import sound
 
 FEWEST = 4  # sizes: with fewer, an interval says nothing
 LEVEL = 0.95
-TITLES = ("Method", "Sides", "Time exponent", "95 %", "At the end", "Memory exponent", "95 %", "At the end")
+COLUMNS = (
+    words("Method"), Column("Sides"), Column("Time exponent", digits=2), Column("95 %"), Column("At the end", digits=2),
+    Column("Memory exponent", digits=2), Column("95 %"), Column("At the end", digits=2),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ class Fit:
     @property
     def interval(self) -> str:
         """The interval as it is shown."""
-        return f"{self.low:.2f} to {self.high:.2f}"
+        return numbers.interval(self.low, self.high, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +72,10 @@ def of_record(record: TimingRecord) -> tuple[Scaling, ...]:
     return tuple(_scaling(*key, rows) for key, rows in found.items() if len(rows) >= FEWEST)
 
 
-def table(found: Sequence[Scaling]) -> list[list[str]]:
-    """Rows of texts, the slowest growth of time first."""
-    return [_row(each) for each in sorted(found, key=lambda each: each.time.exponent)]
+def table(found: Sequence[Scaling]) -> Table:
+    """Return the exponents, the slowest growth of time first."""
+    rows = map(_row, sorted(found, key=lambda each: each.time.exponent))
+    return Table.of("growth with the number of pixels", COLUMNS, rows)
 
 
 def _scaling(method: str, threads: int, rows: list[Benchmark]) -> Scaling:
@@ -83,10 +89,10 @@ def _scaling(method: str, threads: int, rows: list[Benchmark]) -> Scaling:
     )
 
 
-def _row(each: Scaling) -> list[str]:
+def _row(each: Scaling) -> list[str | float | None]:
     name = each.method if each.threads == 1 else f"{each.method}, {each.threads} threads"
-    return [name, f"{each.sides[0]}–{each.sides[-1]}", *_texts(each.time), *_texts(each.memory)]
+    return [name, f"{each.sides[0]}–{each.sides[-1]}", *_values(each.time), *_values(each.memory)]
 
 
-def _texts(found: Fit | None) -> list[str]:
-    return ["–"] * 3 if found is None else [f"{found.exponent:.2f}", found.interval, f"{found.last:.2f}"]
+def _values(found: Fit | None) -> list[str | float | None]:
+    return [None] * 3 if found is None else [found.exponent, found.interval, found.last]

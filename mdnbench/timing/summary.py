@@ -1,13 +1,22 @@
-"""A timing record as texts: what the terminal, files and reporters show."""
+"""A timing record as tables and notes: what the terminal, files and reporters show."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
+from mdnbench.results import numbers
+from mdnbench.results.table import Cell, Column, Table, words
 from mdnbench.spec.names import counted
 from mdnbench.spec.timings import Benchmark, SelfTests, Stats, TimingRecord
 
-TITLES = ("Method", "ms", "IQR", "Rounds", "MP/s", "Load s", "First s", "MiB", "Weights", "kMAC")
-FILE_TITLES = ("File MB",)
-GPU_TITLES = ("GPU ms", "GPU MiB")
+COLUMNS = (
+    words("Method"), Column("ms"), Column("IQR"), Column("Rounds"), Column("MP/s", figures=True),
+    Column("Load s", digits=2), Column("First s", digits=2), Column("MiB"), Column("Weights"),
+    Column("kMAC", figures=True),
+)  # fmt: skip
+FILE_COLUMNS = (Column("File MB", figures=True),)  # where networks come in several forms
+GPU_COLUMNS = (Column("GPU ms"), Column("GPU MiB"))
 NOISY = 0.10
 
 
@@ -28,17 +37,17 @@ def groups(record: TimingRecord) -> list[str]:
     return list(dict.fromkeys(each.group for each in record.benchmarks))
 
 
-def titles(record: TimingRecord) -> tuple[str, ...]:
-    """The columns' titles: one more where networks come in several forms, and two more on a GPU."""
-    return (*TITLES, *(FILE_TITLES if _in_forms(record) else ()), *(GPU_TITLES if _on_gpu(record) else ()))
-
-
-def cells(record: TimingRecord, group: str = "") -> list[list[str]]:
-    """One row of texts per method, fastest first; of several groups the one that is asked for, or the first."""
-    group = group or next(iter(groups(record)), "")
-    chosen = [each for each in record.benchmarks if each.group == group]
+def tables(record: TimingRecord) -> list[Table]:
+    """Return a table for each condition, fastest first, without notes."""
     gpu, forms = _on_gpu(record), _in_forms(record)
-    return [_row(each, forms, gpu) for each in sorted(chosen, key=lambda each: float(each.stats.median))]
+    columns = (*COLUMNS, *(FILE_COLUMNS if forms else ()), *(GPU_COLUMNS if gpu else ()))
+    return [Table.of(heading(record, group), columns, _rows(record, group, forms, gpu)) for group in groups(record)]
+
+
+def noted_tables(record: TimingRecord) -> list[Table]:
+    """Return the tables with the notes below the last; where nothing was timed, a table without rows says so."""
+    found = tables(record) or [Table("Nothing was timed.", COLUMNS, ())]
+    return [*found[:-1], replace(found[-1], notes=tuple(notes(record)))]
 
 
 def notes(record: TimingRecord) -> list[str]:
@@ -144,35 +153,42 @@ def _in_forms(record: TimingRecord) -> bool:
     return any(each.extra_info.file_bytes and "[" in each.name for each in record.benchmarks)
 
 
-def _row(each: Benchmark, forms: bool, gpu: bool) -> list[str]:
+def _rows(record: TimingRecord, group: str, forms: bool, gpu: bool) -> Iterator[list[Cell | str | float | None]]:
+    chosen = [each for each in record.benchmarks if each.group == group]
+    for each in sorted(chosen, key=lambda each: each.stats.median):
+        extra = each.extra_info
+        yield [
+            *_row(each),
+            *([_in_units(extra.file_bytes, 1e6)] if forms else []),
+            *([_milliseconds(extra.device_s), _mebibytes(extra.peak_device_bytes)] if gpu else []),
+        ]
+
+
+def _row(each: Benchmark) -> list[Cell | str | float | None]:
     stats, extra = each.stats, each.extra_info
-    parameters, work = extra.parameters, extra.multiply_adds_per_pixel
-    row = [
+    parameters = extra.parameters
+    weights = Cell("–") if parameters is None else Cell(f"{parameters / 1e6:.2f} M", parameters)
+    return [
         each.name,
-        milliseconds(stats.median),
-        milliseconds(stats.iqr) if stats.rounds > 1 else "–",
-        str(stats.rounds),
-        three_figures(extra.megapixels_per_s),
-        f"{extra.load_s:.2f}",
-        f"{extra.first_call_s:.2f}",
-        f"{extra.peak_memory_bytes / 2**20:.0f}",
-        "–" if parameters is None else f"{parameters / 1e6:.2f} M",
-        "–" if work is None else three_figures(work / 1000),
+        _milliseconds(stats.median),
+        _milliseconds(stats.iqr if stats.rounds > 1 else None),
+        stats.rounds,
+        extra.megapixels_per_s,
+        extra.load_s,
+        extra.first_call_s,
+        _mebibytes(extra.peak_memory_bytes),
+        weights,
+        _in_units(extra.multiply_adds_per_pixel, 1000),
     ]
-    if forms:
-        size = extra.file_bytes
-        row.append("–" if size is None else three_figures(size / 1e6))
-    if gpu:
-        seconds, held = extra.device_s, extra.peak_device_bytes
-        row += ["–" if seconds is None else milliseconds(seconds), "–" if held is None else f"{held / 2**20:.0f}"]
-    return row
 
 
-def milliseconds(seconds: float) -> str:
-    """Seconds as milliseconds, with three figures, and no more than four digits after the point."""
-    return three_figures(seconds * 1000) if seconds >= 1e-5 else f"{seconds * 1000:.4f}"
+def _milliseconds(seconds: float | None) -> Cell:
+    return Cell(numbers.milliseconds(seconds), _in_units(seconds, 1e-3))
 
 
-def three_figures(value: float) -> str:
-    """A number with three figures, never in exponents: 3178, 23.6, 0.0228."""
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+def _mebibytes(size: float | None) -> float | None:
+    return _in_units(size, 2**20)
+
+
+def _in_units(value: float | None, unit: float) -> float | None:
+    return None if value is None else value / unit

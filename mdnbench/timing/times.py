@@ -8,19 +8,11 @@ from functools import cached_property
 from pathlib import Path
 
 from mdnbench.errors import MdnbenchError
+from mdnbench.results.table import Table
 from mdnbench.spec.names import counted
 from mdnbench.spec.timings import TOO_SHORT, TimingRecord
 from mdnbench.timing import quality, scaling, summary
 from mdnbench.util import jsonfile
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """A table as texts: what stands above it, its titles, its rows."""
-
-    heading: str
-    titles: tuple[str, ...]
-    rows: list[list[str]]
 
 
 @dataclass(frozen=True)
@@ -42,20 +34,18 @@ class Times:
         return scaling.of_record(self.record)
 
     @property
-    def grids(self) -> Iterator[Grid]:
+    def tables(self) -> Iterator[Table]:
         """The tables: one per size and number of threads, then quality against time, then growth."""
-        titles = summary.titles(self.record)
-        for group in summary.groups(self.record):
-            yield Grid(summary.heading(self.record, group), titles, summary.cells(self.record, group))
+        yield from summary.tables(self.record)
         known = self.record.quality
         if self.pareto and known:
-            yield Grid(
+            yield quality.table(
+                self.pareto,
                 f"quality against time · PSNR on {known.dataset}, {counted(known.images, 'image')}, protocol "
                 f"{known.protocol} · time at {self.pareto.group}",
-                quality.TITLES, quality.table(self.pareto),
-            )  # fmt: skip
+            )
         if self.scaling:
-            yield Grid("growth with the number of pixels", scaling.TITLES, scaling.table(self.scaling))
+            yield scaling.table(self.scaling)
 
     @property
     def notes(self) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mdnbench_reports import style
 
 if TYPE_CHECKING:
-    from mdnbench.results.tables import Column, Table
+    from mdnbench.results.table import Column, Table
     from mdnbench_reports.scores import Floats, Scores
 
 FEW = 30  # up to as many shots are drawn one by one; of more only the outliers
@@ -20,7 +20,7 @@ def drawing(scores: Scores, noise: int, column: Column, table: Table) -> Any:
     import altair as alt
 
     boxes, points = _rows(scores, noise, column, table)
-    y = style.names("y", "method", [line.method for line in table.lines])
+    y = style.names("y", "method", table.names)
     scale = alt.Scale(zero=False, nice=False, padding=8)
     colour = alt.condition("datum.best", alt.value(style.ACCENT), alt.value(style.SOFT))
     base = alt.Chart(alt.InlineData(values=boxes)).encode(y=y)
@@ -45,12 +45,12 @@ def _rows(scores: Scores, noise: int, column: Column, table: Table) -> tuple[lis
     """What is drawn: a box for each method that has values, and points."""
     boxes: list[dict[str, Any]] = []
     points: list[dict[str, Any]] = []
-    for line in table.lines:
-        index = scores.methods.index(line.method)
-        values = scores.line(column.metric, noise, index)
+    for method, cell in table.column(column.name).items():
+        index = scores.methods.index(method)
+        values = scores.line(column.name, noise, index)
         if values.size:
-            box = _quartiles(values) | {"method": line.method, "best": column.metric in line.best}
-            boxes.append(box | {"label": _box_label(line.method, values, box, column)})
+            box = _quartiles(values) | {"method": method, "best": cell.mark == "best"}
+            boxes.append(box | {"label": _box_label(method, values, box, column)})
             points += _points(scores, noise, index, column, box)
     return boxes, points
 
@@ -75,7 +75,7 @@ def _points(
 ) -> Iterator[dict[str, Any]]:
     """The single images of a method: all of them where they are few, else those beyond the whiskers."""
     few, several = len(scores.shots) <= FEW, len({shot.seed for shot in scores.shots}) > 1
-    for shot, value in zip(scores.shots, scores.values[column.metric][noise, :, method], strict=True):
+    for shot, value in zip(scores.shots, scores.values[column.name][noise, :, method], strict=True):
         if math.isfinite(value) and (few or not box["low"] <= value <= box["high"]):
             seed = f", seed {shot.seed}" if several else ""
             label = f"{scores.methods[method]}, image {shot.image}{seed}: {column.show(float(value))}"

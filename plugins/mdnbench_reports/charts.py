@@ -16,7 +16,7 @@ from mdnbench_reports import boxes, heat, pareto, style
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
-    from mdnbench.results.tables import Column
+    from mdnbench.results.table import Column
     from mdnbench_reports.scores import Scores
 
 
@@ -43,18 +43,18 @@ def of_run(results: Results, scores: Scores) -> Iterator[Chart]:
     if len(results.tables) > 1:
         for column in with_values:
             title = f"{column.title}, mean by method and noise"
-            yield _named("heat", column.metric, "", title, heat.drawing(results.tables, column))
+            yield _named("heat", column.name, "", title, heat.drawing(results.tables, column))
     clock = pareto.clock_of(results)
     for table in results.tables:
-        index = scores.noises.index(table.noise)
+        index = scores.noises.index(table.caption)
         for column in with_values:
-            title = f"{column.title} by image, {table.noise}"
-            yield _named("boxes", column.metric, table.noise, title, boxes.drawing(scores, index, column, table))
+            title = f"{column.title} by image, {table.caption}"
+            yield _named("boxes", column.name, table.caption, title, boxes.drawing(scores, index, column, table))
         for column in with_values:
-            title = f"{column.title} against time, {table.noise}"
-            published = quality.levels(results, table.noise) if column.metric == quality.METRIC else ()
+            title = f"{column.title} against time, {table.caption}"
+            published = quality.levels(results, table.caption) if column.name == quality.METRIC else ()
             drawing = pareto.drawing(column, table, clock, scores.idle, published)
-            yield _named("pareto", column.metric, table.noise, title, drawing)
+            yield _named("pareto", column.name, table.caption, title, drawing)
 
 
 def _named(kind: str, metric: str, noise: str, title: str, drawing: Any) -> Chart:
@@ -65,4 +65,4 @@ def _named(kind: str, metric: str, noise: str, title: str, drawing: Any) -> Char
 def _has_values(scores: Scores, column: Column) -> bool:
     import numpy as np
 
-    return bool(np.isfinite(scores.values[column.metric]).any())
+    return bool(np.isfinite(scores.values[column.name]).any())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mdnbench_reports.scores import SECONDS
 
 if TYPE_CHECKING:
-    from mdnbench.results.tables import Column, Table
+    from mdnbench.results.table import Column, Table
     from mdnbench_reports.gallery import Gallery, Shown
     from mdnbench_reports.scores import Floats, Scores
 
@@ -37,7 +37,7 @@ def of(scores: Scores, tables: Sequence[Table], gallery: Gallery, rows: int) -> 
         "places": [[at[shot] for shot in each] for each in places],
         "ranks": [_ranks(scores, tables, noise) for noise in scores.noises],
         "values": [
-            [_values(scores.values[column.metric][noise, each], column) for noise, each in enumerate(places)]
+            [_values(scores.values[column.name][noise, each], column) for noise, each in enumerate(places)]
             for column in columns
         ],
         "problems": {
@@ -50,14 +50,13 @@ def of(scores: Scores, tables: Sequence[Table], gallery: Gallery, rows: int) -> 
 
 
 def _metric(column: Column) -> dict[str, Any]:
-    title = "seconds" if column is SECONDS else column.title
     higher = column.direction == "higher"
-    return {"name": column.metric, "title": title, "unit": column.unit, "digits": column.digits, "higher": higher}
+    return {"name": column.name, "title": column.title, "unit": column.unit, "digits": column.digits, "higher": higher}
 
 
 def _ranks(scores: Scores, tables: Sequence[Table], noise: str) -> list[int]:
     """The methods, best first under this noise; those without a line in its table last."""
-    lines = [line.method for table in tables if table.noise == noise for line in table.lines]
+    lines = [name for table in tables if table.caption == noise for name in table.names]
     order = [*lines, *(method for method in scores.methods if method not in lines)]
     return [scores.methods.index(method) for method in order]
 

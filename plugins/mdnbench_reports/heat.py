@@ -10,7 +10,7 @@ from mdnbench.results import grids
 from mdnbench_reports import style
 
 if TYPE_CHECKING:
-    from mdnbench.results.tables import Column, Table
+    from mdnbench.results.table import Column, Table
 
 SQUARE = 76  # pixels of width that a number needs
 
@@ -19,10 +19,10 @@ def drawing(tables: Sequence[Table], column: Column) -> Any:
     """Means by method and noise; the fainter a square, the further it is from the best method under that noise."""
     import altair as alt
 
-    labels = grids.short([table.noise for table in tables])
-    rows = [row | {"noise": labels[table.noise]} for table in tables for row in _squares(table, column)]
+    labels = grids.short([table.caption for table in tables])
+    rows = [row | {"noise": labels[table.caption]} for table in tables for row in _squares(table, column)]
     x = style.names("x", "noise", list(labels.values()), orient="top", labelAngle=0 if len(tables) <= 4 else -30)
-    methods = dict.fromkeys(line.method for table in tables for line in table.lines)  # one may lack some of the noises
+    methods = dict.fromkeys(name for table in tables for name in table.names)  # one may lack some of the noises
     y = style.names("y", "method", list(methods))
     base = alt.Chart(alt.InlineData(values=rows)).encode(x=x, y=y)
     opacity = alt.Opacity("near:Q", scale=alt.Scale(domain=[0, 1], range=[0.04, 0.6]), legend=None)
@@ -35,13 +35,12 @@ def drawing(tables: Sequence[Table], column: Column) -> Any:
 
 def _squares(table: Table, column: Column) -> Iterator[dict[str, Any]]:
     sign = 1 if column.direction == "higher" else -1
-    means = {line.method: value for line in table.lines if (value := line.means[column.metric]) is not None}
-    whole = [line.method for line in table.lines if column.metric in line.whole and line.method in means]
-    scale = [sign * means[method] for method in whole if math.isfinite(means[method])]
-    for method, value in means.items():
-        shown = column.show(value)
-        label = f"{method}, {table.noise}: {shown}"
-        yield {"method": method, "near": _near(sign * value, scale), "shown": shown, "label": label}
+    cells = {method: cell for method, cell in table.column(column.name).items() if cell.value is not None}
+    whole = [cell.value for cell in cells.values() if cell.value is not None and cell.mark != "partial"]
+    scale = [sign * value for value in whole if math.isfinite(value)]
+    for method, cell in cells.items():
+        label = f"{method}, {table.caption}: {cell.text}"
+        yield {"method": method, "near": _near(sign * (cell.value or 0.0), scale), "shown": cell.text, "label": label}
 
 
 def _near(good: float, scale: Sequence[float]) -> float:

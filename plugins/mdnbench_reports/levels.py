@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mdnbench_reports import labels, style
 
 if TYPE_CHECKING:
-    from mdnbench.results.tables import Column
+    from mdnbench.results.table import Column
     from mdnbench.spec.timings import PublishedLevel
 
 HEADING = "published"

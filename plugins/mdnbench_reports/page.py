@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench.results import tables
+from mdnbench.results import grids, tables
+from mdnbench.results.render import html
 from mdnbench.util import atomic
 from mdnbench_reports import (
     claims,
@@ -83,13 +84,14 @@ def _bytes(text: str) -> int:
 def _context(results: Results, found: Scores) -> dict[str, Any]:
     return {
         "name": results.name,
+        "methods": found.methods,
         "lead": sections.lead(found, results.run.facts),
         "heading": tables.heading(results.run),
         "environment": results.run.facts.environment,
-        "tables": [(found.noises.index(table.noise), table) for table in results.tables],
+        "tables": [(found.noises.index(table.caption), table) for table in results.tables],
         "comparisons": comparisons.of(results),
         "pairs_left_out": comparisons.left_out(results),
-        "told": sections.told(results),
+        "told": grids.table_of(results),
         "footnotes": tables.footnotes(results.run),
         "problems": sections.problems(found),
         "problem_count": len(found.problems),
@@ -130,6 +132,7 @@ def _template() -> Any:
     script = javascript.join(FOLDER, FIRST_MODULE)
     environment = Environment(
         autoescape=True,
+        finalize=_escaped,
         undefined=StrictUndefined,
         loader=FileSystemLoader(FOLDER),
         trim_blocks=True,
@@ -139,5 +142,13 @@ def _template() -> Any:
         "style": Markup(style),
         "script": Markup(script),
         "policy": safety.policy(style, script),
+        "element": lambda *given, **more: Markup(html.for_page(*given, **more)),
     }
     return environment.get_template("report.html")
+
+
+def _escaped(value: Any) -> Any:
+    """What a template shows, escaped as tables are; what is markup already stays."""
+    from markupsafe import Markup
+
+    return value if isinstance(value, Markup) else Markup(html.escape(str(value)))

@@ -7,12 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mdnbench.results import tables
 from mdnbench.timing import quality, summary
 from mdnbench_reports import labels, levels, style
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
-    from mdnbench.results.tables import Column, Line, Table
+    from mdnbench.results.table import Column, Table
     from mdnbench.spec.timings import PublishedLevel
 
 FASTEST_S = 1e-3  # what is faster is drawn here
@@ -33,7 +34,7 @@ def clock_of(results: Results) -> Clock | None:
         return None
     group = next(iter(summary.groups(record)), "")
     seconds = {each.name: each.stats.median for each in record.benchmarks if each.group == group}
-    whole = all(line.method in seconds for table in results.tables for line in table.lines)
+    whole = all(name in seconds for table in results.tables for name in table.names)
     condition = ", ".join(group.split(", ")[:2])
     return Clock(seconds, f"seconds per call ({condition}), log scale") if whole else None
 
@@ -52,7 +53,7 @@ def drawing(
     """
     import altair as alt
 
-    rows = _timed(column, [line for line in table.lines if line.method not in idle], clock)
+    rows = _timed(column, table, clock, idle)
     title = clock.title if clock else "seconds per image while running (indicative), log scale"
     across = alt.Scale(type="log", nice=False, padding=labels.ACROSS)
     x = alt.X("seconds:Q", title=title, scale=across, axis=_log_axis(rows))
@@ -95,15 +96,17 @@ def _ends(values: Sequence[float]) -> tuple[float, float]:
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
-def _timed(column: Column, lines: Sequence[Line], clock: Clock | None) -> list[dict[str, Any]]:
+def _timed(column: Column, table: Table, clock: Clock | None, idle: Collection[str] = ()) -> list[dict[str, Any]]:
+    """The points: methods whose mean is over every cell and finite, with their seconds."""
+    while_running = {name: cell.value for name, cell in table.column(tables.SECONDS.name).items()}
+    known: Mapping[str, float | None] = clock.seconds if clock else while_running
     rows: list[dict[str, Any]] = []
-    for line in (each for each in lines if column.metric in each.whole):
-        value = line.means[column.metric]
-        seconds = clock.seconds.get(line.method) if clock else line.seconds
-        if value is not None and math.isfinite(value) and seconds is not None:
-            label = f"{line.method}: {column.show(value)} in {seconds:.3g} s"
-            at = max(seconds, FASTEST_S)
-            rows.append({"method": line.method, "value": value, "seconds": at, "label": label})
+    for method, cell in table.column(column.name).items():
+        value, seconds = cell.value, known.get(method)
+        if method in idle or cell.mark == "partial" or value is None or seconds is None or not math.isfinite(value):
+            continue
+        label = f"{method}: {cell.text} in {seconds:.3g} s"
+        rows.append({"method": method, "value": value, "seconds": max(seconds, FASTEST_S), "label": label})
     sign = 1 if column.direction == "higher" else -1
     best = quality.front({row["method"]: (sign * row["value"], row["seconds"]) for row in rows})
     for row in rows:

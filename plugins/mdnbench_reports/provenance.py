@@ -10,9 +10,9 @@ from mdnbench import registry
 from mdnbench.errors import MdnbenchError
 from mdnbench.evaluation import protocols
 from mdnbench.results import tables
+from mdnbench.results.table import Table, words
 from mdnbench.spec import names
 from mdnbench.store import queries
-from mdnbench_reports.grid import Grid
 
 if TYPE_CHECKING:
     from mdnbench.registry import Registry, Shelf
@@ -34,15 +34,15 @@ class Provenance:
     """Everything that stands behind a run's numbers."""
 
     lists: Sequence[Entries]
-    grids: Sequence[Grid]
+    tables: Sequence[Table]
 
 
 def of(results: Results) -> Provenance:
     """The provenance of a run; licences and citations come from the plugins, where they are installed here."""
     known = registry.load(results.plugins)
     lists = (_run(results, known), _machine(results.run.facts.environment))
-    grids = (_methods(results, known), _noises(results, known), _metrics(results, known), _images(results))
-    return Provenance(lists, grids)
+    found = (_methods(results, known), _noises(results, known), _metrics(results, known), _images(results))
+    return Provenance(lists, found)
 
 
 def _run(results: Results, known: Registry) -> Entries:
@@ -84,11 +84,11 @@ def _machine(environment: Environment) -> Entries:
     return Entries("Machine", [(term, str(text)) for term, text in entries])
 
 
-def _methods(results: Results, known: Registry) -> Grid:
+def _methods(results: Results, known: Registry) -> Table:
     weights = _weights(results)
     rows = [_method(text, facts, weights.get(text, {}), known) for text, facts in results.run.facts.methods.items()]
     titles = ("Method", "Revision", "Asks of the noise", "Packages", "Weights", "Licence", "Citation")
-    return Grid("Methods", titles, rows)
+    return Table.of("Methods", list(map(words, titles)), rows)
 
 
 def _method(text: str, facts: MethodFacts, weights: Mapping[str, str], known: Registry) -> tuple[str, ...]:
@@ -109,7 +109,7 @@ def _weights(results: Results) -> dict[str, dict[str, str]]:
     return found
 
 
-def _noises(results: Results, known: Registry) -> Grid:
+def _noises(results: Results, known: Registry) -> Table:
     rows = [
         (
             text,
@@ -121,7 +121,7 @@ def _noises(results: Results, known: Registry) -> Grid:
         for text, revision in results.run.facts.noises.items()
         for spec in [_spec(known.noises, text)]
     ]
-    return Grid("Noises", ("Noise", "Revision", "Values", "Formula", "What it is"), rows)
+    return Table.of("Noises", list(map(words, ("Noise", "Revision", "Values", "Formula", "What it is"))), rows)
 
 
 def _values(text: str, known: Registry) -> str:
@@ -133,7 +133,7 @@ def _values(text: str, known: Registry) -> str:
     return ", ".join(f"{name} {names.show(value)}" for name, value in options) or "–"
 
 
-def _metrics(results: Results, known: Registry) -> Grid:
+def _metrics(results: Results, known: Registry) -> Table:
     rows = [
         (
             name.upper(), results.run.facts.metrics[name], f"{facts.direction} is better", facts.unit or "–",
@@ -141,12 +141,13 @@ def _metrics(results: Results, known: Registry) -> Grid:
         )
         for name, facts in results.run.facts.metric_facts.items()
     ]  # fmt: skip
-    return Grid("Metrics", ("Metric", "Revision", "Direction", "Unit", "Packages", "Citation"), rows)
+    titles = ("Metric", "Revision", "Direction", "Unit", "Packages", "Citation")
+    return Table.of("Metrics", list(map(words, titles)), rows)
 
 
-def _images(results: Results) -> Grid:
+def _images(results: Results) -> Table:
     rows = [(image, digest[:16]) for image, digest in list(results.run.facts.images.items())[:500]]
-    return Grid("Images", ("Image", "SHA-256 of its pixels"), rows)
+    return Table.of("Images", (words("Image"), words("SHA-256 of its pixels")), rows)
 
 
 def _spec(shelf: Shelf[Any], text: str) -> Any:

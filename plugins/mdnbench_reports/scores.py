@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mdnbench.results import tables
+from mdnbench.results.table import Column
 
 if TYPE_CHECKING:
     import numpy as np
 
     from mdnbench.results import Results
-    from mdnbench.results.tables import Column
     from mdnbench.store import CellRow
 
     Floats: TypeAlias = "np.ndarray[Any, np.dtype[np.float64]]"
 
-SECONDS = tables.Column("seconds", "lower", "", 2)
+SECONDS = Column("seconds", "lower", digits=2, heading="seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,10 @@ class Scores:
         """The shots under a noise, the hardest first: by the mean over methods of the first metric that has values."""
         import numpy as np
 
-        column = next((each for each in self.columns if np.isfinite(self.values[each.metric][noise]).any()), None)
+        column = next((each for each in self.columns if np.isfinite(self.values[each.name][noise]).any()), None)
         if column is None:
             return list(range(len(self.shots)))
-        badness = _row_means(self.values[column.metric][noise]) * (1 if column.direction == "lower" else -1)
+        badness = _row_means(self.values[column.name][noise]) * (1 if column.direction == "lower" else -1)
         return [int(index) for index in np.argsort(-badness, kind="stable")]  # NaN goes last
 
     def line(self, metric: str, noise: int, method: int) -> Floats:
@@ -72,12 +72,12 @@ def of(results: Results) -> Scores:
     noises, methods = tuple(facts.noises), tuple(facts.methods)
     columns = tables.columns_of(results.run)
     shape = (len(noises), len(shots), len(methods))
-    values = {name: np.full(shape, np.nan) for name in (*(column.metric for column in columns), SECONDS.metric)}
+    values = {name: np.full(shape, np.nan) for name in (*(column.name for column in columns), SECONDS.name)}
     problems, changing = {}, set()
     for place, row in placed(results, noises, shots, methods):
         for column in columns:
-            values[column.metric][place] = _number(row.value(column.metric))
-        values[SECONDS.metric][place] = _number(row.seconds)
+            values[column.name][place] = _number(row.value(column.name))
+        values[SECONDS.name][place] = _number(row.seconds)
         if row.status != "ok":
             problems[place] = (row.status, row.reason)
         if row.output_digest != row.noisy_digest:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from mdnbench.results import grids
+from mdnbench.results.table import Table, words
 from mdnbench_reports import charts, content, drawing
-from mdnbench_reports.grid import Grid
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
@@ -64,9 +63,11 @@ def _plural(noun: str, count: int) -> str:
     return noun if count == 1 else f"{noun}s"
 
 
-def problems(found: Scores) -> list[tuple[str, ...]]:
-    """The first cells without a result: noise, image, method, status, reason."""
-    return [_problem(found, place, problem) for place, problem in islice(found.problems.items(), MOST_PROBLEMS)]
+def problems(found: Scores) -> Table:
+    """The first cells without a result, and why they have none."""
+    columns = [words(name) for name in ("Noise", "Image", "Method", "Status", "Reason")]
+    first = islice(found.problems.items(), MOST_PROBLEMS)
+    return Table.of("Cells without a result", columns, [_problem(found, place, problem) for place, problem in first])
 
 
 def _problem(found: Scores, place: tuple[int, int, int], problem: tuple[str, str]) -> tuple[str, ...]:
@@ -93,21 +94,6 @@ def chart_groups(results: Results, found: Scores, budget: int) -> tuple[list[Gro
         # Sound because for_page rebuilds the drawing from known elements and attributes.
         by_kind.setdefault(chart.kind, []).append(Figure(chart.kind, chart.metric, caption, Markup(svg)))
     return [Group(*GROUPS[kind], by_kind[kind]) for kind in GROUPS if kind in by_kind], left_out
-
-
-def told(results: Results) -> Grid | None:
-    """What methods gain from being told about the noise, where the store has runs that differ in that alone."""
-    known = grids.by_noise_info(results)
-    if known is None:
-        return None
-    rows = [
-        (row.method, row.noise, row.column.title, *(row.column.show(row.means.get(source)) for source in known.runs))
-        for row in known.rows
-        if row.matters
-    ]
-    runs = ", ".join(f"{name} ({source})" for source, name in known.runs.items())
-    title = "What methods gain from being told about the noise"
-    return Grid(title, ("Method", "Noise", "Metric", *known.runs), rows, [f"Runs: {runs}."]) if rows else None
 
 
 def gallery_notes(pictures: Gallery) -> list[str]:

@@ -2,62 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from mdnbench.results.tables import Table
-    from mdnbench_reports.grid import Grid
+from mdnbench.results.table import Table
 
 
-def shortened(context: dict[str, Any], most: int) -> dict[str, Any]:
+def shortened(context: Mapping[str, Any], most: int) -> dict[str, Any]:
     """The tables of a page with at most `most` lines in each section, and how many lines those were that went."""
     most = max(1, most)
+    noises = [noise for noise, _ in context["tables"]]
+    families = _shortened([table for family in context["comparisons"] for table in family], most)
     short: dict[str, Any] = {
-        "tables": _tables(context["tables"], most),
-        "comparisons": _grids(context["comparisons"], most),
-        "told": _grid(context["told"], most),
-        "timing": _grids(context["timing"], most),
-        "standing": _grids(context["standing"], most),
+        "tables": list(zip(noises, _shortened([table for _, table in context["tables"]], most), strict=False)),
+        "comparisons": list(_regrouped(context["comparisons"], families)),
+        "told": context["told"].shorten(most) if context["told"] else None,
+        "timing": _shortened(context["timing"], most),
+        "standing": _shortened(context["standing"], most),
         "claims": _section(context["claims"], most),
         "provenance": _section(context["provenance"], most),
         "footnotes": context["footnotes"][:most],
-        "problems": context["problems"][:most],
+        "problems": context["problems"].shorten(most),
     }
-    return short | {"lines_left_out": _lines(context) - _lines(context | short)}
+    return short | {"lines_left_out": _lines(context) - _lines({**context, **short})}
 
 
-def _tables(tables: Iterable[tuple[int, Table]], most: int) -> list[tuple[int, Table]]:
+def _shortened(tables: Iterable[Table], most: int) -> list[Table]:
     kept = []
-    for noise, table in tables:
+    for table in tables:
         if most > 0:
-            kept.append((noise, replace(table, lines=table.lines[:most], notes=table.notes[:most])))
-            most -= len(table.lines)
+            kept.append(table.shorten(most))
+            most -= len(table.rows)
     return kept
 
 
-def _grids(grids: Iterable[Grid], most: int) -> list[Grid]:
-    kept = []
-    for grid in grids:
-        if most > 0:
-            kept.append(replace(grid, rows=grid.rows[:most], notes=grid.notes[:most]))
-            most -= len(grid.rows)
-    return kept
-
-
-def _grid(grid: Grid | None, most: int) -> Grid | None:
-    return _grids([grid], most)[0] if grid else None
+def _regrouped(families: Iterable[list[Table]], kept: list[Table]) -> Iterator[list[Table]]:
+    """The tables that were kept, by the families that they are of."""
+    start = 0
+    for family in families:
+        if start < len(kept):
+            yield kept[start : start + len(family)]
+        start += len(family)
 
 
 def _section(section: Any, most: int) -> Any:
-    return replace(section, grids=_grids(section.grids, most)) if section else None
+    return replace(section, tables=_shortened(section.tables, most)) if section else None
 
 
-def _lines(context: dict[str, Any]) -> int:
+def _lines(context: Mapping[str, Any]) -> int:
     """How many lines the tables have."""
-    grids = [*context["comparisons"], *context["timing"], *context["standing"]]
-    grids += [context["told"]] if context["told"] else []
+    tables = [table for _, table in context["tables"]]
+    tables += [table for family in context["comparisons"] for table in family]
+    tables += [*context["timing"], *context["standing"]]
+    tables += [context["told"]] if context["told"] else []
     for section in (context["claims"], context["provenance"]):
-        grids += section.grids if section else []
-    return sum(len(table.lines) for _, table in context["tables"]) + sum(len(grid.rows) for grid in grids)
+        tables += section.tables if section else []
+    return sum(len(table.rows) for table in tables)

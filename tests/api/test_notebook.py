@@ -20,8 +20,10 @@ import mdnbench
 from mdnbench import errors
 from mdnbench.api.notebook import Progress, listener
 from mdnbench.planning import request
-from mdnbench.results import cuts, markup
+from mdnbench.results import cuts
 from mdnbench.results.pictures import Darkroom, Subject
+from mdnbench.results.render import html
+from mdnbench.results.table import Cell, Table, words
 from mdnbench.util.digests import of_pixels
 
 STRONG, WEAK = "gaussian:sigma=50", "gaussian:sigma=25"
@@ -88,10 +90,12 @@ def test_results_show_their_tables(finished: mdnbench.Results) -> None:
     html = finished._repr_html_()
     texts = Texts(html)
     for table in finished.tables:
-        assert ("caption", table.noise) in texts.found
-        (psnr, _), best = table.columns, table.lines[0]
-        assert ("b", psnr.show(best.means["psnr"])) in texts.found
-        assert ("u", psnr.show(table.lines[1].means["psnr"])) in texts.found
+        assert ("caption", table.caption) in texts.found
+        best, second = table.column("psnr").values()
+        assert (best.mark, second.mark) == ("best", "second")
+        assert ("b", best.text) in texts.found
+        assert ("u", second.text) in texts.found
+        assert [("th", name) in texts.found for name in table.names] == [True, True]
     assert any(text.startswith("data sk12 (") for _, text in texts.found)
     assert texts.tags <= {"div", "style", "p", "table", "caption", "thead", "tbody", "tr", "th", "td", "b", "u"}
     assert "url(" not in html
@@ -101,10 +105,10 @@ def test_results_show_their_tables(finished: mdnbench.Results) -> None:
 def test_no_text_is_taken_for_markup() -> None:
     """Names, notes and reasons come from plugins and folders: whatever they hold, it is shown and not obeyed."""
     nasty = "<script>alert('x')</script>&\x1b[31m"
-    html = markup.block([markup.grid([nasty], [[nasty], [(nasty, "b")]], caption=nasty), markup.paragraph(nasty)])
-    texts = Texts(html)
+    table = Table.of(nasty, [words(nasty), words(nasty)], [[nasty, Cell(nasty, mark="best")]], [nasty])
+    texts = Texts(html.block([html.render(table), html.paragraph(nasty)]))
     assert "script" not in texts.tags
-    assert [text for _, text in texts.found] == [nasty.replace("\x1b", "\\x1b")] * 5
+    assert [text for _, text in texts.found] == [nasty.replace("\x1b", "\\x1b")] * 7
 
 
 def test_a_comparison_shows_itself(finished: mdnbench.Results) -> None:
@@ -145,9 +149,9 @@ def test_claims_show_themselves(finished: mdnbench.Results, tmp_path: Path) -> N
     )
     html = mdnbench.claims(finished, references=[more])._repr_html_()
     texts = Texts(html)
-    assert ("caption", "Published numbers") in texts.found
+    assert ("caption", f"Published numbers · {STRONG}") in texts.found
     row = texts.found.index(("td", "20.50"))
-    assert [text for _, text in texts.found[row - 5 : row]] == ["median", "median", STRONG, "01", "PSNR"]
+    assert [text for _, text in texts.found[row - 4 : row]] == ["median", "median", "01", "PSNR"]
     assert ("p", "[1] <b>A paper</b>") in texts.found
     assert "b" not in texts.tags
 

@@ -146,7 +146,7 @@ class Lab:
         )  # fmt: skip
         assert found.tally is not None
         rows = {(row.method, row.image, row.noise): row for row in found.rows()}
-        lines = tuple(line.method for table in found.tables for line in table.lines)
+        lines = tuple(name for table in found.tables for name in table.names)
         return Ran(rows, found.tally, tuple(notes.notes), lines)
 
     def arguments(self, methods: str, *more: object, noise: str = "gaussian:25") -> list[str]:

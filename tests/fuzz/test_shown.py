@@ -15,8 +15,9 @@ from typing import Any
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from mdnbench.results.render import html, latex, markdown, terminal
 from mdnbench.spec import names
-from mdnbench_reports import latex, markdown, safety
+from mdnbench_reports import safety
 
 PIECES = st.sampled_from(
     ["<script>", "</script>", "<!--", "&amp;", "&#60;", "<b onclick=x>", "](http://x)", "![a](b)", "`", "``", "*", "__",
@@ -88,6 +89,20 @@ def test_the_terminal_obeys_no_text(fuzz: Any) -> None:
 
     def check(text: str) -> None:
         assert names.printable(text).isprintable()
+        lines = terminal.escape(text).split("\n")
+        assert len(lines) == text.count("\n") + 1
+        assert all(map(str.isprintable, lines))
+
+    fuzz(check, 100, text=SHOWN)
+
+
+def test_html_shows_a_text_as_it_is(fuzz: Any) -> None:
+    """In an element and in an attribute, the text is there, every sign of it printable, and no markup is."""
+
+    def check(text: str) -> None:
+        page = Page(f'<p title="{html.escape(text)}">{html.escape(text)}</p>')
+        assert page.found == {"p": 1, "p title": 1}
+        assert page.words == names.printable(text)
 
     fuzz(check, 100, text=SHOWN)
 

@@ -37,8 +37,8 @@ LAYERS: dict[str, str] = {
 }
 # What plugins may use beside the names in `mdnbench` itself: the lower layers, and these.
 OPEN_TO_PLUGINS = {
-    "mdnbench.analysis.published", "mdnbench.analysis.published.texts", "mdnbench.analysis.statistics",
-    "mdnbench.timing.quality", "mdnbench.timing.summary", "mdnbench.training.ranks", "mdnbench.training.recipe",
+    "mdnbench.analysis.published", "mdnbench.analysis.statistics", "mdnbench.timing.quality",
+    "mdnbench.timing.summary", "mdnbench.training.ranks", "mdnbench.training.recipe",
 }  # fmt: skip
 LOWER = ("planning", "looking up", "contract with plugins", "ground")
 HEAVY = (

@@ -116,7 +116,7 @@ def test_hook_mdnbench_datasets(used: Used) -> None:
 
 def test_hook_mdnbench_metrics(used: Used) -> None:
     """A metric from a file has its column, with its unit, direction and digits."""
-    column = used.results.tables[0].columns[0]
+    column = used.results.tables[0].columns[1]
     assert column.title == "DIFF levels ↓"
     assert column.show(12.345) == "12.3"
     assert "diff" in used.results.columns

@@ -16,6 +16,7 @@ from made_records import ENVIRONMENT, run_facts
 from mdnbench import api
 from mdnbench.errors import Interrupted
 from mdnbench.results import grids, tables
+from mdnbench.results.table import Table
 from mdnbench.store import MeanRow, RunRow
 from mdnbench.store.facts import MethodFacts, MetricFacts
 from mdnbench.util.listener import Listener
@@ -70,10 +71,15 @@ def row(method: str, psnr: float | None, lpips: float | None = 0.5, **changes: A
     return MeanRow(**fields | changes)
 
 
-def table(*rows: MeanRow, **changes: Any) -> tables.Table:
+def table(*rows: MeanRow, **changes: Any) -> Table:
     """The one table of these rows."""
     (found,) = tables.of_run(run(**changes), rows)
     return found
+
+
+def marked(found: Table, metric: str, mark: str) -> list[str]:
+    """The methods whose means have this mark, from top to bottom."""
+    return [method for method, cell in found.column(metric).items() if cell.mark == mark]
 
 
 def test_columns_say_metric_unit_and_direction() -> None:
@@ -87,39 +93,40 @@ def test_columns_say_metric_unit_and_direction() -> None:
 def test_lines_are_best_first_by_the_first_metric() -> None:
     """The order is the first metric's; what has no mean comes last."""
     found = table(row("low", 20.0), row("none", None, ok=0), row("high", 30.0))
-    assert [line.method for line in found.lines] == ["high", "low", "none"]
+    assert found.names == ("high", "low", "none")
     lower = {"lpips": METRICS["lpips"], "psnr": METRICS["psnr"]}
     found = table(row("a", 20.0, 0.9), row("b", 10.0, 0.1), metric_facts=lower)
-    assert [line.method for line in found.lines] == ["b", "a"]
+    assert found.names == ("b", "a")
 
 
 def test_best_and_second_follow_each_metrics_direction() -> None:
     """PSNR rewards the highest, LPIPS the lowest."""
     found = table(row("a", 30.0, 0.3), row("b", 29.0, 0.1), row("c", 28.0, 0.2))
-    marks = {line.method: (set(line.best), set(line.second)) for line in found.lines}
-    assert marks == {"a": ({"psnr"}, set()), "b": ({"lpips"}, {"psnr"}), "c": (set(), {"lpips"})}
+    assert [(marked(found, name, "best"), marked(found, name, "second")) for name in ("psnr", "lpips")] == [
+        (["a"], ["b"]), (["b"], ["c"]),
+    ]  # fmt: skip
 
 
 def test_what_looks_equal_is_marked_equal() -> None:
     """Two means that are shown alike are both best, and a lone method is not called best at all."""
     found = table(row("a", 30.001), row("b", 30.004), row("c", 29.0))
-    assert [sorted(line.method for line in found.lines if "psnr" in line.best)] == [["a", "b"]]
-    assert [line.method for line in found.lines if "psnr" in line.second] == ["c"]
-    assert table(row("alone", 30.0)).lines[0].best == frozenset()
+    assert sorted(marked(found, "psnr", "best")) == ["a", "b"]
+    assert marked(found, "psnr", "second") == ["c"]
+    assert marked(table(row("alone", 30.0)), "psnr", "") == ["alone"]
 
 
 def test_only_means_over_every_cell_compete() -> None:
     """What failed on some images, has no score on some, or was perfect on some, stands below the others, unmarked."""
     for part in ({"ok": 1}, {"unscored": {"psnr": (1, "why")}}, {"infinite": {"psnr": 1}}):
         found = table(row("a", 30.0), row("b", 29.0), row("lucky", 40.0, **part))
-        assert [line.method for line in found.lines] == ["a", "b", "lucky"]
-        assert [line.method for line in found.lines if "psnr" in line.best] == ["a"]
-        assert [line.method for line in found.lines if "psnr" in line.second] == ["b"]
-        assert [line.method for line in found.lines if "psnr" in line.whole] == ["a", "b"]
+        assert found.names == ("a", "b", "lucky")
+        assert marked(found, "psnr", "best") == ["a"]
+        assert marked(found, "psnr", "second") == ["b"]
+        assert marked(found, "psnr", "partial") == ["lucky"]
         (grid, _) = grids.of_run(run(), [row("a", 30.0), row("b", 29.0), row("lucky", 40.0, **part)])
-        assert grid.best == {("a", "gaussian:sigma=50")}
+        assert marked(grid, "gaussian:50", "best") == ["a"]
     perfect = table(row("a", 30.0), row("perfect", None, infinite={"psnr": 2}))
-    assert [line.method for line in perfect.lines if "psnr" in line.best] == ["perfect"]
+    assert marked(perfect, "psnr", "best") == ["perfect"]
 
 
 def test_who_is_told_what_of_the_noise_is_said() -> None:
@@ -138,10 +145,10 @@ def test_who_is_told_what_of_the_noise_is_said() -> None:
 def test_an_infinite_mean_is_shown_only_where_all_are_infinite() -> None:
     """Two perfect cells are ∞; one of two leaves the finite mean, and a note that says so of it alone."""
     whole = table(row("a", None, infinite={"psnr": 2}))
-    assert whole.lines[0].means["psnr"] == math.inf
+    assert whole.column("psnr")["a"].value == math.inf
     assert whole.notes == ()
     part = table(row("a", 30.0, infinite={"psnr": 1}))
-    assert part.lines[0].means["psnr"] == 30.0
+    assert part.column("psnr")["a"].value == 30.0
     assert part.notes == ("a: PSNR is infinite in 1 cell; the mean leaves them out.",)
 
 
@@ -154,12 +161,11 @@ def test_infinity_has_a_sign() -> None:
 
     rows = [of("hopeless", None, infinite=2), of("good", -20.0), of("perfect", None, infinite=2, negative=2)]
     found = table(*rows, metric_facts=error)
-    assert [line.method for line in found.lines] == ["perfect", "good", "hopeless"]
-    assert [line.method for line in found.lines if line.best] == ["perfect"]
-    shown = [found.columns[0].show(line.means["error"]) for line in found.lines]
-    assert shown == ["−∞", "-20.0", "∞"]
+    assert found.names == ("perfect", "good", "hopeless")
+    assert marked(found, "error", "best") == ["perfect"]
+    assert [cell.text for cell in found.column("error").values()] == ["−∞", "−20.0", "∞"]
     (grid,) = grids.of_run(run(metric_facts=error), rows)
-    assert grid.best == {("perfect", "gaussian:sigma=50")}
+    assert marked(grid, "gaussian:50", "best") == ["perfect"]
 
 
 def test_infinities_of_both_signs_have_no_mean() -> None:
@@ -167,7 +173,7 @@ def test_infinities_of_both_signs_have_no_mean() -> None:
     mixed = row("mixed", None, infinite={"psnr": 2}, negative={"psnr": 1})
     found = table(row("a", 30.0), row("b", 29.0), mixed)
     assert not tables.covers(mixed, "psnr")
-    assert [(line.method, line.means["psnr"]) for line in found.lines][-1] == ("mixed", None)
+    assert [(method, cell.value) for method, cell in found.column("psnr").items()][-1] == ("mixed", None)
     assert found.notes == ("mixed: PSNR is infinite in 2 cells, of both signs; there is no mean.",)
 
 
@@ -175,7 +181,7 @@ def test_missing_cells_are_counted_with_their_reasons() -> None:
     """How many of how many, by status, each with a reason in one line."""
     reasons = {"failed": "OSError: gone\nfor good.", "timeout": "no answer within 8 s."}
     found = table(row("a", 20.0, ok=1, total=4, problems={"failed": 2, "timeout": 1}, reasons=reasons))
-    assert found.lines[0].cells == "1 of 4"
+    assert found.column("Cells")["a"].text == "1 of 4"
     assert found.notes == (
         "a: 3 of 4 cells are missing (2 failed: OSError: gone for good; 1 timeout: no answer within 8 s).",
     )
@@ -197,8 +203,8 @@ def test_each_noise_has_its_table_in_the_runs_order() -> None:
     """One table per noise, none mixed with another."""
     rows = [row("a", 20.0, noise="poisson:peak=30"), row("a", 30.0), row("b", 10.0, noise="poisson:peak=30")]
     found = tables.of_run(run(), rows)
-    assert [each.noise for each in found] == ["poisson:peak=30", "gaussian:sigma=50"]
-    assert [len(each.lines) for each in found] == [2, 1]
+    assert [each.caption for each in found] == ["poisson:peak=30", "gaussian:sigma=50"]
+    assert [len(each.rows) for each in found] == [2, 1]
 
 
 def test_the_heading_holds_what_makes_numbers_comparable() -> None:
@@ -229,8 +235,10 @@ def test_an_interrupted_run_says_what_it_lacks(plugin: Callable[..., Path]) -> N
     found = api.open_run("part")
     done = sum(found.counts.values())
     assert 0 < done < 48
-    assert {line.total for each in found.tables for line in each.lines} == {12}
-    assert any(line.cells == f"{line.ok} of 12" for each in found.tables for line in each.lines)
+    assert {row.total for row in found.means} == {12}
+    counts = {(each.caption, *pair) for each in found.tables for pair in each.column("Cells").items()}
+    counts = {(noise, method, cell.text) for noise, method, cell in counts}
+    assert any((row.noise, row.method, f"{row.ok} of 12") in counts for row in found.means)
     lacking = [re.search(r"(\d+) of 24 cells were not computed", note) for each in found.tables for note in each.notes]
     assert sum(int(each[1]) for each in lacking if each) == 24 * len(found.tables) - done
     if len(found.tables) == 1:

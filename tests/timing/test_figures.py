@@ -102,8 +102,9 @@ def test_the_front_is_what_nothing_beats() -> None:
     found = quality.of_record(record(fast=(20, 1), good=(27, 9), worse=(26, 10), twin=(27, 9), slow=(28, 90)))
     assert found is not None
     assert {point.method for point in found.points if point.front} == {"fast", "good", "twin", "slow"}
-    assert [row[0] for row in quality.table(found)] == ["slow", "DnCNN-S", "good", "twin", "worse", "fast"]
-    assert quality.table(found)[1] == ["DnCNN-S", "27.18", "–", "published"]
+    table = quality.table(found, "")
+    assert table.names == ("slow", "DnCNN-S", "good", "twin", "worse", "fast")
+    assert [cell.text for cell in table.rows[1]] == ["DnCNN-S", "27.18", "–", "published"]
 
 
 def test_a_method_that_broke_on_the_way_proves_nothing() -> None:
@@ -151,10 +152,11 @@ def test_published_levels_are_those_of_the_same_thing() -> None:
 
 def test_a_gpu_has_columns_of_its_own() -> None:
     """Its own clock's milliseconds and its memory stand beside the others, where there is one."""
-    assert summary.titles(timing_record(benchmark("a"))) == summary.TITLES
-    found = timing_record(benchmark("a", device_s=0.009, peak_device_bytes=2**21))
-    assert summary.titles(found)[-2:] == ("GPU ms", "GPU MiB")
-    assert summary.cells(found)[0][-2:] == ["9", "2"]
+    (found,) = summary.tables(timing_record(benchmark("a")))
+    assert found.columns == summary.COLUMNS
+    (found,) = summary.tables(timing_record(benchmark("a", device_s=0.009, peak_device_bytes=2**21)))
+    assert [column.title for column in found.columns[-2:]] == ["GPU ms", "GPU MiB"]
+    assert [cell.text for cell in found.rows[0][-2:]] == ["9", "2"]
 
 
 def test_the_group_names_size_and_threads() -> None:

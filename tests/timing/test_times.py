@@ -192,7 +192,7 @@ def test_quality_stands_against_time(times: Times) -> None:
     assert (point.method, point.front) == ("honest", True)
     assert 10 < point.psnr < 20
     assert "the store does not hold every cell of remembers, drifts: `mdnbench run` fills it." in times.notes
-    assert [grid.titles for grid in times.grids][-2:] == [quality.TITLES, scaling.TITLES]
+    assert [table.columns for table in times.tables][-2:] == [quality.COLUMNS, scaling.COLUMNS]
 
 
 def test_growth_is_fitted_where_there_are_sizes_enough(times: Times) -> None:

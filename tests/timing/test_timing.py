@@ -311,7 +311,8 @@ def test_the_timing_table_is_fastest_first_with_three_figures() -> None:
     record = timing_record(
         summed("b", 3.3, 0.1, 9, multiply_adds_per_pixel=55_400.0), summed("a", 0.0123, 0, 1, parameters=560_000)
     )
-    assert summary.cells(record) == [
+    (table,) = summary.tables(record)
+    assert [[cell.text for cell in row] for row in table.rows] == [
         ["a", "12.3", "–", "1", "5.33", "0.50", "1.25", "3", "0.56 M", "–"],
         ["b", "3300", "100", "9", "0.0199", "0.50", "1.25", "3", "–", "55.4"],
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from mdnbench.analysis.published.claims import Claim, Claims, compare
+from mdnbench.analysis.published.claims import compare
+from mdnbench.analysis.published.findings import Claim, Claims, tables_of
 
-__all__ = ["Claim", "Claims", "compare"]
+__all__ = ["Claim", "Claims", "compare", "tables_of"]

@@ -7,11 +7,10 @@ one network, or two noise realisations, differ by.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from mdnbench import registry
-from mdnbench.analysis.published import texts
+from mdnbench.analysis.published.findings import ALLOWED, Claim, Claims
 from mdnbench.analysis.regression.baselines import without_weights
 from mdnbench.errors import DataMissing, NothingToDo
 from mdnbench.evaluation import protocols
@@ -23,56 +22,10 @@ from mdnbench.util.digests import of_pixels
 if TYPE_CHECKING:
     from mdnbench.registry import Registry
     from mdnbench.results import Results
-    from mdnbench.results.tables import Column
+    from mdnbench.results.table import Column
     from mdnbench.spec.specs import DatasetSpec
 
-ALLOWED = 2  # times the metric's tolerance
-
-Finding = Literal["reproduced", "above", "below", "not measured"]
-
 _Values = Mapping[tuple[str, str, str, str], float]  # by noise, method, image and metric
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A printed number and the measured one."""
-
-    reference: Reference
-    method: str
-    column: Column
-    measured: float | None
-    allowed: float
-
-    @property
-    def difference(self) -> float | None:
-        """Measured less printed."""
-        return None if self.measured is None else self.measured - self.reference.value
-
-    @property
-    def finding(self) -> Finding:
-        """Whether the measurement reproduces the number, or is above or below it."""
-        if self.difference is None:
-            return "not measured"
-        if abs(self.difference) <= self.allowed + 1e-9:
-            return "reproduced"
-        return "above" if self.difference > 0 else "below"
-
-
-@dataclass(frozen=True, slots=True)
-class Claims:
-    """What was found: published numbers next to the run's, and what to beware of.
-
-    `others` are published means for the same things of methods that the run does not have.
-    """
-
-    run: str
-    published: tuple[Claim, ...]
-    notes: tuple[str, ...]
-    others: tuple[Reference, ...] = ()
-
-    def _repr_html_(self) -> str:
-        """The claims as a notebook shows them."""
-        return texts.html(self)
 
 
 def compare(found: Results, more: Iterable[Reference] = ()) -> Claims:
@@ -82,7 +35,7 @@ def compare(found: Results, more: Iterable[Reference] = ()) -> Claims:
     """
     _require_standard(found)
     known = found.known or registry.load(found.plugins)
-    columns = {column.metric: column for column in tables.columns_of(found.run)}
+    columns = {column.name: column for column in tables.columns_of(found.run)}
     values = _measured(found, known)
     printed = [*references.published(), *more]
     chosen = [each for each in printed if _applies(each, found, columns)]

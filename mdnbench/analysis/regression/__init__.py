@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from mdnbench.analysis.regression.verdict import Change, Gate, Update, Verdict, changes, compare
+from mdnbench.analysis.regression.findings import Change, Gate, Update, Verdict
+from mdnbench.analysis.regression.verdict import changes, compare
 
 __all__ = ["Change", "Gate", "Update", "Verdict", "changes", "compare"]

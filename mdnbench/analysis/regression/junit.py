@@ -10,8 +10,9 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from mdnbench.analysis.regression import texts
+from mdnbench.analysis.regression import findings
 from mdnbench.analysis.regression.tolerances import WORDS
+from mdnbench.results import numbers
 
 if TYPE_CHECKING:
     from mdnbench.analysis.regression import Gate, Verdict
@@ -50,11 +51,12 @@ def _properties(suite: ElementTree.Element, verdict: Verdict) -> None:
 
 def _gate(suite: ElementTree.Element, gate: Gate) -> None:
     case = _case(suite, f"{gate.noise} {gate.method}", gate.metric)
-    digits = gate.digits + 1
+    before, after = (numbers.fixed(mean, gate.digits + 1) for mean in (gate.baseline, gate.measured))
+    change = numbers.fixed(gate.change, gate.digits + 1, signed=True)
     text = (
-        f"{gate.metric} of {gate.method} under {gate.noise} {texts.JUDGED[gate.state]}: "
-        f"{gate.baseline:.{digits}f} → {gate.measured:.{digits}f} ({gate.change:+.{digits}f}; allowed "
-        f"{gate.tolerance:g}, {WORDS[gate.basis]}; {gate.cells} cells); {texts.changed(gate.causes)}"
+        f"{gate.metric} of {gate.method} under {gate.noise} {findings.JUDGED[gate.state]}: "
+        f"{before} → {after} ({change}; allowed {gate.tolerance:g}, {WORDS[gate.basis]}; {gate.cells} cells); "
+        f"{findings.changed(gate.causes)}"
     )
     if gate.state == "regression":
         _failure(case, "regression", text)
@@ -65,7 +67,8 @@ def _gate(suite: ElementTree.Element, gate: Gate) -> None:
 def _pace(suite: ElementTree.Element, pace: Pace) -> None:
     case = _case(suite, f"timing {pace.method}", "seconds", pace.measured_s)
     if pace.state == "slower":
-        _failure(case, "slower", f"{pace.method} takes {pace.ratio:.2f} times as long (p = {pace.p:.2g}); {pace.what}")
+        ratio, p = numbers.fixed(pace.ratio, 2), numbers.p_value(pace.p)
+        _failure(case, "slower", f"{pace.method} takes {ratio} times as long (p: {p}); {pace.what}")
     elif pace.state == "undecided":
         ElementTree.SubElement(case, "skipped", message="too few calls to tell")
 

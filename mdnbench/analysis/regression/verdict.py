@@ -6,15 +6,17 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from mdnbench.analysis.regression import likeness, slowdown, texts
+from mdnbench.analysis.regression import likeness, slowdown
 from mdnbench.analysis.regression.baselines import SECONDS, Baseline, Facts, facts_with_code, uncollected
+from mdnbench.analysis.regression.findings import Change, Gate, State, Verdict
 from mdnbench.analysis.regression.likeness import Difference
 from mdnbench.analysis.regression.slowdown import Pace
-from mdnbench.analysis.regression.tolerances import Basis, Tolerances
+from mdnbench.analysis.regression.tolerances import Tolerances
 from mdnbench.errors import NothingToDo, UnknownName
 from mdnbench.planning.identity import METHOD
+from mdnbench.results.numbers import fixed
 from mdnbench.spec.names import counted
 from mdnbench.store import queries
 from mdnbench.store.rows import CellKey, Mark
@@ -22,99 +24,7 @@ from mdnbench.store.rows import CellKey, Mark
 if TYPE_CHECKING:
     from mdnbench.results import Results
 
-State = Literal["pass", "regression", "improvement"]
 Group = tuple[str, str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """One mean held against its baseline: a method under a noise by one metric, over so many paired cells.
-
-    `direction` is the metric's, 'higher' or 'lower' for what is better. `causes` may explain a mean that got worse or
-    better: what the run does not share with the baseline, the strongest evidence first.
-    """
-
-    noise: str
-    method: str
-    metric: str
-    baseline: float
-    measured: float
-    tolerance: float
-    cells: int
-    state: State
-    digits: int
-    basis: Basis = "given"
-    direction: str = "higher"
-    causes: tuple[Difference, ...] = ()
-
-    @property
-    def change(self) -> float:
-        """Measured less baseline."""
-        return 0.0 if self.measured == self.baseline else self.measured - self.baseline
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a check found.
-
-    `gates` decide; `missing` are cells of the baseline that the run lacks or failed at, and count as regressions;
-    `worst` are single cells that fell, which only warn; `differences` are what makes the two tables unlike; `notes`
-    say what was left out. `paces` are the timing gates, where they were asked for, and `untimed` why there are none.
-    """
-
-    baseline: str
-    run: str
-    gates: tuple[Gate, ...]
-    missing: tuple[str, ...]
-    worst: tuple[str, ...]
-    differences: tuple[Difference, ...] = ()
-    notes: tuple[str, ...] = ()
-    paces: tuple[Pace, ...] = ()
-    untimed: str = ""
-
-    @property
-    def regressions(self) -> tuple[Gate, ...]:
-        """The means that got worse beyond the tolerance."""
-        return tuple(gate for gate in self.gates if gate.state == "regression")
-
-    @property
-    def improvements(self) -> tuple[Gate, ...]:
-        """The means that got better beyond the tolerance: the baseline is stale."""
-        return tuple(gate for gate in self.gates if gate.state == "improvement")
-
-    @property
-    def slower(self) -> tuple[Pace, ...]:
-        """The methods that became slower."""
-        return tuple(pace for pace in self.paces if pace.state == "slower")
-
-    @property
-    def exit_code(self) -> int:
-        """1 if a mean got worse, a method slower, or cells are gone; 5 if timing was asked for in vain; else 0."""
-        if self.regressions or self.missing or self.slower:
-            return 1
-        return NothingToDo.exit_code if self.untimed else 0
-
-    def _repr_html_(self) -> str:
-        """The verdict as a notebook shows it."""
-        return texts.html(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What writing a run over a baseline changes: means, cells that come and go, and what lies behind the numbers."""
-
-    gates: tuple[Gate, ...]
-    added: int
-    removed: int
-    differences: tuple[Difference, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """A baseline that was written anew: its path without an ending, and what changed; None if it is the first one."""
-
-    baseline: str
-    change: Change | None
 
 
 @dataclass
@@ -310,7 +220,7 @@ def _worst(pairs: _Pairs, facts: Facts, rules: Tolerances) -> tuple[str, ...]:
         digits = known.digits + 1
         for key, before, after in each:
             if _state(before, after, known.direction, tolerance) == "regression":
-                found.append(f"{_words(key)}: {metric} {before:.{digits}f} → {after:.{digits}f}")
+                found.append(f"{_words(key)}: {metric} {fixed(before, digits)} → {fixed(after, digits)}")
     return tuple(found)
 
 

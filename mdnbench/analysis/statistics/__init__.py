@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from mdnbench.analysis.statistics.comparison import Comparison, Family, compare, sentences
+from mdnbench.analysis.statistics.comparison import compare
+from mdnbench.analysis.statistics.findings import Comparison, Family, sentences, tables_of
 
-__all__ = ["Comparison", "Family", "compare", "sentences"]
+__all__ = ["Comparison", "Family", "compare", "sentences", "tables_of"]

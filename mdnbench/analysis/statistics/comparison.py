@@ -5,105 +5,22 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mdnbench.analysis.regression import likeness
 from mdnbench.analysis.regression.baselines import facts_of
-from mdnbench.analysis.statistics import bootstrap, paired, texts
-from mdnbench.analysis.statistics.paired import Pair
+from mdnbench.analysis.statistics import bootstrap, paired
+from mdnbench.analysis.statistics.findings import Comparison, Family, Mean
 from mdnbench.errors import NothingToDo, UnknownName, UsageError
-from mdnbench.results import markup, tables
-from mdnbench.results.tables import Column
-from mdnbench.spec.names import counted
+from mdnbench.results import tables
 from mdnbench.store import cube
 from mdnbench.store.cube import ScoreCube
 
 if TYPE_CHECKING:
     from mdnbench.analysis.statistics.bootstrap import Array
     from mdnbench.results import Results
-
-FEW_IMAGES = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Mean:
-    """A method's mean over the cells that have a finite value, with its 95 % interval; None for one image alone.
-
-    Infinite where every value is, as the PSNR of a perfect method.
-    """
-
-    method: str
-    mean: float
-    low: float | None
-    high: float | None
-    images: int
-    cells: int
-    infinite: int
-
-    def covers(self, cells: int) -> bool:
-        """Whether the mean is over so many cells, or all of them are infinite."""
-        return self.cells + self.infinite == cells and 0 in (self.cells, self.infinite)
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """All methods under one noise by one metric, best first, and all their pairs, which are corrected together.
-
-    Means over fewer cells than others come last, as they do in tables. `missing` are the methods without a score.
-    """
-
-    noise: str
-    column: Column
-    images: int
-    seeds: int
-    means: tuple[Mean, ...]
-    pairs: tuple[Pair, ...]
-    missing: tuple[str, ...] = ()
-
-    @property
-    def detectable(self) -> tuple[float, float] | None:
-        """The smallest difference that this data set could have shown: for the pair that it is least for, and most."""
-        known = [pair.detectable for pair in self.pairs if pair.detectable]  # 0: two methods that never differ
-        return (min(known), max(known)) if known else None
-
-    @property
-    def testable(self) -> bool:
-        """Whether so many images can show any difference, after the correction for so many tests."""
-        many = sum(pair.p is not None for pair in self.pairs)
-        return paired.smallest_p(self.images, many) <= paired.ALPHA
-
-    def record(self, first: str, second: str) -> str:
-        """How often `first` won, tied and lost against `second`, as `9/1/2`; empty where they were not compared."""
-        for pair in self.pairs:
-            if (pair.first, pair.second) == (first, second):
-                return pair.record
-            if (pair.second, pair.first) == (first, second):
-                return f"{pair.losses}/{pair.ties}/{pair.wins}"
-        return ""
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """The methods of one run, or of several that may be set side by side, compared."""
-
-    runs: tuple[str, ...]
-    dataset: str
-    protocol: str
-    families: tuple[Family, ...]
-
-    def _repr_html_(self) -> str:
-        """The comparison as a notebook shows it."""
-        parts = [markup.paragraph(texts.heading(self))]
-        for family in self.families:
-            shown = texts.pairs_shown(family)
-            captions = (f"{family.noise} · {family.column.title}", "", "")
-            found = (texts.means(family), texts.records(family), texts.pairs(family, shown))
-            parts += [
-                markup.grid(*each, caption=above) for each, above in zip(found, captions, strict=True) if each.rows
-            ]
-            parts += map(markup.paragraph, sentences(family))
-        return markup.block(parts)
+    from mdnbench.results.table import Column
 
 
 def compare(found: Sequence[Results], *, metrics: Collection[str] = (), against: str = "") -> Comparison:
@@ -151,63 +68,6 @@ def intervals(found: Results, metrics: Collection[str] = ()) -> dict[tuple[str, 
     }
 
 
-def sentences(family: Family) -> list[str]:
-    """What a reader must know before trusting a family's numbers, in plain words."""
-    return [*(f"{method} has no score here." for method in family.missing), *_on_trust(family)]
-
-
-def _on_trust(family: Family) -> list[str]:
-    if family.images < 2:
-        return ["One image says nothing of others: there are no intervals and no tests."]
-    seeds = counted(family.seeds, "seed")
-    said = f"The intervals (95 %) are over {family.images} images, each with {seeds}."
-    if family.images < FEW_IMAGES:
-        covered = max((least, share) for least, share in bootstrap.COVERAGE.items() if least <= family.images)[1]
-        said = f"{family.images} images are few. {said} Of so few, about {covered} % hold the true mean, not 95."
-    partial = [
-        f"{mean.method} has a finite score on {mean.images} of {family.images} images: its mean, and the differences "
-        "to it, are over these alone."
-        for mean in family.means
-        if 0 < mean.images < family.images
-    ]
-    return [said, *partial, *(_on_pairs(family) if family.pairs else ())]
-
-
-def _on_pairs(family: Family) -> Iterator[str]:
-    many = sum(pair.p is not None for pair in family.pairs)
-    if untested := len(family.pairs) - many:
-        yield f"Not tested, for lack of two images with finite scores: {untested} of {len(family.pairs)} differences."
-    if not many:
-        return
-    count = f"{family.images} images and {counted(many, 'comparison')}"
-    if not family.testable:
-        least = paired.smallest_p(family.images, many)
-        yield f"With {count} no difference, however large, can be significant: p is never below {least:.2g}."
-        return
-    if family.detectable is not None:
-        yield (
-            f"With {count}, a true difference of {_span(family, family.detectable)} would be significant four times "
-            "out of five by a t-test; the signed-rank test sees a little less, and smaller ones may well go unnoticed."
-        )
-    if open_ones := sum(pair.p is not None and not pair.significant for pair in family.pairs):
-        yield f"Not significant: {open_ones} of {many} differences, which does not make them none."
-    if torn := sum(pair.significant and _holds_zero(pair) for pair in family.pairs):
-        yield (
-            f"Significant, though the interval of the mean holds 0: {torn} of {many}. The test goes by ranks: most "
-            "images say one thing, and a few speak strongly for the other."
-        )
-
-
-def _holds_zero(pair: Pair) -> bool:
-    return pair.low is not None and pair.high is not None and pair.low <= 0 <= pair.high
-
-
-def _span(family: Family, ends: tuple[float, float]) -> str:
-    low, high = (f"{end:.{family.column.digits}f}" for end in ends)
-    unit = f" {family.column.unit}" if family.column.unit else ""
-    return f"{low}{unit}" if low == high else f"{low} to {high}{unit}, depending on the pair,"
-
-
 def _shared(found: Sequence[Results], metrics: Collection[str]) -> dict[str, Column]:
     """The metrics that all runs have, as columns of the first; every run must have those that were asked for."""
     first, *others = (_columns(each, metrics) for each in found)
@@ -218,7 +78,7 @@ def _shared(found: Sequence[Results], metrics: Collection[str]) -> dict[str, Col
 
 
 def _columns(found: Results, metrics: Collection[str]) -> dict[str, Column]:
-    known = {column.metric: column for column in tables.columns_of(found.run) if not column.absent}
+    known = {column.name: column for column in tables.columns_of(found.run) if not column.absent}
     for name in metrics:
         if name not in known:
             raise UnknownName(f"metric in run {found.name!r}", name, known)

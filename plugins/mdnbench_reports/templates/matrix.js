@@ -321,7 +321,7 @@ function clickAnywhere(event) {
   const name = closest(event, "table.results button[data-method]", HTMLButtonElement);
   const results = closest(event, "table.results", HTMLTableElement);
   if (name?.dataset.method === undefined || !results) return;
-  showWorstOf(Number(results.dataset.noise), report.methods.indexOf(name.dataset.method));
+  showWorstOf(Number(results.dataset.noise), Number(name.dataset.method));
 }
 
 function fillControls() {

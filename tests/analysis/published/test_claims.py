@@ -18,7 +18,7 @@ from mdnbench.analysis.published import claims
 from mdnbench.errors import BadFile, NothingToDo
 from mdnbench.results import Results, references
 from mdnbench.results.references import Reference
-from mdnbench.results.tables import Column
+from mdnbench.results.table import Column
 
 ROOT = Path(__file__).resolve().parents[3]
 HEADER = "method,dataset,noise,sigma,image,metric,value,source\n"
@@ -178,7 +178,7 @@ def test_the_command_shows_tables_and_data(whole: Results, file: Callable[[str],
     assert "[1] our report\n[2] their \\x1b[31m paper" in done.stdout
     assert "0 of 1 reproduced" in done.stdout
     every = cli("claims", whole.folder, "--references", path, "--images").stdout
-    assert re.search(r"noisy +noisy +psnr +01 +20.00 +14\.\d+ +-\S+ +below +\[1\]", every)
+    assert re.search(r"noisy +noisy +01 +PSNR +20.00 +14\.\d+ +−\S+ +below +\[1\]", every)
     found = json.loads(cli("claims", whole.folder, "--references", path, "--json").stdout)
     assert [each["finding"] for each in found["published"]] == ["reproduced", "below"]
     assert [(each["published_as"], each["published"]) for each in found["others"]] == [("Best", 30.5)]

@@ -15,11 +15,11 @@ from scipy import stats
 
 from mdnbench import api
 from mdnbench.analysis import statistics
-from mdnbench.analysis.statistics import paired, texts
+from mdnbench.analysis.statistics import paired
 from mdnbench.analysis.statistics.comparison import Mean
 from mdnbench.errors import NothingToDo, UnknownName, UsageError
 from mdnbench.results import Results
-from mdnbench.results.tables import Column
+from mdnbench.results.table import Column
 from mdnbench.store import cube, open_store
 from mdnbench.store.facts import MetricFacts
 from mdnbench.util import jsonfile
@@ -44,9 +44,9 @@ def seven(workspace: Path, name: str, metrics: list[str]) -> Results:
 def test_a_comparison_pairs_the_same_noisy_images(seeded: Results) -> None:
     """Means are the table's; differences, wins and p follow from the cells as pandas has them."""
     family = api.compare(seeded, metrics=["psnr"]).families[0]
-    assert [mean.method for mean in family.means] == [line.method for line in seeded.tables[0].lines]
+    assert [mean.method for mean in family.means] == list(seeded.tables[0].names)
     assert [mean.mean for mean in family.means] == pytest.approx(
-        [line.means["psnr"] for line in seeded.tables[0].lines]
+        [cell.value for cell in seeded.tables[0].column("psnr").values()]
     )
     cells = seeded.cells.pivot_table(index=["image", "seed"], columns="method", values="psnr")
     for pair in family.pairs:
@@ -221,7 +221,7 @@ def test_a_method_that_is_perfect_under_one_noise() -> None:
     said = statistics.sentences(clean)
     assert "Not tested, for lack of two images with finite scores: 1 of 1 differences." in said
     assert not any("ignificant" in sentence for sentence in said)
-    assert [row[-1] for row in texts.means(clean).rows] == ["2", "2"]
+    assert [row[-1].text for row in statistics.tables_of(clean)[0].rows] == ["2", "2"]
     assert math.isnan(pair.difference)
     assert len(noisy.pairs) == 1
 

@@ -7,22 +7,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from mdnbench.results import tables
-from mdnbench.results.tables import Column, Line, Table
+from mdnbench.results.table import Cell, CellMark, Column, Table
 from mdnbench_reports import heat, pareto
 
 PSNR = Column("psnr", "higher", "dB", 2)
 
 
-def table(noise: str, *lines: Line) -> Table:
+def table(noise: str, *lines: tuple[str, Cell, float]) -> Table:
     """The table of a noise, with these lines."""
-    return tables.Table(noise, (PSNR,), lines, ())
+    return Table.of(noise, (tables.METHOD, PSNR, tables.SECONDS), lines)
 
 
-def line(method: str, mean: float, **changes: Any) -> Line:
-    """A method's line with a mean over both of its cells."""
-    fields: dict[str, Any] = {"best": frozenset(), "second": frozenset(), "seconds": 1.0, "ok": 2, "total": 2,
-                              "whole": frozenset({"psnr"})}  # fmt: skip
-    return Line(method, {"psnr": mean}, **fields | {"problems": {}} | changes)
+def line(method: str, mean: float, mark: CellMark = "") -> tuple[str, Cell, float]:
+    """A method's line with a mean over both of its cells, unless the mark says otherwise, and its seconds."""
+    return method, PSNR.cell(mean, mark), 1.0
 
 
 def squares(*found: Table) -> tuple[list[str], dict[tuple[str, str], Mapping[str, Any]]]:
@@ -42,7 +40,7 @@ def test_a_heat_map_has_a_row_for_every_method_of_any_noise() -> None:
 
 def test_a_heat_map_is_scaled_by_whole_means() -> None:
     """A mean over the easy images alone takes no colour from the others, and infinite ones are at their own end."""
-    lines = [line("good", 30.0), line("bad", 20.0), line("easy", 40.0, whole=frozenset()),
+    lines = [line("good", 30.0), line("bad", 20.0), line("easy", 40.0, "partial"),
              line("hopeless", -math.inf), line("perfect", math.inf)]  # fmt: skip
     _, drawn = squares(table("gaussian:sigma=25", *lines))
     near = {method: square["near"] for (method, _), square in drawn.items()}
@@ -52,5 +50,5 @@ def test_a_heat_map_is_scaled_by_whole_means() -> None:
 
 def test_quality_against_time_is_of_whole_means() -> None:
     """A method that was perfect or had no score on some images is no point, although all its cells are ok."""
-    drawn = pareto._timed(PSNR, [line("whole", 30.0), line("lucky", 40.0, whole=frozenset({"ssim"}))], None)
+    drawn = pareto._timed(PSNR, table("n", line("whole", 30.0), line("lucky", 40.0, "partial")), None)
     assert [row["method"] for row in drawn] == ["whole"]

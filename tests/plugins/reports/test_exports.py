@@ -20,6 +20,7 @@ from mdnbench import api
 from mdnbench.analysis.regression import baselines
 from mdnbench.errors import UsageError
 from mdnbench.results import Results
+from mdnbench.results.render import latex as rendered
 from mdnbench_reports import (
     csv_cells,
     latex,
@@ -63,8 +64,8 @@ def test_latex_gives_its_numbers_back(finished: Results) -> None:
         names = ((noise, metric) for noise in noises for metric in finished.metrics)
         found |= {(noise, method, metric): value for (noise, metric), value in zip(names, plain, strict=True)}
     assert found == _expected(finished)
-    best = {(table.noise, line.method, name) for table in finished.tables for line in table.lines for name in line.best}
-    assert text.count(r"\textbf{") == len(best)
+    best = [cell for table in finished.tables for row in table.rows for cell in row if cell.mark == "best"]
+    assert text.count(r"\textbf{") == len(best) > 0
 
 
 BROKEN = """
@@ -131,7 +132,7 @@ def test_latex_takes_names_as_text(hostile: Results) -> None:
 )
 def test_latex_has_a_letter_for_every_sign(text: str, expected: str) -> None:
     """Where pdfLaTeX would stop for want of a letter, a formula stands for it, or a question mark."""
-    assert latex.escape(text) == expected
+    assert rendered.escape(text) == expected
 
 
 def test_csv_gives_its_numbers_back(finished: Results, hostile: Results, tmp_path: Path, nasty: Any) -> None:

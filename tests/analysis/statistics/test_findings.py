@@ -13,9 +13,9 @@ import pytest
 
 from mdnbench import api
 from mdnbench.analysis import statistics
-from mdnbench.analysis.statistics import paired, texts
-from mdnbench.analysis.statistics.comparison import Mean
-from mdnbench.results.tables import Column
+from mdnbench.analysis.statistics import paired
+from mdnbench.analysis.statistics.findings import Mean
+from mdnbench.results.table import Column
 
 PLUGIN = """
     def failing_on(size):
@@ -63,9 +63,12 @@ def test_tests_that_could_not_have_come_out_otherwise_are_not_printed(images: in
     means = tuple(Mean(name, 30.0, 29.0, 31.0, images, images, 0) for name in names)
     family = statistics.Family("gaussian:sigma=50", Column("psnr", "higher", "dB", 2), images, 1, means, tuple(pairs))
     assert all(pair.p is not None and pair.detectable is not None for pair in pairs)
-    for row in texts.pairs(family, pairs).rows:
-        assert [row[4] != "–", row[6] != "–"] == [shown, shown]
-        assert row[3] != "–"
+    *_, table = statistics.tables_of(family)
+    assert len(table.rows) == len(pairs)
+    for row in table.rows:
+        _, _, _, interval, p, detectable = (cell.text for cell in row)
+        assert [p != "–", detectable != "–"] == [shown, shown]
+        assert interval != "–"
     said = " ".join(statistics.sentences(family))
     assert ("four times out of five" in said) is shown
     assert ("no difference, however large" in said) is not shown

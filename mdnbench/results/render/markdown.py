@@ -1,0 +1,51 @@
+"""Tables as Markdown: columns line up in plain text too, best in bold, second underlined."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from mdnbench.results.table import Cell, Table
+from mdnbench.spec.names import printable
+
+NARROWEST = 3  # a rule has at least three dashes
+_BOLD = ("best", "worse")
+
+
+def render(table: Table, level: int = 2) -> str:
+    """Return a table under a heading of this level, with its notes below it; without rows, the notes alone."""
+    parts = [f"{'#' * level} {escape(table.caption)}"] if table.caption else []
+    parts += [_grid(table)] if table.rows else []
+    return "\n\n".join([*parts, *map(note, table.notes)])
+
+
+def note(text: str) -> str:
+    """Return a sentence as it stands below a table."""
+    return f"*{escape(text)}*"
+
+
+def escape(text: str) -> str:
+    """Return a text in one line, with everything made plain that Markdown, also GitHub's, or HTML takes for markup."""
+    return re.sub(r"([\\`*_~$&\[\]<>|#])", r"\\\1", printable(" ".join(text.split())))
+
+
+def _grid(table: Table) -> str:
+    titles = [escape(column.title) for column in table.columns]
+    rows = [[_marked(cell) for cell in row] for row in table.rows]
+    widths = [max(NARROWEST, *map(len, texts)) for texts in zip(titles, *rows, strict=True)]
+    left = [column.words for column in table.columns]
+    rule = ["-" * width if words else "-" * (width - 1) + ":" for width, words in zip(widths, left, strict=True)]
+    return "\n".join(_line(row, widths, left) for row in (titles, rule, *rows))
+
+
+def _line(texts: Sequence[str], widths: Sequence[int], left: Sequence[bool]) -> str:
+    places = zip(texts, widths, left, strict=True)
+    padded = [text.ljust(width) if words else text.rjust(width) for text, width, words in places]
+    return f"| {' | '.join(padded)} |"
+
+
+def _marked(cell: Cell) -> str:
+    text = escape(cell.text)
+    if cell.mark in _BOLD:
+        return f"**{text}**"
+    return f"<u>{text}</u>" if cell.mark == "second" else text
