@@ -33,7 +33,7 @@ DOCUMENTS: Mapping[str, Document] = {
     "describe": Document("describe", 1, "mdnbench.api.catalogue:Description"),
     "check": Document("check", 1, "mdnbench.analysis.regression.findings:Verdict", exit_code=True),
     "update": Document("check --update", 1, "mdnbench.analysis.regression.findings:Update"),
-    "compare": Document("compare", 1, "mdnbench.cli.comparing:ComparisonDocument"),
+    "compare": Document("compare", 1, "mdnbench.cli.comparison_document:ComparisonDocument"),
     "claims": Document("claims", 1, "mdnbench.cli.claiming:ClaimsDocument"),
     "rescore": Document("rescore", 1, "mdnbench.cli.rescoring:RescoreDocument"),
     "time": Document("time", 1, "mdnbench.spec.timings:TimingRecord"),

@@ -262,7 +262,7 @@ def test_shifts_fit_a_narrow_terminal(run: Results, rescored: Any, cli: Any) -> 
     """Where the ways do not fit side by side they stand below each other; `--json` has the shifts as data."""
     done = cli("rescore", run.folder, COLUMNS="60")
     assert done.returncode == 0, done.stderr
-    assert re.search(r"^ +noisy +median *$", done.stdout, re.M)
+    assert re.search(r"^ Method +noisy +median *$", done.stdout, re.M)
     assert re.search(r"^ \[downsampled\] +[+-]", done.stdout, re.M)
     found = json.loads(cli("rescore", run.folder, "--scoring", "float", "--json").stdout)
     assert {shift["way"] for shift in found["shifts"]} == {"float"}
@@ -276,7 +276,7 @@ def test_a_run_may_have_a_setting_alone(tmp_path: Path) -> None:
         timing=False, jobs=1, out="alone",
     )  # fmt: skip
     assert {shift.beside for shift in api.rescore(found, ["float"], jobs=1).shifts} == {"ssim[uniform]"}
-    assert api.compare(found).families[0].column.metric == "ssim[uniform]"
+    assert api.compare(found).families[0].column.name == "ssim[uniform]"
     with pytest.raises(UnknownName, match=r"metric in the run"):
         api.rescore(found, ["ssim[padded]"])
 

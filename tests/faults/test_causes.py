@@ -13,7 +13,7 @@ import pytest
 import tomli_w
 
 from mdnbench import api
-from mdnbench.analysis.regression import Verdict, junit, texts
+from mdnbench.analysis.regression import Verdict, findings, junit
 from mdnbench.cli import verdicts
 
 PLUGIN = """
@@ -83,8 +83,13 @@ def edit(lab: Any, change: Callable[[dict[str, Any]], None]) -> None:
 
 def everywhere(verdict: Verdict) -> list[str]:
     """The verdict as each format writes it: terminal and notebook, Markdown, JUnit."""
-    lines = [texts.conclusion(verdict), *texts.causes(verdict), *texts.grounds(verdict)]
-    return ["\n".join(lines), verdicts.markdown(verdict).replace("\\", ""), junit.text_of(verdict), texts.html(verdict)]
+    lines = [findings.conclusion(verdict), *findings.causes(verdict), *findings.grounds(verdict)]
+    return [
+        "\n".join(lines),
+        verdicts.as_markdown(verdict).replace("\\", ""),
+        junit.text_of(verdict),
+        verdict._repr_html_(),
+    ]
 
 
 def test_fault_59_an_edit_on_one_machine_is_named_as_code(measured: Any) -> None:
@@ -102,7 +107,7 @@ def test_fault_59_an_edit_on_one_machine_is_named_as_code(measured: Any) -> None
     for text in everywhere(verdict):
         assert "own.py: helper.py" in text
         assert "machine" not in text
-    assert "what changed: code" in texts.conclusion(verdict)
+    assert "what changed: code" in findings.conclusion(verdict)
 
 
 def test_fault_59_the_command_says_it_too(measured: Any, cli: Callable[..., Any]) -> None:
@@ -146,8 +151,8 @@ def test_fault_59_worse_and_better_follow_the_direction(
     assert gates[fell].change < 0 < gates[rose].change  # it took effect
     assert {gates[name].state for name in (fell, rose)} == {state}
     moved = "(2 means fell, 1 mean rose)" if word == "worse" else "(1 mean fell, 2 means rose)"
-    assert moved in texts.conclusion(verdict)
-    assert f"means got {word}" in texts.conclusion(verdict)
+    assert moved in findings.conclusion(verdict)
+    assert f"means got {word}" in findings.conclusion(verdict)
     for text in everywhere(verdict):
         assert f"got {word}" in text
         assert f"got {'better' if word == 'worse' else 'worse'}" not in text
@@ -172,7 +177,7 @@ def test_fault_59_the_strongest_evidence_comes_first(measured: Any) -> None:
     (gate,) = [each for each in verdict.gates if (each.method, each.metric) == ("own", "psnr")]
     assert [each.kind for each in gate.causes] == ["code", "weights", "packages", "machine", "revision"]
     assert str(gate.causes[2]).startswith("package numpy: 1.0 → ")  # the method loads no torchvision
-    assert texts.conclusion(verdict).endswith("what changed: code, weights, packages, machine, revision")
+    assert findings.conclusion(verdict).endswith("what changed: code, weights, packages, machine, revision")
 
 
 def test_fault_59_the_judges_code_counts_too(measured: Any) -> None:
@@ -202,8 +207,8 @@ def test_fault_59_a_baseline_without_code_says_so(measured: Any) -> None:
     verdict = check(measured)
     assert verdict.exit_code == 1
     unknown = "nothing has changed that the baseline and the run both know of"
-    assert all(line.endswith(unknown) for line in texts.causes(verdict))
-    assert "machine" not in texts.conclusion(verdict)
+    assert all(line.endswith(unknown) for line in findings.causes(verdict))
+    assert "machine" not in findings.conclusion(verdict)
 
 
 def test_fault_59_a_baseline_holds_no_folder_of_this_machine(measured: Any) -> None:

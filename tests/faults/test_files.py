@@ -101,7 +101,7 @@ def test_fault_19_lpips_without_its_backbone(cli: Cli) -> None:
     assert [cell["scores"][name] for name in ("psnr", "ssim")] == [usual["scores"][name] for name in ("psnr", "ssim")]
     assert cell["scores"]["psnr"] > 10
     (table,) = api.open_run("w").tables
-    assert [column.metric for column in table.columns if "mdnbench data fetch lpips" in column.absent] == ["lpips"]
+    assert [column.name for column in table.columns if "mdnbench data fetch lpips" in column.absent] == ["lpips"]
 
 
 # -- images --------------------------------------------------------------------------------------------------------

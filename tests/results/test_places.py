@@ -37,7 +37,7 @@ def run(out: object, sigma: int, **more: Any) -> Results:
 def level(name: object) -> str:
     """The noise of the run that a name or a path leads to."""
     (table,) = api.open_run(str(name)).tables
-    return table.noise
+    return table.caption
 
 
 @pytest.fixture

@@ -139,7 +139,7 @@ def test_means_gate_and_single_images_warn(finished: Results, stem: Path) -> Non
     assert verdict.exit_code == 0
     assert gate(finished, stem).state == "improvement"
     assert [line for line in verdict.worst if line.startswith("median on 01")]
-    assert "stale" in verdicts.markdown(verdict)
+    assert "stale" in verdicts.as_markdown(verdict)
 
 
 def test_a_fallen_mean_is_a_regression(finished: Results, stem: Path) -> None:
@@ -203,7 +203,7 @@ def test_one_infinite_cell_hides_no_other(finished: Results, stem: Path) -> None
     raise_psnr(stem, 1.0, image="02")
     found = gate(finished, stem)
     assert (found.state, found.change) == ("regression", pytest.approx(-1.0))
-    assert any("inf" in line for line in api.check(finished, stem).worst)
+    assert any("∞" in line for line in api.check(finished, stem).worst)
 
 
 def test_a_perfect_cell_that_is_none_any_more_is_a_regression(finished: Results, stem: Path) -> None:
@@ -235,7 +235,7 @@ def test_junit_has_a_case_for_every_gate(finished: Results, stem: Path) -> None:
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("9", "3", "0")
     failures = [case.find("failure") for case in suite.iter("testcase") if case.find("failure") is not None]
     assert [each.get("message") for each in failures if each is not None][-1] == "a\N{REPLACEMENT CHARACTER}b & <c>"
-    assert "-1.000" in str(failures[0].get("message") if failures[0] is not None else "")
+    assert "−1.000" in str(failures[0].get("message") if failures[0] is not None else "")
 
 
 def test_junit_keeps_to_the_schema(finished: Results, stem: Path) -> None:
@@ -289,7 +289,7 @@ def test_update_shows_what_changes_and_keeps_what_was_edited(finished: Results, 
     edit_facts(stem, lambda facts: facts.update(cpu="old", tolerances={"psnr": 0.3}, spread={"median": {"psnr": 0.2}}))
     done = cli("check", finished.folder, "--baseline", stem, "--update")
     assert done.returncode == 0, done.stderr
-    assert "-1.000" in done.stdout
+    assert "−1.000" in done.stdout
     assert "CPU: old →" in done.stdout
     assert "2 means change; 0 cells are new, 0 are gone" in done.stdout
     facts = baselines.read(stem).facts
@@ -383,6 +383,6 @@ def test_timing_gates_only_where_asked_for(finished: Results, stem: Path, tmp_pa
     jsonfile.write(stem.with_name(stem.name + ".timing.json"), timed(STEADY))
     verdict = api.check(run, stem, timing=True)
     assert (verdict.exit_code, [pace.method for pace in verdict.slower]) == (1, ["median"])
-    assert "SLOWER" in verdicts.markdown(verdict)
+    assert "SLOWER" in verdicts.as_markdown(verdict)
     assert api.check(run, stem, timing=True, tolerances={"seconds": 1.5}).exit_code == 0
     assert api.check(run, stem).exit_code == 0

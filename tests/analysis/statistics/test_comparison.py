@@ -193,7 +193,7 @@ def test_runs_are_compared_by_what_they_share(workspace: Path) -> None:
     both = api.run(**asked, metrics=["psnr", "ssim"], out="both")
     psnr, ssim = (api.run(**asked, metrics=[name], out=name) for name in ("psnr", "ssim"))
     for runs in ((both, psnr), (psnr, both)):
-        assert [family.column.metric for family in api.compare(*runs).families] == ["psnr"]
+        assert [family.column.name for family in api.compare(*runs).families] == ["psnr"]
         with pytest.raises(UsageError, match="no metric in run 'psnr' is named 'ssim'"):
             api.compare(*runs, metrics=["ssim"])
     with pytest.raises(NothingToDo, match="no metric that these runs have in common"):

@@ -183,7 +183,7 @@ def test_a_method_that_changes_nothing_is_known(finished: Results) -> None:
     assert scores.of(finished).idle == {"noisy"}
     drawn = [each for each in charts.of_run(finished, scores.of(finished)) if each.kind == "pareto"]
     assert [(each.metric, each.noise) for each in drawn] == [
-        (metric, table.noise) for table in finished.tables for metric in ("psnr", "ssim")
+        (metric, table.caption) for table in finished.tables for metric in ("psnr", "ssim")
     ]
     assert all("median" in each.drawing.to_json() and "noisy" not in each.drawing.to_json() for each in drawn)
 
