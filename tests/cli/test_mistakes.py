@@ -42,7 +42,7 @@ SK12 = (*COMMON, "--dataset", "sk12")
         ((*SK12, "--noise", "poisson:0"), 2, "peak takes a number from 0.01"),
         ((*SK12, "--sigma", 50, "--seeds", 0), 2, "seeds = 0 is not allowed"),
         ((*SK12, "--sigma", 50, "--timeout", 0), 2, "timeout = 0.0 is not allowed"),
-        ((*SK12, "--sigma", 50, "--noise-info", "guessed"), 2, "'known', 'estimated', 'withheld'"),
+        ((*SK12, "--sigma", 50, "--noise-info", "guessed"), 2, "'estimated', 'known', 'withheld'"),
         ((*SK12, "--sigma", 50, "--device", "tpu"), 2, "it takes cpu, cuda or auto"),
         ((*SK12, "--sigma", 50, "--plugin", "nowhere.py"), 2, "there is no file"),
         ((*COMMON, "--sigma", 50, "--dataset", "~nosuchuser/photos"), 2, "no data set or folder is named"),

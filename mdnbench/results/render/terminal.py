@@ -129,12 +129,15 @@ def _lengths(table: Table, place: int) -> list[int]:
 
 
 def _widths(table: Table, width: int, gap: int) -> list[int]:
-    """How wide the columns are made: as they want to be, or with what room there is shared among those that want."""
+    """How wide the columns are made: as they want to be, or with what room there is shared among those that want.
+
+    The names of the rows come first and may take half of the room: they are what a reader looks for.
+    """
     found, natural = _least(table), _natural(table)
     room = width - _width(found, gap)
-    wanting = sorted(range(len(found)), key=lambda place: natural[place] - found[place])
+    wanting = sorted(range(len(found)), key=lambda place: (place != table.label, natural[place] - found[place]))
     for number, place in enumerate(wanting):
-        share = max(0, room) // (len(wanting) - number)
+        share = max(0, room) // (2 if place == table.label and len(wanting) > 1 else len(wanting) - number)
         more = min(natural[place] - found[place], share)
         found[place] += more
         room -= more
