@@ -34,7 +34,7 @@ LAYERS: dict[str, str] = {
     "looking up": "registry variants evaluation references data leaks",
     "contract with plugins": "hookspecs specs",
     "ground": "limits outside names records errors tomlfile jsonfile "
-    "atomic temporary digests paths slugs quiet listener stopping",
+    "atomic temporary digests paths slugs quiet listener stopping ending",
 }
 # What plugins may use beside the names in `mdnbench` itself: the lower layers, and these.
 OPEN_TO_PLUGINS = {"mdnbench.published", "mdnbench.published.texts", "mdnbench.statistics", "mdnbench.timing.quality",

@@ -6,7 +6,6 @@ MDNBENCH_START=spawn, each is a fresh interpreter. Both kinds enter through `ent
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import importlib
 import json
@@ -27,7 +26,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from mdnbench import environment, temporary
+from mdnbench import ending, environment, temporary
 from mdnbench.engine import family, guarding, spawning, threads
 from mdnbench.engine.orders import WAIT_S, Answering, ProcessEnded, ProcessLate
 from mdnbench.errors import MdnbenchError
@@ -182,10 +181,12 @@ def _held_code() -> str:
     return f"{os.getpid()} {newest} {environment.versions(('numpy', 'torch'))}"
 
 
-@atexit.register
 def _close_shared() -> None:
     for key in [key for key in _shared if key.startswith(f"{os.getpid()} ")]:  # those of a forked parent are not ours
         _shared.pop(key).close()
+
+
+ending.register(_close_shared)
 
 
 class ForkLauncher(Launcher):

@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from mdnbench import ending
 from mdnbench.outside import cut
 
 WAIT_S = 0.25  # between two looks at a process that is computing
@@ -157,7 +158,8 @@ def serve(connection: Connection, make: Callable[[], Any]) -> None:
     """
     problem = served = None
     try:
-        served = make()
+        with ending.ending_copies():
+            served = make()
     except BaseException as error:
         problem = failure_of(error)
     while True:
@@ -167,7 +169,8 @@ def serve(connection: Connection, make: Callable[[], Any]) -> None:
             return
         answer: tuple[bool, Any]
         try:
-            answer = (False, problem) if problem else (True, getattr(served, order)(*arguments))
+            with ending.ending_copies():
+                answer = (False, problem) if problem else (True, getattr(served, order)(*arguments))
         except BaseException as error:  # sys.exit() in a plugin ends its order, not the process
             answer = (False, failure_of(error))
         try:

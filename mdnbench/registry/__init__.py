@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 import pluggy
 
-from mdnbench import hookspecs, names, variants
+from mdnbench import ending, hookspecs, names, variants
 from mdnbench.data import gray
 from mdnbench.errors import BadPlugin, UnknownName
 from mdnbench.names import Named
@@ -257,7 +257,8 @@ def ours() -> Registry:
 
 def import_source(door: Door) -> dict[str, list[Any]]:
     """Import a source and return its specs by hook, checked; whatever it raises comes through."""
-    return _bring(door, importing.module_of(door))
+    with ending.ending_copies():
+        return _bring(door, importing.module_of(door))
 
 
 def one_line(error: BaseException) -> str:

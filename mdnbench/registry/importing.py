@@ -17,7 +17,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import atomic, hookspecs, paths, temporary
+from mdnbench import atomic, ending, hookspecs, paths, temporary
 from mdnbench.digests import of_parts
 from mdnbench.errors import BadPlugin
 from mdnbench.registry.finders import found_behind
@@ -221,9 +221,8 @@ def _stubs() -> Path:
 
 @cache
 def _temporary_stubs() -> Path:
-    import atexit
-
-    atexit.register(remove_temporary)
+    me = os.getpid()
+    ending.register(lambda: remove_temporary() if os.getpid() == me else None)
     return temporary.make_folder("mdnbench-modules")
 
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from types import FunctionType, GeneratorType, ModuleType
 from typing import Any, TypeVar
 
+from mdnbench import ending
 from mdnbench.errors import MdnbenchError
 from mdnbench.registry import importing
 from mdnbench.specs import DatasetSpec, DenoiserSpec, MetricSetting, MetricSpec, NoiseSpec, ReporterSpec, Trainable
@@ -45,7 +46,8 @@ class Space:
         """Run in this space; nothing happens if it is active already. MdnbenchError if another one stays in use."""
         frame = _switch.enter(self)
         try:
-            yield
+            with ending.ending_copies():
+                yield
         finally:
             _switch.leave(frame)
 
