@@ -19,7 +19,7 @@ from mdnbench.registry.code import Digests, changed
 if TYPE_CHECKING:
     from mdnbench.registry.discovery import Door
 
-LAYOUT = "2"  # of the file, and of what a trial looks for
+LAYOUT = "3"  # of the file, and of what a trial looks for
 _SHAPE = {
     "layout": str,
     "python": str,
