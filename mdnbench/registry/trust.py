@@ -20,7 +20,7 @@ from mdnbench.util.digests import of_parts
 if TYPE_CHECKING:
     from mdnbench.registry.discovery import Door
 
-LAYOUT = "2"  # version of this file format and of what a trial detects
+LAYOUT = "3"  # version of this file format and of what a trial detects
 _SHAPE = {
     "layout": str,
     "python": str,
