@@ -156,14 +156,14 @@ class Said:
 @pytest.fixture
 def mdnbench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
     """`mdnbench("run", …)` is the command line's own entry point, without the seconds that a process takes."""
-    from mdnbench.cli import main
+    from mdnbench.cli import command
 
     def run(*arguments: object) -> Said:
         monkeypatch.setattr(sys, "argv", ["mdnbench", *map(str, arguments)])
         capsys.readouterr()
         gc.freeze()  # so that the collection below looks at what the command has made, and at nothing else
         try:
-            main()
+            command()
             code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1 if end.code else 0

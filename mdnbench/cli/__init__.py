@@ -7,13 +7,40 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from typing import NoReturn
 
 STOPPED = "stopped at once; what was finished is saved."
 _HIDDEN = (KeyboardInterrupt, EOFError, BrokenPipeError)  # what typer ends the program for, without a word or with one
 
 
-def main() -> None:
-    """Run the command line; every error that is meant for a person is one line and an exit code."""
+def main() -> NoReturn:
+    """Run the command line and end this process; nothing that a plugin has left behind changes how it ends."""
+    from mdnbench.errors import Interrupted, MdnbenchError
+    from mdnbench.util import ending
+
+    code = MdnbenchError.exit_code
+    try:
+        command()
+        code = 0
+    except SystemExit as end:
+        code = _code_of(end)
+    except KeyboardInterrupt:  # between two lines of `command`
+        _complain(STOPPED)
+        code = Interrupted.exit_code
+    finally:
+        ending.leave(code)
+
+
+def _code_of(end: SystemExit) -> int:
+    """The exit code that Python itself would make of it."""
+    if end.code is None or isinstance(end.code, int):
+        return int(end.code or 0)
+    _complain(str(end.code))
+    return 1
+
+
+def command() -> None:
+    """Run a command; every error that is meant for a person is one line and an exit code, raised as SystemExit."""
     from mdnbench.cli import streams
     from mdnbench.errors import Interrupted, MdnbenchError
 

@@ -6,7 +6,6 @@ systems, or with MDNBENCH_START=spawn, each one is a new interpreter. Both kinds
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import importlib
 import json
@@ -31,7 +30,7 @@ from mdnbench.engine import family, guarding, spawning, threads
 from mdnbench.engine.orders import WAIT_S, Answering, ProcessEnded, ProcessLate
 from mdnbench.errors import MdnbenchError
 from mdnbench.planning import environment
-from mdnbench.util import temporary
+from mdnbench.util import ending, temporary
 
 START_S = 120.0  # time to import torch on a busy machine, or from a slow network disk
 GRACE_S = 1.0  # time for a process to end by itself
@@ -218,10 +217,12 @@ def _held_code() -> str:
     return f"{os.getpid()} {newest} {environment.versions(('numpy', 'torch'))}"
 
 
-@atexit.register
 def _close_shared() -> None:
     for key in [key for key in _shared if key.startswith(f"{os.getpid()} ")]:  # not those of a parent that forked
         _shared.pop(key).close()
+
+
+ending.register(_close_shared)
 
 
 class ForkLauncher(Launcher):

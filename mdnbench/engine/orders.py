@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from mdnbench.util import ending
 from mdnbench.util.outside import cut
 
 WAIT_S = 0.25  # between two checks of a process that is computing
@@ -175,7 +176,8 @@ def serve(connection: Connection, make: Callable[[], Any]) -> None:
     """
     problem = served = None
     try:
-        served = make()
+        with ending.ending_copies():
+            served = make()
     except BaseException as error:
         problem = failure_of(error)
     while True:
@@ -185,7 +187,8 @@ def serve(connection: Connection, make: Callable[[], Any]) -> None:
             return
         answer: tuple[bool, Any]
         try:
-            answer = (False, problem) if problem else (True, getattr(served, order)(*arguments))
+            with ending.ending_copies():
+                answer = (False, problem) if problem else (True, getattr(served, order)(*arguments))
         except BaseException as error:  # sys.exit() in a plugin ends the order, not the process
             answer = (False, failure_of(error))
         try:

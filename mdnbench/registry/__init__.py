@@ -25,6 +25,7 @@ from mdnbench.registry.discovery import Door
 from mdnbench.spec import hookspecs, names
 from mdnbench.spec.names import Named
 from mdnbench.spec.specs import DatasetSpec, DenoiserSpec, MetricSpec, NoiseSpec, ReporterSpec
+from mdnbench.util import ending
 from mdnbench.util.outside import cut
 
 if TYPE_CHECKING:
@@ -317,7 +318,8 @@ def ours() -> Registry:
 
 def import_source(door: Door) -> dict[str, list[Any]]:
     """Import a source and return its validated specs by hook; every error of the plugin is passed on."""
-    return _bring(door, importing.module_of(door))
+    with ending.ending_copies():
+        return _bring(door, importing.module_of(door))
 
 
 def one_line(error: BaseException) -> str:

@@ -99,7 +99,7 @@ class Digests:
     """
 
     def __init__(self) -> None:
-        self._seen: dict[str, _Seen] = {}
+        self._seen: dict[tuple[int, int], _Seen] = {}  # by device and inode: a file may have many names
         self._large = _Cache("files.json")
         # What does not parse in one version may parse in another.
         self._syntax = _Cache(f"syntax-{sys.version_info[0]}.{sys.version_info[1]}.json")
@@ -128,10 +128,12 @@ class Digests:
         self._syntax.save()
 
     def _look(self, path: str) -> _Seen:
-        seen = self._seen.get(path)
-        if seen and seen.settled and seen.signature == _signature(os.stat(path)):  # noqa: PTH116 (called often)
+        found = os.stat(path)  # noqa: PTH116 (called often)
+        key = (found.st_dev, found.st_ino)
+        seen = self._seen.get(key)
+        if seen and seen.settled and seen.signature == _signature(found):
             return seen
-        seen = self._seen[path] = self._read(path)
+        seen = self._seen[key] = self._read(path)
         return seen
 
     def _read(self, path: str) -> _Seen:

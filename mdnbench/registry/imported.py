@@ -29,6 +29,8 @@ def files(modules: Mapping[str, Any], root: Path, digests: Digests) -> tuple[Use
     for module in modules.values():
         for place in spaces.places_of(module):
             path = Path(place).absolute()
+            if ".." in path.parts:  # of a relative entry in `sys.path`
+                path = path.resolve()
             if path.is_file():
                 content, syntax = digests.of(path)
                 below = path.is_relative_to(root)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from mdnbench.errors import BadPlugin
 from mdnbench.registry.finders import found_behind
 from mdnbench.spec import hookspecs
-from mdnbench.util import atomic, paths, temporary
+from mdnbench.util import atomic, ending, paths, temporary
 from mdnbench.util.digests import of_parts
 
 if TYPE_CHECKING:
@@ -244,9 +244,8 @@ def _stubs() -> Path:
 
 @cache
 def _temporary_stubs() -> Path:
-    import atexit
-
-    atexit.register(remove_temporary)
+    me = os.getpid()
+    ending.register(lambda: remove_temporary() if os.getpid() == me else None)
     return temporary.make_folder("mdnbench-modules")
 
 

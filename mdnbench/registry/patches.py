@@ -21,17 +21,34 @@ from typing import Any
 
 from mdnbench.registry.finders import found_behind
 
-# The libraries that the coordinator and the metrics of mdnbench compute with.
-LIBRARIES = frozenset({
-    "builtins", "math", "random", "hashlib", "json", "pickle", "struct", "zlib", "sqlite3", "statistics",
-    "numpy", "scipy", "skimage", "torch", "torchvision", "lpips", "piq", "PIL", "mdnbench",
+# What the coordinator, the bench and our metrics use: they read images, keep the store and write reports with it.
+STANDARD = frozenset({
+    "array", "ast", "atexit", "base64", "binascii", "builtins", "codecs", "collections", "concurrent", "contextlib",
+    "copy", "csv", "dataclasses", "datetime", "decimal", "difflib", "enum", "errno", "fcntl", "fractions", "functools",
+    "gc", "glob", "hashlib", "heapq", "html", "importlib", "inspect", "io", "itertools", "json", "keyword", "locale",
+    "lzma", "marshal", "math", "mmap", "multiprocessing", "ntpath", "operator", "os", "pathlib", "pickle", "platform",
+    "posix", "posixpath", "queue", "random", "re", "resource", "secrets", "select", "selectors", "shutil", "signal",
+    "site", "socket", "sqlite3", "stat", "statistics", "string", "struct", "subprocess", "sys", "sysconfig", "tempfile",
+    "textwrap", "threading", "time", "tomllib", "traceback", "types", "unicodedata", "urllib", "uuid", "warnings",
+    "weakref", "xml", "zipfile", "zlib",
 })  # fmt: skip
-CONSTANT_IN = ("math", "numpy", "mdnbench")  # the public constants of these are compared too
+INSTALLED = frozenset({
+    "altair", "bm3d", "cv2", "distributed", "filelock", "imagecodecs", "imageio", "jinja2", "lpips", "markupsafe",
+    "matplotlib", "mdnbench", "numpy", "pandas", "PIL", "piq", "platformdirs", "pluggy", "psutil", "pyarrow", "pywt",
+    "requests", "rich", "safetensors", "scipy", "skimage", "threadpoolctl", "tifffile", "tomli_w", "torch",
+    "torchvision", "typer", "urllib3", "vl_convert",
+})  # fmt: skip
+LIBRARIES = STANDARD | INSTALLED
+ALL_CONSTANTS_IN = STANDARD | {"numpy", "mdnbench"}  # public constants are compared; elsewhere those in capitals
 CONSTANTS = (bool, int, float, complex, str, bytes, tuple, frozenset)
 CONTAINERS = (dict, list, set)
-# Modules that wrap functions.
-STANDARD = ("functools.py", "contextlib.py", "enum.py", "dataclasses.py", "typing.py", "abc.py")
-REBOUND = ("torch.Storage",)  # torch.set_default_dtype rebinds it
+WRAPPING = ("functools.py", "contextlib.py", "enum.py", "dataclasses.py", "typing.py", "abc.py")  # they wrap functions
+COUNTING = ("torch", "torchvision")  # whose names in capitals are counters as well
+# By torch.set_default_dtype, by the import of torch, by time.tzset, and by logging.captureWarnings, which is put back.
+REBOUND = (
+    "torch.Storage", "inspect.getfile", "time.timezone", "time.altzone", "time.daylight", "time.tzname",
+    "warnings.showwarning", "sys.dont_write_bytecode", "tempfile.tempdir",
+)  # fmt: skip
 UNCALLED = ("__annotate__", "__annotate_func__")
 DEPTH = 6  # how many levels of functions inside functions are examined
 SHOWN = 3
@@ -76,14 +93,13 @@ class Watch:
         if not isinstance(module, ModuleType):
             return
         values: dict[str, Any] = {}
-        constants = name.partition(".")[0] in CONSTANT_IN
         for key, value in list(vars(module).items()):
             if callable(value) or isinstance(value, ModuleType):
                 values[key] = value
                 self._note_callable(f"{name}.{key}", value)
-            elif key in _BUILT_IN or (constants and not key.startswith("_") and isinstance(value, CONSTANTS)):
+            elif key in _BUILT_IN or (isinstance(value, CONSTANTS) and _is_compared(name, key)):
                 values[key] = value
-            elif constants and key.isupper() and name.startswith("mdnbench") and isinstance(value, CONTAINERS):
+            elif key.isupper() and name.startswith("mdnbench") and isinstance(value, CONTAINERS):
                 self._containers[name, key] = _content(value)
         self._modules[name] = (module, values)
         self._known.update(map(id, values.values()))
@@ -221,6 +237,14 @@ def words(patches: Sequence[str]) -> str:
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 
 
+def _is_compared(module: str, key: str) -> bool:
+    """Whether a constant of this name in a module is a setting that a plugin should not change."""
+    top = module.partition(".")[0]
+    if key.startswith("_") or top in COUNTING:
+        return False
+    return key.isupper() or top in ALL_CONSTANTS_IN or top.startswith("mdnbench")
+
+
 def _is_unfinished(module: Any) -> bool:
     spec = getattr(module, "__spec__", None) if isinstance(module, ModuleType) else None
     return bool(getattr(spec, "_initializing", False))
@@ -311,7 +335,7 @@ def _library_folders(libraries: frozenset[str]) -> Iterator[str]:
         if file:
             yield f"{Path(file).parent}{os.sep}" if Path(file).name.startswith("__init__.") else file
     standard = Path(sysconfig.get_path("stdlib"))
-    yield from (str(standard / name) for name in STANDARD)
+    yield from (str(standard / name) for name in WRAPPING)
 
 
 class _Finder:

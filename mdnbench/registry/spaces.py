@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 from mdnbench.errors import MdnbenchError
 from mdnbench.registry import importing
 from mdnbench.spec.specs import DatasetSpec, DenoiserSpec, MetricSetting, MetricSpec, NoiseSpec, ReporterSpec, Trainable
+from mdnbench.util import ending
 
 WAIT_S = 60.0
 
@@ -50,7 +51,8 @@ class Space:
         """
         frame = _switch.enter(self)
         try:
-            yield
+            with ending.ending_copies():
+                yield
         finally:
             _switch.leave(frame)
 

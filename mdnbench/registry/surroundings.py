@@ -8,10 +8,14 @@ into the coordinator.
 from __future__ import annotations
 
 import contextlib
+import csv
+import faulthandler
+import gc
 import locale
 import os
 import signal
 import sys
+import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -34,10 +38,11 @@ def kept() -> Iterator[None]:
     """Restore what the `with` block changes.
 
     That is the current folder, environment variables, soft limits, signal handlers, timers, recursion limit, locale,
-    umask, CPU affinity, blocked signals, warning filters and the targets of file descriptors 0 to 2.
+    umask, CPU affinity, blocked signals, warning filters, settings of Python and the targets of descriptors 0 to 2.
+    The timer of `faulthandler`, which may end the process, is stopped.
     """
     undo: list[Callable[[], Any]] = [
-        *_folder_and_variables(), *_limits(), *_signals(), *_timers(), *_texts(), *_umask(), *_cores(),
+        *_folder_and_variables(), *_limits(), *_signals(), *_timers(), *_texts(), *_umask(), *_cores(), *_interpreter(),
     ]  # fmt: skip
     with warnings.catch_warnings(), _same_streams():
         try:
@@ -46,6 +51,7 @@ def kept() -> Iterator[None]:
             for each in undo:
                 with contextlib.suppress(OSError, ValueError):
                     each()
+            faulthandler.cancel_dump_traceback_later()
 
 
 def lasting() -> dict[str, Any]:
@@ -122,6 +128,26 @@ def _texts() -> Iterator[Callable[[], Any]]:
     depth, spoken = sys.getrecursionlimit(), locale.setlocale(locale.LC_ALL)
     yield lambda: sys.setrecursionlimit(depth)
     yield lambda: locale.setlocale(locale.LC_ALL, spoken)
+
+
+def _interpreter() -> Iterator[Callable[[], Any]]:
+    """Settings of Python: its streams, where temporary files go, how long numbers and rows may be, its collector."""
+    streams = {name: getattr(sys, name) for name in ("stdin", "stdout", "stderr")}
+    yield lambda: vars(sys).update(streams)
+    place = tempfile.tempdir
+    yield lambda: setattr(tempfile, "tempdir", place)
+    digits, interval = sys.get_int_max_str_digits(), sys.getswitchinterval()
+    yield lambda: sys.set_int_max_str_digits(digits)
+    yield lambda: sys.setswitchinterval(interval)
+    row = csv.field_size_limit()
+    yield lambda: csv.field_size_limit(row)
+    yield gc.enable if gc.isenabled() else gc.disable
+    if decimal := sys.modules.get("decimal"):
+        numbers = decimal.getcontext().copy()
+        yield lambda: decimal.setcontext(numbers)
+    if socket := sys.modules.get("socket"):
+        timeout = socket.getdefaulttimeout()
+        yield lambda: socket.setdefaulttimeout(timeout)
 
 
 def _umask() -> Iterator[Callable[[], Any]]:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from mdnbench import registry
-from mdnbench.registry import discovery, imported, importing, patches, surroundings
+from mdnbench.registry import discovery, imported, importing, lingering, patches, surroundings
 from mdnbench.registry.code import Digests
 from mdnbench.registry.discovery import Door
 from mdnbench.spec.names import Option
@@ -49,7 +49,7 @@ def main(request: str) -> None:
     _end_with_parent(given["limit"])
     answer, trap = os.dup(1), _trap()
     me = os.getpid()
-    write = json.dumps  # bound before the plugin can replace it
+    write, leave = json.dumps, os._exit  # bound before the plugin can replace them
     found = _try(_door(given["door"]), trap)
     if os.getpid() == me:  # a plugin that forks may reach this line twice
         content = (given["token"] + write(found)).encode("ascii")
@@ -58,7 +58,8 @@ def main(request: str) -> None:
         while content:
             content = content[os.write(answer, content) :]
         importing.remove_temporary()
-    os._exit(0)
+        lingering.end_children()
+    leave(0)
 
 
 def _door(given: Mapping[str, Any]) -> Door:
@@ -100,6 +101,8 @@ def _is_written(trap: int) -> bool:
 def _try(door: Door, trap: int) -> dict[str, Any]:
     assert all((pickle, random, sqlite3, statistics, zlib))  # loaded before the plugin, so that changes are detected
     ours = {each.value.partition(":")[0].partition(".")[0] for each in discovery.installed() if each.ours}
+    going = lingering.Lingering(door.root)
+    going.begin()
     watch = patches.Watch(patches.LIBRARIES | ours)
     watch.begin()
     before = surroundings.lasting()
@@ -108,10 +111,11 @@ def _try(door: Door, trap: int) -> dict[str, Any]:
             brought = registry.import_source(door)
     except BaseException as error:
         return {"error": registry.one_line(error)}
+    lasting = going.found()  # first: a thread may still write something
     if _is_written(trap):
         return {"error": WROTE}
     now = surroundings.lasting()
-    changed = [*watch.found(), *(what for what, value in before.items() if now.get(what) != value)]
+    changed = [*watch.found(), *lasting, *(what for what, value in before.items() if now.get(what) != value)]
     files = [*imported.files(imported.of_process(), door.root, digests := Digests()), *imported.packages()]
     digests.save()
     return {

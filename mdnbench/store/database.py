@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -11,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self, TypeVar
+from weakref import WeakKeyDictionary
 
 from mdnbench.errors import StoreError
 from mdnbench.spec.records import Cell, Outcome
@@ -18,7 +20,7 @@ from mdnbench.spec.timings import TimingRecord
 from mdnbench.store import connecting, journal, schema
 from mdnbench.store.facts import Provenance, RunFacts
 from mdnbench.store.rows import RunRow, StoredOutput, TimingRow
-from mdnbench.util import jsonfile, limits
+from mdnbench.util import ending, jsonfile, limits
 
 # Scores belong to an output's pixels, so they are deleted when the pixels change.
 _STALE = """
@@ -42,8 +44,14 @@ MORE = "`mdnbench store check` says more; restore the store from a copy, or move
 
 opened: dict[Path, None] = {}  # the stores that this process has opened, to examine after a failure
 
+_connections: WeakKeyDictionary[_Connection, int] = WeakKeyDictionary()  # and the processes that opened them
+
 Record = TypeVar("Record")
 Prepare = Callable[[sqlite3.Connection, str], None]
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that weak references may lead to, and that may outlive its `Store`."""
 
 
 def open_store(path: Path, *, prepare: Prepare = schema.prepare) -> Store:
@@ -81,7 +89,8 @@ def _connected(path: Path, prepare: Prepare) -> Store:
     # SQLite treats a file of one byte as empty, and would overwrite it.
     if path.is_file() and path.stat().st_size == 1:
         raise sqlite3.DatabaseError("file is not a database")
-    connection = sqlite3.connect(path, timeout=journal.BUSY_S, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=journal.BUSY_S, isolation_level=None, factory=_Connection)
+    _connections[connection] = os.getpid()
     try:
         steps = connecting.settle(connection)
         steps.allow(limits.WRITE_STEPS, path)
@@ -92,6 +101,17 @@ def _connected(path: Path, prepare: Prepare) -> Store:
     except BaseException:
         connection.close()
         raise
+
+
+def _close_all() -> None:
+    """Close the stores that are still open, so that SQLite leaves no journal next to one."""
+    for connection, pid in list(_connections.items()):
+        with suppress(sqlite3.Error):
+            if pid == os.getpid():
+                connection.close()
+
+
+ending.register(_close_all)
 
 
 class Store:

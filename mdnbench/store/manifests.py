@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import ntpath
+import posixpath
 from collections.abc import Iterable, Iterator, Mapping
-from typing import cast
+from typing import cast, get_args
 
 from mdnbench.errors import StoreError
 from mdnbench.spec.records import Root, Used, UsedFile
 from mdnbench.store.database import MORE, Store, now
 from mdnbench.store.rows import Manifest
-from mdnbench.util import jsonfile
+from mdnbench.util import jsonfile, limits
 from mdnbench.util.digests import of_parts
+from mdnbench.util.outside import shortened
 
 Texts = dict[str, tuple[tuple[str, str, str, str], ...]]  # by role, the fields of each file
 TOKEN_LENGTH = 16  # characters
@@ -109,7 +112,17 @@ def joined(one: Used, other: Used) -> dict[str, tuple[UsedFile, ...]]:
 
 
 def encoded(used: Used) -> str:
-    """Return the text for files that the store contains."""
+    """Return the text that the store contains for files.
+
+    Raises:
+        StoreError: There are more files than the store would read again.
+    """
+    count = sum(map(len, used.values()))
+    if count > limits.MAX_COUNTED_FILES:
+        raise StoreError(
+            f"{count:,} files are behind one result; at most {limits.MAX_COUNTED_FILES:,} are allowed. Keep the data "
+            "of a plugin in fewer and larger files."
+        )
     table = {role: [[file.root, file.name, file.content, file.code] for file in files] for role, files in used.items()}
     return json.dumps(table, sort_keys=True, ensure_ascii=True)
 
@@ -121,7 +134,26 @@ def decoded(text: str) -> Mapping[str, tuple[UsedFile, ...]]:
         ValueError: The text describes no files.
     """
     table = jsonfile.parse(text, Texts)
+    count = sum(map(len, table.values()))
+    if count > limits.MAX_COUNTED_FILES:
+        raise ValueError(f"it names {count:,} files; at most {limits.MAX_COUNTED_FILES:,} are allowed")
+    for files in table.values():
+        for root, name, *_ in files:
+            if not _is_normal(root, name):
+                raise ValueError(f"it names {shortened(name)}, which is not how the name of such a file is written")
     return {role: tuple(UsedFile(cast("Root", root), *rest) for root, *rest in files) for role, files in table.items()}
+
+
+def _is_normal(root: str, name: str) -> bool:
+    """Whether a name is the only way to write it: one file under many names would be read as often."""
+    if root == "package":
+        return bool(name) and "/" not in name and "\\" not in name
+    if root not in get_args(Root) or not name or "\0" in name:
+        return False
+    if root == "file":  # an absolute path, of whatever system
+        plain = name.replace("\\", "/")
+        return any(path.isabs(name) and path.normpath(name).replace("\\", "/") == plain for path in (posixpath, ntpath))
+    return not posixpath.isabs(name) and posixpath.normpath(name) == name and name.split("/")[0] != ".."
 
 
 def _files_of(store: Store, text: str) -> Mapping[str, tuple[UsedFile, ...]]:

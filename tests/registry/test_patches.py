@@ -70,6 +70,23 @@ PATCHES: dict[str, tuple[str, str]] = {
     "random.Random.random": ("import random; random.Random.random = lambda self: 0.5",
                              "random.Random(1).random() == 0.5"),
 }  # fmt: skip
+SWITCHES: dict[str, tuple[str, str]] = {
+    "PIL.ImageFile.LOAD_TRUNCATED_IMAGES": ("from PIL import ImageFile as f; f.LOAD_TRUNCATED_IMAGES = True",
+                                            "f.LOAD_TRUNCATED_IMAGES"),
+    "PIL.Image.MAX_IMAGE_PIXELS": ("from PIL import Image as i; i.MAX_IMAGE_PIXELS = None",
+                                   "i.MAX_IMAGE_PIXELS is None"),
+    "PIL.PngImagePlugin.MAX_TEXT_CHUNK": ("import PIL.PngImagePlugin as p; p.MAX_TEXT_CHUNK = 1",
+                                          "p.MAX_TEXT_CHUNK == 1"),
+    "tifffile.tifffile.imread": ("import tifffile.tifffile as t; t.imread = lambda *a: 7", "t.imread() == 7"),
+    "csv.writer": ("import csv; csv.writer = lambda *a: 7", "csv.writer() == 7"),
+    "pathlib.Path.exists": ("import pathlib; pathlib.Path.exists = lambda self: True",
+                            "pathlib.Path('/no/such').exists()"),
+    "importlib.metadata.version": ("import importlib.metadata as m; m.version = lambda name: '9'",
+                                   "m.version('x') == '9'"),
+    "os.replace": ("import os; os.replace = lambda *a: None", "os.replace(1, 2) is None"),
+    "time.monotonic": ("import time; time.monotonic = lambda: 0", "time.monotonic() == 0"),
+    "sqlite3.connect": ("import sqlite3; sqlite3.connect = lambda *a: 7", "sqlite3.connect() == 7"),
+}  # fmt: skip
 TORCH_PATCHES: dict[str, tuple[str, str]] = {
     "torch.nn.functional.conv2d": (
         "import torch.nn.functional as F\nimport torch\ndef new(*a, **k): return 7\nF.conv2d = torch.no_grad()(new)",
@@ -84,10 +101,10 @@ TORCH_PATCHES: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [*PATCHES, *TORCH_PATCHES])
+@pytest.mark.parametrize("name", [*PATCHES, *SWITCHES, *TORCH_PATCHES])
 def test_fault_36_what_a_plugin_replaces_is_found(plugin: Plugin, name: str, method: str, verdict: Verdict) -> None:
     """Each way to replace what scores depend on; first the replacement shows that it works."""
-    text, effect = {**PATCHES, **TORCH_PATCHES}[name]
+    text, effect = {**PATCHES, **SWITCHES, **TORCH_PATCHES}[name]
     found = verdict(plugin(f"{text}\nassert {effect}\n{method}"))
     assert found.error == ""
     wanted = "numpy.random._generator.Generator" if name.startswith("numpy.random") else name
@@ -104,6 +121,10 @@ HONEST = {
     "scipy": "import scipy.ndimage, scipy.optimize, scipy.special, scipy.stats, scipy.signal, scipy.fft",
     "skimage": "import skimage.restoration, skimage.metrics, skimage.filters; skimage.metrics.structural_similarity",
     "bm3d": "import bm3d",
+    "readers": (
+        "import matplotlib.pyplot as plt, pandas, PIL.Image, PIL.ImageFile, tifffile, requests, rich.progress\n"
+        "plt.figure(); PIL.Image.init(); pandas.DataFrame({'a': [1]}).describe()"
+    ),
     "mdnbench": "import mdnbench.api, mdnbench.evaluation.scoring, mdnbench_metrics; mdnbench.wrap_torch",
     "adds": "import numpy as np, mdnbench.spec.records as r; np.mine = lambda x: x; r.Outcome.mine = lambda self: 1",
     "torch": "import torch; torch.manual_seed(1); torch.set_num_threads(1); torch.set_default_dtype(torch.float64)",
