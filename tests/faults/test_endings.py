@@ -75,7 +75,7 @@ def test_fault_45_its_method_runs_in_its_own_process(
                "--metrics", "psnr", "--no-timing", "--jobs", 1, "--json", timeout=100)  # fmt: skip
     assert done.returncode == 0, done.stderr
     own, noisy = sorted(json.loads(done.stdout)["cells"], key=lambda cell: str(cell["method"] == "noisy"))
-    assert (own["status"], own["psnr"]) == ("ok", noisy["psnr"])
+    assert (own["status"], own["scores"]) == ("ok", noisy["scores"])
     assert not [each for each in psutil.process_iter(["cmdline"]) if str(tmp_path) in (each.info["cmdline"] or [])]
 
 
