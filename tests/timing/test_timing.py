@@ -83,13 +83,13 @@ class TimedRun:
     """A run with its timing record, and the folder that it worked in."""
 
     results: Results
-    record: dict[str, Any]
+    record: TimingRecord
     folder: Path
 
-    def of(self, method: str) -> dict[str, Any]:
+    def of(self, method: str) -> Benchmark:
         """What was measured of a method."""
         (found,) = [each for each in self.record.benchmarks if each.name == method]
-        return dict(found)
+        return found
 
 
 @pytest.fixture(scope="module")
