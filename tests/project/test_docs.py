@@ -453,7 +453,7 @@ def test_what_results_hold_is_listed() -> None:
     gone, new = listed - {"name", "folder", "tally"} - public, public - listed - {"columns"}
     assert not gone, f"docs/api.md, Results: remove the rows of {', '.join(sorted(gone))}"
     assert not new, f"docs/api.md, Results: add a row for each of {', '.join(sorted(new))}"
-    for name in ("table", "compare", "show"):
+    for name in ("table", "show"):
         arguments = _bare(getattr(mdnbench.Results, name)).replace("(self, ", "(")
         assert f"| `{name}{arguments}` |" in page("api"), f"docs/api.md, Results: write the row `{name}{arguments}`"
     assert {"noise", "method", "means", "seconds", "ok", "total", "problems", "infinite"} <= {
