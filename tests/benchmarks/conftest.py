@@ -54,15 +54,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 WATCHED = """
-import pathlib, runpy, sys, time
-from mdnbench.util import ending
+import atexit, pathlib, runpy, sys, time
 
 def note():
     from mdnbench.timing import memory
     pathlib.Path(path).write_text(f"{memory.peak_bytes()} {time.process_time()}")
 
 path = sys.argv.pop(1)
-ending.register(note)
+atexit.register(note)
 runpy.run_module("mdnbench", run_name="__main__", alter_sys=True)
 """
 
