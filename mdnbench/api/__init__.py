@@ -5,12 +5,17 @@ Only `cli` and the lazy names in `mdnbench` itself import it. Start with `runnin
 
 from __future__ import annotations
 
-from mdnbench.api.datasets import fetch_data, find_leaks, verify_data
-from mdnbench.api.extending import check_plugin, examine, new_plugin
-from mdnbench.api.judging import baseline_change, check, claims, compare, open_run, report, rescore, write_baseline
-from mdnbench.api.keeping import check_store, compact_store, merge_store, store_leftovers
-from mdnbench.api.learning import export_model, export_weights, import_weights, inspect_weights, train
-from mdnbench.api.running import estimate, plan, run, time
+from typing import TYPE_CHECKING
+
+import lazy_loader as lazy
+
+if TYPE_CHECKING:
+    from mdnbench.api.datasets import fetch_data, find_leaks, verify_data
+    from mdnbench.api.extending import check_plugin, examine, new_plugin
+    from mdnbench.api.judging import baseline_change, check, claims, compare, open_run, report, rescore, write_baseline
+    from mdnbench.api.keeping import check_store, compact_store, merge_store, store_leftovers
+    from mdnbench.api.learning import export_model, export_weights, import_weights, inspect_weights, train
+    from mdnbench.api.running import estimate, plan, run, time
 
 __all__ = [
     "baseline_change",
@@ -41,3 +46,16 @@ __all__ = [
     "verify_data",
     "write_baseline",
 ]
+
+# A command needs few of these modules, so each is imported when one of its functions is first used.
+__getattr__, __dir__, _ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "datasets": ["fetch_data", "find_leaks", "verify_data"],
+        "extending": ["check_plugin", "examine", "new_plugin"],
+        "judging": ["baseline_change", "check", "claims", "compare", "open_run", "report", "rescore", "write_baseline"],
+        "keeping": ["check_store", "compact_store", "merge_store", "store_leftovers"],
+        "learning": ["export_model", "export_weights", "import_weights", "inspect_weights", "train"],
+        "running": ["estimate", "plan", "run", "time"],
+    },
+)

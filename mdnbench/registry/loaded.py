@@ -64,8 +64,12 @@ def file_of(module: object) -> str | None:
 def would_hide(name: str, file: str) -> Iterator[str]:
     """Yield the files that Python would load in place of a module's file if they existed.
 
-    They are a package next to a module of its name, and for a top-level module also a module or package in an earlier
-    folder of `sys.path`.
+    For `x.py` that is the package `x` in the same folder. For a top-level module it is also the module or the package
+    `x` in each earlier folder of `sys.path`.
+
+    Args:
+        name: The module's full name.
+        file: Its file.
     """
     leaf = name.rpartition(".")[2]
     here = Path(file).parent

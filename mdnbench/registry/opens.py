@@ -127,7 +127,8 @@ class Opens:
             if event.mask & _OPEN and not event.mask & _FOLDER:
                 (opened if ours else perhaps).add(event.path)
         self._reaped = _reaped()
-        # Another program writes these now: whoever looks at them, as at a log, is more likely no child of ours.
+        # Another program is writing some of these files, as with a log. A process that opened such a file and has ended
+        # was probably not our child.
         return opened | (perhaps - self._others)
 
     def close(self) -> None:

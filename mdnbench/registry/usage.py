@@ -194,8 +194,9 @@ class Usage:
     def _count_hiding(self) -> None:
         """Count as absent the plugin's files that would be loaded in place of a loaded module if they existed."""
         for name, file in self._loaded.new_modules():
-            if "." in name and kind_of(file) != "other":
-                continue  # inside an installed package, which counts as a whole
+            kind = kind_of(file)
+            if kind == "standard" or ("." in name and kind != "other"):
+                continue  # few would hide Python's own modules; the parts of an installed package count as a whole
             for path in would_hide(name, file):
                 if kind_of(path) == "other" and self._scope.below_root(path) and not os.path.lexists(path):
                     self._count_file(path)

@@ -22,8 +22,8 @@ _MANIFESTS = """
     WHERE NOT EXISTS (SELECT 1 FROM main.manifests m WHERE m.scope = theirs.scope AND m.token = theirs.token
                       AND m.files = theirs.files)
 """
-# Two stores may give one token to different code: it stands for the first files alone, and more are loaded later. The
-# other store's manifests then get new tokens, and their outputs the keys of these. Both are changed in its copy.
+# A token is made from the first files of a manifest; more files are added later. So two stores can use one token for
+# different code. The other store's manifests then get new tokens, and their outputs new keys, both in its copy.
 _SAME_TOKEN = """
     SELECT theirs.id, theirs.scope, theirs.token, theirs.files FROM other.manifests theirs
     JOIN main.manifests mine ON mine.scope = theirs.scope AND mine.token = theirs.token AND mine.files <> theirs.files
@@ -138,7 +138,10 @@ def merge(store: Store, path: Path) -> Merged:
 
 
 def _separate_manifests(store: Store) -> None:
-    """Give the other store's manifests tokens of their own if this store uses the same tokens for other files."""
+    """Give a manifest of the other store a new token if its token stands for other files in this store.
+
+    The keys of its outputs and scores follow. Call inside a transaction.
+    """
     renamed: dict[tuple[str, str], str] = {}
     for number, scope, token, files in store.connection.execute(_SAME_TOKEN).fetchall():
         renamed[scope, token] = new = manifests.token_of(scope, files)
@@ -151,7 +154,12 @@ def _separate_manifests(store: Store) -> None:
 
 
 def _separate_scores(store: Store, renamed: Mapping[tuple[str, str], str]) -> None:
-    """Store the other store's scores, and what its runs know of them, under the new tokens of their metrics."""
+    """Replace the old tokens of metrics in the other store's scores and in the facts of its runs.
+
+    Args:
+        store: This store, with the other one attached.
+        renamed: The new token by scope and old token.
+    """
     known = store.connection.execute("SELECT DISTINCT metric, revision FROM other.scores").fetchall()
     changed: dict[tuple[str, str], str] = {}
     for metric, scored_as in known:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mdnbench.errors import StoreError
 from mdnbench.spec.records import MetricScore
-from mdnbench.store.database import Store
+from mdnbench.store.database import MORE, Store
 from mdnbench.store.facts import Provenance
 from mdnbench.store.rows import CellRow, Mark, MeanRow, RunRow
 
@@ -106,7 +106,8 @@ def require_one_image_per_case(store: Store, run: RunRow) -> None:
         raise StoreError(
             f"in run {run.name!r}, the methods {' and '.join(map(repr, methods))} saw different noisy images of one "
             f"case (image {image!r} under {noise}, seed {seed}), so their scores cannot be compared: a noise must draw "
-            "all its random numbers from the generator that it is given. Correct the noise, and run again with --fresh."
+            "all its random numbers from the generator that it is given. Correct the noise, then run with --fresh. "
+            f"If the noise does so, the store is damaged: {MORE}"
         )
 
 

@@ -29,10 +29,10 @@ from mdnbench import api, registry
 from mdnbench.engine import threads
 from mdnbench.engine.coordinator import facts, provenance_of
 from mdnbench.planning import Plan
-from mdnbench.planning.identity import CodeIdentity, output_key
+from mdnbench.planning.identity import CodeIdentity
 from mdnbench.registry import variants
 from mdnbench.spec.records import MetricScore, NoiseInfo, Outcome
-from mdnbench.store import open_store
+from mdnbench.store import manifests, open_store
 
 BUSY_CORES = 0.25  # more than this in use by others, and a measurement waits for another day
 TILE = 64
@@ -54,14 +54,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 WATCHED = """
-import atexit, pathlib, runpy, sys, time
+import pathlib, runpy, sys, time
+
+from mdnbench.util import ending
 
 def note():
     from mdnbench.timing import memory
     pathlib.Path(path).write_text(f"{memory.peak_bytes()} {time.process_time()}")
 
 path = sys.argv.pop(1)
-atexit.register(note)
+ending.register(note)  # commands end without calling handlers of atexit
 runpy.run_module("mdnbench", run_name="__main__", alter_sys=True)
 """
 
@@ -241,7 +243,7 @@ def _write(folder: Path, plan: Plan) -> dict[tuple[str, str], list[float]]:
                 outcome = Outcome(cell.output, "ok", "", "", 0.1, None, cell.case, cell.output, measured)
                 identity = store.save(
                     cell, outcome, plan.protocol.scoring.digest, revisions, provenance,
-                    key=output_key(cell.output, manifest.token), manifest=manifest.id,
+                    key=manifests.output_key(cell.output, manifest.token), manifest=manifest.id,
                 )  # fmt: skip
                 store.add_cells(run, [(position, identity, cell)])
     store.finish_run(run)

@@ -143,7 +143,11 @@ def test_tiff_files(fuzz: Any, attempt: Any, workspace: Path, capfd: Any) -> Non
         with tifffile.TiffFile(path) as whole:
             assert image.size == whole.pages.first.size
 
+    for pixels in (np.zeros((16, 16), np.uint8), np.zeros((16, 16, 3), np.uint8)):
+        tifffile.imwrite(buffer := io.BytesIO(), pixels)
+        check(buffer.getvalue())
     fuzz(check, 150, content=tiffs())
+    assert len(taken) > 2
     assert {1, 3} <= set(taken)
     assert capfd.readouterr() == ("", "")
 

@@ -193,7 +193,8 @@ def test_what_forked_children_import_and_open_counts(repo: Path, tell: Tell, wri
         open("repo/written.txt").close()
         print(json.dumps([[name for name in seen() if not name.startswith("mdnbench")], "helper" in sys.modules]))
     """)
-    counted = [f"plugin {name}" for name in ("a.txt", "b.txt", "c.txt", "deep.py", "helper.py", "plugin.py")]
+    names = ("a.txt", "b.txt", "c.txt", "deep.py", "helper.py", "plugin.py", "plugin/__init__.py")
+    counted = [f"plugin {name}" for name in names]
     assert found == [["package tabulate", "package wcwidth", *counted], False]
 
 
