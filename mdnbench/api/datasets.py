@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdnbench import planning, registry
+from mdnbench import data, planning, registry
 from mdnbench.api import notebook
+from mdnbench.data import leaks
 from mdnbench.errors import DataMissing
 from mdnbench.util import atomic
 from mdnbench.util.listener import Listener
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 def fetch_data(name: str, *, listener: Listener | None = None) -> int:
     """Download what a data set lacks, or a metric with its settings; the number of files that were fetched."""
-    from mdnbench import data
-
     known, heard = registry.load(), listener or notebook.listener()
     if name in known.metrics:
         return _fetch_for_metric(known.metrics[name])
@@ -44,8 +43,6 @@ def _fetch_for_metric(spec: MetricSpec) -> int:
 
 def verify_data(name: str) -> list[str]:
     """What is missing or altered among a data set's files, one line each."""
-    from mdnbench import data
-
     return data.verify(registry.load().datasets[name])
 
 
@@ -53,8 +50,6 @@ def find_leaks(
     train_set: str, test_set: str, *, pictures: Path | None = None, listener: Listener | None = None
 ) -> tuple[Leak, ...]:
     """The images of a training set that overlap images of a test set; remembered under MDNBENCH_HOME."""
-    from mdnbench.data import leaks
-
     if pictures is not None:
         atomic.ready(pictures)
     known = registry.load()

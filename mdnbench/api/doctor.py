@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import socket
 import subprocess
@@ -14,13 +15,20 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+import psutil
+import torch
+from filelock import FileLock, Timeout
+
 from mdnbench import __version__, data, weights
 from mdnbench.errors import MdnbenchError
 from mdnbench.planning import environment
 from mdnbench.registry import Registry, vision
 from mdnbench.spec import names
 from mdnbench.spec.specs import DenoiserSpec
+from mdnbench.store import contents, open_store
+from mdnbench.training.deploy import building
 from mdnbench.util import devices, paths
+from mdnbench.wrappers.onnx_session import INSTALL
 
 State = Literal["well", "note", "problem"]
 
@@ -68,10 +76,6 @@ def examine(known: Registry, workspace: Path) -> tuple[Finding, ...]:
 
 
 def _machine() -> Iterator[Finding]:
-    import platform
-
-    import psutil
-
     installed = environment.versions(environment.PACKAGES)
     missing = [name for name, version in installed.items() if version == "missing"]
     versions = ", ".join(f"{name} {version}" for name, version in installed.items() if name not in missing)
@@ -123,7 +127,6 @@ def _gpu() -> Finding:
     if device == "cpu":
         hidden = Path("/dev/nvidiactl").exists()
         return Finding("GPU", "note" if hidden else "well", f"none{' that torch can use' if hidden else ''}")
-    import torch
 
     return Finding("GPU", "well", ", ".join(map(torch.cuda.get_device_name, range(torch.cuda.device_count()))))
 
@@ -217,9 +220,6 @@ def _weights_of(spec: DenoiserSpec) -> Iterator[Finding]:
 
 def _deployment() -> Iterator[Finding]:
     """What variants of learned methods have to work with here."""
-    from mdnbench.training.deploy import building
-    from mdnbench.wrappers.onnx_session import INSTALL
-
     installed = environment.versions(DEPLOYING)
     lacking = [name for name, version in installed.items() if version == "missing"]
     if lacking:
@@ -240,8 +240,6 @@ def _deployment() -> Iterator[Finding]:
 
 def _trainings() -> Iterator[Finding]:
     """Locks that are held, and those left behind, which stop nobody: the system releases a lock with its process."""
-    from filelock import FileLock, Timeout
-
     for path in sorted((paths.home() / "training").glob("*/lock")):
         try:
             with FileLock(path, timeout=0):
@@ -254,8 +252,6 @@ def _trainings() -> Iterator[Finding]:
 
 
 def _store(path: Path) -> Iterator[Finding]:
-    from mdnbench.store import contents, open_store
-
     if not path.is_file():
         yield Finding("store", "well", f"{path}: none yet")
         return

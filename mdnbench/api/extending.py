@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mdnbench import registry
+from mdnbench.api import doctor
 from mdnbench.registry import Files
 from mdnbench.store import workspace
+from mdnbench.testing import scaffold
+from mdnbench.testing.rules import kit
 from mdnbench.util.listener import Listener
 
 if TYPE_CHECKING:
@@ -20,8 +23,6 @@ def new_plugin(name: str, kind: str, *, package: bool = False, folder: Path | st
 
     `kind` is denoiser, learned, noise, metric, dataset or reporter.
     """
-    from mdnbench.testing import scaffold
-
     return scaffold.write(name, kind, package=package, folder=Path(folder))
 
 
@@ -32,14 +33,10 @@ def check_plugin(
 
     `plugin` is a file, the name of a plugin or of anything that one brings, or 'all'; `timeout` is in seconds per rule.
     """
-    from mdnbench.testing.rules import kit
-
     known, subjects = kit.load(plugin, plugins)
     return kit.check(subjects, known, timeout=timeout, listener=listener)
 
 
 def examine(*, plugins: Files = (), workspace_folder: Path | None = None) -> tuple[Finding, ...]:
     """Look at machine, versions, network, plugins, data, weights and the store: what is well and what is not."""
-    from mdnbench.api import doctor
-
     return doctor.examine(registry.load(plugins), workspace.locate(workspace_folder))

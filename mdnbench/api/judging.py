@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mdnbench import registry, results
+from mdnbench.analysis import published, regression
+from mdnbench.analysis.regression import baselines
 from mdnbench.api import notebook
 from mdnbench.errors import BadOption, BadPlugin, Interrupted
 from mdnbench.registry import Files
 from mdnbench.results import Results, places
+from mdnbench.results.references import read
 from mdnbench.store import workspace
 from mdnbench.util import atomic
 from mdnbench.util.limits import MAX_JOBS
 from mdnbench.util.listener import Listener
+from mdnbench.util.stopping import on_interrupt
 
 if TYPE_CHECKING:
     from mdnbench.analysis.published import Claims
@@ -66,24 +70,16 @@ def check(
 
     With `timing`, seconds are compared too, where both were timed on one machine.
     """
-    from mdnbench.analysis import regression
-    from mdnbench.analysis.regression import baselines
-
     return regression.compare(found, baselines.read(baseline), tolerances or {}, partial=partial, timing=timing)
 
 
 def baseline_change(found: Results, baseline: Path) -> Change | None:
     """What `write_baseline` would change there; None where there is no baseline yet."""
-    from mdnbench.analysis import regression
-    from mdnbench.analysis.regression import baselines
-
     return regression.changes(found, baselines.read(baseline)) if baselines.exists(baseline) else None
 
 
 def write_baseline(found: Results, baseline: Path) -> Path:
     """Write a run as a baseline: BASELINE.csv and BASELINE.toml."""
-    from mdnbench.analysis.regression import baselines
-
     return baselines.write(found, baseline)
 
 
@@ -99,9 +95,6 @@ def compare(found: Results, *others: Results, metrics: Iterable[str] = (), again
 
 def claims(found: Results, *, references: Iterable[Path] = ()) -> Claims:
     """Set a run's numbers beside published and claimed ones; `references` are CSV files of more of them."""
-    from mdnbench.analysis import published
-    from mdnbench.results.references import read
-
     return published.compare(found, [each for path in references for each in read(Path(path))])
 
 
@@ -120,7 +113,6 @@ def rescore(
     Interrupted after Ctrl-C, with what was scored saved.
     """
     from mdnbench.analysis.rescoring import Rescoring
-    from mdnbench.util.stopping import on_interrupt
 
     if not 0 <= jobs <= MAX_JOBS:
         raise BadOption(f"jobs = {jobs} is not allowed; it takes 0 (one per core) to {MAX_JOBS}.")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mdnbench.errors import NothingToDo
-from mdnbench.store import open_store, workspace
+from mdnbench.store import contents, leftovers, merging, open_store, schema, workspace
 
 if TYPE_CHECKING:
     from mdnbench.store.contents import Health
@@ -16,32 +16,24 @@ if TYPE_CHECKING:
 
 def check_store(*, workspace_folder: Path | None = None) -> Health:
     """Look at every page, row and kept image of the store: what there is, and one line for each problem."""
-    from mdnbench.store import contents, schema
-
     with open_store(_existing(workspace_folder), prepare=schema.prepare_to_check) as store:
         return contents.check(store)
 
 
 def store_leftovers(*, workspace_folder: Path | None = None) -> Leftovers:
     """What no run of the store refers to any more: what `compact_store` would remove."""
-    from mdnbench.store import leftovers
-
     with open_store(_existing(workspace_folder)) as store:
         return leftovers.find(store)
 
 
 def compact_store(*, workspace_folder: Path | None = None) -> int:
     """Remove what no run of the store refers to any more; the bytes that became free. Not while a run is going on."""
-    from mdnbench.store import leftovers
-
     with open_store(_existing(workspace_folder)) as store:
         return leftovers.remove(store)
 
 
 def merge_store(other: Path, *, workspace_folder: Path | None = None) -> Merged:
     """Bring the outputs, scores, runs and kept images of another store in; `other` is only read."""
-    from mdnbench.store import merging
-
     with open_store(workspace.locate(workspace_folder) / "results.sqlite") as store:
         return merging.merge(store, Path(other))
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench import registry
+from mdnbench import registry, weights
 from mdnbench.api import notebook
 from mdnbench.registry import Files
+from mdnbench.training import ranks, session
+from mdnbench.training.deploy import exported
 from mdnbench.util.listener import Listener
+from mdnbench.util.stopping import on_interrupt
+from mdnbench.weights import inspecting
 
 if TYPE_CHECKING:
     from mdnbench.training.deploy.exported import Exported
@@ -23,9 +27,6 @@ def train(method: str, *, plugins: Files = (), listener: Listener | None = None,
     start, the name of weights to begin with. Interrupted after Ctrl-C, with a checkpoint saved. Processes that torchrun
     started train together; `listener` hears of it in the first.
     """
-    from mdnbench.training import ranks, session
-    from mdnbench.util.stopping import on_interrupt
-
     known, heard = registry.load(plugins), (listener or notebook.listener()) if ranks.first() else Listener()
     stopping = "Stopping: a checkpoint is saved after this step. Ctrl-C again stops at once."
     with on_interrupt(lambda: heard.note(stopping)) as stop:
@@ -47,8 +48,6 @@ def import_weights(
     `state` names one of several states in the file, `prefix` is what comes off its keys, `eps` is that of its batch
     normalisation. WeightsError where the file is unsafe, of another network, or leaves a choice.
     """
-    from mdnbench import weights
-
     spec = registry.load(plugins).denoisers[method]
     return weights.import_weights(spec, path, name, state=state, prefix=prefix, eps=eps)
 
@@ -58,8 +57,6 @@ def inspect_weights(path: Path, *, state: str = "", prefix: str | None = None, p
 
     `state` and `prefix` show a part of it. WeightsError where the file cannot be read.
     """
-    from mdnbench.weights import inspecting
-
     return inspecting.inspect(path, registry.load(plugins).denoisers.values(), state=state, prefix=prefix)
 
 
@@ -70,8 +67,6 @@ def export_weights(
 
     `half` keeps the tensors in half precision, as shipped weights are.
     """
-    from mdnbench import weights
-
     found = weights.find(registry.load(plugins).denoisers[method], name)
     return weights.export(found, folder, rename or name, half).path
 
@@ -83,7 +78,5 @@ def export_model(
 
     The weights are those that a run under `noise` would use; without it, those for Gaussian noise of the widest cover.
     """
-    from mdnbench.training.deploy import exported
-
     known = registry.load(plugins)
     return exported.write(known, known.method(method), known.noise(noise) if noise else None, to, out)

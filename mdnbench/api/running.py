@@ -9,16 +9,21 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from mdnbench import planning, registry
 from mdnbench.api import notebook
+from mdnbench.engine import engines
+from mdnbench.engine.coordinator import Coordinator
 from mdnbench.errors import Interrupted, MdnbenchError, Unavailable, UsageError
 from mdnbench.planning import Plan, request
+from mdnbench.planning.estimate import of_plan
 from mdnbench.planning.request import Keys, Request, RunKeys
 from mdnbench.registry import Files, Registry
 from mdnbench.registry.guard import guarded
 from mdnbench.results import Results, places
 from mdnbench.store import Store, open_store, workspace
+from mdnbench.training.deploy import phase
 from mdnbench.util import atomic, jsonfile, paths
 from mdnbench.util.listener import Listener
 from mdnbench.util.slugs import slug
+from mdnbench.util.stopping import on_interrupt
 
 if TYPE_CHECKING:
     from mdnbench.planning.estimate import Estimate
@@ -40,8 +45,6 @@ def plan(asked: Request | None = None, *, plugins: Files = (), **keys: Unpack[Ke
 
 def estimate(planned: Plan, *, workspace_folder: Path | None = None) -> Estimate:
     """Return what a run of this plan would find stored, compute, train and keep, and how long it would take."""
-    from mdnbench.planning.estimate import of_plan
-
     return of_plan(planned, workspace.locate(workspace_folder), _prepare_metrics(planned, download=False))
 
 
@@ -58,10 +61,6 @@ def run(
     What the store holds already is not computed again. Raises UsageError before anything is computed where the request
     cannot be met, and Interrupted after Ctrl-C, with what was finished saved.
     """
-    from mdnbench.engine import engines
-    from mdnbench.engine.coordinator import Coordinator
-    from mdnbench.util.stopping import on_interrupt
-
     listener = listener or notebook.listener()
     planned = plan(asked, **keys)
     for note in planned.notes:
@@ -107,7 +106,6 @@ def time(
     after Ctrl-C.
     """
     from mdnbench.timing import conditions, session
-    from mdnbench.util.stopping import on_interrupt
 
     under = conditions.alone(sizes, threads, budget_s, scaling=scaling)
     heard, planned = listener or notebook.listener(), plan(asked, **keys)
@@ -136,8 +134,6 @@ def _train_missing(planned: Plan, listener: Listener, stop: Callable[[], bool]) 
 
 
 def _prepare_models(planned: Plan, listener: Listener) -> None:
-    from mdnbench.training.deploy import phase
-
     phase.prepare(planned, listener)
 
 

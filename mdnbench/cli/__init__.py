@@ -6,8 +6,14 @@ Nothing imports it. Start with `app.py`, which lists the commands, and `running.
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import NoReturn
+
+from mdnbench.cli import streams
+from mdnbench.errors import Interrupted, MdnbenchError
+from mdnbench.util import ending
 
 STOPPED = "stopped at once; what was finished is saved."
 _HIDDEN = (KeyboardInterrupt, EOFError, BrokenPipeError)  # what typer ends the program for, without a word or with one
@@ -15,9 +21,6 @@ _HIDDEN = (KeyboardInterrupt, EOFError, BrokenPipeError)  # what typer ends the 
 
 def main() -> NoReturn:
     """Run the command line and end this process; nothing that a plugin has left behind changes how it ends."""
-    from mdnbench.errors import Interrupted, MdnbenchError
-    from mdnbench.util import ending
-
     code = MdnbenchError.exit_code
     try:
         command()
@@ -41,9 +44,6 @@ def _code_of(end: SystemExit) -> int:
 
 def command() -> None:
     """Run a command; every error that is meant for a person is one line and an exit code, raised as SystemExit."""
-    from mdnbench.cli import streams
-    from mdnbench.errors import Interrupted, MdnbenchError
-
     streams.prepare()
     try:
         from mdnbench.cli.app import app_for
@@ -77,8 +77,6 @@ def command() -> None:
 
 def _report(error: Exception) -> None:
     """Say of what nobody foresaw whether the store is at fault; if not, all that is known of it."""
-    import traceback
-
     if fault := _fault_in_store():
         advice = "`mdnbench store check` says more; restore the store from a copy, or move it away."
         _complain(f"{fault} {advice} It may be why this failed: {_in_a_line(error)}")
@@ -96,8 +94,6 @@ def _behind(error: BaseException) -> Iterator[BaseException]:
 
 def _flush() -> None:
     """Write what is left of the output; a disk that is full is an error like others."""
-    from mdnbench.errors import MdnbenchError
-
     try:
         if sys.stdout:
             sys.stdout.flush()
@@ -119,9 +115,6 @@ def _fault_in_store() -> str:
 
 def _in_a_line(error: Exception) -> str:
     """An error and where it was raised, for one who has to tell it from another fault."""
-    import traceback
-    from pathlib import PurePath
-
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {error} ({PurePath(place.filename).name}, line {place.lineno})."
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -16,49 +17,81 @@ Benchmark image denoisers: PSNR, SSIM and LPIPS tables, timings, and regression 
 Example: mdnbench run --methods all --sigma 50
 
 Example: mdnbench describe bm3d"""
+COMPLETING = "_MDNBENCH_COMPLETE"  # the shell's completion sets this variable
 
-# What a person types, and the module here and the name in it. A command is imported when it is needed.
+
+class Command(NamedTuple):
+    """Where a command or a group of commands is defined, and its line in the help.
+
+    Attributes:
+        module: The module in `mdnbench.cli`.
+        attribute: The function, or the typer application of a group.
+        summary: What it is for, in at most 66 characters, so that a terminal of 80 columns does not cut it.
+    """
+
+    module: str
+    attribute: str
+    summary: str
+
+
 COMMANDS = {
-    "run": ("running", "run"),
-    "plan": ("running", "plan"),
-    "list": ("listing", "list_names"),
-    "describe": ("listing", "describe"),
-    "check": ("checking", "check"),
-    "compare": ("comparing", "compare"),
-    "claims": ("claiming", "claims"),
-    "rescore": ("rescoring", "rescore"),
-    "report": ("running", "report"),
-    "time": ("timing", "time"),
-    "train": ("training", "train"),
-    "export": ("exporting", "export"),
-    "doctor": ("doctoring", "doctor"),
-    "weights": ("training", "weights"),
-    "data": ("datasets", "data"),
-    "store": ("storing", "store"),
-    "plugin": ("plugins", "plugin"),
+    "run": Command("running", "run", "Run methods over a data set and noises, and print the tables."),
+    "plan": Command("running", "plan", "Show what a run would compute, and how long it would take."),
+    "list": Command("listing", "list_names", "List methods, noises, data sets, metrics, protocols and runs."),
+    "describe": Command("listing", "describe", "Describe one of them: its options, citation and files."),
+    "check": Command("checking", "check", "Compare a run with a baseline; exit 1 if it got worse."),
+    "compare": Command("comparing", "compare", "Compare methods image by image, with intervals and tests."),
+    "claims": Command("claiming", "claims", "Compare a run's numbers with published ones."),
+    "rescore": Command("rescoring", "rescore", "Score a run's stored outputs under other protocols."),
+    "report": Command("running", "report", "Write a run's results as HTML, Markdown, LaTeX, CSV and more."),
+    "time": Command("timing", "time", "Time methods, each alone in a new process."),
+    "train": Command("training", "train", "Train a learned method, or resume its training."),
+    "export": Command("exporting", "export", "Write a learned method as an ONNX file."),
+    "doctor": Command("doctoring", "doctor", "Check versions, machine, plugins, data, weights and the store."),
+    "weights": Command("training", "weights", "List, inspect, import and export weights."),
+    "data": Command("datasets", "data", "Fetch and verify data sets, and look for leaks."),
+    "store": Command("storing", "store", "Check, merge and compact the store of results."),
+    "plugin": Command("plugins", "plugin", "Begin a plugin, or check one."),
 }
 
 
 def app(names: Iterable[str] = COMMANDS) -> typer.Typer:
-    """The command line with these commands and groups."""
-    made = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
-    made.callback()(_root)
+    """Return the command line with these commands and groups."""
+    made = _empty()
     for name in names:
-        module, attribute = COMMANDS[name]
-        found = getattr(import_module(f"mdnbench.cli.{module}"), attribute)
+        command = COMMANDS[name]
+        found = getattr(import_module(f"mdnbench.cli.{command.module}"), command.attribute)
         if isinstance(found, typer.Typer):
-            made.add_typer(found, name=name)
+            made.add_typer(found, name=name, short_help=command.summary)
         else:
-            made.command(name)(found)
+            made.command(name, short_help=command.summary)(found)
     return made
 
 
 def app_for(arguments: Sequence[str]) -> typer.Typer:
-    """The command line with only the command that the arguments name first, or with all where they name none.
+    """Return the command line that these arguments need, because making all commands takes a tenth of a second.
 
-    Making all of them takes typer nearly a tenth of a second.
+    If the first argument is a command, there is no other. If none is a command, only the help can be asked for, and the
+    commands have nothing but their lines in it. The shell's completion gives no arguments and needs all commands.
     """
-    return app(arguments[:1]) if arguments and arguments[0] in COMMANDS else app()
+    if arguments and arguments[0] in COMMANDS:
+        return app(arguments[:1])
+    if COMPLETING in os.environ or not COMMANDS.keys().isdisjoint(arguments):
+        return app()
+    made = _empty()
+    for name, command in COMMANDS.items():
+        made.command(name, short_help=command.summary)(_nothing)
+    return made
+
+
+def _empty() -> typer.Typer:
+    made = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+    made.callback()(_root)
+    return made
+
+
+def _nothing() -> None:
+    """Do nothing: the place of a command in the help."""
 
 
 def _version(wanted: bool) -> None:

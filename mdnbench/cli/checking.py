@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mdnbench import api
+from mdnbench.analysis.regression import Update
+from mdnbench.analysis.regression import junit as xml
+from mdnbench.cli import draw, verdicts
 from mdnbench.cli import options as o
 from mdnbench.errors import BadOption, MdnbenchError
+from mdnbench.util import atomic
 
 if TYPE_CHECKING:
     from mdnbench.analysis.regression import Verdict
@@ -36,9 +41,6 @@ def check(
 
     Example: mdnbench check set12-gaussian-50 --baseline reports/baselines/set12-sigma50
     """
-    from mdnbench import api
-    from mdnbench.cli import draw, verdicts
-
     results = api.open_run(name)
     if update:
         _update(results, baseline, json=json)
@@ -54,10 +56,6 @@ def check(
 
 def _update(results: Results, baseline: Path, *, json: bool) -> None:
     """Show what the new baseline changes, then write it."""
-    from mdnbench import api
-    from mdnbench.analysis.regression import Update
-    from mdnbench.cli import draw, verdicts
-
     change = api.baseline_change(results, baseline)
     written = api.write_baseline(results, baseline)
     if json:
@@ -68,10 +66,6 @@ def _update(results: Results, baseline: Path, *, json: bool) -> None:
 
 
 def _write(verdict: Verdict, junit: Path | None, markdown: Path | None) -> None:
-    from mdnbench.analysis.regression import junit as xml
-    from mdnbench.cli import verdicts
-    from mdnbench.util import atomic
-
     try:
         if junit:
             atomic.write_out(junit, xml.text_of(verdict))

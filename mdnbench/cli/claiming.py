@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mdnbench import api
+from mdnbench.analysis import published
+from mdnbench.cli import draw
 from mdnbench.cli import options as o
+from mdnbench.results.render import terminal
 
 if TYPE_CHECKING:
     from mdnbench.analysis.published import Claim, Claims
@@ -26,11 +30,6 @@ def claims(
 
     Example: mdnbench claims set12-gaussian-50
     """
-    from mdnbench import api
-    from mdnbench.analysis import published
-    from mdnbench.cli import draw
-    from mdnbench.results.render import terminal
-
     found = api.claims(api.open_run(name), references=references or [])
     if json:
         draw.data("claims", document_of(found))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
 import typer
@@ -59,10 +62,6 @@ def _quietly(look_up: Callable[[Any], Mapping[str, str]]) -> list[tuple[str, str
 
     What plugins print or warn of while they are loaded would be taken for names, and is swallowed.
     """
-    import io
-    import warnings
-    from contextlib import redirect_stderr, redirect_stdout
-
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

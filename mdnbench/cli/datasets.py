@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mdnbench import api
 from mdnbench.cli import completing as tab
+from mdnbench.cli import draw, progress
 from mdnbench.cli import options as o
+from mdnbench.data.leaks.leak import Leaks
+from mdnbench.results.render import terminal
+from mdnbench.results.table import Column, Table, words
 from mdnbench.spec.names import counted
 
 if TYPE_CHECKING:
     from mdnbench.data.leaks.leak import Leak
-    from mdnbench.results.table import Table
 
 data = typer.Typer(help="Data sets.", no_args_is_help=True)
 
@@ -35,9 +39,6 @@ def fetch(names: Names) -> None:
 
     Example: mdnbench data fetch set12 lpips
     """
-    from mdnbench import api
-    from mdnbench.cli import progress
-
     with progress.listener() as listener:
         fetched = {name: api.fetch_data(name, listener=listener) for name in names}
     for name, count in fetched.items():
@@ -50,9 +51,6 @@ def verify(names: Names, json: o.Json = False) -> None:
 
     Example: mdnbench data verify set12
     """
-    from mdnbench import api
-    from mdnbench.cli import draw
-
     problems = {name: tuple(api.verify_data(name)) for name in names}
     if json:
         draw.data("data-verify", VerifyDocument(problems))
@@ -73,11 +71,6 @@ def leaks(
 
     Example: mdnbench data leaks --train bsd400 --test set12
     """
-    from mdnbench import api
-    from mdnbench.cli import draw, progress
-    from mdnbench.data.leaks.leak import Leaks
-    from mdnbench.results.render import terminal
-
     with progress.listener() as listener:
         found = api.find_leaks(train, test, pictures=pictures, listener=listener)
     if json:
@@ -90,8 +83,6 @@ def leaks(
 
 def _table(found: Iterable[Leak]) -> Table:
     """The pairs of images that overlap."""
-    from mdnbench.results.table import Column, Table, words
-
     columns = (words("Training image"), words("Test image"), *map(Column, ("Overlap", "Scale", "Turned")),
                words("Flipped"), Column("Correlation", digits=2))  # fmt: skip
     rows = [

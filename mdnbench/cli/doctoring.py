@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import typer
 
+from mdnbench import api
+from mdnbench.api.doctor import Examination
+from mdnbench.cli import draw
 from mdnbench.cli import options as o
+from mdnbench.results.render import terminal
+from mdnbench.results.table import Table, words
+from mdnbench.spec import names
 
 MARKS = {"well": "ok", "note": "note", "problem": "PROBLEM"}
 
@@ -14,13 +20,6 @@ def doctor(plugin: o.Plugin = None, json: o.Json = False) -> None:
 
     Example: mdnbench doctor
     """
-    from mdnbench import api
-    from mdnbench.api.doctor import Examination
-    from mdnbench.cli import draw
-    from mdnbench.results.render import terminal
-    from mdnbench.results.table import Table, words
-    from mdnbench.spec import names
-
     found = api.examine(plugins=plugin or ())
     problems = sum(each.state == "problem" for each in found)
     if json:

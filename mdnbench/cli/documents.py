@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from msgspec import json
+
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -58,8 +60,6 @@ def schema_name(name: str) -> str:
 
 def schema_of(name: str) -> dict[str, Any]:
     """Return the JSON Schema of a document: every key is there, and no other one; a number may be null."""
-    from msgspec import json
-
     document = DOCUMENTS[name]
     module, _, record = document.record.partition(":")
     found = json.schema(getattr(import_module(module), record))

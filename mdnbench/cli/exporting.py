@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from mdnbench import api
 from mdnbench.cli import completing as tab
+from mdnbench.cli import draw, progress
 from mdnbench.cli import options as o
 
 
@@ -51,9 +53,6 @@ def export(
 
     Example: mdnbench export unet --to onnx --out unet.onnx
     """
-    from mdnbench import api
-    from mdnbench.cli import draw, progress
-
     with progress.waiting(f"exporting {method}"):
         made = api.export_model(method, out, to=to, noise=noise, plugins=plugin or ())
     sizes = " and ".join(f"{width}×{height}" for height, width in made.sizes)

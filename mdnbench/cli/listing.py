@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from mdnbench.api import catalogue
 from mdnbench.cli import completing as tab
+from mdnbench.cli import draw
 from mdnbench.cli import options as o
 
 LISTED = ("methods", "noises", "datasets", "metrics", "protocols", "reporters")  # what `describe` knows
@@ -26,9 +28,6 @@ def list_names(
 
     Example: mdnbench list methods
     """
-    from mdnbench.api import catalogue
-    from mdnbench.cli import draw
-
     found = catalogue.listing(kind, plugin or [])
     if json:
         draw.data("list", found)
@@ -47,9 +46,6 @@ def describe(
 
     Example: mdnbench describe bm3d
     """
-    from mdnbench.api import catalogue
-    from mdnbench.cli import draw
-
     found = catalogue.describe(name, plugin or [])
     if json:
         draw.data("describe", found)

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mdnbench import api
+from mdnbench.cli import draw, progress
 from mdnbench.cli import options as o
+from mdnbench.results.render import terminal
+from mdnbench.results.table import Table, words
+from mdnbench.spec.names import printable
+from mdnbench.testing.rules import book
+from mdnbench.testing.rules.rule import Checked
 
 if TYPE_CHECKING:
     from mdnbench.testing.rules import Finding
@@ -44,9 +51,6 @@ def new(
 
     Example: mdnbench plugin new my-filter --kind denoiser
     """
-    from mdnbench import api
-    from mdnbench.cli import draw
-
     paths = api.new_plugin(name, kind, package=package, folder=folder)
     if json:
         draw.data("plugin-new", NewPlugin(tuple(map(str, paths))))
@@ -69,10 +73,6 @@ def check(
 
     Example: mdnbench plugin check my_filter.py
     """
-    from mdnbench import api
-    from mdnbench.cli import draw, progress
-    from mdnbench.testing.rules.rule import Checked
-
     with progress.listener() as listener:
         found = api.check_plugin(target, plugins=plugin or (), timeout=timeout, listener=listener)
     code = _exit_code(found)
@@ -89,11 +89,6 @@ def _exit_code(found: tuple[Finding, ...]) -> int:
 
 
 def _draw(found: tuple[Finding, ...]) -> None:
-    from mdnbench.results.render import terminal
-    from mdnbench.results.table import Table, words
-    from mdnbench.spec.names import printable
-    from mdnbench.testing.rules import book
-
     for subject in dict.fromkeys(each.subject for each in found):
         mine = [each for each in found if each.subject == subject]
         said = [each.came if each.state == "skipped" else book.summary(subject.kind, each.rule) for each in mine]

@@ -9,12 +9,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
 from mdnbench.spec.names import printable
 from mdnbench.util.listener import Listener
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress, TaskID
+    from rich.progress import TaskID
 
 QUIET_S = 30.0
 PATIENCE_S = 1.0
@@ -26,8 +37,6 @@ def listener() -> Iterator[Listener]:
 
     Meanwhile, what plugins print in this process goes to stderr: stdout is for data.
     """
-    from rich.console import Console
-
     with redirect_stdout(sys.stderr):
         console = Console(stderr=True)
         if not console.is_terminal:
@@ -43,15 +52,10 @@ def listener() -> Iterator[Listener]:
 @contextmanager
 def waiting(text: str) -> Iterator[None]:
     """For what tells nothing of its progress: on a terminal, after a second, what is going on and for how long."""
-    from rich.console import Console
-
     console = Console(stderr=True)
     if not console.is_terminal:
         yield
         return
-    from rich.markup import escape
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
     shown = Progress(
         SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console, transient=True
     )
@@ -78,14 +82,10 @@ class _Bars(Listener):
         self._console.print(printable(text), style="dim", markup=False, highlight=False)
 
     def begin(self, phase: str, total: float) -> None:
-        from rich.markup import escape
-
         bars = self._bars()
         self._tasks[phase] = bars.add_task(escape(printable(phase)), total=total, doing="")
 
     def progress(self, phase: str, done: float, doing: Sequence[str] = (), detail: str = "") -> None:
-        from rich.markup import escape
-
         said = escape(printable(" · ".join([*doing, *([detail] if detail else [])])))
         self._bars().update(self._tasks[phase], completed=done, doing=said)
 
@@ -98,8 +98,6 @@ class _Bars(Listener):
 
     def _bars(self) -> Progress:
         if self._progress is None:
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
             self._progress = Progress(
                 TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TimeRemainingColumn(),
                 TextColumn("{task.fields[doing]}", style="dim"), console=self._console, transient=True,

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mdnbench import api
+from mdnbench.cli import draw, progress
 from mdnbench.cli import options as o
+from mdnbench.results.render import terminal
+from mdnbench.results.shifts import tables_of
 from mdnbench.spec.names import split_list
 
 if TYPE_CHECKING:
@@ -102,9 +106,6 @@ def rescore(
 
     Example: mdnbench rescore set12-gaussian-50 --scoring all
     """
-    from mdnbench import api
-    from mdnbench.cli import draw, progress
-
     results = api.open_run(name)
     with progress.listener() as listener:
         found = api.rescore(
@@ -118,9 +119,6 @@ def rescore(
 
 
 def _draw(results: Results, found: Rescored) -> None:
-    from mdnbench.results.render import terminal
-    from mdnbench.results.shifts import tables_of
-
     terminal.say(f"{found.run} · protocol {found.protocol}")
     for choice in found.choices:
         terminal.say(f"{choice.name}: {choice.summary}")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mdnbench import api
 from mdnbench.cli import completing as tab
+from mdnbench.cli import draw, progress, run_document
 from mdnbench.cli import options as o
+from mdnbench.planning import request
+from mdnbench.spec import names
 
 
 def run(
@@ -23,10 +28,6 @@ def run(
     Example: mdnbench run --methods all --sigma 50
     """
     said = o.overrides({key: value for key, value in locals().items() if key not in ("plan_file", "plugin", "json")})
-    from mdnbench import api
-    from mdnbench.cli import draw, progress, run_document
-    from mdnbench.planning import request
-
     asked = request.read(plan_file, said | ({"plugins": [str(path) for path in plugin]} if plugin else {}))
     with progress.listener() as listener:
         results = api.run(asked, listener=listener)
@@ -51,10 +52,6 @@ def plan(
     Example: mdnbench plan --methods all --sigma 15,25,50
     """
     said = o.overrides({key: value for key, value in locals().items() if key not in ("plan_file", "plugin", "json")})
-    from mdnbench import api
-    from mdnbench.cli import draw, progress
-    from mdnbench.planning import request
-
     asked = request.read(plan_file, said | ({"plugins": [str(path) for path in plugin]} if plugin else {}))
     with progress.waiting("planning"):
         estimate = api.estimate(api.plan(asked))
@@ -77,12 +74,6 @@ def report(
 
     Example: mdnbench report set12-gaussian-50 --to md,csv
     """
-    from pathlib import Path
-
-    from mdnbench import api
-    from mdnbench.cli import progress
-    from mdnbench.spec import names
-
     found, folder = api.open_run(name), Path(out) if out else None
     with progress.waiting(f"writing {to}"):
         paths = api.report(found, names.split_list(to), folder=folder, plugins=plugin or ())

@@ -8,7 +8,10 @@ from typing import Annotated
 
 import typer
 
+from mdnbench import api
+from mdnbench.cli import draw
 from mdnbench.cli import options as o
+from mdnbench.spec import names
 
 store = typer.Typer(help="The store of results.", no_args_is_help=True)
 
@@ -29,10 +32,6 @@ def check(json: o.Json = False) -> None:
 
     Example: mdnbench store check
     """
-    from mdnbench import api
-    from mdnbench.cli import draw
-    from mdnbench.spec import names
-
     found = api.check_store()
     if json:
         draw.data("store-check", found)
@@ -53,10 +52,6 @@ def compact(
 
     Example: mdnbench store compact --yes
     """
-    from mdnbench import api
-    from mdnbench.cli import draw
-    from mdnbench.spec import names
-
     found = api.store_leftovers()
     freed = api.compact_store() if yes else None
     if json:
@@ -81,10 +76,6 @@ def merge(
 
     Example: mdnbench store merge ../elsewhere
     """
-    from mdnbench import api
-    from mdnbench.cli import draw
-    from mdnbench.spec import names
-
     found = api.merge_store(other)
     if json:
         draw.data("store-merge", found)

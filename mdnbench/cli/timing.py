@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mdnbench import api
+from mdnbench.cli import draw, progress
 from mdnbench.cli import options as o
 from mdnbench.errors import BadOption
+from mdnbench.results.render import terminal
+from mdnbench.spec import names
 
 if TYPE_CHECKING:
     from mdnbench.timing.times import Times
@@ -36,10 +40,6 @@ def time(
     """
     own = ("sizes", "threads", "time_budget", "scaling", "plugin", "json")
     said = o.overrides({key: value for key, value in locals().items() if key not in (*own, "own")})
-    from mdnbench import api
-    from mdnbench.cli import draw, progress
-    from mdnbench.spec import names
-
     with progress.listener() as listener:
         found = api.time(
             sizes=[_whole(part) for part in names.split_list(sizes or "")],
@@ -54,8 +54,6 @@ def time(
 
 
 def _draw(found: Times) -> None:
-    from mdnbench.results.render import terminal
-
     for table in found.tables:
         terminal.render(table)
     for note in found.notes:

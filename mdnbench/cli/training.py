@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mdnbench import api
+from mdnbench.api import catalogue
 from mdnbench.cli import completing as tab
+from mdnbench.cli import draw, progress
 from mdnbench.cli import options as o
 from mdnbench.errors import BadOption
+from mdnbench.results.render import terminal
+from mdnbench.results.table import Column, Table, words
+from mdnbench.spec.names import printable
+from mdnbench.training import ranks
 
 if TYPE_CHECKING:
     from mdnbench.api.catalogue import WeightsFacts
@@ -55,10 +63,6 @@ def train(
 
     Example: mdnbench train masked-unet --recipe best --minutes 30
     """
-    from mdnbench import api
-    from mdnbench.cli import progress
-    from mdnbench.training import ranks
-
     with progress.listener() as listener:
         made = api.train(
             method, plugins=plugin or (), listener=listener, recipe=recipe, minutes=minutes, steps=steps, epochs=epochs,
@@ -79,11 +83,6 @@ def list_weights(
 
     Example: mdnbench weights list
     """
-    from mdnbench.api import catalogue
-    from mdnbench.cli import draw
-    from mdnbench.results.render import terminal
-    from mdnbench.results.table import Column, Table, words
-
     found = catalogue.weights(method, plugin or [])
     if json:
         draw.data("weights-list", catalogue.WeightsListing(tuple(found)))
@@ -115,9 +114,6 @@ def inspect_weights(
 
     Example: mdnbench weights inspect net_g_400000.pth --state params_ema
     """
-    from mdnbench import api
-    from mdnbench.cli import draw
-
     found = api.inspect_weights(file, state=state, prefix=prefix, plugins=plugin or ())
     if json:
         draw.data("weights-inspect", found)
@@ -145,9 +141,6 @@ def import_weights(
 
     Example: mdnbench weights import dncnn dncnn_50.pth --name kair-50
     """
-    from mdnbench import api
-    from mdnbench.spec.names import printable
-
     made = api.import_weights(method, file, name, state=state, prefix=prefix, eps=eps, plugins=plugin or ())
     typer.echo(f"{method}[weights={made.name}]: {made.path}")
     typer.echo(printable(made.card.notes), err=True)
@@ -166,8 +159,6 @@ def export_weights(
 
     Example: mdnbench weights export unet mine FOLDER
     """
-    from mdnbench import api
-
     typer.echo(api.export_weights(method, name, to, rename=rename, half=half, plugins=plugin or ()))
 
 
@@ -177,8 +168,6 @@ def _psnr(card: Any) -> str:
 
 def _changes(given: list[str]) -> dict[str, Any]:
     """`optimiser.lr=1e-3` as a nested table; values are read as TOML, and as text where that fails."""
-    import tomllib
-
     changes: dict[str, Any] = {}
     for text in given:
         key, equals, value = text.partition("=")

@@ -7,12 +7,12 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import numpy as np
+
 from mdnbench.data.pixels import BYTE_TOP, WORD_TOP, RefusalError, check_size, whole_numbers
 from mdnbench.util.limits import MAX_JPEG_SCAN_PIXELS, MAX_JPEG_SCANS, MAX_JPEG_SEGMENTS, MAX_PIXELS_DECODED_SLOWLY
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from mdnbench.spec.specs import Image
 
 _SIXTEEN = ("I;16", "I;16L", "I;16B", "I;16N")
@@ -124,16 +124,12 @@ def _is_wide(image: Any) -> bool:
 
 
 def _pixels(image: Any) -> np.ndarray[Any, Any]:
-    import numpy as np
-
     pixels = np.asarray(image)
     return pixels.astype(np.uint16) if _is_old_deep_gray(image) else pixels
 
 
 def _wide(image: Any, file: BinaryIO) -> np.ndarray[Any, Any]:
     """Return all 16 bits of each channel by decoding the file twice: for the upper and for the lower bytes."""
-    import numpy as np
-
     upper: np.ndarray[Any, Any] = np.asarray(image).astype(np.uint16)
     again = _parsed(file, "PNG")
     # If the values are read as little-endian, Pillow keeps the lower byte.

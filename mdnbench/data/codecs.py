@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import lzma
 import os
 import struct
 import threading
@@ -13,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from PIL import TiffImagePlugin
 
 from mdnbench.data.pixels import RefusalError
 
@@ -60,8 +63,6 @@ def _one(segment: bytes, compression: int, size: int) -> bytes:
     if compression in _DEFLATE:
         return zlib.decompressobj().decompress(segment, size)
     if compression in _LZMA:
-        import lzma
-
         return lzma.LZMADecompressor(memlimit=1 << 28).decompress(segment, size)
     return segment[:size]
 
@@ -89,8 +90,6 @@ def _by_libtiff(segments: Sequence[bytes], compression: int, size: int) -> list[
 
     Each row is a strip of its own.
     """
-    from PIL import TiffImagePlugin
-
     image = TiffImagePlugin.TiffImageFile(io.BytesIO(_tiff_of(segments, compression, size)))
     try:
         with _silent():

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import urllib3
+
 from mdnbench.util.limits import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, SLOWEST_BYTES_PER_S
 
 if TYPE_CHECKING:
@@ -45,7 +47,6 @@ def to_file(url: str, path: Path, most: int) -> None:
 
     """
     import requests
-    import urllib3
 
     host = urlsplit(url).netloc
     try:

@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import numpy as np
+
 from mdnbench.data.pixels import BYTE_TOP, WORD_TOP, RefusalError, check_size, whole_numbers
 from mdnbench.util.limits import MAX_PIXELS_DECODED_SLOWLY
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from mdnbench.spec.specs import Image
 
 HEADER_BYTES = 4096  # the longest header, comments included
@@ -76,8 +76,6 @@ def _header(file: BinaryIO) -> _Header:
 
 
 def _binary(file: BinaryIO, header: _Header) -> np.ndarray[Any, Any]:
-    import numpy as np
-
     kind = np.dtype(np.uint8 if header.top <= BYTE_TOP else ">u2")
     size = header.samples * kind.itemsize
     content = file.read(size + 1)
@@ -89,8 +87,6 @@ def _binary(file: BinaryIO, header: _Header) -> np.ndarray[Any, Any]:
 
 
 def _plain(file: BinaryIO, header: _Header) -> np.ndarray[Any, Any]:
-    import numpy as np
-
     most = header.samples * LONGEST_SAMPLE_BYTES
     content = file.read(most + 1)
     if len(content) > most:

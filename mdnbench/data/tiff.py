@@ -13,12 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import numpy as np
+from tifffile import TiffFile
+
 from mdnbench.data import codecs, tiffkind, tifftags
 from mdnbench.data.pixels import BYTE_TOP, WORD_TOP, RefusalError, check_size, unit_floats, whole_numbers
 from mdnbench.util.limits import MAX_SEGMENT_BYTES
 
 if TYPE_CHECKING:
-    import numpy as np
     from tifffile import TiffPage
 
     from mdnbench.spec.specs import Image
@@ -65,8 +67,6 @@ def channels(file: BinaryIO) -> int:
 
 def read(file: BinaryIO) -> Image:
     """Return the image as float32 (H, W) or (H, W, 3) in [0, 1]; 0 is black, also if white is 0 in the file."""
-    import numpy as np
-
     with _page(file) as page:
         pixels = _pixels(file, page)
     if page.samplesperpixel == 1:
@@ -81,8 +81,6 @@ def read(file: BinaryIO) -> Image:
 @contextlib.contextmanager
 def _page(file: BinaryIO) -> Iterator[TiffPage]:
     """Yield the only page of a file after all checks."""
-    from tifffile import TiffFile
-
     pages, tags = tifftags.check(file)
     file.seek(0)
     # Without these arguments, tifffile reads the files of some vendors by its own rules and not by their tags.
@@ -138,8 +136,6 @@ def _check_layout(page: TiffPage, layout: _Layout, file: BinaryIO) -> None:
 
 def _pixels(file: BinaryIO, page: TiffPage) -> np.ndarray[Any, Any]:
     """Return the values of all strips or tiles, (H, W, channels), in this machine's byte order."""
-    import numpy as np
-
     layout = _layout(page)
     image = np.empty((page.imagelength, page.imagewidth, page.samplesperpixel), layout.dtype)
     for index, content in _contents(file, page, layout):
@@ -181,8 +177,6 @@ def _unpacked(file: BinaryIO, page: TiffPage, numbers: list[int], size: int) -> 
 
 def _values(content: bytes, page: TiffPage, layout: _Layout) -> np.ndarray[Any, Any]:
     """Return the values of a strip or tile (rows, columns, samples) with its predictor undone."""
-    import numpy as np
-
     shape = (len(content) // layout.row_bytes, layout.columns, layout.samples)
     if page.predictor == _FLOAT_DIFFERENCES:
         return _float_sums(content, layout.dtype.itemsize, shape)
@@ -199,8 +193,6 @@ def _float_sums(content: bytes, size: int, shape: tuple[int, int, int]) -> np.nd
 
     Each row has all first bytes, then all second ones, and so on, as differences.
     """
-    import numpy as np
-
     rows, columns, samples = shape
     differences = np.frombuffer(content, np.uint8).reshape(rows, size * columns, samples)
     ordered = np.cumsum(differences, axis=1, dtype=np.uint8).reshape(rows, size, columns * samples)

@@ -13,6 +13,8 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mdnbench import registry
+from mdnbench.data import folders
 from mdnbench.engine import orders
 from mdnbench.engine.launching import Launcher
 from mdnbench.engine.method import Denoised, Settings, begin
@@ -23,6 +25,8 @@ from mdnbench.errors import DataMissing, Unavailable
 from mdnbench.evaluation import cases, outputs, scoring
 from mdnbench.spec.records import Case, NoiseInfo, Outcome, Used, UsedFile
 from mdnbench.spec.specs import MetricSpec, NoiseSpec, Wants
+from mdnbench.store import kept
+from mdnbench.util.digests import of_pixels
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -90,9 +94,6 @@ class Bench:
             return _failed(key, orders.failure_of(error))
 
     def _compute(self, task: Task) -> Outcome:
-        from mdnbench.store import kept
-        from mdnbench.util.digests import of_pixels
-
         case = self._case(task)
         known = kept.load(task.kept.parents[1], task.kept.stem) if task.kept else None  # None also if it was altered
         if known is not None:
@@ -194,8 +195,6 @@ class Bench:
 
     @cached_property
     def _ours(self) -> Registry:
-        from mdnbench import registry
-
         return registry.ours()
 
     def _source(self, door: Door) -> SourceProcess:
@@ -287,8 +286,6 @@ class Bench:
 
     def _loaded(self, image: str, digest: str) -> Image:
         """Return the image from the data set. Raise DataMissing if its pixels have changed since the plan was made."""
-        from mdnbench.util.digests import of_pixels
-
         pixels: Image = self._load(image)
         if of_pixels(pixels) != digest:
             raise DataMissing(
@@ -299,8 +296,6 @@ class Bench:
 
     @cached_property
     def _load(self) -> Callable[[str], Image]:
-        from mdnbench.data import folders
-
         name, door = self._setup.dataset, self._setup.dataset_door
         if door is None:
             return (folders.find(name) or folders.folder_dataset(name)).load
@@ -310,8 +305,6 @@ class Bench:
         return lambda image: load(name, image)  # the process also resolves `NAME[gray]`
 
     def _sent(self, image: str, digest: str) -> Image:
-        from mdnbench.store import kept
-
         assert self._setup.images is not None
         pixels = kept.load(self._setup.images, digest)
         if pixels is None:

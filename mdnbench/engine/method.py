@@ -13,16 +13,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mdnbench import registry
 from mdnbench.engine import orders, state, threads
 from mdnbench.engine.tasks import Job
 from mdnbench.errors import BadPlugin
+from mdnbench.evaluation import adapters, outputs
 from mdnbench.registry import variants
+from mdnbench.registry.usage import Usage
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from mdnbench.registry import Shelf
-    from mdnbench.registry.usage import Usage
     from mdnbench.registry.variants import Variant
     from mdnbench.spec.records import NoiseInfo, UsedFile
     from mdnbench.spec.specs import Denoise, DenoiserSpec, Image
@@ -86,8 +88,6 @@ class Method:
     def spec(self) -> DenoiserSpec:
         """Return the specification of the method, from its plugin."""
         if self._spec is None:
-            from mdnbench import registry
-
             assert self.job.method_door is not None
             shelf = registry.load_source(self.job.method_door).denoisers
             self._spec = planned(shelf, self.job.method.name, self.settings)
@@ -118,7 +118,6 @@ class Method:
         job, spec, device = self.job, self.spec, self.settings.device
         if self.variant.plain:
             return spec.build(variants.own(spec, job.method), device, job.weights)
-        from mdnbench import registry
         from mdnbench.training.deploy import building
 
         # Making the file of a variant takes a noise and a data set of ours.
@@ -133,8 +132,6 @@ class Method:
             seed: The seed for the global random number generators, which the method may use.
         """
         import torch
-
-        from mdnbench.evaluation import adapters, outputs
 
         denoise = self.denoise_function
         self.clean(seed)  # after the method is built, which happens in some cells only
@@ -176,8 +173,6 @@ class Method:
 
 
 def _begin_usage(job: Job, settings: Settings) -> Usage | None:
-    from mdnbench.registry.usage import Usage
-
     if job.method_door is None:
         return None
     usage = Usage(job.method_door.root, job.packages, settings.watched)

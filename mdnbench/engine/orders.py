@@ -21,6 +21,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from mdnbench.errors import Unavailable
 from mdnbench.util import ending
 from mdnbench.util.outside import cut
 
@@ -148,8 +151,6 @@ def _value(plain: Any, pixels: memoryview) -> Any:
 
 def _array(dtype: str, shape: list[int], pixels: memoryview) -> Any:
     """Return an array of a permitted type, which owns its memory."""
-    import numpy as np
-
     if dtype not in ("float32", "float64"):
         raise ValueError(f"an answer cannot hold an array of {dtype}")
     return np.frombuffer(pixels, dtype).reshape(shape).copy()
@@ -157,8 +158,6 @@ def _array(dtype: str, shape: list[int], pixels: memoryview) -> Any:
 
 def failure_of(error: BaseException) -> Failure:
     """Return the description of an exception that is sent to another process."""
-    from mdnbench.errors import Unavailable
-
     kind = type(error).__name__
     try:
         message, trace = str(error), "".join(traceback.format_exception(error))

@@ -18,6 +18,7 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -133,8 +134,6 @@ class Server:
             launching.enter(Connection(descriptor), launching.ForkLauncher(line) if line else None, scratch)
             code = 0
         except BaseException:
-            import traceback
-
             traceback.print_exc()
         finally:
             with contextlib.suppress(Exception):
@@ -244,8 +243,6 @@ def _prepare() -> str:
 
         distributions.distribution_of("numpy")  # reads the list of installed packages once for all processes
     except BaseException as error:
-        import traceback
-
         traceback.print_exc()
         return f"{type(error).__name__}: {error}"
     gc.collect()

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from mdnbench import registry
 from mdnbench.engine import orders, state
 from mdnbench.engine.method import Settings, begin, planned
 from mdnbench.evaluation.rng import NumpyRng
@@ -29,8 +30,6 @@ class Source:
     """
 
     def __init__(self, door: Door, settings: Settings) -> None:
-        from mdnbench import registry
-
         self._settings = settings
         self._before = state.now()
         self._usage = Usage(door.root)

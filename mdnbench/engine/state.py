@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
+
 from mdnbench.engine import precision, threads
 
 # Switches of torch.backends that choose between implementations whose results differ in the last digits.
@@ -51,7 +53,6 @@ NAMES = {
 
 def now() -> State:
     """Return the current state."""
-    import numpy as np
     import torch
 
     streams = {
@@ -96,7 +97,6 @@ def clean(was: State, seed: int) -> None:
         was: The state to restore.
         seed: The new seed of the global random number generators.
     """
-    import numpy as np
     import torch
 
     os.chdir(was.folder)  # always, because reading the current folder fails if a plugin has removed it

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     import torch
 
@@ -51,8 +53,6 @@ def check_values(output: Any, noisy: Image) -> Image:
         InvalidOutput: The output is not as required.
 
     """
-    import numpy as np
-
     if not isinstance(output, np.ndarray) or output.dtype != np.float32 or output.shape != noisy.shape:
         came = f"{output.dtype} {output.shape}" if isinstance(output, np.ndarray) else type(output).__name__
         raise InvalidOutput(f"expected float32 {noisy.shape}, got {came}.")
@@ -66,8 +66,6 @@ def check_values(output: Any, noisy: Image) -> Image:
 
 def check_array(output: Any, shape: tuple[int, ...]) -> None:
     """Raise InvalidOutput if the result of a NumPy function is not a real floating-point array of this shape."""
-    import numpy as np
-
     if not isinstance(output, np.ndarray):
         raise InvalidOutput(f"expected a NumPy array, got {type(output).__name__}.")
     if output.dtype.kind != "f":

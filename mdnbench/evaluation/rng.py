@@ -1,4 +1,4 @@
-"""Random numbers for noises from two sources: NumPy's Philox generator, and torch on a device."""
+"""Random numbers for the noises of an evaluation, from NumPy's Philox generator."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    import torch
-
     from mdnbench.spec.specs import Image
 
 
@@ -55,28 +53,3 @@ def stream() -> tuple[str, ...]:
     drawn = [each.tobytes() for each in (rng.normal((64,)), rng.uniform((64,)), rng.poisson(rates), rng.normal((64,)))]
     found = hashlib.sha256(b"".join(drawn)).hexdigest()
     return () if found == USUAL else (found,)
-
-
-class TorchRng:
-    """Random numbers for training, drawn on the generator's own device, float32."""
-
-    def __init__(self, generator: torch.Generator) -> None:
-        self._generator = generator
-
-    def normal(self, shape: tuple[int, ...]) -> torch.Tensor:
-        """Return standard normal numbers."""
-        import torch
-
-        return torch.randn(shape, generator=self._generator, device=self._generator.device)
-
-    def uniform(self, shape: tuple[int, ...]) -> torch.Tensor:
-        """Return numbers uniform in [0, 1)."""
-        import torch
-
-        return torch.rand(shape, generator=self._generator, device=self._generator.device)
-
-    def poisson(self, rate: torch.Tensor) -> torch.Tensor:
-        """Return Poisson counts for each entry of `rate`."""
-        import torch
-
-        return torch.poisson(rate, generator=self._generator)

@@ -16,6 +16,8 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
+from mdnbench.registry.places import kind_of, root_of
+from mdnbench.registry.syntax import syntax_digest
 from mdnbench.spec import hookspecs
 from mdnbench.util import paths
 
@@ -51,8 +53,6 @@ class Door:
 
         For an installed module without a folder of its own it is the module's file, because site-packages is shared.
         """
-        from mdnbench.registry.places import kind_of, root_of
-
         if self.path is not None:
             return self.folder or root_of(self.path)
         origin = _origin(self.value)
@@ -133,15 +133,12 @@ def _file(path: Path) -> Door:
     digest = hashlib.sha256(content).hexdigest()
     if path.suffix != ".py":
         return Door(path.stem, str(path), path, digest, digest, fault="it is no Python file; its name must end in .py.")
-    from mdnbench.registry.places import root_of
 
     return Door(path.stem, str(path), path, digest, _code_of(content), folder=root_of(path))
 
 
 @lru_cache(maxsize=64)
 def _code_of(content: bytes) -> str:
-    from mdnbench.registry.syntax import syntax_digest
-
     return syntax_digest(content)
 
 

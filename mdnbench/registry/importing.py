@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import importlib.util
 import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -21,7 +22,10 @@ from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from mdnbench.errors import BadPlugin
+from mdnbench.registry import vision
 from mdnbench.registry.finders import found_behind
+from mdnbench.registry.places import kind_of
+from mdnbench.registry.syntax import syntax_digest
 from mdnbench.spec import hookspecs
 from mdnbench.util import atomic, ending, paths, temporary
 from mdnbench.util.digests import of_parts
@@ -125,8 +129,6 @@ def require_unchanged(door: Door) -> bytes:
 
 
 def _same_code(door: Door, content: bytes) -> bool:
-    from mdnbench.registry.syntax import syntax_digest
-
     return syntax_digest(content) == door.code
 
 
@@ -205,18 +207,15 @@ class _Finder:
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
         """Return the result of the finders behind this one."""
         spec = found_behind(self, name, path, target)
-        if spec is not None and type(spec.loader) is SourceFileLoader and spec.origin:
-            from mdnbench.registry.places import kind_of
-
-            if kind_of(spec.origin) == "other":
-                spec.loader = _Careful(spec.loader.name, spec.loader.path)
+        if spec is None or type(spec.loader) is not SourceFileLoader or not spec.origin:
+            return spec
+        if kind_of(spec.origin) == "other":
+            spec.loader = _Careful(spec.loader.name, spec.loader.path)
         return spec
 
 
 def prepare() -> None:
     """Make this process import plugin modules from their present text, and torchvision without operator errors."""
-    from mdnbench.registry import places, vision  # noqa: F401 (imported now: the finder itself could not import places)
-
     vision.mend()
 
     if not any(isinstance(each, _Finder) for each in sys.meta_path):
@@ -251,8 +250,6 @@ def _temporary_stubs() -> Path:
 
 def remove_temporary() -> None:
     """Remove the temporary folder that replaces a home folder without write access; call it before `os._exit`."""
-    import shutil
-
     if _temporary_stubs.cache_info().currsize:
         shutil.rmtree(_temporary_stubs(), ignore_errors=True)
 

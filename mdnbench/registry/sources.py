@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mdnbench.registry import importing, surroundings
+from mdnbench.registry.code import Digests, changed
 
 if TYPE_CHECKING:
-    from mdnbench.registry.code import Digests
     from mdnbench.registry.discovery import Door
     from mdnbench.registry.spaces import Space
     from mdnbench.spec.records import UsedFile
@@ -36,8 +36,6 @@ def load(door: Door, bring: Import) -> tuple[dict[str, list[Any]], tuple[UsedFil
         The specs by hook, whose functions run in the space, and records of the files that the source has loaded.
 
     """
-    from mdnbench.registry.code import Digests
-
     digests = Digests()
     loaded = _current(door, digests)
     try:
@@ -55,8 +53,6 @@ def load(door: Door, bring: Import) -> tuple[dict[str, list[Any]], tuple[UsedFil
 
 def files(door: Door) -> tuple[UsedFile, ...]:
     """Return records of the plugin's own files that a source has imported so far; nothing if it was not loaded here."""
-    from mdnbench.registry.code import Digests
-
     with inside(door):
         return _imported(door, Digests()) if _key(door) in _loaded else ()
 
@@ -82,7 +78,6 @@ def _key(door: Door) -> tuple[str, ...]:
 
 def _current(door: Door, digests: Digests) -> _Loaded:
     """Return the space of a source with its files; start a new one if it was never loaded or a file has changed."""
-    from mdnbench.registry.code import changed
     from mdnbench.registry.spaces import Space
 
     loaded = _loaded.get(_key(door))

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 from mdnbench.errors import MdnbenchError
 from mdnbench.registry import importing
+from mdnbench.registry.places import kind_of
 from mdnbench.spec.specs import DatasetSpec, DenoiserSpec, MetricSetting, MetricSpec, NoiseSpec, ReporterSpec, Trainable
 from mdnbench.util import ending
 
@@ -229,8 +230,6 @@ def _is_foreign(name: str, module: Any) -> bool:
         return False
     places = places_of(module)
     if places:
-        from mdnbench.registry.places import kind_of
-
         return any(kind_of(place) == "other" for place in places)
     return _is_made_by_hand(name, module)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 from mdnbench.results.pictures import CLEAN, NOISY
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from mdnbench.results.pictures import Levels
 
 Box: TypeAlias = tuple[int, int, int, int]  # left, top, width, height
@@ -25,8 +25,6 @@ def cut(levels: Levels, box: Box | None) -> Levels:
 
 def hardest(clean: Levels | None, images: Mapping[str, Levels], side: int) -> Box:
     """The square where the outputs' squared error, summed over methods, is greatest; the middle where none is known."""
-    import numpy as np
-
     height, width = next(iter(images.values())).shape[:2]
     tall, wide = min(side, height), min(side, width)
     outputs = [levels for source, levels in images.items() if source not in (CLEAN, NOISY)]
@@ -45,8 +43,6 @@ def _squared_error(one: Levels, other: Levels) -> Any:
 
 def _window_sums(values: Any, tall: int, wide: int) -> np.ndarray[Any, Any]:
     """The sum over every window of (tall, wide), by differences of running sums."""
-    import numpy as np
-
     running = np.pad(values.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
     sums: np.ndarray[Any, Any] = (
         running[tall:, wide:] - running[:-tall, wide:] - running[tall:, :-wide] + running[:-tall, :-wide]

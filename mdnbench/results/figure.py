@@ -9,6 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import altair as alt
+import PIL.Image
+
 from mdnbench.errors import BadOption, NothingToDo, UnknownName
 from mdnbench.results import cuts, tables
 from mdnbench.results.pictures import CLEAN, NOISY, Darkroom, Subject
@@ -120,8 +123,6 @@ def _checked(crop: Box, size: tuple[int, ...]) -> Box:
 
 def _drawn(heading: str, panels: Sequence[Panel], size: tuple[int, ...], box: Box) -> PictureFigure:
     """Bands of up to four pictures, about as many in each, the whole above and the detail below."""
-    import altair as alt
-
     bands = -(-len(panels) // ACROSS)
     title = alt.Title(printable(heading), anchor="middle", fontSize=13)
     chart = alt.concat(*(_panel(panel, size, box) for panel in panels), columns=-(-len(panels) // bands), title=title)
@@ -130,8 +131,6 @@ def _drawn(heading: str, panels: Sequence[Panel], size: tuple[int, ...], box: Bo
 
 def _panel(panel: Panel, size: tuple[int, ...], box: Box) -> Any:
     """A picture and its detail under a title, or the reason why there is none."""
-    import altair as alt
-
     title = alt.Title([printable(line) for line in panel.title.split("\n")], anchor="middle", fontSize=11)
     if panel.levels is None:
         lines = textwrap.wrap(printable(panel.why), LONGEST)
@@ -145,9 +144,6 @@ def _panel(panel: Panel, size: tuple[int, ...], box: Box) -> Any:
 
 def _picture(levels: Levels) -> Any:
     """An image of one width, each of its pixels a square."""
-    import altair as alt
-    import PIL.Image
-
     height = SIDE * levels.shape[0] / levels.shape[1]
     content = io.BytesIO()
     PIL.Image.fromarray(levels).save(content, "png")
@@ -158,6 +154,4 @@ def _picture(levels: Levels) -> Any:
 
 def _mark(x: Any, y: Any, height: float) -> Any:
     """A chart of a single mark at a place in pixels."""
-    import altair as alt
-
     return alt.Chart(alt.InlineData([{}]), width=SIDE, height=height).encode(x=x, y=y)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 from mdnbench import data, registry
 from mdnbench.data import folders
 from mdnbench.errors import MdnbenchError
@@ -14,8 +16,6 @@ from mdnbench.store import kept
 from mdnbench.util.digests import of_pixels
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from mdnbench.evaluation.protocols import Rule
     from mdnbench.registry import Registry
     from mdnbench.results import Results
@@ -71,8 +71,6 @@ class Darkroom:
 
     def levels(self, image: Image) -> Levels:
         """An image as it was scored, clamped and its border cut, as levels of 8 bits."""
-        import numpy as np
-
         scored = self.rule.crop(self.rule.apply(image))
         return np.rint(np.clip(scored, 0, 1) * 255).astype(np.uint8)
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mdnbench.results import tables
 from mdnbench.results.table import Column, Table
 from mdnbench.store import cube
@@ -53,8 +55,6 @@ class Shift:
 
 def shifts_of(found: Results, ways: Sequence[Way]) -> Iterator[Shift]:
     """The shifts of every method under every noise, over the outputs that have both scores."""
-    import numpy as np
-
     before = cube.read(found.store, found.run, dict.fromkeys(name for way in ways for name in way.metrics.values()))
     for way in ways:
         after = cube.read(found.store, found.run, way.metrics, way.rule)

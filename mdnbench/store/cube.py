@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 from mdnbench.errors import StoreError
 from mdnbench.store.database import MORE, Store
 from mdnbench.store.rows import RunRow
 
 if TYPE_CHECKING:
-    import numpy as np
-
     Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 _PLACES = """
@@ -88,8 +88,6 @@ def _places(
     Raises:
         StoreError: The run's facts do not name a cell.
     """
-    import numpy as np
-
     noises, methods, images = ({name: index for index, name in enumerate(axis)} for axis in axes)
     _, many_methods, many_images, seeds = shape
     rows = (
@@ -109,8 +107,6 @@ def _places(
 def _values(
     store: Store, run: RunRow, shape: tuple[int, ...], places: tuple[Array, Array], key: tuple[str, str, str]
 ) -> Array:
-    import numpy as np
-
     positions, cells = places
     found = np.fromiter(store.select(_VALUES, (*key, run.id)), dtype=[("position", "i8"), ("value", "f8")])
     values = np.full(shape, np.nan)

@@ -6,14 +6,19 @@ import itertools
 import random
 import time
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from mdnbench.engine import method, orders, threads
 from mdnbench.engine.bench import tell
 from mdnbench.engine.method import Method, Settings
 from mdnbench.engine.tasks import Job
+from mdnbench.evaluation.adapters import to_numpy, to_tensor
 from mdnbench.timing import memory
 from mdnbench.timing.waiting import Waiting
+from mdnbench.util.digests import of_pixels
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -111,7 +116,6 @@ class Stopwatch:
         weights = self._method.job.weights
         if weights is None:
             return None
-        from math import prod
 
         from safetensors import safe_open
 
@@ -129,8 +133,6 @@ class Stopwatch:
 
     def first(self, side: int, noisy: Image, info: NoiseInfo) -> First:
         """Take an image (H, W) or (H, W, 3) to be timed on, and call the method on it."""
-        from mdnbench.evaluation.adapters import to_tensor
-
         tensor = to_tensor(noisy).to(self._settings.device)  # (1, C, H, W)
         shown = self._images[side] = _Shown(tensor, tell(info, self._method.job.wants))
         memory.begin_peak(self._settings.device)
@@ -192,11 +194,6 @@ class Stopwatch:
 
         `noisy` is the cell's noisy image, `info` what is known of its noise, and `seed` as the cell has it.
         """
-        import numpy as np
-
-        from mdnbench.evaluation.adapters import to_numpy, to_tensor
-        from mdnbench.util.digests import of_pixels
-
         told = tell(info, self._method.job.wants)
         expected = self._method.denoise(noisy, told, seed)
         if expected.image is None:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from scipy import stats
+
 from mdnbench.results import numbers
 from mdnbench.results.table import Column, Table, words
 from mdnbench.spec.timings import Benchmark, TimingRecord
@@ -55,8 +57,6 @@ class Scaling:
 
 def fit(pixels: Sequence[float], values: Sequence[float]) -> Fit:
     """Fit a power law; both are positive and at least three of each, pixels from small to large."""
-    from scipy import stats
-
     x, y = [math.log(each) for each in pixels], [math.log(each) for each in values]
     line = stats.linregress(x, y)
     half = float(stats.t.ppf(0.5 + LEVEL / 2, len(x) - 2) * line.stderr)

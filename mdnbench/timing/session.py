@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from mdnbench.engine.coordinator import job_of
 from mdnbench.engine.tasks import Task
 from mdnbench.errors import NothingToDo
 from mdnbench.evaluation import cases
@@ -137,7 +140,6 @@ def _measure(
     plan: Plan, works: list[Work], conditions: Conditions, store: Store, listener: Listener, stop: Callable[[], bool],
     lacks: Lacks,
 ) -> list[Timed]:  # fmt: skip
-    from mdnbench.engine.coordinator import job_of
     from mdnbench.timing import phase
 
     jobs = tuple(job_of(plan, work) for work in works)
@@ -182,8 +184,6 @@ def _trial_image(plan: Plan) -> PlannedImage:
 
 def square(image: Image, side: int) -> Image:
     """The image's top left square of this side; a smaller image is repeated by reflection."""
-    import numpy as np
-
     missing = [(0, max(0, side - length)) for length in image.shape[:2]]
     padded = np.pad(image, [*missing, *[(0, 0)] * (image.ndim - 2)], mode="symmetric")
     return np.ascontiguousarray(padded[:side, :side])

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import altair as alt
+
 from mdnbench.util import atomic
 
 BLUE = "#2563a8"
@@ -104,8 +106,6 @@ def _chart(curve: list[dict[str, float]], scored: list[dict[str, float]]) -> Any
 
     Above is the loss, with a smoothed curve; below are the validations, the last one with its value.
     """
-    import altair as alt
-
     minutes = alt.X("minutes:Q", title="minutes")
     loss = alt.Chart(alt.InlineData(curve)).mark_line(color=BLUE).encode(x=minutes)
     noisy = loss.mark_line(color=BLUE, opacity=0.3, strokeWidth=1)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from filelock import FileLock, Timeout
 
 from mdnbench import weights as store
 from mdnbench.errors import BadPlugin, Interrupted, UsageError, WeightsError
@@ -249,7 +250,6 @@ def locked(folder: Path) -> Iterator[None]:
     if not ranks.first():
         yield
         return
-    from filelock import FileLock, Timeout
 
     lock = FileLock(folder / "lock")
     with atomic.below(folder):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mdnbench.errors import BadFile, UnknownName
-from mdnbench.evaluation.rng import TorchRng
+from mdnbench.training.rng import TorchRng
 
 if TYPE_CHECKING:
     from mdnbench.spec.names import Option

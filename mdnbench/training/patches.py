@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from PIL import Image as Pillow
 
 from mdnbench.data.images import to_gray
 from mdnbench.errors import UsageError
@@ -106,7 +107,6 @@ def rescaled(image: np.ndarray, scale: float) -> np.ndarray:
     """Return a uint8 image (H, W, C), made smaller by bicubic interpolation, or the image itself at scale 1."""
     if scale == 1:
         return image
-    from PIL import Image as Pillow
 
     size = round(image.shape[1] * scale), round(image.shape[0] * scale)
     planes = [Pillow.fromarray(plane) for plane in np.ascontiguousarray(np.moveaxis(image, 2, 0))]

@@ -14,12 +14,16 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+import torch
+from torch import distributed
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
+
 from mdnbench.errors import UsageError
-from mdnbench.evaluation.rng import TorchRng
+from mdnbench.training.reducing import Mean, share_norms
+from mdnbench.training.rng import TorchRng
 
 if TYPE_CHECKING:
-    import torch
-
     Rows = TypeVar("Rows", bound=torch.Tensor | None)
 T = TypeVar("T")
 
@@ -50,11 +54,6 @@ def joined(device: str) -> Iterator[None]:
     if not launched():
         yield
         return
-    import torch
-    from torch import distributed
-    from torch.distributed.distributed_c10d import PrefixStore
-    from torch.distributed.rendezvous import rendezvous
-
     if distributed.is_initialized():
         yield
         return
@@ -75,8 +74,6 @@ def joined(device: str) -> Iterator[None]:
 
 def count() -> int:
     """Return how many processes train together."""
-    from torch import distributed
-
     return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
 
 
@@ -110,9 +107,6 @@ def agreed(value: float) -> float:
     """Return the number that the first process passes, in all processes."""
     if count() == 1:
         return value
-    import torch
-    from torch import distributed
-
     shared = torch.tensor(float(value), dtype=torch.float64)  # on the CPU, to avoid waiting for a GPU
     distributed.broadcast(shared, 0)
     return shared.item()
@@ -122,9 +116,6 @@ def told(value: T | None) -> T:
     """Return the value that the first process passes, in all processes. The others pass None and wait."""
     if count() == 1:
         return cast(T, value)
-    import torch
-    from torch import distributed
-
     given = [value]
     distributed.broadcast_object_list(given, 0, device=torch.device("cpu"))
     return cast(T, given[0])
@@ -133,10 +124,6 @@ def told(value: T | None) -> T:
 def prepared(network: torch.nn.Module) -> torch.nn.Module:
     """Return an untrained network that is the same in all processes and normalises batches over all of them."""
     if count() > 1:
-        from torch import distributed
-
-        from mdnbench.training.reducing import share_norms
-
         share_norms(network)
         for value in network.state_dict().values():
             distributed.broadcast(value, 0)  # other processors may draw other weights from the same seed
@@ -149,9 +136,6 @@ def reseed(seed: int, step: int) -> None:
     The first process keeps its generator.
     """
     if count() > 1 and not first():
-        import torch
-        from torch import distributed
-
         torch.manual_seed((seed * 1_000_003 + step) * distributed.get_world_size() + distributed.get_rank())
 
 
@@ -159,7 +143,6 @@ def share(whole: Rows) -> Rows:
     """Return this process's rows of a batch: (B, …) becomes (B / processes, …)."""
     if whole is None or count() == 1:
         return whole
-    from torch import distributed
 
     return cast("Rows", whole.chunk(distributed.get_world_size())[distributed.get_rank()])
 
@@ -171,7 +154,6 @@ def mean(value: torch.Tensor) -> torch.Tensor:
     """
     if count() == 1:
         return value
-    from mdnbench.training.reducing import Mean
 
     averaged: torch.Tensor = Mean.apply(value)  # type: ignore[no-untyped-call]
     return averaged
@@ -181,9 +163,6 @@ def averaged(loss: torch.Tensor, network: torch.nn.Module) -> torch.Tensor:
     """Return the mean loss over all processes, and replace the gradients by their means."""
     if count() == 1:
         return loss
-    import torch
-    from torch import distributed
-
     gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
     values = [*gradients, loss]
     flat = torch.cat([value.flatten() for value in values])
@@ -210,9 +189,6 @@ class SharedRng(TorchRng):
         """Return Poisson counts for each entry of `rate`."""
         if count() == 1:
             return super().poisson(rate)
-        import torch
-        from torch import distributed
-
         rate = rate.contiguous()
         rates: list[Any] = [torch.empty_like(rate) for _ in range(count())]
         distributed.all_gather(rates, rate)

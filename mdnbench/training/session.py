@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import data, weights
+from mdnbench.data import leaks
 from mdnbench.errors import DataMissing, UnknownName, UsageError
 from mdnbench.registry import Registry, variants
 from mdnbench.spec.names import Named
 from mdnbench.spec.specs import DatasetSpec
-from mdnbench.training import pruning, ranks, tuning
+from mdnbench.training import loop, pruning, ranks, tuning
 from mdnbench.training import recipe as recipes
 from mdnbench.training.code import Code
 from mdnbench.util import devices
@@ -124,7 +125,6 @@ def run(order: Order, registry: Registry, listener: Listener, stop: Callable[[],
         exclude = ranks.told(_ready_to_train(order, material, registry, listener) if ranks.first() else None)
         if ranks.first():
             _tell_replaced(order, task, listener)
-        from mdnbench.training import loop  # imports torch
 
         phase = f"training {order.method.text}"
         listener.begin(phase, 100)
@@ -191,8 +191,6 @@ def leaking(
 
 
 def _overlaps(material: DatasetSpec, test: DatasetSpec, listener: Listener) -> tuple[Leak, ...]:
-    from mdnbench.data import leaks
-
     phase = f"leaks between {material.name} and {test.name}"
     listener.begin(phase, len(material.images))
     found = leaks.cached_leaks(material, test, progress=lambda done, total: listener.progress(phase, done))

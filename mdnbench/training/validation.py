@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from mdnbench.errors import BadFile, UnknownName
-from mdnbench.evaluation.rng import TorchRng
 from mdnbench.registry.guard import guarded
 from mdnbench.spec import names
+from mdnbench.training.rng import TorchRng
 
 if TYPE_CHECKING:
     from mdnbench.spec.specs import NoiseSpec

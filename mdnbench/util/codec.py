@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
 
+import msgspec
+from msgspec import inspect
+
 from mdnbench.util.outside import shortened
 
 Record = TypeVar("Record")
@@ -53,8 +56,6 @@ def convert(plain: Any, kind: type[Record]) -> Record:
         Misfit: if a key is missing, or a value is not of its field's type.
 
     """
-    import msgspec
-
     try:
         return msgspec.convert(plain, kind)
     except msgspec.ValidationError as error:
@@ -63,8 +64,6 @@ def convert(plain: Any, kind: type[Record]) -> Record:
 
 def to_plain(record: Any) -> Any:
     """Return the plain values that stand for a record."""
-    import msgspec
-
     return msgspec.to_builtins(record)
 
 
@@ -75,8 +74,6 @@ def unknown_keys(plain: Any, kind: type) -> Iterator[UnknownKey]:
 
 @lru_cache(maxsize=64)
 def _type_of(kind: type) -> Any:
-    from msgspec import inspect
-
     return inspect.type_info(kind)
 
 
@@ -155,8 +152,6 @@ def _only(plain: Any, steps: Sequence[str | int], key: str) -> Any:
 
 
 def _refused(plain: Any, kind: type, text: str) -> bool:
-    import msgspec
-
     try:
         msgspec.convert(plain, kind)
     except msgspec.ValidationError as error:

@@ -6,11 +6,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import lazy_loader as lazy
+
 from mdnbench.weights.card import Card, Cover, Weights, covers, read, seen
 from mdnbench.weights.choosing import Resolved, named, parent, resolve
-from mdnbench.weights.files import export, is_half, load_state, save
-from mdnbench.weights.foreign import import_weights, tensors_in
 from mdnbench.weights.shelf import AUTO, check_name, find, shipped, trained
+
+if TYPE_CHECKING:
+    from mdnbench.weights.files import export, is_half, load_state, save
+    from mdnbench.weights.foreign import import_weights, tensors_in
 
 __all__ = [
     "AUTO",
@@ -35,3 +41,12 @@ __all__ = [
     "tensors_in",
     "trained",
 ]
+
+# What reads or writes tensors needs torch. Choosing weights does not.
+__getattr__, _, _ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "files": ["export", "is_half", "load_state", "save"],
+        "foreign": ["import_weights", "tensors_in"],
+    },
+)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import tomli_w
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from safetensors.torch import save as packed
 
 from mdnbench.errors import WeightsError
 from mdnbench.util import atomic, digests, paths
 from mdnbench.weights.card import Card, Weights
-
-if TYPE_CHECKING:
-    import torch
 
 
 def load_state(weights: Weights) -> dict[str, torch.Tensor]:
@@ -30,9 +33,6 @@ def load_state(weights: Weights) -> dict[str, torch.Tensor]:
         raise WeightsError(
             f"the weights file {path} has SHA-256 {digest} where its card says {weights.sha256}; {advice}"
         )
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     try:
         found = load_file(path)
     except SafetensorError as error:
@@ -69,9 +69,6 @@ def save(folder: Path, name: str, state: Mapping[str, torch.Tensor], card: Card,
     Raises:
         StoreError: The folder cannot be written.
     """
-    import tomli_w
-    from safetensors.torch import save as packed
-
     path = folder / f"{name}.safetensors"
     # Not save_file, because only the owner can read the files that it writes.
     content = packed({key: _to_disk(tensor, half) for key, tensor in state.items()})
@@ -88,8 +85,6 @@ def _to_disk(tensor: torch.Tensor, half: bool) -> torch.Tensor:
 
     Integers stay integers.
     """
-    import torch
-
     plain = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
     return plain.to(torch.float16 if half else torch.float32) if plain.is_floating_point() else plain
 
@@ -104,8 +99,6 @@ def export(weights: Weights, folder: Path, name: str, half: bool) -> Weights:
 
 def is_half(weights: Weights) -> bool:
     """Return whether a file's tensors are in half precision."""
-    from safetensors import safe_open
-
     with safe_open(weights.path, "pt") as file:
         return any(file.get_slice(key).get_dtype() == "F16" for key in file.keys())  # noqa: SIM118 (not a dict)
 

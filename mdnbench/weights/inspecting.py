@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from mdnbench.errors import MdnbenchError, WeightsError
 from mdnbench.spec.names import show
 from mdnbench.util import digests
@@ -15,8 +17,6 @@ from mdnbench.weights import foreign, states, taking
 from mdnbench.weights.states import State
 
 if TYPE_CHECKING:
-    import torch
-
     from mdnbench.spec.names import Value
     from mdnbench.spec.specs import DenoiserSpec
 
@@ -181,8 +181,6 @@ def _variants(spec: DenoiserSpec) -> Iterator[dict[str, Value]]:
 
 def _shapes(spec: DenoiserSpec, blind: bool, options: dict[str, Value]) -> dict[str, tuple[int, ...]]:
     """Return the shapes of a network's state, without memory for its values; empty if this is not possible."""
-    import torch
-
     assert spec.trainable is not None
     make = spec.trainable.inference or spec.trainable.network
     try:

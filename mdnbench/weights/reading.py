@@ -17,6 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+from safetensors.torch import load_file
+
 from mdnbench.errors import WeightsError
 from mdnbench.spec.names import printable
 from mdnbench.util import limits
@@ -217,9 +220,6 @@ def _damaged(path: Path) -> WeightsError:
 
 def _load(path: Path, found: Format, head: bytes) -> Any:
     """Return the objects in a file that was checked before."""
-    import torch
-    from safetensors.torch import load_file
-
     try:
         if found is Format.SAFETENSORS:
             _check_header(path, head)
@@ -247,8 +247,6 @@ def _check_header(path: Path, head: bytes) -> None:
 @contextlib.contextmanager
 def _numpy_values() -> Iterator[None]:
     """Make torch use placeholders for NumPy values in a file, without calling NumPy."""
-    import torch
-
     names: list[Any] = [(NumpyValue, name) for name in (*pickles.NUMPY_CALLS, *pickles.NUMPY_TYPES)]
     with _loading, torch.serialization.safe_globals(names):
         yield

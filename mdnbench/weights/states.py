@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from mdnbench.spec.names import printable
 from mdnbench.util import limits
 from mdnbench.weights.reading import NumpyValue, most_bytes, read, refusal
-
-if TYPE_CHECKING:
-    import torch
 
 # Prefixes that contain a whole network, whatever else the state contains.
 WRAPPERS = frozenset(
@@ -109,8 +108,6 @@ class _Finder:
 
     def states(self, table: Mapping[Any, Any], name: str = "", depth: int = 0) -> list[State]:
         """Return the states in a table, its own first. Single numbers next to other tables do not make a state."""
-        import torch
-
         self._count(len(table))
         tensors, others, found = {}, {}, []
         for key, value in table.items():
@@ -208,8 +205,6 @@ def size(tensors: Iterable[torch.Tensor]) -> int:
 
 
 def _is_dense(tensor: torch.Tensor) -> bool:
-    import torch
-
     return tensor.layout == torch.strided and tensor.device.type != "meta"
 
 
@@ -243,8 +238,6 @@ def faults(tensors: Mapping[Any, torch.Tensor]) -> str:
 
 def _fault(tensor: torch.Tensor) -> str:
     """Return why a tensor cannot be a parameter here, or ''."""
-    import torch
-
     if tensor.device.type == "meta":
         return "on the device 'meta': a shape without values"
     if tensor.layout != torch.strided:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from mdnbench.errors import WeightsError
 from mdnbench.spec.names import counted
 from mdnbench.weights import states
 from mdnbench.weights.reading import refusal
 from mdnbench.weights.states import Checkpoint, State
-
-if TYPE_CHECKING:
-    import torch
 
 Tensors = dict[str, Any]
 TOP = "."  # how users name the state that is the file itself
@@ -168,8 +167,6 @@ def _equal(one: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor]) -
 
 
 def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
-    import torch
-
     if one is other:
         return True
     try:

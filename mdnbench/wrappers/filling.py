@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from mdnbench.errors import BadOption, WeightsError
 from mdnbench.spec.names import printable
+from mdnbench.weights import taking
+from mdnbench.weights.foreign import check_eps
+from mdnbench.weights.states import few
 
 if TYPE_CHECKING:
-    import torch
-
     from mdnbench.weights.taking import Misfit
 
 logger = logging.getLogger(__name__)
@@ -36,8 +39,6 @@ class Choice:
 
     def __post_init__(self) -> None:
         if self.eps is not None:
-            from mdnbench.weights.foreign import check_eps
-
             check_eps(self.eps)
 
     @property
@@ -59,8 +60,6 @@ def fill(module: torch.nn.Module, path: Path, choice: Choice) -> None:
         BadOption: An eps was chosen, but the module has no batch normalisation.
 
     """
-    from mdnbench.weights import taking
-
     expected = module.state_dict()
 
     def by_keys(tensors: dict[str, Any]) -> Misfit:
@@ -97,8 +96,6 @@ def misfit(expected: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Ten
         The number of differences, and a description with the first few of each kind.
 
     """
-    from mdnbench.weights.states import few
-
     missing = [key for key in expected if key not in tensors and not key.endswith("num_batches_tracked")]
     unexpected = [key for key in tensors if key not in expected]
     common = [key for key in expected if key in tensors]
@@ -120,8 +117,6 @@ def misfit(expected: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Ten
 
 def _shape(tensor: Any) -> Any:
     """Return the shape of a tensor; None for a lazy parameter, whose shape is set by the first image or file."""
-    import torch
-
     return None if torch.nn.parameter.is_lazy(tensor) else tuple(tensor.shape)
 
 
@@ -148,8 +143,6 @@ def _attempt(module: torch.nn.Module, tensors: dict[str, Any]) -> Misfit:
 
 
 def _set_eps(module: torch.nn.Module, eps: float) -> None:
-    import torch
-
     norms = [each for each in module.modules() if isinstance(each, torch.nn.modules.batchnorm._BatchNorm)]
     if not norms:
         raise BadOption(f"eps={eps:g} cannot be used: {type(module).__name__} has no batch normalisation.")

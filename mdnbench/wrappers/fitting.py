@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from mdnbench.errors import BadOption
-
-if TYPE_CHECKING:
-    import torch
+from mdnbench.evaluation.outputs import InvalidOutput
 
 Apply = Callable[[Any], Any]  # a network as a function over tensors (1, C, H, W)
 
@@ -59,8 +59,6 @@ class Fitting:
     def __call__(self, image: torch.Tensor, apply: Apply) -> torch.Tensor:
         """Return the result of `apply` for the image (1, C, H, W)."""
         if self.by_channel and image.shape[1] > 1:
-            import torch
-
             return torch.cat([self._whole(image[:, c : c + 1], apply) for c in range(image.shape[1])], dim=1)
         return self._whole(image, apply)
 
@@ -72,7 +70,6 @@ class Fitting:
         height, width = image.shape[-2:]
         if not self.tile or max(height, width) <= self.tile:
             return _estimate(image, apply)
-        import torch
 
         result = torch.empty_like(image)
         for rows, kept_rows in self._cuts(height):
@@ -113,8 +110,6 @@ def padded(image: torch.Tensor, multiple: int, apply: Apply, least: int = 0) -> 
 
 def _reflected(side: int, multiple: int, least: int) -> torch.Tensor:
     """Return the positions 0 to side - 1, continued back and forth; the outermost pixels are not repeated."""
-    import torch
-
     period = max(2 * side - 2, 1)
     positions = torch.arange(-(-max(side, least) // multiple) * multiple) % period
     return torch.where(positions < side, positions, period - positions)
@@ -122,8 +117,6 @@ def _reflected(side: int, multiple: int, least: int) -> torch.Tensor:
 
 def _estimate(image: torch.Tensor, apply: Apply) -> torch.Tensor:
     """Return the network's result for an image; raise InvalidOutput if it has another shape."""
-    from mdnbench.evaluation.outputs import InvalidOutput
-
     estimate: torch.Tensor = apply(image)
     if getattr(estimate, "shape", None) != image.shape:
         given = tuple(estimate.shape) if hasattr(estimate, "shape") else type(estimate).__name__

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import torch
+
 from mdnbench import weights as store
 from mdnbench.errors import Unavailable, WeightsError
+from mdnbench.evaluation.adapters import to_numpy
+from mdnbench.evaluation.estimation import told_std
 
 if TYPE_CHECKING:
-    import torch
-
     from mdnbench.spec.records import NoiseInfo
     from mdnbench.spec.specs import Denoise
     from mdnbench.weights import Weights
@@ -41,8 +43,6 @@ def fill(module: torch.nn.Module, weights: Weights) -> torch.nn.Module:
 
 def resize(module: torch.nn.Module, state: dict[str, torch.Tensor]) -> None:
     """Give parameters and buffers the sizes of the state's tensors; values are lost if the sizes differ."""
-    import torch
-
     for key, tensor in state.items():
         owner_name, _, name = key.rpartition(".")
         try:
@@ -66,15 +66,12 @@ def _rename(owner: Any, weight: torch.Tensor) -> None:
 
 def placed(module: torch.nn.Module, device: str) -> torch.nn.Module:
     """Return a module that is ready to compute on a device, in the channels-last layout, which convolutions prefer."""
-    import torch
-
     ready: torch.nn.Module = module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return ready.eval().requires_grad_(False)
 
 
 def in_torch(module: Callable[..., torch.Tensor]) -> Network:
     """Return a prepared module as a network function."""
-    import torch
 
     def network(planes: torch.Tensor, level: torch.Tensor | None) -> torch.Tensor:
         return module(planes.contiguous(memory_format=torch.channels_last), level)
@@ -99,8 +96,6 @@ def denoiser(network: Network, weights: Weights, level: Level | None = None) -> 
             it is the std of the noise info, or an estimate from the noisy image.
 
     """
-    import torch
-
     channels, blind, find = channels_of(weights), weights.card.blind, level or _told
 
     @torch.inference_mode()
@@ -115,7 +110,4 @@ def denoiser(network: Network, weights: Weights, level: Level | None = None) -> 
 
 
 def _told(noisy: torch.Tensor, noise: NoiseInfo) -> float:
-    from mdnbench.evaluation.adapters import to_numpy
-    from mdnbench.evaluation.estimation import told_std
-
     return noise.std if noise.std is not None else told_std(to_numpy(noisy), noise)

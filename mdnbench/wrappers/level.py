@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+import torch
+
 from mdnbench.errors import BadOption
+from mdnbench.evaluation.adapters import to_numpy
+from mdnbench.evaluation.estimation import told_std
 from mdnbench.wrappers.about import Wants
 
 if TYPE_CHECKING:
-    import torch
-
     from mdnbench.spec.records import NoiseInfo
 
 NoiseLevel = Literal["none", "plane", "scalar"]
@@ -42,14 +44,9 @@ def of(noisy: torch.Tensor, noise: NoiseInfo, kind: NoiseLevel, scale: float) ->
     """
     if kind == "none":
         return 0.0
-    from mdnbench.evaluation.adapters import to_numpy
-    from mdnbench.evaluation.estimation import told_std
-
     return scale * told_std(to_numpy(noisy), noise)
 
 
 def with_plane(image: torch.Tensor, level: float) -> torch.Tensor:
     """Return the image (1, C, H, W) with one more channel that has the level everywhere."""
-    import torch
-
     return torch.cat([image, torch.full_like(image[:, :1], level)], dim=1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
+from mdnbench.evaluation.adapters import numpy_denoiser, to_numpy
+from mdnbench.evaluation.estimation import told_std
 from mdnbench.spec.names import Value
 from mdnbench.wrappers import about as abouts
 from mdnbench.wrappers.about import About, Wants
@@ -44,8 +46,6 @@ def wrap_numpy(
     fitting = Fitting(by_channel=by_channel)
 
     def build(options: Mapping[str, Value], device: str) -> Denoise:
-        from mdnbench.evaluation.adapters import numpy_denoiser
-
         def denoise(noisy: torch.Tensor, noise: NoiseInfo) -> torch.Tensor:
             known = _known(noisy, noise, wants)
             plain = numpy_denoiser(lambda image, _: _called(function, image, known, options))
@@ -61,9 +61,6 @@ def wrap_numpy(
 
 def _known(noisy: torch.Tensor, noise: NoiseInfo, wants: Wants) -> tuple[Any, ...]:
     """Return the arguments about the noise for a function; one level holds for all channels."""
-    from mdnbench.evaluation.adapters import to_numpy
-    from mdnbench.evaluation.estimation import told_std
-
     if wants == "std":
         return (told_std(to_numpy(noisy), noise),)
     return (noise,) if wants == "noise" else ()

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+import numpy as np
+import torch
+
 from mdnbench.errors import BadFile
 from mdnbench.spec.names import Value
 from mdnbench.wrappers import about as abouts
@@ -16,8 +19,6 @@ from mdnbench.wrappers.level import NoiseLevel
 from mdnbench.wrappers.onnx_session import Session
 
 if TYPE_CHECKING:
-    import torch
-
     from mdnbench.spec.records import NoiseInfo
     from mdnbench.spec.specs import Denoise, DenoiserSpec
 
@@ -93,9 +94,6 @@ class _Network:
         self.side = self._fixed_side()
 
     def __call__(self, image: torch.Tensor, amount: float) -> torch.Tensor:
-        import numpy as np
-        import torch
-
         image = level.with_plane(image, amount) if self._noise_level == "plane" else image
         given = [image.cpu().numpy(), *([np.float32(amount)] if self._noise_level == "scalar" else [])]
         feeds = {each.name: _shaped(value, each) for each, value in zip(self._inputs, given, strict=True)}
@@ -118,7 +116,5 @@ class _Network:
 
 def _shaped(value: Any, wanted: Any) -> Any:
     """Return a value in the type of the file's input; a number gets as many axes of length one as the input has."""
-    import numpy as np
-
     array = np.asarray(value, dtype=_TYPES.get(wanted.type, "float32"))
     return array if array.ndim else array.reshape([1] * len(wanted.shape))

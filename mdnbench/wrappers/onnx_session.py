@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from mdnbench.errors import BadFile, Unavailable
 
 if TYPE_CHECKING:
@@ -52,8 +54,6 @@ class Session:
         return found
 
     def _ready(self) -> Any:
-        import torch
-
         if self._threads != torch.get_num_threads():
             self._threads = torch.get_num_threads()
             self._session = _opened(self._path, self._provider, self._threads)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
+import torch
+
 from mdnbench.errors import Unavailable
 from mdnbench.spec.names import Value
 from mdnbench.wrappers import about as abouts
@@ -16,8 +18,6 @@ from mdnbench.wrappers.fitting import Fitting
 from mdnbench.wrappers.level import NoiseLevel
 
 if TYPE_CHECKING:
-    import torch
-
     from mdnbench.spec.records import NoiseInfo
     from mdnbench.spec.specs import Denoise, DenoiserSpec
 
@@ -112,7 +112,6 @@ def denoiser(
         fitting: How images are fitted to the module.
 
     """
-    import torch
 
     @torch.inference_mode()
     def denoise(noisy: torch.Tensor, noise: NoiseInfo) -> torch.Tensor:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import numpy_denoiser
+from mdnbench.evaluation.estimation import told_std
 from mdnbench_classical.colour import by_channel, by_opponent
 
 if TYPE_CHECKING:
@@ -83,7 +84,6 @@ def reflected(plane: Any, denoise: Callable[[Any], Any]) -> Any:
 
 def _with_std(denoise: Callable[[Any, float], Any]) -> Denoise:
     """Return a denoiser that gets the noise's standard deviation, or an estimate if it is unknown."""
-    from mdnbench.evaluation.estimation import told_std
 
     def function(noisy: Any, noise: NoiseInfo) -> Any:
         std = told_std(noisy, noise)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import pywt
+from skimage.restoration import denoise_wavelet
+
 
 def shrink(plane: Any, std: float, shifts: int, spacing: int, levels: int) -> Any:
     """Return BayesShrink of (H, W) with the db2 wavelet, averaged over `shifts` x `shifts` translations.
@@ -19,8 +23,6 @@ def shrink(plane: Any, std: float, shifts: int, spacing: int, levels: int) -> An
         levels: The number of wavelet scales.
 
     """
-    import numpy as np
-
     height, width = plane.shape
     reach = (shifts - 1) * spacing
     padded = np.pad(plane.astype(np.float64), reach, "symmetric")
@@ -34,9 +36,6 @@ def shrink(plane: Any, std: float, shifts: int, spacing: int, levels: int) -> An
 
 
 def _shrink_once(window: Any, std: float, levels: int) -> Any:
-    import pywt
-    from skimage.restoration import denoise_wavelet
-
     # By default scikit-image uses a single level for small images, which leaves their coarse noise.
     levels = max(1, min(levels, pywt.dwtn_max_level(window.shape, "db2")))
     return denoise_wavelet(window, std, wavelet="db2", wavelet_levels=levels, rescale_sigma=False)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from mdnbench import DatasetSpec, hookimpl
+from mdnbench_datasets.manifest import read_all
 
 
 @hookimpl
 def mdnbench_datasets() -> list[DatasetSpec]:
     """Return one data set for each manifest."""
-    from mdnbench_datasets.manifest import read_all
-
     return read_all()

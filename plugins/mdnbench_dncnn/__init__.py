@@ -12,10 +12,10 @@ from mdnbench.errors import BadFile
 if TYPE_CHECKING:
     import torch
 
-    from mdnbench.evaluation.rng import TorchRng
     from mdnbench.spec.names import Value
     from mdnbench.spec.specs import Denoise
     from mdnbench.training.recipe import Moment, Recipe
+    from mdnbench.training.rng import TorchRng
     from mdnbench.weights import Weights
 
 HERE = Path(__file__).parent

@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from mdnbench.errors import WeightsError
 from mdnbench_dncnn.network import FEATURES, fold
 
 if TYPE_CHECKING:
-    import torch
-
     from mdnbench.spec.names import Value
 
 DEPTHS = (17, 20)
@@ -81,8 +81,6 @@ def _eps(state: Mapping[str, Any], grouped: dict[int, dict[str, torch.Tensor]]) 
 
 def _by_index(state: Mapping[str, Any]) -> dict[int, dict[str, torch.Tensor]]:
     """Return the tensors, grouped by the position of their layer."""
-    import torch
-
     grouped: dict[int, dict[str, torch.Tensor]] = {}
     for key, tensor in state.items():
         match = _KEY.fullmatch(key)
@@ -96,8 +94,6 @@ def _by_index(state: Mapping[str, Any]) -> dict[int, dict[str, torch.Tensor]]:
 
 
 def _convolution(tensors: dict[str, torch.Tensor], index: int) -> tuple[torch.Tensor, torch.Tensor]:
-    import torch
-
     weight = tensors.get("weight")
     if weight is None or weight.ndim != 4 or weight.shape[2:] != (3, 3) or not tensors.keys() <= {"weight", "bias"}:
         raise WeightsError(f"layer {index} is neither a 3×3 convolution nor a batch normalisation; this is no DnCNN.")

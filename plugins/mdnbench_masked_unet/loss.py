@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from mdnbench.training import ranks
 
 if TYPE_CHECKING:
-    from mdnbench.evaluation.rng import TorchRng
     from mdnbench.training.recipe import Mask, Moment, Recipe
+    from mdnbench.training.rng import TorchRng
 
 
 def loss(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from mdnbench import MetricSpec, hookimpl
+from mdnbench_metrics import lpips_spec, psnr, ssim
 
 
 @hookimpl
 def mdnbench_metrics() -> list[MetricSpec]:
     """Return the specifications of PSNR, SSIM and LPIPS."""
-    from mdnbench_metrics import perceptual, psnr, ssim
-
-    return [psnr.SPEC, ssim.SPEC, perceptual.SPEC]
+    return [psnr.SPEC, ssim.SPEC, lpips_spec.SPEC]

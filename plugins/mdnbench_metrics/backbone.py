@@ -7,13 +7,9 @@ is torchvision's own, with the classifier that LPIPS does not use. Only the larg
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mdnbench import DataFile, data
 from mdnbench.errors import DataMissing
-
-if TYPE_CHECKING:
-    import torch
 
 FOLDER = "weights/lpips"
 _TORCHVISION = "https://download.pytorch.org/models/"
@@ -60,11 +56,3 @@ def find(net: str, download: bool) -> Path:
         return data.locate(FOLDER, large, download)
     except DataMissing as error:
         raise DataMissing(f"LPIPS lacks its backbone: {error} {small.name} in its place does as well.") from None
-
-
-def layers(net: str) -> dict[str, torch.Tensor]:
-    """Return the network's tensors from a verified file, by torchvision's names, such as `features.0.weight`."""
-    import torch
-
-    tensors: dict[str, torch.Tensor] = torch.load(find(net, download=False), map_location="cpu", weights_only=True)
-    return tensors

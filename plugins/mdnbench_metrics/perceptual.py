@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import lpips
 import numpy as np
+import torch
 
-from mdnbench import MetricSetting, MetricSpec, Unavailable
-from mdnbench.errors import DataMissing, MdnbenchError
+from mdnbench.evaluation.adapters import to_tensor
 from mdnbench.registry.vision import import_torchvision
 from mdnbench.spec.specs import Image, Score
+from mdnbench.util.digests import of_pixels
 from mdnbench.util.quiet import without_warnings
 from mdnbench_metrics import backbone
-
-if TYPE_CHECKING:
-    import torch
 
 REMEMBERED_BYTES = 128 * 2**20
 # On a GPU, do not choose algorithms by their speed, and use no 10-bit mantissas. This has no effect on a CPU.
@@ -33,8 +32,6 @@ def lpips_score(net: str, device: str = "cpu", *, stretched: bool = True) -> Sco
         device: The device.
         stretched: If False, images stay in [0, 1]. This is a common mistake, and worth measuring.
     """
-    import torch
-
     model = _model(net).to(device)
 
     def features(image: Image) -> list[torch.Tensor]:
@@ -60,8 +57,6 @@ class _Remembered:
         self._kept: OrderedDict[str, list[torch.Tensor]] = OrderedDict()
 
     def __call__(self, image: Image) -> list[torch.Tensor]:
-        from mdnbench.util.digests import of_pixels
-
         key = of_pixels(image)
         if key not in self._kept:
             self._kept[key] = self._compute(image)
@@ -76,10 +71,6 @@ class _Remembered:
 
 def _features(model: Any, image: Image, device: str, stretched: bool) -> list[torch.Tensor]:
     """Return each layer's activations (1, C, H, W), normalised to unit length along the channels as LPIPS does."""
-    import lpips
-
-    from mdnbench.evaluation.adapters import to_tensor
-
     pixels = to_tensor(image).to(device).expand(1, 3, -1, -1)  # (1, 3, H, W)
     pixels = pixels * 2 - 1 if stretched else pixels
     return [lpips.normalize_tensor(layer) for layer in model.net(model.scaling_layer(pixels))]
@@ -87,12 +78,9 @@ def _features(model: Any, image: Image, device: str, stretched: bool) -> list[to
 
 def _model(net: str) -> Any:
     """Return the LPIPS network with its backbone's layers, in evaluation mode."""
-    import torch
-
-    tensors = backbone.layers(net)
+    tensors = layers(net)
     with without_warnings(), torch.random.fork_rng(devices=[]):  # warnings about deprecated names in torchvision
         import_torchvision()
-        import lpips
 
         # pnet_rand skips the package's own download; the random layers are replaced in the next lines.
         model = lpips.LPIPS(net=net, version="0.1", pnet_rand=True, verbose=False)
@@ -101,48 +89,9 @@ def _model(net: str) -> Any:
     return model.eval().requires_grad_(False)
 
 
-def _prepare(download: bool, net: str = "alex") -> str | None:
-    try:
-        backbone.find(net, download)
-    except MdnbenchError as error:
-        return str(error)
-    return None
-
-
-def _prepare_squeeze(download: bool) -> str | None:
-    return _prepare(download, "squeeze")
-
-
-def _build(device: str, net: str = "alex", *, stretched: bool = True) -> Score:
-    try:
-        return lpips_score(net, device, stretched=stretched)
-    except DataMissing as error:
-        raise Unavailable(str(error)) from None
-
-
-def _build_squeeze(device: str) -> Score:
-    return _build(device, "squeeze")
-
-
-def _build_unstretched(device: str) -> Score:
-    return _build(device, stretched=False)
-
-
-SPEC = MetricSpec(
-    name="lpips",
-    revision="1",
-    summary="Learned perceptual distance, v0.1, AlexNet",
-    direction="lower",
-    build=_build,
-    digits=3,
-    tolerance=0.005,
-    min_size=31,  # for smaller images, the last layer of AlexNet that LPIPS reads is empty
-    packages=("lpips", "torch"),
-    prepare=_prepare,
-    settings=(
-        MetricSetting("squeeze", "over SqueezeNet instead of AlexNet", _build_squeeze, _prepare_squeeze),
-        MetricSetting("unstretched", "images fed in [0, 1], not brought to [-1, 1]", _build_unstretched),
-    ),
-    citation="Zhang, Isola, Efros, Shechtman, Wang: The Unreasonable Effectiveness of Deep Features. CVPR 2018",
-    symmetric=True,
-)
+def layers(net: str) -> dict[str, torch.Tensor]:
+    """Return the network's tensors from a verified file, by torchvision's names, such as `features.0.weight`."""
+    tensors: dict[str, torch.Tensor] = torch.load(
+        backbone.find(net, download=False), map_location="cpu", weights_only=True
+    )
+    return tensors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mdnbench import MetricSpec, hookimpl
+from mdnbench_piq import specs
 
 
 @hookimpl
@@ -11,6 +12,4 @@ def mdnbench_metrics() -> list[MetricSpec]:
 
     They are computed only if they are named, and are not part of `all`.
     """
-    from mdnbench_piq import dists, measures
-
-    return [*map(measures.spec, measures.MEASURES), dists.SPEC]
+    return [*map(specs.spec, specs.MEASURES), specs.DISTS]

@@ -6,6 +6,9 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import altair as alt
+import numpy as np
+
 from mdnbench_reports import style
 
 if TYPE_CHECKING:
@@ -17,8 +20,6 @@ FEW = 30  # up to as many shots are drawn one by one; of more only the outliers
 
 def drawing(scores: Scores, noise: int, column: Column, table: Table) -> Any:
     """One row per method, best mean first: quartiles as a box, the median, whiskers of 1.5 IQR, and single images."""
-    import altair as alt
-
     boxes, points = _rows(scores, noise, column, table)
     y = style.names("y", "method", table.names)
     scale = alt.Scale(zero=False, nice=False, padding=8)
@@ -56,8 +57,6 @@ def _rows(scores: Scores, noise: int, column: Column, table: Table) -> tuple[lis
 
 
 def _quartiles(values: Floats) -> dict[str, Any]:
-    import numpy as np
-
     first, median, third = (float(each) for each in np.percentile(values, (25, 50, 75)))
     reach = 1.5 * (third - first)
     inside = values[(values >= first - reach) & (values <= third + reach)]

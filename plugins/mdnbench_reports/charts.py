@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mdnbench.timing import quality
 from mdnbench.util.slugs import slug
 from mdnbench_reports import boxes, heat, pareto, style
@@ -63,6 +65,4 @@ def _named(kind: str, metric: str, noise: str, title: str, drawing: Any) -> Char
 
 
 def _has_values(scores: Scores, column: Column) -> bool:
-    import numpy as np
-
     return bool(np.isfinite(scores.values[column.name]).any())

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mdnbench.analysis import published
 from mdnbench.errors import NothingToDo
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ class Section:
 
 def of(results: Results, *, images: bool = True) -> Section | None:
     """The printed numbers that this run speaks to, means first; without `images` these alone. None where none are."""
-    from mdnbench.analysis import published
-
     try:
         found = published.compare(results)
     except NothingToDo:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mdnbench.analysis import statistics
 from mdnbench.errors import NothingToDo
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ MOST_PAIRS = 3000  # of methods and noises: testing more would take longer than 
 
 def of(results: Results) -> list[list[Table]]:
     """For each noise the tables that compare methods by the first metric; empty for a single method."""
-    from mdnbench.analysis import statistics
-
     first = next((name for name in results.metrics if name not in results.run.facts.unavailable), None)
     if first is None or left_out(results):
         return []

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import PIL.Image
+
 from mdnbench.results import cuts
 from mdnbench.results.pictures import CLEAN
 from mdnbench_reports.scenes import Darkroom, Scene
@@ -176,8 +178,6 @@ def _plate(scene: Scene, darkroom: Darkroom, side: int | None) -> Plate:
 
 def _text(levels: Levels) -> str:
     """A picture without loss, as base64: WebP where its size allows, else PNG."""
-    import PIL.Image
-
     buffer = io.BytesIO()
     options: dict[str, Any] = {"format": "WEBP", "lossless": True, "quality": 50, "method": 2}
     if max(levels.shape[:2]) > WEBP_LARGEST:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import altair as alt
+
 from mdnbench.results import grids
 from mdnbench_reports import style
 
@@ -17,8 +19,6 @@ SQUARE = 76  # pixels of width that a number needs
 
 def drawing(tables: Sequence[Table], column: Column) -> Any:
     """Means by method and noise; the fainter a square, the further it is from the best method under that noise."""
-    import altair as alt
-
     labels = grids.short([table.caption for table in tables])
     rows = [row | {"noise": labels[table.caption]} for table in tables for row in _squares(table, column)]
     x = style.names("x", "noise", list(labels.values()), orient="top", labelAngle=0 if len(tables) <= 4 else -30)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import altair as alt
+
 from mdnbench_reports import labels, style
 
 if TYPE_CHECKING:
@@ -24,8 +26,6 @@ def layers(
 
     The names stand where values beyond the plot's edge would: a name's height is told as a value.
     """
-    import altair as alt
-
     rows = _rows(lines, column, *ends)
     plain: dict[str, Any] = {"align": "left", "baseline": "middle", "color": style.MUTED, "fontSize": 10}
     right, names = alt.value(WIDTH), alt.value(WIDTH + LEADER + 3)

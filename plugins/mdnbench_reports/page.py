@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
 from mdnbench.results import grids, tables
 from mdnbench.results.render import html
 from mdnbench.util import atomic
@@ -115,8 +118,6 @@ def _charts(results: Results, found: Scores, budget: int) -> dict[str, Any]:
 
 def _changing(pictures: Gallery, data: str) -> dict[str, Any]:
     """What depends on the pictures; neither JSON that is escaped for a page nor base64 can hold markup."""
-    from markupsafe import Markup
-
     return {
         "data": Markup(data),
         "pictures": [Markup(text) for text in pictures.pictures],
@@ -125,9 +126,6 @@ def _changing(pictures: Gallery, data: str) -> dict[str, Any]:
 
 
 def _template() -> Any:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
-
     style = "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in STYLES)
     script = javascript.join(FOLDER, FIRST_MODULE)
     environment = Environment(
@@ -149,6 +147,4 @@ def _template() -> Any:
 
 def _escaped(value: Any) -> Any:
     """What a template shows, escaped as tables are; what is markup already stays."""
-    from markupsafe import Markup
-
     return value if isinstance(value, Markup) else Markup(html.escape(str(value)))

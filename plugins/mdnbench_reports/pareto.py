@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import altair as alt
+
 from mdnbench.results import tables
 from mdnbench.timing import quality, summary
 from mdnbench_reports import labels, levels, style
@@ -51,8 +53,6 @@ def drawing(
     Without the `idle` ones, which change nothing: their point would press all others together. `published` are levels
     across the plot.
     """
-    import altair as alt
-
     rows = _timed(column, table, clock, idle)
     title = clock.title if clock else "seconds per image while running (indicative), log scale"
     across = alt.Scale(type="log", nice=False, padding=labels.ACROSS)
@@ -76,8 +76,6 @@ def drawing(
 
 def _points(rows: Sequence[Mapping[str, Any]], x: Any, y: Any) -> list[Any]:
     """A point for every method, and the line through the best."""
-    import altair as alt
-
     colour = alt.condition("datum.front", alt.value(style.ACCENT), alt.value(style.MUTED))
     front = [row for row in rows if row["front"]]
     return [
@@ -116,8 +114,6 @@ def _timed(column: Column, table: Table, clock: Clock | None, idle: Collection[s
 
 def _log_axis(rows: Sequence[Mapping[str, Any]]) -> Any:
     """Ticks at powers of ten alone where they are enough, else at 1, 2 and 5 as well."""
-    import altair as alt
-
     seconds = [row["seconds"] for row in rows] or [1.0]
     low, high = math.floor(math.log10(min(seconds))), math.ceil(math.log10(max(seconds)))
     steps = (1,) if high - low > 2 else (1, 2, 5)

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 from mdnbench.results import tables
 from mdnbench.results.table import Column
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from mdnbench.results import Results
     from mdnbench.store import CellRow
 
@@ -47,8 +47,6 @@ class Scores:
 
     def worst_first(self, noise: int) -> list[int]:
         """The shots under a noise, the hardest first: by the mean over methods of the first metric that has values."""
-        import numpy as np
-
         column = next((each for each in self.columns if np.isfinite(self.values[each.name][noise]).any()), None)
         if column is None:
             return list(range(len(self.shots)))
@@ -57,16 +55,12 @@ class Scores:
 
     def line(self, metric: str, noise: int, method: int) -> Floats:
         """The finite values of a method under a noise, one per shot that has one."""
-        import numpy as np
-
         values: Floats = self.values[metric][noise, :, method]
         return values[np.isfinite(values)]
 
 
 def of(results: Results) -> Scores:
     """Read the scores of a run; one pass over its cells."""
-    import numpy as np
-
     facts = results.run.facts
     shots = tuple(Shot(image, seed) for image in facts.images for seed in range(facts.seeds))
     noises, methods = tuple(facts.noises), tuple(facts.methods)
@@ -106,8 +100,6 @@ def _number(value: float | None) -> float:
 
 def _row_means(values: Floats) -> Floats:
     """The mean of each row over what is finite; NaN, without a warning, where nothing is."""
-    import numpy as np
-
     finite = np.isfinite(values)
     counts = finite.sum(axis=1)
     sums = np.where(finite, values, 0.0).sum(axis=1)

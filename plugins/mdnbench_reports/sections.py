@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
 from mdnbench.results.table import Table, words
 from mdnbench_reports import charts, content, drawing
 
@@ -80,8 +82,6 @@ def _problem(found: Scores, place: tuple[int, int, int], problem: tuple[str, str
 
 def chart_groups(results: Results, found: Scores, budget: int) -> tuple[list[Group], int]:
     """The charts by kind, as many as fit into `budget` bytes, and how many are left out."""
-    from markupsafe import Markup
-
     by_kind: dict[str, list[Figure]] = {}
     left_out = 0
     for chart in charts.of_run(results, found):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import altair as alt
+
 INK = "#1c1d1f"
 MUTED = "#66696e"
 RULE = "#dddcd7"
@@ -46,8 +48,6 @@ def names(channel: str, field: str, order: Sequence[str], **axis: Any) -> Any:
     The order is the scale's domain and not a `sort`, which Vega-Lite would write into an expression, where a name could
     be read as code.
     """
-    import altair as alt
-
     kind = {"x": alt.X, "y": alt.Y}[channel]
     look = alt.Axis(ticks=False, domain=False, labelPadding=8, **axis)
     return kind(f"{field}:N", scale=alt.Scale(domain=list(order)), sort=None, title=None, axis=look)

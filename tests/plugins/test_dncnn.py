@@ -11,12 +11,12 @@ import torch
 
 from mdnbench import registry, weights
 from mdnbench.errors import BadFile, Unavailable, WeightsError
-from mdnbench.evaluation.rng import TorchRng
 from mdnbench.registry import Registry
 from mdnbench.spec.records import NoiseInfo
 from mdnbench.training import recipe as recipes
 from mdnbench.training.meter import Clock
 from mdnbench.training.recipe import Moment
+from mdnbench.training.rng import TorchRng
 from mdnbench.weights import Card, Weights
 from mdnbench_dncnn.network import DnCNN, folded
 

@@ -11,13 +11,13 @@ from torch.nn import functional as F
 
 from mdnbench import registry, weights
 from mdnbench.errors import Unavailable, WeightsError
-from mdnbench.evaluation.rng import TorchRng
 from mdnbench.registry import Registry
 from mdnbench.spec.names import Value
 from mdnbench.spec.records import NoiseInfo
 from mdnbench.spec.specs import Trainable
 from mdnbench.training import recipe as recipes
 from mdnbench.training.recipe import Mask, Moment, Recipe
+from mdnbench.training.rng import TorchRng
 from mdnbench.weights import Card, Weights
 from mdnbench_masked_unet import loss as losses
 from mdnbench_masked_unet.network import MaskAttention, UNet, make, pad

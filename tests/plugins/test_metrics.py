@@ -316,7 +316,7 @@ def test_fault_21_a_backbone_that_runs_code_is_never_opened(nowhere: Path) -> No
     mark = nowhere / "ran"
     place.write_bytes(b"cposix\nsystem\n(S'touch " + str(mark).encode() + b"'\ntR.")
     with pytest.raises(DataMissing, match=hashlib.sha256(place.read_bytes()).hexdigest()):
-        backbone.layers("alex")
+        perceptual.layers("alex")
     assert not mark.exists()
 
 

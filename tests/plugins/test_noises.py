@@ -16,9 +16,10 @@ from scipy import stats
 
 import mdnbench_noises
 from mdnbench.errors import BadOption
-from mdnbench.evaluation.rng import NumpyRng, TorchRng
+from mdnbench.evaluation.rng import NumpyRng
 from mdnbench.spec.names import resolve
 from mdnbench.spec.specs import NoiseSpec
+from mdnbench.training.rng import TorchRng
 
 SPECS = {spec.name: spec for spec in mdnbench_noises.mdnbench_noises()}
 CAMERA = skimage.data.camera().astype(np.float32)[None] / 255  # (1, 512, 512)

@@ -14,13 +14,13 @@ import torch
 from mdnbench import DataFile, MetricSpec, Unavailable, api, registry
 from mdnbench.data import images
 from mdnbench.util import digests
-from mdnbench_piq import dists, measures, package
+from mdnbench_piq import dists, package, specs
 
 if package.missing():
     pytest.skip("piq is in the extra 'metrics'", allow_module_level=True)
 
 KNOWN = registry.load().metrics
-NAMES = [measure.name for measure in measures.MEASURES]
+NAMES = [measure.name for measure in specs.MEASURES]
 SYMMETRIC = {"ms-ssim", "gmsd", "fsim", "haarpsi", "vsi"}
 
 
@@ -100,7 +100,7 @@ def test_the_smallest_image_is_taken_and_a_smaller_one_is_not(name: str, clean: 
     spec: MetricSpec = KNOWN[name]
     score, side = spec.build("cpu"), spec.min_size
     assert np.isfinite(score(noisy(clean, 25)[:side, :side], clean[:side, :side]))
-    if side > measures.SIXTEEN:
+    if side > specs.SIXTEEN:
         with pytest.raises(ValueError, match="at least"):
             score(noisy(clean, 25)[: side - 1, :side], clean[: side - 1, :side])
 
@@ -140,12 +140,12 @@ def test_without_piq_they_are_skipped_with_the_command(monkeypatch: pytest.Monke
 @pytest.mark.usefixtures("no_data")
 def test_dists_without_its_files_says_what_to_fetch() -> None:
     """Neither is part of piq; nothing is downloaded by the way."""
-    reason = dists.SPEC.prepare(False)  # type: ignore[misc]
+    reason = specs.DISTS.prepare(False)  # type: ignore[misc]
     assert reason is not None
     assert "weights/dists/weights.pt is missing" in reason
     assert "mdnbench data fetch dists" in reason
     with pytest.raises(Unavailable, match="is missing"):
-        dists.SPEC.build("cpu")
+        specs.DISTS.build("cpu")
 
 
 @pytest.fixture
@@ -160,9 +160,9 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     folder = tmp_path / "data" / "weights" / "dists"
     folder.mkdir(parents=True)
     for name, content in (("VGG", state), ("LAYERS", layers)):
-        file = getattr(dists, name)
+        file = getattr(specs, name)
         torch.save(content, folder / file.name)
-        monkeypatch.setattr(dists, name, DataFile(file.name, digests.of_file(folder / file.name)))
+        monkeypatch.setattr(specs, name, DataFile(file.name, digests.of_file(folder / file.name)))
     monkeypatch.setenv("MDNBENCH_DATA_PATH", str(tmp_path / "data"))
     return {"features": state, **layers}
 
@@ -176,8 +176,8 @@ def test_dists_is_what_piq_computes_with_the_same_files(
     from piq import perceptual
     from torchvision.models import vgg16
 
-    assert dists.SPEC.prepare(False) is None  # type: ignore[misc]
-    score = dists.SPEC.build("cpu")
+    assert specs.DISTS.prepare(False) is None  # type: ignore[misc]
+    score = specs.DISTS.build("cpu")
     total = files["alpha"].sum() + files["beta"].sum()
     shares = {name: files[name] / total for name in ("alpha", "beta")}
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", lambda *given, **more: shares)
@@ -208,14 +208,14 @@ def test_dists_refuses_altered_files(files: dict[str, Any], tmp_path: Path) -> N
     """A file that is not the pinned one is named, and no distance is made of it."""
     path = tmp_path / "data" / "weights" / "dists" / "weights.pt"
     path.write_bytes(path.read_bytes() + b"x")
-    assert "is not the expected file" in (dists.SPEC.prepare(False) or "")  # type: ignore[misc]
+    assert "is not the expected file" in (specs.DISTS.prepare(False) or "")  # type: ignore[misc]
     with pytest.raises(Unavailable, match="is not the expected file"):
-        dists.SPEC.build("cpu")
+        specs.DISTS.build("cpu")
 
 
 def test_dists_files_are_pinned() -> None:
     """Full digests and fixed addresses: a commit for the one, a digest in the name for the other."""
-    assert dists.VGG.sha256.startswith(dists.VGG.name.removesuffix(".pth").rpartition("-")[2])
-    assert dists.LAYERS.urls[0].startswith("https://raw.githubusercontent.com/dingkeyan93/DISTS/")
-    assert len(dists.LAYERS.sha256) == 64
-    assert len(dists.LAYERS.urls[0].split("/")[5]) == 40
+    assert specs.VGG.sha256.startswith(specs.VGG.name.removesuffix(".pth").rpartition("-")[2])
+    assert specs.LAYERS.urls[0].startswith("https://raw.githubusercontent.com/dingkeyan93/DISTS/")
+    assert len(specs.LAYERS.sha256) == 64
+    assert len(specs.LAYERS.urls[0].split("/")[5]) == 40

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mdnbench import registry
 from mdnbench.analysis.published.findings import ALLOWED, Claim, Claims
 from mdnbench.analysis.regression.baselines import without_weights
@@ -97,8 +99,6 @@ def _names(text: str, known: Registry) -> set[str]:
 
 def _measured(found: Results, known: Registry) -> dict[tuple[str, str, str, str], float]:
     """The run's values by noise, method, image (or mean) and metric, where they may be set beside printed ones."""
-    import numpy as np
-
     facts = found.run.facts
     spec = known.datasets.get(facts.dataset)
     if spec is None or not (spec is found.dataset or _same_pixels(spec, facts.images)):

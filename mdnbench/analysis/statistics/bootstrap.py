@@ -11,9 +11,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
+from scipy.special import ndtr, ndtri
 
+if TYPE_CHECKING:
     Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 LEVEL = 0.95
@@ -32,8 +33,6 @@ def intervals(sums: Array, counts: Array, level: float = LEVEL) -> tuple[Array, 
     A row's mean is its sums over its counts, so that images may lack some of their seeds. NaN where fewer than two
     images have any.
     """
-    import numpy as np
-
     few = (counts > 0).sum(axis=1) < 2
     means = _draws(sums, counts)  # (draws, rows)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -45,8 +44,6 @@ def intervals(sums: Array, counts: Array, level: float = LEVEL) -> tuple[Array, 
 
 def _draws(sums: Array, counts: Array) -> Array:
     """The means over images drawn with replacement, float64 (draws, rows)."""
-    import numpy as np
-
     times = _times(sums.shape[1])
     step = max(1, CHUNK // sums.shape[1])
     chunks = []
@@ -60,8 +57,6 @@ def _draws(sums: Array, counts: Array) -> Array:
 @lru_cache(maxsize=1)
 def _times(images: int) -> Array:
     """How often each draw takes each image, uint8 (draws, images); the same for every table with so many images."""
-    import numpy as np
-
     draws = max(LEAST, min(MOST, WORK // images))
     random, step = np.random.default_rng(SEED), max(1, CHUNK // images)
     times = np.empty((draws, images), np.uint8)
@@ -74,9 +69,6 @@ def _times(images: int) -> Array:
 
 def _ends(sums: Array, counts: Array, means: Array, level: float) -> tuple[Array, Array]:
     """The quantiles of the draws to read the interval's ends at, corrected for bias and skew."""
-    import numpy as np
-    from scipy.special import ndtr, ndtri
-
     total, many = sums.sum(axis=1), counts.sum(axis=1)
     below = ((means < total / many).mean(axis=0) + (means <= total / many).mean(axis=0)) / 2
     bias = ndtri(below)
@@ -91,8 +83,6 @@ def _ends(sums: Array, counts: Array, means: Array, level: float) -> tuple[Array
 
 
 def _quantiles(draws: Array, low: float, high: float) -> tuple[float, float]:
-    import numpy as np
-
     finite = draws[np.isfinite(draws)]
     if not finite.size:
         return np.nan, np.nan

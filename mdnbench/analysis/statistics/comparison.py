@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mdnbench.analysis.regression import likeness
 from mdnbench.analysis.regression.baselines import facts_of
 from mdnbench.analysis.statistics import bootstrap, paired
@@ -87,8 +89,6 @@ def _columns(found: Results, metrics: Collection[str]) -> dict[str, Column]:
 
 def _joined(parts: Sequence[tuple[Results, ScoreCube]]) -> ScoreCube:
     """The scores of several runs as of one: the noises that all have, every method, as many seeds as all have."""
-    import numpy as np
-
     cubes = [part for _, part in parts]
     if len(cubes) == 1:
         return cubes[0]
@@ -106,8 +106,6 @@ def _chosen(part: ScoreCube, metric: str, noises: Sequence[str], seeds: int) -> 
 
 
 def _family(noise: str, column: Column, scores: ScoreCube, values: Array, against: str) -> Family | None:
-    import numpy as np
-
     sign = 1 if column.direction == "higher" else -1
     found = list(_means(scores.methods, values))
     if not found:
@@ -128,23 +126,17 @@ def _family(noise: str, column: Column, scores: ScoreCube, values: Array, agains
 
 
 def _difference(first: Array, second: Array) -> Array:
-    import numpy as np
-
     with np.errstate(invalid="ignore"):  # two infinite scores are in no mean: NaN
         return np.subtract(first, second)
 
 
 def _equal_infinities(first: Array, second: Array) -> int:
     """In how many cells both scores are the same infinity: ties without a finite difference."""
-    import numpy as np
-
     return int((np.isinf(first) & (first == second)).sum())
 
 
 def _means(methods: Sequence[str], values: Array) -> Iterator[Mean]:
     """The means of all methods that have a value; `values` is (methods, images, seeds)."""
-    import numpy as np
-
     finite = np.isfinite(values)
     sums, counts = np.where(finite, values, 0).sum(axis=2), finite.sum(axis=2).astype(np.float64)
     lows, highs = bootstrap.intervals(sums, counts)

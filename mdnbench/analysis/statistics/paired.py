@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import numpy as np
+from scipy.stats import t, wilcoxon
+
 from mdnbench.analysis.statistics import bootstrap
 
 if TYPE_CHECKING:
@@ -57,8 +60,6 @@ def compare(names: Sequence[tuple[str, str]], differences: Iterable[Array], sign
 
     `sign` is 1 where higher is better and -1 where lower is; differences of up to `tie` are ties.
     """
-    import numpy as np
-
     pairs, by_image, sums, counts = [], [], [], []
     for (first, second), difference in zip(names, differences, strict=True):
         finite = np.isfinite(difference)
@@ -78,8 +79,6 @@ def compare(names: Sequence[tuple[str, str]], differences: Iterable[Array], sign
 
 def _pair(first: str, second: str, difference: Array, by_image: Array, sign: int, tie: float, family: int) -> Pair:
     """A pair without its interval and its test."""
-    import numpy as np
-
     known = difference[~np.isnan(difference)]  # an infinite one is a win or a loss, and in no mean
     finite = np.isfinite(difference)
     mean = float(difference[finite].mean()) if finite.any() else math.nan
@@ -97,9 +96,6 @@ def signed_rank_ps(differences: Sequence[Array]) -> list[float | None]:
     tested in one call, which is far quicker, but for those with ties: they would decide for all others how p is
     computed.
     """
-    import numpy as np
-    from scipy.stats import wilcoxon
-
     # left to scipy, a zero among more than 13 values would bring the normal approximation, which promises few others
     # a smaller p than they can have
     found: list[float | None] = [None] * len(differences)
@@ -148,8 +144,6 @@ def detectable(differences: Array, family: int) -> float | None:
 @lru_cache
 def _errors_to_be_seen(many: int, family: int) -> float:
     """How many standard errors a mean of so many differences must be from zero."""
-    from scipy.stats import t
-
     return float(t.ppf(1 - ALPHA / (2 * family), many - 1) + t.ppf(POWER, many - 1))
 
 

@@ -11,6 +11,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.fft
+from scipy.ndimage import gaussian_filter
 
 if TYPE_CHECKING:
     from mdnbench.spec.specs import Image
@@ -28,16 +30,12 @@ def detail(image: Image, width: float = _LOCAL_WIDTH) -> Image:
         width: The width in pixels over which the mean is computed.
 
     """
-    from scipy.ndimage import gaussian_filter
-
     smooth = gaussian_filter(image, _FINE_WIDTH, truncate=3)
     return np.asarray(smooth - gaussian_filter(smooth, width, truncate=3))
 
 
 def features(image: Image) -> Image:
     """Return the image's detail with normalised local contrast, roughly in [-3, 3]."""
-    from scipy.ndimage import gaussian_filter
-
     fine = detail(image)
     contrast = np.sqrt(gaussian_filter(fine * fine, _LOCAL_WIDTH, truncate=3))
     return np.asarray(fine / (contrast + _CONTRAST_FLOOR), dtype=np.float32)
@@ -69,8 +67,6 @@ class Sliding:
             overlap in pixels (H+h-1, W+w-1). Entry [i, j] belongs to the offset (i-h+1, j-w+1) of the stack's corner.
 
         """
-        import scipy.fft
-
         (height, width), (h, w) = self.image.shape, stack.shape[1:]
         shape = scipy.fft.next_fast_len(height + h - 1, True), scipy.fft.next_fast_len(width + w - 1, True)
         product = scipy.fft.rfft2(stack[:, ::-1, ::-1], shape)
@@ -86,8 +82,6 @@ class Sliding:
 
     def inside(self, patch: Image) -> Image:
         """Correlate a smaller image at every offset at which it is completely inside; (H-h+1, W-w+1) in [-1, 1]."""
-        import scipy.fft
-
         (height, width), (h, w) = self.image.shape, patch.shape
         shape = scipy.fft.next_fast_len(height, True), scipy.fft.next_fast_len(width, True)
         product = np.conj(scipy.fft.rfft2(patch, shape)) * self._spectrum(shape)
@@ -98,8 +92,6 @@ class Sliding:
         return np.asarray(shared / np.sqrt(np.maximum(mine * theirs, 1e-4 * (h * w) ** 2)), dtype=np.float32)
 
     def _spectrum(self, shape: tuple[int, int]) -> Any:
-        import scipy.fft
-
         if shape not in self._spectra:
             self._spectra[shape] = scipy.fft.rfft2(self.image, shape)
         return self._spectra[shape]

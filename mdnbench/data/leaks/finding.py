@@ -7,10 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from mdnbench.data import images
+from mdnbench.data.leaks import matching
 from mdnbench.data.leaks.leak import Leak
+from mdnbench.data.leaks.matching import Sought
 
 if TYPE_CHECKING:
-    from mdnbench.data.leaks.matching import Match, Sought
+    from mdnbench.data.leaks.matching import Match
     from mdnbench.spec.specs import DatasetSpec, Image
 
 
@@ -30,8 +32,6 @@ def find_leaks(
         progress: `progress(done, total)` counts training images and is called from the calling thread.
 
     """
-    from mdnbench.data.leaks.matching import Sought
-
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         try:
             sought = list(pool.map(lambda name: Sought(_gray(test, name)), test.images))
@@ -49,8 +49,6 @@ def find_leaks(
 
 def _in_image(train: DatasetSpec, name: str, pairs: list[tuple[str, Sought]]) -> list[Leak]:
     """Return the leaks of one training image: the test images that it shows."""
-    from mdnbench.data.leaks import matching
-
     image, views, found = _gray(train, name), {}, []
     for test_name, sought in pairs:
         # Test images of the same size need the same views of the training image.

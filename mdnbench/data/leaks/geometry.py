@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from PIL import Image as Pictures
 
 if TYPE_CHECKING:
     from mdnbench.spec.specs import Image
@@ -64,8 +65,6 @@ def oriented(image: Image, quarter_turns: int, flipped: bool) -> Image:
 
 def resampled(image: Image, scale: float, box: Box | None = None) -> Image:
     """Return a box of the image at exactly this scale; fractions of a pixel at the far edges are dropped."""
-    from PIL import Image as Pictures
-
     box = box or frame(image)
     top, left = math.floor(box.top), math.floor(box.left)
     cut = image[top : math.ceil(box.bottom), left : math.ceil(box.right)]

@@ -10,6 +10,8 @@ from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mdnbench import data
 from mdnbench.engine.tasks import Job, Setup, Task
 from mdnbench.registry import variants
@@ -136,8 +138,6 @@ class Freight:
             yield content[start : start + CHUNK_BYTES]
 
     def _encode(self, image: str) -> bytes:
-        import numpy as np
-
         content = io.BytesIO()
         np.save(content, self._plan.dataset.load(image), allow_pickle=False)
         return content.getvalue()

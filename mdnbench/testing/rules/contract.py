@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from mdnbench.errors import Unavailable
+from mdnbench.evaluation import outputs
+from mdnbench.evaluation.adapters import to_numpy, to_tensor
 from mdnbench.spec.names import Value
 from mdnbench.spec.records import NoiseInfo
 from mdnbench.testing.rules import samples
@@ -45,8 +49,6 @@ def _build_or_excuse(method: Method, options: Mapping[str, Value]) -> None:
 
 def runs(method: Method) -> None:
     """It denoises an image."""
-    import torch
-
     size = "x".join(map(str, samples.SIZE))
     noisy = method.noisy()
     try:
@@ -80,8 +82,6 @@ def _same_shape(method: Method, noisy: Image, mend: str) -> None:
 
 def dtype(method: Method) -> None:
     """The output is float32."""
-    import torch
-
     output = method.call(method.build(), method.noisy())
     if output.dtype != torch.float32:
         raise Breach("float32", f"{output.dtype}".removeprefix("torch."), "end with `.float()`: `.to(torch.float32)`.")
@@ -89,9 +89,6 @@ def dtype(method: Method) -> None:
 
 def scale(method: Method) -> None:
     """The output is finite and on the scale of the input."""
-    from mdnbench.evaluation import outputs
-    from mdnbench.evaluation.adapters import to_numpy, to_tensor
-
     noisy = to_tensor(method.noisy())
     try:
         output = outputs.check_form(method.call(method.build(), method.noisy()), noisy, noisy)

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from mdnbench import data
 from mdnbench.data import sound
 from mdnbench.errors import Unavailable
 from mdnbench.testing.rules.contract import CITATION, LICENCE
 from mdnbench.testing.rules.rule import Breach, Rule
+from mdnbench.util.digests import of_parts, of_pixels
 
 if TYPE_CHECKING:
     from mdnbench.spec.specs import DatasetSpec, Image
@@ -24,8 +28,6 @@ class Dataset:
 
     def images(self) -> list[str]:
         """Return the names of a few images. Raise Unavailable if the files are not on this machine."""
-        from mdnbench import data
-
         if not data.at_hand(self.spec):
             raise Unavailable(f"its files are not here; `mdnbench data fetch {self.spec.name}` gets them.")
         names = self.spec.images
@@ -33,8 +35,6 @@ class Dataset:
 
     def fingerprint(self) -> str:
         """Return a digest of a few images."""
-        from mdnbench.util.digests import of_parts, of_pixels
-
         return of_parts(*(of_pixels(self.spec.load(name)) for name in self.images()))
 
 
@@ -55,8 +55,6 @@ def _check(name: str, image: Any, channels: int) -> None:
 
 def repeats(dataset: Dataset) -> None:
     """An image is the same each time it is loaded, even if the caller changed the array of the last time."""
-    import numpy as np
-
     name = dataset.images()[0]
     first: Image = dataset.spec.load(name)
     kept = first.copy()

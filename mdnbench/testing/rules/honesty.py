@@ -5,12 +5,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from mdnbench.data.images import write_png
 from mdnbench.engine.state import restore
+from mdnbench.engine.tasks import Task
 from mdnbench.errors import Unavailable
+from mdnbench.evaluation.adapters import to_numpy, to_tensor
 from mdnbench.spec.records import Cell, NoiseInfo
 from mdnbench.testing.rules import samples
 from mdnbench.testing.rules.methods import KNOWN, Method, distance
 from mdnbench.testing.rules.rule import Breach, Rule
+from mdnbench.util.digests import of_parts, of_pixels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,8 +29,6 @@ LARGE = (256, 256)
 
 def write_pictures(folder: Path) -> None:
     """Write each pair of equal images, which differ only in their names."""
-    from mdnbench.data.images import write_png
-
     folder.mkdir(parents=True)
     for channels, names in PICTURES.items():
         for name in names:
@@ -46,10 +48,6 @@ def ignores_names(method: Method) -> None:
 
 def _digest(method: Method, name: str) -> str:
     """Return the digest of an output. A frame that calls the method holds a cell with the image's name meanwhile."""
-    from mdnbench.engine.tasks import Task
-    from mdnbench.evaluation.adapters import to_numpy
-    from mdnbench.util.digests import of_parts, of_pixels
-
     case, pixels = of_parts("conformance"), of_pixels(samples.clean(method.channels))
     cell = Cell("conformance", name, pixels, "gaussian:25", 0, method.spec.name, "known", case, case)
     task = Task(0, cell, 0, samples.SIZE[0] * samples.SIZE[1], (), keep=False)
@@ -66,8 +64,6 @@ OTHERS = {
 
 def uses_what_it_declares(method: Method) -> None:
     """Information about the noise that it does not declare to want does not change its output."""
-    from mdnbench.evaluation.adapters import to_tensor
-
     denoise, outputs = method.build(), []
     for info in OTHERS[method.spec.wants]:
         restore(method.before, seed=1)
@@ -106,8 +102,6 @@ def _fresh_and_again(method: Method, denoise: Denoise, size: tuple[int, int], at
 
 
 def _seconds(method: Method, denoise: Denoise, seed: int, size: tuple[int, int]) -> float:
-    from mdnbench.evaluation.adapters import to_tensor
-
     noisy = to_tensor(method.noisy(seed, size=size))
     restore(method.before, seed=1)
     start = time.perf_counter()

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mdnbench import registry
+from mdnbench.evaluation import protocols, scoring
 from mdnbench.spec.records import Case
 from mdnbench.testing.rules import samples
+from mdnbench.testing.rules.methods import distance, same
 from mdnbench.testing.rules.rule import Breach, Rule
 
 if TYPE_CHECKING:
@@ -19,9 +22,6 @@ METRICS = ("psnr", "ssim")
 
 def scores() -> tuple[float, ...]:
     """Return the scores of a noisy photograph, which represents another method's output."""
-    from mdnbench import registry
-    from mdnbench.evaluation import protocols, scoring
-
     known, clean = registry.ours(), samples.clean()
     specs = {name: known.metrics[name] for name in METRICS if name in known.metrics}
     scorers = {name: spec.build("cpu") for name, spec in specs.items()}
@@ -48,8 +48,6 @@ def _shown(values: tuple[float, ...]) -> str:
 
 def finds_no_clean_image(method: Method) -> None:
     """Its output is the same whether or not the clean image is somewhere in its process."""
-    from mdnbench.testing.rules.methods import distance, same
-
     denoise, noisy = method.build(), method.noisy()
     alone = method.call(denoise, noisy)
     case = Case(samples.clean(method.channels), noisy, "", method.known)

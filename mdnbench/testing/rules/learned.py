@@ -5,9 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
+from mdnbench import weights
+from mdnbench.errors import MdnbenchError
 from mdnbench.testing.rules import samples
 from mdnbench.testing.rules.methods import Method
 from mdnbench.testing.rules.rule import Breach, Rule
+from mdnbench.training import recipe
+from mdnbench.training.recipe import Moment
+from mdnbench.training.rng import TorchRng
 
 if TYPE_CHECKING:
     from mdnbench.spec.specs import DenoiserSpec, Trainable
@@ -24,10 +31,6 @@ def untrained(spec: DenoiserSpec, folder: Path) -> Weights:
         spec: The learned method.
         folder: The folder to write to.
     """
-    import torch
-
-    from mdnbench import weights
-
     assert spec.trainable is not None
     torch.manual_seed(0)
     options = samples.values(spec.options)
@@ -39,9 +42,6 @@ def untrained(spec: DenoiserSpec, folder: Path) -> Weights:
 
 def trains(method: Method) -> None:
     """A learned method has a recipe `best`, all its recipes can be followed, and its loss has a gradient."""
-    from mdnbench.errors import MdnbenchError
-    from mdnbench.training import recipe
-
     trainable = method.spec.trainable
     if trainable is None:
         return
@@ -56,11 +56,6 @@ def trains(method: Method) -> None:
 
 
 def _follow(method: Method, trainable: Trainable, order: Recipe) -> None:
-    import torch
-
-    from mdnbench.evaluation.rng import TorchRng
-    from mdnbench.training.recipe import Moment
-
     mend = "return a mean over all pixels: `(network(noisy, std) - clean).abs().mean()`."
     network = trainable.network(blind=order.blind, **samples.values(method.spec.options))
     clean = torch.from_numpy(samples.clean(1, (SIDE, SIDE)))[None, None].repeat(2, 1, 1, 1)

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from mdnbench.engine.bench import tell
 from mdnbench.engine.state import State, restore
+from mdnbench.evaluation.adapters import to_numpy, to_tensor
 from mdnbench.spec.names import Value
 from mdnbench.spec.records import NoiseInfo
 from mdnbench.testing.rules import samples
+from mdnbench.util.digests import of_pixels
 
 if TYPE_CHECKING:
-    import torch
-
     from mdnbench.spec.specs import Denoise, DenoiserSpec, Image
     from mdnbench.weights import Weights
 
@@ -58,8 +60,6 @@ class Method:
 
     def call(self, denoise: Denoise, noisy: Image, info: NoiseInfo = KNOWN) -> Any:
         """Return the output for an image in a restored process state: a tensor, if the method keeps the contract."""
-        from mdnbench.evaluation.adapters import to_tensor
-
         restore(self.before, seed=1)
         return self.raw(denoise, to_tensor(noisy), tell(info, self.spec.wants))
 
@@ -71,24 +71,17 @@ class Method:
             noisy: The noisy image.
             told: What the method may know about the noise; by default, what it wants to know about the usual noise.
         """
-        import torch
-
         with torch.no_grad():
             output: Any = denoise(noisy, told or tell(KNOWN, self.spec.wants))
         return output.detach().clone() if isinstance(output, torch.Tensor) else output
 
     def fingerprint(self) -> str:
         """Return the digest of the method's output on the usual image, which must be the same in every process."""
-        from mdnbench.evaluation.adapters import to_numpy
-        from mdnbench.util.digests import of_pixels
-
         return of_pixels(to_numpy(self.call(self.build(), self.noisy())))
 
 
 def same(one: Any, other: Any) -> bool:
     """Return whether two outputs are equal to the last bit."""
-    import torch
-
     return torch.equal(one, other)
 
 

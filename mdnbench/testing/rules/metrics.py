@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mdnbench.engine.state import State, restore
 from mdnbench.errors import Unavailable
 from mdnbench.testing.rules import samples
@@ -56,8 +58,6 @@ class Metric:
 
 def scores(metric: Metric) -> None:
     """It returns a number for gray and colour images, for odd sizes and for the smallest size that it declares."""
-    import numpy as np
-
     score, least = metric.build(), metric.spec.min_size
     pairs = [(metric.noisy(0.1, channels), metric.clean(channels)) for channels in (1, 3)]
     pairs.append((pairs[0][0][:least, :least], pairs[0][1][:least, :least]))
@@ -78,8 +78,6 @@ def scores(metric: Metric) -> None:
 
 def repeats(metric: Metric) -> None:
     """It does not change its images, and returns the same number for the same pair again."""
-    import numpy as np
-
     score, noisy, clean = metric.build(), metric.noisy(0.1), metric.clean()
     first = float(score(noisy, clean))
     if not np.array_equal(noisy, metric.noisy(0.1)) or not np.array_equal(clean, metric.clean()):

@@ -7,10 +7,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import torch
+
 from mdnbench.engine.state import State, restore
-from mdnbench.evaluation.rng import NumpyRng, TorchRng
+from mdnbench.evaluation.rng import NumpyRng
 from mdnbench.testing.rules import samples
 from mdnbench.testing.rules.rule import Breach, Rule
+from mdnbench.training.rng import TorchRng
+from mdnbench.util.digests import of_pixels
 
 if TYPE_CHECKING:
     from mdnbench.spec.specs import Image, NoiseSpec
@@ -48,23 +53,17 @@ class Noise:
 
     def fingerprint(self) -> str:
         """Return the digest of the noisy version of the usual image."""
-        from mdnbench.util.digests import of_pixels
-
         return of_pixels(self.apply(planes(1)))
 
 
 def planes(channels: int, size: tuple[int, int] = samples.ODD[0]) -> Image:
     """Return a clean image in the form that noises receive, float32 (C, H, W)."""
-    import numpy as np
-
     image = samples.clean(channels, size)
     return np.ascontiguousarray(image[None] if channels == 1 else image.transpose(2, 0, 1))
 
 
 def applies(noise: Noise) -> None:
     """It returns finite float32 values in the clean image's shape, for gray and colour images of odd sizes."""
-    import numpy as np
-
     mend = "use float32 alone: Python's numbers keep it, NumPy's own float64 numbers and arrays do not."
     for channels, parameters in itertools.product((1, 3), noise.levels()):
         clean = planes(channels)
@@ -78,8 +77,6 @@ def applies(noise: Noise) -> None:
 
 def leaves_clean(noise: Noise) -> None:
     """It does not change the clean image."""
-    import numpy as np
-
     clean = planes(3)
     restore(noise.before)
     given = noise.spec.apply(clean, NumpyRng(samples.key(0)), **noise.parameters())
@@ -93,8 +90,6 @@ def leaves_clean(noise: Noise) -> None:
 
 def draws_from_rng(noise: Noise) -> None:
     """All randomness comes from `rng`: the same key gives the same noise."""
-    import numpy as np
-
     first = noise.apply(planes(1), seed=7)
     restore(noise.before, seed=2)
     again = noise.spec.apply(planes(1), NumpyRng(samples.key(7)), **noise.parameters())
@@ -108,8 +103,6 @@ def draws_from_rng(noise: Noise) -> None:
 
 def has_its_strength(noise: Noise) -> None:
     """The standard deviation is the declared one, within 5 %, in dark, middle and bright places."""
-    import numpy as np
-
     for parameters, level in itertools.product(noise.levels(), LEVELS):
         declared = noise.spec.std(**parameters)
         if declared is None:
@@ -126,16 +119,11 @@ def has_its_strength(noise: Noise) -> None:
 
 
 def _variance(noisy: Any, clean: Image) -> float:
-    import numpy as np
-
     return float(np.var(noisy.astype(np.float64) - clean))
 
 
 def serves_training(noise: Noise) -> None:
     """The same function works on torch tensors, as in training, with the same strength."""
-    import numpy as np
-    import torch
-
     gray = np.full((KEYS, 1, SIDE, SIDE), 0.5, dtype=np.float32)
     clean = torch.from_numpy(gray)
     mend = "use arithmetic that arrays and tensors share: + - * / ** and comparisons, `tuple(clean.shape)`, `rng`."

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mdnbench import registry
 from mdnbench.engine import method, orders, state
-from mdnbench.testing.rules import book, learned
+from mdnbench.errors import DataMissing, Unavailable
+from mdnbench.testing.rules import book, datasets, learned, methods, metrics, noises, reporters
 from mdnbench.testing.rules.rule import Breach, Finding, Subject
 from mdnbench.util.outside import cut
 
@@ -69,8 +71,6 @@ class Examiner:
         Returns:
             The finding, or the subject's fingerprint.
         """
-        from mdnbench.errors import DataMissing, Unavailable
-
         try:
             if subject not in self._opened:
                 self._opened[subject] = self._open(subject)
@@ -90,9 +90,6 @@ class Examiner:
         return Finding(subject, rule, "kept")
 
     def _open(self, subject: Subject) -> Any:
-        from mdnbench import registry
-        from mdnbench.testing.rules import datasets, methods, metrics, noises, reporters
-
         name, known = subject.name, registry.load_source(self._exam.doors[subject])
         match subject.kind:
             case "method":

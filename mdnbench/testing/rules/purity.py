@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import torch
+from threadpoolctl import threadpool_limits
+
 from mdnbench.engine.state import differences, now, restore
+from mdnbench.evaluation.adapters import to_tensor
 from mdnbench.testing.rules.methods import Method, distance, same
 from mdnbench.testing.rules.rule import Breach, Rule
 
@@ -11,8 +15,6 @@ THREADS_TOLERANCE = 1e-4  # on the [0, 1] scale: sums in another order differ in
 
 def leaves_input(method: Method) -> None:
     """It does not change its input."""
-    from mdnbench.evaluation.adapters import to_tensor
-
     given, original = to_tensor(method.noisy()), to_tensor(method.noisy())
     method.raw(method.build(), given)
     if not same(given, original):
@@ -25,8 +27,6 @@ def leaves_input(method: Method) -> None:
 
 def leaves_state(method: Method) -> None:
     """It does not change the state that a process shares: random numbers, threads, types, variables, folder."""
-    from mdnbench.evaluation.adapters import to_tensor
-
     noisy = to_tensor(method.noisy())
     method.raw(method.build(), noisy.clone())  # modules that this imports may change the state, once
     restore(method.before)
@@ -77,11 +77,6 @@ def forgets(method: Method) -> None:
 
 def threads(method: Method) -> None:
     """The output does not depend on the number of threads, within 1e-4 of the [0, 1] scale."""
-    import torch
-    from threadpoolctl import threadpool_limits
-
-    from mdnbench.evaluation.adapters import to_tensor
-
     denoise = method.build()
     one = method.call(denoise, method.noisy())
     restore(method.before, seed=1)

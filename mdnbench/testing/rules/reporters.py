@@ -6,9 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mdnbench import planning
+from mdnbench.engine.coordinator import Coordinator
 from mdnbench.errors import Unavailable
+from mdnbench.planning.request import Request
+from mdnbench.results import find
+from mdnbench.store import open_store
 from mdnbench.testing.rules import samples
 from mdnbench.testing.rules.rule import Breach, Rule
+from mdnbench.util.stopping import Stop
 
 if TYPE_CHECKING:
     from mdnbench.registry import Registry
@@ -27,8 +33,6 @@ class Reporter:
 
     def results(self) -> Results:
         """Return the results of the finished run."""
-        from mdnbench.results import find
-
         return find(self.folder, RUN)
 
 
@@ -42,12 +46,6 @@ def finish_run(known: Registry, pictures: Path, folder: Path) -> None:
         pictures: The folder of the image.
         folder: The folder for the store.
     """
-    from mdnbench import planning
-    from mdnbench.engine.coordinator import Coordinator
-    from mdnbench.planning.request import Request
-    from mdnbench.store import open_store
-    from mdnbench.util.stopping import Stop
-
     asked = Request(
         methods=("noisy", "median"), noise=("gaussian:50", "gaussian:25"), dataset=str(pictures), metrics=("psnr",),
         jobs=1, out=RUN, timing=False,

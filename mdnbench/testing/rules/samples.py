@@ -6,6 +6,9 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import skimage.data
+
 from mdnbench.evaluation.rng import NumpyRng
 from mdnbench.spec.names import Option, Value
 
@@ -29,8 +32,6 @@ def clean(channels: int = 1, size: tuple[int, int] = SIZE, start: int = 96) -> I
     Returns:
         float32 (H, W) or (H, W, 3) in [0, 1].
     """
-    import numpy as np
-
     height, width = size
     part = _photograph(channels)[start : start + height, start : start + width]
     return np.ascontiguousarray(part, dtype=np.float32) / np.float32(255)
@@ -38,8 +39,6 @@ def clean(channels: int = 1, size: tuple[int, int] = SIZE, start: int = 96) -> I
 
 @lru_cache(maxsize=2)
 def _photograph(channels: int) -> Any:
-    import skimage.data
-
     return skimage.data.camera() if channels == 1 else skimage.data.astronaut()  # uint8 (H, W) or (H, W, 3)
 
 

@@ -7,16 +7,17 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from mdnbench.errors import Unavailable
 from mdnbench.registry import variants
 from mdnbench.training.deploy import models, networks
+from mdnbench.training.deploy.export import feeds
 from mdnbench.util import paths
 from mdnbench.wrappers import inference
 from mdnbench.wrappers.onnx_session import Session
 
 if TYPE_CHECKING:
-    import torch
-
     from mdnbench.registry import Registry
     from mdnbench.spec.names import Named
     from mdnbench.spec.specs import Denoise, DenoiserSpec
@@ -63,10 +64,6 @@ def file_of(spec: DenoiserSpec, named: Named, weights: Weights) -> Path:
 
 def in_onnx(path: Path, device: str, provider: str) -> Network:
     """Return an ONNX file as a network. Images pass through the CPU's memory to ONNX Runtime and back."""
-    import torch
-
-    from mdnbench.training.deploy.export import feeds
-
     session = Session(path, device, provider)
 
     def network(planes: torch.Tensor, level: torch.Tensor | None) -> torch.Tensor:
@@ -81,8 +78,6 @@ def in_bfloat16(module: torch.nn.Module, device: str) -> torch.nn.Module:
     Raises:
         Unavailable: The processor would have to emulate bfloat16.
     """
-    import torch
-
     if not bfloat16_is_quick(device):
         raise Unavailable(
             "this processor has no instructions for bfloat16, and would take many times longer than in fp32; "
@@ -96,16 +91,12 @@ def in_bfloat16(module: torch.nn.Module, device: str) -> torch.nn.Module:
 
 def bfloat16_is_quick(device: str) -> bool:
     """Return whether the processor or GPU has instructions for convolutions in bfloat16."""
-    import torch
-
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _autocast(network: Network, device: str) -> Network:
-    import torch
-
     def call(planes: torch.Tensor, level: torch.Tensor | None) -> torch.Tensor:
         with torch.autocast(device, torch.bfloat16):
             return network(planes, level).float()
@@ -127,8 +118,6 @@ def compiled(module: torch.nn.Module, device: str) -> Any:
     Raises:
         Unavailable: There is no C++ compiler or, on a GPU, no triton.
     """
-    import torch
-
     if device == "cpu" and not compiler():
         tried = os.environ.get("CXX") or ", ".join(COMPILERS)
         raise Unavailable(
@@ -136,12 +125,12 @@ def compiled(module: torch.nn.Module, device: str) -> Any:
         )
     if device == "cuda" and not torch.utils._triton.has_triton():
         raise Unavailable("torch.compile needs triton on a GPU: pip install triton.")
-    import torch._dynamo
-    import torch._inductor.config
+    from torch._dynamo import config as graphs  # these two take seconds, and few methods are compiled
+    from torch._inductor import config as kernels
 
-    torch._inductor.config.compile_threads = 1  # a cell has one process
-    torch._dynamo.config.recompile_limit = torch._dynamo.config.accumulated_recompile_limit = MOST_SIZES
-    torch._dynamo.config.fail_on_recompile_limit_hit = True  # otherwise it would continue uncompiled without a warning
+    kernels.compile_threads = 1  # a cell has one process
+    graphs.recompile_limit = graphs.accumulated_recompile_limit = MOST_SIZES
+    graphs.fail_on_recompile_limit_hit = True  # otherwise it would continue uncompiled without a warning
     module.compile(dynamic=False)
 
     def call(*arguments: Any) -> Any:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from mdnbench import __version__
 from mdnbench.errors import MdnbenchError
 from mdnbench.training.deploy import networks
@@ -16,8 +18,6 @@ from mdnbench.util.quiet import without_warnings
 from mdnbench.wrappers.onnx_session import Session, package
 
 if TYPE_CHECKING:
-    import torch
-
     from mdnbench.spec.specs import DenoiserSpec
     from mdnbench.weights import Weights
 
@@ -66,8 +66,6 @@ def difference(module: torch.nn.Module, weights: Weights, path: Path) -> float:
 
 
 def _difference_at(size: tuple[int, int], module: torch.nn.Module, weights: Weights, session: Session) -> float:
-    import torch
-
     (height, width), (noisy, std) = size, networks.example(weights, *size)
     try:
         with torch.inference_mode():
@@ -93,8 +91,6 @@ def feeds(session: Session, noisy: torch.Tensor, std: torch.Tensor | None) -> di
 
 
 def _exported(module: torch.nn.Module, weights: Weights) -> Any:
-    import torch
-
     noisy, std = networks.example(weights, 48, 80, batch=2)
     sizes = {axis: torch.export.Dim(name, min=1) for axis, name in ((0, "batch"), (2, "height"), (3, "width"))}
     arguments, shapes = ((noisy,), (sizes,)) if std is None else ((noisy, std), (sizes, None))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mdnbench import weights
 from mdnbench.errors import BadOption, Unavailable, UsageError
 from mdnbench.registry import variants
+from mdnbench.training.deploy import export, models, networks
 from mdnbench.util import atomic
 from mdnbench.util.slugs import slug
 
@@ -59,8 +60,6 @@ def write(known: Registry, named: Named, noise: Named | None, to: str, out: Path
     Raises:
         UsageError: The method cannot be exported: it has no network or no weights yet, or a package is missing.
     """
-    from mdnbench.training.deploy import export, models, networks
-
     spec = known.denoisers[named.name]
     found = _weights(spec, named, noise, to)
     try:

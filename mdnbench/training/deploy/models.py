@@ -6,10 +6,13 @@ import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from filelock import FileLock
+
 from mdnbench.errors import Unavailable
 from mdnbench.planning import environment
 from mdnbench.registry import variants
 from mdnbench.registry.code import Digests
+from mdnbench.training.deploy import export, quantise
 from mdnbench.util import atomic, digests, paths
 
 if TYPE_CHECKING:
@@ -60,8 +63,6 @@ def obtain(known: Registry, spec: DenoiserSpec, weights: Weights, precision: str
         Unavailable: A package, the training data for int8 or disk space is missing.
         MdnbenchError: The file cannot be made.
     """
-    from filelock import FileLock
-
     path = path_of(spec, weights, precision)
     if at_hand(spec, weights, precision):
         return path
@@ -80,8 +81,6 @@ def obtain(known: Registry, spec: DenoiserSpec, weights: Weights, precision: str
 
 
 def _make(known: Registry, spec: DenoiserSpec, weights: Weights, whole: Path | None, path: Path) -> None:
-    from mdnbench.training.deploy import export, quantise  # these import torch
-
     with atomic.replacing(path) as part:
         if whole is None:
             export.write(spec, weights, part)

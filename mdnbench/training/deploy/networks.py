@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
 from mdnbench.errors import UsageError
 from mdnbench.wrappers import inference
 
 if TYPE_CHECKING:
-    import torch
-
     from mdnbench.spec.specs import DenoiserSpec
     from mdnbench.weights import Weights
 
@@ -30,8 +30,6 @@ def filled(spec: DenoiserSpec, weights: Weights) -> torch.nn.Module:
 
 def example(weights: Weights, height: int, width: int, batch: int = 1) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Return inputs for a network: noisy (B, C, H, W), and std (1, 1, 1, 1) or None if it is blind."""
-    import torch
-
     generator = torch.Generator().manual_seed(height * width)
     noisy = torch.rand(batch, inference.channels_of(weights), height, width, generator=generator)
     return noisy, None if weights.card.blind else torch.full((1, 1, 1, 1), EXAMPLE_STD)

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from mdnbench import data
 from mdnbench.errors import DataMissing, MdnbenchError, Unavailable
 from mdnbench.spec import tomlfile
@@ -22,8 +24,6 @@ from mdnbench.wrappers import inference
 from mdnbench.wrappers.onnx_session import Session, package
 
 if TYPE_CHECKING:
-    import torch
-
     from mdnbench.registry import Registry
     from mdnbench.weights import Weights
 
@@ -150,8 +150,6 @@ def batches(known: Registry, weights: Weights) -> Iterator[tuple[torch.Tensor, t
     Raises:
         Unavailable: The training data cannot be obtained, or the card does not name it.
     """
-    import torch
-
     chosen, recipe = images(known, weights), _recipe(weights)
     spec = known.datasets[recipe.data]
     try:
