@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # so that callers and plugins are checked against the real ty
     from mdnbench.evaluation.adapters import numpy_denoiser as numpy_denoiser
     from mdnbench.planning.request import Request as Request
     from mdnbench.results import Results as Results
+    from mdnbench.spec.deferred import deferred as deferred
     from mdnbench.spec.hookspecs import hookimpl as hookimpl
     from mdnbench.spec.names import Option as Option
     from mdnbench.spec.records import NoiseInfo as NoiseInfo
@@ -46,6 +47,7 @@ if TYPE_CHECKING:  # so that callers and plugins are checked against the real ty
 __version__ = "0.1.0"
 
 _HOMES = {
+    "deferred": "mdnbench.spec.deferred",
     "hookimpl": "mdnbench.spec.hookspecs",
     "Option": "mdnbench.spec.names",
     "DataFile": "mdnbench.spec.specs",

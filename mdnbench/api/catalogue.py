@@ -12,7 +12,6 @@ from mdnbench import registry
 from mdnbench import weights as stored
 from mdnbench.errors import UnknownName
 from mdnbench.evaluation import protocols
-from mdnbench.planning.identity import what_counts
 from mdnbench.registry import Registry, Shelf, variants
 from mdnbench.spec.names import Option, Value, counted
 from mdnbench.store import open_store, workspace
@@ -253,6 +252,7 @@ def _code(known: Registry, kind: str, name: str) -> Mapping[str, Sequence[str]] 
     """Return what an edit of would have results computed again: the files and packages that count."""
     if kind not in ("methods", "noises", "metrics"):
         return None
+    from mdnbench.planning.identity import what_counts  # plans need NumPy, which takes as long to import as all else
 
     path = workspace.locate() / "results.sqlite"
     with open_store(path) if path.is_file() else nullcontext() as store:

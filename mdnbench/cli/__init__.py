@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from mdnbench.cli import streams
 from mdnbench.errors import Interrupted, MdnbenchError
+from mdnbench.spec.names import printable
 from mdnbench.util import ending
 
 STOPPED = "stopped at once; what was finished is saved."
@@ -120,8 +121,6 @@ def _in_a_line(error: Exception) -> str:
 
 
 def _complain(text: str) -> None:
-    from mdnbench.spec.names import printable
-
     if sys.stderr is None:
         return
     safe = (

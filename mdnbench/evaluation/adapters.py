@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from mdnbench.evaluation import outputs
+
 if TYPE_CHECKING:
     import torch
 
@@ -25,8 +29,6 @@ def numpy_denoiser(function: Callable[[Image, NoiseInfo], Any]) -> Denoise:
     """
 
     def denoise(noisy: torch.Tensor, noise: NoiseInfo) -> torch.Tensor:
-        from mdnbench.evaluation import outputs
-
         given = to_numpy(noisy)
         shape = given.shape
         image = function(given, noise)
@@ -38,15 +40,12 @@ def numpy_denoiser(function: Callable[[Image, NoiseInfo], Any]) -> Denoise:
 
 def to_numpy(tensor: torch.Tensor) -> Image:
     """Convert (1, C, H, W) to a float32 copy of shape (H, W) for one channel, or (H, W, C) for several."""
-    import numpy as np
-
     array: Image = np.ascontiguousarray(tensor.detach().cpu().numpy()[0].transpose(1, 2, 0), dtype=np.float32)
     return array[..., 0].copy() if array.shape[-1] == 1 else array.copy()
 
 
 def to_tensor(image: Any) -> torch.Tensor:
     """Convert (H, W) or (H, W, C) to a float32 copy of shape (1, C, H, W)."""
-    import numpy as np
     import torch
 
     array = np.array(image, dtype=np.float32)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from mdnbench import DenoiserSpec, Option, hookimpl
-from mdnbench_bm3d import denoise
-from mdnbench_bm3d.engine import PROFILES
+from mdnbench import DenoiserSpec, Option, deferred, hookimpl
 
 LICENCE = (
     "Non-commercial use only: the bm3d package is (c) Tampere University and may be used for nonprofit, non-commercial "
@@ -14,8 +12,11 @@ CITATION = (
     "Dabov, Foi, Katkovnik and Egiazarian, IEEE TIP 16(8), 2007; Mäkinen, Azzari and Foi, IEEE TIP 29, 2020; "
     "Anscombe inverse: Mäkitalo and Foi, IEEE TIP 22(1), 2013"
 )
+PROFILES = ("np", "lc", "high", "vn", "vn_old")
 OPTIONS = (
-    Option("profile", str, "np", "the package's parameter set; lc is fast", choices=tuple(PROFILES)),
+    Option(
+        "profile", str, "np", "the package's parameter set; lc is fast", choices=("np", "lc", "high", "vn", "vn_old")
+    ),
     Option(
         "transform", bool, True, "make photon noise Gaussian first (generalised Anscombe), and undo it without bias"
     ),
@@ -31,7 +32,7 @@ def mdnbench_denoisers() -> list[DenoiserSpec]:
             name="bm3d",
             revision="1",
             summary="block matching and 3-D filtering (for non-commercial use only)",
-            build=denoise.build,
+            build=deferred("mdnbench_bm3d.denoise:build"),
             options=OPTIONS,
             wants="noise",
             channels=(1, 3),

@@ -12,6 +12,9 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from scipy.stats import poisson
+
 # In photons. The inverse is tabulated up to this number; above it, the closed form is exact within 0.01 photons.
 TABLE_TOP = 500.0
 TABLE_SIZE = 1000  # entries; linear interpolation between them is exact within 0.001 photons
@@ -35,15 +38,12 @@ class Anscombe:
 
 
 def _stabilise(counts: Any, std: float) -> Any:
-    import numpy as np
 
     return 2 * np.sqrt(np.maximum(counts + 3 / 8 + std**2, 0))
 
 
 def _photons(values: Any, std: float) -> Any:
     """Return the expected number of photons for expected transformed values; `std` is in photons."""
-    import numpy as np
-
     photons, means = _table(std)
     high = np.maximum(values, means[-1])
     return np.where(values > means[-1], _closed_form(high, std), np.interp(values, means, photons))
@@ -62,9 +62,6 @@ def _table(std: float) -> tuple[Any, Any]:
 
     Both arrays are (TABLE_SIZE,).
     """
-    import numpy as np
-    from scipy.stats import poisson
-
     photons = np.linspace(0, TABLE_TOP**0.5, TABLE_SIZE) ** 2
     counts = np.arange(int(TABLE_TOP + 10 * TABLE_TOP**0.5))
     normal = np.linspace(-REACH, REACH, 801)

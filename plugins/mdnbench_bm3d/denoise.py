@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mdnbench import numpy_denoiser
 from mdnbench.evaluation.estimation import told_std
 from mdnbench_bm3d.anscombe import Anscombe
@@ -32,8 +34,6 @@ class Denoiser:
 
     def __call__(self, noisy: Any, noise: NoiseInfo) -> Any:
         """Denoise float32 (H, W) or (H, W, 3); noise of an unknown kind is treated as white."""
-        import numpy as np
-
         model = known(noise)
         if model is None:
             return self.bm3d(noisy, told_std(noisy, noise))
@@ -64,8 +64,6 @@ def build(options: Mapping[str, Value], device: str, weights: object) -> Denoise
 
 def _fill_in(noisy: Any, density: float) -> tuple[Any, Any]:
     """Return the positions of impulses, and the image without them, computed channel by channel."""
-    import numpy as np
-
     planes = [noisy] if noisy.ndim == 2 else list(np.moveaxis(noisy, -1, 0))
     hits = [detect(plane, density) for plane in planes]
     filled = [repair(plane, hit, density) for plane, hit in zip(planes, hits, strict=True)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from mdnbench import Unavailable
 
 PROFILES = {
@@ -37,8 +39,6 @@ class Bm3d:
             width: The width in pixels of the box that has filtered the noise; 1 for white noise.
 
         """
-        import numpy as np
-
         if std <= 0:
             return np.array(image)
         height, breadth = image.shape[:2]
@@ -47,7 +47,6 @@ class Bm3d:
         return self._denoise(padded, std, width)[:height, :breadth]
 
     def _denoise(self, image: Any, std: float, width: int) -> Any:
-        import numpy as np
 
         level = std if width == 1 else box_spectrum(image.shape[:2], std, width)
         profile = self._profile(correlated=width > 1)
@@ -93,7 +92,6 @@ def box_spectrum(shape: tuple[int, int], std: float, width: int) -> Any:
         width: The width of the box in pixels.
 
     """
-    import numpy as np
 
     def along(length: int) -> Any:
         waves = np.exp(-2j * np.pi * np.outer(np.arange(length), np.arange(width)) / length)
@@ -108,7 +106,5 @@ def _has_flat_channel(image: Any, std: float) -> bool:
 
     bm3d_rgb would divide by the range of that difference.
     """
-    import numpy as np
-
     differences = (image[..., 0] - image[..., 2], image[..., 0] - 2 * image[..., 1] + image[..., 2], image.sum(axis=-1))
     return any(bool(np.ptp(difference) < 0.01 * std) for difference in differences)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from scipy.ndimage import uniform_filter
+from scipy.stats import binom
+
 RADIUS = 3  # of the window around a sample that is examined: 7x7
 CHANCE = 1e-5  # the probability that true impulses count as a black or white area
 BARREN = 1e-3  # if a window without good samples was less probable than this, the area itself is black or white
@@ -25,10 +29,6 @@ def detect(plane: Any, density: float) -> Any:
 
 
 def _replaced(plane: Any, value: float, density: float) -> Any:
-    import numpy as np
-    from scipy.ndimage import uniform_filter
-    from scipy.stats import binom
-
     found = plane == value
     size = 2 * RADIUS + 1
     counts = np.rint(uniform_filter(found.astype(np.float64), size, mode="reflect") * size**2)
@@ -47,8 +47,6 @@ def repair(plane: Any, hit: Any, density: float) -> Any:
         density: The fraction of samples that are impulses.
 
     """
-    import numpy as np
-
     repaired = plane.copy()
     left = np.argwhere(hit)
     for radius in range(1, FARTHEST + 1):
@@ -67,8 +65,6 @@ def repair(plane: Any, hit: Any, density: float) -> Any:
 
 def _windows(plane: Any, places: Any, radius: int) -> Any:
     """Return the samples around each position, reflected at the borders, as (positions, window)."""
-    import numpy as np
-
     size = 2 * radius + 1
     padded = np.pad(plane, radius, "symmetric")
     views = np.lib.stride_tricks.sliding_window_view(padded, (size, size))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mdnbench import DenoiserSpec, Option, hookimpl
-from mdnbench_classical import filters
+from mdnbench import DenoiserSpec, Option, deferred, hookimpl
 
 BSD = "BSD-3-Clause (scikit-image)"
 
@@ -19,7 +18,7 @@ def _noisy() -> DenoiserSpec:
         name="noisy",
         revision="1",
         summary="returns its input: the floor that every method must beat",
-        build=filters.build_noisy,
+        build=deferred("mdnbench_classical.filters:build_noisy"),
         channels=(1, 3),
         licence="MIT",
         citation="none: it is the input",
@@ -31,7 +30,7 @@ def _median() -> DenoiserSpec:
         name="median",
         revision="1",
         summary="the median of a square neighbourhood, each channel by itself",
-        build=filters.build_median,
+        build=deferred("mdnbench_classical.filters:build_median"),
         options=(Option("size", int, 5, "side of the neighbourhood", "pixels", choices=(3, 5, 7, 9)),),
         channels=(1, 3),
         packages=("scipy",),
@@ -45,7 +44,7 @@ def _wavelet() -> DenoiserSpec:
         name="wavelet",
         revision="1",
         summary="BayesShrink in the db2 wavelet domain, averaged over translations",
-        build=filters.build_wavelet,
+        build=deferred("mdnbench_classical.filters:build_wavelet"),
         options=(Option("shifts", int, 4, "translations along each axis; 1 is the plain transform", "", (), 1, 8),),
         wants="std",
         channels=(1, 3),
@@ -60,7 +59,7 @@ def _tv() -> DenoiserSpec:
         name="tv",
         revision="1",
         summary="total variation by Chambolle's projections",
-        build=filters.build_tv,
+        build=deferred("mdnbench_classical.filters:build_tv"),
         options=(
             Option(
                 "weight", float, 0.0, "strength on the [0, 1] scale; 0 means 0.9 times the noise's std", "", (), 0, 10
@@ -79,7 +78,7 @@ def _nlm() -> DenoiserSpec:
         name="nlm",
         revision="1",
         summary="fast non-local means",
-        build=filters.build_nlm,
+        build=deferred("mdnbench_classical.filters:build_nlm"),
         options=(
             Option("patch", int, 7, "side of the patches that are compared", "pixels", choices=(3, 5, 7)),
             Option("distance", int, 6, "how far away patches are looked for", "pixels", (), 1, 21),

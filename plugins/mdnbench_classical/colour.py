@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 PlaneFilter = Callable[[Any], Any]
 
 
 def by_channel(image: Any, denoise: PlaneFilter) -> Any:
     """Apply a function over (H, W) to an image (H, W), or to each channel of (H, W, 3)."""
-    import numpy as np
-
     if image.ndim == 2:
         return denoise(image)
     return np.stack([denoise(np.ascontiguousarray(image[..., c])) for c in range(image.shape[-1])], axis=-1)
@@ -30,7 +30,6 @@ def by_opponent(image: Any, denoise: PlaneFilter) -> Any:
 
 
 def _rotation() -> Any:
-    import numpy as np
 
     rows = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], dtype=np.float64)
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)

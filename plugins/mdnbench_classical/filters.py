@@ -9,9 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from scipy.ndimage import median_filter
+from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
+
 from mdnbench import numpy_denoiser
 from mdnbench.evaluation.estimation import told_std
 from mdnbench_classical.colour import by_channel, by_opponent
+from mdnbench_classical.wavelet import shrink
 
 if TYPE_CHECKING:
     from mdnbench import NoiseInfo
@@ -31,24 +36,18 @@ def build_noisy(options: Mapping[str, Value], device: str, weights: object) -> D
 
 def build_median(options: Mapping[str, Value], device: str, weights: object) -> Denoise:
     """Return the median filter over `size` x `size` pixels, with reflected borders."""
-    from scipy.ndimage import median_filter
-
     size = int(options["size"])
     return numpy_denoiser(lambda noisy, noise: by_channel(noisy, lambda plane: median_filter(plane, size)))
 
 
 def build_wavelet(options: Mapping[str, Value], device: str, weights: object) -> Denoise:
     """Return BayesShrink averaged over `shifts` x `shifts` translations."""
-    from mdnbench_classical.wavelet import shrink
-
     shifts = int(options["shifts"])
     return _with_std(lambda plane, std: reflected(plane, lambda padded: shrink(padded, std, shifts, SPACING, LEVELS)))
 
 
 def build_tv(options: Mapping[str, Value], device: str, weights: object) -> Denoise:
     """Return total variation of strength `weight`, or of TV_PER_STD times the noise's standard deviation if it is 0."""
-    from skimage.restoration import denoise_tv_chambolle
-
     weight = float(options["weight"])
 
     def denoise(plane: Any, std: float) -> Any:
@@ -61,8 +60,6 @@ def build_tv(options: Mapping[str, Value], device: str, weights: object) -> Deno
 
 def build_nlm(options: Mapping[str, Value], device: str, weights: object) -> Denoise:
     """Return fast non-local means in which the noise's variance is subtracted from the patch distances."""
-    from skimage.restoration import denoise_nl_means
-
     patch, distance, h = int(options["patch"]), int(options["distance"]), float(options["h"])
 
     def denoise(plane: Any, std: float) -> Any:
@@ -75,8 +72,6 @@ def build_nlm(options: Mapping[str, Value], device: str, weights: object) -> Den
 
 def reflected(plane: Any, denoise: Callable[[Any], Any]) -> Any:
     """Apply a function to a plane that is padded by reflection to at least SMALLEST pixels a side; crop the result."""
-    import numpy as np
-
     height, width = plane.shape
     padded = np.pad(plane, [(0, max(0, SMALLEST - height)), (0, max(0, SMALLEST - width))], "symmetric")
     return denoise(padded)[:height, :width]

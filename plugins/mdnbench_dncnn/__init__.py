@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mdnbench import DenoiserSpec, Option, Trainable, Unavailable, hookimpl
+from mdnbench import DenoiserSpec, Option, Trainable, deferred, hookimpl
 from mdnbench.errors import BadFile
 
 if TYPE_CHECKING:
     import torch
 
-    from mdnbench.spec.names import Value
-    from mdnbench.spec.specs import Denoise
     from mdnbench.training.recipe import Moment, Recipe
     from mdnbench.training.rng import TorchRng
-    from mdnbench.weights import Weights
 
 HERE = Path(__file__).parent
-
-
-def _network(*, blind: bool, depth: int, colour: bool) -> torch.nn.Module:
-    from mdnbench_dncnn.network import DnCNN
-
-    return DnCNN(depth, 3 if colour else 1, norm=True)
-
-
-def _inference(*, blind: bool, depth: int, colour: bool) -> torch.nn.Module:
-    from mdnbench_dncnn.network import DnCNN
-
-    return DnCNN(depth, 3 if colour else 1, norm=False)
 
 
 def _loss(
@@ -53,26 +37,6 @@ def _loss(
     return error.abs().mean() if recipe.loss.kind == "l1" else error.square().mean()
 
 
-def _export(network: Any) -> dict[str, torch.Tensor]:
-    from mdnbench_dncnn.network import folded
-
-    return folded(network)
-
-
-def _convert(state: Mapping[str, Any], eps: float | None = None) -> tuple[dict[str, torch.Tensor], dict[str, Value]]:
-    from mdnbench_dncnn.convert import convert
-
-    return convert(state, eps)
-
-
-def _build(options: Mapping[str, Value], device: str, weights: Weights | None) -> Denoise:
-    from mdnbench_dncnn.denoise import build
-
-    if weights is None:
-        raise Unavailable("dncnn has no weights for this noise; train it first.")
-    return build(device, weights)
-
-
 @hookimpl
 def mdnbench_denoisers() -> list[DenoiserSpec]:
     """Return the specification of DnCNN, which works without the noise level."""
@@ -80,7 +44,7 @@ def mdnbench_denoisers() -> list[DenoiserSpec]:
         name="dncnn",
         revision="1",
         summary="Deep convolutional network that predicts the noise, for any Gaussian level (DnCNN)",
-        build=_build,
+        build=deferred("mdnbench_dncnn.denoise:build"),
         options=(
             Option("depth", int, 17, "convolutions in a row", choices=(17, 20)),
             Option("colour", bool, False, "a network for three channels; a gray one takes colour channel by channel"),
@@ -95,13 +59,13 @@ def mdnbench_denoisers() -> list[DenoiserSpec]:
         ),
         published_as="DnCNN-B",
         trainable=Trainable(
-            network=_network,
+            network=deferred("mdnbench_dncnn.network:with_norm"),
             loss=_loss,
             recipes=HERE / "recipes",
             weights=HERE / "weights",
-            export=_export,
-            convert=_convert,
-            inference=_inference,
+            export=deferred("mdnbench_dncnn.network:folded"),
+            convert=deferred("mdnbench_dncnn.convert:convert"),
+            inference=deferred("mdnbench_dncnn.network:without_norm"),
         ),
     )
     return [dncnn]

@@ -48,6 +48,16 @@ class DnCNN(nn.Module):
         return noisy - residual
 
 
+def with_norm(*, blind: bool, depth: int, colour: bool) -> DnCNN:
+    """Return the network that is trained, with batch norm. It is the same with and without the noise level."""
+    return DnCNN(depth, 3 if colour else 1, norm=True)
+
+
+def without_norm(*, blind: bool, depth: int, colour: bool) -> DnCNN:
+    """Return the network that denoises, whose convolutions contain the batch norm."""
+    return DnCNN(depth, 3 if colour else 1, norm=False)
+
+
 def fold(weight: torch.Tensor, norm: dict[str, torch.Tensor], eps: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the kernel and bias of a convolution with a batch normalisation (in evaluation mode) folded into it.
 

@@ -3,18 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from mdnbench import DenoiserSpec, Option, Trainable, Unavailable, hookimpl
-
-if TYPE_CHECKING:
-    import torch
-
-    from mdnbench.spec.names import Value
-    from mdnbench.spec.specs import Denoise
-    from mdnbench.weights import Weights
+from mdnbench import DenoiserSpec, Option, Trainable, deferred, hookimpl
 
 HERE = Path(__file__).parent
 UNET = "U-Net: Ronneberger, Fischer and Brox, MICCAI 2015"
@@ -32,30 +23,10 @@ OPTIONS = (
 )
 
 
-def _network(masked: bool, **options: Any) -> torch.nn.Module:
-    from mdnbench_masked_unet.network import make
-
-    return make(masked, **options)
-
-
-def _loss(*arguments: Any) -> torch.Tensor:
-    from mdnbench_masked_unet.loss import loss
-
-    return loss(*arguments)
-
-
-def _build(masked: bool, options: Mapping[str, Value], device: str, weights: Weights | None) -> Denoise:
-    from mdnbench_masked_unet.denoise import build
-
-    if weights is None:
-        raise Unavailable(f"{'masked-unet' if masked else 'unet'} has no weights for this noise; train it first.")
-    return build(masked, device, weights)
-
-
 def _spec(name: str, masked: bool, summary: str, citation: str) -> DenoiserSpec:
     trainable = Trainable(
-        network=functools.partial(_network, masked),
-        loss=_loss,
+        network=functools.partial(deferred("mdnbench_masked_unet.network:make"), masked),
+        loss=deferred("mdnbench_masked_unet.loss:loss"),
         recipes=HERE / "recipes" / name,
         weights=HERE / "weights" / name,
     )
@@ -63,7 +34,7 @@ def _spec(name: str, masked: bool, summary: str, citation: str) -> DenoiserSpec:
         name=name,
         revision="1",
         summary=summary,
-        build=functools.partial(_build, masked),
+        build=functools.partial(deferred("mdnbench_masked_unet.denoise:build"), masked),
         options=OPTIONS,
         wants="std",
         channels=(1, 3),

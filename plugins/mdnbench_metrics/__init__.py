@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from mdnbench import MetricSpec, hookimpl
-from mdnbench_metrics import lpips_spec, psnr, ssim
+from mdnbench_metrics import specs
 
 
 @hookimpl
 def mdnbench_metrics() -> list[MetricSpec]:
     """Return the specifications of PSNR, SSIM and LPIPS."""
-    return [psnr.SPEC, ssim.SPEC, lpips_spec.SPEC]
+    return [specs.PSNR, specs.SSIM, specs.LPIPS]

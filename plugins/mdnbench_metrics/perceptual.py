@@ -10,6 +10,8 @@ import lpips
 import numpy as np
 import torch
 
+from mdnbench import Unavailable
+from mdnbench.errors import DataMissing
 from mdnbench.evaluation.adapters import to_tensor
 from mdnbench.registry.vision import import_torchvision
 from mdnbench.spec.specs import Image, Score
@@ -95,3 +97,29 @@ def layers(net: str) -> dict[str, torch.Tensor]:
         backbone.find(net, download=False), map_location="cpu", weights_only=True
     )
     return tensors
+
+
+def build(device: str) -> Score:
+    """Return LPIPS over AlexNet as a function of the denoised and the clean image.
+
+    Raises:
+        Unavailable: The network's file is missing.
+    """
+    return _build("alex", device)
+
+
+def build_squeeze(device: str) -> Score:
+    """Return LPIPS over SqueezeNet."""
+    return _build("squeeze", device)
+
+
+def build_unstretched(device: str) -> Score:
+    """Return LPIPS of images that stay in [0, 1]."""
+    return _build("alex", device, stretched=False)
+
+
+def _build(net: str, device: str, *, stretched: bool = True) -> Score:
+    try:
+        return lpips_score(net, device, stretched=stretched)
+    except DataMissing as error:
+        raise Unavailable(str(error)) from None

@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from mdnbench import MetricSetting, MetricSpec
+import numpy as np
+from scipy.ndimage import gaussian_filter, uniform_filter
+from skimage.metrics import structural_similarity
+
 from mdnbench.spec.specs import Image, Score
 
 if TYPE_CHECKING:
-    import numpy as np
-
     Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
 SIGMA, TRUNCATE = 1.5, 3.5  # a radius of 3.5 sigma, rounded, is 5 pixels: the window is 11×11
@@ -45,8 +46,6 @@ def _plane(first: Image, second: Image) -> float:
 
 def _moments(first: Image, second: Image) -> Array:
     """Return the weighted means of x, y, x² + y² and xy in every window of a strip: (4, H - 10, W - 10)."""
-    import numpy as np
-
     x, y = first.astype(np.float64), second.astype(np.float64)
     down = np.matmul(_window(len(x) - WINDOW + 1), np.stack((x, y, x * x + y * y, x * y)))
     width = x.shape[1] - WINDOW + 1
@@ -60,8 +59,6 @@ def _moments(first: Image, second: Image) -> Array:
 @cache
 def _window(size: int) -> Array:
     """Return the Gaussian window at `size` neighbouring places as a matrix (size, size + 10). Its product filters."""
-    import numpy as np
-
     taps = np.exp(-((np.arange(WINDOW) - WINDOW // 2) ** 2) / (2 * SIGMA**2))
     window = np.zeros((size, size + WINDOW - 1))
     for place in range(size):
@@ -80,17 +77,12 @@ def _similarity(means: Array) -> Array:
 
 def uniform_ssim(denoised: Image, clean: Image) -> float:
     """Return SSIM by scikit-image's defaults: uniform window 7×7, sample covariance."""
-    import numpy as np
-    from skimage.metrics import structural_similarity
-
     pair = (clean.astype(np.float64), denoised.astype(np.float64))
     return float(structural_similarity(*pair, data_range=1.0, channel_axis=-1 if clean.ndim == 3 else None))
 
 
 def padded_ssim(denoised: Image, clean: Image) -> float:
     """Return the mean over the whole image with zeros beyond its edges, as in deep-learning libraries' convolutions."""
-    import numpy as np
-    from scipy.ndimage import gaussian_filter
 
     def blurred(plane: Any) -> Any:
         return gaussian_filter(plane, SIGMA, truncate=TRUNCATE, mode="constant", axes=(0, 1))
@@ -116,44 +108,25 @@ def downsampled_ssim(denoised: Image, clean: Image) -> float:
 
 def _shrunk(image: Image, factor: int) -> Image:
     """Return every `factor`-th pixel of the image, as the mean of its neighbourhood."""
-    import numpy as np
-    from scipy.ndimage import uniform_filter
-
     mean = uniform_filter(image.astype(np.float64), factor, mode="mirror", axes=(0, 1))
     return np.asarray(mean[::factor, ::factor], dtype=np.float32)
 
 
-def _build(_device: str) -> Score:
+def build(_device: str) -> Score:
+    """Return SSIM, as a function of the denoised and the clean image."""
     return ssim
 
 
-def _build_uniform(_device: str) -> Score:
+def build_uniform(_device: str) -> Score:
+    """Return SSIM by scikit-image's defaults, as a function of the denoised and the clean image."""
     return uniform_ssim
 
 
-def _build_padded(_device: str) -> Score:
+def build_padded(_device: str) -> Score:
+    """Return SSIM over the whole image, with zeros beyond its edges."""
     return padded_ssim
 
 
-def _build_downsampled(_device: str) -> Score:
+def build_downsampled(_device: str) -> Score:
+    """Return SSIM after shrinking, as a function of the denoised and the clean image."""
     return downsampled_ssim
-
-
-SPEC = MetricSpec(
-    name="ssim",
-    revision="1",
-    summary="Structural similarity, Gaussian window 11×11, valid region, channel mean",
-    direction="higher",
-    build=_build,
-    digits=4,
-    tolerance=0.002,
-    min_size=WINDOW,
-    packages=("numpy",),
-    settings=(
-        MetricSetting("uniform", "scikit-image's defaults: uniform window 7×7, sample covariance", _build_uniform),
-        MetricSetting("padded", "mean over the whole image, zeros beyond its edges", _build_padded),
-        MetricSetting("downsampled", "after shrinking the short side to about 256 pixels", _build_downsampled),
-    ),
-    citation="Wang, Bovik, Sheikh, Simoncelli: Image Quality Assessment. IEEE TIP 13(4), 2004",
-    symmetric=True,
-)

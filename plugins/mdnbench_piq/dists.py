@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from mdnbench import DataFile, data
+from mdnbench import DataFile, Unavailable, data
+from mdnbench.errors import DataMissing
 from mdnbench.spec.specs import Image, Score
 from mdnbench_piq import measures, package, specs
 
@@ -19,14 +20,16 @@ TAKEN = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 CHANNELS = [3, 64, 128, 256, 512, 512]  # of the image itself, and of the layers in TAKEN
 
 
-def score(device: str) -> Score:
+def build(device: str) -> Score:
     """Return DISTS as a function of the denoised and the clean image. Gray is repeated to RGB.
 
     Raises:
-        DataMissing: A file of weights is not there.
-        Unavailable: piq is not installed.
+        Unavailable: piq is not installed, or a file of weights is missing.
     """
-    network = _network(package.load()).to(device)
+    try:
+        network = _network(package.load()).to(device)
+    except DataMissing as error:
+        raise Unavailable(str(error)) from None
 
     def scored(denoised: Image, clean: Image) -> float:
         pair = [measures.tensor(image, device, colours=True).float() for image in (denoised, clean)]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Literal
 
-from mdnbench import DataFile, MetricSpec, Unavailable, data
-from mdnbench.errors import DataMissing, MdnbenchError
-from mdnbench.spec.specs import Score
+from mdnbench import DataFile, MetricSpec, data, deferred
+from mdnbench.errors import MdnbenchError
 from mdnbench_piq import package
 
 SIXTEEN = 16  # pixels; in smaller images, most gradients are at the borders
@@ -83,7 +83,7 @@ def spec(measure: Measure) -> MetricSpec:
         revision="1",
         summary=measure.summary,
         direction=measure.direction,
-        build=lambda device: _score(measure, device),
+        build=functools.partial(deferred("mdnbench_piq.measures:score"), measure),
         digits=4,
         tolerance=measure.tolerance,
         min_size=measure.min_size,
@@ -93,12 +93,6 @@ def spec(measure: Measure) -> MetricSpec:
         symmetric=measure.symmetric,
         by_name=True,
     )
-
-
-def _score(measure: Measure, device: str) -> Score:
-    from mdnbench_piq import measures
-
-    return measures.score(measure, device)
 
 
 # ---- DISTS -----------------------------------------------------------------------------------------------------------
@@ -118,15 +112,6 @@ LAYERS = DataFile(
 )
 
 
-def _dists(device: str) -> Score:
-    from mdnbench_piq import dists
-
-    try:
-        return dists.score(device)
-    except DataMissing as error:
-        raise Unavailable(str(error)) from None
-
-
 def _prepare(download: bool) -> str | None:
     if reason := package.missing():
         return reason
@@ -143,7 +128,7 @@ DISTS = MetricSpec(
     revision="1",
     summary="Structure and texture similarity in the layers of VGG-16; gray is repeated to RGB",
     direction="lower",
-    build=_dists,
+    build=deferred("mdnbench_piq.dists:build"),
     digits=4,
     tolerance=0.005,
     min_size=32,  # four poolings leave two pixels
