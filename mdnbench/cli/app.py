@@ -17,7 +17,8 @@ Benchmark image denoisers: PSNR, SSIM and LPIPS tables, timings, and regression 
 Example: mdnbench run --methods all --sigma 50
 
 Example: mdnbench describe bm3d"""
-COMPLETING = "_MDNBENCH_COMPLETE"  # the shell's completion sets this variable
+COMPLETING = "_MDNBENCH_COMPLETE"  # the shell's completion sets this variable,
+COMPLETED = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")  # and one of these, by the shell, to the line so far
 
 
 class Command(NamedTuple):
@@ -72,11 +73,13 @@ def app_for(arguments: Sequence[str]) -> typer.Typer:
     """Return the command line that these arguments need, because making all commands takes a tenth of a second.
 
     If the first argument is a command, there is no other. If none is a command, only the help can be asked for, and the
-    commands have nothing but their lines in it. The shell's completion gives no arguments and needs all commands.
+    commands have nothing but their lines in it. The shell's completion gives its line in a variable.
     """
+    if COMPLETING in os.environ:
+        arguments = next((os.environ[name] for name in COMPLETED if name in os.environ), "").split()[1:]
     if arguments and arguments[0] in COMMANDS:
         return app(arguments[:1])
-    if COMPLETING in os.environ or not COMMANDS.keys().isdisjoint(arguments):
+    if not COMMANDS.keys().isdisjoint(arguments):
         return app()
     made = _empty()
     for name, command in COMMANDS.items():

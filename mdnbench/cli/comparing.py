@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 
 from mdnbench import api
-from mdnbench.analysis import statistics
-from mdnbench.cli import comparison_document, draw, progress
 from mdnbench.cli import completing as tab
+from mdnbench.cli import draw, progress
 from mdnbench.cli import options as o
 from mdnbench.results.render import terminal
 from mdnbench.spec.names import split_list
@@ -37,6 +36,9 @@ def compare(
 
     Example: mdnbench compare set12-gaussian-50 --metrics psnr
     """
+    from mdnbench.analysis import statistics  # needs SciPy, which the Tab key does not wait for
+    from mdnbench.cli import comparison_document
+
     with progress.waiting(f"comparing {', '.join(runs)}"):
         found = api.compare(*map(api.open_run, runs), metrics=split_list(metrics or ""), against=against or "")
     if json:

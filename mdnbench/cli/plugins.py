@@ -14,8 +14,6 @@ from mdnbench.cli import options as o
 from mdnbench.results.render import terminal
 from mdnbench.results.table import Table, words
 from mdnbench.spec.names import printable
-from mdnbench.testing.rules import book
-from mdnbench.testing.rules.rule import Checked
 
 if TYPE_CHECKING:
     from mdnbench.testing.rules import Finding
@@ -73,6 +71,8 @@ def check(
 
     Example: mdnbench plugin check my_filter.py
     """
+    from mdnbench.testing.rules.rule import Checked  # the rules need torch, which `plugin new` does not
+
     with progress.listener() as listener:
         found = api.check_plugin(target, plugins=plugin or (), timeout=timeout, listener=listener)
     code = _exit_code(found)
@@ -89,6 +89,8 @@ def _exit_code(found: tuple[Finding, ...]) -> int:
 
 
 def _draw(found: tuple[Finding, ...]) -> None:
+    from mdnbench.testing.rules import book
+
     for subject in dict.fromkeys(each.subject for each in found):
         mine = [each for each in found if each.subject == subject]
         said = [each.came if each.state == "skipped" else book.summary(subject.kind, each.rule) for each in mine]

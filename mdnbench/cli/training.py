@@ -17,7 +17,6 @@ from mdnbench.errors import BadOption
 from mdnbench.results.render import terminal
 from mdnbench.results.table import Column, Table, words
 from mdnbench.spec.names import printable
-from mdnbench.training import ranks
 
 if TYPE_CHECKING:
     from mdnbench.api.catalogue import WeightsFacts
@@ -69,6 +68,8 @@ def train(
             changes=_changes(set_ or []), device=device, threads=threads, resume=not from_scratch, name=name,
             start=start,
         )  # fmt: skip
+    from mdnbench.training import ranks
+
     if ranks.first():
         typer.echo(f"{made.path}\n{made.card.steps} steps in {made.card.minutes:.1f} minutes, {_psnr(made.card)}")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mdnbench.errors import BadPlugin
 from mdnbench.evaluation.estimation import estimate_std
 from mdnbench.evaluation.rng import NumpyRng, stream
@@ -46,8 +48,6 @@ def make(clean: Image, case_key: str, noise: Named, spec: NoiseSpec, rule: Rule,
 
 
 def _noisy(clean: Image, case_key: str, noise: Named, spec: NoiseSpec) -> Image:
-    import numpy as np
-
     planes = clean[None] if clean.ndim == 2 else np.ascontiguousarray(clean.transpose(2, 0, 1))
     noisy = spec.apply(planes.copy(), NumpyRng(bytes.fromhex(case_key)), **noise.numbers())
     if noisy.shape != planes.shape or noisy.dtype != np.float32:

@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 
 from mdnbench import weights
-from mdnbench.evaluation import cases
 from mdnbench.evaluation.protocols import Protocol
 from mdnbench.planning import environment
 from mdnbench.planning.request import Request
@@ -167,6 +166,8 @@ class Plan:
         return of_parts("output", case, self._input_rule, work.identity)
 
     def _case_key(self, noise: PlannedNoise, image: PlannedImage, seed: int) -> str:
+        from mdnbench.evaluation import cases  # needs NumPy; who lists names imports this module, too
+
         return cases.key(image.digest, noise.named, noise.spec.revision, seed)
 
     def _work(self, index: int, named: Named, noise: PlannedNoise) -> Work:

@@ -51,6 +51,7 @@ class Lingering:
         self._root = os.path.realpath(root)
         self._registered: list[tuple[Callable[..., Any], bool]] = []  # and whether a library has registered it
         self._hooks_added = 0
+        self._watchdog = False  # whether `faulthandler` has a thread that may end the process; it is no Python thread
         self._before: dict[str, Any] = {}
         self._threads: frozenset[int] = frozenset()
         self._count = 0
@@ -67,12 +68,13 @@ class Lingering:
         _atexit.register = self._recorded(atexit.register, counted=True)
         _threading._register_atexit = self._recorded(_threading._register_atexit)
         _record_finalizers(self._note)
+        self._record_watchdog()
 
     def found(self) -> list[str]:
         """Return what the import has left going, in the words that messages use. Call it once."""
         now = _settings()
         changed = [what for what, value in self._before.items() if now[what] != value]
-        if _has_watchdog():
+        if self._watchdog:
             changed.append("the fault handler")
         if self._hooks_added:
             changed.append(AUDIT)
@@ -103,6 +105,23 @@ class Lingering:
             return register(function, *arguments, **options)
 
         return recorded
+
+    def _record_watchdog(self) -> None:
+        """Have `faulthandler` note whether a traceback is to be dumped later."""
+        dump, cancel = faulthandler.dump_traceback_later, faulthandler.cancel_dump_traceback_later
+
+        @functools.wraps(dump)
+        def recorded_dump(*arguments: Any, **options: Any) -> None:
+            dump(*arguments, **options)
+            self._watchdog = True
+
+        @functools.wraps(cancel)
+        def recorded_cancel() -> None:
+            cancel()
+            self._watchdog = False
+
+        faulthandler.dump_traceback_later = recorded_dump
+        faulthandler.cancel_dump_traceback_later = recorded_cancel
 
     def _note(self, function: Any, caller: FrameType) -> None:
         self._registered.append((function, self._is_library_code(caller.f_code, caller.f_globals.get("__name__"))))
@@ -176,20 +195,6 @@ def _settings() -> dict[str, Any]:
     if monitoring := getattr(sys, "monitoring", None):
         found["the monitoring tools"] = [monitoring.get_tool(each) for each in TOOLS]
     return found
-
-
-def _has_watchdog() -> bool:
-    """Whether `faulthandler.dump_traceback_later` was called: its thread, which may end the process, is no Python's."""
-    before = _tasks()
-    faulthandler.cancel_dump_traceback_later()
-    return _tasks() < before
-
-
-def _tasks() -> int:
-    try:
-        return len(os.listdir("/proc/self/task"))  # noqa: PTH208
-    except OSError:
-        return 0
 
 
 # ---- Child processes -------------------------------------------------------------------------------------------------

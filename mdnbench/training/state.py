@@ -123,7 +123,12 @@ class State:
             )
 
     def _check(self, saved: dict[str, Any], folder: Path) -> None:
-        """Raise UsageError if a checkpoint belongs to another training."""
+        """Raise UsageError if a checkpoint belongs to another training, or does not tell to which one it belongs."""
+        if missing := [key for key in (*self._belongings, "code") if key not in saved]:
+            raise UsageError(
+                f"the checkpoint in {folder} lacks {', '.join(missing)}, so it may be of another training; train from "
+                "scratch (--from-scratch)."
+            )
         for key, now in self._belongings.items():
             if (old := saved[key]) != now:
                 words = BELONGINGS[key].format(old=old, now=now)

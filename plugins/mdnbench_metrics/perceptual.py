@@ -6,7 +6,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-import lpips
 import numpy as np
 import torch
 
@@ -73,9 +72,11 @@ class _Remembered:
 
 def _features(model: Any, image: Image, device: str, stretched: bool) -> list[torch.Tensor]:
     """Return each layer's activations (1, C, H, W), normalised to unit length along the channels as LPIPS does."""
+    from lpips import normalize_tensor
+
     pixels = to_tensor(image).to(device).expand(1, 3, -1, -1)  # (1, 3, H, W)
     pixels = pixels * 2 - 1 if stretched else pixels
-    return [lpips.normalize_tensor(layer) for layer in model.net(model.scaling_layer(pixels))]
+    return [normalize_tensor(layer) for layer in model.net(model.scaling_layer(pixels))]
 
 
 def _model(net: str) -> Any:
@@ -83,6 +84,7 @@ def _model(net: str) -> Any:
     tensors = layers(net)
     with without_warnings(), torch.random.fork_rng(devices=[]):  # warnings about deprecated names in torchvision
         import_torchvision()
+        import lpips  # it imports torchvision
 
         # pnet_rand skips the package's own download; the random layers are replaced in the next lines.
         model = lpips.LPIPS(net=net, version="0.1", pnet_rand=True, verbose=False)

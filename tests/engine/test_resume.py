@@ -90,7 +90,7 @@ def run(folder: str, plugin: str, **changes: Any) -> Results:
 
 def digits(results: Results) -> list[tuple[Any, ...]]:
     """All that must be equal to the last digit, in an order that does not depend on the plan."""
-    return sorted(tuple(record[name] for name in DIGITS) for record in results.records())
+    return sorted(tuple(record.get(name) for name in DIGITS) for record in results.records())
 
 
 def tally(results: Results) -> Tally:

@@ -103,7 +103,7 @@ def test_a_checkpoint_of_another_noise_or_device_is_refused(fit: Fit, home: Path
 def test_an_edited_plugin_does_not_go_on_from_what_it_was(
     home: Path, plugin_file: Path, edited: Callable[[str, str], Path]
 ) -> None:
-    """Its checkpoint is refused and can be thrown away; one from before checkpoints said so is taken."""
+    """Its checkpoint is refused and can be thrown away, and so is one that does not tell which code it is of."""
     order: dict[str, Any] = {"steps": 4, "threads": 1}
     first = api.train("tiny", plugins=[plugin_file], **order)
     other = edited(".square().mean()", ".abs().mean()")
@@ -117,7 +117,8 @@ def test_an_edited_plugin_does_not_go_on_from_what_it_was(
     assert saved.pop("revision")
     assert saved.pop("code")
     checkpoint.save(path, saved)
-    assert api.train("tiny", plugins=[plugin_file], **order).card.steps == 4
+    with pytest.raises(UsageError, match=r"lacks revision, code, .*--from-scratch"):
+        api.train("tiny", plugins=[plugin_file], **order)
 
 
 def test_a_module_that_the_loss_imports_counts_as_the_plugin_does(
