@@ -7,9 +7,11 @@ before any pixel is decoded, so a small file cannot claim a huge image.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mdnbench.data.pixels import RefusalError
 from mdnbench.errors import BadImage
@@ -24,6 +26,8 @@ ENDINGS = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".webp", ".pgm", ".
 ALLOWED = f"Allowed: gray or RGB, 8 or 16 bits, no palette, no alpha, at most {MAX_PIXELS // 10**6} megapixels"
 FORMATS = "PNG, TIFF, JPEG, WebP, BMP or PNM"
 
+# All other formats are read by `bypillow`.
+_MODULES = {"TIFF": "mdnbench.data.tiff", "PNM": "mdnbench.data.pnm"}
 # The format of a file is determined by its first bytes, never by its name.
 _MAGIC = {
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -52,17 +56,8 @@ def read_image(path: Path | str) -> Image:
 
     """
     with _opened(Path(path)) as (file, kind):
-        if kind == "TIFF":
-            from mdnbench.data import tiff
-
-            return tiff.read(file)
-        if kind == "PNM":
-            from mdnbench.data import pnm
-
-            return pnm.read(file)
-        from mdnbench.data import bypillow
-
-        return bypillow.read(file, kind)
+        image: Image = _reader(kind, "read")(file)
+        return image
 
 
 def channels(path: Path | str) -> int:
@@ -73,17 +68,8 @@ def channels(path: Path | str) -> int:
 
     """
     with _opened(Path(path)) as (file, kind):
-        if kind == "TIFF":
-            from mdnbench.data import tiff
-
-            return tiff.channels(file)
-        if kind == "PNM":
-            from mdnbench.data import pnm
-
-            return pnm.channels(file)
-        from mdnbench.data import bypillow
-
-        return bypillow.channels(file, kind)
+        count: int = _reader(kind, "channels")(file)
+        return count
 
 
 def write_png(path: Path | str, image: Image) -> None:
@@ -116,6 +102,14 @@ def to_gray(image: Image) -> Image:
     weights = np.array([0.298936021293775, 0.587043074451121, 0.114020904255103])
     gray: Image = (image * weights).sum(axis=2).astype(np.float32)
     return gray
+
+
+def _reader(kind: str, function: str) -> Callable[[BinaryIO], Any]:
+    """Import the module that reads a format, and return a function of it. Most commands read no image."""
+    if kind in _MODULES:
+        found: Callable[[BinaryIO], Any] = getattr(import_module(_MODULES[kind]), function)
+        return found
+    return functools.partial(getattr(import_module("mdnbench.data.bypillow"), function), kind=kind)
 
 
 @contextlib.contextmanager

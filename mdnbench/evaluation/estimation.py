@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from mdnbench.spec.records import NoiseInfo
     from mdnbench.spec.specs import Image
@@ -33,7 +35,6 @@ def told_std(noisy: Image, noise: NoiseInfo) -> float:
 
 
 def _plane_std(plane: Any) -> float:
-    import numpy as np
     import pywt
 
     lacking = [max(0, SMALLEST - side) for side in plane.shape]
