@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 MEND = "divide 8-bit values by `np.float32(255)`; `mdnbench.data.images.read_image` reads files as they should be."
 
 
@@ -17,6 +15,8 @@ def fault(image: Any, channels: int) -> tuple[str, str] | None:
         channels: 1 or 3; 0 allows both.
 
     """
+    import numpy as np
+
     if not isinstance(image, np.ndarray) or image.dtype != np.float32:
         return "float32", f"{getattr(image, 'dtype', type(image).__name__)}"
     if not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)) or not image.size:

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from mdnbench.data.pixels import BYTE_TOP, WORD_TOP
 from mdnbench.evaluation.protocols import Protocol
 from mdnbench.spec.names import counted, show
@@ -39,6 +37,8 @@ class Depth:
 
 def of(image: str, pixels: Image) -> Depth:
     """Return the depth of an image (float32 in [0, 1]), determined from its values because any data set may be deep."""
+    import numpy as np
+
     for bits in BITS:
         top = np.float32(2**bits - 1)
         levels = np.rint(pixels * top)
