@@ -23,7 +23,7 @@ from mdnbench.results import numbers
 from mdnbench.results.render import markdown
 from mdnbench.spec.timings import Benchmark
 from mdnbench.timing import summary
-from mdnbench.timing.scaling import Fit, Scaling, table
+from mdnbench.timing.scaling import PowerFit, Scaling, table
 from mdnbench.timing.times import Times
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "experiments" / "scaling.md"
@@ -117,7 +117,7 @@ def _verdict(each: Scaling) -> str:
     )
 
 
-def _power(fit: Fit, factor: int) -> str:
+def _power(fit: PowerFit, factor: int) -> str:
     return f"{factor * fit.exponent:.2f} (95 %: {factor * fit.low:.2f} to {factor * fit.high:.2f})"
 
 

@@ -21,10 +21,10 @@ from mdnbench import registry
 from mdnbench.registry import variants
 from mdnbench.training import loop
 from mdnbench.training import recipe as recipes
-from mdnbench.training.log import Progress
-from mdnbench.training.material import Material, gather
+from mdnbench.training.log import TrainingProgress
+from mdnbench.training.material import TrainingData, gather
 from mdnbench.training.recipe import Recipe
-from mdnbench.training.state import State
+from mdnbench.training.state import TrainingState
 
 WARM = 2  # steps of each round that do not count
 
@@ -32,7 +32,7 @@ WARM = 2  # steps of each round that do not count
 class Bare:
     """Takes a bare step whenever the loop asks whether to stop, and keeps the times of both."""
 
-    def __init__(self, state: State, material: Material) -> None:
+    def __init__(self, state: TrainingState, material: TrainingData) -> None:
         self._state, self._batch = state, material.draw(state.generator)
         self._context, self._left = loop.autocast(state), 0.0
         self.alone: list[float] = []
@@ -82,13 +82,13 @@ def main() -> None:
     material = gather(recipe, known.datasets[recipe.data], known.noises, (), colour, asked.device)
     kilopixels = recipe.batch * recipe.crop**2 / 1000
 
-    def fresh() -> State:
+    def fresh() -> TrainingState:
         network = trainable.network(blind=recipe.blind, **variants.own(spec, named))
-        return State(network, recipe, len(material.images), asked.device)
+        return TrainingState(network, recipe, len(material.images), asked.device)
 
     ratios, outside = [], []
     for _ in range(asked.rounds):
-        bare, reports = Bare(fresh(), material), list[Progress]()
+        bare, reports = Bare(fresh(), material), list[TrainingProgress]()
         with tempfile.TemporaryDirectory() as folder:
             loop.follow(trainable, fresh(), material, Path(folder), reports.append, bare.step)
         alone, in_loop = (statistics.median(times[WARM:]) for times in (bare.alone, bare.in_loop))

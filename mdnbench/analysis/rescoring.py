@@ -19,7 +19,7 @@ from mdnbench.errors import BadOption, DataMissing, MdnbenchError, NothingToDo, 
 from mdnbench.evaluation import protocols
 from mdnbench.planning import environment
 from mdnbench.planning.identity import METRIC, MetricIdentity
-from mdnbench.results.shifts import Shift, Way, shifts_of
+from mdnbench.results.shifts import ScoringChoice, Shift, shifts_of
 from mdnbench.spec.names import Named
 from mdnbench.spec.records import Cell, MetricScore, Outcome
 from mdnbench.store import kept
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mdnbench.evaluation.protocols import Protocol
     from mdnbench.registry import Registry
     from mdnbench.results import Results
-    from mdnbench.spec.records import Source
+    from mdnbench.spec.records import NoiseInfoSource
     from mdnbench.spec.specs import DatasetSpec
     from mdnbench.store import CellRow
     from mdnbench.util.listener import Listener
@@ -43,7 +43,7 @@ CHUNK = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ScoringRequest:
     """One way to score: a protocol's scoring rule with the run's metrics, or the run's own with one metric setting.
 
     `metrics` says of each metric which one of the run it is set beside: itself, or, for a setting, the plain one.
@@ -56,7 +56,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class RuleScores:
     """What is scored under one rule: all metrics and settings that any choice asks of it, and what is missing."""
 
     protocol: Protocol
@@ -74,7 +74,7 @@ class Rescored:
 
     run: str
     protocol: str
-    choices: tuple[Choice, ...]
+    choices: tuple[ScoringRequest, ...]
     shifts: tuple[Shift, ...]
     kept: int
     outputs: int
@@ -116,7 +116,7 @@ class Rescoring:
             if batch.tasks and not stop.requested:
                 self._score(batch, spec, listener, stop)
         listener.end(PHASE)
-        ways = [Way(choice.name, choice.protocol.scoring.digest, choice.metrics) for choice in choices]
+        ways = [ScoringChoice(choice.name, choice.protocol.scoring.digest, choice.metrics) for choice in choices]
         label = self.found.run.facts.made_under.label
         return Rescored(
             self.found.name, label, tuple(choices), tuple(shifts_of(self.found, ways)), len(rows), outputs,
@@ -129,7 +129,7 @@ class Rescoring:
         good = [row for row in self.found.rows() if row.status == "ok"]
         return [row for row in good if kept.load(folder, row.output_digest) is not None], len(good)
 
-    def _check(self, rows: Sequence[CellRow], outputs: int, choices: Sequence[Choice]) -> None:
+    def _check(self, rows: Sequence[CellRow], outputs: int, choices: Sequence[ScoringRequest]) -> None:
         if not rows:
             raise NothingToDo(
                 f"none of the {outputs} outputs of run {self.found.name!r} were kept, so that nothing can be scored "
@@ -138,9 +138,9 @@ class Rescoring:
         if not choices:
             raise NothingToDo(f"every way to score that was named is that of run {self.found.name!r} already.")
 
-    def _batch(self, protocol: Protocol, metrics: Sequence[str], rows: Sequence[CellRow]) -> Batch:
+    def _batch(self, protocol: Protocol, metrics: Sequence[str], rows: Sequence[CellRow]) -> RuleScores:
         revisions = {name: revision_of(self.found.run, name) for name in metrics}
-        return Batch(protocol, revisions, tuple(self._tasks(protocol.scoring.digest, revisions, rows)))
+        return RuleScores(protocol, revisions, tuple(self._tasks(protocol.scoring.digest, revisions, rows)))
 
     def _tasks(self, rule: str, revisions: Mapping[str, str], rows: Sequence[CellRow]) -> Iterator[tuple[int, Task]]:
         """What the store does not answer yet: (output id, task)."""
@@ -156,7 +156,7 @@ class Rescoring:
                     path = kept.path_of(store.images, row.output_digest)
                     yield identity, Task(number, _cell(row), noises.index(row.noise), 1, missing, False, path)
 
-    def _score(self, batch: Batch, spec: DatasetSpec, listener: Listener, stop: Stop) -> None:
+    def _score(self, batch: RuleScores, spec: DatasetSpec, listener: Listener, stop: Stop) -> None:
         """Hand a batch to workers, and commit its scores as they come."""
         identities = {task.position: identity for identity, task in batch.tasks}
         noises = [self.known.noise(text) for text in self.found.run.facts.noises]
@@ -181,7 +181,7 @@ class Rescoring:
                         self._save(batch, identities[task.position], task, outcome)
             listener.progress(PHASE, self._computed + len(self._failed))
 
-    def _save(self, batch: Batch, identity: int, task: Task, outcome: Outcome) -> None:
+    def _save(self, batch: RuleScores, identity: int, task: Task, outcome: Outcome) -> None:
         outcome = dataclasses.replace(outcome, scores=tuple(self._checked(each, outcome) for each in outcome.scores))
         if outcome.status == "ok":
             self.found.store.save_scores(identity, outcome, batch.protocol.scoring.digest, batch.revisions)
@@ -202,7 +202,7 @@ class Rescoring:
         return score
 
 
-def _metrics_of(choices: Iterable[Choice]) -> list[str]:
+def _metrics_of(choices: Iterable[ScoringRequest]) -> list[str]:
     return list(dict.fromkeys(name for choice in choices for name in choice.metrics))
 
 
@@ -215,14 +215,14 @@ def _problems(outcome: Outcome) -> Iterator[str]:
             yield f"{score.metric} {score.status}: {score.reason}"
 
 
-def choose(found: Results, scoring: Iterable[str], known: Registry) -> tuple[list[Choice], list[str]]:
+def choose(found: Results, scoring: Iterable[str], known: Registry) -> tuple[list[ScoringRequest], list[str]]:
     """The ways to score that were asked for, and why some of them are left out.
 
     UsageError where all are left out because their metrics are other revisions today than those of the run.
     """
     facts, own = found.run.facts, found.run.facts.made_under
     metrics = tuple(name for name in facts.metrics if name not in facts.unavailable)
-    choices: list[Choice] = []
+    choices: list[ScoringRequest] = []
     notes: list[str] = []
     asked = list(_named(scoring, metrics, known))
     if not asked:
@@ -252,7 +252,9 @@ def _named(scoring: Iterable[str], metrics: Sequence[str], known: Registry) -> I
                 yield from (f"{metric}[{setting.name}]" for setting in known.metrics[metric].settings)
 
 
-def _rule(name: str, own: Protocol, metrics: tuple[str, ...], earlier: Sequence[Choice]) -> tuple[Choice | None, str]:
+def _rule(
+    name: str, own: Protocol, metrics: tuple[str, ...], earlier: Sequence[ScoringRequest]
+) -> tuple[ScoringRequest | None, str]:
     """A protocol's scoring rule, unless it is the run's or one that comes already."""
     protocol = protocols.load(name)
     other = "" if protocol.input == own.input else "; its noisy images are others, which would need a run"
@@ -263,17 +265,19 @@ def _rule(name: str, own: Protocol, metrics: tuple[str, ...], earlier: Sequence[
             return None, f"{protocol.name} scores as {choice.name} does{other}."
     scoring = dataclasses.replace(own, scoring=protocol.scoring)
     note = f"{protocol.name} stands for its way of scoring alone{other}." if other else ""
-    return Choice(protocol.name, f"output {protocol.scoring.words}", scoring, {name: name for name in metrics}), note
+    return ScoringRequest(
+        protocol.name, f"output {protocol.scoring.words}", scoring, {name: name for name in metrics}
+    ), note
 
 
-def _setting(name: str, own: Protocol, metrics: tuple[str, ...], known: Registry) -> tuple[Choice | None, str]:
+def _setting(name: str, own: Protocol, metrics: tuple[str, ...], known: Registry) -> tuple[ScoringRequest | None, str]:
     """A metric's setting under the run's own rule, unless it cannot be computed here."""
     spec = known.metric(name)
     if (metric := name.partition("[")[0]) not in metrics:
         raise UnknownName("metric in the run", metric, metrics)
     if spec.prepare and (reason := spec.prepare(False)):
         return None, f"{name} is left out: {reason}"
-    return Choice(name, spec.summary, own, {name: metric}), ""
+    return ScoringRequest(name, spec.summary, own, {name: metric}), ""
 
 
 def _stale(metrics: Iterable[str], found: Results, known: Registry) -> dict[str, str]:
@@ -296,7 +300,7 @@ def _stale(metrics: Iterable[str], found: Results, known: Registry) -> dict[str,
     return notes
 
 
-def _without(choices: Iterable[Choice], metrics: Collection[str]) -> Iterator[Choice]:
+def _without(choices: Iterable[ScoringRequest], metrics: Collection[str]) -> Iterator[ScoringRequest]:
     """The choices without these metrics, but for those that have no other."""
     for choice in choices:
         left = {name: beside for name, beside in choice.metrics.items() if name not in metrics}
@@ -304,7 +308,7 @@ def _without(choices: Iterable[Choice], metrics: Collection[str]) -> Iterator[Ch
             yield dataclasses.replace(choice, metrics=left)
 
 
-def _by_rule(choices: Iterable[Choice]) -> list[tuple[Protocol, list[str]]]:
+def _by_rule(choices: Iterable[ScoringRequest]) -> list[tuple[Protocol, list[str]]]:
     """The choices by their scoring rule, so that a worker that has an image in hand does all that rule asks for."""
     groups: dict[str, tuple[Protocol, list[str]]] = {}
     for choice in choices:
@@ -335,7 +339,7 @@ def _dataset(found: Results, folder: str, known: Registry) -> DatasetSpec:
 
 
 def _cell(row: CellRow) -> Cell:
-    told = cast("Source", row.noise_info)
+    told = cast("NoiseInfoSource", row.noise_info)
     return Cell(
         row.dataset, row.image, row.image_digest, row.noise, row.seed, row.method, told, row.case, row.output
     )  # fmt: skip

@@ -11,9 +11,9 @@ import lazy_loader as lazy
 
 if TYPE_CHECKING:
     from mdnbench.api.datasets import fetch_data, find_leaks, verify_data
-    from mdnbench.api.extending import check_plugin, examine, new_plugin
+    from mdnbench.api.extending import check_plugin, doctor, new_plugin
     from mdnbench.api.judging import baseline_change, check, claims, compare, open_run, report, rescore, write_baseline
-    from mdnbench.api.keeping import check_store, compact_store, merge_store, store_leftovers
+    from mdnbench.api.keeping import check_store, compact_store, merge_store, unused_results
     from mdnbench.api.learning import export_model, export_weights, import_weights, inspect_weights, train
     from mdnbench.api.running import estimate, plan, run, time
 
@@ -25,8 +25,8 @@ __all__ = [
     "claims",
     "compact_store",
     "compare",
+    "doctor",
     "estimate",
-    "examine",
     "export_model",
     "export_weights",
     "fetch_data",
@@ -40,9 +40,9 @@ __all__ = [
     "report",
     "rescore",
     "run",
-    "store_leftovers",
     "time",
     "train",
+    "unused_results",
     "verify_data",
     "write_baseline",
 ]
@@ -52,9 +52,9 @@ __getattr__, __dir__, _ = lazy.attach(
     __name__,
     submod_attrs={
         "datasets": ["fetch_data", "find_leaks", "verify_data"],
-        "extending": ["check_plugin", "examine", "new_plugin"],
+        "extending": ["check_plugin", "doctor", "new_plugin"],
         "judging": ["baseline_change", "check", "claims", "compare", "open_run", "report", "rescore", "write_baseline"],
-        "keeping": ["check_store", "compact_store", "merge_store", "store_leftovers"],
+        "keeping": ["check_store", "compact_store", "merge_store", "unused_results"],
         "learning": ["export_model", "export_weights", "import_weights", "inspect_weights", "train"],
         "running": ["estimate", "plan", "run", "time"],
     },

@@ -12,7 +12,7 @@ from mdnbench import registry
 from mdnbench import weights as stored
 from mdnbench.errors import UnknownName
 from mdnbench.evaluation import protocols
-from mdnbench.registry import Registry, Shelf, variants
+from mdnbench.registry import Registry, SpecTable, variants
 from mdnbench.spec.names import Option, Value, counted
 from mdnbench.store import open_store, workspace
 
@@ -169,7 +169,7 @@ def describe(name: str, plugins: Iterable[Path]) -> Description:
     """Return everything that is known of a name, of whatever kind."""
     known = registry.load(plugins)
     everything: list[str] = []
-    for kind, shelf in _shelves(known).items():
+    for kind, shelf in _spec_tables(known).items():
         everything += shelf
         if name in shelf:
             return replace(_described(kind, shelf, name), code_that_counts=_code(known, kind, name))
@@ -202,7 +202,7 @@ def _weights_facts(method: str, each: stored.Weights, place: str) -> WeightsFact
     )  # fmt: skip
 
 
-def _shelves(known: Registry) -> dict[str, Shelf[Any]]:
+def _spec_tables(known: Registry) -> dict[str, SpecTable[Any]]:
     return {
         "methods": known.denoisers,
         "noises": known.noises,
@@ -217,7 +217,7 @@ def _names(kind: str, known: Registry) -> list[Named]:
         return [Named(each.label, each.summary) for each in protocols.known().values()]
     if kind == "runs":
         return _runs()
-    return [Named(name, spec.summary) for name, spec in _shelves(known)[kind].items()]
+    return [Named(name, spec.summary) for name, spec in _spec_tables(known)[kind].items()]
 
 
 def _runs() -> list[Named]:
@@ -229,7 +229,7 @@ def _runs() -> list[Named]:
     return [Named(run.name, f"{counted(run.planned, 'cell')}, {run.created[:16].replace('T', ' ')}") for run in runs]
 
 
-def _described(kind: str, shelf: Shelf[Any], name: str) -> Description:
+def _described(kind: str, shelf: SpecTable[Any], name: str) -> Description:
     entry = shelf.entry(name)
     spec = entry.spec
     given = {field: value for field in _FIELDS if (value := getattr(spec, field, None)) not in (None, "", ())}

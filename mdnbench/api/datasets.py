@@ -54,7 +54,7 @@ def find_leaks(
         atomic.ready(pictures)
     known = registry.load()
     material, test = planning.find_dataset(train_set, known), planning.find_dataset(test_set, known)
-    found = leaks.cached_leaks(material, test, progress=_telling(listener or notebook.listener()))
+    found = leaks.cached_leaks(material, test, progress=_pair_progress(listener or notebook.listener()))
     if pictures is not None:
         with atomic.below(pictures):
             for leak in found:
@@ -63,7 +63,7 @@ def find_leaks(
     return found
 
 
-def _telling(listener: Listener) -> Callable[[int, int], None]:
+def _pair_progress(listener: Listener) -> Callable[[int, int], None]:
     """What tells a listener of training images that were looked through; nothing where the pairs are known already."""
     phase = "training images"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mdnbench import registry
-from mdnbench.api import doctor
+from mdnbench.api import diagnosis
 from mdnbench.registry import Files
 from mdnbench.store import workspace
 from mdnbench.testing import scaffold
@@ -14,7 +14,7 @@ from mdnbench.testing.rules import kit
 from mdnbench.util.listener import Listener
 
 if TYPE_CHECKING:
-    from mdnbench.api.doctor import Finding
+    from mdnbench.api.diagnosis import Diagnosis
     from mdnbench.testing.rules import Finding as RuleFinding
 
 
@@ -37,6 +37,6 @@ def check_plugin(
     return kit.check(subjects, known, timeout=timeout, listener=listener)
 
 
-def examine(*, plugins: Files = (), workspace_folder: Path | None = None) -> tuple[Finding, ...]:
+def doctor(*, plugins: Files = (), workspace_folder: Path | None = None) -> tuple[Diagnosis, ...]:
     """Look at machine, versions, network, plugins, data, weights and the store: what is well and what is not."""
-    return doctor.examine(registry.load(plugins), workspace.locate(workspace_folder))
+    return diagnosis.examine(registry.load(plugins), workspace.locate(workspace_folder))

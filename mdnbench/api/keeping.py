@@ -10,7 +10,7 @@ from mdnbench.store import contents, leftovers, merging, open_store, schema, wor
 
 if TYPE_CHECKING:
     from mdnbench.store.contents import Health
-    from mdnbench.store.leftovers import Leftovers
+    from mdnbench.store.leftovers import Unused
     from mdnbench.store.merging import Merged
 
 
@@ -20,7 +20,7 @@ def check_store(*, workspace_folder: Path | None = None) -> Health:
         return contents.check(store)
 
 
-def store_leftovers(*, workspace_folder: Path | None = None) -> Leftovers:
+def unused_results(*, workspace_folder: Path | None = None) -> Unused:
     """What no run of the store refers to any more: what `compact_store` would remove."""
     with open_store(_existing(workspace_folder)) as store:
         return leftovers.find(store)

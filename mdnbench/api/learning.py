@@ -30,7 +30,7 @@ def train(method: str, *, plugins: Files = (), listener: Listener | None = None,
     known, heard = registry.load(plugins), (listener or notebook.listener()) if ranks.first() else Listener()
     stopping = "Stopping: a checkpoint is saved after this step. Ctrl-C again stops at once."
     with on_interrupt(lambda: heard.note(stopping)) as stop:
-        return session.run(session.Order(known.method(method), **order), known, heard, lambda: stop.requested)
+        return session.run(session.TrainingRequest(known.method(method), **order), known, heard, lambda: stop.requested)
 
 
 def import_weights(

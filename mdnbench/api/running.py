@@ -16,7 +16,7 @@ from mdnbench.planning import Plan, request
 from mdnbench.planning.estimate import of_plan
 from mdnbench.planning.request import Keys, Request, RunKeys
 from mdnbench.registry import Files, Registry
-from mdnbench.registry.guard import guarded
+from mdnbench.registry.guard import named_errors
 from mdnbench.results import Results, places
 from mdnbench.store import Store, open_store, workspace
 from mdnbench.training.deploy import phase
@@ -153,10 +153,10 @@ def _placed(planned: Plan, folder: Path, store: Store, listener: Listener) -> tu
     name = places.name_of(store, folder, planned.name)
     if name != planned.name:
         listener.note(f"a run in another folder is called {planned.name!r}; this one is called {name!r}.")
-        folder = places.home(base, name) if folder == places.home(base, planned.name) else folder
+        folder = places.run_folder(base, name) if folder == places.run_folder(base, planned.name) else folder
     places.require_inside(base, folder)
     atomic.ready(folder)  # not found out only when everything is computed
-    places.remember(store, folder, name)
+    places.write_reference(store, folder, name)
     return dataclasses.replace(planned, name=name), folder
 
 
@@ -165,7 +165,7 @@ def _prepare_metrics(planned: Plan, *, download: bool) -> dict[str, str]:
     unavailable = {}
     for name, spec in planned.metrics.items():
         try:
-            with guarded(f"the metric {name!r} gets ready"):
+            with named_errors(f"the metric {name!r} gets ready"):
                 reason = spec.prepare(download) if spec.prepare else None
         except Unavailable as error:
             reason = str(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from mdnbench import api
-from mdnbench.api.doctor import Examination
+from mdnbench.api.diagnosis import Examination
 from mdnbench.cli import draw
 from mdnbench.cli import options as o
 from mdnbench.results.render import terminal
@@ -20,7 +20,7 @@ def doctor(plugin: o.Plugin = None, json: o.Json = False) -> None:
 
     Example: mdnbench doctor
     """
-    found = api.examine(plugins=plugin or ())
+    found = api.doctor(plugins=plugin or ())
     problems = sum(each.state == "problem" for each in found)
     if json:
         draw.data("doctor", Examination(not problems, found))

@@ -20,14 +20,14 @@ Methods = Annotated[
         autocompletion=tab.several("methods"),
     ),
 ]
-Noise = Annotated[
+NoiseOption = Annotated[
     list[str] | None,
     typer.Option(
         help="A noise, as gaussian:25 or mixed:sigma=25,peak=60; repeatable.", autocompletion=tab.one("noises")
     ),
 ]
 Sigma = Annotated[str | None, typer.Option(help="Short for Gaussian noises, 0 to 255, by comma: 15,25,50.")]
-Dataset = Annotated[
+DatasetOption = Annotated[
     str | None,
     typer.Option(
         help="A data set or a folder of images. [default: set12, or sk12 where it cannot be had]",
@@ -39,15 +39,15 @@ Images = Annotated[str | None, typer.Option(help="Only these images of it, by co
 Metrics = Annotated[
     str | None, typer.Option(help="Metrics, by comma. [default: all]", autocompletion=tab.several("metrics"))
 ]
-Seeds = Annotated[int | None, typer.Option(help="Noise realisations per image. [default: 1]")]
-Protocol = Annotated[
+Seeds = Annotated[int | None, typer.Option(help="NoiseOption realisations per image. [default: 1]")]
+ProtocolOption = Annotated[
     str | None,
     typer.Option(
         help="standard, float, clipped, masked-paper, or FILE.toml. [default: standard]",
         autocompletion=tab.one("protocols"),
     ),
 ]
-NoiseInfo = Annotated[
+NoiseInfoOption = Annotated[
     str | None,
     typer.Option(
         help="What methods are told of the noise: known, estimated, withheld. [default: known]",
@@ -59,7 +59,7 @@ Device = Annotated[
     typer.Option(help="cpu, cuda or auto. [default: auto]", autocompletion=tab.choice("auto", "cpu", "cuda")),
 ]
 Jobs = Annotated[int | None, typer.Option(help="Workers. [default: one per core]")]
-Engine = Annotated[
+EngineOption = Annotated[
     str | None,
     typer.Option(
         help="Where cells run: local, or dask for a Dask cluster. [default: local]",
@@ -75,7 +75,7 @@ Fresh = Annotated[bool | None, typer.Option("--fresh", help="Compute everything 
 NoTiming = Annotated[bool | None, typer.Option("--no-timing", help="Leave the timing phase out.")]
 Timeout = Annotated[float | None, typer.Option(help="Seconds that a cell may take. [default: 600]")]
 Memory = Annotated[float | None, typer.Option(help="GiB that a worker may hold; 0 is no limit. [default: 0]")]
-KeepImages = Annotated[
+KeepImagesOption = Annotated[
     str | None,
     typer.Option(
         help="Which outputs to keep: first-seed, all, none. [default: first-seed]",

@@ -40,7 +40,7 @@ def listener() -> Iterator[Listener]:
     with redirect_stdout(sys.stderr):
         console = Console(stderr=True)
         if not console.is_terminal:
-            yield _Lines(console)
+            yield _ProgressLines(console)
             return
         bars = _Bars(console)
         try:
@@ -106,7 +106,7 @@ class _Bars(Listener):
         return self._progress
 
 
-class _Lines(Listener):
+class _ProgressLines(Listener):
     """A plain line per note, and one every half minute while a phase runs: for logs."""
 
     def __init__(self, console: Console) -> None:

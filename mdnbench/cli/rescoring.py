@@ -16,7 +16,7 @@ from mdnbench.results.shifts import tables_of
 from mdnbench.spec.names import split_list
 
 if TYPE_CHECKING:
-    from mdnbench.analysis.rescoring import Choice, Rescored
+    from mdnbench.analysis.rescoring import Rescored, ScoringRequest
     from mdnbench.results import Results
     from mdnbench.results.shifts import Shift
 
@@ -81,7 +81,7 @@ def document_of(found: Rescored) -> RescoreDocument:
     )  # fmt: skip
 
 
-def _choice(each: Choice) -> ChoiceDocument:
+def _choice(each: ScoringRequest) -> ChoiceDocument:
     return ChoiceDocument(each.name, each.summary, each.protocol.label, each.metrics)
 
 

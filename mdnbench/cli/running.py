@@ -16,12 +16,14 @@ from mdnbench.spec import names
 
 
 def run(
-    plan_file: o.PlanFile = None, methods: o.Methods = None, noise: o.Noise = None, sigma: o.Sigma = None,
-    dataset: o.Dataset = None, gray: o.Gray = None, images: o.Images = None, metrics: o.Metrics = None,
-    seeds: o.Seeds = None, protocol: o.Protocol = None, noise_info: o.NoiseInfo = None, device: o.Device = None,
-    jobs: o.Jobs = None, engine: o.Engine = None, scheduler: o.Scheduler = None, out: o.Out = None,
+    plan_file: o.PlanFile = None, methods: o.Methods = None, noise: o.NoiseOption = None, sigma: o.Sigma = None,
+    dataset: o.DatasetOption = None, gray: o.Gray = None, images: o.Images = None, metrics: o.Metrics = None,
+    seeds: o.Seeds = None, protocol: o.ProtocolOption = None, noise_info: o.NoiseInfoOption = None,
+    device: o.Device = None, jobs: o.Jobs = None, engine: o.EngineOption = None, scheduler: o.Scheduler = None,
+    out: o.Out = None,
     fresh: o.Fresh = None, no_timing: o.NoTiming = None, timeout: o.Timeout = None, memory: o.Memory = None,
-    keep_images: o.KeepImages = None, train_budget: o.TrainBudget = None, plugin: o.Plugin = None, json: o.Json = False,
+    keep_images: o.KeepImagesOption = None, train_budget: o.TrainBudget = None, plugin: o.Plugin = None,
+    json: o.Json = False,
 ) -> None:  # fmt: skip
     """Run methods over images and noises, and print the tables.
 
@@ -41,11 +43,12 @@ def run(
 
 
 def plan(
-    plan_file: o.PlanFile = None, methods: o.Methods = None, noise: o.Noise = None, sigma: o.Sigma = None,
-    dataset: o.Dataset = None, gray: o.Gray = None, images: o.Images = None, metrics: o.Metrics = None,
-    seeds: o.Seeds = None, protocol: o.Protocol = None, noise_info: o.NoiseInfo = None, device: o.Device = None,
-    jobs: o.Jobs = None, engine: o.Engine = None, scheduler: o.Scheduler = None, out: o.Out = None,
-    fresh: o.Fresh = None, keep_images: o.KeepImages = None, plugin: o.Plugin = None, json: o.Json = False,
+    plan_file: o.PlanFile = None, methods: o.Methods = None, noise: o.NoiseOption = None, sigma: o.Sigma = None,
+    dataset: o.DatasetOption = None, gray: o.Gray = None, images: o.Images = None, metrics: o.Metrics = None,
+    seeds: o.Seeds = None, protocol: o.ProtocolOption = None, noise_info: o.NoiseInfoOption = None,
+    device: o.Device = None, jobs: o.Jobs = None, engine: o.EngineOption = None, scheduler: o.Scheduler = None,
+    out: o.Out = None,
+    fresh: o.Fresh = None, keep_images: o.KeepImagesOption = None, plugin: o.Plugin = None, json: o.Json = False,
 ) -> None:  # fmt: skip
     """Show what a run would do: cells, which of them are stored already, trainings, estimated time. Computes nothing.
 

@@ -52,7 +52,7 @@ def compact(
 
     Example: mdnbench store compact --yes
     """
-    found = api.store_leftovers()
+    found = api.unused_results()
     freed = api.compact_store() if yes else None
     if json:
         draw.data("store-compact", CompactDocument(found.outputs, len(found.images), found.image_bytes, freed))

@@ -22,16 +22,19 @@ Sizes = Annotated[
 Threads = Annotated[
     str | None, typer.Option(help="Numbers of threads, by comma; all is one per core. [default: 1,all]")
 ]
-Budget = Annotated[float | None, typer.Option(help="Seconds in all, which win over everything else. [default: 600]")]
+BudgetOption = Annotated[
+    float | None, typer.Option(help="Seconds in all, which win over everything else. [default: 600]")
+]
 Growth = Annotated[
     bool, typer.Option("--scaling", help="Sides 64 to 2048 on one thread, 540 s: how time and memory grow.")
 ]
 
 
 def time(
-    methods: o.Methods = None, noise: o.Noise = None, sigma: o.Sigma = None, dataset: o.Dataset = None,
-    protocol: o.Protocol = None, noise_info: o.NoiseInfo = None, device: o.Device = None, sizes: Sizes = None,
-    threads: Threads = None, time_budget: Budget = None, scaling: Growth = False, out: o.Out = None,
+    methods: o.Methods = None, noise: o.NoiseOption = None, sigma: o.Sigma = None, dataset: o.DatasetOption = None,
+    protocol: o.ProtocolOption = None, noise_info: o.NoiseInfoOption = None, device: o.Device = None,
+    sizes: Sizes = None, threads: Threads = None,
+    time_budget: BudgetOption = None, scaling: Growth = False, out: o.Out = None,
     fresh: o.Fresh = None, plugin: o.Plugin = None, json: o.Json = False,
 ) -> None:  # fmt: skip
     """Time methods, each alone in a fresh process, and set their quality against it where the store has it.

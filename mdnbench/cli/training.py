@@ -21,11 +21,11 @@ from mdnbench.spec.names import printable
 if TYPE_CHECKING:
     from mdnbench.api.catalogue import WeightsFacts
 
-State = Annotated[
+StateOption = Annotated[
     str,
     typer.Option(help="The state to take where the file holds several, as params_ema. [default: the one that fits]"),
 ]
-Prefix = Annotated[
+PrefixOption = Annotated[
     str | None, typer.Option(help="What to take off the keys, as module. [default: what the network asks for]")
 ]
 
@@ -131,8 +131,8 @@ def import_weights(
         Path, typer.Argument(help="A PyTorch (.pth) or safetensors file; it is read without running its pickle.")
     ],
     name: Annotated[str, typer.Option(help="The name to use them by: METHOD[weights=NAME].")],
-    state: State = "",
-    prefix: Prefix = None,
+    state: StateOption = "",
+    prefix: PrefixOption = None,
     eps: Annotated[
         float | None, typer.Option(help="The eps of its batch normalisation. [default: that of its layout]")
     ] = None,

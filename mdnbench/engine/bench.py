@@ -19,7 +19,7 @@ from mdnbench.engine import orders
 from mdnbench.engine.launching import Launcher
 from mdnbench.engine.method import Denoised, Settings, begin
 from mdnbench.engine.orders import Failure, OrderFailed
-from mdnbench.engine.processes import Lost, MethodProcess, SourceProcess
+from mdnbench.engine.processes import MethodProcess, ProcessLost, SourceProcess
 from mdnbench.engine.tasks import Job, Result, Setup, Task
 from mdnbench.errors import DataMissing, Unavailable
 from mdnbench.evaluation import cases, outputs, scoring
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from mdnbench.registry import Registry
-    from mdnbench.registry.discovery import Door
+    from mdnbench.registry.discovery import PluginSource
     from mdnbench.spec.specs import Image
 
 OOM = ("MemoryError", "OutOfMemoryError")  # Python's, and torch's for a GPU
@@ -86,7 +86,7 @@ class Bench:
             return Outcome(key, "invalid", str(error))
         except Unavailable as error:
             return Outcome(key, "skipped", str(error))
-        except Lost as lost:
+        except ProcessLost as lost:
             return Outcome(key, lost.status, lost.reason)
         except OrderFailed as error:
             return _failed(key, error.failure)
@@ -124,12 +124,12 @@ class Bench:
         process = self._process_of(task.job)
         seed = int(task.cell.case[:8], 16)
         try:
-            denoised = process.denoise(case.noisy, tell(case.info, job.wants), seed, self._until)
+            denoised = process.denoise(case.noisy, reduced_noise_info(case.info, job.wants), seed, self._until)
         except OrderFailed as error:
             if error.failure.kind in OOM:  # the next cell starts in a new process
                 self._end_method()
             raise
-        except Lost:
+        except ProcessLost:
             self._end_method()
             raise
         self._peak_bytes = max(self._peak_bytes, process.peak_bytes)
@@ -197,20 +197,20 @@ class Bench:
     def _ours(self) -> Registry:
         return registry.ours()
 
-    def _source(self, door: Door) -> SourceProcess:
+    def _source(self, door: PluginSource) -> SourceProcess:
         """Return the process of a plugin that is not ours."""
         if door.address not in self._sources:
             self._sources[door.address] = SourceProcess(self._launcher, door, self._setup)
         return self._sources[door.address]
 
-    def _asks(self, door: Door, order: str) -> Callable[..., Any]:
+    def _asks(self, door: PluginSource, order: str) -> Callable[..., Any]:
         """Return a function that sends an order to the process of a plugin."""
 
         def ask(*arguments: Any) -> Any:
             source = self._source(door)
             try:
                 return source.ask(order, *arguments, until=self._until)
-            except Lost:
+            except ProcessLost:
                 del self._sources[door.address]
                 source.end()
                 raise
@@ -228,7 +228,7 @@ class Bench:
 
         return NoiseSpec(name, "", "", apply, lambda **parameters: std(name, parameters))
 
-    def _door(self, metric: str) -> Door:
+    def _door(self, metric: str) -> PluginSource:
         return self._setup.metrics[metric]
 
     def _metric(self, name: str) -> MetricSpec:
@@ -263,7 +263,7 @@ class Bench:
 
             return broken
 
-    def _scorer_elsewhere(self, name: str, door: Door) -> Callable[[Image, Image], float]:
+    def _scorer_elsewhere(self, name: str, door: PluginSource) -> Callable[[Image, Image], float]:
         ask = self._asks(door, "score")
 
         def score(denoised: Image, clean: Image) -> float:
@@ -271,7 +271,7 @@ class Bench:
                 return float(ask(name, denoised, clean))
             except OrderFailed as error:
                 raise _named_error(error.failure) from None
-            except Lost as lost:
+            except ProcessLost as lost:
                 raise scoring.ScorerLost(lost.status, lost.reason) from None
 
         return score
@@ -312,7 +312,7 @@ class Bench:
         return pixels
 
 
-def tell(info: NoiseInfo, wants: Wants) -> NoiseInfo:
+def reduced_noise_info(info: NoiseInfo, wants: Wants) -> NoiseInfo:
     """Return as much of the known information about the noise as the method wants.
 
     Args:

@@ -10,11 +10,11 @@ from typing import Any
 
 from mdnbench.data import folders
 from mdnbench.engine import engines, pending
-from mdnbench.engine.loop import Batch
+from mdnbench.engine.loop import FinishedTasks
 from mdnbench.engine.schedule import JobQueue, Schedule
 from mdnbench.engine.tasks import Job, Setup, Task
 from mdnbench.errors import MdnbenchError, StoreError
-from mdnbench.planning import Plan, Work, environment
+from mdnbench.planning import Plan, PlannedMethod, environment
 from mdnbench.planning.identity import METRIC, CodeIdentity
 from mdnbench.registry import variants
 from mdnbench.spec.records import Cell, Environment, MetricScore, Outcome, Tally
@@ -98,7 +98,7 @@ class Coordinator:
         self.listener.end("cells")
         return self.tally
 
-    def _queue(self, work: Work) -> JobQueue:
+    def _queue(self, work: PlannedMethod) -> JobQueue:
         pixels = sum(image.pixels for image in self.plan.images) * self.plan.request.seeds
         needed = {name: self._revisions[name] for name in self._metrics}
         tasks = pending.tasks(self.plan, work, self.store, self._identity, needed, self._found)
@@ -110,7 +110,7 @@ class Coordinator:
         self._count("cached", len(cells))
         self._tell()
 
-    def _skip(self, work: Work) -> None:
+    def _skip(self, work: PlannedMethod) -> None:
         self.listener.note(f"{work.named} is skipped: {work.skip}")
         provenance = self._provenances[work.index]
         with self.store.transaction():
@@ -119,10 +119,10 @@ class Coordinator:
                 self.store.add_cells(self._run, [(position, self._write(cell, work, outcome, provenance), cell)])
             self._count("skipped", self.plan.cells_per_work)
 
-    def _save(self, batch: Batch) -> None:
+    def _save(self, batch: FinishedTasks) -> None:
         for _, outcome in batch:
             if outcome.image is not None:
-                kept.keep(self.store.images, outcome.output_digest, outcome.image)
+                kept.save(self.store.images, outcome.output_digest, outcome.image)
         with self.store.transaction():
             cells = [(task.position, self._save_one(task, outcome), task.cell) for task, outcome in batch]
             self.store.add_cells(self._run, cells)
@@ -142,7 +142,7 @@ class Coordinator:
             provenance = dataclasses.replace(provenance, machine=outcome.machine)
         return self._write(task.cell, work, outcome, provenance)
 
-    def _checked(self, task: Task, work: Work, outcome: Outcome) -> Outcome:
+    def _checked(self, task: Task, work: PlannedMethod, outcome: Outcome) -> Outcome:
         """Return the outcome, or a failed one if its code or noisy image is not that of the other cells of this run."""
         if outcome.status != "ok":
             return outcome
@@ -164,7 +164,7 @@ class Coordinator:
             return MetricScore(score.metric, "failed", reason=f"{type(error).__name__}: {error}")
         return score
 
-    def _require_one_case(self, task: Task, work: Work, outcome: Outcome) -> None:
+    def _require_one_case(self, task: Task, work: PlannedMethod, outcome: Outcome) -> None:
         """Raise StoreError if a cell's noisy image differs from that of another method's cell for the same case."""
         step, methods = self.plan.cells_per_work, len(self.plan.methods)
         first = task.position - (work.index % methods) * step
@@ -181,12 +181,12 @@ class Coordinator:
                 "given. Mend the noise, and run again with --fresh."
             )
 
-    def _stored(self, cell: Cell, work: Work) -> int | None:
+    def _stored(self, cell: Cell, work: PlannedMethod) -> int | None:
         """Return the id of a cell's stored output that is ok and belongs to the current code; None if there is none."""
         found = self.store.outputs(self._identity.keys(work, cell.output)).values()
         return next((row.id for row in found if row.status == "ok"), None)
 
-    def _write(self, cell: Cell, work: Work, outcome: Outcome, provenance: Provenance) -> int:
+    def _write(self, cell: Cell, work: PlannedMethod, outcome: Outcome, provenance: Provenance) -> int:
         """Store an outcome. Unless `fresh` is set, a stored output that is ok stays, even if a later attempt fails."""
         fresh = self.plan.request.fresh
         if outcome.status != "ok":
@@ -286,7 +286,7 @@ def setup_of(plan: Plan) -> Setup:
     )
 
 
-def job_of(plan: Plan, work: Work) -> Job:
+def job_of(plan: Plan, work: PlannedMethod) -> Job:
     """Return the description of a method under a noise that workers receive."""
     known = plan.registry
     return Job(
@@ -300,7 +300,7 @@ def job_of(plan: Plan, work: Work) -> Job:
     )
 
 
-def provenance_of(plan: Plan, work: Work) -> Provenance:
+def provenance_of(plan: Plan, work: PlannedMethod) -> Provenance:
     """Return what the outputs of a work depend on: revisions, versions, weights and machine."""
     spec = work.spec
     return Provenance(
@@ -369,7 +369,7 @@ def on_machines(facts: RunFacts, machines: Mapping[str, Environment]) -> RunFact
     return dataclasses.replace(facts, environment=merged, machines=dict(machines), notes=(*facts.notes, *notes))
 
 
-def _method_facts(work: Work) -> MethodFacts:
+def _method_facts(work: PlannedMethod) -> MethodFacts:
     return MethodFacts(work.spec.revision, work.packages, work.spec.wants)
 
 

@@ -40,10 +40,10 @@ def _local(plan: Plan, setup: Setup, metrics: tuple[str, ...], note: Callable[[s
 
 
 def _dask(plan: Plan, setup: Setup, metrics: tuple[str, ...], note: Callable[[str], None]) -> Engine:
-    from mdnbench.engine.cluster import DaskEngine, Freight, Order, passport
+    from mdnbench.engine.cluster import DaskEngine, HostSetup, Transfer, passport
 
     request = plan.request
-    freight = Freight(plan, setup, metrics)
-    order = Order(freight.setup, metrics)
+    freight = Transfer(plan, setup, metrics)
+    order = HostSetup(freight.setup, metrics)
     jobs = request.jobs if request.scheduler else request.jobs or environment.cores()
     return DaskEngine(order, freight, passport.issue(plan.registry, setup, metrics), request.scheduler, jobs, note)

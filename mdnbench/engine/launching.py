@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from mdnbench.engine import family, guarding, spawning, threads
-from mdnbench.engine.orders import WAIT_S, Answering, ProcessEnded, ProcessLate
+from mdnbench.engine.orders import WAIT_S, OrderClient, ProcessEnded, ProcessLate
 from mdnbench.errors import MdnbenchError
 from mdnbench.planning import environment
 from mdnbench.util import ending, temporary
@@ -39,7 +39,7 @@ LONGEST_MESSAGE = 65536  # bytes, between the server and its clients
 ENTRY = "import sys; sys.path[:] = {path!r}; from mdnbench.engine import server; server.main({descriptor}, {scratch!r})"
 
 
-class Process:
+class OrderProcess:
     """A process that takes orders, as the process that sends the orders sees it."""
 
     def __init__(self, pid: int, connection: Connection, end: Callable[[float], int | None]) -> None:
@@ -52,7 +52,7 @@ class Process:
                 or None if the process was killed.
         """
         self.pid = pid
-        self.answering = Answering(connection)
+        self.answering = OrderClient(connection)
         self._end = end
         self._ended: int | None = None
         self._gone = False
@@ -128,7 +128,7 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class InheritedState:
     """What a new process takes over from the process that requested it, as a child would from its parent.
 
     These are the working directory, the environment variables and the import path.
@@ -139,7 +139,7 @@ class Surroundings:
     path: tuple[str, ...]
 
     @classmethod
-    def here(cls) -> Surroundings:
+    def here(cls) -> InheritedState:
         """Return the surroundings of this process."""
         return cls(os.getcwd(), dict(os.environ), tuple(sys.path))  # noqa: PTH109 (a text)
 
@@ -156,7 +156,7 @@ class Surroundings:
 class Launcher(ABC):
     """A way to start processes that take orders."""
 
-    def launch(self, serve: str, *arguments: Any, launches: bool = False) -> Process:
+    def launch(self, serve: str, *arguments: Any, launches: bool = False) -> OrderProcess:
         """Start a process that calls a function with its connection and the given arguments.
 
         Args:
@@ -169,13 +169,13 @@ class Launcher(ABC):
         """
         started = self._start(launches)
         try:
-            started.answering.connection.send((serve, arguments, Surroundings.here()))
+            started.answering.connection.send((serve, arguments, InheritedState.here()))
         except OSError:
             raise MdnbenchError(f"no worker process can begin: {started.how_it_ended()}") from None
         return started
 
     @abstractmethod
-    def _start(self, launches: bool) -> Process:
+    def _start(self, launches: bool) -> OrderProcess:
         """Start a process that waits for its function and arguments."""
 
     @abstractmethod
@@ -254,7 +254,7 @@ class ForkLauncher(Launcher):
         """Return whether the server is running."""
         return self._server is None or self._server.poll() is None
 
-    def _start(self, launches: bool) -> Process:
+    def _start(self, launches: bool) -> OrderProcess:
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             pid = int(self._ask({"op": "fork", "launches": launches}, [there.fileno()])["pid"])
@@ -263,7 +263,7 @@ class ForkLauncher(Launcher):
             raise
         finally:
             there.close()
-        return Process(pid, Connection(here.detach()), lambda grace_s: self._end(pid, grace_s))
+        return OrderProcess(pid, Connection(here.detach()), lambda grace_s: self._end(pid, grace_s))
 
     def _end(self, pid: int, grace_s: float) -> int | None:
         try:
@@ -307,9 +307,9 @@ class SpawnLauncher(Launcher):
     """A launcher that starts a new interpreter for each process. It takes seconds, and works on every system."""
 
     def __init__(self) -> None:
-        self._alive: set[Process] = set()
+        self._alive: set[OrderProcess] = set()
 
-    def _start(self, launches: bool) -> Process:
+    def _start(self, launches: bool) -> OrderProcess:
         context = spawning.Context()
         here, there = context.Pipe()
         scratch = str(temporary.make_folder("mdnbench-process"))
@@ -317,11 +317,11 @@ class SpawnLauncher(Launcher):
         process.start()
         there.close()
         assert process.pid is not None
-        started = Process(process.pid, here, lambda grace_s: self._end(started, process, scratch, grace_s))
+        started = OrderProcess(process.pid, here, lambda grace_s: self._end(started, process, scratch, grace_s))
         self._alive.add(started)
         return started
 
-    def _end(self, started: Process, process: Any, scratch: str, grace_s: float) -> int | None:
+    def _end(self, started: OrderProcess, process: Any, scratch: str, grace_s: float) -> int | None:
         self._alive.discard(started)
         if grace_s:
             process.join(grace_s)

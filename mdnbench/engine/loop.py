@@ -17,7 +17,7 @@ from mdnbench.util.stopping import Stop
 
 WATCH_S = 0.5
 
-Batch = list[tuple[Task, Outcome]]
+FinishedTasks = list[tuple[Task, Outcome]]
 
 
 class Slot(Protocol):
@@ -90,7 +90,7 @@ class Engine(ABC):
         """Return what is known about the machines that computed cells, by machine id; empty if it was only this one."""
         return {}
 
-    def run(self, schedule: Schedule, stop: Stop) -> Generator[Batch, None, None]:
+    def run(self, schedule: Schedule, stop: Stop) -> Generator[FinishedTasks, None, None]:
         """Yield batches of finished tasks until nothing is left, then end all slots.
 
         A batch is empty if nothing has finished for half a second. The caller can then report what it is waiting for.
@@ -106,7 +106,7 @@ class Engine(ABC):
         finally:
             self.close(at_once=not finished)
 
-    def work(self, schedule: Schedule, stop: Stop) -> Generator[Batch, None, None]:
+    def work(self, schedule: Schedule, stop: Stop) -> Generator[FinishedTasks, None, None]:
         """Yield batches as `run` does, but keep the slots and the models that they have loaded."""
         while self._feed(schedule, stop):
             yield self._wait(schedule)
@@ -176,10 +176,10 @@ class Engine(ABC):
     def _busy(self, me: Slot | None) -> dict[int, int]:
         return Counter(slot.job for slot in self._slots if slot is not me and slot.held)
 
-    def _wait(self, schedule: Schedule) -> Batch:
+    def _wait(self, schedule: Schedule) -> FinishedTasks:
         """Return what finishes within a moment, and watch the workers' memory."""
         ended = self._drain()
-        batch: Batch = []
+        batch: FinishedTasks = []
         for slot, future in ended:
             task, outcome = slot.collect(future)
             if outcome is None:

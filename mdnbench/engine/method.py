@@ -24,7 +24,7 @@ from mdnbench.registry.usage import Usage
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from mdnbench.registry import Shelf
+    from mdnbench.registry import SpecTable
     from mdnbench.registry.variants import Variant
     from mdnbench.spec.records import NoiseInfo, UsedFile
     from mdnbench.spec.specs import Denoise, DenoiserSpec, Image
@@ -69,7 +69,7 @@ class Denoised:
     opened: tuple[Path, ...] = ()
 
 
-class Method:
+class MethodOrders:
     """A worker that runs the method of a job.
 
     Its public methods are the orders that the process takes.
@@ -180,7 +180,7 @@ def _begin_usage(job: Job, settings: Settings) -> Usage | None:
     return usage
 
 
-def planned(shelf: Shelf[Any], name: str, settings: Settings) -> Any:
+def planned(shelf: SpecTable[Any], name: str, settings: Settings) -> Any:
     """Return the spec of a plugin by its name.
 
     Args:
@@ -218,8 +218,8 @@ def begin(settings: Settings) -> None:
 def serve(connection: Connection, job: Job, settings: Settings) -> None:
     """Take orders for the method of a job, until the connection is closed."""
 
-    def make() -> Method:
+    def make() -> MethodOrders:
         begin(settings)
-        return Method(job, settings)
+        return MethodOrders(job, settings)
 
     orders.serve(connection, make)

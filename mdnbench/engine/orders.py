@@ -210,7 +210,7 @@ def _write(connection: Connection, content: bytes) -> None:
         left = left[os.write(connection.fileno(), left) :]
 
 
-class Answering:
+class OrderClient:
     """The connection to a process that takes orders, on the side that sends the orders."""
 
     def __init__(self, connection: Connection) -> None:

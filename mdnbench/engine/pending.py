@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from mdnbench.engine.tasks import Task
-from mdnbench.planning import Plan, Work
+from mdnbench.planning import Plan, PlannedMethod
 from mdnbench.planning.identity import CodeIdentity
 from mdnbench.spec.records import Cell
 from mdnbench.store import Store
@@ -14,11 +14,11 @@ from mdnbench.store.kept import path_of
 from mdnbench.store.rows import StoredOutput
 from mdnbench.util.chunks import chunks
 
-Found = Callable[[list[tuple[int, int, Cell]]], None]
+StoredCells = Callable[[list[tuple[int, int, Cell]]], None]
 
 
 def tasks(
-    plan: Plan, work: Work, store: Store, identity: CodeIdentity, needed: Mapping[str, str], found: Found
+    plan: Plan, work: PlannedMethod, store: Store, identity: CodeIdentity, needed: Mapping[str, str], found: StoredCells
 ) -> Iterator[Task]:
     """Yield the tasks that a work still needs.
 
@@ -50,7 +50,7 @@ def tasks(
 
 
 def answers(
-    store: Store, identity: CodeIdentity, work: Work, cells: list[Cell], rule: str, needed: Mapping[str, str]
+    store: Store, identity: CodeIdentity, work: PlannedMethod, cells: list[Cell], rule: str, needed: Mapping[str, str]
 ) -> dict[str, StoredOutput]:
     """Return the stored outputs of these cells that are ok and belong to the current code, by base key.
 
@@ -66,7 +66,13 @@ def answers(
 
 
 def _task(
-    plan: Plan, work: Work, position: int, cell: Cell, row: StoredOutput | None, metrics: tuple[str, ...], images: Path
+    plan: Plan,
+    work: PlannedMethod,
+    position: int,
+    cell: Cell,
+    row: StoredOutput | None,
+    metrics: tuple[str, ...],
+    images: Path,
 ) -> Task:
     keep = {"all": True, "none": False}.get(plan.request.keep_images, cell.seed == 0)
     pixels = plan.pixels[cell.image]

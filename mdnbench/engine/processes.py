@@ -7,14 +7,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mdnbench.engine import family
-from mdnbench.engine.launching import Launcher, Process
+from mdnbench.engine.launching import Launcher, OrderProcess
 from mdnbench.engine.method import Denoised, Settings
 from mdnbench.engine.orders import OrderFailed, ProcessEnded, ProcessLate
 from mdnbench.engine.tasks import Setup
 from mdnbench.spec.records import NoiseInfo, Status, UsedFile
 
 if TYPE_CHECKING:
-    from mdnbench.registry.discovery import Door
+    from mdnbench.registry.discovery import PluginSource
     from mdnbench.spec.specs import Image
 
 # A method process that has grown this much is replaced between two cells, before it runs out of a resource.
@@ -29,7 +29,7 @@ class HeldTooMuch(Exception):
     """A process and its children hold more memory than --memory allows."""
 
 
-class Lost(Exception):
+class ProcessLost(Exception):
     """A process that computed for a cell can no longer be used.
 
     Attributes:
@@ -43,16 +43,20 @@ class Lost(Exception):
         self.reason = reason
 
 
-def _ask(process: Process, setup: Setup, watch: Callable[[], None], until: float, order: str, *arguments: Any) -> Any:
+def _ask(
+    process: OrderProcess, setup: Setup, watch: Callable[[], None], until: float, order: str, *arguments: Any
+) -> Any:
     """Return the answer to an order. Raise Lost if the process ends, takes too long or holds too much memory."""
     try:
         return process.ask(order, *arguments, within_s=until - time.monotonic(), watch=watch)
     except ProcessLate:
-        raise Lost("timeout", f"no answer within {setup.timeout:g} s (--timeout); its process was ended.") from None
+        raise ProcessLost(
+            "timeout", f"no answer within {setup.timeout:g} s (--timeout); its process was ended."
+        ) from None
     except ProcessEnded as error:
-        raise Lost("crashed", process.how_it_ended(error)) from None
+        raise ProcessLost("crashed", process.how_it_ended(error)) from None
     except HeldTooMuch as error:
-        raise Lost("oom", str(error)) from None
+        raise ProcessLost("oom", str(error)) from None
 
 
 class MethodProcess:
@@ -127,7 +131,7 @@ class MethodProcess:
 class SourceProcess:
     """The process of a plugin that is not ours."""
 
-    def __init__(self, launcher: Launcher, door: Door, setup: Setup) -> None:
+    def __init__(self, launcher: Launcher, door: PluginSource, setup: Setup) -> None:
         self._setup = setup
         self._used: tuple[UsedFile, ...] = ()
         settings = Settings("cpu", (), setup.variables, setup.revisions)

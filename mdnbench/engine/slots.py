@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from mdnbench.engine import family, launching
-from mdnbench.engine.launching import Process
+from mdnbench.engine.launching import OrderProcess
 from mdnbench.engine.orders import OrderFailed, ProcessEnded, ProcessLate
 from mdnbench.engine.tasks import Result, Setup, Task
 from mdnbench.errors import MdnbenchError
@@ -26,7 +26,7 @@ PATIENCE_S = 3 * launching.START_S  # time after --timeout in which everything t
 MARGIN_S = 10.0  # a bench ends what takes too long; a bench that hangs is ended this much later
 
 
-_Given: TypeAlias = "tuple[Task, Future[Outcome | None]]"
+_Submitted: TypeAlias = "tuple[Task, Future[Outcome | None]]"
 
 
 class Ended(Exception):
@@ -47,7 +47,7 @@ class LocalSlot:
         self.held: dict[Future[Outcome | None], Task] = {}
         self.peak_bytes = 0
         self._setup = setup
-        self._bench: Process | None = None
+        self._bench: OrderProcess | None = None
         self._used: dict[int, Used] = {}
         self._tasks: queue.SimpleQueue[tuple[Task, Future[Outcome | None]] | None] = queue.SimpleQueue()
         self._stopped = False
@@ -110,7 +110,7 @@ class LocalSlot:
 
     def _serve(self) -> None:
         """Keep the bench busy: while it computes one task, it already holds the next one."""
-        given: deque[_Given] = deque()
+        given: deque[_Submitted] = deque()
         more = True
         while more or given:
             while more and len(given) < GIVEN:
@@ -125,7 +125,7 @@ class LocalSlot:
             if given:
                 self._settle(given)
 
-    def _give(self, task: Task, future: Future[Outcome | None], given: deque[_Given]) -> None:
+    def _give(self, task: Task, future: Future[Outcome | None], given: deque[_Submitted]) -> None:
         """Send a task to the bench."""
         if self._stopped:
             future.set_result(None)
@@ -138,7 +138,7 @@ class LocalSlot:
         except BaseException as error:
             future.set_exception(error)
 
-    def _settle(self, given: deque[_Given]) -> None:
+    def _settle(self, given: deque[_Submitted]) -> None:
         """Wait for the task that the bench computes. If the bench is lost, return its other tasks for another slot."""
         task, future = given.popleft()
         bench = self._bench
@@ -151,7 +151,7 @@ class LocalSlot:
             while given:
                 given.popleft()[1].set_result(None)
 
-    def _outcome(self, task: Task, bench: Process) -> Outcome | None:
+    def _outcome(self, task: Task, bench: OrderProcess) -> Outcome | None:
         key, since = task.cell.output, time.monotonic()
 
         def watch() -> None:
@@ -176,7 +176,7 @@ class LocalSlot:
             self._used[task.job] = result.used
         return replace(result.outcome, used=self._used.get(task.job, {}))
 
-    def _ready_bench(self) -> Process:
+    def _ready_bench(self) -> OrderProcess:
         with self._changing:
             if self._stopped:
                 raise Ended
@@ -185,7 +185,7 @@ class LocalSlot:
                 self._bench = self._launch()
             return self._bench
 
-    def _launch(self) -> Process:
+    def _launch(self) -> OrderProcess:
         """Start a bench and wait until it takes orders. Raise MdnbenchError with the reason if that fails."""
         for tries_left in reversed(range(TRIES)):  # the server, or a process, may have been killed
             try:

@@ -18,18 +18,18 @@ from mdnbench.registry.usage import Usage
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from mdnbench.registry.discovery import Door
+    from mdnbench.registry.discovery import PluginSource
     from mdnbench.spec.records import UsedFile
     from mdnbench.spec.specs import Image
 
 
-class Source:
+class SourceOrders:
     """A worker that runs the noises, metrics and data sets of one plugin.
 
     Its public methods are the orders that the process takes.
     """
 
-    def __init__(self, door: Door, settings: Settings) -> None:
+    def __init__(self, door: PluginSource, settings: Settings) -> None:
         self._settings = settings
         self._before = state.now()
         self._usage = Usage(door.root)
@@ -81,14 +81,14 @@ class Source:
         return pixels
 
 
-def serve(connection: Connection, door: Door, settings: Settings) -> None:
+def serve(connection: Connection, door: PluginSource, settings: Settings) -> None:
     """Take orders for the parts of a plugin, until the connection is closed.
 
     If the plugin cannot be imported, each answer is that error.
     """
 
-    def make() -> Source:
+    def make() -> SourceOrders:
         begin(settings)
-        return Source(door, settings)
+        return SourceOrders(door, settings)
 
     orders.serve(connection, make)

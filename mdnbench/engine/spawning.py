@@ -70,7 +70,7 @@ def ignore_interrupts() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 
 
-class Process(SpawnProcess):
+class SpawnedProcess(SpawnProcess):
     """A spawned process that does not import the script that started it."""
 
     def start(self) -> None:
@@ -82,4 +82,4 @@ class Process(SpawnProcess):
 class Context(SpawnContext):
     """The start method `spawn`, with processes that do not import the script."""
 
-    Process = Process
+    SpawnedProcess = SpawnedProcess

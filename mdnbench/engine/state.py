@@ -20,7 +20,7 @@ RANDOM = ("random", "numpy.random", "torch")
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class ProcessState:
     """What a plugin could change for all other code in its process. NAMES explains the fields."""
 
     folder: str
@@ -51,7 +51,7 @@ NAMES = {
 }
 
 
-def now() -> State:
+def now() -> ProcessState:
     """Return the current state."""
     import torch
 
@@ -60,7 +60,7 @@ def now() -> State:
         "numpy.random": hash(str(np.random.get_state())),
         "torch": hash(torch.get_rng_state().numpy().tobytes()),
     }
-    return State(
+    return ProcessState(
         os.getcwd(),  # noqa: PTH109 (Path.cwd() is the same)
         dict(os.environ),
         dict(np.geterr()),
@@ -75,7 +75,7 @@ def now() -> State:
     )
 
 
-def restore(was: State, seed: int = 0) -> None:
+def restore(was: ProcessState, seed: int = 0) -> None:
     """Restore the state, environment variables included, and set every library back to its number of threads.
 
     Args:
@@ -88,7 +88,7 @@ def restore(was: State, seed: int = 0) -> None:
     clean(was, seed)
 
 
-def clean(was: State, seed: int) -> None:
+def clean(was: ProcessState, seed: int) -> None:
     """Restore everything that could change a number, except for environment variables, which a plugin may need again.
 
     Every library is set back to one thread.
@@ -122,7 +122,7 @@ def clean(was: State, seed: int) -> None:
     threads.hold()
 
 
-def differences(before: State, after: State, *, leave_out: tuple[str, ...] = ()) -> Iterator[str]:
+def differences(before: ProcessState, after: ProcessState, *, leave_out: tuple[str, ...] = ()) -> Iterator[str]:
     """Yield a description of each part of the state that changed.
 
     Args:
@@ -130,7 +130,7 @@ def differences(before: State, after: State, *, leave_out: tuple[str, ...] = ())
         after: The state after.
         leave_out: The names of fields to ignore.
     """
-    for field in fields(State):
+    for field in fields(ProcessState):
         old, new = getattr(before, field.name), getattr(after, field.name)
         if old != new and field.name not in leave_out:
             yield NAMES[field.name] + _how(old, new)

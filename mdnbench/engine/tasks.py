@@ -14,7 +14,7 @@ from mdnbench.spec.specs import Wants
 from mdnbench.weights import Weights
 
 if TYPE_CHECKING:
-    from mdnbench.registry.discovery import Door
+    from mdnbench.registry.discovery import PluginSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class Job:
     """
 
     noise: Named
-    noise_door: Door
+    noise_door: PluginSource
     method: Named
-    method_door: Door | None = None
+    method_door: PluginSource | None = None
     weights: Weights | None = None
     wants: Wants = "nothing"
     packages: tuple[str, ...] = ()
@@ -67,11 +67,11 @@ class Setup:
     """
 
     dataset: str
-    dataset_door: Door | None
+    dataset_door: PluginSource | None
     protocol: Protocol
     device: str
     jobs: tuple[Job, ...]
-    metrics: Mapping[str, Door]
+    metrics: Mapping[str, PluginSource]
     revisions: Mapping[tuple[str, str], str]
     timeout: float
     memory_bytes: int = 0

@@ -9,11 +9,11 @@ import numpy as np
 from mdnbench.errors import BadPlugin
 from mdnbench.evaluation.estimation import estimate_std
 from mdnbench.evaluation.rng import NumpyRng, stream
-from mdnbench.spec.records import Case, NoiseInfo, Source
+from mdnbench.spec.records import Case, NoiseInfo, NoiseInfoSource
 from mdnbench.util.digests import of_parts, of_pixels
 
 if TYPE_CHECKING:
-    from mdnbench.evaluation.protocols import Rule
+    from mdnbench.evaluation.protocols import ImageRule
     from mdnbench.spec.names import Named
     from mdnbench.spec.specs import Image, NoiseSpec
 
@@ -28,7 +28,7 @@ def key(image_digest: str, noise: Named, revision: str, seed: int) -> str:
     return of_parts("case", image_digest, noise.name, list(noise.options), revision, seed, *stream())
 
 
-def make(clean: Image, case_key: str, noise: Named, spec: NoiseSpec, rule: Rule, source: Source) -> Case:
+def make(clean: Image, case_key: str, noise: Named, spec: NoiseSpec, rule: ImageRule, source: NoiseInfoSource) -> Case:
     """Make the noisy version of a clean image, and the noise info.
 
     Args:
@@ -57,7 +57,7 @@ def _noisy(clean: Image, case_key: str, noise: Named, spec: NoiseSpec) -> Image:
     return np.ascontiguousarray(noisy[0] if clean.ndim == 2 else noisy.transpose(1, 2, 0))
 
 
-def _info(noisy: Image, noise: Named, spec: NoiseSpec, source: Source) -> NoiseInfo:
+def _info(noisy: Image, noise: Named, spec: NoiseSpec, source: NoiseInfoSource) -> NoiseInfo:
     if source == "withheld":
         return NoiseInfo()
     if source == "estimated":

@@ -29,7 +29,7 @@ def estimate_std(noisy: Image) -> float:
     return sum(_plane_std(plane) for plane in planes) / len(planes)
 
 
-def told_std(noisy: Image, noise: NoiseInfo) -> float:
+def known_or_estimated_std(noisy: Image, noise: NoiseInfo) -> float:
     """Return the noise's standard deviation from the noise info, or an estimate from the noisy image if it has none."""
     return estimate_std(noisy) if noise.std is None else noise.std
 

@@ -10,7 +10,7 @@ from mdnbench.spec.records import MetricScore, Status
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mdnbench.evaluation.protocols import Rule
+    from mdnbench.evaluation.protocols import ImageRule
     from mdnbench.spec.specs import Image, MetricSpec, Score
 
 
@@ -23,7 +23,7 @@ class ScorerLost(Exception):
 
 
 def score(
-    denoised: Image, clean: Image, rule: Rule, specs: Mapping[str, MetricSpec], scorers: Mapping[str, Score]
+    denoised: Image, clean: Image, rule: ImageRule, specs: Mapping[str, MetricSpec], scorers: Mapping[str, Score]
 ) -> tuple[MetricScore, ...]:
     """Compare a denoised image with the clean one by each metric.
 

@@ -5,6 +5,6 @@
 
 from mdnbench.planning.making import find_dataset, make
 from mdnbench.planning.naming import default_name
-from mdnbench.planning.plan import Plan, PlannedImage, PlannedNoise, Work
+from mdnbench.planning.plan import Plan, PlannedImage, PlannedMethod, PlannedNoise
 
-__all__ = ["Plan", "PlannedImage", "PlannedNoise", "Work", "default_name", "find_dataset", "make"]
+__all__ = ["Plan", "PlannedImage", "PlannedMethod", "PlannedNoise", "default_name", "find_dataset", "make"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mdnbench.planning import environment
 from mdnbench.planning.identity import CodeIdentity
-from mdnbench.planning.plan import Plan, Work
+from mdnbench.planning.plan import Plan, PlannedMethod
 from mdnbench.store import Store, open_store
 from mdnbench.util.chunks import chunks
 
@@ -131,7 +131,7 @@ def _new_cells(plan: Plan, store: Store, identity: CodeIdentity, metrics: tuple[
     return new
 
 
-def _of_work(plan: Plan, work: Work, new: int, paces: Mapping[str, float]) -> WorkEstimate:
+def _of_work(plan: Plan, work: PlannedMethod, new: int, paces: Mapping[str, float]) -> WorkEstimate:
     cells = plan.cells_per_work
     return WorkEstimate(
         method=work.named.text,
@@ -152,7 +152,7 @@ def _paces(store: Store) -> dict[str, float]:
     return dict(store.select(query))
 
 
-def _seconds(work: Work, new: int, paces: Mapping[str, float]) -> float | None:
+def _seconds(work: PlannedMethod, new: int, paces: Mapping[str, float]) -> float | None:
     """Return what the new cells are likely to take, from the same method's earlier cells; None if there are none."""
     if work.skip or not new:
         return 0.0

@@ -21,12 +21,12 @@ from mdnbench.registry.places import CORE
 from mdnbench.spec.names import counted
 from mdnbench.spec.records import Used, UsedFile
 from mdnbench.store import Store, manifests
-from mdnbench.store.rows import Manifest
+from mdnbench.store.rows import CodeManifest
 
 if TYPE_CHECKING:
-    from mdnbench.planning.plan import Plan, PlannedNoise, Work
-    from mdnbench.registry import Registry, Shelf
-    from mdnbench.registry.discovery import Door
+    from mdnbench.planning.plan import Plan, PlannedMethod, PlannedNoise
+    from mdnbench.registry import Registry, SpecTable
+    from mdnbench.registry.discovery import PluginSource
 
 METHOD, NOISE, METRIC, EVALUATION = "method", "noise", "metric", "evaluation"
 ROOMS = ("evaluation",)  # folders of mdnbench itself whose code makes, checks and scores cases
@@ -36,7 +36,7 @@ MOST_SLOTS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class CodeChange:
     """A source whose code differs from the code of stored results: which files, and how many cells are affected."""
 
     source: str
@@ -64,13 +64,13 @@ class Manifests:
         self._roots = roots
         self._stored = manifests.of_scopes(store, roots) if store else {scope: [] for scope in roots}
         self._differences: dict[int, dict[str, list[str]]] = {}
-        self._current: dict[str, Manifest] = {}  # the manifests under which results are stored from now on
+        self._current: dict[str, CodeManifest] = {}  # the manifests under which results are stored from now on
 
-    def fitting(self, scope: str) -> list[Manifest]:
+    def fitting(self, scope: str) -> list[CodeManifest]:
         """Return the stored manifests of a scope whose files are all unchanged, newest first."""
         return [manifest for manifest in self._stored[scope] if not self._changed_files(manifest)]
 
-    def outdated(self, scope: str) -> list[Manifest]:
+    def outdated(self, scope: str) -> list[CodeManifest]:
         """Return the stored manifests of a scope if none of them fits."""
         return [] if self.fitting(scope) else self._stored[scope]
 
@@ -78,20 +78,20 @@ class Manifests:
         """Return the files that have changed since the newest manifest of a scope, by role."""
         return self._changed_files(self._stored[scope][0])
 
-    def _changed_files(self, manifest: Manifest) -> dict[str, list[str]]:
+    def _changed_files(self, manifest: CodeManifest) -> dict[str, list[str]]:
         if manifest.id not in self._differences:
             roots = self._roots[manifest.scope]
             found = {role: code.changed(files, roots.get(role), self.digests) for role, files in manifest.files.items()}
             self._differences[manifest.id] = {role: names for role, names in found.items() if names}
         return self._differences[manifest.id]
 
-    def current(self, scope: str) -> Manifest | None:
+    def current(self, scope: str) -> CodeManifest | None:
         """Return the manifest under which results of a scope are stored; None if there is none yet."""
         if scope in self._current:
             return self._current[scope]
         return next(iter(self.fitting(scope)), None)
 
-    def use(self, scope: str, files: Used, what: str) -> Manifest:
+    def use(self, scope: str, files: Used, what: str) -> CodeManifest:
         """Store the scope's manifest with these files added. Call it inside a transaction.
 
         Args:
@@ -119,7 +119,7 @@ class Manifests:
         self._current[scope] = current
         return current
 
-    def new(self, scope: str, files: Used) -> Manifest:
+    def new(self, scope: str, files: Used) -> CodeManifest:
         """Return a manifest that is not stored yet.
 
         Its token differs from that of every manifest of other code, because it also depends on the files that are known
@@ -132,9 +132,9 @@ class Manifests:
                 known = [file for file in manifest.files[role] if file.name in names]
                 changed += [[role, file.name, code.present(file, root, self.digests)] for file in known]
         listed = [[role, file.root, file.name, file.code] for role, found in sorted(files.items()) for file in found]
-        return Manifest(scope, manifests.token_of(scope, listed, sorted(changed)), files)
+        return CodeManifest(scope, manifests.token_of(scope, listed, sorted(changed)), files)
 
-    def static(self, door: Door, known: Registry) -> tuple[UsedFile, ...]:
+    def static(self, door: PluginSource, known: Registry) -> tuple[UsedFile, ...]:
         """Return the files of a source that are known before it runs.
 
         For mdnbench's own plugins these are all of their files, for others the files that were imported.
@@ -167,7 +167,7 @@ class MetricIdentity:
         self._manifests = Manifests(store, roots)
         self._store = store
 
-    def door(self, name: str) -> Door:
+    def door(self, name: str) -> PluginSource:
         """Return the source of a metric."""
         return self._known.metrics.entry(manifests.plain_metric(name)).door
 
@@ -185,7 +185,7 @@ class MetricIdentity:
             for name in self._names
         }
 
-    def _manifest(self, name: str) -> Manifest:
+    def _manifest(self, name: str) -> CodeManifest:
         """Return the manifest of a metric that fits, or a new one that is not stored yet."""
         found, door = self._manifests.current(self.scope(name)), self.door(name)
         if found:
@@ -241,24 +241,24 @@ class CodeIdentity:
         self._tokens: dict[int, list[str]] = {}  # by work
         self._recorded: dict[int, list[Used]] = {}  # by work, the latest files of each slot: most cells use no new ones
 
-    def _doors(self, work: Work) -> dict[str, Door]:
+    def _doors(self, work: PlannedMethod) -> dict[str, PluginSource]:
         known = self._plan.registry
         noise = known.noises.entry(work.noise.named.name).door
         return {METHOD: known.denoisers.entry(work.named.name).door, NOISE: noise}
 
-    def keys(self, work: Work, base: str) -> list[str]:
+    def keys(self, work: PlannedMethod, base: str) -> list[str]:
         """Return the keys under which the store may have an output that the present code would compute."""
         if work.index not in self._tokens:
             fitting = self._manifests.fitting(self._plan.scope(work))
             self._tokens[work.index] = [manifest.token for manifest in fitting]
         return [manifests.output_key(base, token) for token in self._tokens[work.index]]
 
-    def token(self, work: Work) -> str:
+    def token(self, work: PlannedMethod) -> str:
         """Return the token of the manifest under which a work's results are stored; '' if there is none yet."""
         manifest = self._manifests.current(self._plan.scope(work))
         return manifest.token if manifest else ""
 
-    def record(self, work: Work, used: Used) -> Manifest:
+    def record(self, work: PlannedMethod, used: Used) -> CodeManifest:
         """Add files to the manifest of a work and return it. Call it inside a transaction.
 
         Args:
@@ -292,12 +292,12 @@ class CodeIdentity:
                 found += [each.id for each in self._manifests.fitting(scope)] + ([current.id] if current else [])
         return list(dict.fromkeys(found))
 
-    def _scope(self, work: Work) -> str:
+    def _scope(self, work: PlannedMethod) -> str:
         if work.index not in self._scopes:
             self._scopes[work.index] = self._plan.scope(work)
         return self._scopes[work.index]
 
-    def changes(self) -> list[Change]:
+    def changes(self) -> list[CodeChange]:
         """Return what has changed since the stored results were computed, one entry per source."""
         files: dict[str, dict[str, None]] = {}
         cells: dict[str, int] = {}
@@ -314,9 +314,9 @@ class CodeIdentity:
         for source, name in self.metrics.changes():
             files.setdefault(source, {})[name] = None
             cells.setdefault(source, self._plan.size)
-        return [Change(source, tuple(names), cells[source]) for source, names in files.items()]
+        return [CodeChange(source, tuple(names), cells[source]) for source, names in files.items()]
 
-    def _stored_cells(self, work: Work, outdated: Sequence[Manifest]) -> int:
+    def _stored_cells(self, work: PlannedMethod, outdated: Sequence[CodeManifest]) -> int:
         """Return how many cells of a work are stored under these manifests."""
         assert self._store is not None
         count = 0
@@ -344,7 +344,7 @@ def what_counts(known: Registry, kind: str, name: str, store: Store | None) -> d
         store: The store, or None.
 
     """
-    shelves: dict[str, Shelf[Any]] = {METHOD: known.denoisers, NOISE: known.noises, METRIC: known.metrics}
+    shelves: dict[str, SpecTable[Any]] = {METHOD: known.denoisers, NOISE: known.noises, METRIC: known.metrics}
     door = shelves[kind].entry(name).door
     files: tuple[UsedFile, ...] = ()
     if store and kind == METHOD:
@@ -376,7 +376,7 @@ def _news(known: Used, used: Used, what: str) -> dict[str, tuple[UsedFile, ...]]
     return news
 
 
-def _require_planned(what: str, door: Door, files: tuple[UsedFile, ...]) -> None:
+def _require_planned(what: str, door: PluginSource, files: tuple[UsedFile, ...]) -> None:
     """Refuse results of a plugin whose own file was edited after the run was planned, because the spec is outdated."""
     if door.path is None:
         return

@@ -16,7 +16,7 @@ from mdnbench.planning.naming import default_name
 from mdnbench.planning.plan import Plan, PlannedImage, PlannedNoise
 from mdnbench.planning.request import Request
 from mdnbench.registry import Registry, variants
-from mdnbench.registry.guard import guarded
+from mdnbench.registry.guard import named_errors
 from mdnbench.spec import names
 from mdnbench.spec.names import Named, with_commas
 from mdnbench.spec.specs import DatasetSpec, Image, MetricSpec
@@ -174,7 +174,7 @@ def _tested(request: Request, registry: Registry, dataset: DatasetSpec, opened: 
 
 def _pixels(identity: str, dataset: DatasetSpec) -> Image:
     """Return an image of the data set; raise BadPlugin if its type, shape or range is not as required."""
-    with guarded(f"the data set {dataset.name!r} loads image {identity!r}"):
+    with named_errors(f"the data set {dataset.name!r} loads image {identity!r}"):
         pixels = dataset.load(identity)
     if found := sound.fault(pixels, dataset.channels):
         expected, came = found

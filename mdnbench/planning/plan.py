@@ -43,7 +43,7 @@ class PlannedNoise:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class PlannedMethod:
     """A method under a noise, with the weights to use, the reason to skip it, or the need to train it first."""
 
     index: int
@@ -86,7 +86,7 @@ class Plan:
         return of_parts("dataset", [image.digest for image in self.images])[:12]
 
     @cached_property
-    def works(self) -> tuple[Work, ...]:
+    def works(self) -> tuple[PlannedMethod, ...]:
         """Return every method under every noise, in the plan's order."""
         pairs = [(method, noise) for noise in self.noises for method in self.methods]
         return tuple(self._work(index, method, noise) for index, (method, noise) in enumerate(pairs))
@@ -130,7 +130,7 @@ class Plan:
         """Return the number of pixels of each image, by id."""
         return {image.id: image.pixels for image in self.images}
 
-    def cells(self, work: Work) -> Iterator[tuple[int, Cell]]:
+    def cells(self, work: PlannedMethod) -> Iterator[tuple[int, Cell]]:
         """Yield a work's cells with their positions in the plan, large images first."""
         start = work.index * self.cells_per_work
         order = sorted(enumerate(self.images), key=lambda pair: -pair[1].pixels)
@@ -138,7 +138,7 @@ class Plan:
             for seed in range(self.request.seeds):
                 yield start + index * self.request.seeds + seed, self.cell(work, image, seed)
 
-    def cell(self, work: Work, image: PlannedImage, seed: int) -> Cell:
+    def cell(self, work: PlannedMethod, image: PlannedImage, seed: int) -> Cell:
         """Return one cell, with its keys."""
         case = self._case_key(work.noise, image, seed)
         return Cell(
@@ -157,11 +157,11 @@ class Plan:
         """Return the keys of all cases under a noise; its methods share them."""
         return [self._case_key(noise, image, seed) for image in self.images for seed in range(self.request.seeds)]
 
-    def scope(self, work: Work) -> str:
+    def scope(self, work: PlannedMethod) -> str:
         """Return the key of a work's manifests, which list the code of a method and a noise."""
         return of_parts("code", work.identity, work.noise.named.text, work.noise.spec.revision)
 
-    def output_key(self, work: Work, case: str) -> str:
+    def output_key(self, work: PlannedMethod, case: str) -> str:
         """Return the base key of a work's output for a case; it covers all that the output depends on except code."""
         return of_parts("output", case, self._input_rule, work.identity)
 
@@ -170,7 +170,7 @@ class Plan:
 
         return cases.key(image.digest, noise.named, noise.spec.revision, seed)
 
-    def _work(self, index: int, named: Named, noise: PlannedNoise) -> Work:
+    def _work(self, index: int, named: Named, noise: PlannedNoise) -> PlannedMethod:
         spec = self.registry.denoisers[named.name]
         skip = _channels_reason(spec, self.dataset, self.images)
         found, note, training = None, "", False
@@ -183,7 +183,7 @@ class Plan:
                 found = resolved.weights
                 seen = weights.seen(found.card, self.dataset, [image.id for image in self.images])
                 note = "; ".join(filter(None, (resolved.note, seen)))
-        return Work(index, named, spec, noise, found, note, skip, training, self._identity(named, spec, found))
+        return PlannedMethod(index, named, spec, noise, found, note, skip, training, self._identity(named, spec, found))
 
     def _identity(self, named: Named, spec: DenoiserSpec, found: Weights | None) -> str:
         """Return the digest of all that a method's output depends on besides the case; see the page docs/names.md."""

@@ -15,7 +15,7 @@ from mdnbench.errors import BadOption
 from mdnbench.planning import sweeps
 from mdnbench.spec import tomlfile
 from mdnbench.spec.names import split_list
-from mdnbench.spec.records import Source
+from mdnbench.spec.records import NoiseInfoSource
 from mdnbench.util import limits
 from mdnbench.util.outside import shortened
 
@@ -54,7 +54,7 @@ class Request:
     metrics: tuple[str, ...] = ("all",)
     seeds: int = 1
     protocol: str = "standard"
-    noise_info: Source = "known"
+    noise_info: NoiseInfoSource = "known"
     device: str = "auto"
     jobs: int = 0
     engine: EngineName = "local"
@@ -131,7 +131,7 @@ class Keys(TypedDict, total=False):
     metrics: str | Sequence[str]
     seeds: int
     protocol: str
-    noise_info: Source
+    noise_info: NoiseInfoSource
     device: str
     jobs: int
     engine: EngineName

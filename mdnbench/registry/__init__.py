@@ -21,7 +21,7 @@ import pluggy
 from mdnbench.data import gray
 from mdnbench.errors import BadPlugin, UnknownName
 from mdnbench.registry import discovery, importing, sources, validation, variants
-from mdnbench.registry.discovery import Door
+from mdnbench.registry.discovery import PluginSource
 from mdnbench.spec import hookspecs, names
 from mdnbench.spec.names import Named
 from mdnbench.spec.specs import DatasetSpec, DenoiserSpec, MetricSpec, NoiseSpec, ReporterSpec
@@ -29,7 +29,7 @@ from mdnbench.util import ending
 from mdnbench.util.outside import cut
 
 if TYPE_CHECKING:
-    from mdnbench.registry.trust import Verdict
+    from mdnbench.registry.trust import TrialResult
     from mdnbench.spec.records import UsedFile
 
 HOOKS = {
@@ -57,7 +57,7 @@ Files: TypeAlias = str | Path | Iterable[str | Path]  # one plugin file, or seve
 class Broken:
     """A plugin that could not be loaded, or whose use is restricted, and the reason in one line."""
 
-    door: Door
+    door: PluginSource
     reason: str
 
 
@@ -69,7 +69,7 @@ class Entry(Generic[Spec]):
     """
 
     spec: Spec
-    door: Door
+    door: PluginSource
     patches: str = ""
 
     def inside(self) -> contextlib.AbstractContextManager[None]:
@@ -82,7 +82,7 @@ class Entry(Generic[Spec]):
         return sources.inside(self.door)
 
 
-class Shelf(Generic[Spec], Mapping[str, Spec]):
+class SpecTable(Generic[Spec], Mapping[str, Spec]):
     """The specs of one kind, by name.
 
     Looking up an unknown name raises an error that suggests the closest known name.
@@ -104,7 +104,7 @@ class Shelf(Generic[Spec], Mapping[str, Spec]):
         self._claim(entry.spec.name, entry.door)
         self._entries[entry.spec.name] = entry
 
-    def refuse(self, name: str, door: Door, reason: str) -> None:
+    def refuse(self, name: str, door: PluginSource, reason: str) -> None:
         """Reserve a name that cannot be used; the table does not list it.
 
         Args:
@@ -119,7 +119,7 @@ class Shelf(Generic[Spec], Mapping[str, Spec]):
         self._claim(name, door)
         self._refused[name] = Broken(door, reason)
 
-    def _claim(self, name: str, door: Door) -> None:
+    def _claim(self, name: str, door: PluginSource) -> None:
         holder = self._entries.get(name) or self._refused.get(name)
         if holder:
             first, second = holder.door.address, door.address
@@ -167,7 +167,7 @@ class Shelf(Generic[Spec], Mapping[str, Spec]):
         raise UnknownName(self.kind, name, self._entries, hint=f"`mdnbench list` shows all.{lost}")
 
 
-class Datasets(Shelf[DatasetSpec]):
+class Datasets(SpecTable[DatasetSpec]):
     """The data sets by name; `NAME[gray]` is the data set NAME with its images converted to gray."""
 
     def __contains__(self, name: object) -> bool:
@@ -193,24 +193,24 @@ class Registry:
     libraries or the process. The methods of such a plugin run in separate processes, and its other specs are refused.
     """
 
-    denoisers: Shelf[DenoiserSpec]
-    noises: Shelf[NoiseSpec]
+    denoisers: SpecTable[DenoiserSpec]
+    noises: SpecTable[NoiseSpec]
     datasets: Datasets
-    metrics: Shelf[MetricSpec]
-    reporters: Shelf[ReporterSpec]
+    metrics: SpecTable[MetricSpec]
+    reporters: SpecTable[ReporterSpec]
     broken: tuple[Broken, ...] = ()
     files: tuple[Path, ...] = field(default=())
     patching: tuple[Broken, ...] = ()
-    _used: Mapping[Door, tuple[UsedFile, ...]] = field(default_factory=dict)
+    _used: Mapping[PluginSource, tuple[UsedFile, ...]] = field(default_factory=dict)
 
-    def used(self, door: Door) -> tuple[UsedFile, ...]:
+    def used(self, door: PluginSource) -> tuple[UsedFile, ...]:
         """Return the plugin's own files that its import has loaded; nothing for the sources of mdnbench itself."""
         return self._used.get(door, ())
 
     @property
     def revisions(self) -> dict[tuple[str, str], str]:
         """Return the revisions of methods, noises and metrics, by kind and name."""
-        shelves: tuple[Shelf[Any], ...] = (self.denoisers, self.noises, self.metrics)
+        shelves: tuple[SpecTable[Any], ...] = (self.denoisers, self.noises, self.metrics)
         return {(shelf.kind, name): spec.revision for shelf in shelves for name, spec in shelf.items()}
 
     def method(self, text: str) -> Named:
@@ -286,7 +286,7 @@ def load(files: Files = ()) -> Registry:
     return loading.registry()
 
 
-def load_source(door: Door) -> Registry:
+def load_source(door: PluginSource) -> Registry:
     """Import one plugin source into this process and return a registry of its specs alone.
 
     For processes that serve a single source. There is no trial, and the source shares the modules and the `sys.path` of
@@ -316,7 +316,7 @@ def ours() -> Registry:
     return loading.registry()
 
 
-def import_source(door: Door) -> dict[str, list[Any]]:
+def import_source(door: PluginSource) -> dict[str, list[Any]]:
     """Import a source and return its validated specs by hook; every error of the plugin is passed on."""
     with ending.ending_copies():
         return _bring(door, importing.module_of(door))
@@ -328,7 +328,7 @@ def one_line(error: BaseException) -> str:
     return text if isinstance(error, BadPlugin) else f"{cut(type(error).__name__)}: {text}"
 
 
-def _verdicts(doors: Iterable[Door]) -> Mapping[Door, Verdict]:
+def _verdicts(doors: Iterable[PluginSource]) -> Mapping[PluginSource, TrialResult]:
     """Return the results of the trials of the sources that are not part of mdnbench."""
     foreign = [door for door in doors if not door.ours and not door.fault]
     if not foreign:
@@ -343,12 +343,12 @@ class _Loading:
 
     def __init__(self, given: tuple[Path, ...]) -> None:
         self._given = given
-        self._brought: list[tuple[Door, dict[str, list[Any]]]] = []
-        self._data: list[tuple[Door, Verdict]] = []
+        self._brought: list[tuple[PluginSource, dict[str, list[Any]]]] = []
+        self._data: list[tuple[PluginSource, TrialResult]] = []
         self._broken: list[Broken] = []
-        self._used: dict[Door, tuple[UsedFile, ...]] = {}
+        self._used: dict[PluginSource, tuple[UsedFile, ...]] = {}
 
-    def take(self, door: Door, verdict: Verdict | None) -> None:
+    def take(self, door: PluginSource, verdict: TrialResult | None) -> None:
         """Load a source if its trial succeeded; list a broken one, or raise BadPlugin if its file was given."""
         try:
             if verdict and verdict.error:
@@ -366,7 +366,7 @@ class _Loading:
                 raise _is_broken(door, error) from error
             self._broken.append(Broken(door, one_line(error)))
 
-    def add(self, door: Door, brought: dict[str, list[Any]]) -> None:
+    def add(self, door: PluginSource, brought: dict[str, list[Any]]) -> None:
         """Add the specs of a source; raise BadPlugin if a given file has none."""
         if not brought and door.path in self._given:
             raise BadPlugin("it brings nothing: a plugin has functions that are marked with @mdnbench.hookimpl.")
@@ -375,7 +375,7 @@ class _Loading:
     def registry(self) -> Registry:
         """Return the registry of all sources taken so far; raise BadPlugin if two of them provide the same name."""
         broken = tuple(self._broken)
-        shelves: dict[str, Shelf[Any]] = {hook: Shelf(kind, broken) for hook, (kind, _) in HOOKS.items()}
+        shelves: dict[str, SpecTable[Any]] = {hook: SpecTable(kind, broken) for hook, (kind, _) in HOOKS.items()}
         shelves["mdnbench_datasets"] = datasets = Datasets("data set", broken)
         for door, brought in self._brought:
             for hook, specs in brought.items():
@@ -388,7 +388,7 @@ class _Loading:
         )  # fmt: skip
 
 
-def _restrict(shelves: Mapping[str, Shelf[Any]], door: Door, verdict: Verdict) -> Broken:
+def _restrict(shelves: Mapping[str, SpecTable[Any]], door: PluginSource, verdict: TrialResult) -> Broken:
     """Add the specs of a source whose import permanently changes the process.
 
     Methods are added as data, without their functions. All other names are refused.
@@ -410,7 +410,7 @@ def _restrict(shelves: Mapping[str, Shelf[Any]], door: Door, verdict: Verdict) -
     return Broken(door, f"it changes {what} when it is imported; its methods run in processes of their own.{rest}")
 
 
-def _bring(door: Door, module: ModuleType) -> dict[str, list[Any]]:
+def _bring(door: PluginSource, module: ModuleType) -> dict[str, list[Any]]:
     """Check the hooks of a plugin with pluggy, which compares their arguments, and call each of them once."""
     marked = [name for name in dir(module) if hasattr(getattr(module, name), f"{hookspecs.GROUP}_impl")]
     for name in marked:
@@ -436,5 +436,5 @@ def _specs(hook: str, call: Callable[[], Iterable[Any]]) -> list[Any]:
     return specs
 
 
-def _is_broken(door: Door, error: BaseException) -> BadPlugin:
+def _is_broken(door: PluginSource, error: BaseException) -> BadPlugin:
     return BadPlugin(f"the plugin {door.address} is broken: {one_line(error)}")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mdnbench.registry.hook import APPENDED, MADE, READ, WRITTEN, Notes
 from mdnbench.registry.loaded import MODULES
-from mdnbench.registry.opens import Opens
+from mdnbench.registry.opens import FileWatch
 from mdnbench.registry.places import is_regular, kind_of
 
 
@@ -32,7 +32,7 @@ class Accesses:
         self._dropping = False  # whether something was written since `settle` that may have been read first
         self._root = root
         self._watched = tuple(watched)
-        self._opens: Opens | None = None
+        self._opens: FileWatch | None = None
         self._began = 0
         self._unread: dict[str, str] = {}  # paths that were read, for take()
         self._unreported: dict[str, None] = {}  # the same, for opened()
@@ -50,7 +50,7 @@ class Accesses:
         """
         self._began = began
         self.notes.prepare()
-        self._opens = Opens([self._root], self._watched)
+        self._opens = FileWatch([self._root], self._watched)
         self.notes.start()
 
     def close(self) -> None:

@@ -25,7 +25,7 @@ OURS = "mdnbench"  # the distribution whose plugins are part of mdnbench itself
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class PluginSource:
     """One plugin source, ready to be pickled and imported in another process.
 
     `address` is the text that messages show. A plugin file has its `path`, the `digest` of its bytes (SHA-256) and the
@@ -61,18 +61,18 @@ class Door:
         return origin.parent if origin.name == "__init__.py" else origin
 
 
-def all_of(given: Iterable[Path]) -> tuple[Door, ...]:
+def all_of(given: Iterable[Path]) -> tuple[PluginSource, ...]:
     """Return every plugin source: installed packages, then the files of the folder, then the given files."""
     files = dict.fromkeys([*_folder_files(), *given])
     return (*_installed(), *_no_folder(), *map(_file, files))
 
 
-def installed() -> tuple[Door, ...]:
+def installed() -> tuple[PluginSource, ...]:
     """Return the installed plugin sources, sorted by name."""
     return _installed()
 
 
-def _installed() -> tuple[Door, ...]:
+def _installed() -> tuple[PluginSource, ...]:
     """Return the sources of entry points; search again only if something was installed since the last call."""
     times = []
     for entry in sys.path:
@@ -82,11 +82,11 @@ def _installed() -> tuple[Door, ...]:
 
 
 @lru_cache(maxsize=4)
-def _entry_points(places: tuple[tuple[str, int], ...]) -> tuple[Door, ...]:
+def _entry_points(places: tuple[tuple[str, int], ...]) -> tuple[PluginSource, ...]:
     return tuple(_walked())
 
 
-def _walked() -> Iterator[Door]:
+def _walked() -> Iterator[PluginSource]:
     """Yield the source of each entry point; pluggy's own loader would skip a second one of the same name."""
     seen = set()
     for point in sorted(metadata.entry_points(group=hookspecs.GROUP), key=lambda point: (point.name, point.value)):
@@ -94,7 +94,7 @@ def _walked() -> Iterator[Door]:
         if (point.name, point.value, package) not in seen:
             seen.add((point.name, point.value, package))
             version = point.dist.version if point.dist else "?"
-            yield Door(
+            yield PluginSource(
                 point.name, f"{point.value} ({package} {version})", value=point.value, distribution=package,
                 version=version, ours=package == OURS,
             )  # fmt: skip
@@ -115,26 +115,28 @@ def _is_plugin(name: str) -> bool:
     return not name.startswith(("_", "test_")) and name != "conftest.py"
 
 
-def _no_folder() -> Iterator[Door]:
+def _no_folder() -> Iterator[PluginSource]:
     """Yield a broken source if MDNBENCH_PLUGINS names no folder, because the expected plugins are missing."""
     folder = _folder()
     if folder and not folder.is_dir():
         why = f"it names {folder}, which is no folder; make it, or set the variable to the one that you mean."
-        yield Door("MDNBENCH_PLUGINS", "MDNBENCH_PLUGINS", fault=why)
+        yield PluginSource("MDNBENCH_PLUGINS", "MDNBENCH_PLUGINS", fault=why)
 
 
-def _file(path: Path) -> Door:
+def _file(path: Path) -> PluginSource:
     """Return the source of a plugin file, with the digests of its text."""
     try:
         content = path.read_bytes()
     except OSError as error:
         why = f"it cannot be read: {error.strerror or error}." if path.is_file() else f"there is no file {path}."
-        return Door(path.stem, str(path), path, fault=why)
+        return PluginSource(path.stem, str(path), path, fault=why)
     digest = hashlib.sha256(content).hexdigest()
     if path.suffix != ".py":
-        return Door(path.stem, str(path), path, digest, digest, fault="it is no Python file; its name must end in .py.")
+        return PluginSource(
+            path.stem, str(path), path, digest, digest, fault="it is no Python file; its name must end in .py."
+        )
 
-    return Door(path.stem, str(path), path, digest, _code_of(content), folder=root_of(path))
+    return PluginSource(path.stem, str(path), path, digest, _code_of(content), folder=root_of(path))
 
 
 @lru_cache(maxsize=64)

@@ -11,7 +11,7 @@ from mdnbench.errors import BadPlugin, MdnbenchError
 
 
 @contextlib.contextmanager
-def guarded(doing: str) -> Iterator[None]:
+def named_errors(doing: str) -> Iterator[None]:
     """Run a plugin's code in the `with` block; errors of mdnbench itself are passed on unchanged.
 
     Args:

@@ -31,7 +31,7 @@ from mdnbench.util import atomic, ending, paths, temporary
 from mdnbench.util.digests import of_parts
 
 if TYPE_CHECKING:
-    from mdnbench.registry.discovery import Door
+    from mdnbench.registry.discovery import PluginSource
 
 PREFIX = "mdnbench_file_"  # of the module names of plugin files
 YOUNG_NS = 2_000_000_000  # a compiled file that was made within this time after its source changed may be outdated
@@ -43,7 +43,7 @@ importing.become(__name__, {path!r}, {digest!r})
 """
 
 
-def module_of(door: Door) -> ModuleType:
+def module_of(door: PluginSource) -> ModuleType:
     """Import a source and return its module; every error of the plugin is passed on.
 
     Raises:
@@ -111,7 +111,7 @@ class _Failed(ModuleType):
         return refuse
 
 
-def require_unchanged(door: Door) -> bytes:
+def require_unchanged(door: PluginSource) -> bytes:
     """Return the text of a plugin file.
 
     Raises:
@@ -128,7 +128,7 @@ def require_unchanged(door: Door) -> bytes:
     return content
 
 
-def _same_code(door: Door, content: bytes) -> bool:
+def _same_code(door: PluginSource, content: bytes) -> bool:
     return syntax_digest(content) == door.code
 
 
@@ -201,7 +201,7 @@ def _compiled(path: str) -> Path | None:
     return compiled if made <= max(source.st_mtime_ns, source.st_ctime_ns) + YOUNG_NS else None
 
 
-class _Finder:
+class _PluginFinder:
     """A finder that delegates to the next finders and loads the modules of plugins with `_Careful`."""
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
@@ -216,10 +216,10 @@ class _Finder:
 
 def prepare() -> None:
     """Make this process import plugin modules from their present text, and torchvision without operator errors."""
-    vision.mend()
+    vision.install_fix()
 
-    if not any(isinstance(each, _Finder) for each in sys.meta_path):
-        sys.meta_path.insert(0, _Finder())
+    if not any(isinstance(each, _PluginFinder) for each in sys.meta_path):
+        sys.meta_path.insert(0, _PluginFinder())
     importlib.invalidate_caches()
 
 

@@ -14,7 +14,7 @@ COMPILED = (".so", ".pyd", ".dll", ".dylib")
 MODULES = (*PYTHON, *BYTECODE, *COMPILED)
 
 
-class Loaded:
+class LoadedModules:
     """The modules of this process; the ones that are loaded when the object is created are the baseline."""
 
     def __init__(self) -> None:

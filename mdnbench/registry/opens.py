@@ -59,7 +59,7 @@ class _Event:
     pid: int | None
 
 
-class _Watch(Protocol):
+class _SystemWatch(Protocol):
     """One of the system's interfaces for watching folders."""
 
     def add(self, folder: str) -> None: ...
@@ -69,7 +69,7 @@ class _Watch(Protocol):
     def close(self) -> None: ...
 
 
-class Opens:
+class FileWatch:
     """The files that this process and its descendants opened below some folders.
 
     Args:
@@ -91,7 +91,7 @@ class Opens:
         self._reaped = _reaped()
         self._others: set[str] = set()  # paths of files that other programs have written since this watch began
         self.exact = False
-        self._watch: _Watch | None = None
+        self._watch: _SystemWatch | None = None
         if not sys.platform.startswith("linux"):
             return
         if exact:
@@ -196,7 +196,7 @@ def _parent(pid: int) -> int | None:
 # ---- Folders ---------------------------------------------------------------------------------------------------------
 
 
-def _started(watch: _Watch, folders: Sequence[Path]) -> _Watch:
+def _started(watch: _SystemWatch, folders: Sequence[Path]) -> _SystemWatch:
     """Return a watch of these folders and their sub-folders.
 
     Raises:
@@ -214,7 +214,7 @@ def _started(watch: _Watch, folders: Sequence[Path]) -> _Watch:
     return watch
 
 
-def _add_all(watch: _Watch, folders: Sequence[Path], *, bytecode: bool) -> None:
+def _add_all(watch: _SystemWatch, folders: Sequence[Path], *, bytecode: bool) -> None:
     for folder in _walk(folders, bytecode=bytecode):
         try:
             watch.add(folder)

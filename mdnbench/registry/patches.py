@@ -57,7 +57,7 @@ _GONE = object()
 _FOREIGN = object()
 
 
-class Watch:
+class PatchWatch:
     """The functions of some libraries as they were after their import, in this process."""
 
     def __init__(self, libraries: frozenset[str] = LIBRARIES) -> None:
@@ -72,7 +72,7 @@ class Watch:
     def begin(self) -> None:
         """Record the loaded libraries, and from now on each further module of a library when its import is complete."""
         self.note()
-        sys.meta_path.insert(0, _Finder(self._libraries, self.note))
+        sys.meta_path.insert(0, _LibraryFinder(self._libraries, self.note))
 
     def note(self, complete: str = "") -> None:
         """Record the modules loaded since the last call.
@@ -338,7 +338,7 @@ def _library_folders(libraries: frozenset[str]) -> Iterator[str]:
     yield from (str(standard / name) for name in WRAPPING)
 
 
-class _Finder:
+class _LibraryFinder:
     """A finder that delegates to the next finders, and calls back when the import of a library's module is complete."""
 
     def __init__(self, libraries: frozenset[str], complete: Callable[[str], None]) -> None:

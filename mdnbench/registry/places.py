@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 
 from mdnbench.registry.installed import folder_of
 
-Kind: TypeAlias = Literal["standard", "installed", "own", "other"]
+FileOrigin: TypeAlias = Literal["standard", "installed", "own", "other"]
 
 CORE = Path(__file__).resolve().parents[1]  # the folder of the package mdnbench
 
@@ -50,7 +50,7 @@ def _everything() -> set[str]:
 
 
 @functools.lru_cache(maxsize=1 << 14)
-def kind_of(path: str | Path) -> Kind:
+def kind_of(path: str | Path) -> FileOrigin:
     """Return where a file comes from.
 
     Returns:

@@ -11,25 +11,25 @@ from mdnbench.registry import importing, surroundings
 from mdnbench.registry.code import Digests, changed
 
 if TYPE_CHECKING:
-    from mdnbench.registry.discovery import Door
+    from mdnbench.registry.discovery import PluginSource
     from mdnbench.registry.spaces import Space
     from mdnbench.spec.records import UsedFile
 
-Import: TypeAlias = "Callable[[Door], dict[str, list[Any]]]"
+Import: TypeAlias = "Callable[[PluginSource], dict[str, list[Any]]]"
 
 
 @dataclass(slots=True)
-class _Loaded:
+class _LoadedSpace:
     """A space into which sources were imported, and the files that each source has loaded."""
 
     space: Space
-    used: dict[Door, tuple[UsedFile, ...]]
+    used: dict[PluginSource, tuple[UsedFile, ...]]
 
 
-_loaded: dict[tuple[str, ...], _Loaded] = {}
+_loaded: dict[tuple[str, ...], _LoadedSpace] = {}
 
 
-def load(door: Door, bring: Import) -> tuple[dict[str, list[Any]], tuple[UsedFile, ...]]:
+def load(door: PluginSource, bring: Import) -> tuple[dict[str, list[Any]], tuple[UsedFile, ...]]:
     """Import a source in its space.
 
     Returns:
@@ -39,7 +39,7 @@ def load(door: Door, bring: Import) -> tuple[dict[str, list[Any]], tuple[UsedFil
     digests = Digests()
     loaded = _current(door, digests)
     try:
-        with loaded.space.inside(), surroundings.kept():
+        with loaded.space.inside(), surroundings.restored():
             brought = bring(door)
             if door not in loaded.used:
                 loaded.used[door] = _imported(door, digests)
@@ -51,13 +51,13 @@ def load(door: Door, bring: Import) -> tuple[dict[str, list[Any]], tuple[UsedFil
     return bound, loaded.used[door]
 
 
-def files(door: Door) -> tuple[UsedFile, ...]:
+def files(door: PluginSource) -> tuple[UsedFile, ...]:
     """Return records of the plugin's own files that a source has imported so far; nothing if it was not loaded here."""
     with inside(door):
         return _imported(door, Digests()) if _key(door) in _loaded else ()
 
 
-def _imported(door: Door, digests: Digests) -> tuple[UsedFile, ...]:
+def _imported(door: PluginSource, digests: Digests) -> tuple[UsedFile, ...]:
     """Return records of the files of a source; call it in the source's space."""
     from mdnbench.registry import imported
 
@@ -65,18 +65,18 @@ def _imported(door: Door, digests: Digests) -> tuple[UsedFile, ...]:
     return imported.files(mine, door.root, digests)
 
 
-def inside(door: Door) -> contextlib.AbstractContextManager[None]:
+def inside(door: PluginSource) -> contextlib.AbstractContextManager[None]:
     """Return a context that runs in the space of a source, or does nothing if it has none."""
     loaded = _loaded.get(_key(door))
     return loaded.space.inside() if loaded else contextlib.nullcontext()
 
 
-def _key(door: Door) -> tuple[str, ...]:
+def _key(door: PluginSource) -> tuple[str, ...]:
     """Return the key of a source's space; the entry points of one distribution share modules, so they share a space."""
     return (str(door.path),) if door.path else (door.distribution, door.version)
 
 
-def _current(door: Door, digests: Digests) -> _Loaded:
+def _current(door: PluginSource, digests: Digests) -> _LoadedSpace:
     """Return the space of a source with its files; start a new one if it was never loaded or a file has changed."""
     from mdnbench.registry.spaces import Space
 
@@ -85,18 +85,18 @@ def _current(door: Door, digests: Digests) -> _Loaded:
         _drop(door)
         loaded = None
     if loaded is None:
-        loaded = _loaded[_key(door)] = _Loaded(Space(door.address), {})
+        loaded = _loaded[_key(door)] = _LoadedSpace(Space(door.address), {})
     return loaded
 
 
-def _drop(door: Door) -> None:
+def _drop(door: PluginSource) -> None:
     """Forget the modules of a source; specs that were made of them still work in their old space."""
     _loaded.pop(_key(door), None)
     if door.path is not None:
         importing.forget(importing.name_of(door.path, door.digest))
 
 
-def _is_mine(name: str, door: Door) -> bool:
+def _is_mine(name: str, door: PluginSource) -> bool:
     """Return whether a module belongs to this source.
 
     The module of another plugin file does not, although `sys.modules` has it in every space.

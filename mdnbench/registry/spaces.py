@@ -30,7 +30,7 @@ from mdnbench.util import ending
 WAIT_S = 60.0
 
 _T = TypeVar("_T")
-_Call = Callable[..., Any]
+_Function = Callable[..., Any]
 
 
 class Space:
@@ -89,7 +89,7 @@ class Space:
             changes["settings"] = tuple(map(self.wrap, spec.settings))
         return dataclasses.replace(spec, **changes)  # type: ignore[type-var]
 
-    def _bound(self, call: _Call | None, *, makes: bool = False) -> _Call | None:
+    def _bound(self, call: _Function | None, *, makes: bool = False) -> _Function | None:
         if call is None:
             return None
 

@@ -34,7 +34,7 @@ LIMITS = tuple(name for name in dir(resource) if name.startswith("RLIMIT_"))
 
 
 @contextlib.contextmanager
-def kept() -> Iterator[None]:
+def restored() -> Iterator[None]:
     """Restore what the `with` block changes.
 
     That is the current folder, environment variables, soft limits, signal handlers, timers, recursion limit, locale,
@@ -169,14 +169,14 @@ def _cores() -> Iterator[Callable[[], Any]]:
 @contextlib.contextmanager
 def _same_streams() -> Iterator[None]:
     """Restore the targets of file descriptors 0 to 2."""
-    kept = {}
+    restored = {}
     for number in range(3):
         with contextlib.suppress(OSError):
-            kept[number] = os.dup(number)
+            restored[number] = os.dup(number)
     try:
         yield
     finally:
-        for number, copy in kept.items():
+        for number, copy in restored.items():
             if _leads_to(number) != _leads_to(copy):
                 os.dup2(copy, number)
             with contextlib.suppress(OSError):  # the plugin may have closed every descriptor

@@ -23,13 +23,13 @@ from typing import IO, TYPE_CHECKING, Any
 from mdnbench.errors import BadPlugin
 from mdnbench.registry import trust, validation
 from mdnbench.registry.code import Digests
-from mdnbench.registry.trust import Verdict
+from mdnbench.registry.trust import TrialResult
 from mdnbench.spec.names import Option
 from mdnbench.spec.specs import DenoiserSpec
 from mdnbench.util import jsonfile
 
 if TYPE_CHECKING:
-    from mdnbench.registry.discovery import Door
+    from mdnbench.registry.discovery import PluginSource
     from mdnbench.spec.specs import Denoise
 
 LIMIT_S = 60.0
@@ -48,7 +48,7 @@ def is_inside() -> bool:
     return INSIDE_VARIABLE in os.environ
 
 
-def verdicts(doors: Iterable[Door]) -> dict[Door, Verdict]:
+def verdicts(doors: Iterable[PluginSource]) -> dict[PluginSource, TrialResult]:
     """Return the results for these sources: stored ones, and new trials for unknown or changed sources.
 
     Trials run in parallel, one per CPU core.
@@ -63,19 +63,19 @@ def verdicts(doors: Iterable[Door]) -> dict[Door, Verdict]:
     return found | _try_all(unknown)
 
 
-def _try_all(doors: list[Door]) -> dict[Door, Verdict]:
+def _try_all(doors: list[PluginSource]) -> dict[PluginSource, TrialResult]:
     limit = limit_s()
-    waiting, running, found = list(doors), list[_Trial](), {}
+    waiting, running, found = list(doors), list[_TrialProcess](), {}
     try:
         while waiting or running:
             while waiting and len(running) < (os.cpu_count() or 1):
-                running.append(_Trial(waiting.pop(0), limit))
+                running.append(_TrialProcess(waiting.pop(0), limit))
             time.sleep(POLL_S)
             for trial in [trial for trial in running if trial.is_over()]:
                 running.remove(trial)
                 found[trial.door] = verdict = trial.verdict()
                 if not verdict.error:
-                    trust.keep(trial.door, verdict)
+                    trust.save(trial.door, verdict)
     finally:
         for trial in running:  # Ctrl-C
             trial.end()
@@ -90,10 +90,10 @@ def limit_s() -> float:
 
 
 @dataclass
-class _Trial:
+class _TrialProcess:
     """One process that imports one source."""
 
-    door: Door
+    door: PluginSource
     limit: float
     _token: str = field(default_factory=lambda: secrets.token_hex(16), init=False)
     _answer: IO[bytes] = field(init=False)
@@ -127,20 +127,20 @@ class _Trial:
             self._process.kill()
         self._process.wait()
 
-    def verdict(self) -> Verdict:
+    def verdict(self) -> TrialResult:
         """Return the result of the trial; call it when the trial is over."""
         _end_group(self._process.pid)
         with self._answer as file:
             file.seek(0)
             answer = file.read().decode("ascii", "replace")
         if self._late:
-            return Verdict(f"it did not finish its import within {self.limit:g} s.")
+            return TrialResult(f"it did not finish its import within {self.limit:g} s.")
         if self._process.returncode == 0 and answer.startswith(self._token):
             try:
-                return jsonfile.parse(answer.removeprefix(self._token), Verdict)
+                return jsonfile.parse(answer.removeprefix(self._token), TrialResult)
             except ValueError:
-                return Verdict("what it brings cannot be read: it changes functions of Python when it is imported.")
-        return Verdict(_ended(self._process.returncode))
+                return TrialResult("what it brings cannot be read: it changes functions of Python when it is imported.")
+        return TrialResult(_ended(self._process.returncode))
 
 
 def _end_group(group: int) -> None:

@@ -17,13 +17,13 @@ from mdnbench.util import jsonfile, paths
 from mdnbench.util.digests import of_parts
 
 if TYPE_CHECKING:
-    from mdnbench.registry.discovery import Door
+    from mdnbench.registry.discovery import PluginSource
 
 LAYOUT = "4"  # version of this file format and of what a trial detects
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class TrialResult:
     """The result of a trial: an `error`, or what the source changes, its specs as data, and the files that it loaded.
 
     `patches` are the names of what the source changes. `specs` are filled only if it changes something: for each spec
@@ -51,10 +51,10 @@ class _Kept:
     """The content of a verdict's file."""
 
     under: _Circumstances
-    verdict: Verdict
+    verdict: TrialResult
 
 
-def recall(door: Door, digests: Digests) -> Verdict | None:
+def recall(door: PluginSource, digests: Digests) -> TrialResult | None:
     """Return the stored result for a source; None if there is none, or if a file of the source has changed."""
     try:
         kept = jsonfile.read(_path(door), "verdict", _Kept)
@@ -64,17 +64,17 @@ def recall(door: Door, digests: Digests) -> Verdict | None:
     return kept.verdict if same else None
 
 
-def keep(door: Door, verdict: Verdict) -> None:
+def save(door: PluginSource, verdict: TrialResult) -> None:
     """Store the result of a trial; do nothing if the home folder cannot be written."""
     with contextlib.suppress(OSError, ValueError, TypeError):
         jsonfile.write(_path(door), _Kept(_circumstances(door), verdict))
 
 
-def _circumstances(door: Door) -> _Circumstances:
+def _circumstances(door: PluginSource) -> _Circumstances:
     code = door.code if door.path else f"{door.value} {door.version}"
     return _Circumstances(LAYOUT, platform.python_version(), __version__, code)
 
 
-def _path(door: Door) -> Path:
+def _path(door: PluginSource) -> Path:
     name = of_parts(str(door.path)) if door.path else of_parts(door.name, door.value, door.distribution)
     return paths.home() / "trials" / f"{name[:32]}.json"

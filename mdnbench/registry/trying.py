@@ -25,7 +25,7 @@ from typing import Any
 from mdnbench import registry
 from mdnbench.registry import discovery, imported, importing, lingering, patches, surroundings
 from mdnbench.registry.code import Digests
-from mdnbench.registry.discovery import Door
+from mdnbench.registry.discovery import PluginSource
 from mdnbench.spec.names import Option
 from mdnbench.spec.specs import DenoiserSpec
 
@@ -50,7 +50,7 @@ def main(request: str) -> None:
     answer, trap = os.dup(1), _trap()
     me = os.getpid()
     write, leave = json.dumps, os._exit  # bound before the plugin can replace them
-    found = _try(_door(given["door"]), trap)
+    found = _try(_source(given["door"]), trap)
     if os.getpid() == me:  # a plugin that forks may reach this line twice
         content = (given["token"] + write(found)).encode("ascii")
         os.ftruncate(answer, 0)
@@ -62,9 +62,9 @@ def main(request: str) -> None:
     leave(0)
 
 
-def _door(given: Mapping[str, Any]) -> Door:
+def _source(given: Mapping[str, Any]) -> PluginSource:
     places = {name: Path(given[name]) if given[name] else None for name in ("path", "folder")}
-    return Door(**{**given, **places})
+    return PluginSource(**{**given, **places})
 
 
 def _end_with_parent(limit: float) -> None:
@@ -98,12 +98,12 @@ def _is_written(trap: int) -> bool:
         return False
 
 
-def _try(door: Door, trap: int) -> dict[str, Any]:
+def _try(door: PluginSource, trap: int) -> dict[str, Any]:
     assert all((pickle, random, sqlite3, statistics, zlib))  # loaded before the plugin, so that changes are detected
     ours = {each.value.partition(":")[0].partition(".")[0] for each in discovery.installed() if each.ours}
     going = lingering.Lingering(door.root)
     going.begin()
-    watch = patches.Watch(patches.LIBRARIES | ours)
+    watch = patches.PatchWatch(patches.LIBRARIES | ours)
     watch.begin()
     before = surroundings.lasting()
     try:

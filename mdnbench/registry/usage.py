@@ -41,7 +41,7 @@ from mdnbench.registry.code import ABSENT, PYTHON, Digests
 from mdnbench.registry.distributions import distribution_of_file, package_entry
 from mdnbench.registry.hook import UPDATED
 from mdnbench.registry.installed import normalised
-from mdnbench.registry.loaded import BYTECODE, MODULES, Loaded, container_of, file_of, would_hide
+from mdnbench.registry.loaded import BYTECODE, MODULES, LoadedModules, container_of, file_of, would_hide
 from mdnbench.registry.places import CORE, is_regular, kind_of, own_package
 from mdnbench.registry.scope import CACHES, Scope
 from mdnbench.spec.records import Root, UsedFile
@@ -78,7 +78,7 @@ class Usage:
         self._pid = os.getpid()
         began = time.time_ns()
         self._scope = Scope(self._root, began)
-        self._loaded = Loaded()
+        self._loaded = LoadedModules()
         self._accesses.begin(began)
 
     def close(self) -> None:

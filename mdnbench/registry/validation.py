@@ -34,7 +34,7 @@ NUMBERS = (bool, int, float)
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class FieldRule:
     """The values that a field takes: a description, a test, and the list of choices if there is one."""
 
     takes: str
@@ -110,13 +110,15 @@ def _check_names(spec: Any, noun: str, given: Iterable[object]) -> None:
         seen.add(name)
 
 
-def _one_of(literal: object) -> Rule:
+def _one_of(literal: object) -> FieldRule:
     choices = get_args(literal)
-    return Rule(f"one of {', '.join(map(repr, choices))}", lambda value: value in choices, choices)
+    return FieldRule(f"one of {', '.join(map(repr, choices))}", lambda value: value in choices, choices)
 
 
-def _tuple_of(kind: str, example: str, allows: Callable[[Any], bool]) -> Rule:
-    return Rule(f"a tuple of {kind}, as {example}", lambda value: isinstance(value, tuple) and all(map(allows, value)))
+def _tuple_of(kind: str, example: str, allows: Callable[[Any], bool]) -> FieldRule:
+    return FieldRule(
+        f"a tuple of {kind}, as {example}", lambda value: isinstance(value, tuple) and all(map(allows, value))
+    )
 
 
 def _whole(value: object, least: int = 0) -> bool:
@@ -133,39 +135,39 @@ def _is_trainable(value: object) -> bool:
     return isinstance(value.recipes, Path) and isinstance(value.weights, Path) and callable(value.network)
 
 
-TEXT = Rule("a text, which may be empty", lambda value: isinstance(value, str))
-CALL = Rule("a function", callable)
-REVISION = Rule("a text that is not empty, as '1'", _is_text)
+TEXT = FieldRule("a text, which may be empty", lambda value: isinstance(value, str))
+CALL = FieldRule("a function", callable)
+REVISION = FieldRule("a text that is not empty, as '1'", _is_text)
 PACKAGES = _tuple_of("the names of distributions", "('scipy',)", _is_text)
 OPTIONS = _tuple_of("Option", "(option,)", lambda value: isinstance(value, Option))
 
-RULES: Mapping[type, Mapping[str, Rule]] = {
+RULES: Mapping[type, Mapping[str, FieldRule]] = {
     DenoiserSpec: {
         "revision": REVISION,
         "options": OPTIONS,
         "wants": _one_of(Wants),
-        "channels": Rule("(1,), (3,) or (1, 3)", lambda value: value in ((1,), (3,), (1, 3), (3, 1))),
+        "channels": FieldRule("(1,), (3,) or (1, 3)", lambda value: value in ((1,), (3,), (1, 3), (3, 1))),
         "packages": PACKAGES,
         "summary": TEXT,
         "licence": TEXT,
         "citation": TEXT,
         "build": CALL,
-        "trainable": Rule("a Trainable with its folders as Path, or None", _is_trainable),
+        "trainable": FieldRule("a Trainable with its folders as Path, or None", _is_trainable),
     },
     NoiseSpec: {"revision": REVISION, "parameters": OPTIONS, "apply": CALL, "std": CALL},
     DatasetSpec: {
         "split": _one_of(Split),
-        "channels": Rule("1 or 3, or 0 where images differ", lambda value: _whole(value) and value in (0, 1, 3)),
+        "channels": FieldRule("1 or 3, or 0 where images differ", lambda value: _whole(value) and value in (0, 1, 3)),
         "images": _tuple_of("ids", "('01', '02')", _is_text),
         "load": CALL,
     },
     MetricSpec: {
-        "name": Rule(f"none of the tables' columns {', '.join(COLUMNS)}", lambda value: value not in COLUMNS),
+        "name": FieldRule(f"none of the tables' columns {', '.join(COLUMNS)}", lambda value: value not in COLUMNS),
         "revision": REVISION,
         "direction": _one_of(Direction),
-        "digits": Rule("a whole number of at least 0", _whole),
-        "tolerance": Rule("a number of at least 0", lambda value: isinstance(value, int | float) and value >= 0),
-        "min_size": Rule("a whole number of at least 1", lambda value: _whole(value, 1)),
+        "digits": FieldRule("a whole number of at least 0", _whole),
+        "tolerance": FieldRule("a number of at least 0", lambda value: isinstance(value, int | float) and value >= 0),
+        "min_size": FieldRule("a whole number of at least 1", lambda value: _whole(value, 1)),
         "packages": PACKAGES,
         "build": CALL,
         "settings": _tuple_of("MetricSetting", "(setting,)", lambda value: isinstance(value, MetricSetting)),

@@ -26,17 +26,17 @@ _kept: list[Any] = []  # torch forgets a declared operator with the library obje
 
 def import_torchvision() -> None:
     """Import torchvision, even if its compiled operators cannot be loaded."""
-    mend()
+    install_fix()
     importlib.import_module(NAME)
 
 
-def mend() -> None:
+def install_fix() -> None:
     """Make every import of torchvision in this process succeed, even if its compiled operators cannot be loaded."""
-    if not any(isinstance(each, _Finder) for each in sys.meta_path):
-        sys.meta_path.insert(0, _Finder())
+    if not any(isinstance(each, _TorchvisionFinder) for each in sys.meta_path):
+        sys.meta_path.insert(0, _TorchvisionFinder())
 
 
-class _Finder:
+class _TorchvisionFinder:
     """A finder that delegates to the next finders and gives torchvision a loader that tries twice."""
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
@@ -45,11 +45,11 @@ class _Finder:
             return None
         spec = found_behind(self, name, path, target)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Mending(spec.loader)
+            spec.loader = _TorchvisionLoader(spec.loader)
         return spec
 
 
-class _Mending(Loader):
+class _TorchvisionLoader(Loader):
     """A loader that replaces torchvision's own loader until the import has succeeded."""
 
     def __init__(self, loader: Loader) -> None:

@@ -12,10 +12,10 @@ from mdnbench.results.pictures import CLEAN, NOISY
 if TYPE_CHECKING:
     from mdnbench.results.pictures import Levels
 
-Box: TypeAlias = tuple[int, int, int, int]  # left, top, width, height
+CropBox: TypeAlias = tuple[int, int, int, int]  # left, top, width, height
 
 
-def cut(levels: Levels, box: Box | None) -> Levels:
+def crop(levels: Levels, box: CropBox | None) -> Levels:
     """The part of a picture inside a box; all of it without one."""
     if box is None:
         return levels
@@ -23,7 +23,7 @@ def cut(levels: Levels, box: Box | None) -> Levels:
     return levels[top : top + height, left : left + width]
 
 
-def hardest(clean: Levels | None, images: Mapping[str, Levels], side: int) -> Box:
+def hardest(clean: Levels | None, images: Mapping[str, Levels], side: int) -> CropBox:
     """The square where the outputs' squared error, summed over methods, is greatest; the middle where none is known."""
     height, width = next(iter(images.values())).shape[:2]
     tall, wide = min(side, height), min(side, width)

@@ -14,12 +14,12 @@ import PIL.Image
 
 from mdnbench.errors import BadOption, NothingToDo, UnknownName
 from mdnbench.results import cuts, tables
-from mdnbench.results.pictures import CLEAN, NOISY, Darkroom, Subject
+from mdnbench.results.pictures import CLEAN, NOISY, ImageCase, ImageSource
 from mdnbench.spec.names import printable
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
-    from mdnbench.results.cuts import Box
+    from mdnbench.results.cuts import CropBox
     from mdnbench.results.pictures import Levels
     from mdnbench.store import CellRow
 
@@ -51,7 +51,9 @@ class PictureFigure:
         return buffer.getvalue()
 
 
-def of(found: Results, *, image: str, noise: str, methods: Sequence[str], seed: int, crop: Box | None) -> PictureFigure:
+def of(
+    found: Results, *, image: str, noise: str, methods: Sequence[str], seed: int, crop: CropBox | None
+) -> PictureFigure:
     """Clean, noisy and every method's output under one noise, each with a detail below it, best method first.
 
     `crop` is the detail: left, top, width and height in pixels; without one, the square where the outputs are furthest
@@ -85,8 +87,8 @@ def _rows(found: Results, image: str, noise: str, methods: Sequence[str], seed: 
 
 
 def _panels(found: Results, rows: Sequence[CellRow]) -> Iterator[Panel]:
-    darkroom = Darkroom(found)
-    subject = next((Subject.of(row) for row in rows if row.noisy_digest), Subject.of(rows[0]))
+    darkroom = ImageSource(found)
+    subject = next((ImageCase.of(row) for row in rows if row.noisy_digest), ImageCase.of(rows[0]))
     for name, pixels in ((CLEAN, darkroom.clean(subject)), (NOISY, darkroom.noisy(subject))):
         ready = None if pixels is None else darkroom.levels(pixels)
         yield Panel(name, ready, "the data set is not at hand")
@@ -106,12 +108,12 @@ def _title(found: Results, row: CellRow) -> str:
     return f"{row.method}\n{row.status}"
 
 
-def _detail(levels: dict[str, Levels], size: tuple[int, ...]) -> Box:
+def _detail(levels: dict[str, Levels], size: tuple[int, ...]) -> CropBox:
     side = max(SMALLEST, min(size) // SHARE)
     return cuts.hardest(levels.get(CLEAN), levels, min(side, *size))
 
 
-def _checked(crop: Box, size: tuple[int, ...]) -> Box:
+def _checked(crop: CropBox, size: tuple[int, ...]) -> CropBox:
     left, top, width, height = crop
     if min(crop) < 0 or not width or not height or left + width > size[1] or top + height > size[0]:
         raise BadOption(
@@ -121,7 +123,7 @@ def _checked(crop: Box, size: tuple[int, ...]) -> Box:
     return crop
 
 
-def _drawn(heading: str, panels: Sequence[Panel], size: tuple[int, ...], box: Box) -> PictureFigure:
+def _drawn(heading: str, panels: Sequence[Panel], size: tuple[int, ...], box: CropBox) -> PictureFigure:
     """Bands of up to four pictures, about as many in each, the whole above and the detail below."""
     bands = -(-len(panels) // ACROSS)
     title = alt.Title(printable(heading), anchor="middle", fontSize=13)
@@ -129,7 +131,7 @@ def _drawn(heading: str, panels: Sequence[Panel], size: tuple[int, ...], box: Bo
     return PictureFigure(chart.configure(padding=10, background="white").configure_view(stroke=None))
 
 
-def _panel(panel: Panel, size: tuple[int, ...], box: Box) -> Any:
+def _panel(panel: Panel, size: tuple[int, ...], box: CropBox) -> Any:
     """A picture and its detail under a title, or the reason why there is none."""
     title = alt.Title([printable(line) for line in panel.title.split("\n")], anchor="middle", fontSize=11)
     if panel.levels is None:
@@ -139,7 +141,7 @@ def _panel(panel: Panel, size: tuple[int, ...], box: Box) -> Any:
     frame = _mark(alt.value(left), alt.value(top), SIDE * size[0] / size[1])
     frame = frame.encode(x2=alt.value(left + width), y2=alt.value(top + height))
     whole = _picture(panel.levels) + frame.mark_rect(filled=False, stroke="#ffb000", strokeWidth=1.5)
-    return alt.vconcat(whole.properties(title=title), _picture(cuts.cut(panel.levels, box)), spacing=6)
+    return alt.vconcat(whole.properties(title=title), _picture(cuts.crop(panel.levels, box)), spacing=6)
 
 
 def _picture(levels: Levels) -> Any:

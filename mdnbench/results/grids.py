@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, get_args
 
 from mdnbench.results import tables
 from mdnbench.results.table import Cell, Column, Table, words
-from mdnbench.spec.records import Source
+from mdnbench.spec.records import NoiseInfoSource
 from mdnbench.store import contents, manifests
 from mdnbench.util.slugs import is_slug
 
@@ -24,11 +24,11 @@ MANY = 3  # a run with more noises than this is shown as grids
 SHARED = ("dataset_digest", "protocol_hash", "seeds", "device")  # facts that runs side by side have in common
 WIDE = 8  # columns; beyond, the longer axis runs down
 
-Place = tuple[str, str]  # a method and a noise
+GridKey = tuple[str, str]  # a method and a noise
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class NoiseInfoRow:
     """What a method reached under a noise by what it was told of it: means by source, over the same noisy images."""
 
     noise: str
@@ -43,11 +43,11 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Knowledge:
+class NoiseInfoComparison:
     """Runs that differ in the noise information alone, side by side: the runs by source, and the means."""
 
     runs: Mapping[str, str]
-    rows: tuple[Told, ...]
+    rows: tuple[NoiseInfoRow, ...]
 
 
 def of_run(run: RunRow, means: Sequence[MeanRow]) -> tuple[Table, ...]:
@@ -64,14 +64,14 @@ def short(noises: Sequence[str]) -> dict[str, str]:
     return plain if len(set(plain.values())) == len(plain) else {noise: noise for noise in noises}
 
 
-def by_noise_info(found: Results) -> Knowledge | None:
+def by_noise_info(found: Results) -> NoiseInfoComparison | None:
     """A run beside the newest ones that differ from it in the noise information alone; None where there are none."""
     runs = {found.run.facts.noise_info: found, **_siblings(found)}
     if len(runs) < 2:
         return None
-    ordered = {source: runs[source] for source in get_args(Source) if source in runs}
-    rows = tuple(_told(ordered))
-    return Knowledge({source: each.name for source, each in ordered.items()}, rows) if rows else None
+    ordered = {source: runs[source] for source in get_args(NoiseInfoSource) if source in runs}
+    rows = tuple(_noise_info_rows(ordered))
+    return NoiseInfoComparison({source: each.name for source, each in ordered.items()}, rows) if rows else None
 
 
 def table_of(found: Results) -> Table | None:
@@ -104,7 +104,7 @@ def _grid(column: Column, means: Sequence[MeanRow]) -> Table:
     return Table.of(column.title, across, rows)
 
 
-def _cells(column: Column, noise: str, means: Sequence[MeanRow]) -> Iterator[tuple[Place, Cell]]:
+def _cells(column: Column, noise: str, means: Sequence[MeanRow]) -> Iterator[tuple[GridKey, Cell]]:
     """The cells of one noise by their place, the best marked, each with its shade."""
     rows = [row for row in means if row.noise == noise]
     values = {row.method: {column.name: tables.mean_of(row, column.name)} for row in rows}
@@ -135,12 +135,12 @@ def _siblings(found: Results) -> dict[str, Results]:
         contents.require_facts(found.store, run)
         if run.facts.noise_info in (mine.noise_info, *siblings):
             continue
-        if _alike(run.facts, mine) and _of_one_code(found.store, run, found.run):
+        if _comparable(run.facts, mine) and _of_one_code(found.store, run, found.run):
             siblings[run.facts.noise_info] = found.neighbour(name)
     return siblings
 
 
-def _alike(one: RunFacts, other: RunFacts) -> bool:
+def _comparable(one: RunFacts, other: RunFacts) -> bool:
     """Whether two runs have data, protocol, seeds and device in common, and some metrics, noises and methods.
 
     Those that both have must be of one version.
@@ -167,10 +167,10 @@ def _of_one_code(store: Store, one: RunRow, other: RunRow) -> bool:
     )
 
 
-def _whole(found: Results) -> dict[str, dict[Place, float]]:
+def _whole(found: Results) -> dict[str, dict[GridKey, float]]:
     """A run's means that are over every cell, by metric, method and noise."""
     names = [column.name for column in tables.columns_of(found.run) if not column.absent]
-    means: dict[str, dict[Place, float]] = {name: {} for name in names}
+    means: dict[str, dict[GridKey, float]] = {name: {} for name in names}
     for row in found.means:
         for name in names:
             mean = tables.mean_of(row, name)
@@ -179,7 +179,7 @@ def _whole(found: Results) -> dict[str, dict[Place, float]]:
     return means
 
 
-def _told(found: Mapping[str, Results]) -> Iterator[Told]:
+def _noise_info_rows(found: Mapping[str, Results]) -> Iterator[NoiseInfoRow]:
     """The rows that at least two sources have: by metric, noise and method in the first run's order."""
     first = next(iter(found.values()))
     whole = {source: _whole(each) for source, each in found.items()}
@@ -193,4 +193,4 @@ def _told(found: Mapping[str, Results]) -> Iterator[Told]:
                 if mean is not None:
                     means[source] = mean
             if len(means) > 1:
-                yield Told(noise, method, column, means)
+                yield NoiseInfoRow(noise, method, column, means)

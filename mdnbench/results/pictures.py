@@ -16,7 +16,7 @@ from mdnbench.store import kept
 from mdnbench.util.digests import of_pixels
 
 if TYPE_CHECKING:
-    from mdnbench.evaluation.protocols import Rule
+    from mdnbench.evaluation.protocols import ImageRule
     from mdnbench.registry import Registry
     from mdnbench.results import Results
     from mdnbench.spec.specs import Image
@@ -28,7 +28,7 @@ CLEAN, NOISY = "clean", "noisy"
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ImageCase:
     """A case of a run: the image and the noise by name, and the digests by which their pixels are found."""
 
     noise: str
@@ -38,12 +38,12 @@ class Subject:
     noisy_digest: str
 
     @classmethod
-    def of(cls, row: CellRow) -> Subject:
+    def of(cls, row: CellRow) -> ImageCase:
         """The case of a cell."""
         return cls(row.noise, row.image, row.image_digest, row.case, row.noisy_digest)
 
 
-class Darkroom:
+class ImageSource:
     """Finds the images of a run, and brings them to the 8 bits of a screen as they were scored."""
 
     def __init__(self, results: Results) -> None:
@@ -51,15 +51,15 @@ class Darkroom:
         self._clean = lru_cache(maxsize=8)(self._load_clean)
 
     @property
-    def rule(self) -> Rule:
+    def rule(self) -> ImageRule:
         """The scoring rule of the run."""
         return self._results.run.facts.rules.scoring
 
-    def clean(self, subject: Subject) -> Image | None:
+    def clean(self, subject: ImageCase) -> Image | None:
         """The clean image, from the data set; None where it is not at hand, or has other pixels now."""
         return self._clean(subject.image, subject.image_digest)
 
-    def noisy(self, subject: Subject) -> Image | None:
+    def noisy(self, subject: ImageCase) -> Image | None:
         """The noisy image: kept as a method's output, or made again to the same bits."""
         found = self.output(subject.noisy_digest)
         clean = self.clean(subject) if found is None else None
@@ -81,7 +81,7 @@ class Darkroom:
             return None
         return pixels if pixels is not None and of_pixels(pixels) == digest else None
 
-    def _made_again(self, clean: Image, subject: Subject) -> Image | None:
+    def _made_again(self, clean: Image, subject: ImageCase) -> Image | None:
         """The noisy image under the run's input rule; None where it comes out with other bits."""
         try:
             named = self._registry.noise(subject.noise)

@@ -32,7 +32,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RunLocation:
     """Where a run is: its name, the store that holds it, the folder of its files, and the file that says so."""
 
     name: str
@@ -41,7 +41,7 @@ class Place:
     file: Path
 
 
-def read(folder: Path) -> Place | None:
+def read(folder: Path) -> RunLocation | None:
     """What the `run.json` of a folder says; None where there is none, BadFile where it cannot be read."""
     path = folder / FILE
     if not os.path.isfile(path):  # noqa: PTH113 (Path.is_file() raises where a name is too long)
@@ -51,17 +51,19 @@ def read(folder: Path) -> Place | None:
         raise BadFile(f"the run's file {path} names the run {said.name!r}, a name that no run gets; remove the file.")
     try:
         (folder / said.store).resolve()
-        return Place(said.name, folder / said.store, (folder / said.folder).resolve() if said.folder else folder, path)
+        return RunLocation(
+            said.name, folder / said.store, (folder / said.folder).resolve() if said.folder else folder, path
+        )
     except (OSError, RuntimeError, ValueError) as error:
         raise BadFile(f"the run's file {path} cannot be followed: {error}. Remove the file.") from None
 
 
-def home(workspace: Path, name: str) -> Path:
+def run_folder(workspace: Path, name: str) -> Path:
     """The folder in the workspace of the run of this name."""
     return workspace / "runs" / (slug(name) if Path(name).name == name else name)
 
 
-def require_store(said: Place, workspace: Path) -> None:
+def require_store(said: RunLocation, workspace: Path) -> None:
     """Check that the store that a run's file names is this workspace's, or knows the folder of that file.
 
     Raises BadFile where it is another one: opening a store writes next to it.
@@ -69,7 +71,7 @@ def require_store(said: Place, workspace: Path) -> None:
     folder, theirs = said.file.parent.resolve(), said.store.parent.resolve()
     if theirs == workspace.resolve() or folder.is_relative_to(theirs) or theirs.is_relative_to(folder):
         return
-    note = _said(home(theirs, said.name))
+    note = _recorded_folder(run_folder(theirs, said.name))
     if note is None or not _same(note.folder, folder):
         raise BadFile(
             f"the run's file {said.file} names the store {said.store}, which has no run in this folder. Give the "
@@ -84,9 +86,9 @@ def require_ours(store: Store, name: str, folder: Path) -> None:
     """
     if folder.resolve().is_relative_to(store.path.parent.resolve()):
         return
-    there = _said(folder)
+    there = _recorded_folder(folder)
     if there is None or not _same(there.store, store.path):
-        note = home(store.path.parent, name) / FILE
+        note = run_folder(store.path.parent, name) / FILE
         raise BadFile(
             f"the files of the run {name!r} are in {folder}, says {note}, but no run of this store is there; nothing "
             "was written. Name a folder with --out, or remove that file."
@@ -116,7 +118,7 @@ def name_of(store: Store, folder: Path, plain: str) -> str:
     That is the one it has already, or else `plain`, with a digest of the folder's path behind it where another folder's
     run is called `plain`.
     """
-    said = _said(folder)
+    said = _recorded_folder(folder)
     if said and _is_here(said, store, folder) and store.run(said.name) and _may_have(store, folder, said.name):
         return said.name
     if _may_have(store, folder, plain):
@@ -124,16 +126,16 @@ def name_of(store: Store, folder: Path, plain: str) -> str:
     return slug(f"{plain}-{of_parts('folder', folder.resolve().as_posix())[:8]}")
 
 
-def remember(store: Store, folder: Path, name: str) -> None:
+def write_reference(store: Store, folder: Path, name: str) -> None:
     """Leave word in the workspace of a run whose files are elsewhere, and there of the workspace."""
-    here = home(store.path.parent, name)
+    here = run_folder(store.path.parent, name)
     require_inside(store.path.parent, here)
-    said = _said(here)
+    said = _recorded_folder(here)
     try:
         if not _same(folder, here):
             here.mkdir(parents=True, exist_ok=True)
             jsonfile.write(here / FILE, Note(name, relative(store.path, here), relative(folder, here)))
-            if _said(folder) is None:
+            if _recorded_folder(folder) is None:
                 jsonfile.write(folder / FILE, Note(name, relative(store.path, folder)))
         elif said and not _same(said.folder, here):
             (here / FILE).unlink()
@@ -145,21 +147,21 @@ def _may_have(store: Store, folder: Path, name: str) -> bool:
     """Whether a name is free, or that of the folder's own run."""
     if store.run(name) is None:
         return True
-    here = home(store.path.parent, name)
-    if said := _said(here):
+    here = run_folder(store.path.parent, name)
+    if said := _recorded_folder(here):
         return _same(said.folder, folder)
-    mine = _said(folder)
+    mine = _recorded_folder(folder)
     return _same(here, folder) or (mine is not None and mine.name == name and _is_here(mine, store, folder))
 
 
-def _said(folder: Path) -> Place | None:
+def _recorded_folder(folder: Path) -> RunLocation | None:
     try:
         return read(folder)
     except BadFile:
         return None
 
 
-def _is_here(said: Place, store: Store, folder: Path) -> bool:
+def _is_here(said: RunLocation, store: Store, folder: Path) -> bool:
     return _same(said.store, store.path) and _same(said.folder, folder)
 
 

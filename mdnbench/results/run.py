@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas
 
     from mdnbench.registry import Registry
-    from mdnbench.results.cuts import Box
+    from mdnbench.results.cuts import CropBox
     from mdnbench.results.figure import PictureFigure
     from mdnbench.spec.specs import DatasetSpec
 
@@ -57,7 +57,7 @@ class Results:
         found = self.store.run(self.name)
         if found is None:
             raise UnknownName("run", self.name, self.store.run_names(), hint="`mdnbench list runs` shows all.")
-        contents.require_sound(self.store, found)
+        contents.require_valid(self.store, found)
         queries.require_one_image_per_case(self.store, found)
         return found
 
@@ -174,7 +174,7 @@ class Results:
         noise: str = "",
         methods: str | Sequence[str] = (),
         seed: int = 0,
-        crop: Box | None = None,
+        crop: CropBox | None = None,
     ) -> PictureFigure:
         """Draw an image clean, noisy and as each method left it, with its score, and a detail of each: a figure.
 
@@ -234,7 +234,7 @@ class Results:
 
 def find(workspace: Path, name: str) -> Results:
     """The results of a run by name or by its folder's path."""
-    said = places.read(Path(name)) or places.read(places.home(workspace, name))
+    said = places.read(Path(name)) or places.read(places.run_folder(workspace, name))
     path = said.store if said else workspace / "results.sqlite"
     if said:
         places.require_store(said, workspace)
@@ -244,14 +244,14 @@ def find(workspace: Path, name: str) -> Results:
             f"there is no run {name!r}: no results are stored in {path.parent}{source}. Run something first."
         )
     store = open_store(path)
-    results = Results(store, said.name, said.folder) if said else _unsaid(store, workspace, name)
+    results = Results(store, said.name, said.folder) if said else _run_without_file(store, workspace, name)
     _ = results.run
     if not is_slug(results.name):  # its files would be written under that name
         raise StoreError(f"the store {path} has a run named {results.name!r}, a name that no run gets. {MORE}")
     return results
 
 
-def _unsaid(store: Store, workspace: Path, name: str) -> Results:
+def _run_without_file(store: Store, workspace: Path, name: str) -> Results:
     """A run of the workspace that has no file of its own, as after a kill."""
-    folder = places.home(workspace, name)
+    folder = places.run_folder(workspace, name)
     return Results(store, folder.name if store.run(folder.name) else name, folder)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class ScoringChoice:
     """A way to score: its name, its rule's digest, and its metrics, each with the run's metric to set it beside.
 
     A rule's metrics stand beside themselves; a metric's setting stands beside the plain metric.
@@ -53,7 +53,7 @@ class Shift:
         return self.other - self.as_run
 
 
-def shifts_of(found: Results, ways: Sequence[Way]) -> Iterator[Shift]:
+def shifts_of(found: Results, ways: Sequence[ScoringChoice]) -> Iterator[Shift]:
     """The shifts of every method under every noise, over the outputs that have both scores."""
     before = cube.read(found.store, found.run, dict.fromkeys(name for way in ways for name in way.metrics.values()))
     for way in ways:

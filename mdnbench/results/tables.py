@@ -58,10 +58,10 @@ def heading(run: RunRow) -> tuple[str, ...]:
 def footnotes(run: RunRow) -> tuple[str, ...]:
     """What a reader must know of a run as a whole: what was left out, which weights were used, who was told what."""
     absent = [f"{name.upper()} is empty: {reason}" for name, reason in run.facts.unavailable.items()]
-    return (*run.facts.notes, *absent, *_told(run.facts))
+    return (*run.facts.notes, *absent, *_noise_info_note(run.facts))
 
 
-def _told(facts: RunFacts) -> Iterator[str]:
+def _noise_info_note(facts: RunFacts) -> Iterator[str]:
     """Which methods are told more of the noise than others."""
     asking: dict[str, list[str]] = {}
     for method, each in facts.methods.items():

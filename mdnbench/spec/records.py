@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mdnbench.spec.specs import Image
 
 Status = Literal["ok", "failed", "timeout", "crashed", "oom", "invalid", "skipped"]
-Source = Literal["known", "estimated", "withheld"]
+NoiseInfoSource = Literal["known", "estimated", "withheld"]
 Root: TypeAlias = Literal["plugin", "mdnbench", "package", "file"]
 # Files by the part that used them: 'method', 'noise', 'metric NAME'.
 Used: TypeAlias = "Mapping[str, tuple[UsedFile, ...]]"
@@ -69,7 +69,7 @@ class NoiseInfo:
     family: str = ""
     params: Mapping[str, float] = field(default_factory=dict)
     std: float | None = None
-    source: Source = "withheld"
+    source: NoiseInfoSource = "withheld"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Cell:
     noise: str
     seed: int
     method: str
-    noise_info: Source
+    noise_info: NoiseInfoSource
     case: str
     output: str
 

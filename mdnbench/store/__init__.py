@@ -6,6 +6,6 @@
 from __future__ import annotations
 
 from mdnbench.store.database import Store, open_store
-from mdnbench.store.rows import CellRow, Mark, MeanRow, RunRow, TimingRow
+from mdnbench.store.rows import CellRow, CheckRow, MeanRow, RunRow, TimingRow
 
-__all__ = ["CellRow", "Mark", "MeanRow", "RunRow", "Store", "TimingRow", "open_store"]
+__all__ = ["CellRow", "CheckRow", "MeanRow", "RunRow", "Store", "TimingRow", "open_store"]

@@ -114,7 +114,7 @@ def _texts(store: Store) -> Iterator[str]:
             yield f"the manifest {number} is damaged: {error}."
 
 
-def require_sound(store: Store, run: RunRow) -> None:
+def require_valid(store: Store, run: RunRow) -> None:
     """Check the rows of a run before any number is computed from it: its facts, and the types of all its values.
 
     Each run is checked once while a store is open.

@@ -28,7 +28,7 @@ _STRANGER = "the store {} is damaged: a cell of the run {!r} is none that its fa
 
 
 @dataclass(frozen=True, eq=False)
-class ScoreCube:
+class ScoreArray:
     """The scores of a run.
 
     Attributes:
@@ -51,7 +51,7 @@ class ScoreCube:
         return (len(self.noises), len(self.methods), len(self.images), self.seeds)
 
 
-def read(store: Store, run: RunRow, metrics: Iterable[str] | None = None, rule: str | None = None) -> ScoreCube:
+def read(store: Store, run: RunRow, metrics: Iterable[str] | None = None, rule: str | None = None) -> ScoreArray:
     """Return the scores of a run as arrays.
 
     Args:
@@ -63,12 +63,12 @@ def read(store: Store, run: RunRow, metrics: Iterable[str] | None = None, rule: 
     facts = run.facts
     axes = (tuple(facts.noises), tuple(facts.methods), tuple(facts.images))
     shape = (*map(len, axes), int(facts.seeds))
-    places = _places(store, run, axes, shape)
+    places = _positions(store, run, axes, shape)
     values = {
         name: _values(store, run, shape, places, (rule or facts.scoring_rule, name, revision_of(run, name)))
         for name in (facts.metrics if metrics is None else metrics)
     }
-    return ScoreCube(*axes, shape[3], values)
+    return ScoreArray(*axes, shape[3], values)
 
 
 def revision_of(run: RunRow, metric: str) -> str:
@@ -80,7 +80,7 @@ def revision_of(run: RunRow, metric: str) -> str:
     return revisions[metric if metric in revisions else metric.partition("[")[0]]
 
 
-def _places(
+def _positions(
     store: Store, run: RunRow, axes: tuple[tuple[str, ...], ...], shape: tuple[int, ...]
 ) -> tuple[Array, Array]:
     """Return the positions of the run's cells in rising order, and the flat index of each cell in the score array.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mdnbench.evaluation.protocols import Protocol, Rule
+from mdnbench.evaluation.protocols import ImageRule, Protocol
 from mdnbench.spec.records import Environment
 
 
@@ -15,8 +15,8 @@ class Rules:
     """A protocol in full, so that kept outputs can be scored by it again when its file is gone."""
 
     version: int
-    input: Rule
-    scoring: Rule
+    input: ImageRule
+    scoring: ImageRule
 
 
 @dataclass(frozen=True, slots=True)

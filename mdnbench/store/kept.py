@@ -59,7 +59,7 @@ def path_of(folder: Path, digest: str) -> Path:
     return folder / digest[:2] / f"{digest}.npy"
 
 
-def keep(folder: Path, digest: str, image: Image) -> Path:
+def save(folder: Path, digest: str, image: Image) -> Path:
     """Write an image under its pixel digest, atomically, and return its path.
 
     An existing file stays, unless it was altered.

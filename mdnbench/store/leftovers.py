@@ -23,7 +23,7 @@ _USED_DIGESTS = "SELECT DISTINCT output_digest FROM outputs WHERE id IN (SELECT 
 
 
 @dataclass(frozen=True, slots=True)
-class Leftovers:
+class Unused:
     """The unused parts of a store.
 
     Attributes:
@@ -37,13 +37,13 @@ class Leftovers:
     image_bytes: int
 
 
-def find(store: Store) -> Leftovers:
+def find(store: Store) -> Unused:
     """Return what `remove` would remove. Images of the last hour are kept, because a run may refer to them soon."""
     used = {digest for (digest,) in store.select(_USED_DIGESTS)}
     outputs = next(store.select(f"SELECT count(*) FROM ({_UNUSED})"))[0]
     files = (path for path in sorted(kept.files(store.images)) if path.suffix in (".npy", ".part") and _is_file(path))
     images = tuple(path for path in files if (path.suffix == ".part" or path.stem not in used) and _is_old(path))
-    return Leftovers(outputs, images, sum(path.stat().st_size for path in images))
+    return Unused(outputs, images, sum(path.stat().st_size for path in images))
 
 
 def remove(store: Store) -> int:

@@ -11,7 +11,7 @@ from typing import cast, get_args
 from mdnbench.errors import StoreError
 from mdnbench.spec.records import Root, Used, UsedFile
 from mdnbench.store.database import MORE, Store, now
-from mdnbench.store.rows import Manifest
+from mdnbench.store.rows import CodeManifest
 from mdnbench.util import jsonfile, limits
 from mdnbench.util.digests import of_parts
 from mdnbench.util.outside import shortened
@@ -45,12 +45,12 @@ def scored_as(revision: str, token: str) -> str:
     return f"{revision}+{token}"
 
 
-def of_scopes(store: Store, scopes: Iterable[str]) -> dict[str, list[Manifest]]:
+def of_scopes(store: Store, scopes: Iterable[str]) -> dict[str, list[CodeManifest]]:
     """Return the manifests of these scopes, newest first."""
-    found: dict[str, list[Manifest]] = {}
+    found: dict[str, list[CodeManifest]] = {}
     for scope in dict.fromkeys(scopes):
         rows = store.select("SELECT id, token, files FROM manifests WHERE scope = ? ORDER BY id DESC", (scope,))
-        found[scope] = [Manifest(scope, token, _files_of(store, files), number) for number, token, files in rows]
+        found[scope] = [CodeManifest(scope, token, _files_of(store, files), number) for number, token, files in rows]
     return found
 
 
@@ -85,7 +85,7 @@ def newest_of_method(store: Store, method: str) -> Used:
     return _files_of(store, found[0]) if found else {}
 
 
-def add(store: Store, manifest: Manifest) -> int:
+def add(store: Store, manifest: CodeManifest) -> int:
     """Store a new manifest and return its id. Call inside a transaction."""
     values = (manifest.scope, manifest.token, now(), encoded(manifest.files))
     cursor = store.connection.execute(

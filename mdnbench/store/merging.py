@@ -197,7 +197,7 @@ def _snapshot(path: Path) -> Iterator[Path]:
             with closing(sqlite3.connect(f"{path.resolve().as_uri()}?{_mode(path)}", uri=True)) as there:
                 _require_whole(there, path)
                 _copy(there, copy, path)
-            _require_sound(copy)
+            _require_valid(copy)
         except DAMAGE as error:
             raise StoreError(f"the store {path} cannot be read ({error}); nothing was merged.") from error
         except StoreError as error:
@@ -241,7 +241,7 @@ def _mode(path: Path) -> str:
     return "mode=ro" if left or os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
 
 
-def _require_sound(copy: Path) -> None:
+def _require_valid(copy: Path) -> None:
     """Raise StoreError if a copy has rows that mdnbench never writes, because they must not spread."""
     with open_store(copy) as store:
         if fault := next(contents.faults(store), ""):
@@ -295,6 +295,6 @@ def _copy_images(folder: Path, store: Store) -> int:
         if path.suffix == ".npy" and kept.load(store.images, path.stem) is None:
             image = kept.load(folder, path.stem)
             if image is not None:
-                kept.keep(store.images, path.stem, image)
+                kept.save(store.images, path.stem, image)
                 copied += 1
     return copied

@@ -10,7 +10,7 @@ from mdnbench.errors import StoreError
 from mdnbench.spec.records import MetricScore
 from mdnbench.store.database import MORE, Store
 from mdnbench.store.facts import Provenance
-from mdnbench.store.rows import CellRow, Mark, MeanRow, RunRow
+from mdnbench.store.rows import CellRow, CheckRow, MeanRow, RunRow
 
 _CELLS = """
     SELECT c.position, c.dataset, c.image, c.noise, c.seed, c.method, o.status, o.reason, o.seconds, c.noise_info,
@@ -59,8 +59,8 @@ _UNSCORED = """
     GROUP BY c.noise, c.method, c.noise_info, s.metric, s.revision
 """
 
-Group = tuple[str, str, str]
-Found = tuple[float | None, int, int, int]  # a mean, the number of values, and how many are ∞ and −∞
+MeanKey = tuple[str, str, str]
+MetricMean = tuple[float | None, int, int, int]  # a mean, the number of values, and how many are ∞ and −∞
 
 
 def cells(store: Store, run: RunRow) -> Iterator[CellRow]:
@@ -77,7 +77,7 @@ def cells(store: Store, run: RunRow) -> Iterator[CellRow]:
         yield CellRow(*row[1:16], provenances[row[16]], mine)  # type: ignore[call-arg]
 
 
-def marks(store: Store, run: RunRow, metrics: Sequence[str]) -> Iterator[Mark]:
+def check_rows(store: Store, run: RunRow, metrics: Sequence[str]) -> Iterator[CheckRow]:
     """Yield what a check needs of each cell, in their order.
 
     Each cell is one row with all its scores, and equal names share memory. This takes a third of the time of `cells`.
@@ -95,7 +95,7 @@ def marks(store: Store, run: RunRow, metrics: Sequence[str]) -> Iterator[Mark]:
     for image, noise, seed, method, status, reason, noisy, *scores in store.select(query, [*values, run.id]):
         key = (intern(image), intern(noise), seed, intern(method))
         found = tuple(scores)
-        yield Mark(key, status, reason, noisy, found[:many], found[many : 2 * many], found[2 * many :])
+        yield CheckRow(key, status, reason, noisy, found[:many], found[many : 2 * many], found[2 * many :])
 
 
 def require_one_image_per_case(store: Store, run: RunRow) -> None:
@@ -118,15 +118,15 @@ def means(store: Store, run: RunRow) -> list[MeanRow]:
     """
     store.require_run(run.id)
     known, asked = run.scored_as, (run.id, run.facts.scoring_rule)
-    scores: dict[Group, dict[str, Found]] = {}
+    scores: dict[MeanKey, dict[str, MetricMean]] = {}
     for noise, method, info, metric, revision, *found in store.select(_MEANS, asked):
         if known.get(metric) == revision:
             scores.setdefault((noise, method, info), {})[metric] = (found[0], found[1], found[2] or 0, found[3] or 0)
-    unscored: dict[Group, dict[str, tuple[int, str, int]]] = {}
+    unscored: dict[MeanKey, dict[str, tuple[int, str, int]]] = {}
     for noise, method, info, metric, revision, *lacking in store.select(_UNSCORED, asked):
         if known.get(metric) == revision:
             unscored.setdefault((noise, method, info), {})[metric] = (lacking[0], lacking[1], lacking[2])
-    states: dict[Group, dict[str, tuple[int, float | None, str]]] = {}
+    states: dict[MeanKey, dict[str, tuple[int, float | None, str]]] = {}
     for noise, method, info, status, count, seconds, reason in store.select(_STATES, (run.id,)):
         states.setdefault((noise, method, info), {})[status] = (count, seconds, reason)
     absent, many = run.facts.unavailable, len(run.facts.images) * run.facts.seeds
@@ -144,9 +144,9 @@ def provenances(store: Store, run: RunRow) -> Iterator[tuple[str, str, Provenanc
 
 
 def _mean_row(
-    group: Group,
+    group: MeanKey,
     state: dict[str, tuple[int, float | None, str]],
-    scores: dict[str, Found],
+    scores: dict[str, MetricMean],
     unscored: dict[str, tuple[int, str, int]],
     absent: Collection[str],
     planned: int,

@@ -40,7 +40,7 @@ class RunRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class CodeManifest:
     """The files behind the results of one method under one noise, or of one metric.
 
     Attributes:
@@ -101,7 +101,7 @@ class CellRow:
         return score.value if score else None
 
 
-class Mark(NamedTuple):
+class CheckRow(NamedTuple):
     """What a check needs of a cell. It is a tuple and not a dataclass, because a check makes up to a million of them.
 
     Attributes:

@@ -100,7 +100,7 @@ def prepare(connection: sqlite3.Connection, where: str) -> None:
 
 def prepare_to_check(connection: sqlite3.Connection, where: str) -> None:
     """Prepare a store as `prepare` does, but accept additional tables. They are reported, and never read."""
-    parts = _looked_at(connection, where)
+    parts = _version_and_schema(connection, where)
     whole = all(part in parts for part in _expected())
     if not whole or any(_is_harmful(part) for part in parts if part not in _expected()):
         prepare(connection, where)
@@ -115,7 +115,7 @@ def verify(connection: sqlite3.Connection, where: str) -> bool:
     Raises:
         StoreError: The file is not a store, has another version, or has another schema.
     """
-    parts = _looked_at(connection, where)
+    parts = _version_and_schema(connection, where)
     if parts and (found := differences(parts)):
         raise StoreError(
             f"the store {where} cannot be used: {found[0]} It was not changed. Move it away, or restore it from a copy."
@@ -163,7 +163,7 @@ def _is_harmful(part: tuple[Any, ...]) -> bool:
     return kind != "index" or table in ours or sql is not None
 
 
-def _looked_at(connection: sqlite3.Connection, where: str) -> Parts:
+def _version_and_schema(connection: sqlite3.Connection, where: str) -> Parts:
     """Return the schema of a file, read together with its version because another process may be writing.
 
     Raises:

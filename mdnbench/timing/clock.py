@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from mdnbench.timing.process import Timed
+from mdnbench.timing.process import MethodTiming
 from mdnbench.util.listener import Listener
 
 
 @dataclass
-class Clock:
+class Deadline:
     """The time that there is: everything ends at `end`, or earlier where a person asked to stop."""
 
     start: float
@@ -27,11 +27,11 @@ class Clock:
         """When this share of the time that is left will be over."""
         return time.monotonic() + share * self.left(self.end)
 
-    def part(self, share: float) -> Clock:
+    def part(self, share: float) -> Deadline:
         """A clock for this share of the time that is left."""
         return replace(self, end=self.share(share))
 
-    def tell(self, timed: Timed, doing: str = "") -> None:
+    def tell(self, timed: MethodTiming, doing: str = "") -> None:
         """Say what is being done."""
         what = f"{timed.side}×{timed.side}" + (f", {timed.threads} threads" if timed.threads > 1 else "")
         detail = f"{what}, {doing}" if doing else what

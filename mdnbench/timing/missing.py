@@ -9,14 +9,14 @@ from typing import TypeAlias
 
 from mdnbench.spec.timings import Benchmark, SelfTests, TimingRecord
 from mdnbench.timing.conditions import Conditions
-from mdnbench.timing.process import ONE_ROUND_S, Timed
+from mdnbench.timing.process import ONE_ROUND_S, MethodTiming
 from mdnbench.timing.record import named
 
-Place: TypeAlias = tuple[str, int, int]  # a method, the threads and the side of the image
+TimingKey: TypeAlias = tuple[str, int, int]  # a method, the threads and the side of the image
 
 
 @dataclass(frozen=True, slots=True)
-class Lack:
+class Missing:
     """What is still to be measured of a method on so many threads: sides in pixels, and whether self-tests are.
 
     `known` are the seconds of its fastest call at the sides that are finished.
@@ -27,14 +27,14 @@ class Lack:
     known: Mapping[int, float] = field(default_factory=dict)
 
 
-Lacks: TypeAlias = Mapping[tuple[str, int], Lack]  # by method and threads
+MissingByMethod: TypeAlias = Mapping[tuple[str, int], Missing]  # by method and threads
 
 
 def of_record(record: TimingRecord | None, methods: Iterable[str], conditions: Conditions) -> dict[
-    tuple[str, int], Lack
+    tuple[str, int], Missing
 ]:  # fmt: skip
     """Return what a record lacks of these methods under these conditions; without a record, everything."""
-    there = _by_place(record)
+    there = _by_key(record)
     lacks = {}
     for method in methods:
         for threads in conditions.threads:
@@ -44,7 +44,7 @@ def of_record(record: TimingRecord | None, methods: Iterable[str], conditions: C
             tests = conditions.self_tests and not _tested(filter(None, here.values()))
             if sides or tests:
                 known = {side: min(each.stats.data) for side, each in done.items()}
-                lacks[method, threads] = Lack(sides, tests, known)
+                lacks[method, threads] = Missing(sides, tests, known)
     return lacks
 
 
@@ -61,16 +61,16 @@ def finished(each: Benchmark, conditions: Conditions) -> bool:
 
 
 def joined(
-    former: TimingRecord | None, fresh: TimingRecord, timed: Sequence[Timed], methods: Sequence[str],
+    former: TimingRecord | None, fresh: TimingRecord, timed: Sequence[MethodTiming], methods: Sequence[str],
     conditions: Conditions,
 ) -> TimingRecord:  # fmt: skip
     """Return a fresh record with what a former one has and the fresh one was not asked for, or could not measure."""
-    old, new = _by_place(former), _by_place(fresh)
+    old, new = _by_key(former), _by_key(fresh)
     why = {(each.method, each.threads, each.side): each.problem for each in timed}
     several = conditions.several
-    found: dict[Place, Benchmark] = {}
+    found: dict[TimingKey, Benchmark] = {}
     problems: dict[str, str] = {}
-    for place in _places(methods, conditions):
+    for place in _keys(methods, conditions):
         each = new.get(place) or old.get(place)
         if each:
             found[place] = each
@@ -81,7 +81,7 @@ def joined(
 
 
 def _with_tests(
-    found: Mapping[Place, Benchmark], old: Mapping[Place, Benchmark], timed: Sequence[Timed]
+    found: Mapping[TimingKey, Benchmark], old: Mapping[TimingKey, Benchmark], timed: Sequence[MethodTiming]
 ) -> Iterator[Benchmark]:
     """Put what is known of each method's self-tests next to its smallest image: the newest, unless it lacked time."""
     tests: dict[tuple[str, int], SelfTests] = {}
@@ -102,13 +102,13 @@ def _tested(benchmarks: Iterable[Benchmark]) -> bool:
     return any(tests.complete for tests in known if tests)
 
 
-def _places(methods: Sequence[str], conditions: Conditions) -> Iterator[Place]:
+def _keys(methods: Sequence[str], conditions: Conditions) -> Iterator[TimingKey]:
     for threads in conditions.threads:
         for method in methods:
             for side in conditions.sizes:
                 yield method, threads, side
 
 
-def _by_place(record: TimingRecord | None) -> dict[Place, Benchmark]:
+def _by_key(record: TimingRecord | None) -> dict[TimingKey, Benchmark]:
     benchmarks = record.benchmarks if record else ()
     return {(each.name, each.extra_info.threads, each.extra_info.side): each for each in benchmarks}

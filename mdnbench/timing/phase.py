@@ -10,10 +10,10 @@ from dataclasses import replace
 
 from mdnbench.spec.timings import NO_TIME, TOO_SHORT
 from mdnbench.timing import missing, probe, process, selftests
-from mdnbench.timing.clock import Clock
+from mdnbench.timing.clock import Deadline
 from mdnbench.timing.conditions import Conditions
-from mdnbench.timing.missing import Lack, Lacks
-from mdnbench.timing.process import BUSY, ONE_ROUND_S, ONLY_FIRST, Subject, Timed, Timing
+from mdnbench.timing.missing import Missing, MissingByMethod
+from mdnbench.timing.process import BUSY, ONE_ROUND_S, ONLY_FIRST, MethodTiming, TimingProcess, TimingSubject
 from mdnbench.timing.waiting import disturbed
 from mdnbench.util.listener import Listener
 
@@ -26,13 +26,13 @@ FIRST = 0.8  # of the time left, for a first call, unless it is known to take lo
 
 
 def measure(
-    subject: Subject,
+    subject: TimingSubject,
     conditions: Conditions,
     *,
-    lacks: Lacks | None = None,
+    lacks: MissingByMethod | None = None,
     listener: Listener | None = None,
     stop: Callable[[], bool] = lambda: False,
-) -> list[Timed]:
+) -> list[MethodTiming]:
     """Time every job of the subject under every condition, within the budget in all: one Timed for each.
 
     With `lacks`, only what is missing. Where one call takes over 30 s, the first is the only round.
@@ -42,16 +42,18 @@ def measure(
         lacks = missing.of_record(None, [job.method.text for job in subject.jobs], conditions)
     listener.begin("timing", conditions.budget_s)
     start = time.monotonic()
-    timed: list[Timed] = []
+    timed: list[MethodTiming] = []
     parts = _parts(subject, conditions, lacks)
     for number, (threads, lacking) in enumerate(parts, start=1):
-        clock = Clock(start, start + conditions.budget_s * number / len(parts), listener, stop)
+        clock = Deadline(start, start + conditions.budget_s * number / len(parts), listener, stop)
         timed += _measure_part(subject, lacking, threads, conditions, clock)
     listener.end("timing")
     return timed
 
 
-def _parts(subject: Subject, conditions: Conditions, lacks: Lacks) -> list[tuple[int, dict[int, Lack]]]:
+def _parts(
+    subject: TimingSubject, conditions: Conditions, lacks: MissingByMethod
+) -> list[tuple[int, dict[int, Missing]]]:
     """Jobs that take turns with each other, and what they lack: all on so many threads, or some where they are many."""
     parts = []
     for threads in conditions.threads:
@@ -62,8 +64,8 @@ def _parts(subject: Subject, conditions: Conditions, lacks: Lacks) -> list[tuple
 
 
 def _measure_part(
-    subject: Subject, lacking: dict[int, Lack], threads: int, conditions: Conditions, clock: Clock
-) -> list[Timed]:
+    subject: TimingSubject, lacking: dict[int, Missing], threads: int, conditions: Conditions, clock: Deadline
+) -> list[MethodTiming]:
     """First calls at every size, so that each has a figure; then rounds over methods and sizes while there is time."""
     tested = [job for job, lack in lacking.items() if lack.tests]
     jobs = [job for job, lack in lacking.items() if lack.sides]
@@ -75,7 +77,7 @@ def _measure_part(
         for each in processes:
             each.started(clock.left(clock.end))
         for each in processes:
-            clock.tell(Timed(each.method, side=conditions.sizes[0], threads=threads), "loading")
+            clock.tell(MethodTiming(each.method, side=conditions.sizes[0], threads=threads), "loading")
             each.load(clock.end)
         order = random.Random(0)
         for side in conditions.sizes:
@@ -99,22 +101,22 @@ def _measure_part(
     for job, each in zip(jobs, processes, strict=True):
         _close(each, tests.get(job), conditions.rounds)
     only_tested = [
-        Timed(subject.jobs[job].method.text, side=conditions.sizes[0], threads=threads, self_tests=found.tests)
+        MethodTiming(subject.jobs[job].method.text, side=conditions.sizes[0], threads=threads, self_tests=found.tests)
         for job, found in tests.items() if job not in jobs
     ]  # fmt: skip
     return [timed for each in processes for timed in each.timed] + only_tested
 
 
-def _lacks_tests(each: Timing, found: selftests.Examined | None) -> bool:
+def _lacks_tests(each: TimingProcess, found: selftests.SelfTestResult | None) -> bool:
     """Whether a method was timed, and its tests only lacked time: some may be left now."""
     return found is not None and not found.tests.complete and any(timed.loaded for timed in each.timed)
 
 
-def _begin(processes: Sequence[Timing], subject: Subject, side: int, clock: Clock) -> None:
+def _begin(processes: Sequence[TimingProcess], subject: TimingSubject, side: int, clock: Deadline) -> None:
     """First calls at a size, where the size before says that there is time, and warm-ups."""
     for each in processes:
         expected = _expected(each, side)
-        timed = Timed(each.method, side=side, threads=each.threads)
+        timed = MethodTiming(each.method, side=side, threads=each.threads)
         each.timed.append(timed)
         until = clock.share(FIRST)  # what hangs leaves some time to the others
         if expected is not None and expected > clock.left(until):
@@ -126,7 +128,7 @@ def _begin(processes: Sequence[Timing], subject: Subject, side: int, clock: Cloc
         _warm_up(each, each.timed[-1], clock)
 
 
-def _expected(each: Timing, side: int) -> float | None:
+def _expected(each: TimingProcess, side: int) -> float | None:
     """The seconds that a call at this size may take, by those at the size before; None if nothing is known."""
     known = {timed.side: timed.expected_s if timed.loaded else math.inf for timed in each.timed}
     before = max((other for other in (*known, *each.known) if other < side), default=None)
@@ -136,7 +138,7 @@ def _expected(each: Timing, side: int) -> float | None:
     return MARGIN * seconds * (side / before) ** 2
 
 
-def _warm_up(each: Timing, timed: Timed, clock: Clock) -> None:
+def _warm_up(each: TimingProcess, timed: MethodTiming, clock: Deadline) -> None:
     """Warm up; a long call is a round where it is the only one, or where the sizes before have warmed the method up."""
     if each.problem or timed.loaded is None:
         return
@@ -148,7 +150,7 @@ def _warm_up(each: Timing, timed: Timed, clock: Clock) -> None:
         each.warm(timed, clock.end)
 
 
-def _count(processes: Sequence[Timing], clock: Clock) -> None:
+def _count(processes: Sequence[TimingProcess], clock: Deadline) -> None:
     """Count multiply-adds on a corner of the smallest image, after first calls: it must not be in their memory."""
     for each in processes:
         timed = each.timed[0]
@@ -156,7 +158,7 @@ def _count(processes: Sequence[Timing], clock: Clock) -> None:
             each.count(timed, clock.end)
 
 
-def rounds(processes: Sequence[Timing], order: random.Random, most: int, clock: Clock) -> None:
+def rounds(processes: Sequence[TimingProcess], order: random.Random, most: int, clock: Deadline) -> None:
     """Rounds over methods and sizes in random order, until each has its calls or none fits into the time left."""
     alive = [(each, timed) for each in processes for timed in each.timed if timed.loaded]
     while alive := [pair for pair in alive if _fits(*pair, most, clock)]:
@@ -167,13 +169,13 @@ def rounds(processes: Sequence[Timing], order: random.Random, most: int, clock: 
                 each.call(timed, max(1, min(most - len(timed.seconds), turn)), clock.end)
 
 
-def _fits(each: Timing, timed: Timed, most: int, clock: Clock) -> bool:
+def _fits(each: TimingProcess, timed: MethodTiming, most: int, clock: Deadline) -> bool:
     once = timed.loaded is not None and timed.loaded.call_s > ONE_ROUND_S
     ready = not each.problem and len(timed.seconds) < (1 if once else most)
     return ready and MARGIN * timed.expected_s < clock.left(clock.end)
 
 
-def _close(each: Timing, found: selftests.Examined | None, most: int) -> None:
+def _close(each: TimingProcess, found: selftests.SelfTestResult | None, most: int) -> None:
     """Say why there is nothing, or no more where the method broke; set what the self-tests found beside the timings.
 
     Where there was time for the first call alone, it is shown, and the timing is not finished.
@@ -193,7 +195,7 @@ def _close(each: Timing, found: selftests.Examined | None, most: int) -> None:
         each.timed[0].self_tests = found.tests
 
 
-def _unfinished(timed: Timed, most: int) -> str:
+def _unfinished(timed: MethodTiming, most: int) -> str:
     """Why what was counted, of `most` calls at the most, is no finished timing, '' if it is one."""
     assert timed.loaded is not None
     first = timed.loaded.call_s

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mdnbench.engine import method, orders, threads
-from mdnbench.engine.bench import tell
-from mdnbench.engine.method import Method, Settings
+from mdnbench.engine.bench import reduced_noise_info
+from mdnbench.engine.method import MethodOrders, Settings
 from mdnbench.engine.tasks import Job
 from mdnbench.evaluation.adapters import to_numpy, to_tensor
 from mdnbench.timing import memory
@@ -32,7 +32,7 @@ COUNTED_SIDE = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class TimedCall:
     """The seconds of one call by the clock, and by the GPU's own events where there is one.
 
     `waited_s` are those of the seconds in which the process was ready and had no processor.
@@ -44,7 +44,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class First:
+class FirstCall:
     """The first call on an image of a size, and the most memory that was held until it was over.
 
     `memory_bytes` is the process's beyond what it held before loading, `device_bytes` what torch held on the GPU.
@@ -60,7 +60,7 @@ class First:
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class OutputComparison:
     """What a timed call made of a cell's noisy image beside what a quality call makes of it.
 
     `digest` is the quality output's; `difference` is the largest of any pixel, on the [0, 1] scale.
@@ -74,26 +74,26 @@ class Compared:
 def serve(connection: Connection, job: Job, settings: Settings) -> None:
     """Take orders for timing the method of a job."""
 
-    def make() -> Stopwatch:
+    def make() -> TimedMethod:
         method.begin(settings)
-        return Stopwatch(job, settings)
+        return TimedMethod(job, settings)
 
     orders.serve(connection, make)
 
 
-class Stopwatch:
+class TimedMethod:
     """A method that is being timed, the noisy images that it is timed on, and images like them that it has never seen.
 
     Its public methods are the orders that the process takes; they name an image by its side in pixels.
     """
 
     def __init__(self, job: Job, settings: Settings) -> None:
-        self._method = Method(job, settings)
+        self._method = MethodOrders(job, settings)
         self._settings = settings
         self._base = memory.resident_bytes()
         self._waiting = Waiting(settings.threads)
         self._denoise: Any = None
-        self._images: dict[int, _Shown] = {}
+        self._images: dict[int, _TimedImage] = {}
 
     def ready(self) -> bool:
         """Answer, which shows that the process has started."""
@@ -131,18 +131,18 @@ class Stopwatch:
             return None
         return building.file_of(self._method.spec, job.method, job.weights).stat().st_size
 
-    def first(self, side: int, noisy: Image, info: NoiseInfo) -> First:
+    def first(self, side: int, noisy: Image, info: NoiseInfo) -> FirstCall:
         """Take an image (H, W) or (H, W, 3) to be timed on, and call the method on it."""
         tensor = to_tensor(noisy).to(self._settings.device)  # (1, C, H, W)
-        shown = self._images[side] = _Shown(tensor, tell(info, self._method.job.wants))
+        shown = self._images[side] = _TimedImage(tensor, reduced_noise_info(info, self._method.job.wants))
         memory.begin_peak(self._settings.device)
         call, _ = self._timed(tensor, shown.told)
         peak = max(0, memory.peak_bytes() - self._base)
         device = memory.device_peak_bytes(self._settings.device)
         if not self._method.variant.compile:
-            return First(call.seconds, peak, device, waited_s=call.waited_s)
+            return FirstCall(call.seconds, peak, device, waited_s=call.waited_s)
         again = self.call(side, 1)[0]
-        return First(call.seconds, peak, device, again.seconds, again.waited_s)
+        return FirstCall(call.seconds, peak, device, again.seconds, again.waited_s)
 
     def warm(self, side: int, before_s: float, within_s: float) -> tuple[int, bool]:
         """Call until two calls in a row take equally long, or time is up: how many calls, and whether they agreed.
@@ -159,7 +159,7 @@ class Stopwatch:
             before_s = call.seconds
         raise AssertionError  # count() has no end
 
-    def call(self, side: int, count: int) -> list[Call]:
+    def call(self, side: int, count: int) -> list[TimedCall]:
         """Time so many calls, each on an image that the method has never seen."""
         shown = self._images[side]
         return [self._timed(shown.fresh(), shown.told)[0] for _ in range(count)]
@@ -189,12 +189,12 @@ class Stopwatch:
             self._denoise(corner, shown.told)
         return counter.get_total_flops() / 2 / (corner.shape[-1] * corner.shape[-2]) or None
 
-    def compare(self, noisy: Image, info: NoiseInfo, seed: int) -> Compared | str:
+    def compare(self, noisy: Image, info: NoiseInfo, seed: int) -> OutputComparison | str:
         """Compare what a timed call makes of a cell with what the run's own call makes of it; a text says what failed.
 
         `noisy` is the cell's noisy image, `info` what is known of its noise, and `seed` as the cell has it.
         """
-        told = tell(info, self._method.job.wants)
+        told = reduced_noise_info(info, self._method.job.wants)
         expected = self._method.denoise(noisy, told, seed)
         if expected.image is None:
             return f"the quality call gave no image: {expected.problem}"
@@ -202,9 +202,9 @@ class Stopwatch:
         threads.hold(self._settings.threads)
         _, output = self._timed(to_tensor(noisy).to(self._settings.device), told)
         image, digest = to_numpy(output), of_pixels(expected.image)
-        return Compared(digest, of_pixels(image) == digest, float(np.abs(image - expected.image).max()))
+        return OutputComparison(digest, of_pixels(image) == digest, float(np.abs(image - expected.image).max()))
 
-    def _timed(self, noisy: Any, told: NoiseInfo) -> tuple[Call, Any]:
+    def _timed(self, noisy: Any, told: NoiseInfo) -> tuple[TimedCall, Any]:
         """One call and what came of it: the timed region is three lines, and GPU events inside them."""
         import torch
 
@@ -220,10 +220,10 @@ class Stopwatch:
             method.synchronise(device)
             seconds = time.perf_counter() - start
         waited = max(0.0, self._waiting.seconds() - waited)  # threads may have ended
-        return Call(seconds, begin.elapsed_time(end) / 1000 if begin else None, waited), output
+        return TimedCall(seconds, begin.elapsed_time(end) / 1000 if begin else None, waited), output
 
 
-class _Shown:
+class _TimedImage:
     """An image that the method is timed on, and what the method is told of its noise."""
 
     def __init__(self, noisy: Any, told: NoiseInfo) -> None:

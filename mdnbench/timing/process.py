@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mdnbench.engine.launching import Process, SpawnLauncher
+from mdnbench.engine.launching import OrderProcess, SpawnLauncher
 from mdnbench.engine.method import Settings
 from mdnbench.engine.orders import OrderFailed, ProcessEnded, ProcessLate
 from mdnbench.engine.tasks import Job, Task
 from mdnbench.spec.timings import LATE, NO_TIME, SelfTests
-from mdnbench.timing.probe import Call, Compared, First
+from mdnbench.timing.probe import FirstCall, OutputComparison, TimedCall
 
 if TYPE_CHECKING:
     from mdnbench.spec.records import NoiseInfo, UsedFile
@@ -25,7 +25,7 @@ ONE_ROUND_S = 30.0  # where the first call takes longer, it is the only round
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadTimes:
     """What loading a method and its first call on an image of a size took, and how large its weights are.
 
     `memory_bytes` are the process's own beyond its idle base, `device_bytes` a GPU's; `multiply_adds` are per pixel.
@@ -50,7 +50,7 @@ class Loaded:
 
 
 @dataclass
-class Timed:
+class MethodTiming:
     """What was measured of one method at one size on so many threads, and why there is nothing or no more.
 
     `seconds` are those of every counted call, `device_seconds` the same by the GPU's clock, and `waits` how long each
@@ -60,7 +60,7 @@ class Timed:
     """
 
     method: str
-    loaded: Loaded | None = None
+    loaded: LoadTimes | None = None
     seconds: list[float] = field(default_factory=list)
     problem: str = ""
     side: int = 256
@@ -80,7 +80,7 @@ class Timed:
 
 
 @dataclass(frozen=True)
-class Trial:
+class SelfTestCell:
     """A cell to compare outputs on: the task, its noisy image, and what is known of the noise."""
 
     task: Task
@@ -89,7 +89,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Subject:
+class TimingSubject:
     """What is timed: jobs on a device, on a noisy image of each size by its side.
 
     `trials` are cells to compare outputs on, by job, and `stored` the digests of their outputs, '' where none is known.
@@ -99,13 +99,13 @@ class Subject:
     jobs: tuple[Job, ...]
     device: str
     images: Mapping[int, tuple[Image, NoiseInfo]]
-    trials: Sequence[Trial] = ()
+    trials: Sequence[SelfTestCell] = ()
     stored: Sequence[str] = ()
     revisions: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 @dataclass
-class Timing:
+class TimingProcess:
     """One method in a process of its own; one that failed or ran out of time is ended and takes no more orders.
 
     `sides` are those that it is timed at, None for all, and `known` are the seconds of a call that an earlier phase has
@@ -114,8 +114,8 @@ class Timing:
 
     method: str
     threads: int
-    process: Process
-    timed: list[Timed] = field(default_factory=list)
+    process: OrderProcess
+    timed: list[MethodTiming] = field(default_factory=list)
     load_s: float = 0.0
     parameters: int | None = None
     file_bytes: int | None = None
@@ -140,40 +140,40 @@ class Timing:
             self.parameters = self._told("parameters", until=until)
             self.file_bytes = self._told("file_bytes", until=until)
 
-    def first(self, timed: Timed, noisy: Image, info: NoiseInfo, until: float) -> None:
+    def first(self, timed: MethodTiming, noisy: Image, info: NoiseInfo, until: float) -> None:
         """The first call on the image of a size."""
-        found: First | None = self.ask("first", timed.side, noisy, info, until=until)
+        found: FirstCall | None = self.ask("first", timed.side, noisy, info, until=until)
         if found:
-            timed.loaded = Loaded(
+            timed.loaded = LoadTimes(
                 self.load_s, found.seconds, found.memory_bytes, self.parameters, found.device_bytes,
                 file_bytes=self.file_bytes, again_s=found.again_s, waited_s=found.waited_s,
             )  # fmt: skip
 
-    def warm(self, timed: Timed, until: float) -> None:
+    def warm(self, timed: MethodTiming, until: float) -> None:
         """Call until two calls agree."""
         found = self.ask("warm", timed.side, timed.expected_s, max(0.0, until - time.monotonic()), until=until)
         if found:
             timed.warmups, timed.warm = found
 
-    def call(self, timed: Timed, count: int, until: float) -> None:
+    def call(self, timed: MethodTiming, count: int, until: float) -> None:
         """Count so many calls."""
-        calls: list[Call] = self.ask("call", timed.side, count, until=until) or []
+        calls: list[TimedCall] = self.ask("call", timed.side, count, until=until) or []
         timed.seconds += [each.seconds for each in calls]
         timed.waits += [each.waited_s for each in calls]
         timed.device_seconds += [each.device_seconds for each in calls if each.device_seconds is not None]
 
-    def count(self, timed: Timed, until: float) -> None:
+    def count(self, timed: MethodTiming, until: float) -> None:
         """Count multiply-adds per pixel; where that is not possible, nothing fails."""
         self.multiply_adds = self._told("multiply_adds", timed.side, until=until)
 
-    def twice(self, timed: Timed, count: int, between: int, until: float) -> list[tuple[float, float]]:
+    def twice(self, timed: MethodTiming, count: int, between: int, until: float) -> list[tuple[float, float]]:
         """The seconds of pairs of calls, a fresh image and the same again, and up to `between` others between them."""
         return self.ask("twice", timed.side, count, between, until=until) or []
 
-    def compare(self, trial: Trial, until: float) -> Compared | str:
+    def compare(self, trial: SelfTestCell, until: float) -> OutputComparison | str:
         """What a timed call makes of a cell beside what a quality call makes of it; a text says what failed."""
         seed = int(trial.task.cell.case[:8], 16)
-        found: Compared | str | None = self._asked(
+        found: OutputComparison | str | None = self._asked(
             "compare", trial.noisy, trial.info, seed, within_s=until - time.monotonic()
         )
         return self.problem if found is None else found
@@ -225,11 +225,11 @@ class Timing:
         self.process.end()
 
 
-def launch(subject: Subject, job: int, threads: int) -> Timing:
+def launch(subject: TimingSubject, job: int, threads: int) -> TimingProcess:
     """Start a fresh process for a job of the subject.
 
     Never a forked one: what it loads and holds in memory is part of what is measured.
     """
     settings = Settings(subject.device, revisions=subject.revisions, threads=threads)
     process = SpawnLauncher().launch("mdnbench.timing.probe:serve", subject.jobs[job], settings)
-    return Timing(subject.jobs[job].method.text, threads, process)
+    return TimingProcess(subject.jobs[job].method.text, threads, process)

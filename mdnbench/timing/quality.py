@@ -15,10 +15,10 @@ from mdnbench.results.references import MEAN
 from mdnbench.results.table import Column, Table, words
 from mdnbench.spec.timings import KnownQuality, PublishedLevel, TimingRecord
 from mdnbench.timing import summary
-from mdnbench.timing.record import sound
+from mdnbench.timing.record import usable_benchmarks
 
 if TYPE_CHECKING:
-    from mdnbench.planning import Plan, Work
+    from mdnbench.planning import Plan, PlannedMethod
     from mdnbench.results import Results
     from mdnbench.store import Store
 
@@ -80,7 +80,7 @@ def of_record(record: TimingRecord) -> Pareto | None:
     return _pareto(record, known.psnr, known.published)
 
 
-def _stored(plan: Plan, works: Sequence[Work], store: Store) -> dict[str, float]:
+def _stored(plan: Plan, works: Sequence[PlannedMethod], store: Store) -> dict[str, float]:
     """The mean PSNR in dB of every work whose cells are all in the store, by method."""
     if METRIC not in plan.registry.metrics:
         return {}
@@ -95,7 +95,7 @@ def _stored(plan: Plan, works: Sequence[Work], store: Store) -> dict[str, float]
     return means
 
 
-def known(plan: Plan, works: Sequence[Work], store: Store) -> KnownQuality:
+def known(plan: Plan, works: Sequence[PlannedMethod], store: Store) -> KnownQuality:
     """Return what the store knows of the quality of these methods."""
     noise, whole = works[0].noise.named.text, {each.id for each in plan.images} == set(plan.dataset.images)
     lines = published(plan.dataset.name, noise, plan.protocol.hash) if whole else []
@@ -133,7 +133,7 @@ def table(found: Pareto, caption: str, notes: Sequence[str] = ()) -> Table:
 def _pareto(record: TimingRecord, values: Mapping[str, Any], lines: Sequence[PublishedLevel]) -> Pareto | None:
     """Under the condition that most methods were timed under; of several such, the first."""
     chosen: dict[str, dict[str, float]] = {group: {} for group in summary.groups(record)}
-    for each in sound(record):
+    for each in usable_benchmarks(record):
         if each.name in values and math.isfinite(values[each.name]):
             pace = 1000 / each.extra_info.megapixels_per_s
             chosen[each.group][each.name] = pace

@@ -13,10 +13,10 @@ from mdnbench.store.database import now
 
 if TYPE_CHECKING:
     from mdnbench.spec.records import Environment
-    from mdnbench.timing.process import Timed
+    from mdnbench.timing.process import MethodTiming
 
 
-def make(timed: Sequence[Timed], noise: str, device: str, budget_s: float = 0.0) -> TimingRecord:
+def make(timed: Sequence[MethodTiming], noise: str, device: str, budget_s: float = 0.0) -> TimingRecord:
     """Return the record of a timing phase that had `budget_s` seconds: one benchmark per method and condition."""
     here, when = environment.here(device), now()
     return TimingRecord(
@@ -31,12 +31,12 @@ def make(timed: Sequence[Timed], noise: str, device: str, budget_s: float = 0.0)
     )
 
 
-def sound(record: TimingRecord) -> list[Benchmark]:
+def usable_benchmarks(record: TimingRecord) -> list[Benchmark]:
     """Return the benchmarks that conclusions are drawn from: those of methods that did not break on the way."""
     return [each for each in record.benchmarks if not each.extra_info.problem]
 
 
-def group(timed: Timed) -> str:
+def group(timed: MethodTiming) -> str:
     """The size and the threads that something was timed under."""
     return _condition(timed.threads, timed.side)
 
@@ -55,7 +55,7 @@ def _condition(threads: int, side: int) -> str:
     return f"{side}×{side}, " + ("1 thread" if threads == 1 else f"{threads} threads")
 
 
-def _problems(timed: Sequence[Timed]) -> dict[str, str]:
+def _problems(timed: Sequence[MethodTiming]) -> dict[str, str]:
     """Why there are no seconds, or no more, by method, and by condition where there are several."""
     several = len({(each.side, each.threads) for each in timed}) > 1
     return {
@@ -63,13 +63,13 @@ def _problems(timed: Sequence[Timed]) -> dict[str, str]:
     }
 
 
-def _benchmark(timed: Timed, named: str, timed_at: str, budget_s: float) -> Benchmark:
+def _benchmark(timed: MethodTiming, named: str, timed_at: str, budget_s: float) -> Benchmark:
     stats = _stats(timed.seconds)
     extra = _extra(timed, stats.median, timed_at, budget_s)
     return Benchmark(named, timed.method, f"{named}::{timed.method}", extra, stats)
 
 
-def _extra(timed: Timed, seconds: float, timed_at: str, budget_s: float) -> ExtraInfo:
+def _extra(timed: MethodTiming, seconds: float, timed_at: str, budget_s: float) -> ExtraInfo:
     loaded, megapixels = timed.loaded, timed.side**2 / 1e6
     assert loaded is not None
     return ExtraInfo(
@@ -96,7 +96,7 @@ def _extra(timed: Timed, seconds: float, timed_at: str, budget_s: float) -> Extr
     )
 
 
-def _waited(timed: Timed) -> float | None:
+def _waited(timed: MethodTiming) -> float | None:
     """The part of a call for which it waited for a processor, by the median call; None where no call was counted."""
     parts = [waited / taken for taken, waited in zip(timed.seconds, timed.waits, strict=False) if taken > 0]
     return statistics.median(parts) if parts else None

@@ -11,7 +11,7 @@ from scipy import stats
 from mdnbench.results import numbers
 from mdnbench.results.table import Column, Table, words
 from mdnbench.spec.timings import Benchmark, TimingRecord
-from mdnbench.timing.record import sound
+from mdnbench.timing.record import usable_benchmarks
 
 FEWEST = 4  # sizes: with fewer, an interval says nothing
 LEVEL = 0.95
@@ -22,7 +22,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class PowerFit:
     """`value = c * pixels ** exponent`, with the exponent's interval of 95 %.
 
     `last` is the exponent between the two largest sizes alone: what fixed costs no longer hide.
@@ -51,23 +51,23 @@ class Scaling:
     sides: tuple[int, ...]
     seconds: tuple[float, ...]
     memory_bytes: tuple[int, ...]
-    time: Fit
-    memory: Fit | None
+    time: PowerFit
+    memory: PowerFit | None
 
 
-def fit(pixels: Sequence[float], values: Sequence[float]) -> Fit:
+def fit(pixels: Sequence[float], values: Sequence[float]) -> PowerFit:
     """Fit a power law; both are positive and at least three of each, pixels from small to large."""
     x, y = [math.log(each) for each in pixels], [math.log(each) for each in values]
     line = stats.linregress(x, y)
     half = float(stats.t.ppf(0.5 + LEVEL / 2, len(x) - 2) * line.stderr)
     slope = float(line.slope)
-    return Fit(slope, slope - half, slope + half, (y[-1] - y[-2]) / (x[-1] - x[-2]))
+    return PowerFit(slope, slope - half, slope + half, (y[-1] - y[-2]) / (x[-1] - x[-2]))
 
 
 def of_record(record: TimingRecord) -> tuple[Scaling, ...]:
     """Every method that was timed at enough sizes, in the record's order."""
     found: dict[tuple[str, int], list[Benchmark]] = {}
-    for each in sound(record):
+    for each in usable_benchmarks(record):
         found.setdefault((each.name, each.extra_info.threads), []).append(each)
     return tuple(_scaling(*key, rows) for key, rows in found.items() if len(rows) >= FEWEST)
 
@@ -94,5 +94,5 @@ def _row(each: Scaling) -> list[str | float | None]:
     return [name, f"{each.sides[0]}–{each.sides[-1]}", *_values(each.time), *_values(each.memory)]
 
 
-def _values(found: Fit | None) -> list[str | float | None]:
+def _values(found: PowerFit | None) -> list[str | float | None]:
     return [None] * 3 if found is None else [found.exponent, found.interval, found.last]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from mdnbench.spec.timings import NO_TIME, SelfTests
-from mdnbench.timing.clock import Clock
-from mdnbench.timing.probe import Compared
-from mdnbench.timing.process import Subject, Timed, Timing, launch
+from mdnbench.timing.clock import Deadline
+from mdnbench.timing.probe import OutputComparison
+from mdnbench.timing.process import MethodTiming, TimingProcess, TimingSubject, launch
 
 FEW_PAIRS, PAIRS, MOST_PAIRS = 3, 5, 20  # few where a call takes over a second, most where it takes next to nothing
 BETWEEN = 3
@@ -23,14 +23,14 @@ HALF_LEVEL = 0.5 / 255  # threads and GPUs add in other orders: less than what r
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class SelfTestResult:
     """What a method's self-tests found, and its multiply-adds per pixel."""
 
     tests: SelfTests
     multiply_adds: float | None
 
 
-def run(subject: Subject, jobs: Iterable[int], threads: int, clock: Clock) -> dict[int, Examined]:
+def run(subject: TimingSubject, jobs: Iterable[int], threads: int, clock: Deadline) -> dict[int, SelfTestResult]:
     """Test the methods one by one; what does not fit into the time is not looked at.
 
     In processes of their own: what tests import and allocate must not be in the memory of what is timed.
@@ -38,34 +38,36 @@ def run(subject: Subject, jobs: Iterable[int], threads: int, clock: Clock) -> di
     found = {}
     for job in jobs:
         if clock.left(clock.end) <= 0:
-            found[job] = Examined(SelfTests(f"not compared: {NO_TIME}"), None)
+            found[job] = SelfTestResult(SelfTests(f"not compared: {NO_TIME}"), None)
             continue
         process = launch(subject, job, threads)
         try:
-            found[job] = _examine(process, subject, job, clock.part(MOST))
+            found[job] = _self_test(process, subject, job, clock.part(MOST))
         finally:
             process.end()
     return found
 
 
-def _examine(process: Timing, subject: Subject, job: int, clock: Clock) -> Examined:
+def _self_test(process: TimingProcess, subject: TimingSubject, job: int, clock: Deadline) -> SelfTestResult:
     side = min(subject.images)
-    timed = Timed(process.method, side=side, threads=process.threads)
+    timed = MethodTiming(process.method, side=side, threads=process.threads)
     clock.tell(timed, "self-tests")
     process.started(clock.left(clock.end))
     process.load(clock.end)
     process.first(timed, *subject.images[side], clock.end)
     if process.problem or not timed.loaded:
-        return Examined(SelfTests(f"not compared: {process.problem}"), None)
+        return SelfTestResult(SelfTests(f"not compared: {process.problem}"), None)
     process.count(timed, clock.end)
     process.warm(timed, clock.end)
     process.call(timed, 1, clock.end)  # now it is known what one takes
     output, holds = _output(process, timed, subject, job, clock)
     again, quicker = _again(process, timed, clock)
-    return Examined(SelfTests(output, holds, again, quicker), process.multiply_adds)
+    return SelfTestResult(SelfTests(output, holds, again, quicker), process.multiply_adds)
 
 
-def _output(process: Timing, timed: Timed, subject: Subject, job: int, clock: Clock) -> tuple[str, bool]:
+def _output(
+    process: TimingProcess, timed: MethodTiming, subject: TimingSubject, job: int, clock: Deadline
+) -> tuple[str, bool]:
     """How the timed output compares with the quality run's, where there is time to look."""
     trial, stored = subject.trials[job], subject.stored[job]
     expected = 2.5 * timed.expected_s * max(1.0, trial.task.pixels / timed.side**2)
@@ -75,7 +77,7 @@ def _output(process: Timing, timed: Timed, subject: Subject, job: int, clock: Cl
     return verdict(process.compare(trial, clock.end), stored, exact)
 
 
-def _again(process: Timing, timed: Timed, clock: Clock) -> tuple[float | None, bool]:
+def _again(process: TimingProcess, timed: MethodTiming, clock: Deadline) -> tuple[float | None, bool]:
     """How a known image compares with fresh ones, where there is time to look.
 
     A suspicion is looked into again, while there is time: what remembers does so each time, and chance does not.
@@ -87,7 +89,7 @@ def _again(process: Timing, timed: Timed, clock: Clock) -> tuple[float | None, b
     for _ in range(LOOKS):
         if process.problem or (2 + between) * count * timed.expected_s > clock.left(clock.end):
             break
-        found = remembered(process.twice(timed, count, between, clock.end))
+        found = repeated_speedup(process.twice(timed, count, between, clock.end))
         if found[0] is not None:
             ratio, quicker = found
         if not quicker:
@@ -95,7 +97,7 @@ def _again(process: Timing, timed: Timed, clock: Clock) -> tuple[float | None, b
     return ratio, quicker
 
 
-def remembered(pairs: list[tuple[float, float]]) -> tuple[float | None, bool]:
+def repeated_speedup(pairs: list[tuple[float, float]]) -> tuple[float | None, bool]:
     """The median of same over fresh, and whether the same image was quicker: by medians, at best, and in most pairs.
 
     All three, because on a busy machine each alone may be by chance.
@@ -108,7 +110,7 @@ def remembered(pairs: list[tuple[float, float]]) -> tuple[float | None, bool]:
     return ratio, often and ratio < QUICKER and min(same) < QUICKER * min(fresh) and gain > LEAST_GAIN_S
 
 
-def verdict(found: Compared | str, stored: str, exact: bool) -> tuple[str, bool]:
+def verdict(found: OutputComparison | str, stored: str, exact: bool) -> tuple[str, bool]:
     """What a comparison of outputs says, and whether it holds: to the last bit where `exact`, else to half a level."""
     if isinstance(found, str):
         return f"not compared: {found}", True

@@ -13,13 +13,13 @@ from mdnbench.engine.coordinator import job_of
 from mdnbench.engine.tasks import Task
 from mdnbench.errors import NothingToDo
 from mdnbench.evaluation import cases
-from mdnbench.planning import Plan, PlannedImage, Work, environment
+from mdnbench.planning import Plan, PlannedImage, PlannedMethod, environment
 from mdnbench.planning.identity import METHOD, CodeIdentity
 from mdnbench.timing import missing, quality
 from mdnbench.timing import record as records
 from mdnbench.timing.conditions import AFTER_RUN, Conditions
-from mdnbench.timing.missing import Lacks
-from mdnbench.timing.process import Subject, Timed, Trial
+from mdnbench.timing.missing import MissingByMethod
+from mdnbench.timing.process import MethodTiming, SelfTestCell, TimingSubject
 from mdnbench.timing.times import Times
 from mdnbench.util.digests import of_parts
 from mdnbench.util.listener import Listener
@@ -46,7 +46,7 @@ def record_for(
     return record(plan, works, AFTER_RUN, results.store, listener, stop) if works else None
 
 
-def ready(plan: Plan) -> tuple[list[Work], dict[str, str]]:
+def ready(plan: Plan) -> tuple[list[PlannedMethod], dict[str, str]]:
     """The methods of a plan that can be timed under its first noise, and why the others cannot."""
     why = {
         work.named.text: work.skip or f"it has no weights for {work.noise.named}; `mdnbench train {work.named}` first"
@@ -72,7 +72,7 @@ def times(
 
 
 def record(
-    plan: Plan, works: list[Work], conditions: Conditions, store: Store, listener: Listener,
+    plan: Plan, works: list[PlannedMethod], conditions: Conditions, store: Store, listener: Listener,
     stop: Callable[[], bool] = lambda: False,
 ) -> TimingRecord:  # fmt: skip
     """The timing record of these works; from the store as far as this machine has it, and there afterwards.
@@ -100,7 +100,7 @@ def record(
 
 
 def _save(
-    plan: Plan, works: list[Work], conditions: Conditions, store: Store, identity: CodeIdentity,
+    plan: Plan, works: list[PlannedMethod], conditions: Conditions, store: Store, identity: CodeIdentity,
     used: dict[str, tuple[UsedFile, ...]], found: TimingRecord,
 ) -> None:  # fmt: skip
     """Store a record under the code of all its methods; of one that never ran, under what is known of it so far."""
@@ -110,7 +110,7 @@ def _save(
     store.save_timing(_key(plan, works, identity, conditions), found)
 
 
-def _used(timed: list[Timed]) -> dict[str, tuple[UsedFile, ...]]:
+def _used(timed: list[MethodTiming]) -> dict[str, tuple[UsedFile, ...]]:
     """The files that each method has used, whatever its number of threads."""
     used: dict[str, set[UsedFile]] = {}
     for each in timed:
@@ -118,11 +118,11 @@ def _used(timed: list[Timed]) -> dict[str, tuple[UsedFile, ...]]:
     return {method: tuple(sorted(files)) for method, files in used.items()}
 
 
-def _works(plan: Plan) -> tuple[Work, ...]:
+def _works(plan: Plan) -> tuple[PlannedMethod, ...]:
     return plan.works[: len(plan.methods)]
 
 
-def _key(plan: Plan, works: list[Work], identity: CodeIdentity, conditions: Conditions = AFTER_RUN) -> str:
+def _key(plan: Plan, works: list[PlannedMethod], identity: CodeIdentity, conditions: Conditions = AFTER_RUN) -> str:
     """Return the key of the timings of methods on this machine, '' while the code of one is not known.
 
     The image's content does not matter, its size, channels and noise do. A record names its methods, and one identity
@@ -137,15 +137,15 @@ def _key(plan: Plan, works: list[Work], identity: CodeIdentity, conditions: Cond
 
 
 def _measure(
-    plan: Plan, works: list[Work], conditions: Conditions, store: Store, listener: Listener, stop: Callable[[], bool],
-    lacks: Lacks,
-) -> list[Timed]:  # fmt: skip
+    plan: Plan, works: list[PlannedMethod], conditions: Conditions, store: Store, listener: Listener,
+    stop: Callable[[], bool], lacks: MissingByMethod,
+) -> list[MethodTiming]:  # fmt: skip
     from mdnbench.timing import phase
 
     jobs = tuple(job_of(plan, work) for work in works)
     images = {side: _square_case(plan, works[0], side) for side in conditions.sizes}
     shown = {side: (case.noisy, case.info) for side, case in images.items()}
-    subject = Subject(jobs, plan.device, shown, revisions=plan.registry.revisions)
+    subject = TimingSubject(jobs, plan.device, shown, revisions=plan.registry.revisions)
     if conditions.self_tests:
         trials, identity = _trials(plan, works), CodeIdentity(plan, store)
         stored = tuple(_stored_digest(plan, work, store, identity) for work in works)
@@ -153,20 +153,20 @@ def _measure(
     return phase.measure(subject, conditions, lacks=lacks, listener=listener, stop=stop)
 
 
-def _stored_digest(plan: Plan, work: Work, store: Store, identity: CodeIdentity) -> str:
+def _stored_digest(plan: Plan, work: PlannedMethod, store: Store, identity: CodeIdentity) -> str:
     """Return the digest of the stored output of a work's trial cell, '' if there is none."""
     found = store.outputs(identity.keys(work, plan.cell(work, _trial_image(plan), 0).output)).values()
     return next((row.output_digest for row in found if row.status == "ok"), "")
 
 
-def _square_case(plan: Plan, work: Work, side: int) -> Case:
+def _square_case(plan: Plan, work: PlannedMethod, side: int) -> Case:
     noise = work.noise
     clean = square(plan.dataset.load(plan.images[0].id), side)
     key = cases.key("timing", noise.named, noise.spec.revision, 0)
     return cases.make(clean, key, noise.named, noise.spec, plan.protocol.input, plan.request.noise_info)
 
 
-def _trials(plan: Plan, works: list[Work]) -> tuple[Trial, ...]:
+def _trials(plan: Plan, works: list[PlannedMethod]) -> tuple[SelfTestCell, ...]:
     """A cell of the plan for every work: its smallest image, first realisation."""
     image, noise = _trial_image(plan), works[0].noise
     clean = plan.dataset.load(image.id)
@@ -174,7 +174,7 @@ def _trials(plan: Plan, works: list[Work]) -> tuple[Trial, ...]:
     for job, work in enumerate(works):
         cell = plan.cell(work, image, 0)
         case = cases.make(clean, cell.case, noise.named, noise.spec, plan.protocol.input, cell.noise_info)
-        made.append(Trial(Task(0, cell, job, image.pixels, (), keep=True), case.noisy, case.info))
+        made.append(SelfTestCell(Task(0, cell, job, image.pixels, (), keep=True), case.noisy, case.info))
     return tuple(made)
 
 

@@ -13,11 +13,13 @@ from mdnbench.training.recipe import plain
 if TYPE_CHECKING:
     from mdnbench.spec.names import Named
     from mdnbench.spec.specs import DatasetSpec, DenoiserSpec
-    from mdnbench.training.material import Material
-    from mdnbench.training.state import State
+    from mdnbench.training.material import TrainingData
+    from mdnbench.training.state import TrainingState
 
 
-def of(spec: DenoiserSpec, method: Named, data: DatasetSpec, state: State, material: Material) -> weights.Card:
+def of(
+    spec: DenoiserSpec, method: Named, data: DatasetSpec, state: TrainingState, material: TrainingData
+) -> weights.Card:
     """Return the card of a finished training. The size and digest are filled in when the weights file is written."""
     recipe = state.recipe
     return weights.Card(
@@ -39,7 +41,7 @@ def of(spec: DenoiserSpec, method: Named, data: DatasetSpec, state: State, mater
     )
 
 
-def _mask_text(state: State) -> str:
+def _mask_text(state: TrainingState) -> str:
     if (mask := state.recipe.mask) is None:
         return ""
     share = state.masked_steps / max(1, state.clock.step)

@@ -9,19 +9,19 @@ from mdnbench.registry import code, sources
 from mdnbench.spec.records import UsedFile
 
 if TYPE_CHECKING:
-    from mdnbench.registry.discovery import Door
+    from mdnbench.registry.discovery import PluginSource
 
 Saved: TypeAlias = "Mapping[str, Sequence[Sequence[str]]]"  # by source: the fields of each UsedFile
 
 
-class Code:
+class TrainingSources:
     """The sources of a training's network, loss and noises.
 
     Args:
         doors: The sources by what they provide: `method`, or a noise such as `noise gaussian`.
     """
 
-    def __init__(self, doors: Mapping[str, Door]) -> None:
+    def __init__(self, doors: Mapping[str, PluginSource]) -> None:
         self._doors = dict(doors)
         self._digests = code.Digests()
 
@@ -40,7 +40,7 @@ class Code:
             names += code.changed(files, door.root, self._digests)
         return list(dict.fromkeys(names))
 
-    def _files(self, door: Door) -> Iterable[UsedFile]:
+    def _files(self, door: PluginSource) -> Iterable[UsedFile]:
         if door.ours:
             return code.listed("plugin", door.root, [door.root], self._digests)
         return sources.files(door)

@@ -20,7 +20,7 @@ BESIDE = 4  # how many lines on each side smooth the loss
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class TrainingProgress:
     """The progress of a training.
 
     Attributes:
@@ -52,7 +52,7 @@ class CsvLog:
     def __init__(self, path: Path, step: int) -> None:
         self._path = path
         kept = [line for line in read(path) if int(line["step"]) <= step] if path.is_file() and step else []
-        names = [field.name for field in dataclasses.fields(Progress)]
+        names = [field.name for field in dataclasses.fields(TrainingProgress)]
         lines = io.StringIO()
         writer = csv.DictWriter(lines, names, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
@@ -60,7 +60,7 @@ class CsvLog:
         with atomic.below(path.parent), atomic.replacing(path) as part:
             part.write_text(lines.getvalue(), encoding="utf-8", newline="")
 
-    def add(self, progress: Progress) -> None:
+    def add(self, progress: TrainingProgress) -> None:
         """Append one line."""
         values = [_cell(value) for value in dataclasses.astuple(progress)]
         line = io.StringIO()

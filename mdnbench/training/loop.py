@@ -16,18 +16,18 @@ from filelock import FileLock, Timeout
 from mdnbench import weights as store
 from mdnbench.errors import BadPlugin, Interrupted, UsageError, WeightsError
 from mdnbench.registry import variants
-from mdnbench.registry.guard import guarded
+from mdnbench.registry.guard import named_errors
 from mdnbench.training import card, checkpoint, log, optimisers, ranks
-from mdnbench.training.material import Material, gather
+from mdnbench.training.material import TrainingData, gather
 from mdnbench.training.meter import Meter
 from mdnbench.training.recipe import Moment, trainable_of
-from mdnbench.training.state import CHECKPOINT, PLATEAU, State
+from mdnbench.training.state import CHECKPOINT, PLATEAU, TrainingState
 from mdnbench.util import atomic, digests, paths
 
 if TYPE_CHECKING:
     from mdnbench.spec.names import Named
     from mdnbench.spec.specs import DatasetSpec, DenoiserSpec, NoiseSpec, Trainable
-    from mdnbench.training.code import Code
+    from mdnbench.training.code import TrainingSources
     from mdnbench.training.recipe import Recipe
 
 REPORT_EVERY_S = 5.0
@@ -53,8 +53,8 @@ def train(
     name: str | None = None,
     facts: Mapping[str, Any] | None = None,
     half: bool = False,
-    code: Code | None = None,
-    report: Callable[[log.Progress], None] | None = None,
+    code: TrainingSources | None = None,
+    report: Callable[[log.TrainingProgress], None] | None = None,
     stop: Callable[[], bool] = _never,
 ) -> store.Weights:
     """Train a learned method, and save its weights under the home folder.
@@ -92,21 +92,21 @@ def train(
         if ranks.first():
             checkpoint.tidy(folder)
         torch.manual_seed(recipe.seed)
-        with guarded(f"the network of {spec.name!r} is made"):
+        with named_errors(f"the network of {spec.name!r} is made"):
             made = trainable.network(blind=recipe.blind, **variants.own(spec, method))
         network = ranks.prepared(made)
         belongings = {"pixels": material.crops.digest, "revision": spec.revision, "noises": material.mixture.text}
-        state = State(network, recipe, len(material.images), device, belongings, code)
+        state = TrainingState(network, recipe, len(material.images), device, belongings, code)
         state.resume(folder) if resume else state.discard(folder)
         ranks.check_step(state.clock.step)
         follow(trainable, state, material, folder, report, stop, AGAIN if resume else f"{AGAIN} without --from-scratch")
         if not ranks.first():
-            return ranks.told(None)
+            return ranks.broadcast(None)
         described = dataclasses.replace(card.of(spec, method, data, state, material), **(facts or {}))
         tensors = trainable.export(network) if trainable.export else network.state_dict()
         saved = store.save(paths.home() / "weights" / spec.name, name or folder.name, tensors, described, half)
         log.draw(folder / "log.csv", folder / "curve.png")
-        return ranks.told(saved)
+        return ranks.broadcast(saved)
 
 
 @contextlib.contextmanager
@@ -125,10 +125,10 @@ def _settings(device: str, threads: int | None) -> Iterator[None]:
 
 def follow(
     trainable: Trainable,
-    state: State,
-    material: Material,
+    state: TrainingState,
+    material: TrainingData,
     folder: Path,
-    report: Callable[[log.Progress], None] | None = None,
+    report: Callable[[log.TrainingProgress], None] | None = None,
     stop: Callable[[], bool] = _never,
     again: str = AGAIN,
 ) -> None:
@@ -164,7 +164,7 @@ def follow(
 
         with meter.outside():
             clean, noisy, std = map(ranks.share, material.draw(state.generator))
-        with guarded("the loss of this method"), context:
+        with named_errors("the loss of this method"), context:
             loss = trainable.loss(network, clean, noisy, std, state.rng, moment, recipe)
             check_loss(loss)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -185,7 +185,7 @@ def follow(
             with state.average.in_place():
                 state.psnr = material.validator.psnr(network, recipe.blind, context)
         if validate or meter.due(REPORT_EVERY_S):
-            _tell(meter.read(lr, state.psnr), record, report)
+            _report(meter.read(lr, state.psnr), record, report)
         before, progress = progress, ranks.agreed(clock.progress())
         if before < recipe.schedule.falling <= progress:
             _save(state, meter, folder / PLATEAU)
@@ -203,16 +203,18 @@ def follow(
     state.psnr = material.validator.psnr(network, recipe.blind, context)
     require_finite(clock.step, meter.loss(), state.psnr)
     if meter.steps:
-        _tell(meter.read(lr, state.psnr), record, report)
+        _report(meter.read(lr, state.psnr), record, report)
 
 
-def _save(state: State, meter: Meter, path: Path) -> None:
+def _save(state: TrainingState, meter: Meter, path: Path) -> None:
     """Save a checkpoint. If the training has diverged, raise WeightsError and keep the old file."""
     require_finite(state.clock.step, meter.loss(), state.psnr, state.average.values.values())
     state.save(path)
 
 
-def _tell(standing: log.Progress, record: log.CsvLog | None, report: Callable[[log.Progress], None] | None) -> None:
+def _report(
+    standing: log.TrainingProgress, record: log.CsvLog | None, report: Callable[[log.TrainingProgress], None] | None
+) -> None:
     require_finite(standing.step, standing.loss, standing.psnr)
     if record:
         record.add(standing)
@@ -230,7 +232,7 @@ def folder_of(spec: DenoiserSpec, method: Named, recipe: Recipe) -> Path:
     return paths.home() / "training" / f"{method.name}-{identity[:12]}"
 
 
-def autocast(state: State) -> torch.autocast:
+def autocast(state: TrainingState) -> torch.autocast:
     """Return the context for the precision in which a recipe runs its network."""
     enabled = state.recipe.precision == "bf16"
     return torch.autocast(torch.device(state.device).type, torch.bfloat16, enabled=enabled)

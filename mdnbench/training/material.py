@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mdnbench.errors import UsageError
 from mdnbench.training import patches, validation
-from mdnbench.training.mixture import Mixture
+from mdnbench.training.mixture import TrainingNoise
 from mdnbench.training.validation import Validator, held_out
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class TrainingData:
     """The crops, noise and validation of one training.
 
     Attributes:
@@ -33,7 +33,7 @@ class Material:
 
     recipe: Recipe
     crops: patches.Patches
-    mixture: Mixture
+    mixture: TrainingNoise
     validator: Validator
     images: tuple[str, ...]
     left_out: tuple[str, ...]
@@ -54,7 +54,7 @@ def gather(
     exclude: Iterable[str],
     colour: bool,
     device: str,
-) -> Material:
+) -> TrainingData:
     """Load all data onto the device.
 
     Validation images are held out before images are left out, so a validation image never becomes a training image.
@@ -71,7 +71,7 @@ def gather(
         BadFile: The recipe's noises cannot be used. This is checked before anything is loaded.
         UsageError: No image is left to train on.
     """
-    mixture = Mixture(recipe.noise, noises, recipe.blind)
+    mixture = TrainingNoise(recipe.noise, noises, recipe.blind)
     validation.check(recipe.validation, noises, recipe.blind)
     channels = 3 if colour else 1
     left_out = set(exclude) & set(data.images)
@@ -86,7 +86,7 @@ def gather(
     images = patches.load(used, data.load, channels)
     copies = [patches.rescaled(image, scale) for scale in recipe.scales for image in images]
     checked = patches.load([image for image in held if image not in left_out], data.load, channels)
-    return Material(
+    return TrainingData(
         recipe,
         patches.Patches(copies, recipe.crop, device, recipe.flips),
         mixture,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from mdnbench.training.log import Progress
+from mdnbench.training.log import TrainingProgress
 
 if TYPE_CHECKING:
     from mdnbench.training.recipe import Recipe
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PROBE_EVERY = 20  # the time outside the network is measured once in this many steps
 
 
-class Clock:
+class TrainingClock:
     """The number of steps, the training time, and how much of the budget is used up."""
 
     def __init__(self, recipe: Recipe, images: int) -> None:
@@ -47,7 +47,7 @@ class Meter:
     The fraction is measured in one step of twenty, because reading the clock makes a GPU wait.
     """
 
-    def __init__(self, pixels: int, clock: Clock, device: str) -> None:
+    def __init__(self, pixels: int, clock: TrainingClock, device: str) -> None:
         self._pixels, self._clock, self._device = pixels, clock, torch.device(device)
         self._outside = self._whole = 0.0
         self._probe = 0.0
@@ -85,10 +85,10 @@ class Meter:
         """Return the mean loss since the last report. This waits for a GPU."""
         return float(self._loss) / max(1, self.steps)
 
-    def read(self, lr: float, psnr: float | None) -> Progress:
+    def read(self, lr: float, psnr: float | None) -> TrainingProgress:
         """Return the progress since the last call, and start anew."""
         clock, progress, elapsed = self._clock, self._clock.progress(), self._clock.elapsed()
-        standing = Progress(
+        standing = TrainingProgress(
             step=clock.step,
             progress=progress,
             elapsed_s=elapsed,

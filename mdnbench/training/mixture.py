@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mdnbench.training.recipe import NoiseRange
 
 
-class Mixture:
+class TrainingNoise:
     """The noise that a recipe's [[noise]] tables describe, made by the registered noises."""
 
     def __init__(self, ranges: Sequence[NoiseRange], noises: Mapping[str, NoiseSpec], blind: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 if TYPE_CHECKING:
-    from mdnbench.training.recipe import Optimiser, Schedule
+    from mdnbench.training.recipe import Optimiser, RateSchedule
 
 
 def make(network: torch.nn.Module, settings: Optimiser) -> torch.optim.Optimizer:
@@ -20,7 +20,7 @@ def make(network: torch.nn.Module, settings: Optimiser) -> torch.optim.Optimizer
     return torch.optim.AdamW(parameters, fused=True, **common)
 
 
-def rate(settings: Optimiser, schedule: Schedule, step: int, progress: float) -> float:
+def rate(settings: Optimiser, schedule: RateSchedule, step: int, progress: float) -> float:
     """Return the learning rate at a step and a progress (0 to 1), including warm-up."""
     top, final = settings.lr, min(schedule.final, settings.lr)
     if schedule.kind == "cosine":

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from mdnbench import weights
 from mdnbench.errors import Interrupted, MdnbenchError
-from mdnbench.planning import Plan, Work
+from mdnbench.planning import Plan, PlannedMethod
 from mdnbench.registry import variants
 from mdnbench.training import session
 from mdnbench.util.listener import Listener
@@ -42,7 +42,7 @@ def train_missing(plan: Plan, listener: Listener, stop: Callable[[], bool] = lam
     return dataclasses.replace(plan, untrained=untrained)
 
 
-def _parent(work: Work) -> str:
+def _parent(work: PlannedMethod) -> str:
     """Return the digest of the weights that a method is pruned from, which may depend on the noise; or ''."""
     if variants.of(work.spec, work.named).keep == 1:
         return ""
@@ -50,9 +50,9 @@ def _parent(work: Work) -> str:
     return found.sha256 if found else ""
 
 
-def _train(plan: Plan, work: Work, minutes: float, listener: Listener, stop: Callable[[], bool]) -> str:
+def _train(plan: Plan, work: PlannedMethod, minutes: float, listener: Listener, stop: Callable[[], bool]) -> str:
     """Train one method. Return the reason if that fails; the other methods are trained nevertheless."""
-    order = session.Order(
+    order = session.TrainingRequest(
         work.named, minutes=minutes, device=plan.device, noise=work.noise.named, tests=(plan.dataset,)
     )
     try:

@@ -14,7 +14,7 @@ from mdnbench.spec.names import Named, show
 from mdnbench.training import recipe as recipes
 from mdnbench.training.deploy import networks
 from mdnbench.training.recipe import Recipe, trainable_of
-from mdnbench.training.tuning import Task
+from mdnbench.training.tuning import TrainingTask
 from mdnbench.wrappers.onnx_session import package
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ SHARE_OF_RATE = 0.5  # a trained network needs smaller steps
 MINUTES = 10.0
 
 
-def task(spec: DenoiserSpec, named: Named, parent: Weights, changed: Callable[[Recipe], Recipe]) -> Task:
+def task(spec: DenoiserSpec, named: Named, parent: Weights, changed: Callable[[Recipe], Recipe]) -> TrainingTask:
     """Return the task of fine-tuning pruned weights, by the recipe that the parent was trained with.
 
     The pruned network gets the noise level if the parent got it. Nothing is hidden, even if the parent was trained with
@@ -49,7 +49,7 @@ def task(spec: DenoiserSpec, named: Named, parent: Weights, changed: Callable[[R
     options = variants.own(spec, named) | dict(parent.card.options)
     method = Named(f"{spec.name}-keep-{show(keep)}-{parent.sha256[:8]}", tuple(options.items()), spec.name)
     trainable = dataclasses.replace(trainable_of(spec), network=lambda **_: prune(spec, parent, keep), export=None)
-    return Task(
+    return TrainingTask(
         dataclasses.replace(spec, trainable=trainable), method, changed(_recipe(spec, parent)),
         {"keep": keep, "pruned_from": parent.sha256, "notes": f"pruned from {parent.name} and fine-tuned"},
         half=store.is_half(parent),

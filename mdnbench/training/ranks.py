@@ -20,7 +20,7 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from mdnbench.errors import UsageError
-from mdnbench.training.reducing import Mean, share_norms
+from mdnbench.training.reducing import RankMean, share_norms
 from mdnbench.training.rng import TorchRng
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def agreed(value: float) -> float:
     return shared.item()
 
 
-def told(value: T | None) -> T:
+def broadcast(value: T | None) -> T:
     """Return the value that the first process passes, in all processes. The others pass None and wait."""
     if count() == 1:
         return cast(T, value)
@@ -155,7 +155,7 @@ def mean(value: torch.Tensor) -> torch.Tensor:
     if count() == 1:
         return value
 
-    averaged: torch.Tensor = Mean.apply(value)  # type: ignore[no-untyped-call]
+    averaged: torch.Tensor = RankMean.apply(value)  # type: ignore[no-untyped-call]
     return averaged
 
 

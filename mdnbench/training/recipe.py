@@ -106,7 +106,7 @@ class Optimiser:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class RateSchedule:
     """How the learning rate falls.
 
     Attributes:
@@ -192,7 +192,7 @@ class Recipe:
     loss: Loss = field(default_factory=Loss)
     mask: Mask | None = None
     optimiser: Optimiser = field(default_factory=Optimiser)
-    schedule: Schedule = field(default_factory=Schedule)
+    schedule: RateSchedule = field(default_factory=RateSchedule)
     validation: Validation = field(default_factory=Validation)
     budget: Budget = field(default_factory=Budget)
     ema: float = 0.999

@@ -9,7 +9,7 @@ from torch import distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
-class Mean(torch.autograd.Function):
+class RankMean(torch.autograd.Function):
     """The mean over processes.
 
     Its gradient is the mean of their gradients, because each value is part of every loss.
@@ -41,9 +41,9 @@ class BatchNorm(_BatchNorm):
             return super().forward(x)
         dims, shape = [0, *range(2, x.ndim)], (1, -1, *[1] * (x.ndim - 2))
         values = x.float()
-        mean: torch.Tensor = Mean.apply(values.mean(dims))  # type: ignore[no-untyped-call]
+        mean: torch.Tensor = RankMean.apply(values.mean(dims))  # type: ignore[no-untyped-call]
         centred = values - mean.view(shape)
-        var: torch.Tensor = Mean.apply(centred.square().mean(dims))  # type: ignore[no-untyped-call]
+        var: torch.Tensor = RankMean.apply(centred.square().mean(dims))  # type: ignore[no-untyped-call]
         self._follow(mean.detach(), var.detach(), distributed.get_world_size() * x.numel() // x.shape[1])
         normal = centred * (var + self.eps).rsqrt().view(shape)
         if self.affine:

@@ -15,19 +15,19 @@ from mdnbench.spec.names import Named
 from mdnbench.spec.specs import DatasetSpec
 from mdnbench.training import loop, pruning, ranks, tuning
 from mdnbench.training import recipe as recipes
-from mdnbench.training.code import Code
+from mdnbench.training.code import TrainingSources
 from mdnbench.util import devices
 from mdnbench.util.listener import Listener
 from mdnbench.weights import Weights, check_name
 
 if TYPE_CHECKING:
     from mdnbench.data.leaks import Leak
-    from mdnbench.training.log import Progress
+    from mdnbench.training.log import TrainingProgress
     from mdnbench.training.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class TrainingRequest:
     """A training as the user requested it.
 
     Attributes:
@@ -61,7 +61,9 @@ class Order:
     tests: tuple[DatasetSpec, ...] = ()
 
 
-def task_of(order: Order, registry: Registry, listener: Listener, stop: Callable[[], bool]) -> tuning.Task:
+def task_of(
+    order: TrainingRequest, registry: Registry, listener: Listener, stop: Callable[[], bool]
+) -> tuning.TrainingTask:
     """Return the task of the loop for an order. If weights to prune are missing, train these first."""
     spec = registry.denoisers[order.method.name]
     if variants.of(spec, order.method).keep == 1:
@@ -81,7 +83,7 @@ def task_of(order: Order, registry: Registry, listener: Listener, stop: Callable
     return pruning.task(spec, order.method, parent, lambda found: _changed(order, found))
 
 
-def _refuse_named(order: Order) -> None:
+def _refuse_named(order: TrainingRequest) -> None:
     """Raise UsageError if an option names weights, because that option does not choose what training starts from."""
     name = order.method.values().get("weights", weights.AUTO)
     if name != weights.AUTO:
@@ -91,13 +93,15 @@ def _refuse_named(order: Order) -> None:
         )
 
 
-def _changed(order: Order, found: Recipe) -> Recipe:
+def _changed(order: TrainingRequest, found: Recipe) -> Recipe:
     """Return a recipe with an order's changes and budget."""
     changed = recipes.override(found, dict(order.changes)) if order.changes else found
     return changed.within(minutes=order.minutes, steps=order.steps, epochs=order.epochs)
 
 
-def run(order: Order, registry: Registry, listener: Listener, stop: Callable[[], bool] = lambda: False) -> Weights:
+def run(
+    order: TrainingRequest, registry: Registry, listener: Listener, stop: Callable[[], bool] = lambda: False
+) -> Weights:
     """Train as ordered, without the images that overlap test data.
 
     Args:
@@ -122,9 +126,9 @@ def run(order: Order, registry: Registry, listener: Listener, stop: Callable[[],
         raise UnknownName("training data set", recipe.data, registry.datasets)
     material = registry.datasets[recipe.data]
     with ranks.joined(device):
-        exclude = ranks.told(_ready_to_train(order, material, registry, listener) if ranks.first() else None)
+        exclude = ranks.broadcast(_ready_to_train(order, material, registry, listener) if ranks.first() else None)
         if ranks.first():
-            _tell_replaced(order, task, listener)
+            _note_replaced(order, task, listener)
 
         phase = f"training {order.method.text}"
         listener.begin(phase, 100)
@@ -132,28 +136,30 @@ def run(order: Order, registry: Registry, listener: Listener, stop: Callable[[],
             weights = loop.train(
                 task.spec, task.method, recipe, data=material, noises=registry.noises, exclude=exclude, device=device,
                 threads=order.threads, resume=order.resume, facts=task.facts, half=task.half, name=order.name,
-                stop=stop, code=_code(order, recipe, registry), report=lambda each: _tell(listener, phase, each),
+                stop=stop, code=_code(order, recipe, registry), report=lambda each: _report(listener, phase, each),
             )  # fmt: skip
         listener.end(phase)
     return weights
 
 
-def _code(order: Order, recipe: Recipe, registry: Registry) -> Code:
+def _code(order: TrainingRequest, recipe: Recipe, registry: Registry) -> TrainingSources:
     """Return the sources whose code matters for a training."""
     doors = {"method": registry.denoisers.entry(order.method.name).door}
     for each in recipe.noise:
         if each.family in registry.noises:  # an unknown noise is reported when the training starts
             doors[f"noise {each.family}"] = registry.noises.entry(each.family).door
-    return Code(doors)
+    return TrainingSources(doors)
 
 
-def _ready_to_train(order: Order, material: DatasetSpec, registry: Registry, listener: Listener) -> frozenset[str]:
+def _ready_to_train(
+    order: TrainingRequest, material: DatasetSpec, registry: Registry, listener: Listener
+) -> frozenset[str]:
     """Fetch the training data, and return the images to leave out."""
     data.fetch(material)
     return leaking(material, registry, listener, order.tests)
 
 
-def _tell_replaced(order: Order, task: tuning.Task, listener: Listener) -> None:
+def _note_replaced(order: TrainingRequest, task: tuning.TrainingTask, listener: Listener) -> None:
     """Report that this training will replace weights of the same name from another training, if there are any."""
     now = {"recipe_digest": task.recipe.digest(), "options": variants.own(task.spec, task.method)}
     now |= {key: task.facts.get(key, "") for key in ("begun_from", "pruned_from")}
@@ -206,7 +212,7 @@ def _ready(test: DatasetSpec) -> bool:
         return False
 
 
-def _tell(listener: Listener, phase: str, standing: Progress) -> None:
+def _report(listener: Listener, phase: str, standing: TrainingProgress) -> None:
     psnr = "" if standing.psnr is None else f", validation {standing.psnr:.2f} dB"
     detail = (
         f"step {standing.step}, {standing.pixels_per_s / 1000:.0f} kpx/s, loss {standing.loss:.4f}{psnr}, "

@@ -11,8 +11,8 @@ import torch
 
 from mdnbench.errors import UsageError, WeightsError
 from mdnbench.training import checkpoint, optimisers, ranks
-from mdnbench.training.code import Code
-from mdnbench.training.meter import Clock
+from mdnbench.training.code import TrainingSources
+from mdnbench.training.meter import TrainingClock
 from mdnbench.training.recipe import Recipe
 
 CHECKPOINT = "checkpoint.pt"  # the latest state
@@ -26,7 +26,7 @@ BELONGINGS = {  # what identifies a training, and the message for a checkpoint t
 }
 
 
-class State:
+class TrainingState:
     """A network in training, with optimiser, moving average, random numbers, clock and latest validation PSNR (dB).
 
     Args:
@@ -45,19 +45,19 @@ class State:
         images: int,
         device: str = "cpu",
         belongings: Mapping[str, str] | None = None,
-        code: Code | None = None,
+        code: TrainingSources | None = None,
     ) -> None:
         network = network.to(device)
         if recipe.channels_last:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network, self.recipe, self.device = network.train(), recipe, device
-        self._code = code or Code({})
+        self._code = code or TrainingSources({})
         self._belongings = {"device": torch.device(device).type, **(belongings or {})}
         self.average = Average(network, recipe.ema)
         self.optimiser = optimisers.make(network, recipe.optimiser)
         self.generator = torch.Generator(device).manual_seed(recipe.seed)
         self.rng = ranks.SharedRng(self.generator)
-        self.clock = Clock(recipe, images)
+        self.clock = TrainingClock(recipe, images)
         self.psnr: float | None = None
         self.masked_steps = 0  # steps in which at least 20 % of the pixels were hidden
 

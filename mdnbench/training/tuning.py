@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class TrainingTask:
     """The input of the loop.
 
     Attributes:
@@ -38,7 +38,7 @@ class Task:
     half: bool = False
 
 
-def task(spec: DenoiserSpec, method: Named, recipe: Recipe, start: str = "") -> Task:
+def task(spec: DenoiserSpec, method: Named, recipe: Recipe, start: str = "") -> TrainingTask:
     """Return the task of training a method's network.
 
     If `start` is given, the network is the one that these weights denoise with: batch normalisation that was folded
@@ -56,7 +56,7 @@ def task(spec: DenoiserSpec, method: Named, recipe: Recipe, start: str = "") -> 
     """
     trainable = trainable_of(spec)
     if not start:
-        return Task(spec, method, recipe)
+        return TrainingTask(spec, method, recipe)
     parent = weights.named(spec, start, method)
     card = parent.card
     if card.blind != recipe.blind:
@@ -67,7 +67,7 @@ def task(spec: DenoiserSpec, method: Named, recipe: Recipe, start: str = "") -> 
         )
     begun = dataclasses.replace(trainable, network=lambda **_: networks.filled(spec, parent), export=None)
     options = tuple({**variants.own(spec, method), **card.options}.items())
-    return Task(
+    return TrainingTask(
         dataclasses.replace(spec, trainable=begun),
         Named(f"{spec.name}-from-{parent.sha256[:8]}", options, spec.name),
         recipe,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from mdnbench.errors import BadFile, UnknownName
-from mdnbench.registry.guard import guarded
+from mdnbench.registry.guard import named_errors
 from mdnbench.spec import names
 from mdnbench.training.rng import TorchRng
 
@@ -86,7 +86,7 @@ class Validator:
         for noisy, std in self._noisy:
             for clean, image in zip(self._clean[:, None], noisy[:, None], strict=True):
                 size = " x ".join(map(str, image.shape[-2:]))
-                with guarded(f"the network is validated on {size} pixels"), autocast:
+                with named_errors(f"the network is validated on {size} pixels"), autocast:
                     estimate = network(image, None if blind else std)
                 error = (estimate.float().clamp(0, 1) - clean).square().mean()
                 values.append(-10 * torch.log10(error).item())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import lazy_loader as lazy
 
-from mdnbench.weights.card import Card, Cover, Weights, covers, read, seen
+from mdnbench.weights.card import Card, NoiseCoverage, Weights, covers, read, seen
 from mdnbench.weights.choosing import Resolved, named, parent, resolve
 from mdnbench.weights.shelf import AUTO, check_name, find, shipped, trained
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AUTO",
     "Card",
-    "Cover",
+    "NoiseCoverage",
     "Resolved",
     "Weights",
     "check_name",

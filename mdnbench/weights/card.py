@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Cover:
+class NoiseCoverage:
     """A noise that weights were trained for.
 
     Attributes:
@@ -75,7 +75,7 @@ class Card:
     method: str
     options: dict[str, Any] = field(default_factory=dict)
     blind: bool = False
-    noise: tuple[Cover, ...] = ()
+    noise: tuple[NoiseCoverage, ...] = ()
     mask: str = ""
     revision: str = ""
     recipe: dict[str, Any] = field(default_factory=dict)
@@ -139,9 +139,9 @@ def _card(path: Path, signature: tuple[int, ...]) -> Card:
     return tomlfile.build(Card, tomlfile.read(path, "card"), f"the card {path}")
 
 
-def covers(recipe: Recipe) -> tuple[Cover, ...]:
+def covers(recipe: Recipe) -> tuple[NoiseCoverage, ...]:
     """Return the noises that a recipe trains for."""
-    return tuple(Cover(item.family, dict(item.ranges)) for item in recipe.noise)
+    return tuple(NoiseCoverage(item.family, dict(item.ranges)) for item in recipe.noise)
 
 
 def seen(card: Card, dataset: DatasetSpec, images: Collection[str]) -> str:

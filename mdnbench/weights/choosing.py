@@ -111,7 +111,7 @@ def _nearest(ours: list[Weights], theirs: list[Weights], noise: Named | None) ->
     family = noise.name if noise else USUAL
     nearest = max(
         (*ours, *theirs),
-        key=lambda item: (_knows(item.card, family), item in ours, _width(item.card), item.name),
+        key=lambda item: (_covers(item.card, family), item in ours, _width(item.card), item.name),
         default=None,
     )
     if nearest is None:
@@ -144,7 +144,7 @@ def _fits(card: Card, method: Named, only_given: bool = False) -> bool:
     return True
 
 
-def _knows(card: Card, family: str) -> bool:
+def _covers(card: Card, family: str) -> bool:
     return any(cover.family == family for cover in card.noise)
 
 

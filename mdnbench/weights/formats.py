@@ -23,7 +23,7 @@ class Format(Enum):
     PICKLE = "Python pickle"
 
 
-class Other(NamedTuple):
+class OtherFile(NamedTuple):
     """A file that is not a weights file: what it is, and what to do. Both parts complete a sentence about the file."""
 
     what: str
@@ -35,52 +35,56 @@ _UNPACK = "unpack it, and give the weights file that is inside"
 _MATLAB = "mdnbench reads no MATLAB files: look for the PyTorch version of these weights, or convert them"
 
 # The first bytes of files that users give by mistake.
-_SIGNATURES: tuple[tuple[bytes, Other], ...] = (
-    (b"MATLAB 5.0 MAT-file", Other("a MATLAB 5 file", _MATLAB)),
-    (b"MATLAB 7.3 MAT-file", Other("a MATLAB 7.3 file (HDF5 inside)", _MATLAB)),
-    (b"\x89HDF\r\n\x1a\n", Other("an HDF5 file, as Keras writes", "look for the PyTorch version of these weights")),
-    (b"\x93NUMPY", Other("a NumPy array (.npy)", "a state has names: save a table of tensors with torch.save")),
-    (b"\x1f\x8b", Other("compressed with gzip", _UNPACK)),
-    (b"BZh", Other("compressed with bzip2", _UNPACK)),
-    (b"\xfd7zXZ\x00", Other("compressed with xz", _UNPACK)),
-    (b"\x28\xb5\x2f\xfd", Other("compressed with Zstandard", _UNPACK)),
-    (b"7z\xbc\xaf\x27\x1c", Other("a 7-Zip archive", _UNPACK)),
-    (b"Rar!\x1a\x07", Other("a RAR archive", _UNPACK)),
-    (b"GGUF", Other("a GGUF file", "look for the PyTorch version of these weights")),
-    (b"%PDF-", Other("a PDF document", _AGAIN)),
-    (b"\x89PNG\r\n\x1a\n", Other("a PNG image", "give the file of the weights")),
-    (b"\xff\xd8\xff", Other("a JPEG image", "give the file of the weights")),
-    (b"\x7fELF", Other("a program", "give the file of the weights")),
-    (b"MZ", Other("a Windows program", "give the file of the weights")),
-    (b"SQLite format 3\x00", Other("an SQLite database", "give the file of the weights")),
+_SIGNATURES: tuple[tuple[bytes, OtherFile], ...] = (
+    (b"MATLAB 5.0 MAT-file", OtherFile("a MATLAB 5 file", _MATLAB)),
+    (b"MATLAB 7.3 MAT-file", OtherFile("a MATLAB 7.3 file (HDF5 inside)", _MATLAB)),
+    (b"\x89HDF\r\n\x1a\n", OtherFile("an HDF5 file, as Keras writes", "look for the PyTorch version of these weights")),
+    (b"\x93NUMPY", OtherFile("a NumPy array (.npy)", "a state has names: save a table of tensors with torch.save")),
+    (b"\x1f\x8b", OtherFile("compressed with gzip", _UNPACK)),
+    (b"BZh", OtherFile("compressed with bzip2", _UNPACK)),
+    (b"\xfd7zXZ\x00", OtherFile("compressed with xz", _UNPACK)),
+    (b"\x28\xb5\x2f\xfd", OtherFile("compressed with Zstandard", _UNPACK)),
+    (b"7z\xbc\xaf\x27\x1c", OtherFile("a 7-Zip archive", _UNPACK)),
+    (b"Rar!\x1a\x07", OtherFile("a RAR archive", _UNPACK)),
+    (b"GGUF", OtherFile("a GGUF file", "look for the PyTorch version of these weights")),
+    (b"%PDF-", OtherFile("a PDF document", _AGAIN)),
+    (b"\x89PNG\r\n\x1a\n", OtherFile("a PNG image", "give the file of the weights")),
+    (b"\xff\xd8\xff", OtherFile("a JPEG image", "give the file of the weights")),
+    (b"\x7fELF", OtherFile("a program", "give the file of the weights")),
+    (b"MZ", OtherFile("a Windows program", "give the file of the weights")),
+    (b"SQLite format 3\x00", OtherFile("an SQLite database", "give the file of the weights")),
 )
-_ONNX = Other("an ONNX file", "it holds a whole network: use wrap_onnx in place of wrap_torch or `weights import`")
-_TAR = Other("a tar archive", _UNPACK)
-_OLD_TAR = Other(
+_ONNX = OtherFile("an ONNX file", "it holds a whole network: use wrap_onnx in place of wrap_torch or `weights import`")
+_TAR = OtherFile("a tar archive", _UNPACK)
+_OLD_TAR = OtherFile(
     "a PyTorch file of 2016 or 2017, in tar form",
     "no PyTorch of today reads these without running them; look for a newer copy",
 )
-_TORCHSCRIPT = Other(
+_TORCHSCRIPT = OtherFile(
     "a TorchScript archive",
     "it holds code, and none is run here; where you trust it: torch.save(torch.jit.load(FILE).state_dict(), NEW)",
 )
-_EXPORTED = Other(
+_EXPORTED = OtherFile(
     "a program of torch.export (.pt2)",
     "it holds code, and none is run here; where you trust it: torch.save(torch.export.load(FILE).state_dict, NEW)",
 )
-_PACKAGE = Other("a torch.package archive", "it holds code, and none is run here; ask its authors for the state alone")
-_NPZ = Other(
+_PACKAGE = OtherFile(
+    "a torch.package archive", "it holds code, and none is run here; ask its authors for the state alone"
+)
+_NPZ = OtherFile(
     "a NumPy archive (.npz)",
     "make tensors of its arrays: torch.save({k: torch.from_numpy(v) for k, v in numpy.load(FILE).items()}, NEW)",
 )
-_KERAS = Other("a Keras archive", "look for the PyTorch version of these weights")
-_ZIP = Other("a ZIP archive that torch.save did not write", _UNPACK)
-_PAGE = Other("a web page", f"the file host sent a page (a log-in, a warning, a quota) in place of the file: {_AGAIN}")
-_EMPTY = Other("empty: it has 0 bytes", _AGAIN)
-_UTF16 = Other("text in UTF-16", _AGAIN)
+_KERAS = OtherFile("a Keras archive", "look for the PyTorch version of these weights")
+_ZIP = OtherFile("a ZIP archive that torch.save did not write", _UNPACK)
+_PAGE = OtherFile(
+    "a web page", f"the file host sent a page (a log-in, a warning, a quota) in place of the file: {_AGAIN}"
+)
+_EMPTY = OtherFile("empty: it has 0 bytes", _AGAIN)
+_UTF16 = OtherFile("text in UTF-16", _AGAIN)
 
 
-def of(head: bytes, size: int, suffix: str) -> Format | Other:
+def of(head: bytes, size: int, suffix: str) -> Format | OtherFile:
     """Return the format of a file, judged by its first bytes.
 
     Any ZIP archive counts as PyTorch's here; `of_archive` then examines its members.
@@ -100,13 +104,13 @@ def of(head: bytes, size: int, suffix: str) -> Format | Other:
         if head.startswith(signature):
             return other
     if head[512:520] == b"\x89HDF\r\n\x1a\n":  # HDF5 allows a block of 512 bytes before its own
-        return Other("an HDF5 file", "look for the PyTorch version of these weights")
+        return OtherFile("an HDF5 file", "look for the PyTorch version of these weights")
     if head[257:262] == b"ustar" or head.startswith(b"sys_info\x00"):
         return _OLD_TAR if head.startswith((b"sys_info", b"storages", b"tensors", b"pickle\x00")) else _TAR
     return _of_bytes(head, suffix)
 
 
-def of_archive(names: list[str]) -> Format | Other:
+def of_archive(names: list[str]) -> Format | OtherFile:
     """Return the format of a ZIP archive with these members."""
     last = {name.rpartition("/")[2] for name in names}
     if any("/code/" in f"/{name}" for name in names) or "constants.pkl" in last:
@@ -132,7 +136,7 @@ def _is_safetensors(head: bytes, size: int) -> bool:
     return bool(length <= max(size, limits.MAX_SAFETENSORS_HEADER_BYTES))
 
 
-def _of_bytes(head: bytes, suffix: str) -> Format | Other:
+def _of_bytes(head: bytes, suffix: str) -> Format | OtherFile:
     """Return the format of a file without a signature: a pickle, an ONNX file, some text, or unknown."""
     if head[:1] == b"\x80" and len(head) > 1 and head[1] <= 5:
         legacy = head[2:].startswith(b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19")  # torch's magic number
@@ -146,24 +150,24 @@ def _of_bytes(head: bytes, suffix: str) -> Format | Other:
         return _of_text(text)
     if suffix == ".safetensors" and len(head) >= 8:
         return Format.SAFETENSORS  # a damaged one
-    return Other(f"in no format that is known here (it begins with the bytes {head[:8].hex(' ')})", _AGAIN)
+    return OtherFile(f"in no format that is known here (it begins with the bytes {head[:8].hex(' ')})", _AGAIN)
 
 
-def _of_text(text: str) -> Other:
+def _of_text(text: str) -> OtherFile:
     """Return what a text is that a user gave instead of weights."""
     start = text.lstrip("\ufeff \t\r\n")
     if start.startswith("version https://git-lfs"):
         size = re.search(r"^size (\d{1,20})$", text, re.MULTILINE)
         stands = f" for {int(size[1])} bytes" if size else ""
-        return Other(f"a Git LFS pointer, a text that stands{stands}", "get the file itself: `git lfs pull`")
+        return OtherFile(f"a Git LFS pointer, a text that stands{stands}", "get the file itself: `git lfs pull`")
     if "/annex/objects/" in start[:200]:
-        return Other("a git-annex pointer, a text that stands for the file", "get the file itself: `git annex get`")
+        return OtherFile("a git-annex pointer, a text that stands for the file", "get the file itself: `git annex get`")
     if re.match(r"<(!doctype html|html|head|body|script|meta|title)\b", start, re.IGNORECASE):
         return _PAGE
     if start.startswith("<"):
-        return Other("XML, as file hosts answer when they refuse", _AGAIN)
+        return OtherFile("XML, as file hosts answer when they refuse", _AGAIN)
     kind = "JSON" if re.match(r'[\[{]\s*["\[{}\]\d]', start) else "text"
-    return Other(f"{kind}, beginning with {_quoted(start)}", _AGAIN)
+    return OtherFile(f"{kind}, beginning with {_quoted(start)}", _AGAIN)
 
 
 def _quoted(text: str) -> str:

@@ -14,7 +14,7 @@ from mdnbench.errors import MdnbenchError, WeightsError
 from mdnbench.spec.names import show
 from mdnbench.util import digests
 from mdnbench.weights import foreign, states, taking
-from mdnbench.weights.states import State
+from mdnbench.weights.states import TensorState
 
 if TYPE_CHECKING:
     from mdnbench.spec.names import Value
@@ -106,7 +106,9 @@ def inspect(path: Path, specs: Iterable[DenoiserSpec], *, state: str = "", prefi
     return Inspection(str(path), found.format, found.bytes, digests.of_file(path), facts, found.beside)
 
 
-def _facts(state: State, specs: list[DenoiserSpec], networks: list[Network], prefix: str | None) -> StateFacts:
+def _facts(
+    state: TensorState, specs: list[DenoiserSpec], networks: list[NetworkShape], prefix: str | None
+) -> StateFacts:
     tensors: dict[Any, torch.Tensor] = dict(state.below(prefix)) if prefix else state.tensors
     faults = states.oddities(state) or states.faults(tensors)
     listed = tuple(
@@ -131,14 +133,16 @@ def _facts(state: State, specs: list[DenoiserSpec], networks: list[Network], pre
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class NetworkShape:
     """A network of a method: the method with its options, and the shapes of the network's state."""
 
     text: str
     shapes: dict[str, tuple[int, ...]]
 
 
-def _fits(state: State, specs: list[DenoiserSpec], networks: list[Network], prefix: str | None) -> Iterator[str]:
+def _fits(
+    state: TensorState, specs: list[DenoiserSpec], networks: list[NetworkShape], prefix: str | None
+) -> Iterator[str]:
     """Yield each method with options that a state fits, as published weights to convert or as its own network."""
     parts = [state.below(each) for each in taking.candidates(state, prefix)]
     for spec in specs:
@@ -159,13 +163,13 @@ def _converted(spec: DenoiserSpec, tensors: dict[str, Any]) -> str:
         return f"{spec.name}, with --eps" if told else ""
 
 
-def _networks(specs: list[DenoiserSpec]) -> Iterator[Network]:
+def _networks(specs: list[DenoiserSpec]) -> Iterator[NetworkShape]:
     """Yield the networks of all learned methods, for each combination of options with few values, blind or not."""
     for spec in specs:
         for options in _variants(spec) if spec.trainable else ():
             for blind in (False, True):
                 if shapes := _shapes(spec, blind, options):
-                    yield Network(_named(spec, options), shapes)
+                    yield NetworkShape(_named(spec, options), shapes)
 
 
 def _variants(spec: DenoiserSpec) -> Iterator[dict[str, Value]]:

@@ -25,7 +25,7 @@ from mdnbench.spec.names import printable
 from mdnbench.util import limits
 from mdnbench.util.quiet import without_warnings
 from mdnbench.weights import formats, pickles
-from mdnbench.weights.formats import Format, Other
+from mdnbench.weights.formats import Format, OtherFile
 
 _NOT_FILES = (
     (stat.S_ISDIR, "it is a folder"),
@@ -71,10 +71,10 @@ def read(path: Path) -> Content:
         head = file.read(formats.HEAD_BYTES)
     found = formats.of(head, size, path.suffix.lower())
     if found is Format.ARCHIVE:
-        found = _look_into_archive(path, size)
+        found = _check_archive(path, size)
     elif found in (Format.LEGACY, Format.PICKLE):
-        _look_into_pickles(path, found is Format.LEGACY)
-    if isinstance(found, Other):
+        _check_pickles(path, found is Format.LEGACY)
+    if isinstance(found, OtherFile):
         raise refusal(path, f"holds no weights that can be read: it is {found.what}. To do: {found.advice}.")
     return Content(found.value, size, _load(path, found, head))
 
@@ -119,7 +119,7 @@ def most_bytes(size: int) -> int:
 # -- before torch reads it -----------------------------------------------------------------------------------------
 
 
-def _look_into_archive(path: Path, size: int) -> Format | Other:
+def _check_archive(path: Path, size: int) -> Format | OtherFile:
     """Return the format of a ZIP archive, judged by its members, and check the pickle if torch wrote it."""
     with path.open("rb") as file:
         if _members(file, size) > limits.MAX_WEIGHTS_RECORDS:
@@ -171,7 +171,7 @@ def _check_members(path: Path, archive: zipfile.ZipFile, size: int) -> None:
         )
 
 
-def _look_into_pickles(path: Path, legacy: bool) -> None:
+def _check_pickles(path: Path, legacy: bool) -> None:
     """Check the pickles at the start of a file: five in the format of torch before 1.6, otherwise one."""
     with path.open("rb") as file:
         content = io.BytesIO(file.read(limits.MAX_PICKLE_BYTES))

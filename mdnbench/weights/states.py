@@ -26,7 +26,7 @@ FEW = 4  # how many keys a message lists
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class TensorState:
     """A table of tensors in a checkpoint.
 
     Attributes:
@@ -69,7 +69,7 @@ class Checkpoint:
     path: Path
     format: str
     bytes: int
-    states: tuple[State, ...]
+    states: tuple[TensorState, ...]
     beside: dict[str, str]
 
 
@@ -84,7 +84,7 @@ def checkpoint(path: Path) -> Checkpoint:
     content = read(path)
     if not isinstance(content.objects, Mapping):
         raise refusal(path, f"holds {type(content.objects).__name__}, not a table of tensors.")
-    finder = _Finder(path)
+    finder = _StateSearch(path)
     states = finder.states(content.objects)
     if sum(len(each.tensors) for each in states) > limits.MAX_WEIGHTS_TENSORS:
         raise refusal(path, f"holds more than {limits.MAX_WEIGHTS_TENSORS} tensors.")
@@ -94,11 +94,11 @@ def checkpoint(path: Path) -> Checkpoint:
             path, f"has {content.bytes} bytes, and its tensors claim {claimed}: shapes that the file has no values for."
         )
     if not states:
-        states = [State("", {}, finder.beside)]
+        states = [TensorState("", {}, finder.beside)]
     return Checkpoint(path, content.format, content.bytes, tuple(states), finder.beside)
 
 
-class _Finder:
+class _StateSearch:
     """A search for states in a table and the tables inside it. Other entries are noted by name and type."""
 
     def __init__(self, path: Path) -> None:
@@ -106,7 +106,7 @@ class _Finder:
         self.beside: dict[str, str] = {}
         self.entries = 0
 
-    def states(self, table: Mapping[Any, Any], name: str = "", depth: int = 0) -> list[State]:
+    def states(self, table: Mapping[Any, Any], name: str = "", depth: int = 0) -> list[TensorState]:
         """Return the states in a table, its own first. Single numbers next to other tables do not make a state."""
         self._count(len(table))
         tensors, others, found = {}, {}, []
@@ -118,12 +118,12 @@ class _Finder:
             else:
                 others[key] = "a NumPy value" if isinstance(value, NumpyValue) else type(value).__name__
         if tensors and (not found or any(tensor.ndim for tensor in tensors.values())):
-            return [State(name, tensors, others), *found]
+            return [TensorState(name, tensors, others), *found]
         for key, kind in (others | dict.fromkeys(tensors, "a tensor")).items():
             self.beside[_way(name, key)] = kind
         return found
 
-    def _inner(self, table: Mapping[Any, Any], name: str, depth: int) -> list[State]:
+    def _inner(self, table: Mapping[Any, Any], name: str, depth: int) -> list[TensorState]:
         optimiser = {"state", "param_groups"} <= table.keys()
         found = [] if optimiser or depth > limits.MAX_STATE_DEPTH else self.states(table, name, depth)
         if not found:
@@ -215,7 +215,7 @@ def few(keys: Iterable[object]) -> str:
     return ", ".join(listed[:FEW]) + more
 
 
-def oddities(state: State) -> str:
+def oddities(state: TensorState) -> str:
     """Return a description of entries in a state that are not tensors with a name, or ''."""
     odd = [key for key in state.tensors if not isinstance(key, str)]
     if odd:

@@ -13,14 +13,14 @@ from mdnbench.errors import WeightsError
 from mdnbench.spec.names import counted
 from mdnbench.weights import states
 from mdnbench.weights.reading import refusal
-from mdnbench.weights.states import Checkpoint, State
+from mdnbench.weights.states import Checkpoint, TensorState
 
 Tensors = dict[str, Any]
 TOP = "."  # how users name the state that is the file itself
 MANY = 30  # how many choices a message lists
 # How badly tensors fit a network (0: they fit), and why, as the end of a sentence.
 Misfit = tuple[int, str]
-Fit = Callable[[Tensors], Misfit]
+FitTest = Callable[[Tensors], Misfit]
 
 
 class NoFit(WeightsError):
@@ -36,7 +36,7 @@ class NoFit(WeightsError):
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ChosenState:
     """The tensors that were taken from a checkpoint.
 
     Attributes:
@@ -64,7 +64,7 @@ class Taken:
         return f"{counted(len(self.tensors), 'tensor')}: {', '.join(parts)}"
 
 
-def take(path: Path, fit: Fit, *, state: str = "", prefix: str | None = None) -> Taken:
+def take(path: Path, fit: FitTest, *, state: str = "", prefix: str | None = None) -> ChosenState:
     """Return the only state in a file that fits a network.
 
     A prefix that all keys share is removed, as far as the network requires it. A prefix that contains a whole network
@@ -96,10 +96,10 @@ def take(path: Path, fit: Fit, *, state: str = "", prefix: str | None = None) ->
         raise refusal(path, f"cannot be taken ({own.title}): {fault}.")
     others = tuple(each.name for each in found.states if each.name not in ("", own.name))
     left_out = tuple(key for key in own.keys if not key.startswith(taken.prefix))
-    return Taken(own.name, taken.prefix, taken.tensors, left_out, others)
+    return ChosenState(own.name, taken.prefix, taken.tensors, left_out, others)
 
 
-def select(found: Checkpoint, state: str) -> tuple[State, ...]:
+def select(found: Checkpoint, state: str) -> tuple[TensorState, ...]:
     """Return the states of a name, or all states if the name is empty.
 
     Raises:
@@ -118,7 +118,7 @@ def select(found: Checkpoint, state: str) -> tuple[State, ...]:
     return named
 
 
-def checked_prefix(found: Checkpoint, chosen: tuple[State, ...], prefix: str | None) -> str | None:
+def checked_prefix(found: Checkpoint, chosen: tuple[TensorState, ...], prefix: str | None) -> str | None:
     """Return the prefix, ending with a dot.
 
     Raises:
@@ -133,27 +133,27 @@ def checked_prefix(found: Checkpoint, chosen: tuple[State, ...], prefix: str | N
     return whole
 
 
-def _fitting(state: State, fit: Fit, prefix: str | None) -> Iterator[tuple[Taken, State]]:
+def _fitting(state: TensorState, fit: FitTest, prefix: str | None) -> Iterator[tuple[ChosenState, TensorState]]:
     """Yield the parts of a state that fit: with the shortest shared prefix, or else each prefix of a whole network."""
     for each in candidates(state, prefix):
         tensors = state.below(each)
         if not fit(tensors)[0]:
-            yield Taken(state.name, each, tensors), state
+            yield ChosenState(state.name, each, tensors), state
             return
     for each in states.partial_prefixes(state.keys) if prefix is None else ():
         tensors = state.below(each)
         if not fit(tensors)[0]:
-            yield Taken(state.name, each, tensors), state
+            yield ChosenState(state.name, each, tensors), state
 
 
-def candidates(state: State, prefix: str | None) -> list[str]:
+def candidates(state: TensorState, prefix: str | None) -> list[str]:
     """Return the prefixes that may be removed from all keys of a state: the chosen one, or all that they share."""
     return states.shared_prefixes(state.keys) if prefix is None else [prefix]
 
 
-def _different(fitting: list[tuple[Taken, State]]) -> list[tuple[Taken, State]]:
+def _different(fitting: list[tuple[ChosenState, TensorState]]) -> list[tuple[ChosenState, TensorState]]:
     """Return the parts with different values; of several equal ones, the first."""
-    result: list[tuple[Taken, State]] = []
+    result: list[tuple[ChosenState, TensorState]] = []
     for each in fitting:
         if not any(_equal(each[0].tensors, other[0].tensors) for other in result):
             result.append(each)
@@ -175,7 +175,7 @@ def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
         return False
 
 
-def _choice(found: Checkpoint, different: list[tuple[Taken, State]]) -> WeightsError:
+def _choice(found: Checkpoint, different: list[tuple[ChosenState, TensorState]]) -> WeightsError:
     """Return the error that lists the states or prefixes to choose from."""
     by_state = len({taken.state for taken, _ in different}) > 1
     option = "state" if by_state else "prefix"
@@ -186,7 +186,7 @@ def _choice(found: Checkpoint, different: list[tuple[Taken, State]]) -> WeightsE
     )  # fmt: skip
 
 
-def _no_fit(found: Checkpoint, chosen: tuple[State, ...], fit: Fit, prefix: str | None) -> NoFit:
+def _no_fit(found: Checkpoint, chosen: tuple[TensorState, ...], fit: FitTest, prefix: str | None) -> NoFit:
     """Return the error with the reason why the best state does not fit, and the names of the others."""
     if not any(each.tensors for each in chosen) and found.beside:
         held = states.few(f"{key} ({kind})" for key, kind in found.beside.items())

@@ -16,7 +16,7 @@ Wants = Literal["noise", "std", "nothing"]
 Build = Callable[[Mapping[str, Value], str], "Denoise"]
 
 
-class About(TypedDict, total=False):
+class MethodFields(TypedDict, total=False):
     """The optional fields of DenoiserSpec that every wrapper takes in addition to its own arguments."""
 
     revision: str
@@ -29,7 +29,7 @@ class About(TypedDict, total=False):
 
 
 def spec(
-    name: str, build: Build, *, wants: Wants, channels: tuple[int, ...], packages: tuple[str, ...], about: About,
+    name: str, build: Build, *, wants: Wants, channels: tuple[int, ...], packages: tuple[str, ...], about: MethodFields,
     content: tuple[Any, ...],
 ) -> DenoiserSpec:  # fmt: skip
     """Return the spec of a wrapped method.

@@ -12,10 +12,10 @@ from mdnbench.spec.names import Value
 from mdnbench.util.digests import of_parts
 from mdnbench.wrappers import about as abouts
 from mdnbench.wrappers import files, torch_module
-from mdnbench.wrappers.about import About
+from mdnbench.wrappers.about import MethodFields
 from mdnbench.wrappers.files import WeightsFile
-from mdnbench.wrappers.filling import Choice
-from mdnbench.wrappers.fitting import Fitting
+from mdnbench.wrappers.filling import StateSelection
+from mdnbench.wrappers.fitting import Tiling
 
 if TYPE_CHECKING:
     import torch
@@ -40,7 +40,7 @@ def wrap_deepinv(
     multiple: int = 1,
     tile: int = 0,
     overlap: int = 64,
-    **about: Unpack[About],
+    **about: Unpack[MethodFields],
 ) -> DenoiserSpec:
     """Make a method from a denoiser of the deepinv library.
 
@@ -64,8 +64,8 @@ def wrap_deepinv(
         **about: Optional fields of DenoiserSpec: revision, summary, options, packages, licence, citation, published_as.
 
     """
-    fitting, fixed = Fitting(multiple, tile, overlap, by_channel), dict(arguments or {})
-    choice = Choice(state, prefix, eps)
+    fitting, fixed = Tiling(multiple, tile, overlap, by_channel), dict(arguments or {})
+    choice = StateSelection(state, prefix, eps)
 
     def build(options: Mapping[str, Value], device: str) -> Denoise:
         given = {**fixed, **options}

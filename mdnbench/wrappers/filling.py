@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class StateSelection:
     """What the user has chosen from a weights file.
 
     Attributes:
@@ -47,7 +47,7 @@ class Choice:
         return () if self == ANY else (repr(self),)
 
 
-def fill(module: torch.nn.Module, path: Path, choice: Choice) -> None:
+def fill(module: torch.nn.Module, path: Path, choice: StateSelection) -> None:
     """Load the state of a file that fits the module, and log which one it is.
 
     Args:
@@ -150,4 +150,4 @@ def _set_eps(module: torch.nn.Module, eps: float) -> None:
         each.eps = eps
 
 
-ANY = Choice()
+ANY = StateSelection()

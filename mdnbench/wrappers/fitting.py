@@ -15,7 +15,7 @@ Apply = Callable[[Any], Any]  # a network as a function over tensors (1, C, H, W
 
 
 @dataclass(frozen=True, slots=True)
-class Fitting:
+class Tiling:
     """How images are fitted to a network.
 
     Attributes:

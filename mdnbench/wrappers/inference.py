@@ -10,7 +10,7 @@ import torch
 from mdnbench import weights as store
 from mdnbench.errors import Unavailable, WeightsError
 from mdnbench.evaluation.adapters import to_numpy
-from mdnbench.evaluation.estimation import told_std
+from mdnbench.evaluation.estimation import known_or_estimated_std
 
 if TYPE_CHECKING:
     from mdnbench.spec.records import NoiseInfo
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mdnbench.weights import Weights
 
 # From noisy (B, C, H, W) and the noise's std (1, 1, 1, 1), or None if the network is blind, to the clean estimate.
-Network: TypeAlias = "Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]"
+NetworkFunction: TypeAlias = "Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]"
 Level: TypeAlias = "Callable[[torch.Tensor, NoiseInfo], float]"
 
 
@@ -70,7 +70,7 @@ def placed(module: torch.nn.Module, device: str) -> torch.nn.Module:
     return ready.eval().requires_grad_(False)
 
 
-def in_torch(module: Callable[..., torch.Tensor]) -> Network:
+def in_torch(module: Callable[..., torch.Tensor]) -> NetworkFunction:
     """Return a prepared module as a network function."""
 
     def network(planes: torch.Tensor, level: torch.Tensor | None) -> torch.Tensor:
@@ -84,7 +84,7 @@ def channels_of(weights: Weights) -> int:
     return 3 if weights.card.options.get("colour") else 1
 
 
-def denoiser(network: Network, weights: Weights, level: Level | None = None) -> Denoise:
+def denoiser(network: NetworkFunction, weights: Weights, level: Level | None = None) -> Denoise:
     """Return a network as a denoiser of images (1, C, H, W).
 
     A network for gray images processes a colour image channel by channel.
@@ -96,7 +96,7 @@ def denoiser(network: Network, weights: Weights, level: Level | None = None) -> 
             it is the std of the noise info, or an estimate from the noisy image.
 
     """
-    channels, blind, find = channels_of(weights), weights.card.blind, level or _told
+    channels, blind, find = channels_of(weights), weights.card.blind, level or _level_of
 
     @torch.inference_mode()
     def denoise(noisy: torch.Tensor, noise: NoiseInfo) -> torch.Tensor:
@@ -109,5 +109,5 @@ def denoiser(network: Network, weights: Weights, level: Level | None = None) -> 
     return denoise
 
 
-def _told(noisy: torch.Tensor, noise: NoiseInfo) -> float:
-    return noise.std if noise.std is not None else told_std(to_numpy(noisy), noise)
+def _level_of(noisy: torch.Tensor, noise: NoiseInfo) -> float:
+    return noise.std if noise.std is not None else known_or_estimated_std(to_numpy(noisy), noise)

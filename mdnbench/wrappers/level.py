@@ -8,7 +8,7 @@ import torch
 
 from mdnbench.errors import BadOption
 from mdnbench.evaluation.adapters import to_numpy
-from mdnbench.evaluation.estimation import told_std
+from mdnbench.evaluation.estimation import known_or_estimated_std
 from mdnbench.wrappers.about import Wants
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def of(noisy: torch.Tensor, noise: NoiseInfo, kind: NoiseLevel, scale: float) ->
     """
     if kind == "none":
         return 0.0
-    return scale * told_std(to_numpy(noisy), noise)
+    return scale * known_or_estimated_std(to_numpy(noisy), noise)
 
 
 def with_plane(image: torch.Tensor, level: float) -> torch.Tensor:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
 from mdnbench.evaluation.adapters import numpy_denoiser, to_numpy
-from mdnbench.evaluation.estimation import told_std
+from mdnbench.evaluation.estimation import known_or_estimated_std
 from mdnbench.spec.names import Value
 from mdnbench.wrappers import about as abouts
-from mdnbench.wrappers.about import About, Wants
-from mdnbench.wrappers.fitting import Fitting
+from mdnbench.wrappers.about import MethodFields, Wants
+from mdnbench.wrappers.fitting import Tiling
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +26,7 @@ def wrap_numpy(
     wants: Wants = "std",
     channels: tuple[int, ...] = (1,),
     by_channel: bool = False,
-    **about: Unpack[About],
+    **about: Unpack[MethodFields],
 ) -> DenoiserSpec:
     """Make a method from a function over NumPy arrays.
 
@@ -43,11 +43,11 @@ def wrap_numpy(
         **about: Optional fields of DenoiserSpec: revision, summary, options, packages, licence, citation, published_as.
 
     """
-    fitting = Fitting(by_channel=by_channel)
+    fitting = Tiling(by_channel=by_channel)
 
     def build(options: Mapping[str, Value], device: str) -> Denoise:
         def denoise(noisy: torch.Tensor, noise: NoiseInfo) -> torch.Tensor:
-            known = _known(noisy, noise, wants)
+            known = _noise_arguments(noisy, noise, wants)
             plain = numpy_denoiser(lambda image, _: _called(function, image, known, options))
             return fitting(noisy, lambda image: plain(image, noise))
 
@@ -59,10 +59,10 @@ def wrap_numpy(
     )  # fmt: skip
 
 
-def _known(noisy: torch.Tensor, noise: NoiseInfo, wants: Wants) -> tuple[Any, ...]:
+def _noise_arguments(noisy: torch.Tensor, noise: NoiseInfo, wants: Wants) -> tuple[Any, ...]:
     """Return the arguments about the noise for a function; one level holds for all channels."""
     if wants == "std":
-        return (told_std(to_numpy(noisy), noise),)
+        return (known_or_estimated_std(to_numpy(noisy), noise),)
     return (noise,) if wants == "noise" else ()
 
 

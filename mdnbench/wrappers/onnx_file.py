@@ -13,8 +13,8 @@ from mdnbench.errors import BadFile
 from mdnbench.spec.names import Value
 from mdnbench.wrappers import about as abouts
 from mdnbench.wrappers import files, level
-from mdnbench.wrappers.about import About
-from mdnbench.wrappers.fitting import Fitting, padded
+from mdnbench.wrappers.about import MethodFields
+from mdnbench.wrappers.fitting import Tiling, padded
 from mdnbench.wrappers.level import NoiseLevel
 from mdnbench.wrappers.onnx_session import Session
 
@@ -37,7 +37,7 @@ def wrap_onnx(
     multiple: int = 1,
     tile: int = 0,
     overlap: int = 64,
-    **about: Unpack[About],
+    **about: Unpack[MethodFields],
 ) -> DenoiserSpec:
     """Make a method from an ONNX file.
 
@@ -58,11 +58,11 @@ def wrap_onnx(
         **about: Optional fields of DenoiserSpec: revision, summary, options, packages, licence, citation, published_as.
 
     """
-    path, fitting = Path(file), Fitting(multiple, tile, overlap, by_channel)
+    path, fitting = Path(file), Tiling(multiple, tile, overlap, by_channel)
 
     def build(options: Mapping[str, Value], device: str) -> Denoise:
-        network = _Network(Session(files.locate(path, name), device), noise_level)
-        fitted = Fitting(1, network.side, overlap, by_channel) if network.side else fitting
+        network = _OnnxFunction(Session(files.locate(path, name), device), noise_level)
+        fitted = Tiling(1, network.side, overlap, by_channel) if network.side else fitting
 
         def denoise(noisy: torch.Tensor, noise: NoiseInfo) -> torch.Tensor:
             amount = level.of(noisy, noise, noise_level, level_scale)
@@ -78,7 +78,7 @@ def wrap_onnx(
     )  # fmt: skip
 
 
-class _Network:
+class _OnnxFunction:
     """A session as a function of an image (1, C, H, W) and a noise level."""
 
     def __init__(self, session: Session, noise_level: NoiseLevel) -> None:

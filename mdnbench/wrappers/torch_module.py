@@ -11,17 +11,17 @@ from mdnbench.errors import Unavailable
 from mdnbench.spec.names import Value
 from mdnbench.wrappers import about as abouts
 from mdnbench.wrappers import files, filling, level
-from mdnbench.wrappers.about import About
+from mdnbench.wrappers.about import MethodFields
 from mdnbench.wrappers.files import WeightsFile
-from mdnbench.wrappers.filling import Choice
-from mdnbench.wrappers.fitting import Fitting
+from mdnbench.wrappers.filling import StateSelection
+from mdnbench.wrappers.fitting import Tiling
 from mdnbench.wrappers.level import NoiseLevel
 
 if TYPE_CHECKING:
     from mdnbench.spec.records import NoiseInfo
     from mdnbench.spec.specs import Denoise, DenoiserSpec
 
-Call = Callable[["torch.nn.Module", "torch.Tensor", float], "torch.Tensor"]
+ModuleCall = Callable[["torch.nn.Module", "torch.Tensor", float], "torch.Tensor"]
 
 
 def wrap_torch(
@@ -40,7 +40,7 @@ def wrap_torch(
     multiple: int = 1,
     tile: int = 0,
     overlap: int = 64,
-    **about: Unpack[About],
+    **about: Unpack[MethodFields],
 ) -> DenoiserSpec:
     """Make a method from a PyTorch network.
 
@@ -66,8 +66,8 @@ def wrap_torch(
         **about: Optional fields of DenoiserSpec: revision, summary, options, packages, licence, citation, published_as.
 
     """
-    fitting = Fitting(multiple, tile, overlap, by_channel)
-    choice = Choice(state, prefix, eps)
+    fitting = Tiling(multiple, tile, overlap, by_channel)
+    choice = StateSelection(state, prefix, eps)
 
     def build(options: Mapping[str, Value], device: str) -> Denoise:
         module = load(name, lambda: network(**options), weights, choice).to(device)
@@ -80,7 +80,7 @@ def wrap_torch(
 
 
 def load(
-    name: str, make: Callable[[], torch.nn.Module], weights: WeightsFile | None, choice: Choice = filling.ANY
+    name: str, make: Callable[[], torch.nn.Module], weights: WeightsFile | None, choice: StateSelection = filling.ANY
 ) -> torch.nn.Module:
     """Return the module with its weights, ready to denoise.
 
@@ -99,7 +99,7 @@ def load(
 
 
 def denoiser(
-    module: torch.nn.Module, call: Call, noise_level: NoiseLevel, scale: float, residual: bool, fitting: Fitting
+    module: torch.nn.Module, call: ModuleCall, noise_level: NoiseLevel, scale: float, residual: bool, fitting: Tiling
 ) -> Denoise:
     """Return a denoiser made from a prepared module.
 
@@ -134,7 +134,7 @@ def _scalar(module: torch.nn.Module, image: torch.Tensor, amount: float) -> Any:
     return module(image, image.new_full((1, 1, 1, 1), amount))
 
 
-CALLS: dict[NoiseLevel, Call] = {"none": _plain, "plane": _plane, "scalar": _scalar}
+CALLS: dict[NoiseLevel, ModuleCall] = {"none": _plain, "plane": _plane, "scalar": _scalar}
 
 
 def _digest(weights: WeightsFile | None) -> str:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mdnbench import numpy_denoiser
-from mdnbench.evaluation.estimation import told_std
+from mdnbench.evaluation.estimation import known_or_estimated_std
 from mdnbench_bm3d.anscombe import Anscombe
 from mdnbench_bm3d.engine import Bm3d, load
 from mdnbench_bm3d.impulses import detect, repair
-from mdnbench_bm3d.levels import Noise, known
+from mdnbench_bm3d.levels import NoiseParts, known
 
 if TYPE_CHECKING:
     from mdnbench import NoiseInfo
@@ -36,23 +36,23 @@ class Denoiser:
         """Denoise float32 (H, W) or (H, W, 3); noise of an unknown kind is treated as white."""
         model = known(noise)
         if model is None:
-            return self.bm3d(noisy, told_std(noisy, noise))
+            return self.bm3d(noisy, known_or_estimated_std(noisy, noise))
         if not self.impulses or model.density == 0:
             return self._smooth(noisy, model)
         hit, repaired = _fill_in(noisy, model.density)
         rest = replace(model, density=0.0)
-        if rest == Noise():  # the samples that were not hit are clean
+        if rest == NoiseParts():  # the samples that were not hit are clean
             return np.where(hit, self.bm3d(repaired, REPAIR_STD), noisy)
         return self._smooth(repaired, rest)
 
-    def _smooth(self, image: Any, model: Noise) -> Any:
+    def _smooth(self, image: Any, model: NoiseParts) -> Any:
         if not (self.transform and model.peak):
             return self.bm3d(image, model.average_std(image), model.width)
         stabiliser = Anscombe(model.peak, model.std)
         # BM3D's thresholds for patch distances are meant for images in [0, 1]
         low, high = (float(stabiliser.forward(intensity)) for intensity in (0.0, 1.0))
         scaled = (stabiliser.forward(image) - low) / (high - low)
-        level = Noise(1 / (high - low), density=model.density).average_std(scaled)
+        level = NoiseParts(1 / (high - low), density=model.density).average_std(scaled)
         return stabiliser.inverse(self.bm3d(scaled, level) * (high - low) + low)
 
 

@@ -12,7 +12,7 @@ FULL = 255.0
 
 
 @dataclass(frozen=True, slots=True)
-class Noise:
+class NoiseParts:
     """A noise as the sum of its parts; a part that is absent is 0. Standard deviations are on the [0, 1] scale.
 
     Attributes:
@@ -46,22 +46,22 @@ class Noise:
         return float(((1 - self.density) * variance + impulses) ** 0.5)
 
 
-def known(noise: NoiseInfo) -> Noise | None:
+def known(noise: NoiseInfo) -> NoiseParts | None:
     """Return the noise that the information describes; None if it is withheld or of an unknown kind."""
     params = noise.params
     std = params.get("sigma", 0.0) / FULL
     match noise.family:
         case "gaussian":
-            return Noise(std)
+            return NoiseParts(std)
         case "correlated":
-            return Noise(std, width=int(params.get("width", 1)))
+            return NoiseParts(std, width=int(params.get("width", 1)))
         case "poisson":
-            return Noise(peak=params["peak"])
+            return NoiseParts(peak=params["peak"])
         case "salt-pepper":
-            return Noise(density=params["density"])
+            return NoiseParts(density=params["density"])
         case "mixed":
-            return Noise(std, peak=params["peak"], density=params["density"])
+            return NoiseParts(std, peak=params["peak"], density=params["density"])
         case "speckle":
-            return Noise(speckle=std)
+            return NoiseParts(speckle=std)
         case _:
             return None

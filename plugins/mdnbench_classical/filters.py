@@ -14,7 +14,7 @@ from scipy.ndimage import median_filter
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
 from mdnbench import numpy_denoiser
-from mdnbench.evaluation.estimation import told_std
+from mdnbench.evaluation.estimation import known_or_estimated_std
 from mdnbench_classical.colour import by_channel, by_opponent
 from mdnbench_classical.wavelet import shrink
 
@@ -81,7 +81,7 @@ def _with_std(denoise: Callable[[Any, float], Any]) -> Denoise:
     """Return a denoiser that gets the noise's standard deviation, or an estimate if it is unknown."""
 
     def function(noisy: Any, noise: NoiseInfo) -> Any:
-        std = told_std(noisy, noise)
+        std = known_or_estimated_std(noisy, noise)
         return by_opponent(noisy, lambda plane: denoise(plane, std)) if std > 0 else noisy
 
     return numpy_denoiser(function)

@@ -21,7 +21,7 @@ COLUMNS = ["file", "sha256", "bytes", "width", "height", "mode"]
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class DatasetManifest:
     """The contents of NAME.toml: files come from `addresses`, or `images` are crops of scikit-image's photographs."""
 
     name: str
@@ -48,14 +48,14 @@ def read_all() -> list[DatasetSpec]:
 
 def read(path: Path) -> DatasetSpec:
     """Return the data set that a manifest describes; raise BadFile if the manifest is not valid."""
-    manifest = tomlfile.build(Manifest, tomlfile.read(path, "manifest"), f"the manifest {path.name}")
+    manifest = tomlfile.build(DatasetManifest, tomlfile.read(path, "manifest"), f"the manifest {path.name}")
     if manifest.images:
         crops = {crop.id: crop for crop in manifest.images}
         return _spec(manifest, tuple(crops), lambda identity: sk12.load(crops[identity]))
     return _of_files(manifest, _files(path.with_suffix(".csv"), manifest.addresses))
 
 
-def _of_files(manifest: Manifest, files: list[DataFile]) -> DatasetSpec:
+def _of_files(manifest: DatasetManifest, files: list[DataFile]) -> DatasetSpec:
     ordered = sorted(files, key=lambda file: natural_key(file.name))
     by_id = {file.name.rpartition(".")[0]: file for file in ordered}
 
@@ -84,7 +84,7 @@ def _file(row: list[str], addresses: tuple[str, ...]) -> DataFile:
 
 
 def _spec(
-    manifest: Manifest, ids: tuple[str, ...], load: Callable[[str], Image], files: tuple[DataFile, ...] = ()
+    manifest: DatasetManifest, ids: tuple[str, ...], load: Callable[[str], Image], files: tuple[DataFile, ...] = ()
 ) -> DatasetSpec:
     return DatasetSpec(
         name=manifest.name,

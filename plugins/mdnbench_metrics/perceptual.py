@@ -38,7 +38,7 @@ def lpips_score(net: str, device: str = "cpu", *, stretched: bool = True) -> Sco
     def features(image: Image) -> list[torch.Tensor]:
         return _features(model, image, device, stretched)
 
-    remembered = _Remembered(features)
+    remembered = _FeatureCache(features)
 
     def score(denoised: Image, clean: Image) -> float:
         if np.array_equal(denoised, clean):
@@ -50,7 +50,7 @@ def lpips_score(net: str, device: str = "cpu", *, stretched: bool = True) -> Sco
     return score
 
 
-class _Remembered:
+class _FeatureCache:
     """A cache of the features of recent clean images, because many outputs are compared with one clean image."""
 
     def __init__(self, compute: Callable[[Image], list[torch.Tensor]]) -> None:

@@ -10,7 +10,7 @@ from mdnbench_reports.scores import SECONDS
 
 if TYPE_CHECKING:
     from mdnbench.results.table import Column, Table
-    from mdnbench_reports.gallery import Gallery, Shown
+    from mdnbench_reports.gallery import Gallery, ShownScene
     from mdnbench_reports.scores import Floats, Scores
 
 LONGEST_REASON = 300
@@ -72,7 +72,7 @@ def _plain(value: float, digits: int) -> float | str | None:
     return round(value, digits) if math.isfinite(value) else ("inf" if value > 0 else "-inf")
 
 
-def _scene(shown: Shown, at: dict[int, int]) -> dict[str, Any]:
+def _scene(shown: ShownScene, at: dict[int, int]) -> dict[str, Any]:
     return {
         "noise": shown.noise,
         "shot": at[shown.shot],

@@ -19,7 +19,7 @@ def write(results: Results, folder: Path) -> Path:
     """Write `cells.csv` and return its path."""
     path = folder / "cells.csv"
     with atomic.replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(_Lines(file))
+        writer = csv.writer(_CsvFile(file))
         columns = results.columns
         writer.writerow(columns)
         for record in results.records():
@@ -27,7 +27,7 @@ def write(results: Results, folder: Path) -> Path:
     return path
 
 
-class _Lines:
+class _CsvFile:
     """A file for the csv module, which quotes no sign that its line end lacks: told of both, it quotes both."""
 
     def __init__(self, file: TextIO) -> None:

@@ -14,13 +14,13 @@ import PIL.Image
 
 from mdnbench.results import cuts
 from mdnbench.results.pictures import CLEAN
-from mdnbench_reports.scenes import Darkroom, Scene
+from mdnbench_reports.scenes import Scene, SceneImages
 
 if TYPE_CHECKING:
-    from mdnbench.results.cuts import Box
+    from mdnbench.results.cuts import CropBox
     from mdnbench.results.pictures import Levels
 
-Key: TypeAlias = "tuple[str, Box | None]"  # a picture: the digest of its image, and what is cut out of it
+Key: TypeAlias = "tuple[str, CropBox | None]"  # a picture: the digest of its image, and what is cut out of it
 
 SIDES = (256, 192, 160, 128, 96, 64, 48)
 SHARE_OF_CUTS = 0.5  # of all room, while whole images are tried
@@ -34,13 +34,13 @@ SAMPLES, SIDE_OF_SAMPLE = 3, 128
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownScene:
     """A scene in the page: the size of its images, what is cut out of them, and its pictures' numbers by source."""
 
     noise: int
     shot: int
     size: tuple[int, int]
-    box: Box | None
+    box: CropBox | None
     pictures: Mapping[str, int]
 
 
@@ -50,13 +50,13 @@ class Gallery:
 
     budget: int
     pictures: list[str] = field(default_factory=list)
-    shown: list[Shown] = field(default_factory=list)
+    shown: list[ShownScene] = field(default_factory=list)
     side: int = 0
     left_out: int = 0
     spent: int = 0
     _numbers: dict[Key, int] = field(default_factory=dict)
 
-    def add(self, plate: Plate, reserve: float) -> bool:
+    def add(self, plate: EncodedScene, reserve: float) -> bool:
         """Take a plate in if it fits and leaves `reserve` bytes for others; whether it was taken."""
         new = {key: text for key, text in plate.texts.items() if key not in self._numbers}
         cost = sum(len(text) + TAG_BYTES for text in new.values()) + SCENE_BYTES + NAME_BYTES * len(plate.keys)
@@ -71,22 +71,22 @@ class Gallery:
 
 
 @dataclass(frozen=True, slots=True)
-class Plate:
+class EncodedScene:
     """A developed scene, encoded: the keys of its pictures by source, and their texts by key."""
 
     scene: Scene
     size: tuple[int, int]
-    box: Box | None
+    box: CropBox | None
     keys: Mapping[str, Key]
     texts: Mapping[Key, str]
 
-    def shown(self, numbers: Mapping[Key, int]) -> Shown:
+    def shown(self, numbers: Mapping[Key, int]) -> ShownScene:
         """The scene as the page knows it."""
         pictures = {source: numbers[key] for source, key in self.keys.items()}
-        return Shown(self.scene.noise, self.scene.shot, self.size, self.box, pictures)
+        return ShownScene(self.scene.noise, self.scene.shot, self.size, self.box, pictures)
 
 
-def fill(scenes: Sequence[Sequence[Scene]], darkroom: Darkroom, budget: int) -> Gallery:
+def fill(scenes: Sequence[Sequence[Scene]], darkroom: SceneImages, budget: int) -> Gallery:
     """Fill a gallery of at most `budget` bytes: rounds over the noises, the worst image of each first.
 
     What fits whole beside cuts of all the others is whole, the worst first; then cuts are taken until nothing fits.
@@ -96,14 +96,14 @@ def fill(scenes: Sequence[Sequence[Scene]], darkroom: Darkroom, budget: int) -> 
     if listed:
         sample = _Sample.of(listed, darkroom)
         reserved = sample.cost(sample.side(len(listed), SHARE_OF_CUTS * budget))
-        _with_cuts(gallery, _with_whole(gallery, listed, darkroom, sample, reserved), darkroom, sample)
+        _with_crops(gallery, _with_whole(gallery, listed, darkroom, sample, reserved), darkroom, sample)
         order = {(scene.noise, scene.shot): place for place, scene in enumerate(listed)}
         gallery.shown.sort(key=lambda shown: order[shown.noise, shown.shot])
     return gallery
 
 
 def _with_whole(
-    gallery: Gallery, listed: Sequence[Scene], darkroom: Darkroom, sample: _Sample, reserved: float
+    gallery: Gallery, listed: Sequence[Scene], darkroom: SceneImages, sample: _Sample, reserved: float
 ) -> Sequence[Scene]:
     """Add whole scenes as long as the others can be cut at `reserved` bytes each; those others.
 
@@ -114,16 +114,16 @@ def _with_whole(
         if len(others) >= MOST_MISSES or not sample.could_fit(gallery.budget - gallery.spent):
             return [*others, *listed[place:]]
         waiting = len(others) + len(listed) - place - 1
-        if not gallery.add(_plate(scene, darkroom, None), waiting * reserved):
+        if not gallery.add(_encoded(scene, darkroom, None), waiting * reserved):
             others.append(scene)
     return others
 
 
-def _with_cuts(gallery: Gallery, others: Sequence[Scene], darkroom: Darkroom, sample: _Sample) -> None:
+def _with_crops(gallery: Gallery, others: Sequence[Scene], darkroom: SceneImages, sample: _Sample) -> None:
     """Add cuts of the other scenes, as large as the room that is left allows, until nothing fits."""
     gallery.side = sample.side(len(others), NEARLY_ALL * (gallery.budget - gallery.spent))
     for place, scene in enumerate(others):
-        if not gallery.add(_plate(scene, darkroom, gallery.side), 0):
+        if not gallery.add(_encoded(scene, darkroom, gallery.side), 0):
             gallery.left_out = len(others) - place
             break
 
@@ -137,9 +137,9 @@ class _Sample:
     pixels: float
 
     @classmethod
-    def of(cls, scenes: Sequence[Scene], darkroom: Darkroom) -> _Sample:
+    def of(cls, scenes: Sequence[Scene], darkroom: SceneImages) -> _Sample:
         chosen = scenes[:: max(1, len(scenes) // SAMPLES)][:SAMPLES]
-        plates = [_plate(scene, darkroom, SIDE_OF_SAMPLE) for scene in chosen]
+        plates = [_encoded(scene, darkroom, SIDE_OF_SAMPLE) for scene in chosen]
         texts = [text for plate in plates for text in plate.texts.values()]
         area = sum(_area(plate) * len(plate.texts) for plate in plates) or 1
         whole = sum(plate.size[0] * plate.size[1] for plate in plates) / len(plates)
@@ -159,21 +159,21 @@ class _Sample:
         return self.pictures * self.rate * self.pixels < SMALLER * room
 
 
-def _area(plate: Plate) -> int:
+def _area(plate: EncodedScene) -> int:
     width, height = plate.box[2:] if plate.box else plate.size
     return width * height
 
 
-def _plate(scene: Scene, darkroom: Darkroom, side: int | None) -> Plate:
+def _encoded(scene: Scene, darkroom: SceneImages, side: int | None) -> EncodedScene:
     developed = darkroom.develop(scene)
     images = {source: levels for source, (_, levels) in developed.items()}
     height, width = next(iter(images.values())).shape[:2]
     box = cuts.hardest(images.get(CLEAN), images, side) if side and side < max(width, height) else None
     keys = {source: (digest, box) for source, (digest, _) in developed.items()}
-    by_key = {key: cuts.cut(images[source], box) for source, key in keys.items()}
+    by_key = {key: cuts.crop(images[source], box) for source, key in keys.items()}
     with ThreadPoolExecutor() as threads:
         texts = dict(zip(by_key, threads.map(_text, by_key.values()), strict=True))
-    return Plate(scene, (width, height), box, keys, texts)
+    return EncodedScene(scene, (width, height), box, keys, texts)
 
 
 def _text(levels: Levels) -> str:

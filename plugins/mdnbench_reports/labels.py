@@ -22,7 +22,7 @@ MARKS: Mapping[str, dict[str, Any]] = {
     "below": {"align": "center", "baseline": "top", "dy": 8},
 }
 
-Box = tuple[float, float, float, float]  # left, top, right, bottom
+LabelBox = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 def placed(
@@ -66,9 +66,9 @@ def _spots(rows: Sequence[Mapping[str, Any]], width: int, levels: Sequence[float
     return [(x + ACROSS, HEIGHT - UP - y) for x, y in zip([*across, *(0.0 for _ in levels)], up, strict=True)]
 
 
-def _steps(front: Sequence[tuple[float, float]]) -> list[Box]:
+def _steps(front: Sequence[tuple[float, float]]) -> list[LabelBox]:
     """The stepped line through the points of the front, as thin boxes: across first, then up."""
-    boxes: list[Box] = []
+    boxes: list[LabelBox] = []
     for (x, y), (right, top) in pairwise(front):
         boxes += [(x, y - 1, right, y + 1), (right - 1, min(top, y), right + 1, max(top, y))]
     return boxes
@@ -79,7 +79,7 @@ def _spread(values: Sequence[float], length: float) -> list[float]:
     return [length * (value - low) / (high - low) if high > low else length / 2 for value in values]
 
 
-def _box(place: str, x: float, y: float, letters: int) -> Box:
+def _box(place: str, x: float, y: float, letters: int) -> LabelBox:
     width = min(LETTER * letters, style.LABEL_WIDTH)
     mark = MARKS[place]
     left = {"left": x + mark.get("dx", 0), "right": x + mark.get("dx", 0) - width, "center": x - width / 2}[
@@ -91,7 +91,7 @@ def _box(place: str, x: float, y: float, letters: int) -> Box:
     return (left, top, left + width, top + LINE)
 
 
-def _cost(box: Box, width: int, taken: Sequence[Box]) -> float:
+def _cost(box: LabelBox, width: int, taken: Sequence[LabelBox]) -> float:
     """The area that a box shares with what is taken, and by how much it leaves the plot."""
     left, top, right, bottom = box
     outside = max(0.0, -left) + max(0.0, right - width) + max(0.0, -top) + max(0.0, bottom - HEIGHT)

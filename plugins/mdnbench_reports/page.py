@@ -59,7 +59,7 @@ def render(results: Results, limit: int) -> str:
     room = limit - _bytes(page(gallery.Gallery(0))) - MARGIN_BYTES
     most = max(1, MOST_PICTURES // max(1, len(found.noises) * (len(found.methods) + 1)))
     listed = scenes.worst_first(results, found, most)
-    return page(gallery.fill(listed, scenes.Darkroom(results), max(0, room)))
+    return page(gallery.fill(listed, scenes.SceneImages(results), max(0, room)))
 
 
 def _page(results: Results, found: Scores, limit: int) -> Callable[[Gallery], str]:

@@ -22,14 +22,14 @@ FASTEST_S = 1e-3  # what is faster is drawn here
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class SecondsByMethod:
     """Seconds by method and what they are."""
 
     seconds: Mapping[str, float]
     title: str
 
 
-def clock_of(results: Results) -> Clock | None:
+def clock_of(results: Results) -> SecondsByMethod | None:
     """The medians of the first condition that was timed, where it has every method; None where it has not."""
     record = results.timing
     if not record:
@@ -38,13 +38,13 @@ def clock_of(results: Results) -> Clock | None:
     seconds = {each.name: each.stats.median for each in record.benchmarks if each.group == group}
     whole = all(name in seconds for table in results.tables for name in table.names)
     condition = ", ".join(group.split(", ")[:2])
-    return Clock(seconds, f"seconds per call ({condition}), log scale") if whole else None
+    return SecondsByMethod(seconds, f"seconds per call ({condition}), log scale") if whole else None
 
 
 def drawing(
     column: Column,
     table: Table,
-    clock: Clock | None,
+    clock: SecondsByMethod | None,
     idle: Collection[str] = (),
     published: Sequence[PublishedLevel] = (),
 ) -> Any:
@@ -94,7 +94,9 @@ def _ends(values: Sequence[float]) -> tuple[float, float]:
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
-def _timed(column: Column, table: Table, clock: Clock | None, idle: Collection[str] = ()) -> list[dict[str, Any]]:
+def _timed(
+    column: Column, table: Table, clock: SecondsByMethod | None, idle: Collection[str] = ()
+) -> list[dict[str, Any]]:
     """The points: methods whose mean is over every cell and finite, with their seconds."""
     while_running = {name: cell.value for name, cell in table.column(tables.SECONDS.name).items()}
     known: Mapping[str, float | None] = clock.seconds if clock else while_running

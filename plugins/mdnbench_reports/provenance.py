@@ -15,7 +15,7 @@ from mdnbench.spec import names
 from mdnbench.store import queries
 
 if TYPE_CHECKING:
-    from mdnbench.registry import Registry, Shelf
+    from mdnbench.registry import Registry, SpecTable
     from mdnbench.results import Results
     from mdnbench.spec.records import Environment
     from mdnbench.store.facts import MethodFacts
@@ -150,7 +150,7 @@ def _images(results: Results) -> Table:
     return Table.of("Images", (words("Image"), words("SHA-256 of its pixels")), rows)
 
 
-def _spec(shelf: Shelf[Any], text: str) -> Any:
+def _spec(shelf: SpecTable[Any], text: str) -> Any:
     """The spec that a name with options belongs to; None where its plugin is not installed here."""
     try:
         name = names.split_noise(text)[0] if shelf.kind == "noise" else names.split_method(text)[0]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mdnbench.results import pictures
-from mdnbench.results.pictures import CLEAN, NOISY, Subject
+from mdnbench.results.pictures import CLEAN, NOISY, ImageCase
 from mdnbench.store import kept
 from mdnbench_reports import scores as scores_module
 
@@ -22,7 +22,7 @@ class Scene:
 
     noise: int
     shot: int
-    subject: Subject
+    subject: ImageCase
     outputs: dict[int, str] = field(default_factory=dict)
 
 
@@ -32,12 +32,12 @@ def worst_first(results: Results, scores: Scores, most: int) -> list[list[Scene]
     found: dict[tuple[int, int], Scene] = {}
     for (noise, shot, method), row in scores_module.placed(results, scores.noises, scores.shots, scores.methods):
         if kept.is_here(results.store.images, row.output_digest):
-            scene = found.setdefault((noise, shot), Scene(noise, shot, Subject.of(row)))
+            scene = found.setdefault((noise, shot), Scene(noise, shot, ImageCase.of(row)))
             scene.outputs[method] = row.output_digest
     return [[found[n, shot] for shot in order if (n, shot) in found][:most] for n, order in enumerate(wanted)]
 
 
-class Darkroom(pictures.Darkroom):
+class SceneImages(pictures.ImageSource):
     """Develops scenes: finds or re-makes their images, holds each to its digest, and brings them to 8 bits."""
 
     def develop(self, scene: Scene) -> dict[str, tuple[str, Levels]]:

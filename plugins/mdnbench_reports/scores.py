@@ -21,7 +21,7 @@ SECONDS = Column("seconds", "lower", digits=2, heading="seconds")
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class ReportCase:
     """A case of the report: an image and the index of its noise seed."""
 
     image: str
@@ -40,7 +40,7 @@ class Scores:
     columns: tuple[Column, ...]
     noises: tuple[str, ...]
     methods: tuple[str, ...]
-    shots: tuple[Shot, ...]
+    shots: tuple[ReportCase, ...]
     values: Mapping[str, Floats]
     problems: Mapping[tuple[int, int, int], tuple[str, str]]
     idle: frozenset[str]
@@ -62,7 +62,7 @@ class Scores:
 def of(results: Results) -> Scores:
     """Read the scores of a run; one pass over its cells."""
     facts = results.run.facts
-    shots = tuple(Shot(image, seed) for image in facts.images for seed in range(facts.seeds))
+    shots = tuple(ReportCase(image, seed) for image in facts.images for seed in range(facts.seeds))
     noises, methods = tuple(facts.noises), tuple(facts.methods)
     columns = tables.columns_of(results.run)
     shape = (len(noises), len(shots), len(methods))
@@ -81,7 +81,7 @@ def of(results: Results) -> Scores:
 
 
 def placed(
-    results: Results, noises: Sequence[str], shots: Sequence[Shot], methods: Sequence[str]
+    results: Results, noises: Sequence[str], shots: Sequence[ReportCase], methods: Sequence[str]
 ) -> Iterator[tuple[tuple[int, int, int], CellRow]]:
     """The cells of a run with their indices (noise, shot, method)."""
     at_noise, at_method = _index(noises), _index(methods)

@@ -42,7 +42,7 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ChartGroup:
     """Charts of one kind with their heading."""
 
     title: str
@@ -80,7 +80,7 @@ def _problem(found: Scores, place: tuple[int, int, int], problem: tuple[str, str
     return (found.noises[noise], name, found.methods[method], status, reason[: content.LONGEST_REASON])
 
 
-def chart_groups(results: Results, found: Scores, budget: int) -> tuple[list[Group], int]:
+def chart_groups(results: Results, found: Scores, budget: int) -> tuple[list[ChartGroup], int]:
     """The charts by kind, as many as fit into `budget` bytes, and how many are left out."""
     by_kind: dict[str, list[Figure]] = {}
     left_out = 0
@@ -93,7 +93,7 @@ def chart_groups(results: Results, found: Scores, budget: int) -> tuple[list[Gro
         caption = chart.noise or chart.title
         # Sound because for_page rebuilds the drawing from known elements and attributes.
         by_kind.setdefault(chart.kind, []).append(Figure(chart.kind, chart.metric, caption, Markup(svg)))
-    return [Group(*GROUPS[kind], by_kind[kind]) for kind in GROUPS if kind in by_kind], left_out
+    return [ChartGroup(*GROUPS[kind], by_kind[kind]) for kind in GROUPS if kind in by_kind], left_out
 
 
 def gallery_notes(pictures: Gallery) -> list[str]:

@@ -21,7 +21,7 @@ from mdnbench import errors
 from mdnbench.api.notebook import Progress, listener
 from mdnbench.planning import request
 from mdnbench.results import cuts
-from mdnbench.results.pictures import Darkroom, Subject
+from mdnbench.results.pictures import ImageCase, ImageSource
 from mdnbench.results.render import html
 from mdnbench.results.table import Cell, Table, words
 from mdnbench.util.digests import of_pixels
@@ -285,6 +285,6 @@ def test_outputs_that_were_not_kept_are_named(workspace: Path) -> None:
     assert list(drawn(figure)) == ["clean", "noisy"]
     assert figure.chart.to_dict()["concat"][-1]["mark"]["text"] == ["this output was not kept"]
     (row,) = found.rows()
-    noisy = Darkroom(found).noisy(Subject.of(row))
+    noisy = ImageSource(found).noisy(ImageCase.of(row))
     assert noisy is not None
     assert of_pixels(noisy) == row.noisy_digest

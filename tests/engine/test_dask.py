@@ -22,7 +22,7 @@ from made_records import run_facts
 import mdnbench
 from mdnbench import api, registry
 from mdnbench.engine.cluster import connecting, engine
-from mdnbench.engine.cluster.remote import Line, Lost
+from mdnbench.engine.cluster.remote import WorkerConnection, WorkerLost
 from mdnbench.engine.coordinator import on_machines
 from mdnbench.errors import BadOption, UsageError
 from mdnbench.planning import environment
@@ -142,19 +142,19 @@ def test_a_line_that_breaks_costs_the_worker_nothing(
 ) -> None:
     """A worker that is still there is welcomed again at once; its former host, on its way out, leaves the new one."""
     dask_cluster.worker("one")
-    work, broken, notes = Line.work, iter([True]), list[str]()
+    work, broken, notes = WorkerConnection.work, iter([True]), list[str]()
 
-    def breaks(self: Line, number: int, tasks: Sequence[Any]) -> Any:
+    def breaks(self: WorkerConnection, number: int, tasks: Sequence[Any]) -> Any:
         reply = work(self, number, tasks)
         if next(broken, False):
-            raise Lost("the line broke")
+            raise WorkerLost("the line broke")
         return reply
 
     class Notes(Listener):
         def note(self, text: str) -> None:
             notes.append(text)
 
-    monkeypatch.setattr(Line, "work", breaks)
+    monkeypatch.setattr(WorkerConnection, "work", breaks)
     monkeypatch.setattr(engine, "MUSTER_S", 0.02)  # before the former host has noticed
     found = api.run(
         methods="slow", noise=["gaussian:25", "gaussian:50"], dataset=str(tiles), metrics="psnr", timing=False,

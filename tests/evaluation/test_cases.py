@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mdnbench import api, registry
 from mdnbench.errors import BadPlugin
 from mdnbench.evaluation import cases, protocols, rng
-from mdnbench.spec.records import Case, NoiseInfo, Source
+from mdnbench.spec.records import Case, NoiseInfo, NoiseInfoSource
 from mdnbench.spec.specs import Image
 from mdnbench.util.digests import of_pixels
 
@@ -24,7 +24,9 @@ NOISES = ("gaussian:50", "poisson:30", "salt-pepper:0.1", "mixed", "speckle:25",
 few = settings(derandomize=True, max_examples=10, deadline=None)
 
 
-def make(clean: Image, text: str, seed: int = 0, *, protocol: str = "standard", source: Source = "known") -> Case:
+def make(
+    clean: Image, text: str, seed: int = 0, *, protocol: str = "standard", source: NoiseInfoSource = "known"
+) -> Case:
     """The case of an image and a noise."""
     noise = KNOWN.noise(text)
     spec = KNOWN.noises[noise.name]
@@ -168,7 +170,7 @@ def test_a_noise_that_writes_into_the_clean_image_does_no_harm() -> None:
 
 
 @pytest.mark.parametrize("source", ["known", "estimated", "withheld"])
-def test_noise_information_is_part_of_a_cells_identity(source: Source) -> None:
+def test_noise_information_is_part_of_a_cells_identity(source: NoiseInfoSource) -> None:
     """A method that wants the noise has another output key when it is told something else; `noisy` has not."""
     keys = {}
     for info in ("known", source):

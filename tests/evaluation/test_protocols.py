@@ -9,9 +9,9 @@ import pytest
 
 from mdnbench.errors import BadFile, UnknownName
 from mdnbench.evaluation import protocols
-from mdnbench.evaluation.protocols import Rule
+from mdnbench.evaluation.protocols import ImageRule
 
-ROUNDED, UNCLIPPED = Rule(True, 8), Rule(False)
+ROUNDED, UNCLIPPED = ImageRule(True, 8), ImageRule(False)
 OWN = 'name = "own"\nversion = 1\nsummary = "mine"\n[input]\nclamp = {0}\n[scoring]\nclamp = true\n{1}\n'
 VALUES = np.array([[-0.2, 0.0, 0.5, 0.5019], [1.0, 1.7, 0.00195, 0.00197]], dtype=np.float32)
 
@@ -20,12 +20,12 @@ VALUES = np.array([[-0.2, 0.0, 0.5, 0.5019], [1.0, 1.7, 0.00195, 0.00197]], dtyp
     ("name", "noisy", "output"),
     [
         ("standard", UNCLIPPED, ROUNDED),
-        ("float", UNCLIPPED, Rule(True)),
+        ("float", UNCLIPPED, ImageRule(True)),
         ("clipped", ROUNDED, ROUNDED),
-        ("masked-paper", ROUNDED, Rule(True, 8, 1)),
+        ("masked-paper", ROUNDED, ImageRule(True, 8, 1)),
     ],
 )
-def test_the_four_protocols_are_as_the_design_defines_them(name: str, noisy: Rule, output: Rule) -> None:
+def test_the_four_protocols_are_as_the_design_defines_them(name: str, noisy: ImageRule, output: ImageRule) -> None:
     """Input rule and scoring rule of each shipped protocol."""
     protocol = protocols.load(name)
     assert (protocol.name, protocol.input, protocol.scoring) == (name, noisy, output)
@@ -62,8 +62,8 @@ def test_an_unclipped_rule_changes_nothing_but_gives_its_own_memory() -> None:
 def test_a_border_is_cut_from_all_sides(shape: tuple[int, ...]) -> None:
     """A border of two leaves four pixels less in each direction, gray and colour."""
     image = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
-    assert np.array_equal(Rule(True, 8, 2).crop(image), image[2:7, 2:5])
-    assert Rule(True).crop(image) is image
+    assert np.array_equal(ImageRule(True, 8, 2).crop(image), image[2:7, 2:5])
+    assert ImageRule(True).crop(image) is image
 
 
 def test_a_hash_follows_the_rules(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from mdnbench import registry
 from mdnbench.errors import Unavailable
 from mdnbench.evaluation import protocols
-from mdnbench.evaluation.protocols import Rule
+from mdnbench.evaluation.protocols import ImageRule
 from mdnbench.evaluation.scoring import score
 from mdnbench.spec.records import MetricScore
 from mdnbench.spec.specs import Image, MetricSpec
@@ -22,14 +22,16 @@ NOISY = CLEAN + np.float32(0.2) * np.random.default_rng(1).standard_normal(CLEAN
 STANDARD = protocols.load("standard").scoring
 
 
-def measure(metric: Any, denoised: Image, clean: Image = CLEAN, rule: Rule = STANDARD, **fields: Any) -> MetricScore:
+def measure(
+    metric: Any, denoised: Image, clean: Image = CLEAN, rule: ImageRule = STANDARD, **fields: Any
+) -> MetricScore:
     """What a metric given as a function says."""
     spec = MetricSpec("m", "1", "a metric", "higher", lambda device: metric, **fields)
     (found,) = score(denoised, clean, rule, {"m": spec}, {"m": metric})
     return found
 
 
-def real(names: tuple[str, ...], denoised: Image, clean: Image, rule: Rule) -> dict[str, float | None]:
+def real(names: tuple[str, ...], denoised: Image, clean: Image, rule: ImageRule) -> dict[str, float | None]:
     """The values of shipped metrics."""
     specs: Mapping[str, MetricSpec] = {name: KNOWN.metrics[name] for name in names}
     scorers = {name: spec.build("cpu") for name, spec in specs.items()}
@@ -71,7 +73,7 @@ def test_the_output_is_left_alone() -> None:
         denoised[:] = 0
         return 1.0
 
-    for rule in (STANDARD, Rule(False)):
+    for rule in (STANDARD, ImageRule(False)):
         assert measure(careless, output, clean, rule).value == 1
         assert np.array_equal(output, NOISY)
 
@@ -125,10 +127,10 @@ def test_a_metric_that_cannot_work_is_skipped() -> None:
 def test_an_image_below_a_metrics_size_is_skipped_for_it() -> None:
     """The border counts: an image of 12 pixels has 10 left, too few for a window of 11."""
     small = CLEAN[:12, :40]
-    found = measure(lambda denoised, clean: 1.0, small, small, Rule(True, 8, 1), min_size=11)
+    found = measure(lambda denoised, clean: 1.0, small, small, ImageRule(True, 8, 1), min_size=11)
     assert (found.status, found.value) == ("skipped", None)
     assert "at least 11 pixels a side; this one has 10" in found.reason
-    assert measure(lambda denoised, clean: 1.0, small, small, Rule(True, 8), min_size=11).value == 1
+    assert measure(lambda denoised, clean: 1.0, small, small, ImageRule(True, 8), min_size=11).value == 1
 
 
 def test_numbers_of_any_kind_are_floats() -> None:

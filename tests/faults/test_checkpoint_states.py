@@ -16,7 +16,7 @@ from torch import nn
 from mdnbench import api, wrap_torch
 from mdnbench.errors import WeightsError
 from mdnbench.spec.records import NoiseInfo
-from mdnbench.wrappers.filling import Choice
+from mdnbench.wrappers.filling import StateSelection
 from mdnbench.wrappers.torch_module import load
 
 
@@ -50,7 +50,7 @@ def below(prefix: str, state: dict[str, Any] = RIGHT) -> dict[str, Any]:
 def loaded(content: Any, **choice: Any) -> dict[str, Any]:
     """The state of the network that is filled from a file with this content."""
     torch.save(content, "w.pth")
-    return load("mine", Net, Path("w.pth"), Choice(**choice)).state_dict()
+    return load("mine", Net, Path("w.pth"), StateSelection(**choice)).state_dict()
 
 
 def refused(content: Any, **choice: Any) -> str:

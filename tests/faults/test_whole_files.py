@@ -25,7 +25,7 @@ from mdnbench.errors import MdnbenchError, StoreError
 from mdnbench.registry import load
 from mdnbench.results import Results
 from mdnbench.store import kept, open_store
-from mdnbench.training.log import CsvLog, Progress, draw, read
+from mdnbench.training.log import CsvLog, TrainingProgress, draw, read
 from mdnbench.util import atomic, jsonfile
 from mdnbench.util.digests import of_pixels
 
@@ -111,7 +111,7 @@ def test_fault_60_a_full_disk_while_a_command_writes(
 
 def _log(path: Path) -> CsvLog:
     log = CsvLog(path, 0)
-    log.add(Progress(1, 0.5, 1.0, 1.0, 0.001, 0.25, 30.0, 1e6, 0.1))
+    log.add(TrainingProgress(1, 0.5, 1.0, 1.0, 0.001, 0.25, 30.0, 1e6, 0.1))
     return log
 
 
@@ -122,7 +122,7 @@ def _picture(path: Path) -> Path:
 
 def _image(path: Path) -> None:
     image = np.full((64, 64), len(list(path.parent.glob("*"))), np.float32)
-    kept.keep(path.parent / "images", of_pixels(image), image)
+    kept.save(path.parent / "images", of_pixels(image), image)
 
 
 WRITERS: dict[str, Callable[[Path], Any]] = {
@@ -155,9 +155,9 @@ def test_fault_60_a_full_disk_while_a_log_grows(workspace: Path) -> None:
     log = _log(path)
     before = path.read_bytes()
     with full_disk(len(before) + 5), pytest.raises(StoreError, match="ake room"):
-        log.add(Progress(2, 1.0, 2.0, 0.0, 0.001, 0.125, 31.0, 1e6, 0.1))
+        log.add(TrainingProgress(2, 1.0, 2.0, 0.0, 0.001, 0.125, 31.0, 1e6, 0.1))
     assert path.read_bytes() == before
-    log.add(Progress(2, 1.0, 2.0, 0.0, 0.001, 0.125, 31.0, 1e6, 0.1))
+    log.add(TrainingProgress(2, 1.0, 2.0, 0.0, 0.001, 0.125, 31.0, 1e6, 0.1))
     assert len(read(path)) == 2
     state = files(workspace)
     with full_disk(), pytest.raises(StoreError, match="ake room"):

@@ -65,7 +65,7 @@ class Invented:
                     denoised = clean + (case.noisy - clean) / (2 + index)  # the more methods, the better they get
                     outcome = self._outcome(cell, case, denoised, scorers)
                     if outcome.status == "ok":
-                        kept.keep(store.images, outcome.output_digest, denoised)
+                        kept.save(store.images, outcome.output_digest, denoised)
                     saved = store.save(cell, outcome, rule.digest, revisions, provenance)
                     store.add_cells(run, [(position, saved, cell)])
                     position += 1

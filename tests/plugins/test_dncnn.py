@@ -14,7 +14,7 @@ from mdnbench.errors import BadFile, Unavailable, WeightsError
 from mdnbench.registry import Registry
 from mdnbench.spec.records import NoiseInfo
 from mdnbench.training import recipe as recipes
-from mdnbench.training.meter import Clock
+from mdnbench.training.meter import TrainingClock
 from mdnbench.training.recipe import Moment
 from mdnbench.training.rng import TorchRng
 from mdnbench.weights import Card, Weights
@@ -135,7 +135,7 @@ def test_the_papers_recipe(known: Registry) -> None:
     trainable = known.denoisers["dncnn"].trainable
     assert trainable
     paper = recipes.named(trainable.recipes, "paper")
-    clock = Clock(paper, images=400)
+    clock = TrainingClock(paper, images=400)
     clock.step = 75_000
     assert clock.progress() == 0.5
     assert (paper.batch, paper.crop, paper.scales) == (128, 50, (1.0, 0.9, 0.8, 0.7))

@@ -249,7 +249,7 @@ def test_lpips_forgets_what_was_seen_longest_ago(monkeypatch: pytest.MonkeyPatch
         calls.append(image[0, 0])
         return [torch.zeros(500)]  # 2,000 bytes
 
-    remembered = perceptual._Remembered(compute)
+    remembered = perceptual._FeatureCache(compute)
     first, second, third = (np.full((2, 2), value, dtype=np.float32) for value in (0, 1, 2))
     for image in (first, second, first, third, first, second):
         remembered(image)

@@ -90,11 +90,11 @@ def method() -> str:
 
 
 @pytest.fixture
-def verdict() -> Callable[[Path], trust.Verdict]:
+def verdict() -> Callable[[Path], trust.TrialResult]:
     """`verdict(path)` is what a trial finds of a plugin file."""
     return _verdict
 
 
-def _verdict(path: Path) -> trust.Verdict:
+def _verdict(path: Path) -> trust.TrialResult:
     door = discovery.all_of([path])[-1]
     return trial.verdicts([door])[door]

@@ -9,7 +9,7 @@ import pytest
 
 from mdnbench import api
 from mdnbench.errors import BadPlugin, Unavailable, UsageError
-from mdnbench.registry.guard import guarded
+from mdnbench.registry.guard import named_errors
 
 Plugin = Callable[..., Path]
 
@@ -88,7 +88,7 @@ def test_metrics_and_reporters(plugin: Plugin) -> None:
 def test_our_own_errors_pass() -> None:
     """What is meant for a person is said as it is."""
     for error in (Unavailable("no"), UsageError("no")):
-        with pytest.raises(type(error), match=r"^no$"), guarded("somebody"):
+        with pytest.raises(type(error), match=r"^no$"), named_errors("somebody"):
             raise error
 
 

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from mdnbench.registry.opens import Opens
+from mdnbench.registry.opens import FileWatch
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux shows what C code opens")
-Watching = Callable[..., Opens]
+Watching = Callable[..., FileWatch]
 
 
 @pytest.fixture
 def watching() -> Iterator[Watching]:
     """Start a watch that ends with the test."""
-    started: list[Opens] = []
+    started: list[FileWatch] = []
 
-    def start(folders: list[Path], watched: list[Path] | None = None, *, exact: bool = True) -> Opens:
-        started.append(Opens(folders, watched or [], exact=exact))
+    def start(folders: list[Path], watched: list[Path] | None = None, *, exact: bool = True) -> FileWatch:
+        started.append(FileWatch(folders, watched or [], exact=exact))
         if exact and not started[-1].exact:
             pytest.skip("the system refuses fanotify here")
         return started[-1]
@@ -140,7 +140,7 @@ def test_another_process_is_told_from_a_child(folder: Path, watching: Watching, 
     watching([folder])  # skips if the system refuses
     watcher, other = talkers(str(folder)), talkers(str(folder))
     watcher.do("from pathlib import Path; from mdnbench.registry.opens import Opens")
-    watcher.do("watch = Opens([Path(sys.argv[1])])")
+    watcher.do("watch = FileWatch([Path(sys.argv[1])])")
     other.do("open(sys.argv[1] + '/a').close()")
     assert watcher.do(POLL) == "[]", "a process that lives"
     other.do(CAT)
@@ -167,7 +167,7 @@ def test_without_privileges_this_process_is_seen(watching: Watching, talkers: Ca
         (folder / "a").write_bytes(b"a")
         watcher, other = talkers(name), talkers(name)
         watcher.do("from pathlib import Path; from mdnbench.registry.opens import Opens")
-        watcher.do("os.setgid(65534); os.setuid(65534); watch = Opens([Path(sys.argv[1])])")
+        watcher.do("os.setgid(65534); os.setuid(65534); watch = FileWatch([Path(sys.argv[1])])")
         assert watcher.do("print(watch.exact, os.getuid(), end='')") == "True 65534"
         other.do("open(sys.argv[1] + '/a').close()")
         assert watcher.do(POLL) == "[]"

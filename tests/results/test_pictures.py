@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from mdnbench import api
-from mdnbench.evaluation.protocols import Rule
-from mdnbench.results.pictures import Darkroom, Subject
+from mdnbench.evaluation.protocols import ImageRule
+from mdnbench.results.pictures import ImageCase, ImageSource
 
 COARSE = """
 name = "coarse"
@@ -31,9 +31,9 @@ def test_a_protocol_of_ones_own_is_shown_as_it_scored(workspace: Path) -> None:
         methods="median", sigma=50, dataset="sk12", images="01", metrics="psnr", timing=False, jobs=1,
         protocol="coarse.toml",
     )  # fmt: skip
-    darkroom, row = Darkroom(found), next(found.rows())
-    assert darkroom.rule == Rule(clamp=True, bits=4, border=8)
-    noisy = darkroom.noisy(Subject.of(row))
+    darkroom, row = ImageSource(found), next(found.rows())
+    assert darkroom.rule == ImageRule(clamp=True, bits=4, border=8)
+    noisy = darkroom.noisy(ImageCase.of(row))
     assert noisy is not None
     shown = darkroom.levels(noisy)
     assert shown.shape == tuple(side - 16 for side in noisy.shape)

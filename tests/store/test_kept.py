@@ -17,7 +17,7 @@ def test_kept_images_are_whole_or_absent(workspace: Path) -> None:
     """An image is kept under its digest; a file that was altered or cut is not handed out."""
     image = load().datasets["sk12"].load("01")
     digest = of_pixels(image)
-    path = kept.keep(workspace / "images", digest, image)
+    path = kept.save(workspace / "images", digest, image)
     found = kept.load(workspace / "images", digest)
     assert found is not None
     assert np.array_equal(found, image)
@@ -37,7 +37,7 @@ def test_kept_images_are_whole_or_absent(workspace: Path) -> None:
 def test_whatever_damage_is_there_it_is_no_image(workspace: Path, content: bytes) -> None:
     """NumPy raises EOFError, TokenError and others; an archive of arrays is none of ours either."""
     folder, image = workspace / "images", np.zeros((3, 4), np.float32)
-    path = kept.keep(folder, of_pixels(image), image)
+    path = kept.save(folder, of_pixels(image), image)
     path.write_bytes(content)
     assert kept.load(folder, of_pixels(image)) is None
     with path.open("wb") as file:
@@ -49,14 +49,14 @@ def test_an_altered_image_is_written_again(workspace: Path) -> None:
     """Keeping an image anew mends its file; a sound one is left alone."""
     folder, image = workspace / "images", np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
     digest = of_pixels(image)
-    path = kept.keep(folder, digest, image)
+    path = kept.save(folder, digest, image)
     before = path.stat().st_ino
-    kept.keep(folder, digest, image)
+    kept.save(folder, digest, image)
     assert path.stat().st_ino == before
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    kept.keep(folder, digest, image)
+    kept.save(folder, digest, image)
     found = kept.load(folder, digest)
     assert found is not None
     assert (found == image).all()
@@ -66,4 +66,4 @@ def test_an_image_that_cannot_be_kept_is_a_store_error(workspace: Path) -> None:
     """A file where the folder should be is a message, not a crash."""
     (workspace / "images").write_text("in the way")
     with pytest.raises(StoreError, match="cannot be kept"):
-        kept.keep(workspace / "images", "ab", np.zeros((2, 2), np.float32))
+        kept.save(workspace / "images", "ab", np.zeros((2, 2), np.float32))

@@ -72,14 +72,14 @@ def test_marks_are_what_the_cells_are(store: Store) -> None:
         ({"image": "02"}, Outcome("", "failed", "OSError: gone")),
     ]
     run = run_of(store, outcomes)
-    first, second = queries.marks(store, run, ["ssim", "psnr", "lpips"])
+    first, second = queries.check_rows(store, run, ["ssim", "psnr", "lpips"])
     assert first.key == ("01", "gaussian:sigma=50", 1, "a")
     assert (first.status, first.reason, first.noisy_digest) == ("ok", "", "n")
     assert first.values == (None, 3.0, None)
     assert first.statuses == ("skipped", "ok", None)
     assert first.reasons == ("too small", "", None)
     assert (second.status, second.reason, second.values) == ("failed", "OSError: gone", (None, None, None))
-    assert [mark.key[0] for mark in queries.marks(store, run, [])] == ["01", "02"]
+    assert [mark.key[0] for mark in queries.check_rows(store, run, [])] == ["01", "02"]
 
 
 def test_means_are_over_ok_cells_alone(store: Store) -> None:
@@ -158,7 +158,7 @@ def test_a_run_that_lost_its_name_is_not_read_as_an_empty_one(store: Store) -> N
     good = Outcome("", "ok", scores=(value("psnr", 20.0),))
     run = run_of(store, [({}, good)])
     run_of(store, [({}, good), ({"image": "02"}, good)])
-    for read in (queries.cells, queries.means, lambda store, run: queries.marks(store, run, ["psnr"])):
+    for read in (queries.cells, queries.means, lambda store, run: queries.check_rows(store, run, ["psnr"])):
         with pytest.raises(StoreError, match="begun later, took the name 'r'"):
             list(read(store, run))
 

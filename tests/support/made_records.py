@@ -7,7 +7,7 @@ from dataclasses import replace
 from statistics import median
 from typing import Any
 
-from mdnbench.evaluation.protocols import Rule
+from mdnbench.evaluation.protocols import ImageRule
 from mdnbench.spec.records import Environment
 from mdnbench.spec.timings import Benchmark, CommitInfo, Cpu, ExtraInfo, MachineInfo, Stats, TimingRecord
 from mdnbench.store.facts import MethodFacts, MetricFacts, Provenance, Rules, RunFacts
@@ -17,7 +17,7 @@ PSNR = MetricFacts("higher", "dB", 2, 0.02, {})
 ENVIRONMENT = Environment("0", "0", "3", "Linux", "x86_64", "here", "CPU", 2, 2**30, 1, "cpu", {"numpy": "2"})
 FACTS = RunFacts(
     dataset="sk12", dataset_digest="d", dataset_folder="", images={"01": "d" * 64}, protocol="standard",
-    protocol_hash="hash", rules=Rules(1, Rule(clamp=False), Rule(clamp=True, bits=8)), scoring_rule="rule",
+    protocol_hash="hash", rules=Rules(1, ImageRule(clamp=False), ImageRule(clamp=True, bits=8)), scoring_rule="rule",
     metrics={"psnr": "1"}, scored_as={"psnr": "1"}, metric_facts={"psnr": PSNR}, unavailable={}, seeds=1,
     noise_info="known", noises={NOISE: "1"}, methods={}, named=(), plugins={}, device="cpu", notes=(),
     environment=ENVIRONMENT,

@@ -16,7 +16,7 @@ from mdnbench.spec.timings import LATE, NO_TIME, KnownQuality, PublishedLevel, S
 from mdnbench.store import MeanRow
 from mdnbench.timing import conditions, quality, scaling, selftests, summary
 from mdnbench.timing import record as records
-from mdnbench.timing.process import Timed
+from mdnbench.timing.process import MethodTiming
 
 
 def test_the_usual_conditions() -> None:
@@ -70,7 +70,7 @@ def test_a_power_law_is_found() -> None:
 )
 def test_quicker_needs_more_than_chance(pairs: list[tuple[float, float]], quicker: bool) -> None:
     """The medians, the best calls and nearly all pairs, and a gain that would pay."""
-    assert selftests.remembered(pairs)[1] is quicker
+    assert selftests.repeated_speedup(pairs)[1] is quicker
 
 
 @pytest.mark.parametrize(
@@ -161,5 +161,5 @@ def test_a_gpu_has_columns_of_its_own() -> None:
 
 def test_the_group_names_size_and_threads() -> None:
     """One thread is one thread, and two are two threads."""
-    assert records.group(Timed("m", side=512, threads=2)) == "512×512, 2 threads"
-    assert records.group(Timed("m")) == "256×256, 1 thread"
+    assert records.group(MethodTiming("m", side=512, threads=2)) == "512×512, 2 threads"
+    assert records.group(MethodTiming("m")) == "256×256, 1 thread"

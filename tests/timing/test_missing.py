@@ -11,28 +11,28 @@ from mdnbench.spec.timings import NO_TIME, Benchmark, SelfTests, TimingRecord
 from mdnbench.timing import missing, phase, summary
 from mdnbench.timing import record as records
 from mdnbench.timing.conditions import Conditions
-from mdnbench.timing.missing import Lack
-from mdnbench.timing.process import BUSY, ONE_ROUND_S, ONLY_FIRST, Loaded, Timed, Timing
+from mdnbench.timing.missing import Missing
+from mdnbench.timing.process import BUSY, ONE_ROUND_S, ONLY_FIRST, LoadTimes, MethodTiming, TimingProcess
 
 UNDER = Conditions((64, 96), (1,), 60.0, rounds=3)
 TESTED = dataclasses.replace(UNDER, self_tests=True)
 
 
-def timed(method: str, side: int, seconds: list[float], **fields: Any) -> Timed:
+def timed(method: str, side: int, seconds: list[float], **fields: Any) -> MethodTiming:
     """What was measured of a method at a size on one thread."""
-    loaded = Loaded(0.5, 1.0, 0, None) if seconds else None
-    return Timed(method, loaded, seconds, side=side, waits=[0.0] * len(seconds), **fields)
+    loaded = LoadTimes(0.5, 1.0, 0, None) if seconds else None
+    return MethodTiming(method, loaded, seconds, side=side, waits=[0.0] * len(seconds), **fields)
 
 
-def record(*found: Timed, budget_s: float = 60.0) -> TimingRecord:
+def record(*found: MethodTiming, budget_s: float = 60.0) -> TimingRecord:
     """The record of a phase."""
     return records.make(found, "gaussian:sigma=50", "cpu", budget_s)
 
 
 def test_without_a_record_everything_is_missing() -> None:
     """Every size of every method, and the self-tests where there are any."""
-    assert missing.of_record(None, ["a"], UNDER) == {("a", 1): Lack((64, 96))}
-    assert missing.of_record(None, ["a"], TESTED) == {("a", 1): Lack((64, 96), tests=True)}
+    assert missing.of_record(None, ["a"], UNDER) == {("a", 1): Missing((64, 96))}
+    assert missing.of_record(None, ["a"], TESTED) == {("a", 1): Missing((64, 96), tests=True)}
 
 
 def test_only_what_is_not_finished_is_missing() -> None:
@@ -68,12 +68,12 @@ def test_self_tests_that_lacked_time_are_missing_alone() -> None:
     """They come into the record without a figure being measured anew, next to the smallest size."""
     late, complete = SelfTests(f"not compared: {NO_TIME}"), SelfTests("equal", again=1.0)
     former = record(timed("a", 64, [0.1] * 3, self_tests=late), timed("a", 96, [0.1] * 3))
-    assert missing.of_record(former, ["a"], TESTED) == {("a", 1): Lack((), tests=True, known={64: 0.1, 96: 0.1})}
-    only = Timed("a", side=64, self_tests=complete)
+    assert missing.of_record(former, ["a"], TESTED) == {("a", 1): Missing((), tests=True, known={64: 0.1, 96: 0.1})}
+    only = MethodTiming("a", side=64, self_tests=complete)
     joined = missing.joined(former, record(only), [only], ["a"], TESTED)
     assert [each.extra_info.self_tests for each in joined.benchmarks] == [complete, None]
     assert missing.of_record(joined, ["a"], TESTED) == {}
-    again = Timed("a", side=64, self_tests=late)
+    again = MethodTiming("a", side=64, self_tests=late)
     kept = missing.joined(joined, record(again), [again], ["a"], TESTED)
     assert kept.benchmarks == joined.benchmarks
 
@@ -122,14 +122,14 @@ def test_why_a_timing_is_not_finished(
     first: float, seconds: list[float], waits: list[float], most: int, why: str
 ) -> None:
     """A first call that is the only one by rule is finished; calls that waited are not, unless they are the fewer."""
-    each = Timed("m", Loaded(0.0, first, 0, None), seconds, waits=waits)
+    each = MethodTiming("m", LoadTimes(0.0, first, 0, None), seconds, waits=waits)
     assert phase._unfinished(each, most) == why
 
 
 def test_what_a_call_takes_is_expected_from_the_size_before() -> None:
     """Measured now or earlier; a size that could not be begun leaves no hope for a larger one."""
-    process = Timing("m", 1, None, known={64: 1.0})  # type: ignore[arg-type]
+    process = TimingProcess("m", 1, None, known={64: 1.0})  # type: ignore[arg-type]
     assert phase._expected(process, 64) is None
     assert phase._expected(process, 128) == pytest.approx(phase.MARGIN * 4.0)
-    process.timed.append(Timed("m", side=128))
+    process.timed.append(MethodTiming("m", side=128))
     assert phase._expected(process, 256) == float("inf")

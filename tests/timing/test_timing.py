@@ -23,9 +23,9 @@ from mdnbench.results import Results
 from mdnbench.spec.timings import LATE, NO_TIME, Benchmark, TimingRecord
 from mdnbench.store import open_store
 from mdnbench.timing import phase, quality, selftests, session, summary
-from mdnbench.timing.clock import Clock
+from mdnbench.timing.clock import Deadline
 from mdnbench.timing.conditions import AFTER_RUN, Conditions
-from mdnbench.timing.process import Loaded, Subject, Timed, Timing, launch
+from mdnbench.timing.process import LoadTimes, MethodTiming, TimingProcess, TimingSubject, launch
 from mdnbench.util import jsonfile
 from mdnbench.util.listener import Listener
 
@@ -225,14 +225,14 @@ def test_a_plugin_that_was_edited_after_the_plan_is_not_timed(workspace: Path) -
     assert api.run(**KEYS | {"methods": ["noisy", "naps"]}).timing.problems == {}
 
 
-def subject_of(*methods: str) -> Subject:
+def subject_of(*methods: str) -> TimingSubject:
     """Methods on a noisy square of 256 pixels."""
     plan = api.plan(**KEYS | {"methods": list(methods)})
     noise = plan.noises[0]
     clean = session.square(plan.dataset.load("01"), 256)
     case = cases.make(clean, "00" * 32, noise.named, noise.spec, plan.protocol.input, "known")
     jobs = tuple(job_of(plan, work) for work in plan.works)
-    return Subject(jobs, "cpu", {256: (case.noisy, case.info)})
+    return TimingSubject(jobs, "cpu", {256: (case.noisy, case.info)})
 
 
 @pytest.mark.full
@@ -257,7 +257,7 @@ def test_no_self_tests_where_no_time_is_left(timed: TimedRun, monkeypatch: pytes
     """It is said that the budget was too short, and no process is begun to find that out."""
     monkeypatch.chdir(timed.folder)
     now = time.monotonic()
-    found = selftests.run(subject_of("sleeps", "naps"), (0, 1), 1, Clock(now, now))
+    found = selftests.run(subject_of("sleeps", "naps"), (0, 1), 1, Deadline(now, now))
     assert {job: each.tests.output for job, each in found.items()} == dict.fromkeys((0, 1), f"not compared: {NO_TIME}")
     assert not any(each.tests.complete for each in found.values())
 
@@ -275,10 +275,10 @@ def test_only_a_process_that_was_waited_for_is_late(timed: TimedRun, monkeypatch
 
 def test_a_very_slow_method_has_one_round() -> None:
     """Where a call takes over 30 s, the first is the only one."""
-    slow = Timed("m", Loaded(0.0, 31.0, 0, None))
-    process = Timing("m", 1, None, [slow])  # type: ignore[arg-type]
+    slow = MethodTiming("m", LoadTimes(0.0, 31.0, 0, None))
+    process = TimingProcess("m", 1, None, [slow])  # type: ignore[arg-type]
     now = time.monotonic()
-    clock = Clock(now, now + 600)
+    clock = Deadline(now, now + 600)
     phase._warm_up(process, slow, clock)
     phase.rounds([process], random.Random(0), 30, clock)
     assert slow.seconds == [31.0]

@@ -14,7 +14,7 @@ import torch
 from mdnbench import api, weights
 from mdnbench.errors import StoreError, UsageError, WeightsError
 from mdnbench.training import checkpoint
-from mdnbench.training.log import Progress
+from mdnbench.training.log import TrainingProgress
 from mdnbench.weights import Weights
 
 Fit = Callable[..., Weights]
@@ -48,7 +48,7 @@ def test_fault_16_damaged_weights_are_made_again_by_their_command(fit: Fit, home
             WeightsError, match="train it again, with the command that made it: `mdnbench train tiny … "
         ):
             weights.load_state(made)
-        reports: list[Progress] = []
+        reports: list[TrainingProgress] = []
         fit(steps=6, name="mine", resume=resume, report=reports.append)
         assert [report.step for report in reports] == steps
         assert made.path.read_bytes() == sound

@@ -17,11 +17,11 @@ from mdnbench.registry import Registry
 from mdnbench.spec import tomlfile
 from mdnbench.training import checkpoint, log, loop, meter, optimisers
 from mdnbench.training.material import gather
-from mdnbench.training.recipe import Optimiser, Recipe, Schedule
+from mdnbench.training.recipe import Optimiser, RateSchedule, Recipe
 from mdnbench.training.state import Average
 from mdnbench.util import digests
 from mdnbench.util.listener import Listener
-from mdnbench.weights import Cover, Weights
+from mdnbench.weights import NoiseCoverage, Weights
 
 Fit = Callable[..., Weights]
 
@@ -50,7 +50,7 @@ def log_of(home: Path) -> list[dict[str, str]]:
 
 def test_a_tiny_training_learns(fit: Fit, home: Path) -> None:
     """On a handful of cuts of photographs the loss falls, and validation ends above the noise's own 20.2 dB."""
-    reports: list[log.Progress] = []
+    reports: list[log.TrainingProgress] = []
     made = fit(steps=120, changes={"batch": 4, "validation": {"every": 40}}, report=reports.append)
     losses = [float(line["loss"]) for line in log_of(home)]
     assert losses[-1] < 0.8 * losses[0]
@@ -82,7 +82,7 @@ def test_the_log_and_the_learning_curve(fit: Fit, home: Path) -> None:
     fit(steps=10)
     lines = log_of(home)
     assert [line["step"] for line in lines] == ["4", "8", "10"]
-    assert list(lines[0]) == [field.name for field in dataclasses.fields(log.Progress)]
+    assert list(lines[0]) == [field.name for field in dataclasses.fields(log.TrainingProgress)]
     assert all(float(value) >= 0 for line in lines for value in line.values())
     assert float(lines[-1]["progress"]) == 1
     assert float(lines[-1]["lr"]) < float(lines[0]["lr"]) <= 1e-2
@@ -96,7 +96,7 @@ def test_the_log_beyond_a_million_steps(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     record = log.CsvLog(path, 0)
     for step in (999_999, 1_000_000, 1_234_567, 1_300_000):
-        record.add(log.Progress(step, 0.5, 60.0, 60.0, 1e-3, 0.1, 30.0, 1e6, 0.1))
+        record.add(log.TrainingProgress(step, 0.5, 60.0, 60.0, 1e-3, 0.1, 30.0, 1e6, 0.1))
     log.CsvLog(path, 1_234_567)
     assert [line["step"] for line in log.read(path)] == ["999999", "1000000", "1234567"]
 
@@ -165,7 +165,7 @@ def test_the_card_says_how_the_weights_came_about(fit: Fit, home: Path, recipe: 
     assert (made.name, made.path) == ("mine", home / "weights" / "tiny" / "mine.safetensors")
     assert (card.method, card.blind, card.steps, card.device) == ("tiny", True, 5, "cpu")
     assert card.revision == known.denoisers["tiny"].revision
-    assert card.noise == (Cover("gaussian", {"sigma": (20.0, 30.0)}),)
+    assert card.noise == (NoiseCoverage("gaussian", {"sigma": (20.0, 30.0)}),)
     assert card.left_out == ("cat",)
     assert card.mask == ""
     assert card.packages["torch"] == torch.__version__
@@ -201,7 +201,7 @@ def test_leaving_images_out_moves_none_from_validation_into_training(known: Regi
 
 def test_a_finished_training_is_not_done_twice(fit: Fit, home: Path) -> None:
     """The same order again takes no step and gives the same weights; from scratch it takes them all, and the same."""
-    reports: list[log.Progress] = []
+    reports: list[log.TrainingProgress] = []
     first = fit(steps=6)
     again = fit(steps=6, report=reports.append)
     assert reports == []
@@ -221,7 +221,7 @@ def test_the_learning_rate_is_down_when_the_minutes_end(
     fit: Fit, recipe: Recipe, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The schedule runs to its end within a budget in minutes, here on a machine where each step takes 60 ms."""
-    monkeypatch.setattr(meter.Clock, "elapsed", lambda clock: clock.step * 0.06)
+    monkeypatch.setattr(meter.TrainingClock, "elapsed", lambda clock: clock.step * 0.06)
     assert fit(minutes=0.02, changes={"validation": {"every": 10_000}}).card.steps == 20
     assert float(log_of(home)[-1]["lr"]) < 0.05 * recipe.optimiser.lr
 
@@ -263,7 +263,7 @@ def test_learning_rates() -> None:
     """Each schedule starts at the top after its warm-up and ends at the bottom; 'wsd' stays up until it falls."""
     settings = Optimiser(lr=1e-2, warmup=10)
     for kind in ("cosine", "exponential", "wsd"):
-        schedule = Schedule(kind=kind, final=1e-4, cooldown=0.25)
+        schedule = RateSchedule(kind=kind, final=1e-4, cooldown=0.25)
         rates = [optimisers.rate(settings, schedule, step, step / 1000) for step in range(1001)]
         assert rates[0] == pytest.approx(1e-3, rel=0.01)
         assert rates[-1] == pytest.approx(1e-4)

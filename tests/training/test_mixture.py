@@ -9,7 +9,7 @@ import torch
 
 from mdnbench.errors import BadFile, BadOption, UnknownName
 from mdnbench.registry import Registry
-from mdnbench.training.mixture import Mixture
+from mdnbench.training.mixture import TrainingNoise
 from mdnbench.training.recipe import NoiseRange
 
 ONE_OF_EACH: dict[str, dict[str, tuple[float, float]]] = {
@@ -19,7 +19,7 @@ ONE_OF_EACH: dict[str, dict[str, tuple[float, float]]] = {
 }  # fmt: skip
 
 
-def draw(mixture: Mixture, clean: torch.Tensor, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor | None]:
+def draw(mixture: TrainingNoise, clean: torch.Tensor, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Noise from a generator of its own."""
     return mixture.draw(clean, torch.Generator().manual_seed(seed))
 
@@ -34,7 +34,7 @@ def ranges(**families: dict[str, Any]) -> list[NoiseRange]:
 def test_every_crop_has_a_level_of_its_own_and_the_network_is_told_it(known: Registry) -> None:
     """Levels fill their range, and the standard deviation that is told is the one of the noise."""
     clean = torch.full((200, 1, 48, 48), 0.5)
-    noisy, std = draw(Mixture(ranges(gaussian={"sigma": (0, 75)}), known.noises, blind=False), clean)
+    noisy, std = draw(TrainingNoise(ranges(gaussian={"sigma": (0, 75)}), known.noises, blind=False), clean)
     assert std is not None
     assert std.shape == (200, 1, 1, 1)
     torch.testing.assert_close((noisy - clean).std((1, 2, 3)), std.flatten(), rtol=0.1, atol=1e-3)
@@ -46,7 +46,9 @@ def test_every_crop_has_a_level_of_its_own_and_the_network_is_told_it(known: Reg
 
 def test_a_single_level(known: Registry) -> None:
     """A range of no width is that level for every crop."""
-    _, std = draw(Mixture(ranges(gaussian={"sigma": (25, 25)}), known.noises, blind=False), torch.rand(3, 1, 8, 8))
+    _, std = draw(
+        TrainingNoise(ranges(gaussian={"sigma": (25, 25)}), known.noises, blind=False), torch.rand(3, 1, 8, 8)
+    )
     assert std is not None
     assert std.flatten().tolist() == pytest.approx([25 / 255] * 3)
 
@@ -54,7 +56,8 @@ def test_a_single_level(known: Registry) -> None:
 def test_a_blind_network_is_told_nothing(known: Registry) -> None:
     """Blind, no level comes with the noise."""
     assert (
-        draw(Mixture(ranges(gaussian={"sigma": (25, 25)}), known.noises, blind=True), torch.rand(3, 1, 8, 8))[1] is None
+        draw(TrainingNoise(ranges(gaussian={"sigma": (25, 25)}), known.noises, blind=True), torch.rand(3, 1, 8, 8))[1]
+        is None
     )
 
 
@@ -62,12 +65,12 @@ def test_families_are_drawn_by_weight(known: Registry) -> None:
     """Three parts of impulses to one of Gaussian noise, crop by crop, each with its own level or none."""
     tables = [NoiseRange("salt-pepper", {"density": (0.5, 0.5)}, 3.0), NoiseRange("gaussian", {"sigma": (10.0, 10.0)})]
     clean = torch.full((400, 1, 8, 8), 0.5)
-    noisy, std = draw(Mixture(tables, known.noises, blind=True), clean)
+    noisy, std = draw(TrainingNoise(tables, known.noises, blind=True), clean)
     impulses = ((noisy == 0) | (noisy == 1)).any(3).any(2).flatten()
     assert std is None
     assert 0.68 < float(impulses.float().mean()) < 0.82
     told = [NoiseRange("gaussian", {"sigma": (10.0, 10.0)}), NoiseRange("gaussian", {"sigma": (50.0, 50.0)})]
-    noisy, std = draw(Mixture(told, known.noises, blind=False), clean)
+    noisy, std = draw(TrainingNoise(told, known.noises, blind=False), clean)
     assert std is not None
     assert {round(float(each) * 255) for each in std.flatten()} == {10, 50}
     torch.testing.assert_close((noisy - clean).std((1, 2, 3)), std.flatten(), rtol=0.5, atol=0)
@@ -76,7 +79,7 @@ def test_families_are_drawn_by_weight(known: Registry) -> None:
 @pytest.mark.parametrize("family", ONE_OF_EACH)
 def test_every_noise_can_be_trained_on(known: Registry, family: str) -> None:
     """Each family takes levels crop by crop, in gray and colour, and equal seeds give equal noise."""
-    mixture = Mixture(ranges(**{family: ONE_OF_EACH[family]}), known.noises, blind=True)
+    mixture = TrainingNoise(ranges(**{family: ONE_OF_EACH[family]}), known.noises, blind=True)
     for channels in (1, 3):
         clean = torch.rand(4, channels, 12, 10, generator=torch.Generator().manual_seed(5))
         noisy, again = draw(mixture, clean)[0], draw(mixture, clean)[0]
@@ -94,11 +97,11 @@ def test_what_does_not_exist_or_lacks_is_refused(known: Registry) -> None:
         (ranges(gaussian={"sigmas": (1, 2)}), "Did you mean 'sigma'"),
     ):
         with pytest.raises(UnknownName, match=words):
-            Mixture(wrong, known.noises, blind=True)
+            TrainingNoise(wrong, known.noises, blind=True)
     with pytest.raises(BadFile, match="lacks a range for density"):
-        Mixture(ranges(mixed={"sigma": (1, 2), "peak": (5, 6)}), known.noises, blind=True)
+        TrainingNoise(ranges(mixed={"sigma": (1, 2), "peak": (5, 6)}), known.noises, blind=True)
     with pytest.raises(BadFile, match="blind = true"):
-        Mixture(ranges(poisson={"peak": (5, 6)}), known.noises, blind=False)
+        TrainingNoise(ranges(poisson={"peak": (5, 6)}), known.noises, blind=False)
 
 
 def test_ranges_lie_within_what_their_parameters_take(known: Registry) -> None:
@@ -108,6 +111,6 @@ def test_ranges_lie_within_what_their_parameters_take(known: Registry) -> None:
         ("correlated", {"sigma": (5, 25), "width": (1.5, 1.5)}), ("gaussian", {"sigma": (0, float("inf"))}),
     ):  # fmt: skip
         with pytest.raises(BadOption, match=f"the recipe's noise '{family}': .* is not allowed; .* takes a"):
-            Mixture(ranges(**{family: wrong}), known.noises, blind=True)
+            TrainingNoise(ranges(**{family: wrong}), known.noises, blind=True)
     with pytest.raises(BadFile, match=r"width from 1 to 5, .* give one value, width = \[1, 1\]"):
-        Mixture(ranges(correlated={"sigma": (25, 25), "width": (1, 5)}), known.noises, blind=True)
+        TrainingNoise(ranges(correlated={"sigma": (25, 25), "width": (1, 5)}), known.noises, blind=True)

@@ -19,7 +19,7 @@ from mdnbench.errors import Interrupted
 from mdnbench.registry import Registry
 from mdnbench.training import phase
 from mdnbench.util.listener import Listener
-from mdnbench.weights import Card, Cover
+from mdnbench.weights import Card, NoiseCoverage
 
 RUN: dict[str, Any] = {
     "methods": ["tiny", "noisy"], "dataset": "sk12", "images": ["01"], "metrics": ["psnr"], "timing": False, "jobs": 1,
@@ -173,7 +173,10 @@ def test_a_method_is_skipped_only_under_noises_that_it_has_no_weights_for(
     spec = registry.load([broken]).denoisers["tiny"]
     assert spec.trainable is not None
     state, folder = spec.trainable.network(blind=True).state_dict(), home / "weights" / "tiny"
-    gaussian, poisson = (Cover("gaussian", {"sigma": (0.0, 50.0)}),), (Cover("poisson", {"peak": (1.0, 60.0)}),)
+    gaussian, poisson = (
+        (NoiseCoverage("gaussian", {"sigma": (0.0, 50.0)}),),
+        (NoiseCoverage("poisson", {"peak": (1.0, 60.0)}),),
+    )
     whole = weights.save(folder, "whole", state, Card("tiny", blind=True, noise=gaussian))
     other = {key: tensor + 1 for key, tensor in state.items()}
     weights.save(folder, "other", other, Card("tiny", blind=True, noise=poisson))

@@ -11,7 +11,7 @@ import pytest
 
 from mdnbench.errors import Interrupted, UsageError
 from mdnbench.training import checkpoint, loop
-from mdnbench.training.log import Progress
+from mdnbench.training.log import TrainingProgress
 from mdnbench.weights import Weights
 
 Fit = Callable[..., Weights]
@@ -21,7 +21,7 @@ def test_a_longer_budget_goes_on_from_the_plateau(fit: Fit, workspace: Path, mon
     """A finished 'wsd' training continued to twice its budget has the bits of one that had it from the start."""
     changes = {"schedule": {"kind": "wsd", "cooldown": 0.4}}
     short = fit(steps=10, changes=changes)
-    reports: list[Progress] = []
+    reports: list[TrainingProgress] = []
     longer = fit(steps=20, changes=changes, report=reports.append)
     assert [report.step for report in reports] == [8, 12, 16, 20]
     assert (short.name, short.card.steps, longer.card.steps) == (longer.name, 10, 20)
@@ -49,7 +49,7 @@ def test_a_stopped_extension_goes_on_from_where_it_was_stopped(
     """The plateau of an older, shorter budget is not gone back to while the rate of the latest has not fallen."""
     changes = {"schedule": {"kind": "wsd", "cooldown": 0.4}}
     fit(steps=10, changes=changes)
-    steps, reports = iter(range(100)), list[Progress]()
+    steps, reports = iter(range(100)), list[TrainingProgress]()
     with pytest.raises(Interrupted, match="after 18 steps, 45% of its budget"):
         fit(steps=40, changes=changes, stop=lambda: next(steps) == 12)
     longer = fit(steps=60, changes=changes, report=reports.append)

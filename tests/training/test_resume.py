@@ -19,7 +19,7 @@ import pytest
 from mdnbench import api
 from mdnbench.errors import Interrupted, UsageError
 from mdnbench.training import checkpoint, loop
-from mdnbench.training.log import Progress
+from mdnbench.training.log import TrainingProgress
 from mdnbench.util.listener import Listener
 from mdnbench.weights import Weights
 
@@ -113,7 +113,7 @@ def test_fault_02_killed_twice_and_resumed_gives_the_same_bits(
         second = child(method, changes, steps)
         read_until(second, 12)
         kill(second)
-    reports: list[Progress] = []
+    reports: list[TrainingProgress] = []
     resumed = fit(method, changes=changes, steps=steps, report=reports.append)
     assert reports[0].step >= 8  # not the validation of step 4, with which a training from scratch begins
     assert not list((workspace / "home" / "training").glob("*/*.part"))

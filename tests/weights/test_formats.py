@@ -7,13 +7,13 @@ import struct
 import pytest
 
 from mdnbench.weights import formats
-from mdnbench.weights.formats import Format, Other
+from mdnbench.weights.formats import Format, OtherFile
 
 
 def of(head: bytes, suffix: str = ".pth") -> Format | str:
     """The format, or what else it is."""
     found = formats.of(head, len(head), suffix)
-    return found.what if isinstance(found, Other) else found
+    return found.what if isinstance(found, OtherFile) else found
 
 
 def test_formats_that_are_read() -> None:
@@ -68,7 +68,7 @@ def test_what_else_it_is(head: bytes, words: str) -> None:
 def test_archives(names: list[str], words: str) -> None:
     """By their members."""
     found = formats.of_archive(names)
-    assert isinstance(found, Other)
+    assert isinstance(found, OtherFile)
     assert words in found.what
 
 

@@ -11,7 +11,7 @@ import torch
 from mdnbench.errors import WeightsError
 from mdnbench.util import limits
 from mdnbench.weights import states, taking
-from mdnbench.weights.states import State
+from mdnbench.weights.states import TensorState
 
 ONE = torch.ones(2)
 
@@ -73,7 +73,7 @@ def test_what_is_said_of_a_state() -> None:
         states.faults({"a": ONE / 0, "b": ONE / 0})
         == "tensors that cannot be used: a, b (infinite, in float32 at least)"
     )
-    assert "no texts: 1" in states.oddities(State("x", {1: ONE}))
+    assert "no texts: 1" in states.oddities(TensorState("x", {1: ONE}))
 
 
 def test_what_is_taken() -> None:

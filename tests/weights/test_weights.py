@@ -24,7 +24,7 @@ from mdnbench.registry import Registry
 from mdnbench.spec.records import NoiseInfo
 from mdnbench.spec.specs import DataFile, DatasetSpec, DenoiserSpec
 from mdnbench.util import digests
-from mdnbench.weights import Card, Cover, Weights
+from mdnbench.weights import Card, NoiseCoverage, Weights
 
 SMALL = {"layer.weight": torch.arange(6, dtype=torch.float32).reshape(2, 3), "count": torch.tensor(70_000)}
 
@@ -49,7 +49,7 @@ def put(place: str, name: str, low: float, high: float, family: str = "gaussian"
     folder = {"shipped": Path("shipped"), "here": Path("home/weights/unet")}[place].resolve()
     options = card.pop("options", {"size": "default", "colour": False})
     ranges = {"sigma": (low, high)} if family == "gaussian" else {}
-    return weights.save(folder, name, SMALL, Card("unet", options, noise=(Cover(family, ranges),), **card))
+    return weights.save(folder, name, SMALL, Card("unet", options, noise=(NoiseCoverage(family, ranges),), **card))
 
 
 def chosen(spec: DenoiserSpec, known: Registry, noise: str = "gaussian:25", method: str = "unet") -> tuple[str, str]:
@@ -91,7 +91,7 @@ def test_a_shipped_set_for_another_noise_gives_way_to_a_trained_one_that_covers(
 def test_weights_for_the_same_family_are_nearer_than_wider_ones(unet: DenoiserSpec, known: Registry) -> None:
     """Beyond their levels, Gaussian weights stay the choice for Gaussian noise; any other noise takes the widest."""
     put("shipped", "levels", 0, 75)
-    wide = Cover("mixed", {"sigma": (5, 50), "peak": (20, 120), "density": (0, 0.1)})
+    wide = NoiseCoverage("mixed", {"sigma": (5, 50), "peak": (20, 120), "density": (0, 0.1)})
     card = Card("unet", {"size": "default", "colour": False}, noise=(wide,), blind=True)
     weights.save(Path("shipped").resolve(), "everything", SMALL, card)
     assert chosen(unet, known, "gaussian:100")[0] == "levels"
@@ -127,13 +127,13 @@ def test_imported_weights_are_used_by_their_name_alone(unet: DenoiserSpec, known
 
 def test_what_a_cover_holds(known: Registry) -> None:
     """Bounds belong to it, every parameter must lie within, and another family never does."""
-    cover = Cover("mixed", {"sigma": (5, 50), "peak": (20, 120), "density": (0, 0.1)})
+    cover = NoiseCoverage("mixed", {"sigma": (5, 50), "peak": (20, 120), "density": (0, 0.1)})
     held = ("mixed:sigma=5,peak=120,density=0", "mixed:sigma=50,peak=20,density=0.1")
     assert all(cover.holds(known.noise(text)) for text in held)
     outside = ("mixed:sigma=4.9,peak=60,density=0", "mixed:sigma=25,peak=121,density=0", "gaussian:25")
     assert not any(cover.holds(known.noise(text)) for text in outside)
     assert str(cover) == "mixed sigma 5–50, peak 20–120, density 0–0.1"
-    assert str(Cover("gaussian", {"sigma": (25, 25)})) == "gaussian sigma 25"
+    assert str(NoiseCoverage("gaussian", {"sigma": (25, 25)})) == "gaussian sigma 25"
 
 
 def test_images_that_training_saw_are_counted() -> None:

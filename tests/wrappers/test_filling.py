@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from mdnbench.errors import BadOption, WeightsError
-from mdnbench.wrappers.filling import ANY, Choice, fill, misfit
+from mdnbench.wrappers.filling import ANY, StateSelection, fill, misfit
 
 
 class Renamed(nn.Conv2d):
@@ -67,8 +67,11 @@ def test_what_was_taken_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_choices() -> None:
     """No choice is no part of a revision; an eps that is none is refused at once."""
-    assert Choice() == ANY
+    assert StateSelection() == ANY
     assert ANY.parts == ()
-    assert len({Choice("a").parts, Choice(prefix="").parts, Choice(eps=1e-5).parts, ANY.parts}) == 4
+    assert (
+        len({StateSelection("a").parts, StateSelection(prefix="").parts, StateSelection(eps=1e-5).parts, ANY.parts})
+        == 4
+    )
     with pytest.raises(BadOption, match="eps=-1 is not allowed"):
-        Choice(eps=-1)
+        StateSelection(eps=-1)

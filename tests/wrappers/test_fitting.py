@@ -13,7 +13,7 @@ from torch import nn
 
 from mdnbench.errors import BadOption
 from mdnbench.evaluation.outputs import InvalidOutput
-from mdnbench.wrappers.fitting import Fitting, padded
+from mdnbench.wrappers.fitting import Tiling, padded
 
 DNCNN_FIELD = 35  # the receptive field of 17 convolutions of 3×3, in pixels
 few = settings(derandomize=True, max_examples=40, deadline=None)
@@ -41,7 +41,7 @@ class Strided(nn.Module):
 def test_tiles_equal_the_whole_where_the_overlap_is_the_receptive_field(shipped: Any, noisy: Any, tile: int) -> None:
     """A real network over tiles gives what it gives over the whole image, at the seams too."""
     whole = shipped(noisy)
-    tiled = Fitting(tile=tile, overlap=DNCNN_FIELD)(noisy, shipped)
+    tiled = Tiling(tile=tile, overlap=DNCNN_FIELD)(noisy, shipped)
     assert float((tiled - whole).abs().max()) < 1e-5
 
 
@@ -52,7 +52,7 @@ def test_an_overlap_that_is_too_small_shows(shipped: Any, noisy: Any) -> None:
     On the whole, that is: the largest single difference depends on where seams fall.
     """
     whole = shipped(noisy)
-    differences = [Fitting(tile=48, overlap=n)(noisy, shipped) - whole for n in (0, 8, 16, 32)]
+    differences = [Tiling(tile=48, overlap=n)(noisy, shipped) - whole for n in (0, 8, 16, 32)]
     assert float(differences[0].abs().max()) > 0.02
     assert float(differences[-1].abs().max()) > 1e-5
     errors = [float(each.square().mean().sqrt()) for each in differences]
@@ -62,8 +62,8 @@ def test_an_overlap_that_is_too_small_shows(shipped: Any, noisy: Any) -> None:
 def test_tiles_begin_where_a_strided_network_wants_them(noisy: Any) -> None:
     """With strides a tile must begin at a multiple, or the network sees another grid; odd sizes are padded first."""
     network = torch.inference_mode()(Strided().eval())
-    whole = Fitting(multiple=2)(noisy, network)
-    tiled = Fitting(multiple=2, tile=39, overlap=Strided.FIELD)(noisy, network)
+    whole = Tiling(multiple=2)(noisy, network)
+    tiled = Tiling(multiple=2, tile=39, overlap=Strided.FIELD)(noisy, network)
     assert float((tiled - whole).abs().max()) < 1e-6
 
 
@@ -80,7 +80,7 @@ def test_every_pixel_comes_back_once_in_its_place(
 ) -> None:
     """Whatever the sizes, a network that changes nothing changes nothing; it sees multiples, and no tile too large."""
     try:
-        fitting = Fitting(multiple, tile, overlap)
+        fitting = Tiling(multiple, tile, overlap)
     except BadOption:
         assert tile < 2 * (overlap // 2 + multiple) + multiple
         return
@@ -114,7 +114,7 @@ def test_channels_go_one_by_one(colour: Any) -> None:
         seen.append(part.shape[1])
         return part + len(seen)
 
-    result = Fitting(by_channel=True)(colour, network)
+    result = Tiling(by_channel=True)(colour, network)
     assert seen == [1, 1, 1]
     assert torch.allclose(result - colour, torch.tensor([1.0, 2.0, 3.0]).view(1, 3, 1, 1).expand_as(colour), atol=1e-6)
 
@@ -132,11 +132,11 @@ def test_channels_go_one_by_one(colour: Any) -> None:
 def test_what_cannot_be_cut_is_refused(wrong: dict[str, int]) -> None:
     """Tiles that are all overlap, and sizes below one, are refused with what is allowed."""
     with pytest.raises(BadOption, match="is not allowed"):
-        Fitting(**wrong)
+        Tiling(**wrong)
 
 
 @pytest.mark.parametrize("network", [lambda part: part[..., :-1], lambda part: [part], lambda part: None])
 def test_an_output_that_cannot_be_cropped_is_invalid(noisy: Any, network: Callable[[Any], Any]) -> None:
     """Another shape or no tensor at all is the network's fault, and never cropped or broadcast into a result."""
     with pytest.raises(InvalidOutput, match="expected shape"):
-        Fitting(multiple=8)(noisy, network)
+        Tiling(multiple=8)(noisy, network)

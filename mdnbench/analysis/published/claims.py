@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mdnbench.results.table import Column
     from mdnbench.spec.specs import DatasetSpec
 
-_Values = Mapping[tuple[str, str, str, str], float]  # by noise, method, image and metric
+_MeasuredValues = Mapping[tuple[str, str, str, str], float]  # by noise, method, image and metric
 
 
 def compare(found: Results, more: Iterable[Reference] = ()) -> Claims:
@@ -75,7 +75,7 @@ def _claims(
     found: Results,
     known: Registry,
     columns: Mapping[str, Column],
-    values: _Values,
+    values: _MeasuredValues,
 ) -> list[Claim]:
     """A claim for every method of the run that bears the reference's name; one without a method where none does."""
     column = columns[reference.metric]

@@ -27,16 +27,16 @@ _BEHIND = """
 """
 _METRIC = "SELECT files FROM manifests WHERE scope = ? AND token = ? ORDER BY id DESC LIMIT 1"
 
-Code = dict[str, dict[str, str]]  # by 'method NAME', 'noise NAME', 'metric NAME' or 'evaluation': digests by file
+CodeRecord = dict[str, dict[str, str]]  # by 'method NAME', 'noise NAME', 'metric NAME' or 'evaluation': digests by file
 
 
-def of_run(results: Results) -> Code:
+def of_run(results: Results) -> CodeRecord:
     """Return the digests of the files behind a run's numbers, from the manifests of its store.
 
     Files are named below their plugin's folder, and packages have their version. What the store has no manifest of is
     left out.
     """
-    found: Code = {}
+    found: CodeRecord = {}
     for noise, method, text in results.store.select(_BEHIND, (results.run.id,)):
         used = manifests.decoded(text)
         _add(found, f"{METHOD} {method}", _own(used, METHOD))
@@ -68,7 +68,7 @@ def _own(used: Used, role: str) -> tuple[UsedFile, ...]:
     return tuple(file for file in used.get(role, ()) if (file.root, file.name) not in shared)
 
 
-def _add(found: Code, key: str, used: Iterable[UsedFile]) -> None:
+def _add(found: CodeRecord, key: str, used: Iterable[UsedFile]) -> None:
     table = found.setdefault(key, {})
     elsewhere: dict[str, list[str]] = {}
     for file in used:

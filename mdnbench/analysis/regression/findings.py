@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mdnbench.analysis.regression.likeness import Difference
-from mdnbench.analysis.regression.slowdown import Pace
-from mdnbench.analysis.regression.tolerances import WORDS, Basis
+from mdnbench.analysis.regression.slowdown import SpeedChange
+from mdnbench.analysis.regression.tolerances import WORDS, ToleranceBasis
 from mdnbench.errors import NothingToDo
 from mdnbench.results import numbers
 from mdnbench.results.render import html
@@ -47,7 +47,7 @@ class Gate:
     cells: int
     state: State
     digits: int
-    basis: Basis = "given"
+    basis: ToleranceBasis = "given"
     direction: str = "higher"
     causes: tuple[Difference, ...] = ()
 
@@ -73,7 +73,7 @@ class Verdict:
     worst: tuple[str, ...]
     differences: tuple[Difference, ...] = ()
     notes: tuple[str, ...] = ()
-    paces: tuple[Pace, ...] = ()
+    paces: tuple[SpeedChange, ...] = ()
     untimed: str = ""
 
     @property
@@ -87,7 +87,7 @@ class Verdict:
         return tuple(gate for gate in self.gates if gate.state == "improvement")
 
     @property
-    def slower(self) -> tuple[Pace, ...]:
+    def slower(self) -> tuple[SpeedChange, ...]:
         """The methods that became slower."""
         return tuple(pace for pace in self.paces if pace.state == "slower")
 
@@ -147,7 +147,7 @@ def _gate(gate: Gate) -> list[Cell | str | float]:
     ]  # fmt: skip
 
 
-def _of_paces(what: str, paces: Iterable[Pace]) -> Table:
+def _of_paces(what: str, paces: Iterable[SpeedChange]) -> Table:
     columns = (words("Method"), Column("Baseline ms"), Column("Measured ms"), Column("Ratio", digits=2),
                Column("Allowed", digits=2), Column("p"), Column("Calls"), words("State"))  # fmt: skip
     rows = [

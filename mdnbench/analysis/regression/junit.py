@@ -16,7 +16,7 @@ from mdnbench.results import numbers
 
 if TYPE_CHECKING:
     from mdnbench.analysis.regression import Gate, Verdict
-    from mdnbench.analysis.regression.slowdown import Pace
+    from mdnbench.analysis.regression.slowdown import SpeedChange
 
 _ILLEGAL = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML 1.0 has no way to write
 
@@ -28,7 +28,7 @@ def text_of(verdict: Verdict) -> str:
     for gate in verdict.gates:
         _gate(suite, gate)
     for pace in verdict.paces:
-        _pace(suite, pace)
+        _speed_case(suite, pace)
     for index, line in enumerate(verdict.missing, start=1):
         case = _case(suite, "missing", f"missing {index}")
         _failure(case, "missing", line)
@@ -64,7 +64,7 @@ def _gate(suite: ElementTree.Element, gate: Gate) -> None:
         ElementTree.SubElement(case, "system-out").text = _safe(f"better than the baseline, which is stale: {text}")
 
 
-def _pace(suite: ElementTree.Element, pace: Pace) -> None:
+def _speed_case(suite: ElementTree.Element, pace: SpeedChange) -> None:
     case = _case(suite, f"timing {pace.method}", "seconds", pace.measured_s)
     if pace.state == "slower":
         ratio, p = numbers.fixed(pace.ratio, 2), numbers.p_value(pace.p)

@@ -11,7 +11,7 @@ from mdnbench.analysis.regression.baselines import Facts
 from mdnbench.errors import UsageError
 from mdnbench.planning.identity import EVALUATION, METHOD, METRIC, NOISE
 
-Kind = Literal["code", "weights", "packages", "machine", "revision", "noisy pixels", "rules"]
+DifferenceKind = Literal["code", "weights", "packages", "machine", "revision", "noisy pixels", "rules"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Difference:
     what: str
     before: str
     after: str
-    kind: Kind = "rules"
+    kind: DifferenceKind = "rules"
     concerns: tuple[str, ...] | None = None
 
     def __str__(self) -> str:

@@ -17,11 +17,11 @@ from mdnbench.spec.timings import Benchmark, TimingRecord
 SHARE = 0.25  # a median may grow by a quarter
 LEVEL = 0.01  # the rank test's: with many methods and many pushes, one in twenty would cry wolf every day
 
-State = Literal["pass", "slower", "faster", "undecided"]
+SpeedState = Literal["pass", "slower", "faster", "undecided"]
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class SpeedChange:
     """A method's seconds per call held against the baseline's: medians, their ratio, the rank test's p-value.
 
     `undecided` says that the medians differ and that there were too few calls for any rank test to tell.
@@ -34,7 +34,7 @@ class Pace:
     share: float
     p: float
     calls: tuple[int, int]
-    state: State
+    state: SpeedState
 
     @property
     def ratio(self) -> float:
@@ -44,7 +44,7 @@ class Pace:
 
 def compare(
     run: TimingRecord | None, baseline: TimingRecord | None, share: float = SHARE
-) -> tuple[tuple[Pace, ...], str]:
+) -> tuple[tuple[SpeedChange, ...], str]:
     """The paces of all methods that both records timed alike, and why nothing could be compared where nothing was."""
     if problem := _obstacle(run, baseline):
         return (), problem
@@ -52,7 +52,7 @@ def compare(
     assert baseline is not None
     before, after = _timed(baseline), _timed(run)
     pairs = [(before[name], each) for name, each in after.items() if name in before]
-    paces = tuple(_pace(old, new, share) for old, new in pairs)
+    paces = tuple(_speed_change(old, new, share) for old, new in pairs)
     if not paces:
         return (), "timing was asked for, and no method was timed in both under the same conditions."
     if all(pace.state == "undecided" for pace in paces):
@@ -80,14 +80,14 @@ def _obstacle(run: TimingRecord | None, baseline: TimingRecord | None) -> str:
     return ""
 
 
-def _pace(before: Benchmark, after: Benchmark, share: float) -> Pace:
+def _speed_change(before: Benchmark, after: Benchmark, share: float) -> SpeedChange:
     old, new = before.stats.data, after.stats.data
     was, now = median(old), median(new)
     p = rank_p(old, new)
-    return Pace(after.name, after.group, was, now, share, p, (len(old), len(new)), _state(old, new, share, p))
+    return SpeedChange(after.name, after.group, was, now, share, p, (len(old), len(new)), _state(old, new, share, p))
 
 
-def _state(old: Sequence[float], new: Sequence[float], share: float, p: float) -> State:
+def _state(old: Sequence[float], new: Sequence[float], share: float, p: float) -> SpeedState:
     ratio = median(new) / median(old)
     if 1 / (1 + share) <= ratio <= 1 + share:
         return "pass"

@@ -25,9 +25,9 @@ SAME, ACROSS = 1 / 50, 1 / 5
 SPREADS = 3
 INDIFFERENT = {"pandas", "pluggy"}  # packages that never touch a pixel
 
-Basis = Literal["given", "baseline", "same", "across", "noise", "retrained"]
+ToleranceBasis = Literal["given", "baseline", "same", "across", "noise", "retrained"]
 
-WORDS: Mapping[Basis, str] = {
+WORDS: Mapping[ToleranceBasis, str] = {
     "given": "as asked for",
     "baseline": "as the baseline says",
     "same": "same weights, packages and processor",
@@ -42,7 +42,7 @@ class Tolerance:
     """What a mean may change by, and what that rests on."""
 
     value: float
-    basis: Basis
+    basis: ToleranceBasis
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Tolerances:
             case _:
                 return Tolerance(max(whole, SPREADS * self._spread(method, metric)), "retrained")
 
-    def _basis(self, noise: str, method: str) -> Basis:
+    def _basis(self, noise: str, method: str) -> ToleranceBasis:
         run, baseline = self.run, self.baseline
         if run.weights(method, noise) != baseline.weights(method, noise):
             return "retrained"

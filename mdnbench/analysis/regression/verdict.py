@@ -12,29 +12,29 @@ from mdnbench.analysis.regression import likeness, slowdown
 from mdnbench.analysis.regression.baselines import SECONDS, Baseline, Facts, facts_with_code, uncollected
 from mdnbench.analysis.regression.findings import Change, Gate, State, Verdict
 from mdnbench.analysis.regression.likeness import Difference
-from mdnbench.analysis.regression.slowdown import Pace
+from mdnbench.analysis.regression.slowdown import SpeedChange
 from mdnbench.analysis.regression.tolerances import Tolerances
 from mdnbench.errors import NothingToDo, UnknownName
 from mdnbench.planning.identity import METHOD
 from mdnbench.results.numbers import fixed
 from mdnbench.spec.names import counted
 from mdnbench.store import queries
-from mdnbench.store.rows import CellKey, Mark
+from mdnbench.store.rows import CellKey, CheckRow
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
 
-Group = tuple[str, str, str]
+GateKey = tuple[str, str, str]
 
 
 @dataclass
 class _Pairs:
     """The cells of a run beside those of a baseline."""
 
-    groups: dict[Group, list[tuple[CellKey, float, float]]] = field(default_factory=lambda: defaultdict(list))
+    groups: dict[GateKey, list[tuple[CellKey, float, float]]] = field(default_factory=lambda: defaultdict(list))
     failed: list[str] = field(default_factory=list)
     unscored: Counter[tuple[str, str]] = field(default_factory=Counter)
-    better: Counter[Group] = field(default_factory=Counter)  # infinitely
+    better: Counter[GateKey] = field(default_factory=Counter)  # infinitely
     other_noise: int = 0
     seen: set[CellKey] = field(default_factory=set)
 
@@ -101,7 +101,7 @@ def _check_names(tolerances: Mapping[str, float], facts: Facts) -> None:
 @uncollected()
 def _pair(results: Results, baseline: Baseline) -> _Pairs:
     pairs, metrics = _Pairs(), tuple(baseline.facts.metrics)
-    for mark in queries.marks(results.store, results.run, metrics):
+    for mark in queries.check_rows(results.store, results.run, metrics):
         pairs.seen.add(mark.key)
         stored = baseline.cells.get(mark.key)
         if stored is None or stored.status != "ok":
@@ -123,7 +123,7 @@ def _pair(results: Results, baseline: Baseline) -> _Pairs:
     return pairs
 
 
-def _leapt(pairs: _Pairs, group: Group, key: CellKey, values: tuple[float, float], direction: str) -> None:
+def _leapt(pairs: _Pairs, group: GateKey, key: CellKey, values: tuple[float, float], direction: str) -> None:
     """Note what became of a cell with an infinite value on one side or both."""
     leap = _leap(*values, direction)
     if leap == "regression":
@@ -132,7 +132,7 @@ def _leapt(pairs: _Pairs, group: Group, key: CellKey, values: tuple[float, float
         pairs.better[group] += 1
 
 
-def _lacking(pairs: _Pairs, metric: str, before: float, mark: Mark, place: int) -> None:
+def _lacking(pairs: _Pairs, metric: str, before: float, mark: CheckRow, place: int) -> None:
     """A score that is gone. A metric that cannot be had here is noted; one that went wrong is a regression."""
     status, reason = mark.statuses[place], mark.reasons[place]
     if status in (None, "skipped"):
@@ -141,7 +141,7 @@ def _lacking(pairs: _Pairs, metric: str, before: float, mark: Mark, place: int) 
         pairs.failed.append(f"{_words(mark.key)}: {metric} was {before:g} and is {status} now: {reason}")
 
 
-def _gate(group: Group, pairs: list[tuple[CellKey, float, float]], facts: Facts, rules: Tolerances) -> Gate:
+def _gate(group: GateKey, pairs: list[tuple[CellKey, float, float]], facts: Facts, rules: Tolerances) -> Gate:
     metric = facts.metrics[group[2]]
     finite = [pair for pair in pairs if math.isfinite(pair[1]) and math.isfinite(pair[2])]
     chosen = finite or pairs  # one ∞ would hide the others
@@ -250,7 +250,9 @@ def _improved(pairs: _Pairs) -> Iterator[str]:
             yield f"{method} ({noise}): {metric} became infinitely better in {counted(many, 'cell')}, and in no mean"
 
 
-def _timing(results: Results, baseline: Baseline, tolerances: Mapping[str, float]) -> tuple[tuple[Pace, ...], str]:
+def _timing(
+    results: Results, baseline: Baseline, tolerances: Mapping[str, float]
+) -> tuple[tuple[SpeedChange, ...], str]:
     share = tolerances.get(SECONDS, baseline.facts.tolerances.get(SECONDS, slowdown.SHARE))
     return slowdown.compare(results.timing, baseline.timing, share)
 

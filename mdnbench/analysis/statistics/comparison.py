@@ -17,7 +17,7 @@ from mdnbench.analysis.statistics.findings import Comparison, Family, Mean
 from mdnbench.errors import NothingToDo, UnknownName, UsageError
 from mdnbench.results import tables
 from mdnbench.store import cube
-from mdnbench.store.cube import ScoreCube
+from mdnbench.store.cube import ScoreArray
 
 if TYPE_CHECKING:
     from mdnbench.analysis.statistics.bootstrap import Array
@@ -44,7 +44,7 @@ def compare(found: Sequence[Results], *, metrics: Collection[str] = (), against:
         family
         for index, noise in enumerate(whole.noises)
         for name, column in columns.items()
-        if (family := _family(noise, column, whole, whole.values[name][index], against)) is not None
+        if (family := _metric_comparison(noise, column, whole, whole.values[name][index], against)) is not None
     )
     if not families:
         if not whole.noises:
@@ -87,7 +87,7 @@ def _columns(found: Results, metrics: Collection[str]) -> dict[str, Column]:
     return {name: column for name, column in known.items() if not metrics or name in metrics}
 
 
-def _joined(parts: Sequence[tuple[Results, ScoreCube]]) -> ScoreCube:
+def _joined(parts: Sequence[tuple[Results, ScoreArray]]) -> ScoreArray:
     """The scores of several runs as of one: the noises that all have, every method, as many seeds as all have."""
     cubes = [part for _, part in parts]
     if len(cubes) == 1:
@@ -98,14 +98,14 @@ def _joined(parts: Sequence[tuple[Results, ScoreCube]]) -> ScoreCube:
         name: np.concatenate([_chosen(each, name, noises, seeds) for each in cubes], axis=1) for name in cubes[0].values
     }
     methods = tuple(f"{method} @ {run.name}" for run, each in parts for method in each.methods)
-    return ScoreCube(noises, methods, cubes[0].images, seeds, values)
+    return ScoreArray(noises, methods, cubes[0].images, seeds, values)
 
 
-def _chosen(part: ScoreCube, metric: str, noises: Sequence[str], seeds: int) -> Array:
+def _chosen(part: ScoreArray, metric: str, noises: Sequence[str], seeds: int) -> Array:
     return part.values[metric][[part.noises.index(noise) for noise in noises]][..., :seeds]
 
 
-def _family(noise: str, column: Column, scores: ScoreCube, values: Array, against: str) -> Family | None:
+def _metric_comparison(noise: str, column: Column, scores: ScoreArray, values: Array, against: str) -> Family | None:
     sign = 1 if column.direction == "higher" else -1
     found = list(_means(scores.methods, values))
     if not found:

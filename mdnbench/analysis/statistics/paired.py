@@ -138,11 +138,11 @@ def detectable(differences: Array, family: int) -> float | None:
     many = len(differences)
     if many < 2:
         return None
-    return _errors_to_be_seen(many, family) * (float(differences.std(ddof=1)) / math.sqrt(many))
+    return _detectable_errors(many, family) * (float(differences.std(ddof=1)) / math.sqrt(many))
 
 
 @lru_cache
-def _errors_to_be_seen(many: int, family: int) -> float:
+def _detectable_errors(many: int, family: int) -> float:
     """How many standard errors a mean of so many differences must be from zero."""
     return float(t.ppf(1 - ALPHA / (2 * family), many - 1) + t.ppf(POWER, many - 1))
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mdnbench.spec.specs import Image
 
 
-class Box(NamedTuple):
+class Rectangle(NamedTuple):
     """A rectangle in pixels from (top, left) to (bottom, right); fractions are allowed."""
 
     top: float
@@ -35,17 +35,17 @@ class Box(NamedTuple):
         """Return the area in square pixels."""
         return self.height * self.width
 
-    def grown(self, margin: float) -> Box:
+    def grown(self, margin: float) -> Rectangle:
         """Return the box with a margin on all sides."""
-        return Box(self.top - margin, self.left - margin, self.bottom + margin, self.right + margin)
+        return Rectangle(self.top - margin, self.left - margin, self.bottom + margin, self.right + margin)
 
-    def moved(self, down: float, right: float) -> Box:
+    def moved(self, down: float, right: float) -> Rectangle:
         """Return the box moved by these distances."""
-        return Box(self.top + down, self.left + right, self.bottom + down, self.right + right)
+        return Rectangle(self.top + down, self.left + right, self.bottom + down, self.right + right)
 
-    def within(self, other: Box) -> Box:
+    def within(self, other: Rectangle) -> Rectangle:
         """Return the part of the box that is inside the other one."""
-        return Box(
+        return Rectangle(
             max(self.top, other.top),
             max(self.left, other.left),
             min(self.bottom, other.bottom),
@@ -53,9 +53,9 @@ class Box(NamedTuple):
         )
 
 
-def frame(image: Image) -> Box:
+def frame(image: Image) -> Rectangle:
     """Return the box of a whole image."""
-    return Box(0.0, 0.0, float(image.shape[0]), float(image.shape[1]))
+    return Rectangle(0.0, 0.0, float(image.shape[0]), float(image.shape[1]))
 
 
 def oriented(image: Image, quarter_turns: int, flipped: bool) -> Image:
@@ -63,7 +63,7 @@ def oriented(image: Image, quarter_turns: int, flipped: bool) -> Image:
     return np.rot90(image[:, ::-1] if flipped else image, quarter_turns)
 
 
-def resampled(image: Image, scale: float, box: Box | None = None) -> Image:
+def resampled(image: Image, scale: float, box: Rectangle | None = None) -> Image:
     """Return a box of the image at exactly this scale; fractions of a pixel at the far edges are dropped."""
     box = box or frame(image)
     top, left = math.floor(box.top), math.floor(box.left)

@@ -16,7 +16,7 @@ import numpy as np
 
 from mdnbench.data.leaks import correlation, geometry
 from mdnbench.data.leaks.correlation import Sliding
-from mdnbench.data.leaks.geometry import Box
+from mdnbench.data.leaks.geometry import Rectangle
 
 if TYPE_CHECKING:
     from mdnbench.spec.specs import Image
@@ -150,7 +150,7 @@ def _refined(searched: Searched, sought: Sought, guess: Match, side: int, steps:
     seen = _placed(turned, guess).within(whole)
     if min(seen.height, seen.width) * zoom < 2 * _MARGIN:
         return None
-    near = _Surroundings(searched.image, seen, zoom)
+    near = _SearchWindow(searched.image, seen, zoom)
     match = max((near.aligned(turned, guess, guess.scale * (1 + step)) for step in steps), key=lambda each: each.evened)
     visible = _placed(turned, match).within(whole).area
     evidence = match.evened * zoom * visible**0.5
@@ -181,10 +181,10 @@ def _judged(searched: Searched, sought: Sought, match: Match) -> Match:
     )
 
 
-class _Surroundings:
+class _SearchWindow:
     """The part of the training image that may overlap the test image, with a margin; 0 beyond the edges."""
 
-    def __init__(self, image: Image, seen: Box, zoom: float) -> None:
+    def __init__(self, image: Image, seen: Rectangle, zoom: float) -> None:
         wide = seen.grown(_MARGIN / zoom)
         inside = wide.within(geometry.frame(image))
         cut = correlation.features(geometry.resampled(image, zoom, inside))
@@ -206,15 +206,15 @@ class _Surroundings:
         return replace(guess, top=top, left=left, scale=scale, evened=float(places[i, j]))
 
 
-def _part(turned: Image, guess: Match, seen: Box, scale: float) -> Box:
+def _part(turned: Image, guess: Match, seen: Rectangle, scale: float) -> Rectangle:
     """Return the visible part of the test image after a change of scale about the centre of the visible part."""
     there = seen.moved(-guess.top, -guess.left)
     y, x = (there.top + there.bottom) / 2 / guess.scale, (there.left + there.right) / 2 / guess.scale
     up, over = there.height / 2 / scale, there.width / 2 / scale
-    return Box(y - up, x - over, y + up, x + over).within(geometry.frame(turned))
+    return Rectangle(y - up, x - over, y + up, x + over).within(geometry.frame(turned))
 
 
-def _placed(turned: Image, match: Match) -> Box:
+def _placed(turned: Image, match: Match) -> Rectangle:
     """Return the box of the whole turned test image."""
     height, width = turned.shape
-    return Box(match.top, match.left, match.top + height * match.scale, match.left + width * match.scale)
+    return Rectangle(match.top, match.left, match.top + height * match.scale, match.left + width * match.scale)

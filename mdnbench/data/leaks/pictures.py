@@ -51,7 +51,7 @@ def _colour(image: Image) -> Image:
     return np.repeat(image[..., None], 3, axis=-1) if image.ndim == 2 else image.copy()
 
 
-def _outline(image: Image, box: geometry.Box) -> None:
+def _outline(image: Image, box: geometry.Rectangle) -> None:
     """Draw the box's edges inside the image."""
     top, left, bottom, right = (max(0, round(edge)) for edge in box)
     inside = image[top:bottom, left:right]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mdnbench.engine.cluster.engine import DaskEngine
-from mdnbench.engine.cluster.freight import Freight
-from mdnbench.engine.cluster.host import Order
+from mdnbench.engine.cluster.freight import Transfer
+from mdnbench.engine.cluster.host import HostSetup
 
-__all__ = ["DaskEngine", "Freight", "Order"]
+__all__ = ["DaskEngine", "HostSetup", "Transfer"]

@@ -12,11 +12,11 @@ from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING
 
 from mdnbench.engine.cluster import connecting
-from mdnbench.engine.cluster.freight import Freight
-from mdnbench.engine.cluster.host import Order
-from mdnbench.engine.cluster.passport import Passport
-from mdnbench.engine.cluster.remote import Line, RemoteSlot
-from mdnbench.engine.loop import Batch, Engine
+from mdnbench.engine.cluster.freight import Transfer
+from mdnbench.engine.cluster.host import HostSetup
+from mdnbench.engine.cluster.passport import Fingerprint
+from mdnbench.engine.cluster.remote import RemoteSlot, WorkerConnection
+from mdnbench.engine.loop import Engine, FinishedTasks
 from mdnbench.engine.schedule import Schedule
 from mdnbench.errors import MdnbenchError, UsageError
 from mdnbench.util.stopping import Stop
@@ -42,7 +42,13 @@ class DaskEngine(Engine):
     _client: Client
 
     def __init__(
-        self, order: Order, freight: Freight, here: Passport, scheduler: str, jobs: int, note: Callable[[str], None]
+        self,
+        order: HostSetup,
+        freight: Transfer,
+        here: Fingerprint,
+        scheduler: str,
+        jobs: int,
+        note: Callable[[str], None],
     ) -> None:
         """Set up the engine; no connection is made yet.
 
@@ -64,7 +70,7 @@ class DaskEngine(Engine):
         self._note = note
         self._run = uuid.uuid4().hex[:12]
         self._numbers = itertools.count()
-        self._lines: dict[str, Line] = {}
+        self._lines: dict[str, WorkerConnection] = {}
         self._ready: list[RemoteSlot] = []
         self._machines: dict[str, Environment] = {}
         self._refused: dict[str, str] = {}
@@ -79,7 +85,7 @@ class DaskEngine(Engine):
         """Return what is known about the machines that computed cells, by machine id."""
         return self._machines
 
-    def run(self, schedule: Schedule, stop: Stop) -> Generator[Batch, None, None]:
+    def run(self, schedule: Schedule, stop: Stop) -> Generator[FinishedTasks, None, None]:
         """Yield batches of finished tasks, as `Engine.run` does. Connect to the cluster only if there is work."""
         if not schedule.left():
             return
@@ -146,7 +152,7 @@ class DaskEngine(Engine):
             ) from None
         return found
 
-    def _forget(self, line: Line) -> None:
+    def _forget(self, line: WorkerConnection) -> None:
         del self._lines[line.address]
         if any(slot.line is line for slot in self._slots if isinstance(slot, RemoteSlot)):
             why = f" ({line.why})" if line.why else ""
@@ -155,12 +161,14 @@ class DaskEngine(Engine):
     def _welcome(self, address: str, threads: int) -> None:
         """Start sending a new worker what it needs. A thread accepts it if it computes as this machine does."""
         # The id is new, because a host of an earlier connection to this worker may still be closing.
-        self._lines[address] = line = Line(self._client, f"{self._run}-{next(self._numbers)}", address, threads)
+        self._lines[address] = line = WorkerConnection(
+            self._client, f"{self._run}-{next(self._numbers)}", address, threads
+        )
         with self._changing:
             self._arriving += 1
         threading.Thread(target=self._let_in, args=(line,), daemon=True).start()
 
-    def _let_in(self, line: Line) -> None:
+    def _let_in(self, line: WorkerConnection) -> None:
         try:
             unlike = self._here.differences(line.begin(self._order, self._freight.first()))
         except Exception as error:  # the worker is gone, has no mdnbench, or has no disk space left

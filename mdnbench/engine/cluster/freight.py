@@ -20,7 +20,7 @@ from mdnbench.store.kept import path_of
 
 if TYPE_CHECKING:
     from mdnbench.planning import Plan
-    from mdnbench.registry.discovery import Door
+    from mdnbench.registry.discovery import PluginSource
     from mdnbench.weights import Weights
 
 CHUNK_BYTES = 4 << 20
@@ -33,7 +33,7 @@ MARK = "pyproject.toml"  # an empty file of this name marks the root folder of a
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TransferFile:
     """A file for a worker.
 
     Attributes:
@@ -45,7 +45,7 @@ class Piece:
     parts: Callable[[], Iterator[bytes]]
 
 
-class Freight:
+class Transfer:
     """All files that the workers of a run need."""
 
     def __init__(self, plan: Plan, setup: Setup, metrics: Sequence[str]) -> None:
@@ -63,26 +63,26 @@ class Freight:
             dataset="",
             dataset_door=None,
             jobs=tuple(map(_sent_job, here.jobs)),
-            metrics={name: _sent_door(door) for name, door in here.metrics.items()},
-            plugins=tuple(path for door in self._doors if (path := _sent_door(door).path)),
+            metrics={name: _sent_source(door) for name, door in here.metrics.items()},
+            plugins=tuple(path for door in self._doors if (path := _sent_source(door).path)),
             tested=(),
             images=IMAGES,
         )
 
-    def first(self) -> Iterator[Piece]:
+    def first(self) -> Iterator[TransferFile]:
         """Yield the files that a worker needs before its fingerprint can be taken.
 
         These are the files of plugins, and those that metrics read.
         """
         for door in self._doors:
-            yield Piece((_plugin(door) / MARK).as_posix(), lambda: iter(()))
+            yield TransferFile((_plugin(door) / MARK).as_posix(), lambda: iter(()))
             for path in self._files(door):
                 name = _plugin(door) / path.relative_to(door.root)
-                yield Piece(name.as_posix(), partial(_of_file, path))
+                yield TransferFile(name.as_posix(), partial(_of_file, path))
         for place, path in self._read_by_metrics.items():
-            yield Piece((DATA / place).as_posix(), partial(_of_file, path))
+            yield TransferFile((DATA / place).as_posix(), partial(_of_file, path))
 
-    def _files(self, door: Door) -> list[Path]:
+    def _files(self, door: PluginSource) -> list[Path]:
         """Return the files of a plugin to transfer: its own, those that its import loaded, and Python files nearby."""
         assert door.path is not None
         used = [door.root / file.name for file in self._plan.registry.used(door) if file.root == "plugin"]
@@ -91,18 +91,18 @@ class Freight:
         found = dict.fromkeys([door.path, *used, *near[:MOST_FILES]])
         return [path for path in found if path.is_file()]
 
-    def of(self, tasks: Sequence[Task]) -> Iterator[Piece]:
+    def of(self, tasks: Sequence[Task]) -> Iterator[TransferFile]:
         """Yield the files that these tasks need: clean images, stored outputs and weights."""
         for task in tasks:
             digest = task.cell.image_digest
-            yield Piece(path_of(IMAGES, digest).as_posix(), partial(self._of_image, task.cell.image))
+            yield TransferFile(path_of(IMAGES, digest).as_posix(), partial(self._of_image, task.cell.image))
             if task.kept:
-                yield Piece(path_of(IMAGES, task.kept.stem).as_posix(), partial(_of_file, task.kept))
+                yield TransferFile(path_of(IMAGES, task.kept.stem).as_posix(), partial(_of_file, task.kept))
             if weights := self._here.jobs[task.job].weights:
-                yield Piece(_weights(weights.sha256).as_posix(), partial(_of_file, weights.path))
+                yield TransferFile(_weights(weights.sha256).as_posix(), partial(_of_file, weights.path))
                 yield from self._made_of(task.job, weights)
 
-    def _made_of(self, job: int, weights: Weights) -> Iterator[Piece]:
+    def _made_of(self, job: int, weights: Weights) -> Iterator[TransferFile]:
         """Yield the ONNX file made from these weights, and its digest file, if the job's method computes from one."""
         method = self._here.jobs[job].method
         spec = self._plan.registry.denoisers[method.name]
@@ -113,10 +113,10 @@ class Freight:
             path = models.path_of(spec, weights, variant.precision)
             for each in (path, path.with_suffix(".sha256")):
                 if each.is_file():
-                    yield Piece((HOME / "deploy" / each.name).as_posix(), partial(_of_file, each))
+                    yield TransferFile((HOME / "deploy" / each.name).as_posix(), partial(_of_file, each))
 
     @cached_property
-    def _doors(self) -> tuple[Door, ...]:
+    def _doors(self) -> tuple[PluginSource, ...]:
         """Return the sources of the plugins that are loaded from files."""
         known = self._plan.registry
         shelves = (known.denoisers, known.noises, known.datasets, known.metrics, known.reporters)
@@ -153,7 +153,7 @@ def settled(setup: Setup, folder: Path, variables: dict[str, str]) -> Setup:
     """
     assert setup.images is not None
 
-    def settled_door(door: Door | None) -> Door | None:
+    def settled_door(door: PluginSource | None) -> PluginSource | None:
         if door is None or door.path is None:
             return door
         return dataclasses.replace(door, path=folder / door.path, folder=folder / door.root)
@@ -177,12 +177,12 @@ def settled_task(task: Task, folder: Path) -> Task:
 
 
 def _sent_job(job: Job) -> Job:
-    method = _sent_door(job.method_door) if job.method_door else None
+    method = _sent_source(job.method_door) if job.method_door else None
     weights = dataclasses.replace(job.weights, path=_weights(job.weights.sha256)) if job.weights else None
-    return dataclasses.replace(job, noise_door=_sent_door(job.noise_door), method_door=method, weights=weights)
+    return dataclasses.replace(job, noise_door=_sent_source(job.noise_door), method_door=method, weights=weights)
 
 
-def _sent_door(door: Door) -> Door:
+def _sent_source(door: PluginSource) -> PluginSource:
     """Return a plugin's source with paths relative to a worker's folder."""
     if door.path is None:
         return door
@@ -194,7 +194,7 @@ def _weights(digest: str) -> Path:
     return Path("weights", f"{digest}.safetensors")
 
 
-def _plugin(door: Door) -> Path:
+def _plugin(door: PluginSource) -> Path:
     """Return the folder for a plugin's files on a worker. Files keep their paths below the plugin's root."""
     return PLUGINS / door.digest
 

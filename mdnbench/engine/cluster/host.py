@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from mdnbench.engine import launching
 from mdnbench.engine.cluster import freight
-from mdnbench.engine.cluster.passport import Passport
+from mdnbench.engine.cluster.passport import Fingerprint
 from mdnbench.engine.local import LocalEngine
 from mdnbench.engine.schedule import JobQueue, Schedule
 from mdnbench.engine.tasks import Setup, Task
@@ -33,7 +33,7 @@ ANCHOR_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class HostSetup:
     """What a worker has to prepare for a run: the set-up with relative paths, and the names of the metrics."""
 
     setup: Setup
@@ -65,14 +65,14 @@ class Host:
     def __post_init__(self) -> None:
         self._engines: dict[int, LocalEngine] = {}
 
-    def inspect(self, metrics: tuple[str, ...]) -> Passport:
+    def inspect(self, metrics: tuple[str, ...]) -> Fingerprint:
         """Return the fingerprint of this machine.
 
         A separate process takes it and ends afterwards, because all plugins are imported for it.
         """
         process = launching.shared().launch("mdnbench.engine.cluster.passport:serve")
         try:
-            shown: Passport = process.ask("inspect", self.setup, metrics, within_s=launching.START_S)
+            shown: Fingerprint = process.ask("inspect", self.setup, metrics, within_s=launching.START_S)
         finally:
             process.end()
         return shown
@@ -131,7 +131,7 @@ def receive(run: str, name: str, start: int, part: bytes, digest: str, dask_work
         fresh.replace(path)
 
 
-def begin(run: str, order: Order) -> Passport:
+def begin(run: str, order: HostSetup) -> Fingerprint:
     """Prepare this worker for a run, and return the fingerprint of its machine."""
     from distributed import get_worker
 
@@ -145,7 +145,7 @@ def begin(run: str, order: Order) -> Passport:
     try:
         shown = host.inspect(order.metrics)
     except Exception as error:  # for example, a package is missing: this worker cannot be used
-        return Passport({}, None, (f"a worker process did not start there: {type(error).__name__}: {error}",))
+        return Fingerprint({}, None, (f"a worker process did not start there: {type(error).__name__}: {error}",))
     return shown
 
 

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from mdnbench.registry import Registry
-    from mdnbench.registry.discovery import Door
+    from mdnbench.registry.discovery import PluginSource
     from mdnbench.spec.records import Environment
 
 
 @dataclass(frozen=True, slots=True)
-class Passport:
+class Fingerprint:
     """The fingerprint of a machine: what results depend on, what is known about the machine, and what it lacks.
 
     Attributes:
@@ -44,7 +44,7 @@ class Passport:
     environment: Environment | None
     lacks: tuple[str, ...] = ()
 
-    def differences(self, there: Passport) -> tuple[str, ...]:
+    def differences(self, there: Fingerprint) -> tuple[str, ...]:
         """Return the reasons why a worker with the fingerprint `there` cannot be used; empty if it can."""
         unlike = [
             f"{name} is {there.versions.get(name, 'missing')} there and {version} here"
@@ -54,16 +54,16 @@ class Passport:
         return (*there.lacks, *unlike)
 
 
-def issue(known: Registry, setup: Setup, metrics: Sequence[str]) -> Passport:
+def issue(known: Registry, setup: Setup, metrics: Sequence[str]) -> Fingerprint:
     """Return the fingerprint of this machine for a run.
 
     Raises:
         MdnbenchError: A plugin is missing or broken.
     """
-    return Passport(dict(_versions(known, setup, metrics)), environment.here(setup.device))
+    return Fingerprint(dict(_versions(known, setup, metrics)), environment.here(setup.device))
 
 
-def inspect(setup: Setup, metrics: Sequence[str]) -> Passport:
+def inspect(setup: Setup, metrics: Sequence[str]) -> Fingerprint:
     """Return the fingerprint of a worker's machine, with what it lacks for the run. Call it in a process of its own."""
     os.environ.update(setup.variables)
     try:
@@ -71,9 +71,9 @@ def inspect(setup: Setup, metrics: Sequence[str]) -> Passport:
         passport = issue(known, setup, metrics)
         devices.choose(setup.device)
     except MdnbenchError as error:
-        return Passport({}, None, (str(error),))
+        return Fingerprint({}, None, (str(error),))
     reasons = [_unprepared(known, name) for name in metrics]
-    return Passport(passport.versions, passport.environment, tuple(filter(None, reasons)))
+    return Fingerprint(passport.versions, passport.environment, tuple(filter(None, reasons)))
 
 
 def _unprepared(known: Registry, metric: str) -> str:
@@ -100,7 +100,7 @@ def _versions(known: Registry, setup: Setup, metrics: Sequence[str]) -> Iterator
         yield from _code(known, door)
 
 
-def _code(known: Registry, door: Door) -> Iterator[tuple[str, str]]:
+def _code(known: Registry, door: PluginSource) -> Iterator[tuple[str, str]]:
     """Yield the name and digest of each file of a plugin. Names are relative to the plugin's own folder."""
     if door.path is not None:
         for file in known.used(door):
@@ -126,17 +126,17 @@ def source() -> str:
     return of_parts("source", content)[:12]
 
 
-class _Inspector:
+class _FingerprintProcess:
     """A worker that takes the fingerprint of this machine.
 
     Its public methods are the orders that the process takes.
     """
 
-    def inspect(self, setup: Setup, metrics: tuple[str, ...]) -> Passport:
+    def inspect(self, setup: Setup, metrics: tuple[str, ...]) -> Fingerprint:
         """Return the fingerprint of this machine for a run."""
         return inspect(setup, metrics)
 
 
 def serve(connection: Connection) -> None:
     """Take orders to inspect this machine, until the connection is closed."""
-    orders.serve(connection, _Inspector)
+    orders.serve(connection, _FingerprintProcess)

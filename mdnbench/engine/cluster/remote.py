@@ -13,9 +13,9 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from mdnbench.engine.cluster import host
-from mdnbench.engine.cluster.freight import Freight, Piece
-from mdnbench.engine.cluster.host import Order, Reply
-from mdnbench.engine.cluster.passport import Passport
+from mdnbench.engine.cluster.freight import Transfer, TransferFile
+from mdnbench.engine.cluster.host import HostSetup, Reply
+from mdnbench.engine.cluster.passport import Fingerprint
 from mdnbench.engine.tasks import Task
 from mdnbench.spec.records import Environment, Outcome
 
@@ -28,11 +28,11 @@ _at_once = threading.Semaphore(SENDING_AT_ONCE)
 _numbers = count()
 
 
-class Lost(Exception):
+class WorkerLost(Exception):
     """The worker is gone, or an order to it failed."""
 
 
-class Line:
+class WorkerConnection:
     """The connection to one Dask worker.
 
     It runs functions on this worker only, and records which files were sent there.
@@ -51,7 +51,7 @@ class Line:
         self._anchor: Any = None
         self._changing, self._sending = threading.Lock(), threading.Lock()
 
-    def begin(self, order: Order, pieces: Iterable[Piece]) -> Passport:
+    def begin(self, order: HostSetup, pieces: Iterable[TransferFile]) -> Fingerprint:
         """Send the first files, open the host on the worker, and return the worker's fingerprint.
 
         Raises:
@@ -59,7 +59,7 @@ class Line:
         """
         self.send(pieces)
         self._anchor = self._submit(host.begin, order)
-        shown: Passport = self._result(self._anchor)
+        shown: Fingerprint = self._result(self._anchor)
         self.environment = shown.environment
         return shown
 
@@ -71,10 +71,10 @@ class Line:
         """
         reply: Reply | None = self._result(self._submit(host.work, number, tuple(tasks)))
         if reply is None:
-            raise Lost(f"{self.address} was started anew")
+            raise WorkerLost(f"{self.address} was started anew")
         return reply
 
-    def send(self, pieces: Iterable[Piece]) -> None:
+    def send(self, pieces: Iterable[TransferFile]) -> None:
         """Send the files that were not sent to this worker before.
 
         Raises:
@@ -88,7 +88,7 @@ class Line:
 
     def end(self) -> Any:
         """Start closing the host on the worker. Return a Dask future that ends then, or None if the worker is gone."""
-        with contextlib.suppress(Lost):
+        with contextlib.suppress(WorkerLost):
             return self._submit(host.end)
         return None
 
@@ -107,7 +107,7 @@ class Line:
                     call.cancel()
             self._anchor = None
 
-    def _send(self, piece: Piece) -> None:
+    def _send(self, piece: TransferFile) -> None:
         """Send a file outside Dask's task queue, because a worker that is computing takes it at once then."""
         whole, start = hashlib.sha256(), 0
         with _at_once:
@@ -119,18 +119,18 @@ class Line:
 
     def _receive(self, *arguments: Any) -> None:
         if self.lost:
-            raise Lost(self.address)
+            raise WorkerLost(self.address)
         try:
             answers = self._client.run(host.receive, self._run, *arguments, workers=[self.address])
         except Exception as error:  # any error of Dask's connections, or a full disk on the worker
-            raise Lost(f"{self.address}: {type(error).__name__}: {error}") from error
+            raise WorkerLost(f"{self.address}: {type(error).__name__}: {error}") from error
         if self.address not in answers:
-            raise Lost(self.address)
+            raise WorkerLost(self.address)
 
     def _submit(self, function: Callable[..., Any], *arguments: Any) -> Any:
         with self._changing:
             if self.lost:
-                raise Lost(self.address)
+                raise WorkerLost(self.address)
             key = f"mdnbench-{function.__name__}-{self._run}-{next(_numbers)}"
             call = self._client.submit(
                 function, self._run, *arguments, key=key, workers=[self.address], allow_other_workers=False, pure=False
@@ -142,9 +142,9 @@ class Line:
         try:
             return call.result()
         except Exception as error:  # a worker that died or could not start shows as any kind of error
-            raise Lost(f"{self.address}: {type(error).__name__}: {error}") from error
+            raise WorkerLost(f"{self.address}: {type(error).__name__}: {error}") from error
         except CancelledError as error:
-            raise Lost(self.address) from error
+            raise WorkerLost(self.address) from error
         finally:
             with self._changing:
                 self._calls.discard(call)
@@ -153,7 +153,9 @@ class Line:
 class RemoteSlot:
     """One slot of a host on another machine; it is used in the same way as a slot of this machine."""
 
-    def __init__(self, line: Line, number: int, freight: Freight, machines: MutableMapping[str, Environment]) -> None:
+    def __init__(
+        self, line: WorkerConnection, number: int, freight: Transfer, machines: MutableMapping[str, Environment]
+    ) -> None:
         """Start the threads that pass tasks to the worker.
 
         Args:
@@ -224,7 +226,7 @@ class RemoteSlot:
                 self.line.send(self._freight.of(tasks))
                 reply = self.line.work(self._number, tasks)
                 outcomes, self.peak_bytes = reply.outcomes, max(self.peak_bytes, reply.peak_bytes)
-            except Lost as error:
+            except WorkerLost as error:
                 self.line.cut(str(error))
             except Exception as error:  # for example, an image or a file that cannot be read here: the run cannot go on
                 for _, future in parcel:

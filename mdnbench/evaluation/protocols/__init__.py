@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ImageRule:
     """How an image is prepared: clamped to [0, 1], then rounded to `bits` bits (0: not rounded), then cropped.
 
     `border` is the number of pixels that are removed at each side.
@@ -67,8 +67,8 @@ class Protocol:
     name: str
     version: int
     summary: str
-    input: Rule
-    scoring: Rule
+    input: ImageRule
+    scoring: ImageRule
     used_by: str = ""
 
     @property

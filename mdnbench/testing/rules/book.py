@@ -13,12 +13,12 @@ from mdnbench.testing.rules import (
     purity,
     reporters,
 )
-from mdnbench.testing.rules.rule import Kind, Rule
+from mdnbench.testing.rules.rule import Rule, SubjectKind
 
 REBUILD = "rebuild"  # the only rule that takes two processes; `kit` checks it
 REBUILD_SUMMARY = "A worker that builds it anew, from its file and name, gets the same output to the last bit"
 
-RULES: dict[Kind, tuple[Rule, ...]] = {
+RULES: dict[SubjectKind, tuple[Rule, ...]] = {
     "method": (
         contract.LICENCE, contract.CITATION, *contract.RULES, *learned.RULES, *purity.RULES, *honesty.RULES,
         *isolation.RULES,
@@ -30,17 +30,17 @@ RULES: dict[Kind, tuple[Rule, ...]] = {
 }  # fmt: skip
 
 
-def names(kind: Kind) -> tuple[str, ...]:
+def names(kind: SubjectKind) -> tuple[str, ...]:
     """Return the names of the rules for a kind, in order; the rule about rebuilding is the last."""
     rules = tuple(rule.name for rule in RULES[kind])
     return rules if kind == "reporter" else (*rules, REBUILD)
 
 
-def summary(kind: Kind, name: str) -> str:
+def summary(kind: SubjectKind, name: str) -> str:
     """Return what a rule demands, in one line."""
     return REBUILD_SUMMARY if name == REBUILD else find(kind, name).summary
 
 
-def find(kind: Kind, name: str) -> Rule:
+def find(kind: SubjectKind, name: str) -> Rule:
     """Return a rule by its name."""
     return next(rule for rule in RULES[kind] if rule.name == name)

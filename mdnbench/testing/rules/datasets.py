@@ -11,7 +11,7 @@ from mdnbench import data
 from mdnbench.data import sound
 from mdnbench.errors import Unavailable
 from mdnbench.testing.rules.contract import CITATION, LICENCE
-from mdnbench.testing.rules.rule import Breach, Rule
+from mdnbench.testing.rules.rule import Rule, RuleBroken
 from mdnbench.util.digests import of_parts, of_pixels
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ FEW = 3  # how many images are loaded: the first, the middle and the last
 
 
 @dataclass(frozen=True, slots=True)
-class Dataset:
+class DatasetSubject:
     """A data set's spec."""
 
     spec: DatasetSpec
@@ -38,11 +38,11 @@ class Dataset:
         return of_parts(*(of_pixels(self.spec.load(name)) for name in self.images()))
 
 
-def loads(dataset: Dataset) -> None:
+def loads(dataset: DatasetSubject) -> None:
     """Its images have different names, and are float32 in [0, 1], gray or colour as declared."""
     names = dataset.spec.images
     if not names or len(set(names)) < len(names):
-        raise Breach("at least one image, each with a name of its own", f"{list(names)[:8]}", "correct `images`.")
+        raise RuleBroken("at least one image, each with a name of its own", f"{list(names)[:8]}", "correct `images`.")
     for name in dataset.images():
         _check(name, dataset.spec.load(name), dataset.spec.channels)
 
@@ -50,10 +50,10 @@ def loads(dataset: Dataset) -> None:
 def _check(name: str, image: Any, channels: int) -> None:
     if found := sound.fault(image, channels):
         expected, came = found
-        raise Breach(f"{expected} for {name!r}", came, sound.MEND)
+        raise RuleBroken(f"{expected} for {name!r}", came, sound.MEND)
 
 
-def repeats(dataset: Dataset) -> None:
+def repeats(dataset: DatasetSubject) -> None:
     """An image is the same each time it is loaded, even if the caller changed the array of the last time."""
     name = dataset.images()[0]
     first: Image = dataset.spec.load(name)
@@ -61,7 +61,7 @@ def repeats(dataset: Dataset) -> None:
     if first.flags.writeable:
         first[...] = 0
     if not np.array_equal(kept, dataset.spec.load(name)):
-        raise Breach(
+        raise RuleBroken(
             f"the same image {name!r} again after the first one was written to",
             "another one",
             "give a copy each time, and draw nothing at random.",

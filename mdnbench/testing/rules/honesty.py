@@ -12,8 +12,8 @@ from mdnbench.errors import Unavailable
 from mdnbench.evaluation.adapters import to_numpy, to_tensor
 from mdnbench.spec.records import Cell, NoiseInfo
 from mdnbench.testing.rules import samples
-from mdnbench.testing.rules.methods import KNOWN, Method, distance
-from mdnbench.testing.rules.rule import Breach, Rule
+from mdnbench.testing.rules.methods import KNOWN, MethodSubject, distance
+from mdnbench.testing.rules.rule import Rule, RuleBroken
 from mdnbench.util.digests import of_parts, of_pixels
 
 if TYPE_CHECKING:
@@ -35,18 +35,18 @@ def write_pictures(folder: Path) -> None:
             write_png(folder / f"{name}.png", samples.clean(channels))
 
 
-def ignores_names(method: Method) -> None:
+def ignores_names(method: MethodSubject) -> None:
     """The file name of an image does not change the output, in a cell as a run computes it."""
     one, other = (_digest(method, name) for name in PICTURES[method.channels])
     if one != other:
-        raise Breach(
+        raise RuleBroken(
             "the same output for one image under two file names",
             "different outputs",
             "look at the image alone: not at names, paths, or the frames that call you.",
         )
 
 
-def _digest(method: Method, name: str) -> str:
+def _digest(method: MethodSubject, name: str) -> str:
     """Return the digest of an output. A frame that calls the method holds a cell with the image's name meanwhile."""
     case, pixels = of_parts("conformance"), of_pixels(samples.clean(method.channels))
     cell = Cell("conformance", name, pixels, "gaussian:25", 0, method.spec.name, "known", case, case)
@@ -62,7 +62,7 @@ OTHERS = {
 }
 
 
-def uses_what_it_declares(method: Method) -> None:
+def uses_what_it_declares(method: MethodSubject) -> None:
     """Information about the noise that it does not declare to want does not change its output."""
     denoise, outputs = method.build(), []
     for info in OTHERS[method.spec.wants]:
@@ -70,14 +70,14 @@ def uses_what_it_declares(method: Method) -> None:
         outputs.append(method.raw(denoise, to_tensor(method.noisy()), info))
     furthest = max(distance(outputs[0], each) for each in outputs)
     if furthest > 0:
-        raise Breach(
+        raise RuleBroken(
             f"one output whatever else it is told of the noise, for it declares wants={method.spec.wants!r}",
             f"outputs that differ by up to {furthest:.2g}",
             "declare what it uses: wants='std' for the standard deviation, wants='noise' for all.",
         )
 
 
-def works_each_time(method: Method) -> None:
+def works_each_time(method: MethodSubject) -> None:
     """A repeated image is not faster than a new one: nothing is remembered."""
     denoise = method.build()
     size = samples.SIZE if _seconds(method, denoise, 1, samples.SIZE) > 10 * SHORT_S else LARGE
@@ -87,21 +87,23 @@ def works_each_time(method: Method) -> None:
             raise Unavailable(f"its calls of {1000 * fresh_s:.2g} ms are too short to be told apart.")
         if again_s >= fresh_s / 2:
             return
-    raise Breach(
+    raise RuleBroken(
         f"about the time of a fresh image, {1000 * fresh_s:.1f} ms, for one that it has seen",
         f"{1000 * again_s:.1f} ms",
         "do not keep outputs: mdnbench has a store for that, and timings must be those of the work.",
     )
 
 
-def _fresh_and_again(method: Method, denoise: Denoise, size: tuple[int, int], attempt: int) -> tuple[float, float]:
+def _fresh_and_again(
+    method: MethodSubject, denoise: Denoise, size: tuple[int, int], attempt: int
+) -> tuple[float, float]:
     """Return the shortest time in seconds of calls with new noise on one image, and that of repeated calls."""
     seeds = range(100 * (attempt + 1), 100 * (attempt + 1) + ROUNDS)
     pairs = [[_seconds(method, denoise, seed, size) for _ in range(2)] for seed in seeds]
     return min(fresh for fresh, _ in pairs), min(again for _, again in pairs)
 
 
-def _seconds(method: Method, denoise: Denoise, seed: int, size: tuple[int, int]) -> float:
+def _seconds(method: MethodSubject, denoise: Denoise, seed: int, size: tuple[int, int]) -> float:
     noisy = to_tensor(method.noisy(seed, size=size))
     restore(method.before, seed=1)
     start = time.perf_counter()

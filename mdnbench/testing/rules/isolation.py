@@ -12,10 +12,10 @@ from mdnbench.evaluation import protocols, scoring
 from mdnbench.spec.records import Case
 from mdnbench.testing.rules import samples
 from mdnbench.testing.rules.methods import distance, same
-from mdnbench.testing.rules.rule import Breach, Rule
+from mdnbench.testing.rules.rule import Rule, RuleBroken
 
 if TYPE_CHECKING:
-    from mdnbench.testing.rules.methods import Method
+    from mdnbench.testing.rules.methods import MethodSubject
 
 METRICS = ("psnr", "ssim")
 
@@ -30,12 +30,12 @@ def scores() -> tuple[float, ...]:
     return tuple(-1.0 if each.value is None else each.value for each in found)
 
 
-def leaves_scores(method: Method) -> None:
+def leaves_scores(method: MethodSubject) -> None:
     """The scores of other methods are the same after this one has run."""
     method.call(method.build(), method.noisy())
     after = scores()
     if after != method.scores:
-        raise Breach(
+        raise RuleBroken(
             f"the scores of another image ({' and '.join(METRICS)}), {_shown(method.scores)}",
             f"{_shown(after)} once this method has run in the process",
             "replace nothing in numpy, torch, scikit-image or mdnbench: call what you need under a name of your own.",
@@ -46,14 +46,14 @@ def _shown(values: tuple[float, ...]) -> str:
     return ", ".join(f"{value:.4g}" for value in values)
 
 
-def finds_no_clean_image(method: Method) -> None:
+def finds_no_clean_image(method: MethodSubject) -> None:
     """Its output is the same whether or not the clean image is somewhere in its process."""
     denoise, noisy = method.build(), method.noisy()
     alone = method.call(denoise, noisy)
     case = Case(samples.clean(method.channels), noisy, "", method.known)
     beside = method.call(denoise, noisy)
     if not same(alone, beside):
-        raise Breach(
+        raise RuleBroken(
             "the same output with and without the clean image in the process",
             f"outputs that differ by up to {distance(alone, beside):.2g} once an object holds a {type(case).__name__}",
             "look at the noisy image alone: not at the objects, frames, files or memory around it.",

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 
 from mdnbench import registry, weights
 from mdnbench.engine import launching
-from mdnbench.engine.launching import Process
+from mdnbench.engine.launching import OrderProcess
 from mdnbench.engine.orders import OrderFailed, ProcessEnded, ProcessLate
 from mdnbench.errors import UnknownName
 from mdnbench.registry import variants
 from mdnbench.spec.names import ALL, Named
 from mdnbench.testing.rules import book, honesty, isolation, reporters, samples
-from mdnbench.testing.rules.process import FINGERPRINT, Exam, Fingerprint
+from mdnbench.testing.rules.process import FINGERPRINT, OutputDigest, RuleSetup
 from mdnbench.testing.rules.rule import Finding, Subject
 from mdnbench.util import temporary
 from mdnbench.util.listener import Listener
 
 if TYPE_CHECKING:
     from mdnbench.registry import Registry
-    from mdnbench.registry.discovery import Door
+    from mdnbench.registry.discovery import PluginSource
     from mdnbench.weights import Weights
 
 TIMEOUT_S = 120.0
@@ -71,11 +71,11 @@ def subjects_of(plugin: str | Path, known: Registry) -> tuple[Subject, ...]:
     return tuple(found)
 
 
-def _is(door: Door, wanted: str) -> bool:
+def _is(door: PluginSource, wanted: str) -> bool:
     return door.path == Path(wanted).resolve() if wanted.endswith(".py") else door.name == wanted
 
 
-def _everything(known: Registry) -> Iterator[tuple[Subject, Door]]:
+def _everything(known: Registry) -> Iterator[tuple[Subject, PluginSource]]:
     for shelf in (known.denoisers, known.noises, known.metrics, known.datasets, known.reporters):
         for name in shelf:
             entry = shelf.entry(name)
@@ -110,17 +110,17 @@ def _findings(subjects: Sequence[Subject], known: Registry, scratch: Path, timeo
     if any(each.kind == "reporter" for each in subjects):
         honesty.write_pictures(scratch / "pictures")
         reporters.finish_run(known, scratch / "pictures", scratch / "workspace")
-    exam = Exam(_doors(subjects, known), _weights(subjects, known), scratch, isolation.scores())
+    exam = RuleSetup(_sources(subjects, known), _weights(subjects, known), scratch, isolation.scores())
     prints: dict[Subject, str] = {}
-    with _Desk(exam, timeout) as desk:
+    with _RuleProcesses(exam, timeout) as desk:
         for subject in subjects:
-            yield from _examine(desk, subject, prints)
-    with _Desk(exam, timeout) as desk:
+            yield from _check_subject(desk, subject, prints)
+    with _RuleProcesses(exam, timeout) as desk:
         for subject in (each for each in subjects if each.kind != "reporter"):
             yield _rebuilt(desk, subject, prints.get(subject))
 
 
-def _examine(desk: _Desk, subject: Subject, prints: dict[Subject, str]) -> Iterator[Finding]:
+def _check_subject(desk: _RuleProcesses, subject: Subject, prints: dict[Subject, str]) -> Iterator[Finding]:
     """Yield the findings for one subject, rule by rule. After a broken gate, the remaining rules are skipped."""
     shut = ""
     for rule in book.RULES[subject.kind]:
@@ -131,25 +131,25 @@ def _examine(desk: _Desk, subject: Subject, prints: dict[Subject, str]) -> Itera
         yield finding
     if not shut and subject.kind != "reporter":
         given = desk.ask(subject, FINGERPRINT)
-        if isinstance(given, Fingerprint):
+        if isinstance(given, OutputDigest):
             prints[subject] = given.text
 
 
-def _rebuilt(desk: _Desk, subject: Subject, expected: str | None) -> Finding:
+def _rebuilt(desk: _RuleProcesses, subject: Subject, expected: str | None) -> Finding:
     """Return the finding about whether a new process gets the same fingerprint."""
     if expected is None:
         return Finding(subject, book.REBUILD, "skipped", came="there was no output to compare with.")
     given = desk.ask(subject, FINGERPRINT)
-    if isinstance(given, Fingerprint) and given.text == expected:
+    if isinstance(given, OutputDigest) and given.text == expected:
         return Finding(subject, book.REBUILD, "kept")
     return Finding(
         subject, book.REBUILD, "broken", "the same output from a worker that builds it anew, in another process",
-        "another output" if isinstance(given, Fingerprint) else given.came,
+        "another output" if isinstance(given, OutputDigest) else given.came,
         "let nothing depend on the process: no hash() of text, no process id, clock, or what a first run left behind.",
     )  # fmt: skip
 
 
-def _doors(subjects: Iterable[Subject], known: Registry) -> dict[Subject, Door]:
+def _sources(subjects: Iterable[Subject], known: Registry) -> dict[Subject, PluginSource]:
     wanted = set(subjects)
     return {subject: door for subject, door in _everything(known) if subject in wanted}
 
@@ -168,25 +168,25 @@ def _weights(subjects: Iterable[Subject], known: Registry) -> dict[str, Weights]
 
 
 @dataclass
-class _Desk:
+class _RuleProcesses:
     """The connection to a checking process: one for each source, and a new one if it was lost."""
 
-    exam: Exam
+    exam: RuleSetup
     timeout: float
-    _process: Process | None = field(default=None, init=False)
-    _door: Door | None = field(default=None, init=False)
+    _process: OrderProcess | None = field(default=None, init=False)
+    _door: PluginSource | None = field(default=None, init=False)
 
-    def __enter__(self) -> _Desk:
+    def __enter__(self) -> _RuleProcesses:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._end()
 
-    def ask(self, subject: Subject, rule: str) -> Finding | Fingerprint:
+    def ask(self, subject: Subject, rule: str) -> Finding | OutputDigest:
         """Return the process's answer, or a finding of a broken rule if it ends or gives no answer in time."""
         process = self._process_of(subject)
         try:
-            answer: Finding | Fingerprint = process.ask("examine", subject, rule, within_s=self.timeout)
+            answer: Finding | OutputDigest = process.ask("examine", subject, rule, within_s=self.timeout)
             return answer
         except ProcessLate:
             came = f"no answer within {self.timeout:g} s (--timeout); its process was ended"
@@ -198,7 +198,7 @@ class _Desk:
         mend = "find the call that does it: native code, `os._exit`, a wait without an end, a loop without one."
         return Finding(subject, rule, "broken", "an answer", came, mend)
 
-    def _process_of(self, subject: Subject) -> Process:
+    def _process_of(self, subject: Subject) -> OrderProcess:
         door = self.exam.doors[subject]
         if self._process and self._door != door:
             self._end()

@@ -10,8 +10,8 @@ import torch
 from mdnbench import weights
 from mdnbench.errors import MdnbenchError
 from mdnbench.testing.rules import samples
-from mdnbench.testing.rules.methods import Method
-from mdnbench.testing.rules.rule import Breach, Rule
+from mdnbench.testing.rules.methods import MethodSubject
+from mdnbench.testing.rules.rule import Rule, RuleBroken
 from mdnbench.training import recipe
 from mdnbench.training.recipe import Moment
 from mdnbench.training.rng import TorchRng
@@ -36,26 +36,28 @@ def untrained(spec: DenoiserSpec, folder: Path) -> Weights:
     options = samples.values(spec.options)
     network = spec.trainable.network(blind=False, **options)
     state = spec.trainable.export(network) if spec.trainable.export else network.state_dict()
-    card = weights.Card(spec.name, dict(options), noise=(weights.Cover("gaussian", {"sigma": (0.0, 75.0)}),))
+    card = weights.Card(spec.name, dict(options), noise=(weights.NoiseCoverage("gaussian", {"sigma": (0.0, 75.0)}),))
     return weights.save(folder / spec.name, "untrained", state, card)
 
 
-def trains(method: Method) -> None:
+def trains(method: MethodSubject) -> None:
     """A learned method has a recipe `best`, all its recipes can be followed, and its loss has a gradient."""
     trainable = method.spec.trainable
     if trainable is None:
         return
     names = sorted(path.stem for path in trainable.recipes.glob("*.toml"))
     if "best" not in names:
-        raise Breach(f"a recipe best.toml in {trainable.recipes}", ", ".join(names) or "no recipe", "write one.")
+        raise RuleBroken(f"a recipe best.toml in {trainable.recipes}", ", ".join(names) or "no recipe", "write one.")
     for name in names:
         try:
             _follow(method, trainable, recipe.named(trainable.recipes, name))
         except MdnbenchError as error:
-            raise Breach(f"the recipe {name!r} to be one that the method follows", str(error), "mend it.") from error
+            raise RuleBroken(
+                f"the recipe {name!r} to be one that the method follows", str(error), "mend it."
+            ) from error
 
 
-def _follow(method: Method, trainable: Trainable, order: Recipe) -> None:
+def _follow(method: MethodSubject, trainable: Trainable, order: Recipe) -> None:
     mend = "return a mean over all pixels: `(network(noisy, std) - clean).abs().mean()`."
     network = trainable.network(blind=order.blind, **samples.values(method.spec.options))
     clean = torch.from_numpy(samples.clean(1, (SIDE, SIDE)))[None, None].repeat(2, 1, 1, 1)
@@ -64,10 +66,10 @@ def _follow(method: Method, trainable: Trainable, order: Recipe) -> None:
     noisy = clean + rng.normal(tuple(clean.shape)) * std
     loss: Any = trainable.loss(network, clean, noisy, None if order.blind else std, rng, Moment(0, 0.0), order)
     if loss.numel() != 1 or not bool(torch.isfinite(loss).all()):
-        raise Breach("one finite number as loss", f"a tensor of shape {tuple(loss.shape)}", mend)
+        raise RuleBroken("one finite number as loss", f"a tensor of shape {tuple(loss.shape)}", mend)
     loss.backward()
     if not any(each.grad is not None and bool(each.grad.any()) for each in network.parameters()):
-        raise Breach("a loss that has a gradient", "none in any of the network's parameters", mend)
+        raise RuleBroken("a loss that has a gradient", "none in any of the network's parameters", mend)
 
 
 RULES = (Rule("contract-training", trains),)

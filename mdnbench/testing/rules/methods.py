@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from mdnbench.engine.bench import tell
-from mdnbench.engine.state import State, restore
+from mdnbench.engine.bench import reduced_noise_info
+from mdnbench.engine.state import ProcessState, restore
 from mdnbench.evaluation.adapters import to_numpy, to_tensor
 from mdnbench.spec.names import Value
 from mdnbench.spec.records import NoiseInfo
@@ -24,7 +24,7 @@ KNOWN = NoiseInfo("gaussian", {"sigma": samples.STD * 255}, samples.STD, "known"
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
+class MethodSubject:
     """A denoiser to check.
 
     Attributes:
@@ -36,7 +36,7 @@ class Method:
 
     spec: DenoiserSpec
     weights: Weights | None
-    before: State
+    before: ProcessState
     scores: tuple[float, ...] = ()
 
     @property
@@ -61,7 +61,7 @@ class Method:
     def call(self, denoise: Denoise, noisy: Image, info: NoiseInfo = KNOWN) -> Any:
         """Return the output for an image in a restored process state: a tensor, if the method keeps the contract."""
         restore(self.before, seed=1)
-        return self.raw(denoise, to_tensor(noisy), tell(info, self.spec.wants))
+        return self.raw(denoise, to_tensor(noisy), reduced_noise_info(info, self.spec.wants))
 
     def raw(self, denoise: Denoise, noisy: torch.Tensor, told: NoiseInfo | None = None) -> Any:
         """Return the method's output for a tensor (1, C, H, W), without restoring the process state.
@@ -72,7 +72,7 @@ class Method:
             told: What the method may know about the noise; by default, what it wants to know about the usual noise.
         """
         with torch.no_grad():
-            output: Any = denoise(noisy, told or tell(KNOWN, self.spec.wants))
+            output: Any = denoise(noisy, told or reduced_noise_info(KNOWN, self.spec.wants))
         return output.detach().clone() if isinstance(output, torch.Tensor) else output
 
     def fingerprint(self) -> str:

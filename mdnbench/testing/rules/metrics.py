@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mdnbench.engine.state import State, restore
+from mdnbench.engine.state import ProcessState, restore
 from mdnbench.errors import Unavailable
 from mdnbench.testing.rules import samples
 from mdnbench.testing.rules.contract import CITATION
-from mdnbench.testing.rules.rule import Breach, Rule
+from mdnbench.testing.rules.rule import Rule, RuleBroken
 
 if TYPE_CHECKING:
     from mdnbench.spec.specs import Image, MetricSpec, Score
@@ -22,11 +22,11 @@ TOLERANCE = 1e-3  # relative to the difference between the scores of a perfect a
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
+class MetricSubject:
     """The spec of a metric or of one of its settings, and the state of the process before any plugin ran in it."""
 
     spec: MetricSpec
-    before: State
+    before: ProcessState
 
     def build(self) -> Score:
         """Return the metric, newly built in a restored process state.
@@ -56,7 +56,7 @@ class Metric:
         return repr(float(self.build()(self.noisy(0.1), self.clean())))
 
 
-def scores(metric: Metric) -> None:
+def scores(metric: MetricSubject) -> None:
     """It returns a number for gray and colour images, for odd sizes and for the smallest size that it declares."""
     score, least = metric.build(), metric.spec.min_size
     pairs = [(metric.noisy(0.1, channels), metric.clean(channels)) for channels in (1, 3)]
@@ -73,35 +73,37 @@ def scores(metric: Metric) -> None:
             value = None
         if not isinstance(value, float | int | np.floating) or not math.isfinite(value):
             mend = "return `float(…)`; declare `min_size` where small images have no score, average over channels."
-            raise Breach(f"a finite number for noisy images of {shape}", came, mend)
+            raise RuleBroken(f"a finite number for noisy images of {shape}", came, mend)
 
 
-def repeats(metric: Metric) -> None:
+def repeats(metric: MetricSubject) -> None:
     """It does not change its images, and returns the same number for the same pair again."""
     score, noisy, clean = metric.build(), metric.noisy(0.1), metric.clean()
     first = float(score(noisy, clean))
     if not np.array_equal(noisy, metric.noisy(0.1)) or not np.array_equal(clean, metric.clean()):
-        raise Breach("both images unchanged", "at least one was written to", "work on copies: `denoised - clean`.")
+        raise RuleBroken("both images unchanged", "at least one was written to", "work on copies: `denoised - clean`.")
     restore(metric.before, seed=2)
     again = float(score(noisy, clean))
     if first != again:
-        raise Breach("the same number again", f"{first!r}, then {again!r}", "seed what is random, and keep nothing.")
+        raise RuleBroken(
+            "the same number again", f"{first!r}, then {again!r}", "seed what is random, and keep nothing."
+        )
 
 
-def has_its_direction(metric: Metric) -> None:
+def has_its_direction(metric: MetricSubject) -> None:
     """More noise is worse, in the direction that it declares."""
     score = metric.build()
     found = [float(score(metric.noisy(std), metric.clean())) for std in STDS]
     ordered = sorted(found, reverse=metric.spec.direction == "higher")
     if found != ordered or len(set(found)) < len(found):
-        raise Breach(
+        raise RuleBroken(
             f"worse numbers for more noise, where {metric.spec.direction} is better",
             f"{', '.join(f'{value:.4g}' for value in found)} at sigma {', '.join(f'{255 * std:.0f}' for std in STDS)}",
             "declare the other `direction`, or change the sign.",
         )
 
 
-def knows_identity(metric: Metric) -> None:
+def knows_identity(metric: MetricSubject) -> None:
     """An image compared with itself gets the best number, and the same one for every image."""
     score = metric.build()
     perfect = [float(score(image, image)) for image in (metric.clean(), metric.clean(start=200), metric.clean(3))]
@@ -111,21 +113,21 @@ def knows_identity(metric: Metric) -> None:
         return
     spread, distance = max(perfect) - min(perfect), sign * (perfect[0] - noisy)
     if not spread <= TOLERANCE * abs(distance) or distance <= 0:
-        raise Breach(
+        raise RuleBroken(
             "one number for every image against itself, better than for any other pair",
             f"{', '.join(f'{value:.5g}' for value in perfect)} for three images, {noisy:.5g} for a noisy one",
             "measure the difference from the clean image, with a constant where there is none.",
         )
 
 
-def is_symmetric(metric: Metric) -> None:
+def is_symmetric(metric: MetricSubject) -> None:
     """The number stays the same when the two images change places, if it declares `symmetric`."""
     if not metric.spec.symmetric:
         return
     score = metric.build()
     one, other = float(score(metric.noisy(0.1), metric.clean())), float(score(metric.clean(), metric.noisy(0.1)))
     if not math.isclose(one, other, rel_tol=TOLERANCE):
-        raise Breach(
+        raise RuleBroken(
             "the same number when the images change places, for it declares `symmetric`",
             f"{one:.6g} and {other:.6g}",
             "take `symmetric` away: a metric may well treat the clean image as what it is.",

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from mdnbench.engine.state import State, restore
+from mdnbench.engine.state import ProcessState, restore
 from mdnbench.evaluation.rng import NumpyRng
 from mdnbench.testing.rules import samples
-from mdnbench.testing.rules.rule import Breach, Rule
+from mdnbench.testing.rules.rule import Rule, RuleBroken
 from mdnbench.training.rng import TorchRng
 from mdnbench.util.digests import of_pixels
 
@@ -31,11 +31,11 @@ KEYS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Noise:
+class NoiseSubject:
     """A noise's spec, and the state of the process before any plugin ran in it."""
 
     spec: NoiseSpec
-    before: State
+    before: ProcessState
 
     def apply(self, clean: Image, seed: int = 0, parameters: dict[str, float] | None = None) -> Any:
         """Return the noisy version of a copy of an image (…, C, H, W), made in a restored process state."""
@@ -62,7 +62,7 @@ def planes(channels: int, size: tuple[int, int] = samples.ODD[0]) -> Image:
     return np.ascontiguousarray(image[None] if channels == 1 else image.transpose(2, 0, 1))
 
 
-def applies(noise: Noise) -> None:
+def applies(noise: NoiseSubject) -> None:
     """It returns finite float32 values in the clean image's shape, for gray and colour images of odd sizes."""
     mend = "use float32 alone: Python's numbers keep it, NumPy's own float64 numbers and arrays do not."
     for channels, parameters in itertools.product((1, 3), noise.levels()):
@@ -70,38 +70,38 @@ def applies(noise: Noise) -> None:
         given = noise.apply(clean, parameters=parameters)
         came = f"{getattr(given, 'dtype', type(given).__name__)} {tuple(getattr(given, 'shape', ()))}"
         if came != f"float32 {clean.shape}":
-            raise Breach(f"float32 {clean.shape} with {parameters}", came, mend)
+            raise RuleBroken(f"float32 {clean.shape} with {parameters}", came, mend)
         if not np.isfinite(given).all():
-            raise Breach("finite pixels", f"NaN or infinite ones with {parameters}", "guard divisions.")
+            raise RuleBroken("finite pixels", f"NaN or infinite ones with {parameters}", "guard divisions.")
 
 
-def leaves_clean(noise: Noise) -> None:
+def leaves_clean(noise: NoiseSubject) -> None:
     """It does not change the clean image."""
     clean = planes(3)
     restore(noise.before)
     given = noise.spec.apply(clean, NumpyRng(samples.key(0)), **noise.parameters())
     if not np.array_equal(clean, planes(3)) or np.shares_memory(given, clean):
-        raise Breach(
+        raise RuleBroken(
             "a new image, and the clean one unchanged",
             "the clean image's own memory",
             "write `clean + …`, not `clean += …`; return a copy where nothing is changed.",
         )
 
 
-def draws_from_rng(noise: Noise) -> None:
+def draws_from_rng(noise: NoiseSubject) -> None:
     """All randomness comes from `rng`: the same key gives the same noise."""
     first = noise.apply(planes(1), seed=7)
     restore(noise.before, seed=2)
     again = noise.spec.apply(planes(1), NumpyRng(samples.key(7)), **noise.parameters())
     if not np.array_equal(first, again):
-        raise Breach(
+        raise RuleBroken(
             "the same noise from the same key",
             f"noise that differs by up to {float(abs(first - again).max()):.2g}",
             "draw from `rng` alone: rng.normal(shape), rng.uniform(shape), rng.poisson(rate).",
         )
 
 
-def has_its_strength(noise: Noise) -> None:
+def has_its_strength(noise: NoiseSubject) -> None:
     """The standard deviation is the declared one, within 5 %, in dark, middle and bright places."""
     for parameters, level in itertools.product(noise.levels(), LEVELS):
         declared = noise.spec.std(**parameters)
@@ -110,7 +110,7 @@ def has_its_strength(noise: Noise) -> None:
         clean = np.full((1, SIDE, SIDE), level, dtype=np.float32)
         found = math.sqrt(sum(_variance(noise.apply(clean, key, parameters), clean) for key in range(KEYS)) / KEYS)
         if abs(found - declared) > STD_TOLERANCE * declared:
-            raise Breach(
+            raise RuleBroken(
                 f"a standard deviation of {declared:.4f} with {parameters}, as declared",
                 f"{found:.4f} on gray of {level:g}",
                 "correct `std` (on the [0, 1] scale: sigma/255), or let it give None where it depends on the image; do "
@@ -122,7 +122,7 @@ def _variance(noisy: Any, clean: Image) -> float:
     return float(np.var(noisy.astype(np.float64) - clean))
 
 
-def serves_training(noise: Noise) -> None:
+def serves_training(noise: NoiseSubject) -> None:
     """The same function works on torch tensors, as in training, with the same strength."""
     gray = np.full((KEYS, 1, SIDE, SIDE), 0.5, dtype=np.float32)
     clean = torch.from_numpy(gray)
@@ -132,19 +132,19 @@ def serves_training(noise: Noise) -> None:
         given = noise.spec.apply(clean.clone(), TorchRng(generator), **noise.parameters())
         came = f"{type(given).__name__} {getattr(given, 'dtype', '')} {tuple(getattr(given, 'shape', ()))}"
     except Exception as error:
-        raise Breach("a tensor for a tensor", f"{type(error).__name__}: {error}", mend) from error
+        raise RuleBroken("a tensor for a tensor", f"{type(error).__name__}: {error}", mend) from error
     if came != f"Tensor torch.float32 {tuple(clean.shape)}":
-        raise Breach(f"Tensor torch.float32 {tuple(clean.shape)}", came, mend)
+        raise RuleBroken(f"Tensor torch.float32 {tuple(clean.shape)}", came, mend)
     strength = float((given - clean).std())
     expected = math.sqrt(_variance(noise.apply(gray), gray))
     if abs(strength - expected) > 2 * STD_TOLERANCE * expected + 1e-6:
-        raise Breach(f"the strength that it has on arrays, {expected:.4f}", f"{strength:.4f} on tensors", mend)
+        raise RuleBroken(f"the strength that it has on arrays, {expected:.4f}", f"{strength:.4f} on tensors", mend)
 
 
-def has_formula(noise: Noise) -> None:
+def has_formula(noise: NoiseSubject) -> None:
     """A formula is given."""
     if not noise.spec.formula.strip():
-        raise Breach("a formula", "none", "write it down: formula='y = x + n, n ~ Normal(0, (sigma/255)^2)'.")
+        raise RuleBroken("a formula", "none", "write it down: formula='y = x + n, n ~ Normal(0, (sigma/255)^2)'.")
 
 
 RULES = (

@@ -13,13 +13,13 @@ from mdnbench import registry
 from mdnbench.engine import method, orders, state
 from mdnbench.errors import DataMissing, Unavailable
 from mdnbench.testing.rules import book, datasets, learned, methods, metrics, noises, reporters
-from mdnbench.testing.rules.rule import Breach, Finding, Subject
+from mdnbench.testing.rules.rule import Finding, RuleBroken, Subject
 from mdnbench.util.outside import cut
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from mdnbench.registry.discovery import Door
+    from mdnbench.registry.discovery import PluginSource
     from mdnbench.spec.specs import DenoiserSpec
     from mdnbench.weights import Weights
 
@@ -27,14 +27,14 @@ FINGERPRINT = "fingerprint"
 
 
 @dataclass(frozen=True, slots=True)
-class Fingerprint:
+class OutputDigest:
     """A text that identifies a subject's output; it must be the same in another process."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Exam:
+class RuleSetup:
     """What a process needs to check rules.
 
     Attributes:
@@ -44,24 +44,24 @@ class Exam:
         scores: The scores of a pair of images, computed in a process without plugins: see `isolation.scores`.
     """
 
-    doors: Mapping[Subject, Door]
+    doors: Mapping[Subject, PluginSource]
     weights: Mapping[str, Weights]
     scratch: Path
     scores: tuple[float, ...]
 
 
-class Examiner:
+class RuleProcess:
     """A worker that imports a source as a method process does, and checks its subjects.
 
     Its public methods are the orders that the process takes.
     """
 
-    def __init__(self, exam: Exam) -> None:
+    def __init__(self, exam: RuleSetup) -> None:
         self._exam = exam
         self._before = state.now()
         self._opened: dict[Subject, Any] = {}
 
-    def examine(self, subject: Subject, rule: str) -> Finding | Fingerprint:
+    def examine(self, subject: Subject, rule: str) -> Finding | OutputDigest:
         """Check one rule for a subject. Anything that the plugin raises becomes a finding.
 
         Args:
@@ -76,11 +76,11 @@ class Examiner:
                 self._opened[subject] = self._open(subject)
             loaded = self._opened[subject]
             if rule == FINGERPRINT:
-                return Fingerprint(loaded.fingerprint())
+                return OutputDigest(loaded.fingerprint())
             book.find(subject.kind, rule).check(loaded)
         except (Unavailable, DataMissing) as error:
             return Finding(subject, rule, "skipped", came=str(error))
-        except Breach as breach:
+        except RuleBroken as breach:
             return Finding(subject, rule, "broken", breach.expected, breach.came, breach.mend)
         except BaseException as error:
             came = cut(f"{type(error).__name__}: {error}")
@@ -94,15 +94,15 @@ class Examiner:
         match subject.kind:
             case "method":
                 spec = known.denoisers[name]
-                return methods.Method(spec, self._weights(spec), self._before, self._exam.scores)
+                return methods.MethodSubject(spec, self._weights(spec), self._before, self._exam.scores)
             case "noise":
-                return noises.Noise(known.noises[name], self._before)
+                return noises.NoiseSubject(known.noises[name], self._before)
             case "metric":
-                return metrics.Metric(known.metric(name), self._before)
+                return metrics.MetricSubject(known.metric(name), self._before)
             case "data set":
-                return datasets.Dataset(known.datasets[name])
+                return datasets.DatasetSubject(known.datasets[name])
             case "reporter":
-                return reporters.Reporter(known.reporters[name], self._exam.scratch / "workspace")
+                return reporters.ReporterSubject(known.reporters[name], self._exam.scratch / "workspace")
 
     def _weights(self, spec: DenoiserSpec) -> Weights | None:
         """Return a method's weights; if it has none and needs some, those of an untrained network."""
@@ -116,11 +116,11 @@ class Examiner:
         return None
 
 
-def serve(connection: Connection, exam: Exam) -> None:
+def serve(connection: Connection, exam: RuleSetup) -> None:
     """Take orders to check rules, until the connection is closed."""
 
-    def make() -> Examiner:
+    def make() -> RuleProcess:
         method.begin(method.Settings("cpu"))
-        return Examiner(exam)
+        return RuleProcess(exam)
 
     orders.serve(connection, make)

@@ -13,7 +13,7 @@ from mdnbench.planning.request import Request
 from mdnbench.results import find
 from mdnbench.store import open_store
 from mdnbench.testing.rules import samples
-from mdnbench.testing.rules.rule import Breach, Rule
+from mdnbench.testing.rules.rule import Rule, RuleBroken
 from mdnbench.util.stopping import Stop
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ RUN = "conformance"
 
 
 @dataclass(frozen=True, slots=True)
-class Reporter:
+class ReporterSubject:
     """A reporter's spec, and the folder of a finished run."""
 
     spec: ReporterSpec
@@ -55,7 +55,7 @@ def finish_run(known: Registry, pictures: Path, folder: Path) -> None:
         Coordinator(plan, store, {}).compute(Stop())
 
 
-def writes(reporter: Reporter) -> None:
+def writes(reporter: ReporterSubject) -> None:
     """It writes into the folder that it is given, and returns the path."""
     folder = reporter.folder / "a folder [of reports]"
     folder.mkdir(exist_ok=True)
@@ -67,16 +67,18 @@ def writes(reporter: Reporter) -> None:
         except Unavailable:
             raise
         except Exception as error:
-            raise Breach(
+            raise RuleBroken(
                 "a file of a run with two methods and two noises, written twice",
                 f"{type(error).__name__}: {error}",
                 "write any run: several noises, metrics that are missing, a file that is there already.",
             ) from error
     if not isinstance(path, Path) or not path.exists() or not path.is_relative_to(folder):
-        raise Breach("the path of what was written into the folder", repr(path), "write to `folder / NAME`; return it.")
+        raise RuleBroken(
+            "the path of what was written into the folder", repr(path), "write to `folder / NAME`; return it."
+        )
     if strangers := {*reporter.folder.iterdir(), *Path.cwd().iterdir()} - outside:
         came = ", ".join(sorted(each.name for each in strangers))
-        raise Breach("files in the folder alone", f"also {came} elsewhere", "write to `folder / NAME` alone.")
+        raise RuleBroken("files in the folder alone", f"also {came} elsewhere", "write to `folder / NAME` alone.")
 
 
 RULES = (Rule("reporter-writes", writes),)

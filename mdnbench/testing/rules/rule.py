@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-State = Literal["kept", "broken", "skipped"]
-Kind = Literal["method", "noise", "metric", "data set", "reporter"]
+FindingState = Literal["kept", "broken", "skipped"]
+SubjectKind = Literal["method", "noise", "metric", "data set", "reporter"]
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
     """One thing to check that a plugin contains: its kind and name."""
 
-    kind: Kind
+    kind: SubjectKind
     name: str
 
     def __str__(self) -> str:
@@ -36,7 +36,7 @@ class Finding:
 
     subject: Subject
     rule: str
-    state: State
+    state: FindingState
     expected: str = ""
     came: str = ""
     mend: str = ""
@@ -76,7 +76,7 @@ class Rule:
         return (self.check.__doc__ or "").partition("\n")[0].rstrip(".")
 
 
-class Breach(Exception):
+class RuleBroken(Exception):
     """A rule is broken.
 
     The arguments are what was expected, what was found instead, and how to fix it.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mdnbench.spec.names import Named
     from mdnbench.spec.specs import Denoise, DenoiserSpec
     from mdnbench.weights import Weights
-    from mdnbench.wrappers.inference import Network
+    from mdnbench.wrappers.inference import NetworkFunction
 
 COMPILERS = ("g++", "clang++", "c++")
 MOST_SIZES = 4096  # each image size is compiled separately, because a result must not depend on earlier images
@@ -64,7 +64,7 @@ def file_of(spec: DenoiserSpec, named: Named, weights: Weights) -> Path:
     return models.path_of(spec, weights, variant.precision) if variant.onnx else weights.path
 
 
-def in_onnx(path: Path, device: str, provider: str) -> Network:
+def in_onnx(path: Path, device: str, provider: str) -> NetworkFunction:
     """Return an ONNX file as a network. Images pass through the CPU's memory to ONNX Runtime and back."""
     session = Session(path, device, provider)
 
@@ -98,7 +98,7 @@ def bfloat16_is_quick(device: str) -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def _autocast(network: Network, device: str) -> Network:
+def _autocast(network: NetworkFunction, device: str) -> NetworkFunction:
     def call(planes: torch.Tensor, level: torch.Tensor | None) -> torch.Tensor:
         with torch.autocast(device, torch.bfloat16):
             return network(planes, level).float()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mdnbench.errors import Interrupted
-from mdnbench.planning import Plan, Work
+from mdnbench.planning import Plan, PlannedMethod
 from mdnbench.registry import variants
 from mdnbench.util.listener import Listener
 
@@ -31,7 +31,7 @@ def prepare(plan: Plan, listener: Listener) -> None:
             listener.end(phase)
 
 
-def _try(plan: Plan, work: Work, weights: Weights, precision: str) -> None:
+def _try(plan: Plan, work: PlannedMethod, weights: Weights, precision: str) -> None:
     """Make the file of a work if possible. Ignore whatever its plugin raises."""
     from mdnbench.training.deploy import models
 

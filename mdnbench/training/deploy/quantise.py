@@ -16,7 +16,7 @@ from mdnbench.errors import DataMissing, MdnbenchError, Unavailable
 from mdnbench.spec import tomlfile
 from mdnbench.training import patches
 from mdnbench.training.deploy import export
-from mdnbench.training.mixture import Mixture
+from mdnbench.training.mixture import TrainingNoise
 from mdnbench.training.recipe import Recipe
 from mdnbench.training.validation import held_out
 from mdnbench.util import temporary
@@ -163,7 +163,7 @@ def batches(known: Registry, weights: Weights) -> Iterator[tuple[torch.Tensor, t
     crop = min([CROP, *(side for image in loaded for side in image.shape[:2])])
     generator = torch.Generator().manual_seed(0)
     clean = patches.Patches(loaded, crop, "cpu", "none").draw(len(loaded), generator)
-    noisy, std = Mixture(recipe.noise, known.noises, weights.card.blind).draw(clean, generator)
+    noisy, std = TrainingNoise(recipe.noise, known.noises, weights.card.blind).draw(clean, generator)
     for index in range(len(noisy)):
         yield noisy[index : index + 1].contiguous(), None if std is None else std[index : index + 1]
 

@@ -93,7 +93,7 @@ def test_fault_55_an_image_that_claims_to_be_huge(workspace: Path) -> None:
     """Its header is compared with its file before a byte is set aside; what has other pixels is no image either."""
     image = np.zeros((4, 4), np.float32)
     digest = of_pixels(image)
-    path = kept.keep(workspace / "images", digest, image)
+    path = kept.save(workspace / "images", digest, image)
     sound = path.read_bytes()
     for shape in (b"(900000, 900000), ", b"(-4, -4), }       ", b"(True, 16), }     "):
         path.write_bytes(sound.replace(b"(4, 4), }         ", shape))

@@ -189,6 +189,6 @@ def test_a_method_that_changes_nothing_is_known(finished: Results) -> None:
 
 
 def _unclipped() -> Any:
-    from mdnbench.evaluation.protocols import Rule
+    from mdnbench.evaluation.protocols import ImageRule
 
-    return Rule(clamp=False)
+    return ImageRule(clamp=False)

@@ -42,7 +42,7 @@ def test_a_gallery_stays_below_its_budget(finished: Results, budget: int) -> Non
     """Whatever the budget, the pictures with their tags take less, and what is left out is counted."""
     found = scores.of(finished)
     listed = scenes.worst_first(finished, found, 100)
-    pictures = gallery.fill(listed, scenes.Darkroom(finished), budget)
+    pictures = gallery.fill(listed, scenes.SceneImages(finished), budget)
     assert sum(len(text) + gallery.TAG_BYTES for text in pictures.pictures) <= budget
     assert len(pictures.shown) + pictures.left_out == 4
     assert (len(pictures.shown) == 4) == (budget >= 50_000)
@@ -99,6 +99,6 @@ def test_large_images_are_cut_where_smaller_ones_after_them_are_whole(
     pictures = {"small": load("01")[:64, :64].copy(), "large": load("11")}
     found = invent(tmp_path, pictures, ["one", "other"], ["gaussian:50"])
     each = scores.of(found)
-    shown = gallery.fill(scenes.worst_first(found, each, 9), scenes.Darkroom(found), 200_000).shown
+    shown = gallery.fill(scenes.worst_first(found, each, 9), scenes.SceneImages(found), 200_000).shown
     assert [scene.shot for scene in shown] == each.worst_first(0)
     assert {scene.size: scene.box is None for scene in shown} == {(512, 512): False, (64, 64): True}

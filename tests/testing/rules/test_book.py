@@ -11,10 +11,10 @@ from mdnbench import api, registry
 from mdnbench.errors import BadPlugin, UnknownName
 from mdnbench.testing import rules
 from mdnbench.testing.rules import book
-from mdnbench.testing.rules.rule import Finding, Kind, Subject
+from mdnbench.testing.rules.rule import Finding, Subject, SubjectKind
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "plugins.md"
-WORDS: dict[Kind, str] = {
+WORDS: dict[SubjectKind, str] = {
     "method": "methods", "noise": "noises", "metric": "metrics", "data set": "data sets", "reporter": "reporters",
 }  # fmt: skip
 

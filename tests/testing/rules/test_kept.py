@@ -82,4 +82,4 @@ def test_the_store_beside_a_report_is_not_the_reporters(tmp_path: Path, monkeypa
     reporters.finish_run(known, pictures, finished)
     gc.collect()
     assert not list(finished.glob("*.sqlite-*"))
-    reporters.writes(reporters.Reporter(known.reporters["html"], finished))
+    reporters.writes(reporters.ReporterSubject(known.reporters["html"], finished))

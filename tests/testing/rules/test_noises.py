@@ -10,7 +10,7 @@ import pytest
 from mdnbench import NoiseSpec, Option, registry
 from mdnbench.engine import state
 from mdnbench.testing.rules import noises, samples
-from mdnbench.testing.rules.rule import Breach
+from mdnbench.testing.rules.rule import RuleBroken
 
 
 def gaussian(clean: Any, rng: Any, sigma: float) -> Any:
@@ -18,17 +18,19 @@ def gaussian(clean: Any, rng: Any, sigma: float) -> Any:
     return clean + rng.normal(tuple(clean.shape)) * (sigma / 255)
 
 
-def noise(default: float | None, std: Callable[..., float], apply: Callable[..., Any] = gaussian) -> noises.Noise:
+def noise(
+    default: float | None, std: Callable[..., float], apply: Callable[..., Any] = gaussian
+) -> noises.NoiseSubject:
     """A noise with one parameter of this default."""
     sigma = Option("sigma", float, default, minimum=0, maximum=255)
-    return noises.Noise(NoiseSpec("own", "1", "own", apply, std, (sigma,), "y = x + n"), state.now())
+    return noises.NoiseSubject(NoiseSpec("own", "1", "own", apply, std, (sigma,), "y = x + n"), state.now())
 
 
 @pytest.mark.parametrize("default", [25.0, 25.5, 76.5])
 def test_a_default_hides_no_strength_that_is_a_constant(default: float) -> None:
     """A `std` that is right for the default alone is found out, wherever in the range the default lies."""
     noises.has_its_strength(noise(default, lambda sigma: sigma / 255))
-    with pytest.raises(Breach, match="as declared"):
+    with pytest.raises(RuleBroken, match="as declared"):
         noises.has_its_strength(noise(default, lambda sigma: default / 255))
 
 
@@ -38,7 +40,7 @@ def test_every_level_is_as_the_contract_asks() -> None:
     def apply(clean: Any, rng: Any, sigma: float) -> Any:
         return gaussian(clean, rng, sigma) if sigma < 50 else gaussian(clean, rng, sigma).astype("float64")
 
-    with pytest.raises(Breach, match="float64"):
+    with pytest.raises(RuleBroken, match="float64"):
         noises.applies(noise(25.0, lambda sigma: sigma / 255, apply))
 
 
@@ -63,13 +65,13 @@ def test_honest_noise_is_not_taken_for_wrong(first: int, monkeypatch: pytest.Mon
     sigma, width = Option("sigma", float, 25.0), Option("width", int, 10)
     shipped = registry.load().noises["correlated"]
     spec = NoiseSpec("own", "1", "own", shipped.apply, shipped.std, (sigma, width), "y = x + n")
-    honest = noises.Noise(spec, state.now())
+    honest = noises.NoiseSubject(spec, state.now())
     noises.has_its_strength(honest)
     noises.serves_training(honest)
 
 
 def test_a_strength_that_is_a_little_wrong_is_found() -> None:
     """Six hundredths too much is a breach: the tolerance is five."""
-    with pytest.raises(Breach, match="as declared"):
+    with pytest.raises(RuleBroken, match="as declared"):
         noises.has_its_strength(noise(None, lambda sigma: sigma / 255 * 1.06))
     noises.has_its_strength(noise(None, lambda sigma: sigma / 255 * 1.04))

@@ -147,7 +147,9 @@ def convolution(workspace: Path) -> Callable[[str], tuple[Path, Weights]]:
         path = workspace / "convolution.py"
         path.write_text(textwrap.dedent(NETWORK).replace("FORWARD", forward), encoding="utf-8")
         state = {"layer.weight": torch.full((1, 1, 3, 3), 0.1), "layer.bias": torch.zeros(1)}
-        card = weights.Card("convolution", blind=True, noise=(weights.Cover("gaussian", {"sigma": (0.0, 75.0)}),))
+        card = weights.Card(
+            "convolution", blind=True, noise=(weights.NoiseCoverage("gaussian", {"sigma": (0.0, 75.0)}),)
+        )
         return path, weights.save(paths.home() / "weights" / "convolution", "one", state, card)
 
     return make

@@ -13,16 +13,16 @@ import pytest
 from made_records import FACTS
 
 from mdnbench import api, registry, weights
-from mdnbench.api import doctor
-from mdnbench.api.doctor import Finding
+from mdnbench.api import diagnosis
+from mdnbench.api.diagnosis import Diagnosis
 from mdnbench.training import loop
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def of(topic: str, state: str = "") -> list[Finding]:
+def of(topic: str, state: str = "") -> list[Diagnosis]:
     """What the doctor finds on a topic."""
-    return [each for each in api.examine() if each.topic == topic and state in ("", each.state)]
+    return [each for each in api.doctor() if each.topic == topic and state in ("", each.state)]
 
 
 def test_a_new_machine_is_well(cli: Cli, workspace: Path) -> None:
@@ -125,9 +125,9 @@ def test_the_network_is_tried_for_a_moment_only(monkeypatch: pytest.MonkeyPatch)
     """A host that takes the connection answers; one that does not is a note; offline, none is tried."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"http://127.0.0.1:{server.getsockname()[1]}/file.png"
-        assert "MDNBENCH_OFFLINE" in doctor.network([address]).text
+        assert "MDNBENCH_OFFLINE" in diagnosis.network([address]).text
         monkeypatch.delenv("MDNBENCH_OFFLINE")
-        assert doctor.network(["", address]) == Finding("network", "well", "127.0.0.1 answers")
+        assert diagnosis.network(["", address]) == Diagnosis("network", "well", "127.0.0.1 answers")
     start = time.monotonic()
-    assert doctor.network([address]).state == doctor.network([]).state == "note"
-    assert time.monotonic() - start < doctor.NETWORK_S + 1
+    assert diagnosis.network([address]).state == diagnosis.network([]).state == "note"
+    assert time.monotonic() - start < diagnosis.NETWORK_S + 1

@@ -30,7 +30,7 @@ from mdnbench.training.deploy import building
 from mdnbench.util import devices, paths
 from mdnbench.wrappers.onnx_session import INSTALL
 
-State = Literal["well", "note", "problem"]
+DiagnosisState = Literal["well", "note", "problem"]
 
 NETWORK_S = 3.0
 IMPORT_S = 60.0
@@ -41,11 +41,11 @@ DEPLOYING = ("onnx", "onnxruntime", "onnxscript", "torch-pruning")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Diagnosis:
     """One thing that was looked at: 'well', a 'note' that stops nothing, or a 'problem' with what to do about it."""
 
     topic: str
-    state: State
+    state: DiagnosisState
     text: str
 
 
@@ -54,10 +54,10 @@ class Examination:
     """Everything that was looked at; `well` if nothing is a problem."""
 
     well: bool
-    findings: tuple[Finding, ...]
+    findings: tuple[Diagnosis, ...]
 
 
-def examine(known: Registry, workspace: Path) -> tuple[Finding, ...]:
+def examine(known: Registry, workspace: Path) -> tuple[Diagnosis, ...]:
     """Look at machine, versions, folders, network, plugins, data, weights, deployment, trainings and the store."""
     return (
         *_machine(),
@@ -75,26 +75,26 @@ def examine(known: Registry, workspace: Path) -> tuple[Finding, ...]:
 # -- the machine ---------------------------------------------------------------------------------------------------
 
 
-def _machine() -> Iterator[Finding]:
+def _machine() -> Iterator[Diagnosis]:
     installed = environment.versions(environment.PACKAGES)
     missing = [name for name, version in installed.items() if version == "missing"]
     versions = ", ".join(f"{name} {version}" for name, version in installed.items() if name not in missing)
-    yield Finding("versions", "well", f"mdnbench {__version__}, Python {platform.python_version()}, {versions}")
+    yield Diagnosis("versions", "well", f"mdnbench {__version__}, Python {platform.python_version()}, {versions}")
     for name in missing:
-        yield Finding("versions", "note", f"{name} is not installed; what needs it is left out.")
+        yield Diagnosis("versions", "note", f"{name} is not installed; what needs it is left out.")
     if "torchvision" not in missing:
         yield from _torchvision(installed["torchvision"], installed["torch"])
-    yield Finding("cores", "well", f"{environment.cores()} of {environment.cpu()}; a cell has one thread to itself")
+    yield Diagnosis("cores", "well", f"{environment.cores()} of {environment.cpu()}; a cell has one thread to itself")
     yield _gpu()
     memory = psutil.virtual_memory()
     text = f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB are free"
     if memory.available < LITTLE_MEMORY_BYTES:
-        yield Finding("memory", "note", f"{text}: end other programs, or run with --jobs 1.")
+        yield Diagnosis("memory", "note", f"{text}: end other programs, or run with --jobs 1.")
     else:
-        yield Finding("memory", "well", text)
+        yield Diagnosis("memory", "well", text)
 
 
-def _torchvision(version: str, torch_version: str) -> Iterator[Finding]:
+def _torchvision(version: str, torch_version: str) -> Iterator[Diagnosis]:
     """A note if torchvision's compiled operators do not fit torch; a process of its own tries, without our remedy."""
     try:
         done = subprocess.run(
@@ -102,10 +102,10 @@ def _torchvision(version: str, torch_version: str) -> Iterator[Finding]:
             timeout=IMPORT_S, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
-        yield Finding("torchvision", "note", f"it cannot be imported within {IMPORT_S:g} s.")
+        yield Diagnosis("torchvision", "note", f"it cannot be imported within {IMPORT_S:g} s.")
         return
     if done.returncode == 0:
-        yield Finding("torchvision", "well", f"{version} fits torch {torch_version}")
+        yield Diagnosis("torchvision", "well", f"{version} fits torch {torch_version}")
         return
     said = (done.stderr.strip().splitlines() or ["no message"])[-1]
     if vision.STUMBLES in said:
@@ -114,36 +114,36 @@ def _torchvision(version: str, torch_version: str) -> Iterator[Finding]:
             "without them, which is enough for all but detection; for all of it, install the torchvision that was "
             "built for this torch."
         )
-        yield Finding("torchvision", "note", text)
+        yield Diagnosis("torchvision", "note", text)
     else:
-        yield Finding("torchvision", "problem", f"it cannot be imported: {said}. Install it again, or remove it.")
+        yield Diagnosis("torchvision", "problem", f"it cannot be imported: {said}. Install it again, or remove it.")
 
 
-def _gpu() -> Finding:
+def _gpu() -> Diagnosis:
     try:
         device = devices.choose("auto")
     except (ImportError, OSError) as error:
-        return Finding("GPU", "problem", f"torch cannot be imported: {error}. Install it again.")
+        return Diagnosis("GPU", "problem", f"torch cannot be imported: {error}. Install it again.")
     if device == "cpu":
         hidden = Path("/dev/nvidiactl").exists()
-        return Finding("GPU", "note" if hidden else "well", f"none{' that torch can use' if hidden else ''}")
+        return Diagnosis("GPU", "note" if hidden else "well", f"none{' that torch can use' if hidden else ''}")
 
-    return Finding("GPU", "well", ", ".join(map(torch.cuda.get_device_name, range(torch.cuda.device_count()))))
+    return Diagnosis("GPU", "well", ", ".join(map(torch.cuda.get_device_name, range(torch.cuda.device_count()))))
 
 
-def _folders(workspace: Path) -> Iterator[Finding]:
+def _folders(workspace: Path) -> Iterator[Diagnosis]:
     for topic, folder in (("workspace", workspace), ("home", paths.home())):
         place = next(each for each in (folder, *folder.absolute().parents) if each.is_dir())
         if not _writable(place):
-            yield Finding(topic, "problem", f"{place} cannot be written; set MDNBENCH_HOME to a folder that can.")
+            yield Diagnosis(topic, "problem", f"{place} cannot be written; set MDNBENCH_HOME to a folder that can.")
             continue
         free = shutil.disk_usage(place).free
         text = f"{folder}, {free / GIB:.1f} GiB free"
         little = free < LITTLE_DISK_BYTES
-        yield Finding(topic, "problem" if little else "well", f"{text}: make room." if little else text)
+        yield Diagnosis(topic, "problem" if little else "well", f"{text}: make room." if little else text)
     for folder in paths.data_folders():
         if not folder.is_dir():
-            yield Finding("data path", "problem", f"MDNBENCH_DATA_PATH names {folder}, which is no folder.")
+            yield Diagnosis("data path", "problem", f"MDNBENCH_DATA_PATH names {folder}, which is no folder.")
 
 
 def _writable(folder: Path) -> bool:
@@ -154,122 +154,126 @@ def _writable(folder: Path) -> bool:
         return False
 
 
-def network(urls: Iterable[str]) -> Finding:
+def network(urls: Iterable[str]) -> Diagnosis:
     """Whether the first host of these addresses takes a connection within three seconds; not tried when offline."""
     if paths.offline():
-        return Finding("network", "note", "not tried: MDNBENCH_OFFLINE is set")
+        return Diagnosis("network", "note", "not tried: MDNBENCH_OFFLINE is set")
     first = next((url for url in map(urlsplit, urls) if url.hostname), None)
     if first is None:
-        return Finding("network", "note", "not tried: no data set names an address")
+        return Diagnosis("network", "note", "not tried: no data set names an address")
     port = first.port or (80 if first.scheme == "http" else 443)
     try:
         socket.create_connection((str(first.hostname), port), timeout=NETWORK_S).close()
     except OSError as error:
         text = f"{first.hostname} does not answer ({error}); what is not at hand cannot be fetched."
-        return Finding("network", "note", text)
-    return Finding("network", "well", f"{first.hostname} answers")
+        return Diagnosis("network", "note", text)
+    return Diagnosis("network", "well", f"{first.hostname} answers")
 
 
 # -- what is installed and at hand -----------------------------------------------------------------------------------
 
 
-def _plugins(known: Registry) -> Iterator[Finding]:
+def _plugins(known: Registry) -> Iterator[Diagnosis]:
     shelves = (known.denoisers, known.noises, known.datasets, known.metrics, known.reporters)
-    yield Finding("plugins", "well", ", ".join(f"{len(shelf)} {shelf.kind}s" for shelf in shelves))
+    yield Diagnosis("plugins", "well", ", ".join(f"{len(shelf)} {shelf.kind}s" for shelf in shelves))
     for each in known.broken:
-        yield Finding("plugins", "problem", f"{each.door.address} is broken: {each.reason}")
+        yield Diagnosis("plugins", "problem", f"{each.door.address} is broken: {each.reason}")
     for each in known.patching:
-        yield Finding("plugins", "note", f"{each.door.address}: {each.reason}")
+        yield Diagnosis("plugins", "note", f"{each.door.address}: {each.reason}")
 
 
-def _data(known: Registry) -> Iterator[Finding]:
+def _data(known: Registry) -> Iterator[Diagnosis]:
     for name, spec in known.datasets.items():
         if data.at_hand(spec):
-            yield Finding("data", "well", f"{name}: at hand, {names.counted(len(spec.images), 'image')}")
+            yield Diagnosis("data", "well", f"{name}: at hand, {names.counted(len(spec.images), 'image')}")
         else:
-            yield Finding("data", "note", f"{name}: not at hand; `mdnbench data fetch {name}` downloads it")
+            yield Diagnosis("data", "note", f"{name}: not at hand; `mdnbench data fetch {name}` downloads it")
     for name, metric in known.metrics.items():
         try:
             reason = metric.prepare(False) if metric.prepare and not metric.by_name else None
         except MdnbenchError as error:
             reason = str(error)
         if reason:
-            yield Finding("data", "note", f"metric {name}: {reason}")
+            yield Diagnosis("data", "note", f"metric {name}: {reason}")
 
 
-def _weights(known: Registry) -> Iterator[Finding]:
+def _weights(known: Registry) -> Iterator[Diagnosis]:
     for spec in known.denoisers.values():
         if spec.trainable:
             yield from _weights_of(spec)
 
 
-def _weights_of(spec: DenoiserSpec) -> Iterator[Finding]:
+def _weights_of(spec: DenoiserSpec) -> Iterator[Diagnosis]:
     assert spec.trainable is not None
     try:
         found = [*weights.shipped(spec.trainable), *weights.trained(spec.name)]
         for each in found:
             weights.load_state(each)
     except MdnbenchError as error:
-        yield Finding("weights", "problem", f"{spec.name}: {error}")
+        yield Diagnosis("weights", "problem", f"{spec.name}: {error}")
         return
     if found:
-        yield Finding("weights", "well", f"{spec.name}: {', '.join(each.name for each in found)}")
+        yield Diagnosis("weights", "well", f"{spec.name}: {', '.join(each.name for each in found)}")
     else:
-        yield Finding("weights", "note", f"{spec.name}: none; `run` trains it, or `mdnbench train {spec.name}`")
+        yield Diagnosis("weights", "note", f"{spec.name}: none; `run` trains it, or `mdnbench train {spec.name}`")
 
 
-def _deployment() -> Iterator[Finding]:
+def _deployment() -> Iterator[Diagnosis]:
     """What variants of learned methods have to work with here."""
     installed = environment.versions(DEPLOYING)
     lacking = [name for name, version in installed.items() if version == "missing"]
     if lacking:
-        yield Finding("deployment", "note", f"{', '.join(lacking)} not installed: {INSTALL}")
+        yield Diagnosis("deployment", "note", f"{', '.join(lacking)} not installed: {INSTALL}")
     else:
         versions = ", ".join(f"{name} {version}" for name, version in installed.items())
         import onnxruntime
 
         providers = ", ".join(onnxruntime.get_available_providers())
-        yield Finding("deployment", "well", f"{versions}; ONNX Runtime's providers: {providers}")
+        yield Diagnosis("deployment", "well", f"{versions}; ONNX Runtime's providers: {providers}")
     found = building.compiler()
     text = f"torch.compile uses {found}" if found else "no C++ compiler: methods with compile=true are skipped"
-    yield Finding("deployment", "well" if found else "note", text)
+    yield Diagnosis("deployment", "well" if found else "note", text)
     quick = building.bfloat16_is_quick("cpu")
     text = "bfloat16 by the processor" if quick else "no bfloat16: methods with precision=bf16 are skipped on the CPU"
-    yield Finding("deployment", "well" if quick else "note", text)
+    yield Diagnosis("deployment", "well" if quick else "note", text)
 
 
-def _trainings() -> Iterator[Finding]:
+def _trainings() -> Iterator[Diagnosis]:
     """Locks that are held, and those left behind, which stop nobody: the system releases a lock with its process."""
     for path in sorted((paths.home() / "training").glob("*/lock")):
         try:
             with FileLock(path, timeout=0):
                 pass
-            yield Finding("locks", "well", f"{path}: left behind by a training that has ended; it stops nobody")
+            yield Diagnosis("locks", "well", f"{path}: left behind by a training that has ended; it stops nobody")
         except Timeout:
-            yield Finding("locks", "note", f"{path}: a training is going on here")
+            yield Diagnosis("locks", "note", f"{path}: a training is going on here")
         except OSError as error:
-            yield Finding("locks", "problem", f"{path} cannot be locked: {error.strerror or error}. Remove it.")
+            yield Diagnosis("locks", "problem", f"{path} cannot be locked: {error.strerror or error}. Remove it.")
 
 
-def _store(path: Path) -> Iterator[Finding]:
+def _store(path: Path) -> Iterator[Diagnosis]:
     if not path.is_file():
-        yield Finding("store", "well", f"{path}: none yet")
+        yield Diagnosis("store", "well", f"{path}: none yet")
         return
     if not os.access(path, os.R_OK):
-        yield Finding("store", "problem", f"{path} cannot be read; ask its owner.")
+        yield Diagnosis("store", "problem", f"{path} cannot be read; ask its owner.")
         return
     try:
         with open_store(path) as store:
             runs = [run for run in map(store.run, store.run_names()) if run]
             damage = list(contents.damage(store)) or list(contents.faults(store))
     except MdnbenchError as error:
-        yield Finding("store", "problem", str(error))
+        yield Diagnosis("store", "problem", str(error))
         return
-    yield Finding("store", "well", f"{path}: {names.counted(len(runs), 'run')}, {path.stat().st_size / 2**20:.1f} MiB")
+    yield Diagnosis(
+        "store", "well", f"{path}: {names.counted(len(runs), 'run')}, {path.stat().st_size / 2**20:.1f} MiB"
+    )
     for line in damage:
-        yield Finding("store", "problem", f"{line} Restore it from a copy.")
+        yield Diagnosis("store", "problem", f"{line} Restore it from a copy.")
     if store.note:
-        yield Finding("store", "note", store.note)
+        yield Diagnosis("store", "note", store.note)
     for run in runs:
         if not run.finished:
-            yield Finding("store", "note", f"the run {run.name!r} was not finished; the same command goes on with it.")
+            yield Diagnosis(
+                "store", "note", f"the run {run.name!r} was not finished; the same command goes on with it."
+            )
