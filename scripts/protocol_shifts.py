@@ -22,10 +22,10 @@ from mdnbench import api
 from mdnbench.cli import progress
 from mdnbench.planning import request
 from mdnbench.results import Results, tables
-from mdnbench.results.shifts import Shift
+from mdnbench.results.score_shifts import Shift
 from mdnbench.results.table import Column
 from mdnbench.spec.names import split_list
-from mdnbench.store import cube
+from mdnbench.store import score_array
 
 PAGE = Path(__file__).parents[1] / "docs" / "protocols.md"
 BEGIN, END = "<!-- measured by scripts/protocol_shifts.py -->", "<!-- end of what was measured -->"
@@ -160,7 +160,7 @@ def _shift_lines(
 
 def _seed_lines(seeds: Results, methods: Sequence[str]) -> list[list[str]]:
     """How the mean over all images scatters over realisations of the noise: standard deviation, and the whole range."""
-    scores = cube.read(seeds.store, seeds.run, ["psnr"])
+    scores = score_array.read(seeds.store, seeds.run, ["psnr"])
     by_seed = scores.values["psnr"].mean(axis=2)  # (noises, methods, seeds)
     lines = []
     for index, noise in enumerate(scores.noises):

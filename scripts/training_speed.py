@@ -22,9 +22,9 @@ from mdnbench.registry import variants
 from mdnbench.training import loop
 from mdnbench.training import recipe as recipes
 from mdnbench.training.log import TrainingProgress
-from mdnbench.training.material import TrainingData, gather
 from mdnbench.training.recipe import Recipe
-from mdnbench.training.state import TrainingState
+from mdnbench.training.training_data import TrainingData, gather
+from mdnbench.training.training_state import TrainingState
 
 WARM = 2  # steps of each round that do not count
 

@@ -19,11 +19,11 @@ from mdnbench.errors import BadOption, DataMissing, MdnbenchError, NothingToDo, 
 from mdnbench.evaluation import protocols
 from mdnbench.planning import environment
 from mdnbench.planning.identity import METRIC, MetricIdentity
-from mdnbench.results.shifts import ScoringChoice, Shift, shifts_of
+from mdnbench.results.score_shifts import ScoringChoice, Shift, shifts_of
 from mdnbench.spec.names import Named
 from mdnbench.spec.records import Cell, MetricScore, Outcome
-from mdnbench.store import kept
-from mdnbench.store.cube import revision_of
+from mdnbench.store import stored_images
+from mdnbench.store.score_array import revision_of
 from mdnbench.util.digests import of_pixels
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from mdnbench.spec.records import NoiseInfoSource
     from mdnbench.spec.specs import DatasetSpec
     from mdnbench.store import CellRow
+    from mdnbench.util.interrupts import Stop
     from mdnbench.util.listener import Listener
-    from mdnbench.util.stopping import Stop
 
 ALL = "all"
 TIMEOUT_S = 600.0
@@ -127,7 +127,7 @@ class Rescoring:
         """The cells whose outputs are kept and whole, and how many cells are ok."""
         folder = self.found.store.images
         good = [row for row in self.found.rows() if row.status == "ok"]
-        return [row for row in good if kept.load(folder, row.output_digest) is not None], len(good)
+        return [row for row in good if stored_images.load(folder, row.output_digest) is not None], len(good)
 
     def _check(self, rows: Sequence[CellRow], outputs: int, choices: Sequence[ScoringRequest]) -> None:
         if not rows:
@@ -153,7 +153,7 @@ class Rescoring:
                 identity = stored[row.output].id
                 missing = tuple(name for name in revisions if name not in scored.get(identity, set()))
                 if missing:
-                    path = kept.path_of(store.images, row.output_digest)
+                    path = stored_images.path_of(store.images, row.output_digest)
                     yield identity, Task(number, _cell(row), noises.index(row.noise), 1, missing, False, path)
 
     def _score(self, batch: RuleScores, spec: DatasetSpec, listener: Listener, stop: Stop) -> None:

@@ -10,12 +10,21 @@ from typing import TYPE_CHECKING
 import lazy_loader as lazy
 
 if TYPE_CHECKING:
+    from mdnbench.api.analysing import (
+        baseline_change,
+        check,
+        claims,
+        compare,
+        open_run,
+        report,
+        rescore,
+        write_baseline,
+    )
     from mdnbench.api.datasets import fetch_data, find_leaks, verify_data
-    from mdnbench.api.extending import check_plugin, doctor, new_plugin
-    from mdnbench.api.judging import baseline_change, check, claims, compare, open_run, report, rescore, write_baseline
-    from mdnbench.api.keeping import check_store, compact_store, merge_store, unused_results
-    from mdnbench.api.learning import export_model, export_weights, import_weights, inspect_weights, train
+    from mdnbench.api.plugins import check_plugin, doctor, new_plugin
     from mdnbench.api.running import estimate, plan, run, time
+    from mdnbench.api.stores import check_store, compact_store, merge_store, unused_results
+    from mdnbench.api.weights import export_model, export_weights, import_weights, inspect_weights, train
 
 __all__ = [
     "baseline_change",

@@ -22,10 +22,10 @@ from filelock import FileLock, Timeout
 from mdnbench import __version__, data, weights
 from mdnbench.errors import MdnbenchError
 from mdnbench.planning import environment
-from mdnbench.registry import Registry, vision
+from mdnbench.registry import Registry, torchvision_fix
 from mdnbench.spec import names
 from mdnbench.spec.specs import DenoiserSpec
-from mdnbench.store import contents, open_store
+from mdnbench.store import open_store, row_checks
 from mdnbench.training.deploy import building
 from mdnbench.util import devices, paths
 from mdnbench.wrappers.onnx_session import INSTALL
@@ -108,7 +108,7 @@ def _torchvision(version: str, torch_version: str) -> Iterator[Diagnosis]:
         yield Diagnosis("torchvision", "well", f"{version} fits torch {torch_version}")
         return
     said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-    if vision.STUMBLES in said:
+    if torchvision_fix.STUMBLES in said:
         text = (
             f"the compiled operators of torchvision {version} do not fit torch {torch_version}. mdnbench imports it "
             "without them, which is enough for all but detection; for all of it, install the torchvision that was "
@@ -261,7 +261,7 @@ def _store(path: Path) -> Iterator[Diagnosis]:
     try:
         with open_store(path) as store:
             runs = [run for run in map(store.run, store.run_names()) if run]
-            damage = list(contents.damage(store)) or list(contents.faults(store))
+            damage = list(row_checks.damage(store)) or list(row_checks.faults(store))
     except MdnbenchError as error:
         yield Diagnosis("store", "problem", str(error))
         return

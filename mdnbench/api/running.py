@@ -16,14 +16,14 @@ from mdnbench.planning import Plan, request
 from mdnbench.planning.estimate import of_plan
 from mdnbench.planning.request import Keys, Request, RunKeys
 from mdnbench.registry import Files, Registry
-from mdnbench.registry.guard import named_errors
-from mdnbench.results import Results, places
+from mdnbench.registry.plugin_errors import named_errors
+from mdnbench.results import Results, run_location
 from mdnbench.store import Store, open_store, workspace
 from mdnbench.training.deploy import phase
 from mdnbench.util import atomic, jsonfile, paths
+from mdnbench.util.interrupts import on_interrupt
 from mdnbench.util.listener import Listener
 from mdnbench.util.slugs import slug
-from mdnbench.util.stopping import on_interrupt
 
 if TYPE_CHECKING:
     from mdnbench.planning.estimate import Estimate
@@ -115,7 +115,7 @@ def time(
     if scaling and not planned.request.out:
         planned = dataclasses.replace(planned, name=f"{planned.name}-scaling")
     planned, folder = _with_folder(planned, base, "timings")
-    places.require_inside(base, folder)
+    run_location.require_inside(base, folder)
     atomic.ready(folder)  # not found out only when everything is measured
     told = on_interrupt(lambda: heard.note("Stopping: after this call. Ctrl-C again stops at once."))
     with open_store(base / "results.sqlite") as store, told as stop:
@@ -150,13 +150,15 @@ def _with_folder(planned: Plan, base: Path, kind: str = "runs") -> tuple[Plan, P
 def _placed(planned: Plan, folder: Path, store: Store, listener: Listener) -> tuple[Plan, Path]:
     """The plan under a name that no other folder's run has, and the folder, which the workspace remembers."""
     base = store.path.parent
-    name = places.name_of(store, folder, planned.name)
+    name = run_location.name_of(store, folder, planned.name)
     if name != planned.name:
         listener.note(f"a run in another folder is called {planned.name!r}; this one is called {name!r}.")
-        folder = places.run_folder(base, name) if folder == places.run_folder(base, planned.name) else folder
-    places.require_inside(base, folder)
+        folder = (
+            run_location.run_folder(base, name) if folder == run_location.run_folder(base, planned.name) else folder
+        )
+    run_location.require_inside(base, folder)
     atomic.ready(folder)  # not found out only when everything is computed
-    places.write_reference(store, folder, name)
+    run_location.write_reference(store, folder, name)
     return dataclasses.replace(planned, name=name), folder
 
 

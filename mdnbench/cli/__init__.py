@@ -105,11 +105,11 @@ def _flush() -> None:
 
 def _fault_in_store() -> str:
     """What is wrong with a store that was used, where that may be why something failed: asked only when it did."""
-    from mdnbench.store import contents, database, workspace
+    from mdnbench.store import database, row_checks, workspace
 
     try:
         stores = dict.fromkeys([*database.opened, workspace.locate() / "results.sqlite"])
-        return next(filter(None, map(contents.first_fault, stores)), "")
+        return next(filter(None, map(row_checks.first_fault, stores)), "")
     except Exception:
         return ""
 

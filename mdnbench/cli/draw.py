@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mdnbench.planning.estimate import Estimate, WorkEstimate
     from mdnbench.results import Results
     from mdnbench.spec.records import Tally
-    from mdnbench.weights.inspecting import Inspection, StateFacts
+    from mdnbench.weights.inspection import Inspection, StateFacts
 
 
 def data(name: str, record: Any, *, exit_code: int | None = None) -> None:

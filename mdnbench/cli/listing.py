@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mdnbench.api import catalogue
-from mdnbench.cli import completing as tab
+from mdnbench.cli import completion as tab
 from mdnbench.cli import draw
 from mdnbench.cli import options as o
 

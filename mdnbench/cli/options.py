@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mdnbench.cli import completing as tab
+from mdnbench.cli import completion as tab
 from mdnbench.errors import BadOption
 from mdnbench.spec.names import split_list
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mdnbench.data.pixels import RefusalError
 from mdnbench.errors import BadImage
-from mdnbench.util import outside
+from mdnbench.util import untrusted
 from mdnbench.util.limits import MAX_IMAGE_BYTES, MAX_PIXELS
-from mdnbench.util.quiet import without_warnings
+from mdnbench.util.silenced import without_warnings
 
 if TYPE_CHECKING:
     from mdnbench.spec.specs import Image
@@ -109,14 +109,17 @@ def _reader(kind: str, function: str) -> Callable[[BinaryIO], Any]:
     if kind in _MODULES:
         found: Callable[[BinaryIO], Any] = getattr(import_module(_MODULES[kind]), function)
         return found
-    return functools.partial(getattr(import_module("mdnbench.data.bypillow"), function), kind=kind)
+    return functools.partial(getattr(import_module("mdnbench.data.pillow_formats"), function), kind=kind)
 
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[tuple[BinaryIO, str]]:
     """Yield the open file and its format; convert every error in the block to a BadImage that names the file."""
     try:
-        with without_warnings(), outside.opened(path, MAX_IMAGE_BYTES) as file:  # libraries warn about unusual metadata
+        with (
+            without_warnings(),
+            untrusted.opened(path, MAX_IMAGE_BYTES) as file,
+        ):  # libraries warn about unusual metadata
             yield file, _format(file)
     except RefusalError as refusal:
         found = str(refusal)

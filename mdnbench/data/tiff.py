@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from tifffile import TiffFile
 
-from mdnbench.data import codecs, tiffkind, tifftags
+from mdnbench.data import codecs, tiff_kind, tiff_tags
 from mdnbench.data.pixels import BYTE_TOP, WORD_TOP, RefusalError, check_size, unit_floats, whole_numbers
 from mdnbench.util.limits import MAX_SEGMENT_BYTES
 
@@ -73,7 +73,7 @@ def read(file: BinaryIO) -> Image:
         pixels = pixels[..., 0]
     if pixels.dtype.kind == "f":
         return unit_floats(pixels)
-    if page.photometric == tiffkind.WHITE_IS_ZERO:
+    if page.photometric == tiff_kind.WHITE_IS_ZERO:
         np.invert(pixels, out=pixels)
     return whole_numbers(pixels, BYTE_TOP if pixels.dtype.itemsize == 1 else WORD_TOP)
 
@@ -81,13 +81,13 @@ def read(file: BinaryIO) -> Image:
 @contextlib.contextmanager
 def _page(file: BinaryIO) -> Iterator[TiffPage]:
     """Yield the only page of a file after all checks."""
-    pages, tags = tifftags.check(file)
+    pages, tags = tiff_tags.check(file)
     file.seek(0)
     # Without these arguments, tifffile reads the files of some vendors by its own rules and not by their tags.
     with TiffFile(file, is_lsm=False, is_scanimage=False, is_ndpi=False) as opened:
         page = opened.pages.first
         codecs.check(int(page.compression))
-        tiffkind.check(page, pages, tags)
+        tiff_kind.check(page, pages, tags)
         check_size(page.imagewidth, page.imagelength)
         _check_layout(page, _layout(page), file)
         yield page

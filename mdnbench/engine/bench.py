@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mdnbench import registry
 from mdnbench.data import folders
 from mdnbench.engine import orders
-from mdnbench.engine.launching import Launcher
+from mdnbench.engine.launcher import Launcher
 from mdnbench.engine.method import Denoised, Settings, begin
 from mdnbench.engine.orders import Failure, OrderFailed
 from mdnbench.engine.processes import MethodProcess, ProcessLost, SourceProcess
@@ -25,7 +25,7 @@ from mdnbench.errors import DataMissing, Unavailable
 from mdnbench.evaluation import cases, outputs, scoring
 from mdnbench.spec.records import Case, NoiseInfo, Outcome, Used, UsedFile
 from mdnbench.spec.specs import MetricSpec, NoiseSpec, Wants
-from mdnbench.store import kept
+from mdnbench.store import stored_images
 from mdnbench.util.digests import of_pixels
 
 if TYPE_CHECKING:
@@ -95,7 +95,9 @@ class Bench:
 
     def _compute(self, task: Task) -> Outcome:
         case = self._case(task)
-        known = kept.load(task.kept.parents[1], task.kept.stem) if task.kept else None  # None also if it was altered
+        known = (
+            stored_images.load(task.kept.parents[1], task.kept.stem) if task.kept else None
+        )  # None also if it was altered
         if known is not None:
             return Outcome(
                 task.cell.output, "ok", noisy_digest=case.noisy_digest, scores=self._score(task, case, known)
@@ -306,7 +308,7 @@ class Bench:
 
     def _sent(self, image: str, digest: str) -> Image:
         assert self._setup.images is not None
-        pixels = kept.load(self._setup.images, digest)
+        pixels = stored_images.load(self._setup.images, digest)
         if pixels is None:
             raise DataMissing(f"image {image!r} did not reach this worker as it was planned.")
         return pixels

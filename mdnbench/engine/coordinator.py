@@ -19,10 +19,10 @@ from mdnbench.planning.identity import METRIC, CodeIdentity
 from mdnbench.registry import variants
 from mdnbench.spec.records import Cell, Environment, MetricScore, Outcome, Tally
 from mdnbench.spec.specs import MetricSpec
-from mdnbench.store import RunRow, Store, kept, manifests
+from mdnbench.store import RunRow, Store, manifests, stored_images
 from mdnbench.store.facts import MethodFacts, MetricFacts, Provenance, Rules, RunFacts
+from mdnbench.util.interrupts import Stop
 from mdnbench.util.listener import Listener
-from mdnbench.util.stopping import Stop
 
 LONG_S = 2.0  # progress shows the time of cells that take longer
 DEFINING = {
@@ -122,7 +122,7 @@ class Coordinator:
     def _save(self, batch: FinishedTasks) -> None:
         for _, outcome in batch:
             if outcome.image is not None:
-                kept.save(self.store.images, outcome.output_digest, outcome.image)
+                stored_images.save(self.store.images, outcome.output_digest, outcome.image)
         with self.store.transaction():
             cells = [(task.position, self._save_one(task, outcome), task.cell) for task, outcome in batch]
             self.store.add_cells(self._run, cells)

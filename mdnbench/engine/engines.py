@@ -16,9 +16,9 @@ def require(engine: str) -> None:
         BadOption: A package is missing.
     """
     if engine == "dask":
-        from mdnbench.engine.cluster import connecting
+        from mdnbench.engine.dask import connection
 
-        connecting.require()
+        connection.require()
 
 
 def make(plan: Plan, setup: Setup, metrics: Sequence[str], note: Callable[[str], None]) -> Engine:
@@ -40,10 +40,10 @@ def _local(plan: Plan, setup: Setup, metrics: tuple[str, ...], note: Callable[[s
 
 
 def _dask(plan: Plan, setup: Setup, metrics: tuple[str, ...], note: Callable[[str], None]) -> Engine:
-    from mdnbench.engine.cluster import DaskEngine, HostSetup, Transfer, passport
+    from mdnbench.engine.dask import DaskEngine, HostSetup, Transfer, fingerprint
 
     request = plan.request
     freight = Transfer(plan, setup, metrics)
     order = HostSetup(freight.setup, metrics)
     jobs = request.jobs if request.scheduler else request.jobs or environment.cores()
-    return DaskEngine(order, freight, passport.issue(plan.registry, setup, metrics), request.scheduler, jobs, note)
+    return DaskEngine(order, freight, fingerprint.issue(plan.registry, setup, metrics), request.scheduler, jobs, note)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mdnbench.engine import launching
+from mdnbench.engine import launcher
 from mdnbench.engine.loop import Engine
 from mdnbench.engine.slots import LocalSlot
 from mdnbench.engine.tasks import Setup
@@ -21,5 +21,5 @@ class LocalEngine(Engine):
         return len(self._slots) < self._jobs
 
     def _recruit(self) -> LocalSlot:
-        launching.shared()  # starts the import of torch early
+        launcher.shared()  # starts the import of torch early
         return LocalSlot(self._setup)

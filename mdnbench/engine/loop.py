@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from mdnbench.engine.schedule import Schedule
 from mdnbench.engine.tasks import Task
 from mdnbench.spec.records import Environment, Outcome
-from mdnbench.util.stopping import Stop
+from mdnbench.util.interrupts import Stop
 
 WATCH_S = 0.5
 

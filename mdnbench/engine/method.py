@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import registry
-from mdnbench.engine import orders, state, threads
+from mdnbench.engine import orders, process_state, threads
 from mdnbench.engine.tasks import Job
 from mdnbench.errors import BadPlugin
 from mdnbench.evaluation import adapters, outputs
 from mdnbench.registry import variants
-from mdnbench.registry.usage import Usage
+from mdnbench.registry.file_usage import Usage
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -78,7 +78,7 @@ class MethodOrders:
     def __init__(self, job: Job, settings: Settings) -> None:
         self.job = job
         self.settings = settings
-        self._before = state.now()  # the state of this process before any plugin ran in it
+        self._before = process_state.now()  # the state of this process before any plugin ran in it
         self._usage = _begin_usage(job, settings)
         self._told: tuple[UsedFile, ...] | None = None
         self._denoise: Denoise | None = None
@@ -112,7 +112,7 @@ class MethodOrders:
         Args:
             seed: The seed for the global random number generators.
         """
-        state.clean(self._before, seed)
+        process_state.clean(self._before, seed)
 
     def _build(self) -> Denoise:
         job, spec, device = self.job, self.spec, self.settings.device

@@ -25,7 +25,7 @@ import numpy as np
 
 from mdnbench.errors import Unavailable
 from mdnbench.util import ending
-from mdnbench.util.outside import cut
+from mdnbench.util.untrusted import cut
 
 WAIT_S = 0.25  # between two checks of a process that is computing
 REST_S = 1.0  # time for the rest of an answer whose first part has arrived
@@ -38,7 +38,7 @@ RECORDS = {
     "Fingerprint": "mdnbench.testing.rules.process",
     "Finding": "mdnbench.testing.rules.rule",
     "Subject": "mdnbench.testing.rules.rule",
-    "Passport": "mdnbench.engine.cluster.passport",
+    "Passport": "mdnbench.engine.dask.fingerprint",
     "Denoised": "mdnbench.engine.method",
     "Failure": "mdnbench.engine.orders",
     "Result": "mdnbench.engine.tasks",
@@ -46,9 +46,9 @@ RECORDS = {
     "MetricScore": "mdnbench.spec.records",
     "Outcome": "mdnbench.spec.records",
     "UsedFile": "mdnbench.spec.records",
-    "Call": "mdnbench.timing.probe",
-    "Compared": "mdnbench.timing.probe",
-    "First": "mdnbench.timing.probe",
+    "Call": "mdnbench.timing.timed_method",
+    "Compared": "mdnbench.timing.timed_method",
+    "First": "mdnbench.timing.timed_method",
 }
 
 

@@ -10,8 +10,8 @@ from mdnbench.planning import Plan, PlannedMethod
 from mdnbench.planning.identity import CodeIdentity
 from mdnbench.spec.records import Cell
 from mdnbench.store import Store
-from mdnbench.store.kept import path_of
 from mdnbench.store.rows import StoredOutput
+from mdnbench.store.stored_images import path_of
 from mdnbench.util.chunks import chunks
 
 StoredCells = Callable[[list[tuple[int, int, Cell]]], None]

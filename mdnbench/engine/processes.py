@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mdnbench.engine import family
-from mdnbench.engine.launching import Launcher, OrderProcess
+from mdnbench.engine import process_tree
+from mdnbench.engine.launcher import Launcher, OrderProcess
 from mdnbench.engine.method import Denoised, Settings
 from mdnbench.engine.orders import OrderFailed, ProcessEnded, ProcessLate
 from mdnbench.engine.tasks import Setup
@@ -105,7 +105,7 @@ class MethodProcess:
         return denoised
 
     def _watch(self) -> None:
-        held, most = family.held_bytes(self._process.pid), self._setup.memory_bytes
+        held, most = process_tree.held_bytes(self._process.pid), self._setup.memory_bytes
         self.peak_bytes = max(self.peak_bytes, held)
         if most and held > most:
             raise HeldTooMuch(f"the worker held {held / 2**30:.2f} GiB, over --memory; it was ended.")
@@ -113,14 +113,14 @@ class MethodProcess:
     def _look(self) -> None:
         """Note how much memory the process holds after a cell, and whether it has grown so much that it is replaced."""
         pid, most = self._process.pid, self._setup.memory_bytes
-        held = family.held_bytes(pid)
+        held = process_tree.held_bytes(pid)
         self.peak_bytes = max(self.peak_bytes, held)
         self._first_bytes = self._first_bytes or held
         grown = GROWN_BYTES if not most else min(GROWN_BYTES, (most - self._first_bytes) // 2)
         self.worn = (
             held - self._first_bytes > grown
-            or family.open_files(pid) > MOST_FILES
-            or len(family.children(pid)) > MOST_CHILDREN
+            or process_tree.open_files(pid) > MOST_FILES
+            or len(process_tree.children(pid)) > MOST_CHILDREN
         )
 
     def end(self) -> None:
@@ -157,7 +157,7 @@ class SourceProcess:
         return self._used
 
     def _watch(self) -> None:
-        held, most = family.held_bytes(self._process.pid), self._setup.memory_bytes
+        held, most = process_tree.held_bytes(self._process.pid), self._setup.memory_bytes
         if most and held > most:
             raise HeldTooMuch(f"the worker held {held / 2**30:.2f} GiB, over --memory; it was ended.")
 

@@ -24,7 +24,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from mdnbench.engine import family, launching
+from mdnbench.engine import launcher, process_tree
 
 SUBREAPER, DEATH_SIGNAL = 36, 1  # option numbers of prctl
 LOOK_S = 1.0
@@ -82,7 +82,7 @@ class Server:
 
     def _receive(self, client: _Client) -> tuple[dict[str, Any] | None, list[int]]:
         try:
-            content, descriptors, _, _ = socket.recv_fds(client.line, launching.LONGEST_MESSAGE, 1)
+            content, descriptors, _, _ = socket.recv_fds(client.line, launcher.LONGEST_MESSAGE, 1)
         except OSError:
             return None, []
         return (json.loads(content) if content else None), list(descriptors)
@@ -129,9 +129,9 @@ class Server:
                 os._exit(1)
             os.setsid()
             kept = {0, 1, 2, descriptor} | ({line.fileno()} if line else set())
-            family.close_others(kept)
+            process_tree.close_others(kept)
             scratch = str(self._scratch / str(os.getpid()))
-            launching.enter(Connection(descriptor), launching.ForkLauncher(line) if line else None, scratch)
+            launcher.enter(Connection(descriptor), launcher.ForkLauncher(line) if line else None, scratch)
             code = 0
         except BaseException:
             traceback.print_exc()
@@ -149,7 +149,7 @@ class Server:
             time.sleep(0.002)
             self._reap()
         code = self._codes.pop(pid, None)
-        family.end(pid)
+        process_tree.end(pid)
         until = time.monotonic() + KILLED_S
         while pid in self._alive and time.monotonic() < until:
             time.sleep(0.0005)
@@ -168,10 +168,10 @@ class Server:
         for orphan in self._orphans():
             with contextlib.suppress(OSError):
                 if os.getsid(orphan) == session:
-                    family.end(orphan)
+                    process_tree.end(orphan)
 
     def _orphans(self) -> list[int]:
-        return [pid for pid in family.children(os.getpid()) if pid not in self._alive]
+        return [pid for pid in process_tree.children(os.getpid()) if pid not in self._alive]
 
     def _reap(self) -> None:
         """Note the exit codes of children that have ended, adopted ones included."""
@@ -201,7 +201,7 @@ class Server:
             self._lose(client)
         for _ in range(3):  # a process may have started another one just before it was killed
             for pid in [*self._alive, *self._orphans()]:
-                family.end(pid)
+                process_tree.end(pid)
             self._reap()
             time.sleep(0.01)
         shutil.rmtree(self._scratch, ignore_errors=True)

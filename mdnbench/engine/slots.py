@@ -12,8 +12,8 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from mdnbench.engine import family, launching
-from mdnbench.engine.launching import OrderProcess
+from mdnbench.engine import launcher, process_tree
+from mdnbench.engine.launcher import OrderProcess
 from mdnbench.engine.orders import OrderFailed, ProcessEnded, ProcessLate
 from mdnbench.engine.tasks import Result, Setup, Task
 from mdnbench.errors import MdnbenchError
@@ -22,7 +22,7 @@ from mdnbench.spec.records import Outcome, Used
 TRIES = 2
 BENCH = "mdnbench.engine.bench:serve"
 GIVEN = 2  # tasks that a bench holds: this process may be busy with the store when the first one is done
-PATIENCE_S = 3 * launching.START_S  # time after --timeout in which everything that a cell needs must have started
+PATIENCE_S = 3 * launcher.START_S  # time after --timeout in which everything that a cell needs must have started
 MARGIN_S = 10.0  # a bench ends what takes too long; a bench that hangs is ended this much later
 
 
@@ -155,7 +155,7 @@ class LocalSlot:
         key, since = task.cell.output, time.monotonic()
 
         def watch() -> None:
-            self.peak_bytes = max(self.peak_bytes, family.held_bytes(bench.pid))
+            self.peak_bytes = max(self.peak_bytes, process_tree.held_bytes(bench.pid))
 
         try:
             result: Result = bench.answer(self._setup.timeout + MARGIN_S, watch)
@@ -189,19 +189,19 @@ class LocalSlot:
         """Start a bench and wait until it takes orders. Raise MdnbenchError with the reason if that fails."""
         for tries_left in reversed(range(TRIES)):  # the server, or a process, may have been killed
             try:
-                bench = launching.shared().launch(BENCH, self._setup, launches=True)
+                bench = launcher.shared().launch(BENCH, self._setup, launches=True)
             except MdnbenchError:
                 if not tries_left:
                     raise
                 continue
             try:
-                bench.ask("ready", within_s=launching.START_S)
+                bench.ask("ready", within_s=launcher.START_S)
                 return bench
             except OrderFailed as error:
                 bench.end()
                 raise MdnbenchError(f"no worker process can begin: {error.failure}.") from None
             except (ProcessEnded, ProcessLate) as error:
-                reason = bench.how_it_ended(str(error) or f"it was not ready within {launching.START_S:g} s")
+                reason = bench.how_it_ended(str(error) or f"it was not ready within {launcher.START_S:g} s")
         raise MdnbenchError(f"no worker process can begin: {reason} What it said stands above.")
 
     def _end_bench(self) -> None:

@@ -10,10 +10,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import registry
-from mdnbench.engine import orders, state
+from mdnbench.engine import orders, process_state
 from mdnbench.engine.method import Settings, begin, planned
 from mdnbench.evaluation.rng import NumpyRng
-from mdnbench.registry.usage import Usage
+from mdnbench.registry.file_usage import Usage
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -31,7 +31,7 @@ class SourceOrders:
 
     def __init__(self, door: PluginSource, settings: Settings) -> None:
         self._settings = settings
-        self._before = state.now()
+        self._before = process_state.now()
         self._usage = Usage(door.root)
         self._usage.begin()
         self._told: tuple[UsedFile, ...] | None = None
@@ -54,7 +54,7 @@ class SourceOrders:
             key: The key of the random number generator.
             parameters: The parameters of the noise.
         """
-        state.clean(self._before, 0)
+        process_state.clean(self._before, 0)
         noisy: Image = planned(self._known.noises, name, self._settings).apply(planes, NumpyRng(key), **parameters)
         return noisy
 
@@ -68,7 +68,7 @@ class SourceOrders:
 
     def score(self, name: str, denoised: Image, clean: Image) -> float:
         """Return the score of a denoised image, compared with the clean one."""
-        state.clean(self._before, 0)
+        process_state.clean(self._before, 0)
         return float(self._scorer(name)(denoised, clean))
 
     def _build_scorer(self, name: str) -> Any:

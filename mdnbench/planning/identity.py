@@ -17,7 +17,7 @@ from mdnbench.errors import BadPlugin
 from mdnbench.registry import code
 from mdnbench.registry.code import Digests
 from mdnbench.registry.distributions import package_entry
-from mdnbench.registry.places import CORE
+from mdnbench.registry.file_origin import CORE
 from mdnbench.spec.names import counted
 from mdnbench.spec.records import Used, UsedFile
 from mdnbench.store import Store, manifests

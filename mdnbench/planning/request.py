@@ -17,7 +17,7 @@ from mdnbench.spec import tomlfile
 from mdnbench.spec.names import split_list
 from mdnbench.spec.records import NoiseInfoSource
 from mdnbench.util import limits
-from mdnbench.util.outside import shortened
+from mdnbench.util.untrusted import shortened
 
 KeepImages = Literal["first-seed", "all", "none"]
 EngineName = Literal["local", "dask"]

@@ -10,7 +10,7 @@ from typing import Any
 from mdnbench.errors import BadFile
 from mdnbench.spec.names import Value, show, with_commas
 from mdnbench.util.limits import LONGEST_NAME, LONGEST_NUMBER, MAX_NAMES
-from mdnbench.util.outside import shortened
+from mdnbench.util.untrusted import shortened
 
 KEYS = ("methods", "noise")
 

@@ -20,16 +20,16 @@ import pluggy
 
 from mdnbench.data import gray
 from mdnbench.errors import BadPlugin, UnknownName
-from mdnbench.registry import discovery, importing, sources, validation, variants
+from mdnbench.registry import discovery, importer, sources, validation, variants
 from mdnbench.registry.discovery import PluginSource
 from mdnbench.spec import hookspecs, names
 from mdnbench.spec.names import Named
 from mdnbench.spec.specs import DatasetSpec, DenoiserSpec, MetricSpec, NoiseSpec, ReporterSpec
 from mdnbench.util import ending
-from mdnbench.util.outside import cut
+from mdnbench.util.untrusted import cut
 
 if TYPE_CHECKING:
-    from mdnbench.registry.trust import TrialResult
+    from mdnbench.registry.trial_cache import TrialResult
     from mdnbench.spec.records import UsedFile
 
 HOOKS = {
@@ -298,7 +298,7 @@ def load_source(door: PluginSource) -> Registry:
     """
     loading = _Loading((door.path,) if door.path else ())
     if door.path and door.path.is_file():
-        importing.require_unchanged(door)
+        importer.require_unchanged(door)
     try:
         with contextlib.redirect_stdout(sys.stderr):
             loading.add(door, import_source(door))
@@ -319,7 +319,7 @@ def ours() -> Registry:
 def import_source(door: PluginSource) -> dict[str, list[Any]]:
     """Import a source and return its validated specs by hook; every error of the plugin is passed on."""
     with ending.ending_copies():
-        return _bring(door, importing.module_of(door))
+        return _bring(door, importer.module_of(door))
 
 
 def one_line(error: BaseException) -> str:

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from mdnbench.errors import BadFile
 from mdnbench.registry.distributions import package_entry
-from mdnbench.registry.places import CORE
-from mdnbench.registry.syntax import Syntax, syntax_of
+from mdnbench.registry.file_origin import CORE
+from mdnbench.registry.syntax_digest import Syntax, syntax_of
 from mdnbench.spec.records import Root, UsedFile
-from mdnbench.util import jsonfile, limits, outside, paths
+from mdnbench.util import jsonfile, limits, paths, untrusted
 
 ABSENT = "absent"  # the content of a file that could not be opened because it did not exist
 PYTHON = (".py", ".pyw")
@@ -137,7 +137,9 @@ class Digests:
         return seen
 
     def _read(self, path: str) -> _Seen:
-        with open(path, "rb", opener=outside.without_wait) as file:  # a manifest from another machine may name any path
+        with open(
+            path, "rb", opener=untrusted.without_wait
+        ) as file:  # a manifest from another machine may name any path
             before = os.fstat(file.fileno())
             if not stat.S_ISREG(before.st_mode) or before.st_size > limits.MAX_COUNTED_BYTES:
                 raise OSError(f"{path} is no file of at most {limits.MAX_COUNTED_BYTES:,} bytes")

@@ -16,8 +16,8 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
-from mdnbench.registry.places import kind_of, root_of
-from mdnbench.registry.syntax import syntax_digest
+from mdnbench.registry.file_origin import kind_of, root_of
+from mdnbench.registry.syntax_digest import syntax_digest
 from mdnbench.spec import hookspecs
 from mdnbench.util import paths
 

@@ -10,8 +10,8 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from mdnbench.registry.installed import Distribution, folder_of, normalised
-from mdnbench.registry.places import kind_of, site_folders
+from mdnbench.registry.file_origin import kind_of, site_folders
+from mdnbench.registry.installed_packages import Distribution, folder_of, normalised
 from mdnbench.spec.records import UsedFile
 
 

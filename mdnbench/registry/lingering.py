@@ -24,7 +24,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-from mdnbench.registry.places import kind_of
+from mdnbench.registry.file_origin import kind_of
 
 SETTLE_S = 0.1  # for threads and children that are about to end
 PR_SET_CHILD_SUBREAPER = 36

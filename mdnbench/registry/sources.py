@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from mdnbench.registry import importing, surroundings
+from mdnbench.registry import import_effects, importer
 from mdnbench.registry.code import Digests, changed
 
 if TYPE_CHECKING:
     from mdnbench.registry.discovery import PluginSource
-    from mdnbench.registry.spaces import Space
+    from mdnbench.registry.module_spaces import Space
     from mdnbench.spec.records import UsedFile
 
 Import: TypeAlias = "Callable[[PluginSource], dict[str, list[Any]]]"
@@ -39,7 +39,7 @@ def load(door: PluginSource, bring: Import) -> tuple[dict[str, list[Any]], tuple
     digests = Digests()
     loaded = _current(door, digests)
     try:
-        with loaded.space.inside(), surroundings.restored():
+        with loaded.space.inside(), import_effects.restored():
             brought = bring(door)
             if door not in loaded.used:
                 loaded.used[door] = _imported(door, digests)
@@ -59,10 +59,10 @@ def files(door: PluginSource) -> tuple[UsedFile, ...]:
 
 def _imported(door: PluginSource, digests: Digests) -> tuple[UsedFile, ...]:
     """Return records of the files of a source; call it in the source's space."""
-    from mdnbench.registry import imported
+    from mdnbench.registry import import_record
 
-    mine = {name: each for name, each in imported.of_process().items() if _is_mine(name, door)}
-    return imported.files(mine, door.root, digests)
+    mine = {name: each for name, each in import_record.of_process().items() if _is_mine(name, door)}
+    return import_record.files(mine, door.root, digests)
 
 
 def inside(door: PluginSource) -> contextlib.AbstractContextManager[None]:
@@ -78,7 +78,7 @@ def _key(door: PluginSource) -> tuple[str, ...]:
 
 def _current(door: PluginSource, digests: Digests) -> _LoadedSpace:
     """Return the space of a source with its files; start a new one if it was never loaded or a file has changed."""
-    from mdnbench.registry.spaces import Space
+    from mdnbench.registry.module_spaces import Space
 
     loaded = _loaded.get(_key(door))
     if loaded and any(changed(files, each.root, digests) for each, files in loaded.used.items()):
@@ -93,7 +93,7 @@ def _drop(door: PluginSource) -> None:
     """Forget the modules of a source; specs that were made of them still work in their old space."""
     _loaded.pop(_key(door), None)
     if door.path is not None:
-        importing.forget(importing.name_of(door.path, door.digest))
+        importer.forget(importer.name_of(door.path, door.digest))
 
 
 def _is_mine(name: str, door: PluginSource) -> bool:
@@ -101,6 +101,6 @@ def _is_mine(name: str, door: PluginSource) -> bool:
 
     The module of another plugin file does not, although `sys.modules` has it in every space.
     """
-    if not name.startswith(importing.PREFIX):
+    if not name.startswith(importer.PREFIX):
         return True
-    return door.path is not None and name.partition(".")[0] == importing.name_of(door.path, door.digest)
+    return door.path is not None and name.partition(".")[0] == importer.name_of(door.path, door.digest)

@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
 from mdnbench.errors import BadPlugin
-from mdnbench.registry import trust, validation
+from mdnbench.registry import trial_cache, validation
 from mdnbench.registry.code import Digests
-from mdnbench.registry.trust import TrialResult
+from mdnbench.registry.trial_cache import TrialResult
 from mdnbench.spec.names import Option
 from mdnbench.spec.specs import DenoiserSpec
 from mdnbench.util import jsonfile
@@ -55,7 +55,7 @@ def verdicts(doors: Iterable[PluginSource]) -> dict[PluginSource, TrialResult]:
     """
     digests, found, unknown = Digests(), {}, []
     for door in doors:
-        known = trust.recall(door, digests)
+        known = trial_cache.recall(door, digests)
         if known is None:
             unknown.append(door)
         else:
@@ -75,7 +75,7 @@ def _try_all(doors: list[PluginSource]) -> dict[PluginSource, TrialResult]:
                 running.remove(trial)
                 found[trial.door] = verdict = trial.verdict()
                 if not verdict.error:
-                    trust.save(trial.door, verdict)
+                    trial_cache.save(trial.door, verdict)
     finally:
         for trial in running:  # Ctrl-C
             trial.end()

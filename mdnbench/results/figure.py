@@ -13,14 +13,14 @@ import altair as alt
 import PIL.Image
 
 from mdnbench.errors import BadOption, NothingToDo, UnknownName
-from mdnbench.results import cuts, tables
-from mdnbench.results.pictures import CLEAN, NOISY, ImageCase, ImageSource
+from mdnbench.results import crops, tables
+from mdnbench.results.image_source import CLEAN, NOISY, ImageCase, ImageSource
 from mdnbench.spec.names import printable
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
-    from mdnbench.results.cuts import CropBox
-    from mdnbench.results.pictures import Levels
+    from mdnbench.results.crops import CropBox
+    from mdnbench.results.image_source import Levels
     from mdnbench.store import CellRow
 
 ACROSS = 4  # pictures side by side
@@ -110,7 +110,7 @@ def _title(found: Results, row: CellRow) -> str:
 
 def _detail(levels: dict[str, Levels], size: tuple[int, ...]) -> CropBox:
     side = max(SMALLEST, min(size) // SHARE)
-    return cuts.hardest(levels.get(CLEAN), levels, min(side, *size))
+    return crops.hardest(levels.get(CLEAN), levels, min(side, *size))
 
 
 def _checked(crop: CropBox, size: tuple[int, ...]) -> CropBox:
@@ -141,7 +141,7 @@ def _panel(panel: Panel, size: tuple[int, ...], box: CropBox) -> Any:
     frame = _mark(alt.value(left), alt.value(top), SIDE * size[0] / size[1])
     frame = frame.encode(x2=alt.value(left + width), y2=alt.value(top + height))
     whole = _picture(panel.levels) + frame.mark_rect(filled=False, stroke="#ffb000", strokeWidth=1.5)
-    return alt.vconcat(whole.properties(title=title), _picture(cuts.crop(panel.levels, box)), spacing=6)
+    return alt.vconcat(whole.properties(title=title), _picture(crops.crop(panel.levels, box)), spacing=6)
 
 
 def _picture(levels: Levels) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, get_args
 from mdnbench.results import tables
 from mdnbench.results.table import Cell, Column, Table, words
 from mdnbench.spec.records import NoiseInfoSource
-from mdnbench.store import contents, manifests
+from mdnbench.store import manifests, row_checks
 from mdnbench.util.slugs import is_slug
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _siblings(found: Results) -> dict[str, Results]:
         run = found.store.run(name)
         if run is None or not run.finished or not is_slug(name):
             continue
-        contents.require_facts(found.store, run)
+        row_checks.require_facts(found.store, run)
         if run.facts.noise_info in (mine.noise_info, *siblings):
             continue
         if _comparable(run.facts, mine) and _of_one_code(found.store, run, found.run):

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from mdnbench import registry
 from mdnbench.errors import NothingToDo, StoreError, UnknownName
-from mdnbench.results import grids, places, tables
+from mdnbench.results import grids, run_location, tables
 from mdnbench.results.render import html
 from mdnbench.results.table import Table
 from mdnbench.spec.names import counted
 from mdnbench.spec.records import Tally
 from mdnbench.spec.timings import TimingRecord
-from mdnbench.store import CellRow, MeanRow, RunRow, Store, contents, open_store, queries
+from mdnbench.store import CellRow, MeanRow, RunRow, Store, open_store, queries, row_checks
 from mdnbench.store.database import MORE
 from mdnbench.util import jsonfile
 from mdnbench.util.slugs import is_slug
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas
 
     from mdnbench.registry import Registry
-    from mdnbench.results.cuts import CropBox
+    from mdnbench.results.crops import CropBox
     from mdnbench.results.figure import PictureFigure
     from mdnbench.spec.specs import DatasetSpec
 
@@ -57,7 +57,7 @@ class Results:
         found = self.store.run(self.name)
         if found is None:
             raise UnknownName("run", self.name, self.store.run_names(), hint="`mdnbench list runs` shows all.")
-        contents.require_valid(self.store, found)
+        row_checks.require_valid(self.store, found)
         queries.require_one_image_per_case(self.store, found)
         return found
 
@@ -234,10 +234,10 @@ class Results:
 
 def find(workspace: Path, name: str) -> Results:
     """The results of a run by name or by its folder's path."""
-    said = places.read(Path(name)) or places.read(places.run_folder(workspace, name))
+    said = run_location.read(Path(name)) or run_location.read(run_location.run_folder(workspace, name))
     path = said.store if said else workspace / "results.sqlite"
     if said:
-        places.require_store(said, workspace)
+        run_location.require_store(said, workspace)
     if not os.path.isfile(path):  # noqa: PTH113 (Path.is_file() raises where a name is too long)
         source = f", which {said.file} names" if said else ""
         raise NothingToDo(
@@ -253,5 +253,5 @@ def find(workspace: Path, name: str) -> Results:
 
 def _run_without_file(store: Store, workspace: Path, name: str) -> Results:
     """A run of the workspace that has no file of its own, as after a kill."""
-    folder = places.run_folder(workspace, name)
+    folder = run_location.run_folder(workspace, name)
     return Results(store, folder.name if store.run(folder.name) else name, folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mdnbench.errors import BadFile, UnknownName
-from mdnbench.util import codec, outside
+from mdnbench.util import codec, untrusted
 from mdnbench.util.limits import MAX_REQUEST_BYTES
 
 Record = TypeVar("Record")
@@ -24,7 +24,7 @@ def read(path: Path, kind: str) -> dict[str, Any]:
         BadFile: The file is missing, cannot be read, or is not valid TOML.
     """
     try:
-        text = outside.read_bytes(path, MAX_REQUEST_BYTES).decode("utf-8-sig")
+        text = untrusted.read_bytes(path, MAX_REQUEST_BYTES).decode("utf-8-sig")
         return tomllib.loads(text.replace("\r\n", "\n").replace("\r", "\n"))
     except FileNotFoundError:
         raise BadFile(f"there is no {kind} file {path}.") from None

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 from mdnbench.errors import StoreError
 from mdnbench.spec.records import Cell, Outcome
 from mdnbench.spec.timings import TimingRecord
-from mdnbench.store import connecting, journal, schema
+from mdnbench.store import journal, schema, sqlite_files
 from mdnbench.store.facts import Provenance, RunFacts
 from mdnbench.store.rows import RunRow, StoredOutput, TimingRow
 from mdnbench.util import ending, jsonfile, limits
@@ -66,7 +66,7 @@ def open_store(path: Path, *, prepare: Prepare = schema.prepare) -> Store:
             ordinary file.
     """
     try:
-        connecting.require_files(path)
+        sqlite_files.require_files(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         return _opened(path, prepare)
     except (*DAMAGE, OSError) as error:
@@ -92,7 +92,7 @@ def _connected(path: Path, prepare: Prepare) -> Store:
     connection = sqlite3.connect(path, timeout=journal.BUSY_S, isolation_level=None, factory=_Connection)
     _connections[connection] = os.getpid()
     try:
-        steps = connecting.settle(connection)
+        steps = sqlite_files.settle(connection)
         steps.allow(limits.WRITE_STEPS, path)
         prepare(connection, str(path))
         steps.limit()
@@ -117,7 +117,7 @@ ending.register(_close_all)
 class Store:
     """An open store. Only the coordinating process writes to it."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, steps: connecting.Steps, *, wal: bool) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, steps: sqlite_files.Steps, *, wal: bool) -> None:
         self.path = path
         self.wal = wal
         self.connection = connection

@@ -14,7 +14,7 @@ from mdnbench.store.database import MORE, Store, now
 from mdnbench.store.rows import CodeManifest
 from mdnbench.util import jsonfile, limits
 from mdnbench.util.digests import of_parts
-from mdnbench.util.outside import shortened
+from mdnbench.util.untrusted import shortened
 
 Texts = dict[str, tuple[tuple[str, str, str, str], ...]]  # by role, the fields of each file
 TOKEN_LENGTH = 16  # characters

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mdnbench.errors import StoreError, UsageError
-from mdnbench.store import connecting, contents, kept, manifests, schema, workspace
+from mdnbench.store import manifests, row_checks, schema, sqlite_files, stored_images, workspace
 from mdnbench.store.database import DAMAGE, Store, open_store
 from mdnbench.util import limits, temporary
 
@@ -190,7 +190,7 @@ def _file_of(path: Path) -> Path:
 @contextmanager
 def _snapshot(path: Path) -> Iterator[Path]:
     """Yield a copy of a store at one moment, whose rows are checked. The store itself is only read."""
-    connecting.require_files(path)
+    sqlite_files.require_files(path)
     with _scratch(path) as folder:
         copy = folder / "results.sqlite"
         try:
@@ -217,7 +217,7 @@ def _scratch(path: Path) -> Iterator[Path]:
 
 def _require_whole(there: sqlite3.Connection, path: Path) -> None:
     """Check the schema and pages of a store before it is copied, because a small file may claim to be huge."""
-    steps = connecting.settle(there)
+    steps = sqlite_files.settle(there)
     steps.allow(limits.WRITE_STEPS, path)
     schema.verify(there, str(path))
     if (found := there.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
@@ -244,7 +244,7 @@ def _mode(path: Path) -> str:
 def _require_valid(copy: Path) -> None:
     """Raise StoreError if a copy has rows that mdnbench never writes, because they must not spread."""
     with open_store(copy) as store:
-        if fault := next(contents.faults(store), ""):
+        if fault := next(row_checks.faults(store), ""):
             raise StoreError(f"{fault} Nothing was merged.")
         # Outputs are searched by their base. Without an index, all of them would be read for each failed output here.
         store.connection.execute("CREATE INDEX by_base ON outputs (base)")
@@ -291,10 +291,10 @@ def _free_name(store: Store, name: str) -> str:
 def _copy_images(folder: Path, store: Store) -> int:
     """Copy the stored images that are unaltered, and are missing or altered here. Return how many were copied."""
     copied = 0
-    for path in sorted(kept.files(folder)):
-        if path.suffix == ".npy" and kept.load(store.images, path.stem) is None:
-            image = kept.load(folder, path.stem)
+    for path in sorted(stored_images.files(folder)):
+        if path.suffix == ".npy" and stored_images.load(store.images, path.stem) is None:
+            image = stored_images.load(folder, path.stem)
             if image is not None:
-                kept.save(store.images, path.stem, image)
+                stored_images.save(store.images, path.stem, image)
                 copied += 1
     return copied

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from mdnbench.spec.hookspecs import GROUP
-from mdnbench.testing.rules import book, kit, samples
+from mdnbench.testing.rules import rule_table, runner, samples
 from mdnbench.testing.rules.rule import Finding, Subject
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 SIZE = (96, 112)
 
 
-def conformance(plugin: ModuleType | str | Path, *, timeout: float = kit.TIMEOUT_S) -> Callable[[Subject, str], None]:
+def conformance(
+    plugin: ModuleType | str | Path, *, timeout: float = runner.TIMEOUT_S
+) -> Callable[[Subject, str], None]:
     """Return a pytest test with one case for each rule that applies to a plugin.
 
     One line in a test file is enough:
@@ -33,12 +35,12 @@ def conformance(plugin: ModuleType | str | Path, *, timeout: float = kit.TIMEOUT
     """
     import pytest
 
-    known, subjects = kit.load(_address(plugin))
-    cases = [(subject, rule) for subject in subjects for rule in book.names(subject.kind)]
+    known, subjects = runner.load(_address(plugin))
+    cases = [(subject, rule) for subject in subjects for rule in rule_table.names(subject.kind)]
 
     @cache
     def findings() -> Mapping[tuple[Subject, str], Finding]:
-        return {(each.subject, each.rule): each for each in kit.check(subjects, known, timeout=timeout)}
+        return {(each.subject, each.rule): each for each in runner.check(subjects, known, timeout=timeout)}
 
     @pytest.mark.parametrize(("subject", "rule"), cases, ids=[f"{subject.name}-{rule}" for subject, rule in cases])
     def test_conformance(subject: Subject, rule: str) -> None:

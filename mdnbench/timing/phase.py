@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from mdnbench.spec.timings import NO_TIME, TOO_SHORT
-from mdnbench.timing import missing, probe, process, selftests
-from mdnbench.timing.clock import Deadline
+from mdnbench.timing import missing, process, selftests, timed_method
 from mdnbench.timing.conditions import Conditions
+from mdnbench.timing.cpu_wait import disturbed
+from mdnbench.timing.deadline import Deadline
 from mdnbench.timing.missing import Missing, MissingByMethod
 from mdnbench.timing.process import BUSY, ONE_ROUND_S, ONLY_FIRST, MethodTiming, TimingProcess, TimingSubject
-from mdnbench.timing.waiting import disturbed
 from mdnbench.util.listener import Listener
 
 TURN_S = 0.25
@@ -142,7 +142,7 @@ def _warm_up(each: TimingProcess, timed: MethodTiming, clock: Deadline) -> None:
     """Warm up; a long call is a round where it is the only one, or where the sizes before have warmed the method up."""
     if each.problem or timed.loaded is None:
         return
-    if timed.loaded.call_s > (ONE_ROUND_S if timed is each.timed[0] else probe.LONGEST_WARMUP_S):
+    if timed.loaded.call_s > (ONE_ROUND_S if timed is each.timed[0] else timed_method.LONGEST_WARMUP_S):
         timed.seconds.append(timed.loaded.call_s)
         timed.waits.append(timed.loaded.waited_s)
     elif 2 * MARGIN * timed.expected_s < clock.left(clock.end):  # a single call that fits is one to be counted

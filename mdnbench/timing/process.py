@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mdnbench.engine.launching import OrderProcess, SpawnLauncher
+from mdnbench.engine.launcher import OrderProcess, SpawnLauncher
 from mdnbench.engine.method import Settings
 from mdnbench.engine.orders import OrderFailed, ProcessEnded, ProcessLate
 from mdnbench.engine.tasks import Job, Task
 from mdnbench.spec.timings import LATE, NO_TIME, SelfTests
-from mdnbench.timing.probe import FirstCall, OutputComparison, TimedCall
+from mdnbench.timing.timed_method import FirstCall, OutputComparison, TimedCall
 
 if TYPE_CHECKING:
     from mdnbench.spec.records import NoiseInfo, UsedFile
@@ -231,5 +231,5 @@ def launch(subject: TimingSubject, job: int, threads: int) -> TimingProcess:
     Never a forked one: what it loads and holds in memory is part of what is measured.
     """
     settings = Settings(subject.device, revisions=subject.revisions, threads=threads)
-    process = SpawnLauncher().launch("mdnbench.timing.probe:serve", subject.jobs[job], settings)
+    process = SpawnLauncher().launch("mdnbench.timing.timed_method:serve", subject.jobs[job], settings)
     return TimingProcess(subject.jobs[job].method.text, threads, process)

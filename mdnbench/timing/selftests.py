@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from mdnbench.spec.timings import NO_TIME, SelfTests
-from mdnbench.timing.clock import Deadline
-from mdnbench.timing.probe import OutputComparison
+from mdnbench.timing.deadline import Deadline
 from mdnbench.timing.process import MethodTiming, TimingProcess, TimingSubject, launch
+from mdnbench.timing.timed_method import OutputComparison
 
 FEW_PAIRS, PAIRS, MOST_PAIRS = 3, 5, 20  # few where a call takes over a second, most where it takes next to nothing
 BETWEEN = 3

@@ -13,8 +13,8 @@ from mdnbench.training.recipe import plain
 if TYPE_CHECKING:
     from mdnbench.spec.names import Named
     from mdnbench.spec.specs import DatasetSpec, DenoiserSpec
-    from mdnbench.training.material import TrainingData
-    from mdnbench.training.state import TrainingState
+    from mdnbench.training.training_data import TrainingData
+    from mdnbench.training.training_state import TrainingState
 
 
 def of(

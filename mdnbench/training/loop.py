@@ -16,18 +16,18 @@ from filelock import FileLock, Timeout
 from mdnbench import weights as store
 from mdnbench.errors import BadPlugin, Interrupted, UsageError, WeightsError
 from mdnbench.registry import variants
-from mdnbench.registry.guard import named_errors
+from mdnbench.registry.plugin_errors import named_errors
 from mdnbench.training import card, checkpoint, log, optimisers, ranks
-from mdnbench.training.material import TrainingData, gather
-from mdnbench.training.meter import Meter
+from mdnbench.training.progress_meter import Meter
 from mdnbench.training.recipe import Moment, trainable_of
-from mdnbench.training.state import CHECKPOINT, PLATEAU, TrainingState
+from mdnbench.training.training_data import TrainingData, gather
+from mdnbench.training.training_state import CHECKPOINT, PLATEAU, TrainingState
 from mdnbench.util import atomic, digests, paths
 
 if TYPE_CHECKING:
     from mdnbench.spec.names import Named
     from mdnbench.spec.specs import DatasetSpec, DenoiserSpec, NoiseSpec, Trainable
-    from mdnbench.training.code import TrainingSources
+    from mdnbench.training.code_record import TrainingSources
     from mdnbench.training.recipe import Recipe
 
 REPORT_EVERY_S = 5.0

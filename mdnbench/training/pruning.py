@@ -12,9 +12,9 @@ from mdnbench.registry import variants
 from mdnbench.spec import tomlfile
 from mdnbench.spec.names import Named, show
 from mdnbench.training import recipe as recipes
-from mdnbench.training.deploy import networks
+from mdnbench.training.deploy import loaded_network
+from mdnbench.training.fine_tuning import TrainingTask
 from mdnbench.training.recipe import Recipe, trainable_of
-from mdnbench.training.tuning import TrainingTask
 from mdnbench.wrappers.onnx_session import package
 
 if TYPE_CHECKING:
@@ -104,8 +104,8 @@ def prune(spec: DenoiserSpec, parent: Weights, keep: float) -> torch.nn.Module:
         UsageError: torch-pruning is not installed.
     """
     pruning = _package()
-    module = networks.filled(spec, parent)
-    example = networks.example(parent, 64, 64)
+    module = loaded_network.filled(spec, parent)
+    example = loaded_network.example(parent, 64, 64)
     pruning.pruner.BasePruner(
         module, example, importance=pruning.importance.GroupMagnitudeImportance(p=2), pruning_ratio=1 - keep,
         ignored_layers=_last_layers(pruning, module, example),

@@ -20,7 +20,7 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from mdnbench.errors import UsageError
-from mdnbench.training.reducing import RankMean, share_norms
+from mdnbench.training.distributed_ops import RankMean, share_norms
 from mdnbench.training.rng import TorchRng
 
 if TYPE_CHECKING:

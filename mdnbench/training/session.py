@@ -13,9 +13,9 @@ from mdnbench.errors import DataMissing, UnknownName, UsageError
 from mdnbench.registry import Registry, variants
 from mdnbench.spec.names import Named
 from mdnbench.spec.specs import DatasetSpec
-from mdnbench.training import loop, pruning, ranks, tuning
+from mdnbench.training import fine_tuning, loop, pruning, ranks
 from mdnbench.training import recipe as recipes
-from mdnbench.training.code import TrainingSources
+from mdnbench.training.code_record import TrainingSources
 from mdnbench.util import devices
 from mdnbench.util.listener import Listener
 from mdnbench.weights import Weights, check_name
@@ -63,13 +63,13 @@ class TrainingRequest:
 
 def task_of(
     order: TrainingRequest, registry: Registry, listener: Listener, stop: Callable[[], bool]
-) -> tuning.TrainingTask:
+) -> fine_tuning.TrainingTask:
     """Return the task of the loop for an order. If weights to prune are missing, train these first."""
     spec = registry.denoisers[order.method.name]
     if variants.of(spec, order.method).keep == 1:
         _refuse_named(order)
         found = recipes.named(recipes.trainable_of(spec).recipes, order.recipe)
-        return tuning.task(spec, order.method, _changed(order, found), order.start)
+        return fine_tuning.task(spec, order.method, _changed(order, found), order.start)
     if order.start:
         raise UsageError(
             "a pruned network begins with the weights that it is pruned from; name them as "
@@ -159,7 +159,7 @@ def _ready_to_train(
     return leaking(material, registry, listener, order.tests)
 
 
-def _note_replaced(order: TrainingRequest, task: tuning.TrainingTask, listener: Listener) -> None:
+def _note_replaced(order: TrainingRequest, task: fine_tuning.TrainingTask, listener: Listener) -> None:
     """Report that this training will replace weights of the same name from another training, if there are any."""
     now = {"recipe_digest": task.recipe.digest(), "options": variants.own(task.spec, task.method)}
     now |= {key: task.facts.get(key, "") for key in ("begun_from", "pruned_from")}

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from mdnbench.errors import BadFile, UnknownName
-from mdnbench.registry.guard import named_errors
+from mdnbench.registry.plugin_errors import named_errors
 from mdnbench.spec import names
 from mdnbench.training.rng import TorchRng
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import inspect
 
-from mdnbench.util.outside import shortened
+from mdnbench.util.untrusted import shortened
 
 Record = TypeVar("Record")
 Step = str | int | None  # a field's name, the number of an item, or None for a key that msgspec does not name

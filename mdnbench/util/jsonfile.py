@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mdnbench.errors import BadFile
-from mdnbench.util import atomic, codec, limits, outside
+from mdnbench.util import atomic, codec, limits, untrusted
 
 Record = TypeVar("Record")
 
@@ -28,7 +28,7 @@ def read(path: Path, what: str, kind: type[Record]) -> Record:
         BadFile: The file is missing, malformed, too large, not a regular file, or does not fit the record.
     """
     try:
-        return parse(outside.read_bytes(path, limits.MAX_JSON_BYTES).decode("utf-8-sig"), kind)
+        return parse(untrusted.read_bytes(path, limits.MAX_JSON_BYTES).decode("utf-8-sig"), kind)
     except FileNotFoundError:
         raise BadFile(f"there is no {what} {path}.") from None
     except (OSError, ValueError) as error:

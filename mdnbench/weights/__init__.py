@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import lazy_loader as lazy
 
+from mdnbench.weights.available import AUTO, check_name, find, shipped, trained
 from mdnbench.weights.card import Card, NoiseCoverage, Weights, covers, read, seen
-from mdnbench.weights.choosing import Resolved, named, parent, resolve
-from mdnbench.weights.shelf import AUTO, check_name, find, shipped, trained
+from mdnbench.weights.selection import Resolved, named, parent, resolve
 
 if TYPE_CHECKING:
     from mdnbench.weights.files import export, is_half, load_state, save
-    from mdnbench.weights.foreign import import_weights, tensors_in
+    from mdnbench.weights.published import import_weights, tensors_in
 
 __all__ = [
     "AUTO",

@@ -12,7 +12,7 @@ import torch
 
 from mdnbench.spec.names import printable
 from mdnbench.util import limits
-from mdnbench.weights.reading import NumpyValue, most_bytes, read, refusal
+from mdnbench.weights.reader import NumpyValue, most_bytes, read, refusal
 
 # Prefixes that contain a whole network, whatever else the state contains.
 WRAPPERS = frozenset(

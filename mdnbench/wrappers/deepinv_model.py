@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
 from mdnbench.errors import BadOption, Unavailable, UnknownName
-from mdnbench.registry.vision import import_torchvision
+from mdnbench.registry.torchvision_fix import import_torchvision
 from mdnbench.spec.names import Value
 from mdnbench.util.digests import of_parts
-from mdnbench.wrappers import about as abouts
 from mdnbench.wrappers import files, torch_module
-from mdnbench.wrappers.about import MethodFields
+from mdnbench.wrappers import method_fields as abouts
 from mdnbench.wrappers.files import WeightsFile
-from mdnbench.wrappers.filling import StateSelection
-from mdnbench.wrappers.fitting import Tiling
+from mdnbench.wrappers.method_fields import MethodFields
+from mdnbench.wrappers.tiling import Tiling
+from mdnbench.wrappers.weight_loading import StateSelection
 
 if TYPE_CHECKING:
     import torch

@@ -11,7 +11,7 @@ from mdnbench import data
 from mdnbench.errors import DataMissing, Unavailable
 from mdnbench.spec.specs import DataFile
 from mdnbench.util import digests, limits
-from mdnbench.weights.reading import check_plain
+from mdnbench.weights.reader import check_plain
 
 MISSING = "missing"
 

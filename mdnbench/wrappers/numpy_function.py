@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 from mdnbench.evaluation.adapters import numpy_denoiser, to_numpy
 from mdnbench.evaluation.estimation import known_or_estimated_std
 from mdnbench.spec.names import Value
-from mdnbench.wrappers import about as abouts
-from mdnbench.wrappers.about import MethodFields, Wants
-from mdnbench.wrappers.fitting import Tiling
+from mdnbench.wrappers import method_fields as abouts
+from mdnbench.wrappers.method_fields import MethodFields, Wants
+from mdnbench.wrappers.tiling import Tiling
 
 if TYPE_CHECKING:
     import torch

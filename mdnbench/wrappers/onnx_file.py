@@ -11,12 +11,12 @@ import torch
 
 from mdnbench.errors import BadFile
 from mdnbench.spec.names import Value
-from mdnbench.wrappers import about as abouts
-from mdnbench.wrappers import files, level
-from mdnbench.wrappers.about import MethodFields
-from mdnbench.wrappers.fitting import Tiling, padded
-from mdnbench.wrappers.level import NoiseLevel
+from mdnbench.wrappers import files, level_input
+from mdnbench.wrappers import method_fields as abouts
+from mdnbench.wrappers.level_input import NoiseLevel
+from mdnbench.wrappers.method_fields import MethodFields
 from mdnbench.wrappers.onnx_session import Session
+from mdnbench.wrappers.tiling import Tiling, padded
 
 if TYPE_CHECKING:
     from mdnbench.spec.records import NoiseInfo
@@ -65,14 +65,14 @@ def wrap_onnx(
         fitted = Tiling(1, network.side, overlap, by_channel) if network.side else fitting
 
         def denoise(noisy: torch.Tensor, noise: NoiseInfo) -> torch.Tensor:
-            amount = level.of(noisy, noise, noise_level, level_scale)
+            amount = level_input.of(noisy, noise, noise_level, level_scale)
             estimate = fitted(noisy, lambda image: padded(image, 1, lambda each: network(each, amount), network.side))
             return noisy - estimate if residual else estimate
 
         return denoise
 
     return abouts.spec(
-        name, build, wants=level.wants(noise_level), channels=(1, 3) if by_channel else channels,
+        name, build, wants=level_input.wants(noise_level), channels=(1, 3) if by_channel else channels,
         packages=("onnxruntime",), about=about,
         content=(files.onnx_digest(path), noise_level, level_scale, residual, repr(fitting)),
     )  # fmt: skip
@@ -94,7 +94,7 @@ class _OnnxFunction:
         self.side = self._fixed_side()
 
     def __call__(self, image: torch.Tensor, amount: float) -> torch.Tensor:
-        image = level.with_plane(image, amount) if self._noise_level == "plane" else image
+        image = level_input.with_plane(image, amount) if self._noise_level == "plane" else image
         given = [image.cpu().numpy(), *([np.float32(amount)] if self._noise_level == "scalar" else [])]
         feeds = {each.name: _shaped(value, each) for each, value in zip(self._inputs, given, strict=True)}
         return torch.from_numpy(np.array(self._session.run(feeds), dtype=np.float32)).to(image.device)

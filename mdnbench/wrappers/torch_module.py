@@ -9,13 +9,13 @@ import torch
 
 from mdnbench.errors import Unavailable
 from mdnbench.spec.names import Value
-from mdnbench.wrappers import about as abouts
-from mdnbench.wrappers import files, filling, level
-from mdnbench.wrappers.about import MethodFields
+from mdnbench.wrappers import files, level_input, weight_loading
+from mdnbench.wrappers import method_fields as abouts
 from mdnbench.wrappers.files import WeightsFile
-from mdnbench.wrappers.filling import StateSelection
-from mdnbench.wrappers.fitting import Tiling
-from mdnbench.wrappers.level import NoiseLevel
+from mdnbench.wrappers.level_input import NoiseLevel
+from mdnbench.wrappers.method_fields import MethodFields
+from mdnbench.wrappers.tiling import Tiling
+from mdnbench.wrappers.weight_loading import StateSelection
 
 if TYPE_CHECKING:
     from mdnbench.spec.records import NoiseInfo
@@ -74,13 +74,17 @@ def wrap_torch(
         return denoiser(module, CALLS[noise_level], noise_level, level_scale, residual, fitting)
 
     return abouts.spec(
-        name, build, wants=level.wants(noise_level), channels=(1, 3) if by_channel else channels, packages=("torch",),
+        name, build, wants=level_input.wants(noise_level), channels=(1, 3) if by_channel else channels,
+        packages=("torch",),
         about=about, content=(_digest(weights), noise_level, level_scale, residual, repr(fitting), *choice.parts),
     )  # fmt: skip
 
 
 def load(
-    name: str, make: Callable[[], torch.nn.Module], weights: WeightsFile | None, choice: StateSelection = filling.ANY
+    name: str,
+    make: Callable[[], torch.nn.Module],
+    weights: WeightsFile | None,
+    choice: StateSelection = weight_loading.ANY,
 ) -> torch.nn.Module:
     """Return the module with its weights, ready to denoise.
 
@@ -94,7 +98,7 @@ def load(
     except ImportError as error:
         raise Unavailable(f"{name} needs a package that is not installed: {error}.") from error
     if weights is not None:
-        filling.fill(module, files.locate(weights, name), choice)
+        weight_loading.fill(module, files.locate(weights, name), choice)
     return module.eval().requires_grad_(False)
 
 
@@ -115,7 +119,7 @@ def denoiser(
 
     @torch.inference_mode()
     def denoise(noisy: torch.Tensor, noise: NoiseInfo) -> torch.Tensor:
-        amount = level.of(noisy, noise, noise_level, scale)
+        amount = level_input.of(noisy, noise, noise_level, scale)
         estimate = fitting(noisy, lambda image: call(module, image, amount))
         return noisy - estimate if residual else estimate
 
@@ -127,7 +131,7 @@ def _plain(module: torch.nn.Module, image: torch.Tensor, level: float) -> Any:
 
 
 def _plane(module: torch.nn.Module, image: torch.Tensor, amount: float) -> Any:
-    return module(level.with_plane(image, amount))
+    return module(level_input.with_plane(image, amount))
 
 
 def _scalar(module: torch.nn.Module, image: torch.Tensor, amount: float) -> Any:

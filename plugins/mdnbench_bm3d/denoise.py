@@ -10,10 +10,10 @@ import numpy as np
 
 from mdnbench import numpy_denoiser
 from mdnbench.evaluation.estimation import known_or_estimated_std
+from mdnbench_bm3d.algorithm import Bm3d, load
 from mdnbench_bm3d.anscombe import Anscombe
-from mdnbench_bm3d.engine import Bm3d, load
 from mdnbench_bm3d.impulses import detect, repair
-from mdnbench_bm3d.levels import NoiseParts, known
+from mdnbench_bm3d.noise_parts import NoiseParts, known
 
 if TYPE_CHECKING:
     from mdnbench import NoiseInfo

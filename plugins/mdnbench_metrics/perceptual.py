@@ -12,10 +12,10 @@ import torch
 from mdnbench import Unavailable
 from mdnbench.errors import DataMissing
 from mdnbench.evaluation.adapters import to_tensor
-from mdnbench.registry.vision import import_torchvision
+from mdnbench.registry.torchvision_fix import import_torchvision
 from mdnbench.spec.specs import Image, Score
 from mdnbench.util.digests import of_pixels
-from mdnbench.util.quiet import without_warnings
+from mdnbench.util.silenced import without_warnings
 from mdnbench_metrics import backbone
 
 REMEMBERED_BYTES = 128 * 2**20

@@ -7,7 +7,7 @@ import importlib.util
 from typing import Any
 
 from mdnbench import Unavailable
-from mdnbench.registry.vision import import_torchvision
+from mdnbench.registry.torchvision_fix import import_torchvision
 
 INSTALL = "pip install 'mdnbench[metrics]'"
 NOTE = f"the piq package is not installed; install it with: {INSTALL}."

@@ -14,7 +14,7 @@ import numpy as np
 
 from mdnbench.timing import quality
 from mdnbench.util.slugs import slug
-from mdnbench_reports import boxes, heat, pareto, style
+from mdnbench_reports import box_plots, heat_map, pareto, style
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
@@ -45,13 +45,13 @@ def of_run(results: Results, scores: Scores) -> Iterator[Chart]:
     if len(results.tables) > 1:
         for column in with_values:
             title = f"{column.title}, mean by method and noise"
-            yield _named("heat", column.name, "", title, heat.drawing(results.tables, column))
+            yield _named("heat", column.name, "", title, heat_map.drawing(results.tables, column))
     clock = pareto.clock_of(results)
     for table in results.tables:
         index = scores.noises.index(table.caption)
         for column in with_values:
             title = f"{column.title} by image, {table.caption}"
-            yield _named("boxes", column.name, table.caption, title, boxes.drawing(scores, index, column, table))
+            yield _named("boxes", column.name, table.caption, title, box_plots.drawing(scores, index, column, table))
         for column in with_values:
             title = f"{column.title} against time, {table.caption}"
             published = quality.levels(results, table.caption) if column.name == quality.METRIC else ()

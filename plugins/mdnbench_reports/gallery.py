@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import PIL.Image
 
-from mdnbench.results import cuts
-from mdnbench.results.pictures import CLEAN
+from mdnbench.results import crops
+from mdnbench.results.image_source import CLEAN
 from mdnbench_reports.scenes import Scene, SceneImages
 
 if TYPE_CHECKING:
-    from mdnbench.results.cuts import CropBox
-    from mdnbench.results.pictures import Levels
+    from mdnbench.results.crops import CropBox
+    from mdnbench.results.image_source import Levels
 
 Key: TypeAlias = "tuple[str, CropBox | None]"  # a picture: the digest of its image, and what is cut out of it
 
@@ -168,9 +168,9 @@ def _encoded(scene: Scene, darkroom: SceneImages, side: int | None) -> EncodedSc
     developed = darkroom.develop(scene)
     images = {source: levels for source, (_, levels) in developed.items()}
     height, width = next(iter(images.values())).shape[:2]
-    box = cuts.hardest(images.get(CLEAN), images, side) if side and side < max(width, height) else None
+    box = crops.hardest(images.get(CLEAN), images, side) if side and side < max(width, height) else None
     keys = {source: (digest, box) for source, (digest, _) in developed.items()}
-    by_key = {key: cuts.crop(images[source], box) for source, key in keys.items()}
+    by_key = {key: crops.crop(images[source], box) for source, key in keys.items()}
     with ThreadPoolExecutor() as threads:
         texts = dict(zip(by_key, threads.map(_text, by_key.values()), strict=True))
     return EncodedScene(scene, (width, height), box, keys, texts)

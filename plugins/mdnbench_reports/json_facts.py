@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdnbench.results import places
+from mdnbench.results import run_location
 from mdnbench.util import codec, jsonfile
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def content(results: Results, folder: Path) -> dict[str, Any]:
     run = results.run
     return {
         "name": run.name,
-        "store": places.relative(results.store.path, folder),
+        "store": run_location.relative(results.store.path, folder),
         "created": run.created,
         "finished": run.finished,
         "planned": run.planned,

@@ -15,11 +15,11 @@ from mdnbench.util import atomic
 from mdnbench_reports import (
     claims,
     comparisons,
-    content,
+    escaping,
     gallery,
     javascript,
+    page_data,
     provenance,
-    safety,
     scenes,
     scores,
     sections,
@@ -67,12 +67,12 @@ def _page(results: Results, found: Scores, limit: int) -> Callable[[Gallery], st
     template, context = _template(), _context(results, found)
     for cut in CUTS:
         size = limit // cut
-        rows = content.rows_shown(found, size // BYTES_PER_CELL)
+        rows = page_data.rows_shown(found, size // BYTES_PER_CELL)
         fixed = context | shortened(context, size // BYTES_PER_LINE)
         fixed |= _charts(results, found, size // SHARE_OF_CHARTS) | {"rows_left_out": len(found.shots) - rows}
 
         def page(pictures: Gallery, fixed: Mapping[str, Any] = fixed, rows: int = rows) -> str:
-            data = safety.embedded_json(content.of(found, results.tables, pictures, rows))
+            data = escaping.embedded_json(page_data.of(found, results.tables, pictures, rows))
             return str(template.render({**fixed, **_changing(pictures, data)}))
 
         if _bytes(page(gallery.Gallery(0))) <= limit - MARGIN_BYTES:
@@ -139,7 +139,7 @@ def _template() -> Any:
     environment.globals |= {
         "style": Markup(style),
         "script": Markup(script),
-        "policy": safety.policy(style, script),
+        "policy": escaping.policy(style, script),
         "element": lambda *given, **more: Markup(html.for_page(*given, **more)),
     }
     return environment.get_template("report.html")

@@ -11,7 +11,7 @@ import altair as alt
 
 from mdnbench.results import tables
 from mdnbench.timing import quality, summary
-from mdnbench_reports import labels, levels, style
+from mdnbench_reports import label_placement, published_levels, style
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
@@ -55,23 +55,25 @@ def drawing(
     """
     rows = _timed(column, table, clock, idle)
     title = clock.title if clock else "seconds per image while running (indicative), log scale"
-    across = alt.Scale(type="log", nice=False, padding=labels.ACROSS)
+    across = alt.Scale(type="log", nice=False, padding=label_placement.ACROSS)
     x = alt.X("seconds:Q", title=title, scale=across, axis=_log_axis(rows))
-    width = levels.WIDTH if published else style.WIDTH
+    width = published_levels.WIDTH if published else style.WIDTH
     heights = [line.psnr for line in published]
     ends = _ends([*(row["value"] for row in rows), *heights])
     shown = {"domain": ends, "nice": False} if published else {"zero": False}
-    up = alt.Scale(padding=labels.UP, **shown)
+    up = alt.Scale(padding=label_placement.UP, **shown)
 
     def y(field: str) -> Any:
         return alt.Y(f"{field}:Q", title=column.title, scale=up, axis=alt.Axis(tickCount=5))
 
-    parts = levels.layers(published, column, ends, y) if published else []
+    parts = published_levels.layers(published, column, ends, y) if published else []
     parts += _points(rows, x, y("value"))
-    for place, group in labels.placed(rows, width, heights).items():
-        text = alt.Chart(alt.InlineData(values=group)).mark_text(**labels.MARKS[place], limit=style.LABEL_WIDTH)
+    for place, group in label_placement.placed(rows, width, heights).items():
+        text = alt.Chart(alt.InlineData(values=group)).mark_text(
+            **label_placement.MARKS[place], limit=style.LABEL_WIDTH
+        )
         parts.append(text.encode(x=x, y=y("value"), text="method:N"))
-    return alt.layer(*parts).properties(width=width, height=labels.HEIGHT)
+    return alt.layer(*parts).properties(width=width, height=label_placement.HEIGHT)
 
 
 def _points(rows: Sequence[Mapping[str, Any]], x: Any, y: Any) -> list[Any]:

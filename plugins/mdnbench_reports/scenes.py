@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mdnbench.results import pictures
-from mdnbench.results.pictures import CLEAN, NOISY, ImageCase
-from mdnbench.store import kept
+from mdnbench.results import image_source
+from mdnbench.results.image_source import CLEAN, NOISY, ImageCase
+from mdnbench.store import stored_images
 from mdnbench_reports import scores as scores_module
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
-    from mdnbench.results.pictures import Levels
+    from mdnbench.results.image_source import Levels
     from mdnbench_reports.scores import Scores
 
 
@@ -31,13 +31,13 @@ def worst_first(results: Results, scores: Scores, most: int) -> list[list[Scene]
     wanted = [scores.worst_first(noise) for noise in range(len(scores.noises))]
     found: dict[tuple[int, int], Scene] = {}
     for (noise, shot, method), row in scores_module.placed(results, scores.noises, scores.shots, scores.methods):
-        if kept.is_here(results.store.images, row.output_digest):
+        if stored_images.is_here(results.store.images, row.output_digest):
             scene = found.setdefault((noise, shot), Scene(noise, shot, ImageCase.of(row)))
             scene.outputs[method] = row.output_digest
     return [[found[n, shot] for shot in order if (n, shot) in found][:most] for n, order in enumerate(wanted)]
 
 
-class SceneImages(pictures.ImageSource):
+class SceneImages(image_source.ImageSource):
     """Develops scenes: finds or re-makes their images, holds each to its digest, and brings them to 8 bits."""
 
     def develop(self, scene: Scene) -> dict[str, tuple[str, Levels]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from mdnbench.results.table import Table, words
-from mdnbench_reports import charts, content, drawing
+from mdnbench_reports import charts, drawing, page_data
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
@@ -77,7 +77,7 @@ def _problem(found: Scores, place: tuple[int, int, int], problem: tuple[str, str
     image, seed = found.shots[shot].image, found.shots[shot].seed
     name = f"{image}, seed {seed}" if len({each.seed for each in found.shots}) > 1 else image
     status, reason = problem
-    return (found.noises[noise], name, found.methods[method], status, reason[: content.LONGEST_REASON])
+    return (found.noises[noise], name, found.methods[method], status, reason[: page_data.LONGEST_REASON])
 
 
 def chart_groups(results: Results, found: Scores, budget: int) -> tuple[list[ChartGroup], int]:

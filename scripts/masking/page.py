@@ -13,7 +13,7 @@ from masking.networks import RATIOS, card_of, networks
 from masking.scores import METRICS, Contrast, Scores, contrast
 from mdnbench import api, registry, weights
 from mdnbench.results import Results
-from mdnbench.store import cube
+from mdnbench.store import score_array
 from mdnbench.training import recipe as recipes
 from mdnbench.weights import Card
 
@@ -44,7 +44,7 @@ FOOT = """## Made by
 def write_page(*, show: bool) -> None:
     """Make page and plots, or print the page."""
     found = api.open_run(RUN)
-    read = cube.read(found.store, found.run)
+    read = score_array.read(found.store, found.run)
     known = registry.load()
     tests = [known.noise(text).text for text in TESTS]
     scores = Scores(read.noises, read.methods, read.values)

@@ -16,7 +16,7 @@ from mdnbench.data.images import read_image
 from mdnbench.errors import BadOption, DataMissing, NothingToDo, UnknownName, UsageError
 from mdnbench.evaluation import protocols
 from mdnbench.results import Results
-from mdnbench.store import kept
+from mdnbench.store import stored_images
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_shifts_are_what_the_metrics_say_of_the_kept_pixels(run: Results, rescor
     known = registry.load()
     clean = {image: known.datasets["sk12"].load(image) for image in ("01", "02")}
     rows = [row for row in run.rows() if row.method == "median" and row.seed == 0]
-    outputs = {row.image: kept.load(run.store.images, row.output_digest) for row in rows}
+    outputs = {row.image: stored_images.load(run.store.images, row.output_digest) for row in rows}
     psnr, uniform = known.metrics["psnr"].build("cpu"), known.metric("ssim[uniform]").build("cpu")
     padded = known.metric("ssim[padded]").build("cpu")
     rule, own = protocols.load("masked-paper").scoring, protocols.load("standard").scoring
@@ -125,7 +125,7 @@ def test_a_protocol_of_ones_own_and_a_folder_of_ones_own(tmp_path: Path) -> None
     )
     shift = api.rescore(found, [str(tmp_path / "cropped.toml")], dataset=str(folder), jobs=1).shifts[0]
     rule, row = protocols.read(tmp_path / "cropped.toml").scoring, next(found.rows())
-    output = kept.load(found.store.images, row.output_digest)
+    output = stored_images.load(found.store.images, row.output_digest)
     assert output is not None
     by_hand = (
         registry.load()
@@ -236,7 +236,7 @@ def test_without_kept_outputs_there_is_nothing_to_score(run: Results, cli: Any) 
 def test_a_damaged_file_counts_as_not_kept(run: Results, rescored: Any, tmp_path: Path) -> None:
     """A kept image whose pixels are not what its name says is not scored."""
     row = next(row for row in run.rows() if row.method == "noisy" and row.seed == 0)
-    path = kept.path_of(run.store.images, row.output_digest)
+    path = stored_images.path_of(run.store.images, row.output_digest)
     whole = path.read_bytes()
     try:
         path.write_bytes(whole[:-4] + b"\0\0\0\0")

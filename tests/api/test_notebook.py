@@ -20,8 +20,8 @@ import mdnbench
 from mdnbench import errors
 from mdnbench.api.notebook import Progress, listener
 from mdnbench.planning import request
-from mdnbench.results import cuts
-from mdnbench.results.pictures import ImageCase, ImageSource
+from mdnbench.results import crops
+from mdnbench.results.image_source import ImageCase, ImageSource
 from mdnbench.results.render import html
 from mdnbench.results.table import Cell, Table, words
 from mdnbench.util.digests import of_pixels
@@ -246,7 +246,7 @@ def test_the_detail_is_where_the_outputs_err_most_or_as_asked(finished: mdnbench
     """Without `crop` it is the square of greatest error; with it, that part of the image."""
     pictures = drawn(finished.show(methods="median"))
     clean, median = pictures["clean"], next(value for title, value in pictures.items() if title.startswith("median"))
-    left, top, width, height = cuts.hardest(clean[0], {"median": median[0]}, 64)
+    left, top, width, height = crops.hardest(clean[0], {"median": median[0]}, 64)
     assert (clean[1] == clean[0][top : top + height, left : left + width]).all()
     own = drawn(finished.show(crop=(10, 20, 50, 40)))["clean"]
     assert (own[1] == own[0][20:60, 10:60]).all()

@@ -17,7 +17,7 @@ import pytest
 from mdnbench import registry
 from mdnbench.cli import documents, draw
 from mdnbench.planning.estimate import Estimate
-from mdnbench.store.contents import Health
+from mdnbench.store.row_checks import Health
 
 ROOT = Path(__file__).resolve().parents[2]
 DONE = (

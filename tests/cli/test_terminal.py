@@ -95,7 +95,7 @@ def test_the_tab_key_imports_nothing_heavy(finished: Any, monkeypatch: pytest.Mo
     monkeypatch.chdir(finished.store.path.parents[1])
     for line in ("mdnbench run --methods ", "mdnbench compare "):
         imported = complete(line, "-X", "importtime").stderr
-        assert "mdnbench.cli.completing" in imported
+        assert "mdnbench.cli.completion" in imported
         assert not set(re.findall(r"^import time:.*\| +(\S+)$", imported, re.MULTILINE)) & set(HEAVY)
 
 

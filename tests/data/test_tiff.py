@@ -12,7 +12,7 @@ import PIL.Image
 import pytest
 import tifffile
 
-from mdnbench.data import codecs, tiff, tifftags
+from mdnbench.data import codecs, tiff, tiff_tags
 from mdnbench.data.pixels import RefusalError
 
 GRAY = np.random.default_rng(3).integers(0, 256, (37, 53), dtype=np.uint8)
@@ -23,7 +23,7 @@ def test_the_directory_is_walked_in_both_byte_orders_and_sizes(tmp_path: Path) -
     for options in ({}, {"byteorder": ">"}, {"bigtiff": True}, {"bigtiff": True, "byteorder": ">"}):
         tifffile.imwrite(tmp_path / "a.tif", np.stack([GRAY] * 3), photometric="minisblack", **options)
         with tifffile.TiffFile(tmp_path / "a.tif") as known, (tmp_path / "a.tif").open("rb") as file:
-            pages, tags = tifftags.check(file)
+            pages, tags = tiff_tags.check(file)
             assert (pages, tags) == (len(known.pages), {tag.code for tag in known.pages.first.tags})
 
 

@@ -21,9 +21,9 @@ from made_records import run_facts
 
 import mdnbench
 from mdnbench import api, registry
-from mdnbench.engine.cluster import connecting, engine
-from mdnbench.engine.cluster.remote import WorkerConnection, WorkerLost
 from mdnbench.engine.coordinator import on_machines
+from mdnbench.engine.dask import connection, engine
+from mdnbench.engine.dask.remote_slots import WorkerConnection, WorkerLost
 from mdnbench.errors import BadOption, UsageError
 from mdnbench.planning import environment
 from mdnbench.planning.request import Request
@@ -270,7 +270,7 @@ def test_what_cannot_be_is_refused_before_anything_is_computed(
         ):
             Request(**keys)
     asked: dict[str, Any] = {"methods": "noisy", "sigma": 50, "dataset": "sk12", "images": "01", "metrics": "psnr"}
-    monkeypatch.setattr(connecting, "CONNECT_S", 1.0)
+    monkeypatch.setattr(connection, "CONNECT_S", 1.0)
     with pytest.raises(UsageError, match=r"no Dask scheduler can be reached at 'tcp://127\.0\.0\.1:9'"):
         api.run(**asked, engine="dask", scheduler="tcp://127.0.0.1:9", timing=False)
     monkeypatch.setitem(sys.modules, "distributed", None)

@@ -16,8 +16,8 @@ from torch import nn
 from mdnbench import api, wrap_torch
 from mdnbench.errors import WeightsError
 from mdnbench.spec.records import NoiseInfo
-from mdnbench.wrappers.filling import StateSelection
 from mdnbench.wrappers.torch_module import load
+from mdnbench.wrappers.weight_loading import StateSelection
 
 
 class Net(nn.Module):

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from mdnbench import api
-from mdnbench.registry import vision
+from mdnbench.registry import torchvision_fix
 
 BESIDE = {
     "absolute": "import helper; STRENGTH = helper.STRENGTH",
@@ -125,7 +125,7 @@ WHERE = {
 def is_unfit() -> bool:
     """Whether torchvision cannot be imported here without a remedy."""
     done = subprocess.run([sys.executable, "-c", "import torchvision"], capture_output=True, text=True, check=False)
-    return done.returncode != 0 and vision.STUMBLES in done.stderr
+    return done.returncode != 0 and torchvision_fix.STUMBLES in done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def unfit(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         [sys.executable, "-c", "import torchvision"], capture_output=True, text=True, check=False,
         env=os.environ | found,
     )  # fmt: skip
-    assert vision.STUMBLES in done.stderr, "the stand-in does not stumble"
+    assert torchvision_fix.STUMBLES in done.stderr, "the stand-in does not stumble"
     return found
 
 

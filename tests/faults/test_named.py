@@ -82,10 +82,10 @@ def test_fault_58_a_named_method_without_a_result_is_a_failure(
 
 def test_fault_58_through_all_it_is_no_failure(ready: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What `all` stands for may be absent; named beside `all`, it may not."""
-    from mdnbench.planning import making
+    from mdnbench.planning import planner
 
     # The methods themselves do not matter here, and some take long.
-    monkeypatch.setattr(making, "_split", lambda registry: (["noisy", "absent"], {}))
+    monkeypatch.setattr(planner, "_split", lambda registry: (["noisy", "absent"], {}))
     found = run(ready, ["all"])
     assert found.counts == {"ok": 2, "skipped": 2}
     assert (found.exit_code, found.unmet) == (0, {})

@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from mdnbench import api
-from mdnbench.engine import launching, loop, slots
+from mdnbench.engine import launcher, loop, slots
 from mdnbench.errors import MdnbenchError
 from mdnbench.util.listener import Listener
 
@@ -84,7 +84,7 @@ def test_fault_40_renewals_with_a_slow_hand_over(
     place, name = {
         "hand-over": (slots.LocalSlot, "_give"),
         "answer": (slots.LocalSlot, "_settle"),
-        "renewal": (launching.ForkLauncher, "_ask"),
+        "renewal": (launcher.ForkLauncher, "_ask"),
         "end": (loop.Engine, "_wait"),
     }[slow]
     real, calls = getattr(place, name), []

@@ -13,8 +13,8 @@ import pytest
 from mdnbench import api
 from mdnbench.planning import environment
 from mdnbench.spec.timings import LATE, NO_TIME, TimingRecord
+from mdnbench.timing.cpu_wait import DISTURBED
 from mdnbench.timing.process import BUSY, ONLY_FIRST
-from mdnbench.timing.waiting import DISTURBED
 from mdnbench.util import jsonfile
 from mdnbench.util.listener import Listener
 

@@ -24,7 +24,7 @@ from mdnbench.data.leaks import Leak, picture_of
 from mdnbench.errors import MdnbenchError, StoreError
 from mdnbench.registry import load
 from mdnbench.results import Results
-from mdnbench.store import kept, open_store
+from mdnbench.store import open_store, stored_images
 from mdnbench.training.log import CsvLog, TrainingProgress, draw, read
 from mdnbench.util import atomic, jsonfile
 from mdnbench.util.digests import of_pixels
@@ -122,7 +122,7 @@ def _picture(path: Path) -> Path:
 
 def _image(path: Path) -> None:
     image = np.full((64, 64), len(list(path.parent.glob("*"))), np.float32)
-    kept.save(path.parent / "images", of_pixels(image), image)
+    stored_images.save(path.parent / "images", of_pixels(image), image)
 
 
 WRITERS: dict[str, Callable[[Path], Any]] = {

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from mdnbench import weights
-from mdnbench.weights import inspecting
+from mdnbench.weights import inspection
 from mdnbench.wrappers.torch_module import load
 
 KEYS = st.one_of(
@@ -57,7 +57,7 @@ def read(attempt: Any, path: Path) -> None:
         taken = {
             "tensors": attempt(weights.tensors_in, path),
             "network": attempt(load, "mine", lambda: nn.Conv2d(1, 1, 3), path),
-            "inspection": attempt(lambda: inspecting.inspect(path, [])),
+            "inspection": attempt(lambda: inspection.inspect(path, [])),
         }
     for name, (found, refusal) in taken.items():
         if found is None:

@@ -17,7 +17,7 @@ from markdown_it import MarkdownIt
 
 from mdnbench.results.render import html, latex, markdown, terminal
 from mdnbench.spec import names
-from mdnbench_reports import safety
+from mdnbench_reports import escaping
 
 PIECES = st.sampled_from(
     ["<script>", "</script>", "<!--", "&amp;", "&#60;", "<b onclick=x>", "](http://x)", "![a](b)", "`", "``", "*", "__",
@@ -111,7 +111,7 @@ def test_data_in_a_page_is_no_markup(fuzz: Any) -> None:
     """JSON in a script element comes back as it was, and holds nothing that could end the element."""
 
     def check(text: str) -> None:
-        safe = safety.embedded_json({text: [text]})
+        safe = escaping.embedded_json({text: [text]})
         assert json.loads(safe) == {text: [text]}
         assert safe.isascii()
         assert not set(safe) & set("<>&")

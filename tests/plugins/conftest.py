@@ -16,7 +16,7 @@ from mdnbench.evaluation import cases, scoring
 from mdnbench.planning import Plan
 from mdnbench.results import Results
 from mdnbench.spec.records import Cell, Outcome
-from mdnbench.store import Store, kept, open_store
+from mdnbench.store import Store, open_store, stored_images
 from mdnbench.store.facts import MethodFacts
 from mdnbench.util import digests
 
@@ -65,7 +65,7 @@ class Invented:
                     denoised = clean + (case.noisy - clean) / (2 + index)  # the more methods, the better they get
                     outcome = self._outcome(cell, case, denoised, scorers)
                     if outcome.status == "ok":
-                        kept.save(store.images, outcome.output_digest, denoised)
+                        stored_images.save(store.images, outcome.output_digest, denoised)
                     saved = store.save(cell, outcome, rule.digest, revisions, provenance)
                     store.add_cells(run, [(position, saved, cell)])
                     position += 1

@@ -19,10 +19,10 @@ from mdnbench.errors import UsageError
 from mdnbench.evaluation.rng import NumpyRng
 from mdnbench.spec.names import resolve
 from mdnbench.spec.records import NoiseInfo
+from mdnbench_bm3d.algorithm import PROFILES, box_spectrum, load
 from mdnbench_bm3d.anscombe import TABLE_TOP, Anscombe
-from mdnbench_bm3d.engine import PROFILES, box_spectrum, load
 from mdnbench_bm3d.impulses import detect, repair
-from mdnbench_bm3d.levels import known
+from mdnbench_bm3d.noise_parts import known
 
 (SPEC,) = mdnbench_bm3d.mdnbench_denoisers()
 NOISES = {spec.name: spec for spec in mdnbench_noises.mdnbench_noises()}

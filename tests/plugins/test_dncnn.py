@@ -14,7 +14,7 @@ from mdnbench.errors import BadFile, Unavailable, WeightsError
 from mdnbench.registry import Registry
 from mdnbench.spec.records import NoiseInfo
 from mdnbench.training import recipe as recipes
-from mdnbench.training.meter import TrainingClock
+from mdnbench.training.progress_meter import TrainingClock
 from mdnbench.training.recipe import Moment
 from mdnbench.training.rng import TorchRng
 from mdnbench.weights import Card, Weights

@@ -19,7 +19,7 @@ OTHERWISE = {
     "mdnbench/training/deploy/quantise.py": "its caller hands it the file that takes the place of the former one",
     "mdnbench/data/codecs.py": "os.devnull is no file",
     "mdnbench/data/download.py": "a download goes to a file of its own, which is compared before it takes its name",
-    "mdnbench/engine/cluster/host.py": "parts that arrive are put together in a file that then takes its name",
+    "mdnbench/engine/dask/host.py": "parts that arrive are put together in a file that then takes its name",
     "mdnbench/timing/memory.py": "/proc/self/clear_refs is no file",
 }  # fmt: skip
 

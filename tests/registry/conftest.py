@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mdnbench.registry import discovery, trial, trust
+from mdnbench.registry import discovery, trial, trial_cache
 
 METHOD = """
 @mdnbench.hookimpl
@@ -26,7 +26,7 @@ def mdnbench_denoisers():
 FRAME = """
 import importlib, importlib.util, json, os, sys, subprocess, time
 from pathlib import Path
-from mdnbench.registry.usage import Usage
+from mdnbench.registry.file_usage import Usage
 usage = Usage(Path("repo"), {packages}, [Path("data").resolve()])
 def load(path="repo/plugin.py", name="plugin"):
     spec = importlib.util.spec_from_file_location(name, Path(path).resolve())
@@ -90,11 +90,11 @@ def method() -> str:
 
 
 @pytest.fixture
-def verdict() -> Callable[[Path], trust.TrialResult]:
+def verdict() -> Callable[[Path], trial_cache.TrialResult]:
     """`verdict(path)` is what a trial finds of a plugin file."""
     return _verdict
 
 
-def _verdict(path: Path) -> trust.TrialResult:
+def _verdict(path: Path) -> trial_cache.TrialResult:
     door = discovery.all_of([path])[-1]
     return trial.verdicts([door])[door]

@@ -15,8 +15,8 @@ import pytest
 from mdnbench.registry import code
 from mdnbench.registry.code import ABSENT, Digests, changed
 from mdnbench.registry.distributions import package_entry
-from mdnbench.registry.places import CORE
-from mdnbench.registry.syntax import syntax_digest
+from mdnbench.registry.file_origin import CORE
+from mdnbench.registry.syntax_digest import syntax_digest
 from mdnbench.spec.records import Root, UsedFile
 
 
@@ -139,7 +139,7 @@ def test_processes_that_save_at_once_do_no_harm(workspace: Path) -> None:
 import sys
 from pathlib import Path
 from mdnbench.registry.code import Digests
-from mdnbench.registry.syntax import syntax_digest
+from mdnbench.registry.syntax_digest import syntax_digest
 for number in range(40):
     path = Path(f"{sys.argv[1]}-{number}.py")
     path.write_text(f"x = {number}")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mdnbench.registry.distributions import distribution_of, distribution_of_file, package_entry
-from mdnbench.registry.installed import normalised
+from mdnbench.registry.installed_packages import normalised
 from mdnbench.spec.records import UsedFile
 
 

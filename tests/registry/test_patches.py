@@ -13,7 +13,7 @@ import pytest
 from mdnbench import registry
 from mdnbench.api import catalogue, doctor
 from mdnbench.errors import BadPlugin
-from mdnbench.registry import discovery, trial, trust
+from mdnbench.registry import discovery, trial, trial_cache
 from mdnbench.registry.code import Digests
 
 Plugin = Callable[..., Path]
@@ -129,7 +129,7 @@ HONEST = {
     "adds": "import numpy as np, mdnbench.spec.records as r; np.mine = lambda x: x; r.Outcome.mine = lambda self: 1",
     "torch": "import torch; torch.manual_seed(1); torch.set_num_threads(1); torch.set_default_dtype(torch.float64)",
     "vision": (
-        "from mdnbench.registry.vision import import_torchvision; import_torchvision()\n"
+        "from mdnbench.registry.torchvision_fix import import_torchvision; import_torchvision()\n"
         "import torchvision, lpips, piq, torchvision.transforms.v2"
     ),
     "dynamo": "import torch._dynamo, torch.onnx, torch.export, torch.distributed, torch.ao.quantization, torch.fx",
@@ -238,4 +238,4 @@ def test_what_is_known_is_found_without_a_trial(patching: Plugin) -> None:
     """The verdict that is kept equals the one that was given."""
     door = discovery.all_of([patching()])[-1]
     first = trial.verdicts([door])[door]
-    assert trust.recall(door, Digests()) == first
+    assert trial_cache.recall(door, Digests()) == first

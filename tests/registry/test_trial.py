@@ -17,7 +17,7 @@ import pytest
 
 from mdnbench import registry
 from mdnbench.errors import BadPlugin
-from mdnbench.registry import importing
+from mdnbench.registry import importer
 
 Plugin = Callable[..., Path]
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -224,14 +224,14 @@ def test_a_home_that_cannot_be_written_is_no_obstacle(
     (tmp_path / "scratch").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "scratch"))
     monkeypatch.setattr(tempfile, "tempdir", None)
-    importing._temporary_stubs.cache_clear()
+    importer._temporary_stubs.cache_clear()
     monkeypatch.setenv("MDNBENCH_HOME", str(tmp_path / "file" / "home"))
     path, trials = counting(plugin, tmp_path, method)
     for _ in range(2):
         assert "own" in registry.load([path]).denoisers
     assert trials() == 2
     left = set((tmp_path / "scratch").iterdir())
-    assert left == set(map(Path, [importing._temporary_stubs()]))  # which goes with this process
+    assert left == set(map(Path, [importer._temporary_stubs()]))  # which goes with this process
 
 
 def test_several_are_tried_at_once(plugin: Plugin, monkeypatch: pytest.MonkeyPatch, method: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 from mdnbench import api
 from mdnbench.results import Results, grids
 from mdnbench.results.render import terminal
-from mdnbench.store import kept
+from mdnbench.store import stored_images
 
 NOISES = ["gaussian:10", "gaussian:50", "poisson:30", "salt-pepper:0.05"]
 
@@ -128,7 +128,7 @@ def test_methods_are_told_what_the_run_says(plugin: Callable[..., Path]) -> None
             metrics=["psnr"], timing=False, jobs=1, out=info, noise_info=info, plugins=[str(path)],
         )  # fmt: skip
         for row in found.rows():
-            image = kept.load(found.store.images, row.output_digest)
+            image = stored_images.load(found.store.images, row.output_digest)
             assert image is not None
             if row.method == "noisy":
                 noisy[row.noise] = image

@@ -20,7 +20,7 @@ import pytest
 from mdnbench import api
 from mdnbench.errors import MdnbenchError, NothingToDo
 from mdnbench.results import Results
-from mdnbench.store import leftovers, open_store
+from mdnbench.store import open_store, unused
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -171,7 +171,7 @@ def test_the_work_grows_with_what_is_there(workspace: Path) -> None:
                 cells = [(1, key, key) for key in range(3 * many) if key % 3]
                 connection.executemany("INSERT INTO run_cells VALUES (?, ?, ?, 'own', '01', '', '', 0, '', '')", cells)
             connection.set_progress_handler(lambda: ticks.append(1), 100)
-            leftovers.remove(store)
+            unused.remove(store)
             assert connection.execute("SELECT count(*) FROM outputs").fetchone() == (2 * many,)
             assert connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'by_output'").fetchone() is None
         return len(ticks)

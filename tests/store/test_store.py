@@ -19,7 +19,7 @@ from made_records import PROVENANCE, benchmark, run_facts, timing_record
 
 from mdnbench.errors import StoreError
 from mdnbench.spec.records import Cell, MetricScore, Outcome
-from mdnbench.store import Store, contents, open_store, schema
+from mdnbench.store import Store, open_store, row_checks, schema
 
 CELL = Cell("sk12", "01", "d" * 64, "gaussian:sigma=50", 0, "noisy", "known", "case", "output")
 SCORES = (MetricScore("psnr", "ok", 14.5), MetricScore("lpips", "skipped", None, "no backbone"))
@@ -380,7 +380,7 @@ def test_cells_of_another_plan_are_reported(store: Store, change: dict[str, Any]
     other = (1 if change else 2, identity, dataclasses.replace(CELL, **change))
     with store.transaction():
         store.add_cells(run, [(0, identity, CELL), other])
-    (line,) = contents.unnamed(store)
+    (line,) = row_checks.unnamed(store)
     assert line == "1 cells of the run 'a' are none that its facts name."
 
 

@@ -23,8 +23,8 @@ from mdnbench.results import Results
 from mdnbench.spec.timings import LATE, NO_TIME, Benchmark, TimingRecord
 from mdnbench.store import open_store
 from mdnbench.timing import phase, quality, selftests, session, summary
-from mdnbench.timing.clock import Deadline
 from mdnbench.timing.conditions import AFTER_RUN, Conditions
+from mdnbench.timing.deadline import Deadline
 from mdnbench.timing.process import LoadTimes, MethodTiming, TimingProcess, TimingSubject, launch
 from mdnbench.util import jsonfile
 from mdnbench.util.listener import Listener

@@ -15,10 +15,10 @@ from mdnbench import api, weights
 from mdnbench.errors import BadFile, BadOption, BadPlugin, Interrupted, UnknownName, UsageError, WeightsError
 from mdnbench.registry import Registry
 from mdnbench.spec import tomlfile
-from mdnbench.training import checkpoint, log, loop, meter, optimisers
-from mdnbench.training.material import gather
+from mdnbench.training import checkpoint, log, loop, optimisers, progress_meter
 from mdnbench.training.recipe import Optimiser, RateSchedule, Recipe
-from mdnbench.training.state import Average
+from mdnbench.training.training_data import gather
+from mdnbench.training.training_state import Average
 from mdnbench.util import digests
 from mdnbench.util.listener import Listener
 from mdnbench.weights import NoiseCoverage, Weights
@@ -221,7 +221,7 @@ def test_the_learning_rate_is_down_when_the_minutes_end(
     fit: Fit, recipe: Recipe, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The schedule runs to its end within a budget in minutes, here on a machine where each step takes 60 ms."""
-    monkeypatch.setattr(meter.TrainingClock, "elapsed", lambda clock: clock.step * 0.06)
+    monkeypatch.setattr(progress_meter.TrainingClock, "elapsed", lambda clock: clock.step * 0.06)
     assert fit(minutes=0.02, changes={"validation": {"every": 10_000}}).card.steps == 20
     assert float(log_of(home)[-1]["lr"]) < 0.05 * recipe.optimiser.lr
 

@@ -17,7 +17,7 @@ from mdnbench.errors import UsageError, WeightsError
 from mdnbench.registry import Registry, variants
 from mdnbench.spec import names
 from mdnbench.training import pruning
-from mdnbench.training.deploy import networks
+from mdnbench.training.deploy import loaded_network
 from mdnbench.weights import Weights
 from mdnbench.wrappers import inference
 
@@ -27,7 +27,7 @@ KEEP = 0.7
 def multiply_adds(module: Any, weights: Weights) -> int:
     """What one call on 64×64 pixels takes, by torch's counter."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        module(*networks.example(weights, 64, 64))
+        module(*loaded_network.example(weights, 64, 64))
     return int(counter.get_total_flops()) // 2
 
 
@@ -39,7 +39,7 @@ def test_it_keeps_what_was_promised(known: Registry, method: str, workspace: Pat
     """
     spec = known.denoisers[method]
     shipped = weights.find(spec, "gaussian")
-    whole, pruned = networks.filled(spec, shipped), pruning.prune(spec, shipped, KEEP)
+    whole, pruned = loaded_network.filled(spec, shipped), pruning.prune(spec, shipped, KEEP)
     before, after = (
         {name: layer for name, layer in module.named_modules() if isinstance(layer, torch.nn.Conv2d)}
         for module in (whole, pruned)
@@ -52,10 +52,10 @@ def test_it_keeps_what_was_promised(known: Registry, method: str, workspace: Pat
     sizes = [sum(each.numel() for each in module.parameters()) for module in (whole, pruned)]
     assert 0.45 < sizes[1] / sizes[0] < 0.52
     assert 0.45 < multiply_adds(pruned, shipped) / multiply_adds(whole, shipped) < 0.52
-    noisy, std = networks.example(shipped, 37, 53, batch=2)
+    noisy, std = loaded_network.example(shipped, 37, 53, batch=2)
     card = dataclasses.replace(shipped.card, keep=KEEP, pruned_from=shipped.sha256)
     saved = weights.save(workspace / "weights", "lean", pruned.state_dict(), card)
-    again = networks.filled(spec, weights.read(saved.path.with_suffix(".toml")))
+    again = loaded_network.filled(spec, weights.read(saved.path.with_suffix(".toml")))
     with torch.no_grad():
         assert pruned(noisy, std).shape == noisy.shape
         torch.testing.assert_close(again(noisy, std), pruned(noisy, std), rtol=0, atol=1e-5)
@@ -171,7 +171,7 @@ def test_what_is_pruned_is_of_its_parents_network(
     found = weights.resolve(spec, known.method("dncnn[keep=0.5,weights=other]"), known.noise("gaussian:25"))
     assert found
     assert found.weights.sha256 == made.sha256
-    assert networks.filled(spec, found.weights)
+    assert loaded_network.filled(spec, found.weights)
 
 
 def test_what_is_pruned_is_not_pruned_again(home: Path, parent: Weights, plugin_file: Path) -> None:

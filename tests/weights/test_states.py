@@ -10,7 +10,7 @@ import torch
 
 from mdnbench.errors import WeightsError
 from mdnbench.util import limits
-from mdnbench.weights import states, taking
+from mdnbench.weights import state_choice, states
 from mdnbench.weights.states import TensorState
 
 ONE = torch.ones(2)
@@ -83,9 +83,9 @@ def test_what_is_taken() -> None:
     def fit(tensors: dict[str, Any]) -> tuple[int, str]:
         return (0, "") if tensors.keys() == {"a", "b"} else (len(tensors), "Other keys.")
 
-    taken = taking.take(Path("w.pth"), fit)
+    taken = state_choice.take(Path("w.pth"), fit)
     assert (taken.state, taken.prefix, sorted(taken.tensors)) == ("net", "module.", ["a", "b"])
     assert str(taken) == "2 tensors: the state 'net', without the prefix 'module.', not 'other'"
-    with pytest.raises(taking.NoFit, match="Other keys") as caught:
-        taking.take(Path("w.pth"), fit, state="other")
+    with pytest.raises(state_choice.NoFit, match="Other keys") as caught:
+        state_choice.take(Path("w.pth"), fit, state="other")
     assert "the states net, other" in caught.value.reason

@@ -12,7 +12,7 @@ import torch
 from mdnbench import NoiseInfo, Option, api, wrap_deepinv
 from mdnbench.data import images
 from mdnbench.errors import BadOption, Unavailable, UnknownName
-from mdnbench.registry.vision import import_torchvision
+from mdnbench.registry.torchvision_fix import import_torchvision
 
 ITERATIONS = Option("n_it_max", int, 100, "iterations", minimum=1, maximum=1000)
 

@@ -18,7 +18,7 @@ from mdnbench.errors import DataMissing, NothingToDo
 from mdnbench.evaluation import protocols
 from mdnbench.results import references, tables
 from mdnbench.results.references import MEAN, Reference
-from mdnbench.store import cube
+from mdnbench.store import score_array
 from mdnbench.util.digests import of_pixels
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _measured(found: Results, known: Registry) -> dict[tuple[str, str, str, str]
     spec = known.datasets.get(facts.dataset)
     if spec is None or not (spec is found.dataset or _same_pixels(spec, facts.images)):
         return {}
-    scores = cube.read(found.store, found.run)
+    scores = score_array.read(found.store, found.run)
     values = {}
     for metric, each in scores.values.items():
         with np.errstate(invalid="ignore"):

@@ -15,7 +15,7 @@ from sys import intern
 from typing import TYPE_CHECKING, NamedTuple
 
 from mdnbench import registry
-from mdnbench.analysis.regression import code
+from mdnbench.analysis.regression import code_record
 from mdnbench.errors import BadFile, MdnbenchError, NothingToDo, UnknownName
 from mdnbench.spec import names, tomlfile
 from mdnbench.spec.timings import TimingRecord
@@ -189,7 +189,7 @@ def facts_of(results: Results) -> Facts:
 
 def facts_with_code(results: Results) -> Facts:
     """The facts of a run with the code behind it, for a baseline or to hold one against it."""
-    return replace(facts_of(results), code=code.of_run(results))
+    return replace(facts_of(results), code=code_record.of_run(results))
 
 
 def _methods(results: Results) -> dict[str, dict[str, str]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mdnbench.analysis.regression.likeness import Difference
+from mdnbench.analysis.regression.compatibility import Difference
 from mdnbench.analysis.regression.slowdown import SpeedChange
 from mdnbench.analysis.regression.tolerances import WORDS, ToleranceBasis
 from mdnbench.errors import NothingToDo

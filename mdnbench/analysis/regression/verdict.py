@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from mdnbench.analysis.regression import likeness, slowdown
+from mdnbench.analysis.regression import compatibility, slowdown
 from mdnbench.analysis.regression.baselines import SECONDS, Baseline, Facts, facts_with_code, uncollected
+from mdnbench.analysis.regression.compatibility import Difference
 from mdnbench.analysis.regression.findings import Change, Gate, State, Verdict
-from mdnbench.analysis.regression.likeness import Difference
 from mdnbench.analysis.regression.slowdown import SpeedChange
 from mdnbench.analysis.regression.tolerances import Tolerances
 from mdnbench.errors import NothingToDo, UnknownName
@@ -53,7 +53,7 @@ def compare(
     UsageError where the two are unlike; NothingToDo where no cell is in both.
     """
     run = facts_with_code(results)
-    likeness.require(run, baseline.facts)
+    compatibility.require(run, baseline.facts)
     _check_names(tolerances, baseline.facts)
     pairs = _pair(results, baseline)
     if not pairs.groups and not pairs.failed:
@@ -88,7 +88,7 @@ def changes(results: Results, baseline: Baseline) -> Change:
     rules = Tolerances(run, baseline.facts, exact)
     gates = tuple(_gate(group, each, baseline.facts, rules) for group, each in pairs.groups.items())
     removed, added = len(baseline.cells.keys() - pairs.seen), len(pairs.seen - baseline.cells.keys())
-    unlike = (*likeness.refusals(run, baseline.facts), *_differences(run, baseline.facts, pairs))
+    unlike = (*compatibility.refusals(run, baseline.facts), *_differences(run, baseline.facts, pairs))
     return Change(tuple(gate for gate in gates if gate.state != "pass"), added, removed, unlike)
 
 
@@ -160,7 +160,7 @@ def _explained(gate: Gate, found: Sequence[Difference]) -> Gate:
     """The gate with what may have changed it, if it is no pass."""
     if gate.state == "pass":
         return gate
-    return replace(gate, causes=likeness.explaining(found, gate.noise, gate.method, gate.metric))
+    return replace(gate, causes=compatibility.explaining(found, gate.noise, gate.method, gate.metric))
 
 
 def _unknown_code(run: Facts, baseline: Facts, pairs: _Pairs) -> Iterator[str]:
@@ -225,7 +225,7 @@ def _worst(pairs: _Pairs, facts: Facts, rules: Tolerances) -> tuple[str, ...]:
 
 
 def _differences(run: Facts, baseline: Facts, pairs: _Pairs) -> tuple[Difference, ...]:
-    found = likeness.differences(run, baseline)
+    found = compatibility.differences(run, baseline)
     if pairs.other_noise:
         others = f"others in {counted(pairs.other_noise, 'cell')}"
         found.append(Difference("noisy pixels", "as stored", others, "noisy pixels"))

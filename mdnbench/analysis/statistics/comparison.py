@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mdnbench.analysis.regression import likeness
+from mdnbench.analysis.regression import compatibility
 from mdnbench.analysis.regression.baselines import facts_of
 from mdnbench.analysis.statistics import bootstrap, paired
 from mdnbench.analysis.statistics.findings import Comparison, Family, Mean
 from mdnbench.errors import NothingToDo, UnknownName, UsageError
 from mdnbench.results import tables
-from mdnbench.store import cube
-from mdnbench.store.cube import ScoreArray
+from mdnbench.store import score_array
+from mdnbench.store.score_array import ScoreArray
 
 if TYPE_CHECKING:
     from mdnbench.analysis.statistics.bootstrap import Array
@@ -35,9 +35,9 @@ def compare(found: Sequence[Results], *, metrics: Collection[str] = (), against:
     for number, other in enumerate(found[1:], start=1):
         if any((each.store.path, each.name) == (other.store.path, other.name) for each in found[:number]):
             raise UsageError(f"run {other.name!r} was given twice; its methods differ from themselves in nothing.")
-        likeness.require(facts_of(other), facts_of(first), f"run {first.name!r}", noise_info=False)
+        compatibility.require(facts_of(other), facts_of(first), f"run {first.name!r}", noise_info=False)
     columns = _shared(found, metrics)
-    whole = _joined([(each, cube.read(each.store, each.run, columns)) for each in found])
+    whole = _joined([(each, score_array.read(each.store, each.run, columns)) for each in found])
     if against and against not in whole.methods:
         raise UnknownName("method in the run", against, whole.methods)
     families = tuple(
@@ -61,7 +61,7 @@ def compare(found: Sequence[Results], *, metrics: Collection[str] = (), against:
 def intervals(found: Results, metrics: Collection[str] = ()) -> dict[tuple[str, str, str], Mean]:
     """Each mean of a run with its interval, by noise, method and metric."""
     columns = _columns(found, metrics)
-    scores = cube.read(found.store, found.run, columns)
+    scores = score_array.read(found.store, found.run, columns)
     return {
         (noise, mean.method, name): mean
         for index, noise in enumerate(scores.noises)

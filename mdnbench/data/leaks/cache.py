@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdnbench.data.leaks.finding import find_leaks
 from mdnbench.data.leaks.leak import Leak
+from mdnbench.data.leaks.search import find_leaks
 from mdnbench.errors import BadFile, StoreError
 from mdnbench.util import digests, jsonfile, paths
 

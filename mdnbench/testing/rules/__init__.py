@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mdnbench.testing.rules.kit import check, load, subjects_of
 from mdnbench.testing.rules.rule import Finding, Subject
+from mdnbench.testing.rules.runner import check, load, subjects_of
 
 __all__ = ["Finding", "Subject", "check", "load", "subjects_of"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mdnbench import data
-from mdnbench.data import sound
+from mdnbench.data import checks
 from mdnbench.errors import Unavailable
 from mdnbench.testing.rules.contract import CITATION, LICENCE
 from mdnbench.testing.rules.rule import Rule, RuleBroken
@@ -48,9 +48,9 @@ def loads(dataset: DatasetSubject) -> None:
 
 
 def _check(name: str, image: Any, channels: int) -> None:
-    if found := sound.fault(image, channels):
+    if found := checks.fault(image, channels):
         expected, came = found
-        raise RuleBroken(f"{expected} for {name!r}", came, sound.MEND)
+        raise RuleBroken(f"{expected} for {name!r}", came, checks.MEND)
 
 
 def repeats(dataset: DatasetSubject) -> None:

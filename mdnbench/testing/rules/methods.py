@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mdnbench.engine.bench import reduced_noise_info
-from mdnbench.engine.state import ProcessState, restore
+from mdnbench.engine.process_state import ProcessState, restore
 from mdnbench.evaluation.adapters import to_numpy, to_tensor
 from mdnbench.spec.names import Value
 from mdnbench.spec.records import NoiseInfo

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mdnbench.engine.state import ProcessState, restore
+from mdnbench.engine.process_state import ProcessState, restore
 from mdnbench.errors import Unavailable
 from mdnbench.testing.rules import samples
 from mdnbench.testing.rules.contract import CITATION

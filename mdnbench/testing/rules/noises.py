@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from mdnbench.engine.state import ProcessState, restore
+from mdnbench.engine.process_state import ProcessState, restore
 from mdnbench.evaluation.rng import NumpyRng
 from mdnbench.testing.rules import samples
 from mdnbench.testing.rules.rule import Rule, RuleBroken

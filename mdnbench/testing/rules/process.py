@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdnbench import registry
-from mdnbench.engine import method, orders, state
+from mdnbench.engine import method, orders, process_state
 from mdnbench.errors import DataMissing, Unavailable
-from mdnbench.testing.rules import book, datasets, learned, methods, metrics, noises, reporters
+from mdnbench.testing.rules import datasets, methods, metrics, noises, reporters, rule_table, training
 from mdnbench.testing.rules.rule import Finding, RuleBroken, Subject
-from mdnbench.util.outside import cut
+from mdnbench.util.untrusted import cut
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -58,7 +58,7 @@ class RuleProcess:
 
     def __init__(self, exam: RuleSetup) -> None:
         self._exam = exam
-        self._before = state.now()
+        self._before = process_state.now()
         self._opened: dict[Subject, Any] = {}
 
     def examine(self, subject: Subject, rule: str) -> Finding | OutputDigest:
@@ -77,7 +77,7 @@ class RuleProcess:
             loaded = self._opened[subject]
             if rule == FINGERPRINT:
                 return OutputDigest(loaded.fingerprint())
-            book.find(subject.kind, rule).check(loaded)
+            rule_table.find(subject.kind, rule).check(loaded)
         except (Unavailable, DataMissing) as error:
             return Finding(subject, rule, "skipped", came=str(error))
         except RuleBroken as breach:
@@ -86,7 +86,7 @@ class RuleProcess:
             came = cut(f"{type(error).__name__}: {error}")
             return Finding(subject, rule, "broken", "no error", came, "call it by hand as the rule does.")
         finally:
-            state.restore(self._before)
+            process_state.restore(self._before)
         return Finding(subject, rule, "kept")
 
     def _open(self, subject: Subject) -> Any:
@@ -112,7 +112,7 @@ class RuleProcess:
             contextlib.suppress(Exception),
             contextlib.redirect_stdout(sys.stderr),
         ):  # the rules will find what is wrong
-            return learned.untrained(spec, self._exam.scratch / "weights")
+            return training.untrained(spec, self._exam.scratch / "weights")
         return None
 
 

@@ -14,7 +14,7 @@ from mdnbench.results import find
 from mdnbench.store import open_store
 from mdnbench.testing.rules import samples
 from mdnbench.testing.rules.rule import Rule, RuleBroken
-from mdnbench.util.stopping import Stop
+from mdnbench.util.interrupts import Stop
 
 if TYPE_CHECKING:
     from mdnbench.registry import Registry

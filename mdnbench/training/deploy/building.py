@@ -13,7 +13,7 @@ from torch._inductor import config as kernels
 
 from mdnbench.errors import Unavailable
 from mdnbench.registry import variants
-from mdnbench.training.deploy import models, networks
+from mdnbench.training.deploy import loaded_network, models
 from mdnbench.training.deploy.export import feeds
 from mdnbench.util import paths
 from mdnbench.wrappers import inference
@@ -49,7 +49,7 @@ def build(known: Registry, spec: DenoiserSpec, named: Named, device: str, weight
     if variant.onnx:
         path = models.obtain(known, spec, weights, variant.precision)
         return inference.denoiser(in_onnx(path, device, variant.provider), weights)
-    module = networks.filled(spec, weights)
+    module = loaded_network.filled(spec, weights)
     if variant.precision == "bf16":
         module = in_bfloat16(module, device)
     module = inference.placed(module, device)

@@ -13,8 +13,8 @@ import torch
 
 from mdnbench import __version__
 from mdnbench.errors import MdnbenchError
-from mdnbench.training.deploy import networks
-from mdnbench.util.quiet import without_warnings
+from mdnbench.training.deploy import loaded_network
+from mdnbench.util.silenced import without_warnings
 from mdnbench.wrappers.onnx_session import Session, package
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def write(spec: DenoiserSpec, weights: Weights, path: Path) -> None:
     """
     onnx = package("onnx")
     package("onnxscript")
-    module = networks.filled(spec, weights).requires_grad_(False)
+    module = loaded_network.filled(spec, weights).requires_grad_(False)
     try:
         with _quiet():
             model = _exported(module, weights)
@@ -66,7 +66,7 @@ def difference(module: torch.nn.Module, weights: Weights, path: Path) -> float:
 
 
 def _difference_at(size: tuple[int, int], module: torch.nn.Module, weights: Weights, session: Session) -> float:
-    (height, width), (noisy, std) = size, networks.example(weights, *size)
+    (height, width), (noisy, std) = size, loaded_network.example(weights, *size)
     try:
         with torch.inference_mode():
             expected = module(noisy, std)
@@ -91,7 +91,7 @@ def feeds(session: Session, noisy: torch.Tensor, std: torch.Tensor | None) -> di
 
 
 def _exported(module: torch.nn.Module, weights: Weights) -> Any:
-    noisy, std = networks.example(weights, 48, 80, batch=2)
+    noisy, std = loaded_network.example(weights, 48, 80, batch=2)
     sizes = {axis: torch.export.Dim(name, min=1) for axis, name in ((0, "batch"), (2, "height"), (3, "width"))}
     arguments, shapes = ((noisy,), (sizes,)) if std is None else ((noisy, std), (sizes, None))
     program = torch.onnx.export(

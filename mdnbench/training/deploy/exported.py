@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mdnbench import weights
 from mdnbench.errors import BadOption, Unavailable, UsageError
 from mdnbench.registry import variants
-from mdnbench.training.deploy import export, models, networks
+from mdnbench.training.deploy import export, loaded_network, models
 from mdnbench.util import atomic
 from mdnbench.util.slugs import slug
 
@@ -75,7 +75,7 @@ def write(known: Registry, named: Named, noise: Named | None, to: str, out: Path
         raise UsageError(
             f"{path} cannot be written: {error.strerror or error}. Make room, or name another file with --out."
         ) from None
-    apart = export.difference(networks.filled(spec, found), found, path)
+    apart = export.difference(loaded_network.filled(spec, found), found, path)
     inputs = ("noisy (batch, channels, height, width)", *(() if found.card.blind else ("std (1, 1, 1, 1)",)))
     return Exported(path, found, inputs, export.OPSET, path.stat().st_size, apart, export.ODD_SIZES)
 

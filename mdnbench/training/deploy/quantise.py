@@ -16,8 +16,8 @@ from mdnbench.errors import DataMissing, MdnbenchError, Unavailable
 from mdnbench.spec import tomlfile
 from mdnbench.training import patches
 from mdnbench.training.deploy import export
-from mdnbench.training.mixture import TrainingNoise
 from mdnbench.training.recipe import Recipe
+from mdnbench.training.training_noise import TrainingNoise
 from mdnbench.training.validation import held_out
 from mdnbench.util import temporary
 from mdnbench.wrappers import inference

@@ -20,7 +20,7 @@ from mdnbench.analysis.statistics.comparison import Mean
 from mdnbench.errors import NothingToDo, UnknownName, UsageError
 from mdnbench.results import Results
 from mdnbench.results.table import Column
-from mdnbench.store import cube, open_store
+from mdnbench.store import open_store, score_array
 from mdnbench.store.facts import MetricFacts
 from mdnbench.util import jsonfile
 
@@ -281,7 +281,7 @@ def big_store(path: Path, methods: int, noises: int, images: int, seeds: int) ->
 
 def test_the_cube_holds_every_score_in_its_place(finished: Results) -> None:
     """Noises, methods, images and seeds are the axes, in the run's order, and the values those of the cells."""
-    scores = cube.read(finished.store, finished.run)
+    scores = score_array.read(finished.store, finished.run)
     assert scores.shape == (2, 2, 2, 1)
     for row in finished.rows():
         place = (scores.noises.index(row.noise), scores.methods.index(row.method), scores.images.index(row.image))

@@ -15,9 +15,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from mdnbench.data import bypillow, folders, images
+from mdnbench.data import folders, images, pillow_formats
 from mdnbench.errors import BadImage
-from mdnbench.util import limits, outside
+from mdnbench.util import limits, untrusted
 
 Refusal = Callable[..., str]
 RNG = np.random.default_rng(50)
@@ -59,14 +59,14 @@ def test_fault_48_a_file_that_changes_while_it_is_read(photos: Path, monkeypatch
     """Half of the old picture and half of the new are not read as one."""
     path = photos / "a.png"
     path.write_bytes(saved(GRAY, "PNG"))
-    read = bypillow.read
+    read = pillow_formats.read
 
     def slow(*arguments: Any) -> Any:
         found = read(*arguments)
         path.write_bytes(saved(RGB, "PNG"))
         return found
 
-    monkeypatch.setattr(bypillow, "read", slow)
+    monkeypatch.setattr(pillow_formats, "read", slow)
     with pytest.raises(BadImage, match="changed while it was read"):
         images.read_image(path)
 
@@ -82,7 +82,7 @@ def test_fault_48_a_file_that_is_too_large(photos: Path, refusal: Refusal) -> No
 def again_and_again(path: Path) -> None:
     """Read a file until it is refused."""
     for _ in range(10_000):
-        outside.read_bytes(path, 100_000)
+        untrusted.read_bytes(path, 100_000)
 
 
 def test_fault_48_a_growing_file_is_read_no_further(workspace: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from mdnbench import api
-from mdnbench.store import kept
+from mdnbench.store import stored_images
 from mdnbench.util.digests import of_pixels
 
 pytestmark = [
@@ -93,17 +93,17 @@ def test_fault_55_an_image_that_claims_to_be_huge(workspace: Path) -> None:
     """Its header is compared with its file before a byte is set aside; what has other pixels is no image either."""
     image = np.zeros((4, 4), np.float32)
     digest = of_pixels(image)
-    path = kept.save(workspace / "images", digest, image)
+    path = stored_images.save(workspace / "images", digest, image)
     sound = path.read_bytes()
     for shape in (b"(900000, 900000), ", b"(-4, -4), }       ", b"(True, 16), }     "):
         path.write_bytes(sound.replace(b"(4, 4), }         ", shape))
         start = time.monotonic()
-        assert kept.load(workspace / "images", digest) is None
+        assert stored_images.load(workspace / "images", digest) is None
         assert time.monotonic() - start < 5
     path.write_bytes(sound + b"more")
-    assert kept.load(workspace / "images", digest) is None
+    assert stored_images.load(workspace / "images", digest) is None
     np.save(path, np.array([{}], dtype=object), allow_pickle=True)
-    assert kept.load(workspace / "images", digest) is None
+    assert stored_images.load(workspace / "images", digest) is None
 
 
 def test_fault_55_a_link_for_the_folder_of_images(said: Any, stored: Path, other: Path, workspace: Path) -> None:

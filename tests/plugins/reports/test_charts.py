@@ -8,7 +8,7 @@ from typing import Any
 
 from mdnbench.results import tables
 from mdnbench.results.table import Cell, CellMark, Column, Table
-from mdnbench_reports import heat, pareto
+from mdnbench_reports import heat_map, pareto
 
 PSNR = Column("psnr", "higher", "dB", 2)
 
@@ -25,7 +25,7 @@ def line(method: str, mean: float, mark: CellMark = "") -> tuple[str, Cell, floa
 
 def squares(*found: Table) -> tuple[list[str], dict[tuple[str, str], Mapping[str, Any]]]:
     """The methods down the side of a heat map, and its squares by method and noise."""
-    drawn = heat.drawing(found, PSNR).to_dict()
+    drawn = heat_map.drawing(found, PSNR).to_dict()
     domain = drawn["layer"][0]["encoding"]["y"]["scale"]["domain"]
     return domain, {(each["method"], each["noise"]): each for each in drawn["datasets"][drawn["data"]["name"]]}
 

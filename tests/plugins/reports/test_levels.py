@@ -13,7 +13,7 @@ from mdnbench import api, data, registry
 from mdnbench.evaluation import protocols
 from mdnbench.results import Results
 from mdnbench.timing import quality
-from mdnbench_reports import charts, drawing, labels, latex, levels, markdown, page, scores
+from mdnbench_reports import charts, drawing, label_placement, latex, markdown, page, published_levels, scores
 
 ROOT = Path(__file__).parents[3]
 NOISE = "gaussian:sigma=50"
@@ -57,12 +57,12 @@ def test_published_levels_are_named_in_order_and_apart(on_set12: Results) -> Non
     assert len(expected) > 8
     drawn = texts_of(pareto_charts(on_set12)["psnr", NOISE])
     names = [f"{line.method} {line.psnr:.2f}" for line in sorted(expected, key=lambda line: -line.psnr)]
-    places = [drawn[name] for name in (levels.HEADING, *names)]
-    assert {x for x, _ in places} == {levels.WIDTH + levels.LEADER + 3}
-    assert all(below - above >= levels.GAP - 0.01 for (_, above), (_, below) in pairwise(places))
+    places = [drawn[name] for name in (published_levels.HEADING, *names)]
+    assert {x for x, _ in places} == {published_levels.WIDTH + published_levels.LEADER + 3}
+    assert all(below - above >= published_levels.GAP - 0.01 for (_, above), (_, below) in pairwise(places))
     assert places[0][1] >= 0
-    assert places[-1][1] <= labels.HEIGHT
-    assert drawn["median"][0] < levels.WIDTH
+    assert places[-1][1] <= label_placement.HEIGHT
+    assert drawn["median"][0] < published_levels.WIDTH
 
 
 def test_only_what_was_printed_for_the_same_is_a_level(on_set12: Results, finished: Results) -> None:
@@ -71,7 +71,7 @@ def test_only_what_was_printed_for_the_same_is_a_level(on_set12: Results, finish
     assert set(drawn) == {(metric, noise) for metric in ("psnr", "ssim") for noise in (NOISE, "mixed")}
     others = [chart for key, chart in drawn.items() if key != ("psnr", NOISE)]
     for chart in (*others, *pareto_charts(finished).values()):
-        assert levels.HEADING not in texts_of(chart)
+        assert published_levels.HEADING not in texts_of(chart)
 
 
 def test_the_table_says_what_was_not_measured(on_set12: Results) -> None:
@@ -107,11 +107,11 @@ def test_the_table_says_what_was_not_measured(on_set12: Results) -> None:
 )
 def test_names_make_room_for_each_other(wanted: list[float], found: list[float]) -> None:
     """Ten pixels apart, in order, inside, and as near to their places as that allows."""
-    assert labels.spaced(wanted, 10, 100) == pytest.approx(found)
+    assert label_placement.spaced(wanted, 10, 100) == pytest.approx(found)
 
 
 def test_more_names_than_fit_stand_closer() -> None:
     """Where a line's height is too much for all, they share what there is."""
-    places = labels.spaced([50.0] * 30, 10, 90)
+    places = label_placement.spaced([50.0] * 30, 10, 90)
     assert [below - above for above, below in pairwise(places)] == pytest.approx([3.0] * 29)
     assert 0 <= places[0] < places[-1] <= 90

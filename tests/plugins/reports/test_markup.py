@@ -12,7 +12,7 @@ import pytest
 
 from mdnbench.spec.names import printable
 from mdnbench_reports import (
-    safety,
+    escaping,
 )
 
 
@@ -35,7 +35,7 @@ def test_names_are_text_and_never_markup(hostile_page: Any, nasty: Any) -> None:
 def test_embedded_json_holds_nothing_that_markup_is_made_of(nasty: Any) -> None:
     """Angle brackets, ampersands and line separators are escaped, and the text comes back the same."""
     content = {"name": nasty.worse, "other": "\u2029 ]]> é 🙂"}
-    text = safety.embedded_json(content)
+    text = escaping.embedded_json(content)
     assert not set(text) & set("<>&\u2028\u2029é🙂")
     assert json.loads(text) == content
 

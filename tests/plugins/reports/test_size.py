@@ -12,9 +12,9 @@ import pytest
 from mdnbench import registry
 from mdnbench.results import Results
 from mdnbench_reports import (
-    content,
     gallery,
     page,
+    page_data,
     scenes,
     scores,
 )
@@ -64,9 +64,9 @@ def test_cuts_lie_inside_and_have_their_size(small: str, take_apart: Any, decode
 def test_rows_are_bounded_too(finished: Results) -> None:
     """A run of many cells shows the hardest rows, and at least one."""
     found = scores.of(finished)
-    assert content.rows_shown(found, 60_000) == 2
-    assert content.rows_shown(found, 5) == 1
-    assert content.rows_shown(found, 0) == 1
+    assert page_data.rows_shown(found, 60_000) == 2
+    assert page_data.rows_shown(found, 5) == 1
+    assert page_data.rows_shown(found, 0) == 1
 
 
 @pytest.mark.full

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mdnbench import NoiseSpec, Option, registry
-from mdnbench.engine import state
+from mdnbench.engine import process_state
 from mdnbench.testing.rules import noises, samples
 from mdnbench.testing.rules.rule import RuleBroken
 
@@ -23,7 +23,7 @@ def noise(
 ) -> noises.NoiseSubject:
     """A noise with one parameter of this default."""
     sigma = Option("sigma", float, default, minimum=0, maximum=255)
-    return noises.NoiseSubject(NoiseSpec("own", "1", "own", apply, std, (sigma,), "y = x + n"), state.now())
+    return noises.NoiseSubject(NoiseSpec("own", "1", "own", apply, std, (sigma,), "y = x + n"), process_state.now())
 
 
 @pytest.mark.parametrize("default", [25.0, 25.5, 76.5])
@@ -65,7 +65,7 @@ def test_honest_noise_is_not_taken_for_wrong(first: int, monkeypatch: pytest.Mon
     sigma, width = Option("sigma", float, 25.0), Option("width", int, 10)
     shipped = registry.load().noises["correlated"]
     spec = NoiseSpec("own", "1", "own", shipped.apply, shipped.std, (sigma, width), "y = x + n")
-    honest = noises.NoiseSubject(spec, state.now())
+    honest = noises.NoiseSubject(spec, process_state.now())
     noises.has_its_strength(honest)
     noises.serves_training(honest)
 

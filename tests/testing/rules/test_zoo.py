@@ -8,7 +8,7 @@ import pytest
 
 from mdnbench import registry
 from mdnbench.testing import rules
-from mdnbench.testing.rules import book
+from mdnbench.testing.rules import rule_table
 from mdnbench.testing.rules.rule import Finding
 
 ZOO = Path(__file__).parent / "zoo"
@@ -36,7 +36,7 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Finding]]:
 
 def test_every_rule_has_its_animal() -> None:
     """For each rule of the book there is a plugin that breaks it, and for each plugin a rule."""
-    expected = {name for kind in book.RULES for name in book.names(kind)}
+    expected = {name for kind in rule_table.RULES for name in rule_table.names(kind)}
     assert {path.stem.replace("_", "-") for path in ANIMALS} == expected
 
 
@@ -46,7 +46,7 @@ def test_each_is_caught_by_its_rule_and_by_no_other(path: Path, zoo: dict[str, l
     name = path.stem.replace("_", "-")
     broken = [finding for finding in zoo[name] if finding.state == "broken"]
     assert [finding.rule for finding in broken] == [name], "\n\n".join(map(str, broken)) or "nothing was found"
-    assert {finding.rule for finding in zoo[name]} == set(book.names(zoo[name][0].subject.kind))
+    assert {finding.rule for finding in zoo[name]} == set(rule_table.names(zoo[name][0].subject.kind))
     assert broken[0].expected
     assert broken[0].came
     assert broken[0].mend

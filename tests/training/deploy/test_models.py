@@ -16,7 +16,7 @@ from mdnbench import NoiseInfo, registry
 from mdnbench.errors import MdnbenchError
 from mdnbench.evaluation.adapters import to_tensor
 from mdnbench.registry import Registry
-from mdnbench.training.deploy import building, export, models, networks
+from mdnbench.training.deploy import building, export, loaded_network, models
 from mdnbench.util import paths
 from mdnbench.weights import Weights
 from mdnbench.wrappers.onnx_session import Session
@@ -29,9 +29,9 @@ def test_the_file_gives_what_torch_gives_at_any_size(known: Registry, found: Wei
     """One image or three, larger and smaller than the network's multiple, down to a single pixel."""
     spec = known.denoisers["unet"]
     path = models.path_of(spec, found, "fp32")
-    session, module = Session(path, "cpu"), networks.filled(spec, found)
+    session, module = Session(path, "cpu"), loaded_network.filled(spec, found)
     for height, width, batch in ((37, 53, 1), (61, 38, 3), (16, 16, 1), (5, 97, 2), (1, 1, 1)):
-        noisy, std = networks.example(found, height, width, batch)
+        noisy, std = loaded_network.example(found, height, width, batch)
         with torch.inference_mode():
             expected = module(noisy, std)
         given = session.run(export.feeds(session, noisy, std))

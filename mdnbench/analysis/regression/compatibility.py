@@ -1,0 +1,145 @@
+"""Whether two tables may be set side by side, and whatever makes them unlike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from mdnbench.analysis.regression import code_record
+from mdnbench.analysis.regression.baselines import Facts
+from mdnbench.errors import UsageError
+from mdnbench.planning.identity import EVALUATION, METHOD, METRIC, NOISE
+
+DifferenceKind = Literal["code", "weights", "packages", "machine", "revision", "noisy pixels", "rules"]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that two tables do not share: what it is, and what it was in the one and is in the other.
+
+    `concerns` lists what it may have changed the numbers of, as 'method NAME' or 'evaluation'; None is everything.
+    """
+
+    what: str
+    before: str
+    after: str
+    kind: DifferenceKind = "rules"
+    concerns: tuple[str, ...] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.before or 'none'} → {self.after or 'none'}"
+
+
+def require(run: Facts, other: Facts, other_name: str = "the baseline", *, noise_info: bool = True) -> None:
+    """Refuse, by UsageError, tables that differ in protocol, data, noise or metric revision."""
+    unlike = [each for each in refusals(run, other) if noise_info or each.what != "noise information"]
+    if unlike:
+        named = "; ".join(f"{each.what}: {each.after!r} here, {each.before!r} in {other_name}" for each in unlike)
+        raise UsageError(f"these cannot be compared: {named}. Run what {other_name} was made of.")
+
+
+def refusals(run: Facts, other: Facts) -> list[Difference]:
+    """What forbids a comparison."""
+    pairs = (
+        ("protocol", f"{other.protocol} {other.protocol_hash}", f"{run.protocol} {run.protocol_hash}"),
+        ("data set digest", other.dataset_digest, run.dataset_digest),
+        ("noise information", other.noise_info, run.noise_info),
+        *((f"revision of noise {name}", other.noises[name], run.noises[name])
+          for name in other.noises if name in run.noises),
+        *((f"revision of metric {name}", other.metrics[name].revision, run.metrics[name].revision)
+          for name in other.metrics if name in run.metrics),
+    )  # fmt: skip
+    return [Difference(*each) for each in pairs if each[1] != each[2]]
+
+
+def differences(run: Facts, other: Facts) -> list[Difference]:
+    """What may explain different numbers without forbidding the comparison: the strongest evidence first.
+
+    That is code, weights, packages, machine, and the revisions of methods.
+    """
+    of_methods = list(_of_methods(run, other))
+    return [
+        *_of_code(run, other),
+        *(each for each in of_methods if each.kind == "weights"),
+        *(each for each in of_methods if each.kind == "packages"),
+        *_of_packages(run, other),
+        *_of_machine(run, other),
+        *(each for each in of_methods if each.kind == "revision"),
+    ]
+
+
+def explaining(found: Iterable[Difference], noise: str, method: str, metric: str) -> tuple[Difference, ...]:
+    """Return those of the differences that may explain another mean of a method under a noise by a metric."""
+    mine = {f"{METHOD} {method}", f"{NOISE} {noise}", f"{METRIC} {metric}", EVALUATION, _weights_of(method, noise)}
+    return tuple(each for each in found if each.concerns is None or mine.intersection(each.concerns))
+
+
+def _weights_of(method: str, noise: str) -> str:
+    return f"weights of {method} under {noise}"
+
+
+def _of_code(run: Facts, other: Facts) -> Iterator[Difference]:
+    """The files that have changed, each once, with everything that uses it."""
+    users: dict[tuple[str, str, str], list[str]] = {}
+    for key, table in other.code.items():
+        mine = run.code.get(key)
+        if mine is None:
+            continue
+        plugin = mine.get(code_record.PLUGIN) or table.get(code_record.PLUGIN) or code_record.PLUGIN
+        for name, before, after in _changed(code_record.files(table), code_record.files(mine)):
+            root, _, file = name.partition(": ")
+            shown = f"{plugin if root == code_record.PLUGIN else root}: {file}"
+            users.setdefault((shown, before, after), []).append(key)
+    for (file, before, after), keys in users.items():
+        named = ", ".join(key.removeprefix(f"{METHOD} ") for key in keys)
+        yield Difference(f"code of {named} ({file})", before, after, "code", tuple(keys))
+
+
+def _of_packages(run: Facts, other: Facts) -> Iterator[Difference]:
+    """Packages that every table knows of, and those that the code of a method, noise or metric was seen to load."""
+    users: dict[tuple[str, str, str], list[str]] = {}
+    for key, table in other.code.items():
+        theirs, mine = code_record.packages(table), code_record.packages(run.code.get(key, {}))
+        for name in theirs.keys() & mine.keys():  # one that is new was loaded by code that is new, or by chance
+            if theirs[name] != mine[name]:
+                users.setdefault((name, theirs[name], mine[name]), []).append(key)
+    known = bool(other.code and run.code)
+    for name, before, after in _changed(other.packages, run.packages):
+        keys = users.pop((name, before, after), [])
+        yield Difference(f"package {name}", before, after, "packages", tuple(keys) if known else None)
+    told = {key for facts in other.methods.values() for key in facts}
+    for (name, before, after), keys in sorted(users.items()):
+        if name not in told:
+            yield Difference(f"package {name}", before, after, "packages", tuple(keys))
+
+
+def _of_machine(run: Facts, other: Facts) -> Iterator[Difference]:
+    for what, before, after in (("CPU", other.cpu, run.cpu), ("device", other.device, run.device)):
+        if before != after:
+            yield Difference(what, before, after, "machine")
+
+
+def _of_methods(run: Facts, other: Facts) -> Iterator[Difference]:
+    for method in other.methods:
+        if method in run.methods:
+            for key, before, after in _changed(other.methods[method], run.methods[method]):
+                if (before, after) == (other.packages.get(key), run.packages.get(key)):
+                    continue  # said once, for all methods
+                yield _of_method(method, key, before, after)
+
+
+def _of_method(method: str, key: str, before: str, after: str) -> Difference:
+    what, concerns = f"{key} of {method}", (f"{METHOD} {method}",)
+    if key == "revision":
+        return Difference(what, before, after, "revision", concerns)
+    if key != "weights" and not key.startswith("weights "):
+        return Difference(what, before, after, "packages", concerns)
+    if noise := key.removeprefix("weights").strip():
+        concerns = (_weights_of(method, noise),)
+    return Difference(what, before[:12], after[:12], "weights", concerns)
+
+
+def _changed(before: Mapping[str, str], after: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    keys = dict.fromkeys([*before, *after])
+    return [(key, before.get(key, ""), after.get(key, "")) for key in keys if before.get(key) != after.get(key)]

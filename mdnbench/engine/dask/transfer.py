@@ -1,0 +1,205 @@
+"""The transfer of files to workers that share no folder with the coordinator: each worker gets each file once."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mdnbench import data
+from mdnbench.engine.tasks import Job, Setup, Task
+from mdnbench.registry import variants
+from mdnbench.registry.file_origin import too_wide
+from mdnbench.store.stored_images import path_of
+
+if TYPE_CHECKING:
+    from mdnbench.planning import Plan
+    from mdnbench.registry.discovery import PluginSource
+    from mdnbench.weights import Weights
+
+CHUNK_BYTES = 4 << 20
+IMAGES = Path("images")
+DATA = Path("data")
+HOME = Path("home")
+PLUGINS = Path("plugins")
+MOST_FILES = 200
+MARK = "pyproject.toml"  # an empty file of this name marks the root folder of a plugin that has no such file
+
+
+@dataclass(frozen=True, slots=True)
+class TransferFile:
+    """A file for a worker.
+
+    Attributes:
+        name: The path below the worker's folder.
+        parts: Returns an iterator over the content, part by part.
+    """
+
+    name: str
+    parts: Callable[[], Iterator[bytes]]
+
+
+class Transfer:
+    """All files that the workers of a run need."""
+
+    def __init__(self, plan: Plan, setup: Setup, metrics: Sequence[str]) -> None:
+        self._plan = plan
+        self._here = setup
+        self._metrics = metrics
+        self._encoded = lru_cache(maxsize=4)(self._encode)
+
+    @cached_property
+    def setup(self) -> Setup:
+        """Return the set-up with all paths relative to a worker's folder; `settled` completes them there."""
+        here = self._here
+        return dataclasses.replace(
+            here,
+            dataset="",
+            dataset_door=None,
+            jobs=tuple(map(_sent_job, here.jobs)),
+            metrics={name: _sent_source(door) for name, door in here.metrics.items()},
+            plugins=tuple(path for door in self._doors if (path := _sent_source(door).path)),
+            tested=(),
+            images=IMAGES,
+        )
+
+    def first(self) -> Iterator[TransferFile]:
+        """Yield the files that a worker needs before its fingerprint can be taken.
+
+        These are the files of plugins, and those that metrics read.
+        """
+        for door in self._doors:
+            yield TransferFile((_plugin(door) / MARK).as_posix(), lambda: iter(()))
+            for path in self._files(door):
+                name = _plugin(door) / path.relative_to(door.root)
+                yield TransferFile(name.as_posix(), partial(_of_file, path))
+        for place, path in self._read_by_metrics.items():
+            yield TransferFile((DATA / place).as_posix(), partial(_of_file, path))
+
+    def _files(self, door: PluginSource) -> list[Path]:
+        """Return the files of a plugin to transfer: its own, those that its import loaded, and Python files nearby."""
+        assert door.path is not None
+        used = [door.root / file.name for file in self._plan.registry.used(door) if file.root == "plugin"]
+        beside = sorted(door.path.parent.rglob("*.py")) if not too_wide(door.path.parent) else []
+        near = [path for path in beside if not any(part.startswith(".") for part in path.relative_to(door.root).parts)]
+        found = dict.fromkeys([door.path, *used, *near[:MOST_FILES]])
+        return [path for path in found if path.is_file()]
+
+    def of(self, tasks: Sequence[Task]) -> Iterator[TransferFile]:
+        """Yield the files that these tasks need: clean images, stored outputs and weights."""
+        for task in tasks:
+            digest = task.cell.image_digest
+            yield TransferFile(path_of(IMAGES, digest).as_posix(), partial(self._of_image, task.cell.image))
+            if task.kept:
+                yield TransferFile(path_of(IMAGES, task.kept.stem).as_posix(), partial(_of_file, task.kept))
+            if weights := self._here.jobs[task.job].weights:
+                yield TransferFile(_weights(weights.sha256).as_posix(), partial(_of_file, weights.path))
+                yield from self._made_of(task.job, weights)
+
+    def _made_of(self, job: int, weights: Weights) -> Iterator[TransferFile]:
+        """Yield the ONNX file made from these weights, and its digest file, if the job's method computes from one."""
+        method = self._here.jobs[job].method
+        spec = self._plan.registry.denoisers[method.name]
+        variant = variants.of(spec, method)
+        if variant.onnx:
+            from mdnbench.training.deploy import models
+
+            path = models.path_of(spec, weights, variant.precision)
+            for each in (path, path.with_suffix(".sha256")):
+                if each.is_file():
+                    yield TransferFile((HOME / "deploy" / each.name).as_posix(), partial(_of_file, each))
+
+    @cached_property
+    def _doors(self) -> tuple[PluginSource, ...]:
+        """Return the sources of the plugins that are loaded from files."""
+        known = self._plan.registry
+        shelves = (known.denoisers, known.noises, known.datasets, known.metrics, known.reporters)
+        doors = {shelf.entry(name).door: None for shelf in shelves for name in shelf}
+        return tuple(door for door in doors if door.path)
+
+    @cached_property
+    def _read_by_metrics(self) -> dict[str, Path]:
+        with data.noting() as noted:
+            for name in self._metrics:
+                prepare = self._plan.metrics[name].prepare
+                if prepare:
+                    prepare(False)
+        return noted
+
+    def _of_image(self, image: str) -> Iterator[bytes]:
+        content = self._encoded(image)
+        for start in range(0, len(content), CHUNK_BYTES):
+            yield content[start : start + CHUNK_BYTES]
+
+    def _encode(self, image: str) -> bytes:
+        content = io.BytesIO()
+        np.save(content, self._plan.dataset.load(image), allow_pickle=False)
+        return content.getvalue()
+
+
+def settled(setup: Setup, folder: Path, variables: dict[str, str]) -> Setup:
+    """Return a set-up that was sent to a worker, with its paths below the folder of the worker.
+
+    Args:
+        setup: The set-up as `Freight.setup` returns it.
+        folder: The folder on the worker's machine.
+        variables: The environment variables for the worker processes.
+    """
+    assert setup.images is not None
+
+    def settled_door(door: PluginSource | None) -> PluginSource | None:
+        if door is None or door.path is None:
+            return door
+        return dataclasses.replace(door, path=folder / door.path, folder=folder / door.root)
+
+    def settled_job(job: Job) -> Job:
+        weights = dataclasses.replace(job.weights, path=folder / job.weights.path) if job.weights else None
+        noise = settled_door(job.noise_door)
+        assert noise is not None
+        return dataclasses.replace(job, noise_door=noise, method_door=settled_door(job.method_door), weights=weights)
+
+    metrics = {name: found for name, door in setup.metrics.items() if (found := settled_door(door))}
+    plugins = tuple(folder / path for path in setup.plugins)
+    jobs = tuple(map(settled_job, setup.jobs))
+    images = folder / setup.images
+    return dataclasses.replace(setup, jobs=jobs, metrics=metrics, plugins=plugins, images=images, variables=variables)
+
+
+def settled_task(task: Task, folder: Path) -> Task:
+    """Return a task that was sent to a worker, whose stored output is the copy below the folder of the worker."""
+    return dataclasses.replace(task, kept=path_of(folder / IMAGES, task.kept.stem)) if task.kept else task
+
+
+def _sent_job(job: Job) -> Job:
+    method = _sent_source(job.method_door) if job.method_door else None
+    weights = dataclasses.replace(job.weights, path=_weights(job.weights.sha256)) if job.weights else None
+    return dataclasses.replace(job, noise_door=_sent_source(job.noise_door), method_door=method, weights=weights)
+
+
+def _sent_source(door: PluginSource) -> PluginSource:
+    """Return a plugin's source with paths relative to a worker's folder."""
+    if door.path is None:
+        return door
+    top = _plugin(door)
+    return dataclasses.replace(door, path=top / door.path.relative_to(door.root), folder=top)
+
+
+def _weights(digest: str) -> Path:
+    return Path("weights", f"{digest}.safetensors")
+
+
+def _plugin(door: PluginSource) -> Path:
+    """Return the folder for a plugin's files on a worker. Files keep their paths below the plugin's root."""
+    return PLUGINS / door.digest
+
+
+def _of_file(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while part := file.read(CHUNK_BYTES):
+            yield part
