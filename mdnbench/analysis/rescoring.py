@@ -164,11 +164,11 @@ class Rescoring:
         own_folder = bool(folder) and folder not in known.datasets
         setup = Setup(
             dataset=folders.absolute(folder) if own_folder else spec.name,
-            dataset_door=None if own_folder else known.datasets.entry(spec.name).door,
+            dataset_source=None if own_folder else known.datasets.entry(spec.name).source,
             protocol=batch.protocol,
             device="cpu",
-            jobs=tuple(Job(noise, known.noises.entry(noise.name).door, Named("", (), "")) for noise in noises),
-            metrics={name: self._identity.door(name) for name in batch.revisions},
+            jobs=tuple(Job(noise, known.noises.entry(noise.name).source, Named("", (), "")) for noise in noises),
+            metrics={name: self._identity.source(name) for name in batch.revisions},
             revisions=known.revisions,
             timeout=TIMEOUT_S,
             plugins=known.files,

@@ -61,10 +61,10 @@ __getattr__, __dir__, _ = lazy.attach(
     __name__,
     submod_attrs={
         "datasets": ["fetch_data", "find_leaks", "verify_data"],
-        "extending": ["check_plugin", "doctor", "new_plugin"],
-        "judging": ["baseline_change", "check", "claims", "compare", "open_run", "report", "rescore", "write_baseline"],
-        "keeping": ["check_store", "compact_store", "merge_store", "unused_results"],
-        "learning": ["export_model", "export_weights", "import_weights", "inspect_weights", "train"],
+        "plugins": ["check_plugin", "doctor", "new_plugin"],
+        "analysing": ["baseline_change", "check", "claims", "compare", "open_run", "report", "rescore", "write_baseline"],
+        "stores": ["check_store", "compact_store", "merge_store", "unused_results"],
+        "weights": ["export_model", "export_weights", "import_weights", "inspect_weights", "train"],
         "running": ["estimate", "plan", "run", "time"],
     },
 )

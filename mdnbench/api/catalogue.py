@@ -136,8 +136,8 @@ def listing(kind: str, plugins: Iterable[Path]) -> Listing:
         raise UnknownName("kind", kind, (*KINDS, "all"))
     known = registry.load(plugins)
     found = {name: tuple(_names(name, known)) for name in KINDS if kind == name or (kind == "all" and name != "runs")}
-    broken = tuple(Named(each.door.address, each.reason) for each in known.broken)
-    patching = tuple(Named(each.door.address, each.reason) for each in known.patching)
+    broken = tuple(Named(each.source.address, each.reason) for each in known.broken)
+    patching = tuple(Named(each.source.address, each.reason) for each in known.patching)
     return Listing(**found, broken=broken, patching=patching)
 
 
@@ -176,7 +176,7 @@ def describe(name: str, plugins: Iterable[Path]) -> Description:
     if name in protocols.known():
         return _protocol(name)
     known_names = (*everything, *protocols.known())
-    if any(name == each.door.name for each in known.broken):
+    if any(name == each.source.name for each in known.broken):
         known.denoisers.entry(name)
     raise UnknownName("method, noise, data set, metric, reporter or protocol", name, known_names)
 
@@ -233,7 +233,7 @@ def _described(kind: str, shelf: SpecTable[Any], name: str) -> Description:
     entry = shelf.entry(name)
     spec = entry.spec
     given = {field: value for field in _FIELDS if (value := getattr(spec, field, None)) not in (None, "", ())}
-    found = Description(name, kind.removesuffix("s"), spec.summary, **given, origin=entry.door.address)
+    found = Description(name, kind.removesuffix("s"), spec.summary, **given, origin=entry.source.address)
     if kind == "datasets":
         found = replace(found, images=len(spec.images))
     if kind == "metrics" and spec.settings:

@@ -177,9 +177,9 @@ def _plugins(known: Registry) -> Iterator[Diagnosis]:
     shelves = (known.denoisers, known.noises, known.datasets, known.metrics, known.reporters)
     yield Diagnosis("plugins", "well", ", ".join(f"{len(shelf)} {shelf.kind}s" for shelf in shelves))
     for each in known.broken:
-        yield Diagnosis("plugins", "problem", f"{each.door.address} is broken: {each.reason}")
+        yield Diagnosis("plugins", "problem", f"{each.source.address} is broken: {each.reason}")
     for each in known.patching:
-        yield Diagnosis("plugins", "note", f"{each.door.address}: {each.reason}")
+        yield Diagnosis("plugins", "note", f"{each.source.address}: {each.reason}")
 
 
 def _data(known: Registry) -> Iterator[Diagnosis]:

@@ -36,23 +36,23 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "run": Command("running", "run", "Run methods over a data set and noises, and print the tables."),
-    "plan": Command("running", "plan", "Show what a run would compute, and how long it would take."),
+    "run": Command("run", "run", "Run methods over a data set and noises, and print the tables."),
+    "plan": Command("run", "plan", "Show what a run would compute, and how long it would take."),
     "list": Command("listing", "list_names", "List methods, noises, data sets, metrics, protocols and runs."),
     "describe": Command("listing", "describe", "Describe one of them: its options, citation and files."),
-    "check": Command("checking", "check", "Compare a run with a baseline; exit 1 if it got worse."),
-    "compare": Command("comparing", "compare", "Compare methods image by image, with intervals and tests."),
-    "claims": Command("claiming", "claims", "Compare a run's numbers with published ones."),
-    "rescore": Command("rescoring", "rescore", "Score a run's stored outputs under other protocols."),
-    "report": Command("running", "report", "Write a run's results as HTML, Markdown, LaTeX, CSV and more."),
-    "time": Command("timing", "time", "Time methods, each alone in a new process."),
-    "train": Command("training", "train", "Train a learned method, or resume its training."),
-    "export": Command("exporting", "export", "Write a learned method as an ONNX file."),
-    "doctor": Command("doctoring", "doctor", "Check versions, machine, plugins, data, weights and the store."),
-    "weights": Command("training", "weights", "List, inspect, import and export weights."),
-    "data": Command("datasets", "data", "Fetch and verify data sets, and look for leaks."),
-    "store": Command("storing", "store", "Check, merge and compact the store of results."),
-    "plugin": Command("plugins", "plugin", "Begin a plugin, or check one."),
+    "check": Command("check", "check", "Compare a run with a baseline; exit 1 if it got worse."),
+    "compare": Command("compare", "compare", "Compare methods image by image, with intervals and tests."),
+    "claims": Command("claims", "claims", "Compare a run's numbers with published ones."),
+    "rescore": Command("rescore", "rescore", "Score a run's stored outputs under other protocols."),
+    "report": Command("run", "report", "Write a run's results as HTML, Markdown, LaTeX, CSV and more."),
+    "time": Command("time", "time", "Time methods, each alone in a new process."),
+    "train": Command("train", "train", "Train a learned method, or resume its training."),
+    "export": Command("export", "export", "Write a learned method as an ONNX file."),
+    "doctor": Command("doctor", "doctor", "Check versions, machine, plugins, data, weights and the store."),
+    "weights": Command("train", "weights", "List, inspect, import and export weights."),
+    "data": Command("data", "data", "Fetch and verify data sets, and look for leaks."),
+    "store": Command("store", "store", "Check, merge and compact the store of results."),
+    "plugin": Command("plugin", "plugin", "Begin a plugin, or check one."),
 }
 
 

@@ -40,7 +40,7 @@ DOCUMENTS: Mapping[str, Document] = {
     "rescore": Document("rescore", 1, "mdnbench.cli.rescore:RescoreDocument"),
     "time": Document("time", 1, "mdnbench.spec.timings:TimingRecord"),
     "export": Document("export", 1, "mdnbench.cli.export:ExportDocument"),
-    "doctor": Document("doctor", 1, "mdnbench.api.doctor:Examination"),
+    "doctor": Document("doctor", 1, "mdnbench.api.diagnosis:Examination"),
     "weights-list": Document("weights list", 1, "mdnbench.api.catalogue:WeightsListing"),
     "weights-inspect": Document("weights inspect", 1, "mdnbench.weights.inspection:Inspection"),
     "data-verify": Document("data verify", 1, "mdnbench.cli.data:VerifyDocument"),

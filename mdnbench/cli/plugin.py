@@ -93,7 +93,7 @@ def _draw(found: tuple[Finding, ...]) -> None:
 
     for subject in dict.fromkeys(each.subject for each in found):
         mine = [each for each in found if each.subject == subject]
-        said = [each.came if each.state == "skipped" else rule_table.summary(subject.kind, each.rule) for each in mine]
+        said = [each.got if each.state == "skipped" else rule_table.summary(subject.kind, each.rule) for each in mine]
         rows = [(MARKS[each.state], each.rule, text) for each, text in zip(mine, said, strict=True)]
         terminal.render(Table.of("", (words(str(subject)), words(""), words("")), rows))
     for each in found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-MEND = "divide 8-bit values by `np.float32(255)`; `mdnbench.data.images.read_image` reads files as they should be."
+FIX = "divide 8-bit values by `np.float32(255)`; `mdnbench.data.images.read_image` reads files as they should be."
 
 
 def fault(image: Any, channels: int) -> tuple[str, str] | None:

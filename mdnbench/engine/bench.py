@@ -177,9 +177,12 @@ class Bench:
         model = self._setup.model(task.job)
         if model in self._used_by:
             found["method"] = self._used_by[model]
-        for role, door in [("noise", job.noise_door), *((f"metric {name}", self._door(name)) for name in task.metrics)]:
-            if door.address in self._sources:
-                found[role] = self._sources[door.address].used()
+        for role, source in [
+            ("noise", job.noise_source),
+            *((f"metric {name}", self._metric_source(name)) for name in task.metrics),
+        ]:
+            if source.address in self._sources:
+                found[role] = self._sources[source.address].used()
         return found
 
     @cached_property
@@ -199,49 +202,49 @@ class Bench:
     def _ours(self) -> Registry:
         return registry.ours()
 
-    def _source(self, door: PluginSource) -> SourceProcess:
+    def _source_process(self, source: PluginSource) -> SourceProcess:
         """Return the process of a plugin that is not ours."""
-        if door.address not in self._sources:
-            self._sources[door.address] = SourceProcess(self._launcher, door, self._setup)
-        return self._sources[door.address]
+        if source.address not in self._sources:
+            self._sources[source.address] = SourceProcess(self._launcher, source, self._setup)
+        return self._sources[source.address]
 
-    def _asks(self, door: PluginSource, order: str) -> Callable[..., Any]:
+    def _asks(self, source: PluginSource, order: str) -> Callable[..., Any]:
         """Return a function that sends an order to the process of a plugin."""
 
         def ask(*arguments: Any) -> Any:
-            source = self._source(door)
+            process = self._source_process(source)
             try:
-                return source.ask(order, *arguments, until=self._until)
+                return process.ask(order, *arguments, until=self._until)
             except ProcessLost:
-                del self._sources[door.address]
-                source.end()
+                del self._sources[source.address]
+                process.end()
                 raise
 
         return ask
 
     def _noise(self, job: Job) -> NoiseSpec:
-        door, name = job.noise_door, job.noise.name
-        if door.ours:
+        source, name = job.noise_source, job.noise.name
+        if source.ours:
             return self._ours.noises[name]
-        make, std = self._asks(door, "noise"), self._asks(door, "std")
+        make, std = self._asks(source, "noise"), self._asks(source, "std")
 
         def apply(planes: Image, rng: Any, **parameters: float) -> Any:
             return make(name, planes, rng.key, parameters)
 
         return NoiseSpec(name, "", "", apply, lambda **parameters: std(name, parameters))
 
-    def _door(self, metric: str) -> PluginSource:
+    def _metric_source(self, metric: str) -> PluginSource:
         return self._setup.metrics[metric]
 
     def _metric(self, name: str) -> MetricSpec:
-        door = self._door(name)
-        return self._ours.metric(name) if door.ours else self._metric_elsewhere(name)
+        source = self._metric_source(name)
+        return self._ours.metric(name) if source.ours else self._metric_elsewhere(name)
 
     @lru_cache(maxsize=64)  # noqa: B019 (there is one bench in a process)
     def _metric_elsewhere(self, name: str) -> MetricSpec:
         spec = MetricSpec(name, "", "", "higher", lambda device: self._scorer(name))
         try:
-            return replace(spec, min_size=self._asks(self._door(name), "min_size")(name))
+            return replace(spec, min_size=self._asks(self._metric_source(name), "min_size")(name))
         except OrderFailed:
             return spec  # its scorer will raise the reason
 
@@ -252,9 +255,9 @@ class Bench:
         If the metric cannot be built, the returned function raises the reason for each image. The other metrics still
         count.
         """
-        door = self._door(name)
-        if not door.ours:
-            return self._scorer_elsewhere(name, door)
+        source = self._metric_source(name)
+        if not source.ours:
+            return self._scorer_elsewhere(name, source)
         try:
             return self._ours.metric(name).build("cpu")
         except Exception as error:
@@ -265,8 +268,8 @@ class Bench:
 
             return broken
 
-    def _scorer_elsewhere(self, name: str, door: PluginSource) -> Callable[[Image, Image], float]:
-        ask = self._asks(door, "score")
+    def _scorer_elsewhere(self, name: str, source: PluginSource) -> Callable[[Image, Image], float]:
+        ask = self._asks(source, "score")
 
         def score(denoised: Image, clean: Image) -> float:
             try:
@@ -298,12 +301,12 @@ class Bench:
 
     @cached_property
     def _load(self) -> Callable[[str], Image]:
-        name, door = self._setup.dataset, self._setup.dataset_door
-        if door is None:
+        name, source = self._setup.dataset, self._setup.dataset_source
+        if source is None:
             return (folders.find(name) or folders.folder_dataset(name)).load
-        if door.ours:
+        if source.ours:
             return self._ours.datasets[name].load
-        load = self._asks(door, "load")
+        load = self._asks(source, "load")
         return lambda image: load(name, image)  # the process also resolves `NAME[gray]`
 
     def _sent(self, image: str, digest: str) -> Image:

@@ -89,7 +89,7 @@ class Coordinator:
             for batch in batches:
                 if batch:
                     self._save(batch)
-                self._tell(self._engine.running(), stop)
+                self._report_progress(self._engine.running(), stop)
         self.tally = dataclasses.replace(self.tally, peak_worker_bytes=self._engine.peak_bytes())
         if machines := self._engine.machines():
             self.store.amend_run(self._run, on_machines(self._facts, machines))
@@ -108,7 +108,7 @@ class Coordinator:
         with self.store.transaction():
             self.store.add_cells(self._run, cells)
         self._count("cached", len(cells))
-        self._tell()
+        self._report_progress()
 
     def _skip(self, work: PlannedMethod) -> None:
         self.listener.note(f"{work.named} is skipped: {work.skip}")
@@ -214,7 +214,7 @@ class Coordinator:
     def _count(self, kind: str, number: int = 1) -> None:
         self.tally = dataclasses.replace(self.tally, **{kind: getattr(self.tally, kind) + number})
 
-    def _tell(self, running: Sequence[tuple[Task, float]] = (), stop: Stop | None = None) -> None:
+    def _report_progress(self, running: Sequence[tuple[Task, float]] = (), stop: Stop | None = None) -> None:
         """Report how many cells are done and what is running.
 
         Once after Ctrl-C, also report which cells are still awaited.
@@ -273,11 +273,11 @@ def setup_of(plan: Plan) -> Setup:
     known, folder = plan.registry, dataset_folder(plan)
     return Setup(
         dataset=folder or plan.dataset.name,
-        dataset_door=None if folder else known.datasets.entry(plan.dataset.name).door,
+        dataset_source=None if folder else known.datasets.entry(plan.dataset.name).source,
         protocol=plan.protocol,
         device=plan.device,
         jobs=tuple(job_of(plan, work) for work in plan.works),
-        metrics={name: known.metrics.entry(name.partition("[")[0]).door for name in plan.metrics},
+        metrics={name: known.metrics.entry(name.partition("[")[0]).source for name in plan.metrics},
         revisions=known.revisions,
         timeout=plan.request.timeout,
         memory_bytes=int(plan.request.memory * 2**30),
@@ -291,9 +291,9 @@ def job_of(plan: Plan, work: PlannedMethod) -> Job:
     known = plan.registry
     return Job(
         noise=work.noise.named,
-        noise_door=known.noises.entry(work.noise.named.name).door,
+        noise_source=known.noises.entry(work.noise.named.name).source,
         method=work.named,
-        method_door=known.denoisers.entry(work.named.name).door,
+        method_source=known.denoisers.entry(work.named.name).source,
         weights=work.weights,
         wants=work.spec.wants,
         packages=variants.packages(work.spec, work.named),
@@ -310,7 +310,7 @@ def provenance_of(plan: Plan, work: PlannedMethod) -> Provenance:
         packages=environment.versions(("numpy", "torch")) | work.packages,
         weights=work.weights.name if work.weights else "",
         weights_digest=work.weights.sha256 if work.weights else "",
-        plugin=plan.registry.denoisers.entry(spec.name).door.address,
+        plugin=plan.registry.denoisers.entry(spec.name).source.address,
         device=plan.device,
         machine=environment.machine_id(),
         mdnbench=environment.revision(),

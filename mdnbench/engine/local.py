@@ -17,9 +17,9 @@ class LocalEngine(Engine):
         self._setup = setup
         self._jobs = jobs
 
-    def _room(self) -> bool:
+    def _has_capacity(self) -> bool:
         return len(self._slots) < self._jobs
 
-    def _recruit(self) -> LocalSlot:
+    def _new_slot(self) -> LocalSlot:
         launcher.shared()  # starts the import of torch early
         return LocalSlot(self._setup)

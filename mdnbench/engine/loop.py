@@ -79,11 +79,11 @@ class Engine(ABC):
         self._at: dict[int, tuple[Task, float]] = {}  # by slot: the task that it works on, and since when
 
     @abstractmethod
-    def _room(self) -> bool:
+    def _has_capacity(self) -> bool:
         """Return whether one more slot can be started now."""
 
     @abstractmethod
-    def _recruit(self) -> Slot:
+    def _new_slot(self) -> Slot:
         """Start and return one more slot."""
 
     def machines(self) -> Mapping[str, Environment]:
@@ -138,11 +138,11 @@ class Engine(ABC):
         for slot in self._slots:
             if not slot.gone:
                 self._fill(slot, schedule)
-        while self._room():
+        while self._has_capacity():
             task = schedule.next_task(-1, self._busy(None))
             if task is None:
                 break
-            self._slots.append(self._recruit())
+            self._slots.append(self._new_slot())
             self._submit(self._slots[-1], [task])
         return any(slot.held for slot in self._slots) or schedule.left()
 
@@ -215,9 +215,9 @@ class Engine(ABC):
         now = time.monotonic()
         if now - self._watched >= WATCH_S / 2:  # half of it, or every other call would come just too early
             self._watched = now
-            self._look()
+            self._watch_slots()
 
-    def _look(self) -> None:
+    def _watch_slots(self) -> None:
         """Check all slots."""
         for slot in self._slots:
             slot.watch()

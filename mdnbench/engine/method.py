@@ -88,8 +88,8 @@ class MethodOrders:
     def spec(self) -> DenoiserSpec:
         """Return the specification of the method, from its plugin."""
         if self._spec is None:
-            assert self.job.method_door is not None
-            shelf = registry.load_source(self.job.method_door).denoisers
+            assert self.job.method_source is not None
+            shelf = registry.load_source(self.job.method_source).denoisers
             self._spec = planned(shelf, self.job.method.name, self.settings)
         return self._spec
 
@@ -173,9 +173,9 @@ class MethodOrders:
 
 
 def _begin_usage(job: Job, settings: Settings) -> Usage | None:
-    if job.method_door is None:
+    if job.method_source is None:
         return None
-    usage = Usage(job.method_door.root, job.packages, settings.watched)
+    usage = Usage(job.method_source.root, job.packages, settings.watched)
     usage.begin()
     return usage
 
@@ -194,7 +194,7 @@ def planned(shelf: SpecTable[Any], name: str, settings: Settings) -> Any:
     entry, expected = shelf.entry(name), settings.revisions.get((shelf.kind, name))
     if expected is not None and entry.spec.revision != expected:
         raise BadPlugin(
-            f"the {shelf.kind} {name!r} of {entry.door.address}, or a file that it is made of, has changed since the "
+            f"the {shelf.kind} {name!r} of {entry.source.address}, or a file that it is made of, has changed since the "
             "run was planned; put the former file back, or run again with the new one."
         )
     return entry.spec

@@ -35,10 +35,10 @@ CHUNK = 1 << 20
 
 # The records that an answer may contain, with the modules that define them.
 RECORDS = {
-    "Fingerprint": "mdnbench.testing.rules.process",
+    "OutputDigest": "mdnbench.testing.rules.process",
     "Finding": "mdnbench.testing.rules.rule",
     "Subject": "mdnbench.testing.rules.rule",
-    "Passport": "mdnbench.engine.dask.fingerprint",
+    "Fingerprint": "mdnbench.engine.dask.fingerprint",
     "Denoised": "mdnbench.engine.method",
     "Failure": "mdnbench.engine.orders",
     "Result": "mdnbench.engine.tasks",
@@ -46,9 +46,9 @@ RECORDS = {
     "MetricScore": "mdnbench.spec.records",
     "Outcome": "mdnbench.spec.records",
     "UsedFile": "mdnbench.spec.records",
-    "Call": "mdnbench.timing.timed_method",
-    "Compared": "mdnbench.timing.timed_method",
-    "First": "mdnbench.timing.timed_method",
+    "TimedCall": "mdnbench.timing.timed_method",
+    "OutputComparison": "mdnbench.timing.timed_method",
+    "FirstCall": "mdnbench.timing.timed_method",
 }
 
 

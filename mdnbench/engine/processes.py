@@ -101,7 +101,7 @@ class MethodProcess:
             self.used = denoised.used
         self._cells += 1
         if self._cells % LOOK_EVERY == 1 or denoised.seconds > LOOK_S:
-            self._look()
+            self._check_growth()
         return denoised
 
     def _watch(self) -> None:
@@ -110,7 +110,7 @@ class MethodProcess:
         if most and held > most:
             raise HeldTooMuch(f"the worker held {held / 2**30:.2f} GiB, over --memory; it was ended.")
 
-    def _look(self) -> None:
+    def _check_growth(self) -> None:
         """Note how much memory the process holds after a cell, and whether it has grown so much that it is replaced."""
         pid, most = self._process.pid, self._setup.memory_bytes
         held = process_tree.held_bytes(pid)
@@ -131,11 +131,11 @@ class MethodProcess:
 class SourceProcess:
     """The process of a plugin that is not ours."""
 
-    def __init__(self, launcher: Launcher, door: PluginSource, setup: Setup) -> None:
+    def __init__(self, launcher: Launcher, source: PluginSource, setup: Setup) -> None:
         self._setup = setup
         self._used: tuple[UsedFile, ...] = ()
         settings = Settings("cpu", (), setup.variables, setup.revisions)
-        self._process = launcher.launch("mdnbench.engine.source:serve", door, settings)
+        self._process = launcher.launch("mdnbench.engine.source:serve", source, settings)
 
     def ask(self, order: str, *arguments: Any, until: float) -> Any:
         """Return the answer to an order.

@@ -29,13 +29,13 @@ class SourceOrders:
     Its public methods are the orders that the process takes.
     """
 
-    def __init__(self, door: PluginSource, settings: Settings) -> None:
+    def __init__(self, source: PluginSource, settings: Settings) -> None:
         self._settings = settings
         self._before = process_state.now()
-        self._usage = Usage(door.root)
+        self._usage = Usage(source.root)
         self._usage.begin()
         self._told: tuple[UsedFile, ...] | None = None
-        self._known = registry.load_source(door)
+        self._known = registry.load_source(source)
         self._scorer = cache(self._build_scorer)
 
     def used(self) -> tuple[UsedFile, ...] | None:
@@ -81,7 +81,7 @@ class SourceOrders:
         return pixels
 
 
-def serve(connection: Connection, door: PluginSource, settings: Settings) -> None:
+def serve(connection: Connection, source: PluginSource, settings: Settings) -> None:
     """Take orders for the parts of a plugin, until the connection is closed.
 
     If the plugin cannot be imported, each answer is that error.
@@ -89,6 +89,6 @@ def serve(connection: Connection, door: PluginSource, settings: Settings) -> Non
 
     def make() -> SourceOrders:
         begin(settings)
-        return SourceOrders(door, settings)
+        return SourceOrders(source, settings)
 
     orders.serve(connection, make)

@@ -23,18 +23,18 @@ class Job:
 
     Attributes:
         noise: The noise with its parameters.
-        noise_door: The source of the noise's plugin.
+        noise_source: The source of the noise's plugin.
         method: The method with its options; unused in a job that only scores.
-        method_door: The source of the method's plugin; None in a job that only scores.
+        method_source: The source of the method's plugin; None in a job that only scores.
         weights: The weights of a learned method.
         wants: Which information about the noise the method wants.
         packages: The distributions that the method declares.
     """
 
     noise: Named
-    noise_door: PluginSource
+    noise_source: PluginSource
     method: Named
-    method_door: PluginSource | None = None
+    method_source: PluginSource | None = None
     weights: Weights | None = None
     wants: Wants = "nothing"
     packages: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ class Setup:
 
     Attributes:
         dataset: The data set, or the folder, that clean images come from.
-        dataset_door: The source of the data set's plugin; None for a folder.
+        dataset_source: The source of the data set's plugin; None for a folder.
         protocol: The protocol of the run.
         device: The device that methods compute on.
         jobs: The methods under their noises.
@@ -67,7 +67,7 @@ class Setup:
     """
 
     dataset: str
-    dataset_door: PluginSource | None
+    dataset_source: PluginSource | None
     protocol: Protocol
     device: str
     jobs: tuple[Job, ...]

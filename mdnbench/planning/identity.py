@@ -134,14 +134,14 @@ class Manifests:
         listed = [[role, file.root, file.name, file.code] for role, found in sorted(files.items()) for file in found]
         return CodeManifest(scope, manifests.token_of(scope, listed, sorted(changed)), files)
 
-    def static(self, door: PluginSource, known: Registry) -> tuple[UsedFile, ...]:
+    def static(self, source: PluginSource, known: Registry) -> tuple[UsedFile, ...]:
         """Return the files of a source that are known before it runs.
 
         For mdnbench's own plugins these are all of their files, for others the files that were imported.
         """
-        if not door.ours:
-            return known.used(door)
-        return code.listed("plugin", door.root, [door.root], self.digests)
+        if not source.ours:
+            return known.used(source)
+        return code.listed("plugin", source.root, [source.root], self.digests)
 
     @cached_property
     def evaluation(self) -> tuple[UsedFile, ...]:
@@ -163,13 +163,13 @@ class MetricIdentity:
         """
         self._known = known
         self._names = tuple(names)
-        roots = {self.scope(name): {METRIC: self.door(name).root} for name in self._names}
+        roots = {self.scope(name): {METRIC: self.source(name).root} for name in self._names}
         self._manifests = Manifests(store, roots)
         self._store = store
 
-    def door(self, name: str) -> PluginSource:
+    def source(self, name: str) -> PluginSource:
         """Return the source of a metric."""
-        return self._known.metrics.entry(manifests.plain_metric(name)).door
+        return self._known.metrics.entry(manifests.plain_metric(name)).source
 
     def scope(self, name: str) -> str:
         """Return the key of a metric's manifests."""
@@ -187,11 +187,11 @@ class MetricIdentity:
 
     def _manifest(self, name: str) -> CodeManifest:
         """Return the manifest of a metric that fits, or a new one that is not stored yet."""
-        found, door = self._manifests.current(self.scope(name)), self.door(name)
+        found, source = self._manifests.current(self.scope(name)), self.source(name)
         if found:
             return found
-        files = self._manifests.static(door, self._known)
-        if door.ours:  # they share a process, so the files that each of them loads cannot be told apart
+        files = self._manifests.static(source, self._known)
+        if source.ours:  # they share a process, so the files that each of them loads cannot be told apart
             packages = dict.fromkeys(["numpy", *self._known.metrics[manifests.plain_metric(name)].packages])
             files += tuple(entry for entry in map(package_entry, packages) if entry)
         return self._manifests.new(self.scope(name), {METRIC: files, EVALUATION: self._manifests.evaluation})
@@ -216,7 +216,7 @@ class MetricIdentity:
 
         """
         what = f"the metric {name!r}"
-        _require_planned(what, self.door(name), files)
+        _require_planned(what, self.source(name), files)
         self._manifests.use(self.scope(name), {METRIC: files}, what)
 
     def changes(self) -> Iterator[tuple[str, str]]:
@@ -224,7 +224,7 @@ class MetricIdentity:
         for name in self._names:
             if self._manifests.outdated(self.scope(name)):
                 for role, files in self._manifests.changed_files(self.scope(name)).items():
-                    source = self.door(name).address if role == METRIC else "mdnbench"
+                    source = self.source(name).address if role == METRIC else "mdnbench"
                     yield from ((source, file) for file in files)
 
 
@@ -235,16 +235,18 @@ class CodeIdentity:
         self._plan = plan
         self._store = store
         self.metrics = MetricIdentity(plan.registry, plan.metrics, store)
-        roots = {plan.scope(work): {role: door.root for role, door in self._doors(work).items()} for work in plan.works}
+        roots = {
+            plan.scope(work): {role: source.root for role, source in self._sources(work).items()} for work in plan.works
+        }
         self._manifests = Manifests(store, roots)
         self._scopes: dict[int, str] = {}  # by work
         self._tokens: dict[int, list[str]] = {}  # by work
         self._recorded: dict[int, list[Used]] = {}  # by work, the latest files of each slot: most cells use no new ones
 
-    def _doors(self, work: PlannedMethod) -> dict[str, PluginSource]:
+    def _sources(self, work: PlannedMethod) -> dict[str, PluginSource]:
         known = self._plan.registry
-        noise = known.noises.entry(work.noise.named.name).door
-        return {METHOD: known.denoisers.entry(work.named.name).door, NOISE: noise}
+        noise = known.noises.entry(work.noise.named.name).source
+        return {METHOD: known.denoisers.entry(work.named.name).source, NOISE: noise}
 
     def keys(self, work: PlannedMethod, base: str) -> list[str]:
         """Return the keys under which the store may have an output that the present code would compute."""
@@ -273,12 +275,12 @@ class CodeIdentity:
         known, recorded = self._manifests.current(scope), self._recorded.setdefault(work.index, [])
         if known and any(each is used for each in recorded):
             return known
-        doors = self._doors(work)
-        noise = used.get(NOISE) or self._manifests.static(doors[NOISE], self._plan.registry)
+        sources = self._sources(work)
+        noise = used.get(NOISE) or self._manifests.static(sources[NOISE], self._plan.registry)
         files = {METHOD: used.get(METHOD, ()), NOISE: noise, EVALUATION: self._manifests.evaluation}
         for role, name in ((METHOD, work.named.name), (NOISE, work.noise.named.name)):
-            _require_planned(f"the {role} {name!r}", doors[role], files[role])
-        manifest = self._manifests.use(scope, files, f"the method {work.named.name!r} of {doors[METHOD].address}")
+            _require_planned(f"the {role} {name!r}", sources[role], files[role])
+        manifest = self._manifests.use(scope, files, f"the method {work.named.name!r} of {sources[METHOD].address}")
         self._recorded[work.index] = [*recorded[-MOST_SLOTS:], used]
         return manifest
 
@@ -302,13 +304,13 @@ class CodeIdentity:
         files: dict[str, dict[str, None]] = {}
         cells: dict[str, int] = {}
         for work in self._plan.works:
-            scope, doors = self._plan.scope(work), self._doors(work)
+            scope, sources = self._plan.scope(work), self._sources(work)
             outdated = self._manifests.outdated(scope)
             affected = self._stored_cells(work, outdated) if outdated else 0
             if not affected:
                 continue
             for role, names in self._manifests.changed_files(scope).items():
-                source = doors[role].address if role in doors else "mdnbench"
+                source = sources[role].address if role in sources else "mdnbench"
                 files.setdefault(source, {}).update(dict.fromkeys(names))
                 cells[source] = cells.get(source, 0) + affected
         for source, name in self.metrics.changes():
@@ -345,15 +347,15 @@ def what_counts(known: Registry, kind: str, name: str, store: Store | None) -> d
 
     """
     shelves: dict[str, SpecTable[Any]] = {METHOD: known.denoisers, NOISE: known.noises, METRIC: known.metrics}
-    door = shelves[kind].entry(name).door
+    source = shelves[kind].entry(name).source
     files: tuple[UsedFile, ...] = ()
     if store and kind == METHOD:
         files = manifests.newest_of_method(store, name).get(METHOD, ())
     elif store and kind == METRIC:
         identity = MetricIdentity(known, [name], store)
         files = identity.files(name)
-    files = files or Manifests(None, {}).static(door, known)
-    places = {"plugin": str(door.root), "mdnbench": "mdnbench", "package": "packages", "file": "files"}
+    files = files or Manifests(None, {}).static(source, known)
+    places = {"plugin": str(source.root), "mdnbench": "mdnbench", "package": "packages", "file": "files"}
     found: dict[str, list[str]] = {}
     for file in files:
         shown = f"{file.name} {file.content.partition('+')[0]}" if file.root == "package" else file.name
@@ -376,14 +378,14 @@ def _news(known: Used, used: Used, what: str) -> dict[str, tuple[UsedFile, ...]]
     return news
 
 
-def _require_planned(what: str, door: PluginSource, files: tuple[UsedFile, ...]) -> None:
+def _require_planned(what: str, source: PluginSource, files: tuple[UsedFile, ...]) -> None:
     """Refuse results of a plugin whose own file was edited after the run was planned, because the spec is outdated."""
-    if door.path is None:
+    if source.path is None:
         return
-    name = door.path.relative_to(door.root).as_posix()
+    name = source.path.relative_to(source.root).as_posix()
     for file in files:
-        if (file.root, file.name) == ("plugin", name) and file.code != door.code:
-            raise _changed(f"{what} of {door.address}", name)
+        if (file.root, file.name) == ("plugin", name) and file.code != source.code:
+            raise _changed(f"{what} of {source.address}", name)
 
 
 def _changed(what: str, name: str) -> BadPlugin:

@@ -101,10 +101,13 @@ class Plan:
     def plugins(self) -> dict[str, str]:
         """Return the plugin of each 'method NAME', 'noise NAME' and 'metric NAME': a module or the name of a file."""
         known = self.registry
-        doors = {f"method {named.text}": known.denoisers.entry(named.name).door for named in self.methods}
-        doors |= {f"noise {each.named.text}": known.noises.entry(each.named.name).door for each in self.noises}
-        doors |= {f"metric {name}": known.metrics.entry(name.partition("[")[0]).door for name in self.metrics}
-        return {what: door.path.name if door.path else door.value.partition(":")[0] for what, door in doors.items()}
+        sources = {f"method {named.text}": known.denoisers.entry(named.name).source for named in self.methods}
+        sources |= {f"noise {each.named.text}": known.noises.entry(each.named.name).source for each in self.noises}
+        sources |= {f"metric {name}": known.metrics.entry(name.partition("[")[0]).source for name in self.metrics}
+        return {
+            what: source.path.name if source.path else source.value.partition(":")[0]
+            for what, source in sources.items()
+        }
 
     @property
     def size(self) -> int:

@@ -75,9 +75,11 @@ def _methods(request: Request, registry: Registry) -> tuple[tuple[Named, ...], t
         raise BadOption("no method was given; say --methods all, or names by comma (`mdnbench list` shows them).")
     if not texts:
         raise NothingToDo("no method was selected: no plugin brings one. `mdnbench list` shows broken plugins.")
-    notes = tuple(f"plugin {each.door.address}: {each.reason}" for each in registry.patching)
+    notes = tuple(f"plugin {each.source.address}: {each.reason}" for each in registry.patching)
     if names.ALL in asked:
-        notes += tuple(f"plugin {each.door.address} is broken and left out: {each.reason}" for each in registry.broken)
+        notes += tuple(
+            f"plugin {each.source.address} is broken and left out: {each.reason}" for each in registry.broken
+        )
         notes += tuple(f"{name} is left out of `all`: it must be given {needs}." for name, needs in wanting.items())
     return tuple({named.text: named for named in map(registry.method, texts)}.values()), notes
 
@@ -177,9 +179,9 @@ def _pixels(identity: str, dataset: DatasetSpec) -> Image:
     with named_errors(f"the data set {dataset.name!r} loads image {identity!r}"):
         pixels = dataset.load(identity)
     if found := checks.fault(pixels, dataset.channels):
-        expected, came = found
+        expected, got = found
         raise BadPlugin(
-            f"the data set {dataset.name!r} must give {expected} for {identity!r}, and gave {came}: {checks.MEND}"
+            f"the data set {dataset.name!r} must give {expected} for {identity!r}, and gave {got}: {checks.FIX}"
         )
     return pixels
 

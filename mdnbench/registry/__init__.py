@@ -57,7 +57,7 @@ Files: TypeAlias = str | Path | Iterable[str | Path]  # one plugin file, or seve
 class Broken:
     """A plugin that could not be loaded, or whose use is restricted, and the reason in one line."""
 
-    door: PluginSource
+    source: PluginSource
     reason: str
 
 
@@ -69,7 +69,7 @@ class Entry(Generic[Spec]):
     """
 
     spec: Spec
-    door: PluginSource
+    source: PluginSource
     patches: str = ""
 
     def inside(self) -> contextlib.AbstractContextManager[None]:
@@ -79,7 +79,7 @@ class Entry(Generic[Spec]):
         spec enter this context themselves. The objects that they return do not, and their methods may import modules
         later.
         """
-        return sources.inside(self.door)
+        return sources.inside(self.source)
 
 
 class SpecTable(Generic[Spec], Mapping[str, Spec]):
@@ -101,28 +101,28 @@ class SpecTable(Generic[Spec], Mapping[str, Spec]):
             BadPlugin: Another plugin has already added or reserved this name.
 
         """
-        self._claim(entry.spec.name, entry.door)
+        self._claim(entry.spec.name, entry.source)
         self._entries[entry.spec.name] = entry
 
-    def refuse(self, name: str, door: PluginSource, reason: str) -> None:
+    def refuse(self, name: str, source: PluginSource, reason: str) -> None:
         """Reserve a name that cannot be used; the table does not list it.
 
         Args:
             name: The name. Looking it up raises BadPlugin with `reason`.
-            door: The plugin source that provides the name.
+            source: The plugin source that provides the name.
             reason: The message of that error.
 
         Raises:
             BadPlugin: Another plugin has already added or reserved this name.
 
         """
-        self._claim(name, door)
-        self._refused[name] = Broken(door, reason)
+        self._claim(name, source)
+        self._refused[name] = Broken(source, reason)
 
-    def _claim(self, name: str, door: PluginSource) -> None:
+    def _claim(self, name: str, source: PluginSource) -> None:
         holder = self._entries.get(name) or self._refused.get(name)
         if holder:
-            first, second = holder.door.address, door.address
+            first, second = holder.source.address, source.address
             raise BadPlugin(f"two plugins claim the {self.kind} {name!r}: {first} and {second}; remove or rename one.")
 
     def __getitem__(self, name: str) -> Spec:
@@ -160,10 +160,12 @@ class SpecTable(Generic[Spec], Mapping[str, Spec]):
             return self._entries[name]
         if name in self._refused:
             raise BadPlugin(self._refused[name].reason)
-        broken = [each for each in self._broken if name in (each.door.name, each.door.name.removeprefix("mdnbench_"))]
+        broken = [
+            each for each in self._broken if name in (each.source.name, each.source.name.removeprefix("mdnbench_"))
+        ]
         if broken:
-            raise BadPlugin(f"the plugin {broken[0].door.address} is broken: {broken[0].reason}")
-        lost = f" Broken plugins: {', '.join(each.door.address for each in self._broken)}." if self._broken else ""
+            raise BadPlugin(f"the plugin {broken[0].source.address} is broken: {broken[0].reason}")
+        lost = f" Broken plugins: {', '.join(each.source.address for each in self._broken)}." if self._broken else ""
         raise UnknownName(self.kind, name, self._entries, hint=f"`mdnbench list` shows all.{lost}")
 
 
@@ -203,9 +205,9 @@ class Registry:
     patching: tuple[Broken, ...] = ()
     _used: Mapping[PluginSource, tuple[UsedFile, ...]] = field(default_factory=dict)
 
-    def used(self, door: PluginSource) -> tuple[UsedFile, ...]:
+    def used(self, source: PluginSource) -> tuple[UsedFile, ...]:
         """Return the plugin's own files that its import has loaded; nothing for the sources of mdnbench itself."""
-        return self._used.get(door, ())
+        return self._used.get(source, ())
 
     @property
     def revisions(self) -> dict[tuple[str, str], str]:
@@ -278,15 +280,15 @@ def load(files: Files = ()) -> Registry:
 
     """
     given = tuple(Path(file).resolve() for file in listed(files))
-    doors = discovery.all_of(given)
+    plugin_sources = discovery.all_of(given)
     loading = _Loading(given)
-    verdicts = _verdicts(doors)
-    for door in doors:
-        loading.take(door, verdicts.get(door))
+    verdicts = _verdicts(plugin_sources)
+    for source in plugin_sources:
+        loading.take(source, verdicts.get(source))
     return loading.registry()
 
 
-def load_source(door: PluginSource) -> Registry:
+def load_source(source: PluginSource) -> Registry:
     """Import one plugin source into this process and return a registry of its specs alone.
 
     For processes that serve a single source. There is no trial, and the source shares the modules and the `sys.path` of
@@ -296,30 +298,30 @@ def load_source(door: PluginSource) -> Registry:
         BadPlugin: The source cannot be imported, or its file has changed.
 
     """
-    loading = _Loading((door.path,) if door.path else ())
-    if door.path and door.path.is_file():
-        importer.require_unchanged(door)
+    loading = _Loading((source.path,) if source.path else ())
+    if source.path and source.path.is_file():
+        importer.require_unchanged(source)
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            loading.add(door, import_source(door))
+            loading.add(source, import_source(source))
     except (Exception, SystemExit) as error:
-        raise _is_broken(door, error) from error
+        raise _is_broken(source, error) from error
     return loading.registry()
 
 
 def ours() -> Registry:
     """Return the specs of mdnbench's own plugins, without importing any other code."""
     loading = _Loading(())
-    for door in discovery.installed():
-        if door.ours:
-            loading.take(door, None)
+    for source in discovery.installed():
+        if source.ours:
+            loading.take(source, None)
     return loading.registry()
 
 
-def import_source(door: PluginSource) -> dict[str, list[Any]]:
+def import_source(source: PluginSource) -> dict[str, list[Any]]:
     """Import a source and return its validated specs by hook; every error of the plugin is passed on."""
     with ending.ending_copies():
-        return _bring(door, importer.module_of(door))
+        return _bring(source, importer.module_of(source))
 
 
 def one_line(error: BaseException) -> str:
@@ -328,9 +330,9 @@ def one_line(error: BaseException) -> str:
     return text if isinstance(error, BadPlugin) else f"{cut(type(error).__name__)}: {text}"
 
 
-def _verdicts(doors: Iterable[PluginSource]) -> Mapping[PluginSource, TrialResult]:
+def _verdicts(plugin_sources: Iterable[PluginSource]) -> Mapping[PluginSource, TrialResult]:
     """Return the results of the trials of the sources that are not part of mdnbench."""
-    foreign = [door for door in doors if not door.ours and not door.fault]
+    foreign = [source for source in plugin_sources if not source.ours and not source.fault]
     if not foreign:
         return {}
     from mdnbench.registry import trial
@@ -348,47 +350,47 @@ class _Loading:
         self._broken: list[Broken] = []
         self._used: dict[PluginSource, tuple[UsedFile, ...]] = {}
 
-    def take(self, door: PluginSource, verdict: TrialResult | None) -> None:
+    def take(self, source: PluginSource, verdict: TrialResult | None) -> None:
         """Load a source if its trial succeeded; list a broken one, or raise BadPlugin if its file was given."""
         try:
             if verdict and verdict.error:
                 raise BadPlugin(verdict.error)
             if verdict and verdict.patches:
-                self._data.append((door, verdict))
-                self._used[door] = tuple(file for file in verdict.files if file.root != "package")
+                self._data.append((source, verdict))
+                self._used[source] = tuple(file for file in verdict.files if file.root != "package")
                 return
             with contextlib.redirect_stdout(sys.stderr):  # stdout is for data: a plugin's prints go to stderr
-                brought, used = (import_source(door), ()) if door.ours else sources.load(door, import_source)
-            self._used[door] = used
-            self.add(door, brought)
+                brought, used = (import_source(source), ()) if source.ours else sources.load(source, import_source)
+            self._used[source] = used
+            self.add(source, brought)
         except (Exception, SystemExit) as error:
-            if door.path in self._given:
-                raise _is_broken(door, error) from error
-            self._broken.append(Broken(door, one_line(error)))
+            if source.path in self._given:
+                raise _is_broken(source, error) from error
+            self._broken.append(Broken(source, one_line(error)))
 
-    def add(self, door: PluginSource, brought: dict[str, list[Any]]) -> None:
+    def add(self, source: PluginSource, brought: dict[str, list[Any]]) -> None:
         """Add the specs of a source; raise BadPlugin if a given file has none."""
-        if not brought and door.path in self._given:
+        if not brought and source.path in self._given:
             raise BadPlugin("it brings nothing: a plugin has functions that are marked with @mdnbench.hookimpl.")
-        self._brought.append((door, brought))
+        self._brought.append((source, brought))
 
     def registry(self) -> Registry:
         """Return the registry of all sources taken so far; raise BadPlugin if two of them provide the same name."""
         broken = tuple(self._broken)
         shelves: dict[str, SpecTable[Any]] = {hook: SpecTable(kind, broken) for hook, (kind, _) in HOOKS.items()}
         shelves["mdnbench_datasets"] = datasets = Datasets("data set", broken)
-        for door, brought in self._brought:
+        for source, brought in self._brought:
             for hook, specs in brought.items():
                 for spec in specs:
-                    shelves[hook].add(Entry(spec, door))
-        patching = tuple(_restrict(shelves, door, verdict) for door, verdict in self._data)
+                    shelves[hook].add(Entry(spec, source))
+        patching = tuple(_restrict(shelves, source, verdict) for source, verdict in self._data)
         return Registry(
             shelves["mdnbench_denoisers"], shelves["mdnbench_noises"], datasets, shelves["mdnbench_metrics"],
             shelves["mdnbench_reporters"], broken, self._given, patching, self._used,
         )  # fmt: skip
 
 
-def _restrict(shelves: Mapping[str, SpecTable[Any]], door: PluginSource, verdict: TrialResult) -> Broken:
+def _restrict(shelves: Mapping[str, SpecTable[Any]], source: PluginSource, verdict: TrialResult) -> Broken:
     """Add the specs of a source whose import permanently changes the process.
 
     Methods are added as data, without their functions. All other names are refused.
@@ -401,16 +403,16 @@ def _restrict(shelves: Mapping[str, SpecTable[Any]], door: PluginSource, verdict
     for hook, fields in verdict.specs:
         shelf, name = shelves[hook], fields["name"]
         if hook == "mdnbench_denoisers" and not fields["trainable"]:
-            reason = f"the method {name!r} of {door.address} is built in method processes only: {why}."
-            shelf.add(Entry(trial.method(fields, reason), door, f"it changes {what} when it is imported"))
+            reason = f"the method {name!r} of {source.address} is built in method processes only: {why}."
+            shelf.add(Entry(trial.method(fields, reason), source, f"it changes {what} when it is imported"))
             continue
-        shelf.refuse(name, door, f"the {shelf.kind} {name!r} of {door.address} is refused: {why}; {ADVICE}")
+        shelf.refuse(name, source, f"the {shelf.kind} {name!r} of {source.address} is refused: {why}; {ADVICE}")
         refused.append(f"{shelf.kind} {name}")
     rest = f" Refused: {', '.join(refused)}." if refused else ""
-    return Broken(door, f"it changes {what} when it is imported; its methods run in processes of their own.{rest}")
+    return Broken(source, f"it changes {what} when it is imported; its methods run in processes of their own.{rest}")
 
 
-def _bring(door: PluginSource, module: ModuleType) -> dict[str, list[Any]]:
+def _bring(source: PluginSource, module: ModuleType) -> dict[str, list[Any]]:
     """Check the hooks of a plugin with pluggy, which compares their arguments, and call each of them once."""
     marked = [name for name in dir(module) if hasattr(getattr(module, name), f"{hookspecs.GROUP}_impl")]
     for name in marked:
@@ -421,7 +423,7 @@ def _bring(door: PluginSource, module: ModuleType) -> dict[str, list[Any]]:
             raise BadPlugin(f"{name} is not marked as a hook; put @mdnbench.hookimpl above it.")
     manager = pluggy.PluginManager(hookspecs.GROUP)
     manager.add_hookspecs(hookspecs)
-    manager.register(module, name=door.address)
+    manager.register(module, name=source.address)
     return {hook: _specs(hook, getattr(module, hook)) for hook in marked}
 
 
@@ -436,5 +438,5 @@ def _specs(hook: str, call: Callable[[], Iterable[Any]]) -> list[Any]:
     return specs
 
 
-def _is_broken(door: PluginSource, error: BaseException) -> BadPlugin:
-    return BadPlugin(f"the plugin {door.address} is broken: {one_line(error)}")
+def _is_broken(source: PluginSource, error: BaseException) -> BadPlugin:
+    return BadPlugin(f"the plugin {source.address} is broken: {one_line(error)}")

@@ -43,28 +43,28 @@ importing.become(__name__, {path!r}, {digest!r})
 """
 
 
-def module_of(door: PluginSource) -> ModuleType:
+def module_of(source: PluginSource) -> ModuleType:
     """Import a source and return its module; every error of the plugin is passed on.
 
     Raises:
         BadPlugin: Nothing can be imported, or the file has changed since it was found.
 
     """
-    if door.fault:
-        raise BadPlugin(door.fault)
-    if not door.ours:
+    if source.fault:
+        raise BadPlugin(source.fault)
+    if not source.ours:
         prepare()
-    if door.path is None:
-        found: ModuleType = EntryPoint(door.name, door.value, hookspecs.GROUP).load()
+    if source.path is None:
+        found: ModuleType = EntryPoint(source.name, source.value, hookspecs.GROUP).load()
         return found
-    content = require_unchanged(door)
-    name = name_of(door.path, door.digest)
+    content = require_unchanged(source)
+    name = name_of(source.path, source.digest)
     if name in sys.modules:
         return sys.modules[name]
-    for folder in (str(door.path.parent), str(_stub(name, door.path, door.digest))):
+    for folder in (str(source.path.parent), str(_stub(name, source.path, source.digest))):
         if folder not in sys.path:
             sys.path.append(folder)  # at the end, so that a file next to the plugin hides no installed package
-    return _run(name, door.path, content)
+    return _run(name, source.path, content)
 
 
 def name_of(path: Path, digest: str) -> str:
@@ -111,25 +111,25 @@ class _Failed(ModuleType):
         return refuse
 
 
-def require_unchanged(door: PluginSource) -> bytes:
+def require_unchanged(source: PluginSource) -> bytes:
     """Return the text of a plugin file.
 
     Raises:
         BadPlugin: The code of the file has changed since the source was found.
 
     """
-    assert door.path is not None
-    content = door.path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != door.digest and not _same_code(door, content):
+    assert source.path is not None
+    content = source.path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != source.digest and not _same_code(source, content):
         raise BadPlugin(
-            f"the plugin {door.path}, or a file that it is made of, has changed since the run was planned; put the "
+            f"the plugin {source.path}, or a file that it is made of, has changed since the run was planned; put the "
             "former file back, or run again with the new one."
         )
     return content
 
 
-def _same_code(door: PluginSource, content: bytes) -> bool:
-    return syntax_digest(content) == door.code
+def _same_code(source: PluginSource, content: bytes) -> bool:
+    return syntax_digest(content) == source.code
 
 
 class _AsRead(SourceFileLoader):

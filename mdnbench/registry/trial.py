@@ -48,24 +48,24 @@ def is_inside() -> bool:
     return INSIDE_VARIABLE in os.environ
 
 
-def verdicts(doors: Iterable[PluginSource]) -> dict[PluginSource, TrialResult]:
+def verdicts(sources: Iterable[PluginSource]) -> dict[PluginSource, TrialResult]:
     """Return the results for these sources: stored ones, and new trials for unknown or changed sources.
 
     Trials run in parallel, one per CPU core.
     """
     digests, found, unknown = Digests(), {}, []
-    for door in doors:
-        known = trial_cache.recall(door, digests)
+    for source in sources:
+        known = trial_cache.recall(source, digests)
         if known is None:
-            unknown.append(door)
+            unknown.append(source)
         else:
-            found[door] = known
+            found[source] = known
     return found | _try_all(unknown)
 
 
-def _try_all(doors: list[PluginSource]) -> dict[PluginSource, TrialResult]:
+def _try_all(sources: list[PluginSource]) -> dict[PluginSource, TrialResult]:
     limit = limit_s()
-    waiting, running, found = list(doors), list[_TrialProcess](), {}
+    waiting, running, found = list(sources), list[_TrialProcess](), {}
     try:
         while waiting or running:
             while waiting and len(running) < (os.cpu_count() or 1):
@@ -73,9 +73,9 @@ def _try_all(doors: list[PluginSource]) -> dict[PluginSource, TrialResult]:
             time.sleep(POLL_S)
             for trial in [trial for trial in running if trial.is_over()]:
                 running.remove(trial)
-                found[trial.door] = verdict = trial.verdict()
+                found[trial.source] = verdict = trial.verdict()
                 if not verdict.error:
-                    trial_cache.save(trial.door, verdict)
+                    trial_cache.save(trial.source, verdict)
     finally:
         for trial in running:  # Ctrl-C
             trial.end()
@@ -93,7 +93,7 @@ def limit_s() -> float:
 class _TrialProcess:
     """One process that imports one source."""
 
-    door: PluginSource
+    source: PluginSource
     limit: float
     _token: str = field(default_factory=lambda: secrets.token_hex(16), init=False)
     _answer: IO[bytes] = field(init=False)
@@ -102,9 +102,11 @@ class _TrialProcess:
     _late: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        places = {name: getattr(self.door, name) for name in ("path", "folder")}
-        given = dataclasses.asdict(self.door) | {name: str(place) if place else None for name, place in places.items()}
-        request = json.dumps({"door": given, "token": self._token, "limit": self.limit})
+        places = {name: getattr(self.source, name) for name in ("path", "folder")}
+        given = dataclasses.asdict(self.source) | {
+            name: str(place) if place else None for name, place in places.items()
+        }
+        request = json.dumps({"source": given, "token": self._token, "limit": self.limit})
         self._answer = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the verdict); it has no name to leave behind
         self._start = time.monotonic()
         self._process = subprocess.Popen(

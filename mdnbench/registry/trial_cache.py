@@ -54,27 +54,27 @@ class _Kept:
     verdict: TrialResult
 
 
-def recall(door: PluginSource, digests: Digests) -> TrialResult | None:
+def recall(source: PluginSource, digests: Digests) -> TrialResult | None:
     """Return the stored result for a source; None if there is none, or if a file of the source has changed."""
     try:
-        kept = jsonfile.read(_path(door), "verdict", _Kept)
+        kept = jsonfile.read(_path(source), "verdict", _Kept)
     except BadFile:
         return None
-    same = kept.under == _circumstances(door) and not changed(kept.verdict.files, door.root, digests)
+    same = kept.under == _circumstances(source) and not changed(kept.verdict.files, source.root, digests)
     return kept.verdict if same else None
 
 
-def save(door: PluginSource, verdict: TrialResult) -> None:
+def save(source: PluginSource, verdict: TrialResult) -> None:
     """Store the result of a trial; do nothing if the home folder cannot be written."""
     with contextlib.suppress(OSError, ValueError, TypeError):
-        jsonfile.write(_path(door), _Kept(_circumstances(door), verdict))
+        jsonfile.write(_path(source), _Kept(_circumstances(source), verdict))
 
 
-def _circumstances(door: PluginSource) -> _Circumstances:
-    code = door.code if door.path else f"{door.value} {door.version}"
+def _circumstances(source: PluginSource) -> _Circumstances:
+    code = source.code if source.path else f"{source.value} {source.version}"
     return _Circumstances(LAYOUT, platform.python_version(), __version__, code)
 
 
-def _path(door: PluginSource) -> Path:
-    name = of_parts(str(door.path)) if door.path else of_parts(door.name, door.value, door.distribution)
+def _path(source: PluginSource) -> Path:
+    name = of_parts(str(source.path)) if source.path else of_parts(source.name, source.value, source.distribution)
     return paths.home() / "trials" / f"{name[:32]}.json"

@@ -41,7 +41,7 @@ def main(request: str) -> None:
     """Try a source, write the answer, and exit at once, whatever the plugin has started.
 
     Args:
-        request: JSON with the source (`door`), the time limit in seconds (`limit`) and the token of the answer
+        request: JSON with the source (`source`), the time limit in seconds (`limit`) and the token of the answer
             (`token`).
 
     """
@@ -50,7 +50,7 @@ def main(request: str) -> None:
     answer, trap = os.dup(1), _trap()
     me = os.getpid()
     write, leave = json.dumps, os._exit  # bound before the plugin can replace them
-    found = _try(_source(given["door"]), trap)
+    found = _try(_source(given["source"]), trap)
     if os.getpid() == me:  # a plugin that forks may reach this line twice
         content = (given["token"] + write(found)).encode("ascii")
         os.ftruncate(answer, 0)
@@ -98,17 +98,17 @@ def _is_written(trap: int) -> bool:
         return False
 
 
-def _try(door: PluginSource, trap: int) -> dict[str, Any]:
+def _try(source: PluginSource, trap: int) -> dict[str, Any]:
     assert all((pickle, random, sqlite3, statistics, zlib))  # loaded before the plugin, so that changes are detected
     ours = {each.value.partition(":")[0].partition(".")[0] for each in discovery.installed() if each.ours}
-    going = lingering.Lingering(door.root)
+    going = lingering.Lingering(source.root)
     going.begin()
     watch = patches.PatchWatch(patches.LIBRARIES | ours)
     watch.begin()
     before = import_effects.lasting()
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            brought = registry.import_source(door)
+            brought = registry.import_source(source)
     except BaseException as error:
         return {"error": registry.one_line(error)}
     lasting = going.found()  # first: a thread may still write something
@@ -117,7 +117,7 @@ def _try(door: PluginSource, trap: int) -> dict[str, Any]:
     now = import_effects.lasting()
     changed = [*watch.found(), *lasting, *(what for what, value in before.items() if now.get(what) != value)]
     files = [
-        *import_record.files(import_record.of_process(), door.root, digests := Digests()),
+        *import_record.files(import_record.of_process(), source.root, digests := Digests()),
         *import_record.packages(),
     ]
     digests.save()

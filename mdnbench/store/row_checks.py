@@ -212,7 +212,7 @@ class Health:
         scores: The number of scores.
         runs: The number of runs.
         images: The number of stored images.
-        not_kept: The number of outputs without a stored image.
+        without_image: The number of outputs without a stored image.
         problems: One line for each problem.
     """
 
@@ -220,7 +220,7 @@ class Health:
     scores: int
     runs: int
     images: int
-    not_kept: int
+    without_image: int
     problems: tuple[str, ...]
 
 

@@ -47,7 +47,7 @@ def conformance(
         """Check that a rule is kept. A failure shows what was expected, what was found and how to fix it."""
         finding = findings()[subject, rule]
         if finding.state == "skipped":
-            pytest.skip(finding.came)
+            pytest.skip(finding.got)
         if finding.state == "broken":
             pytest.fail(str(finding), pytrace=False)
 

@@ -75,7 +75,7 @@ def _check(name: str, kind: str) -> None:
     known = registry.load()
     for shelf in (known.denoisers, known.noises, known.datasets, known.metrics, known.reporters):
         if name in shelf:
-            address = shelf.entry(name).door.address
+            address = shelf.entry(name).source.address
             raise UsageError(f"the name {name!r} is taken by a {shelf.kind} of {address}; choose another one.")
 
 

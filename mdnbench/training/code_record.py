@@ -18,29 +18,29 @@ class TrainingSources:
     """The sources of a training's network, loss and noises.
 
     Args:
-        doors: The sources by what they provide: `method`, or a noise such as `noise gaussian`.
+        plugin_sources: The sources by what they provide: `method`, or a noise such as `noise gaussian`.
     """
 
-    def __init__(self, doors: Mapping[str, PluginSource]) -> None:
-        self._doors = dict(doors)
+    def __init__(self, plugin_sources: Mapping[str, PluginSource]) -> None:
+        self._sources = dict(plugin_sources)
         self._digests = code.Digests()
 
     def used(self) -> dict[str, list[list[str]]]:
         """Return the files that each source has used so far in this process, in the form that a checkpoint stores."""
         return {
-            what: [[file.root, file.name, file.content, file.code] for file in self._files(door)]
-            for what, door in self._doors.items()
+            what: [[file.root, file.name, file.content, file.code] for file in self._files(source)]
+            for what, source in self._sources.items()
         }
 
     def changed(self, saved: Saved) -> list[str]:
         """Return the names of a checkpoint's files that have changed since it was saved."""
         names: list[str] = []
-        for what, door in self._doors.items():
+        for what, source in self._sources.items():
             files = [UsedFile(*fields) for fields in saved.get(what, ())]  # type: ignore[arg-type]
-            names += code.changed(files, door.root, self._digests)
+            names += code.changed(files, source.root, self._digests)
         return list(dict.fromkeys(names))
 
-    def _files(self, door: PluginSource) -> Iterable[UsedFile]:
-        if door.ours:
-            return code.listed("plugin", door.root, [door.root], self._digests)
-        return sources.files(door)
+    def _files(self, source: PluginSource) -> Iterable[UsedFile]:
+        if source.ours:
+            return code.listed("plugin", source.root, [source.root], self._digests)
+        return sources.files(source)

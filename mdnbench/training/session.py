@@ -144,11 +144,11 @@ def run(
 
 def _code(order: TrainingRequest, recipe: Recipe, registry: Registry) -> TrainingSources:
     """Return the sources whose code matters for a training."""
-    doors = {"method": registry.denoisers.entry(order.method.name).door}
+    sources = {"method": registry.denoisers.entry(order.method.name).source}
     for each in recipe.noise:
         if each.family in registry.noises:  # an unknown noise is reported when the training starts
-            doors[f"noise {each.family}"] = registry.noises.entry(each.family).door
-    return TrainingSources(doors)
+            sources[f"noise {each.family}"] = registry.noises.entry(each.family).source
+    return TrainingSources(sources)
 
 
 def _ready_to_train(

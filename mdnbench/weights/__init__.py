@@ -47,6 +47,6 @@ __getattr__, _, _ = lazy.attach(
     __name__,
     submod_attrs={
         "files": ["export", "is_half", "load_state", "save"],
-        "foreign": ["import_weights", "tensors_in"],
+        "published": ["import_weights", "tensors_in"],
     },
 )

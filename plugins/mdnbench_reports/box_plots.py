@@ -73,8 +73,8 @@ def _points(
     scores: Scores, noise: int, method: int, column: Column, box: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
     """The single images of a method: all of them where they are few, else those beyond the whiskers."""
-    few, several = len(scores.shots) <= FEW, len({shot.seed for shot in scores.shots}) > 1
-    for shot, value in zip(scores.shots, scores.values[column.name][noise, :, method], strict=True):
+    few, several = len(scores.cases) <= FEW, len({shot.seed for shot in scores.cases}) > 1
+    for shot, value in zip(scores.cases, scores.values[column.name][noise, :, method], strict=True):
         if math.isfinite(value) and (few or not box["low"] <= value <= box["high"]):
             seed = f", seed {shot.seed}" if several else ""
             label = f"{scores.methods[method]}, image {shot.image}{seed}: {column.show(float(value))}"

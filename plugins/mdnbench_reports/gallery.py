@@ -38,7 +38,7 @@ class ShownScene:
     """A scene in the page: the size of its images, what is cut out of them, and its pictures' numbers by source."""
 
     noise: int
-    shot: int
+    case: int
     size: tuple[int, int]
     box: CropBox | None
     pictures: Mapping[str, int]
@@ -83,7 +83,7 @@ class EncodedScene:
     def shown(self, numbers: Mapping[Key, int]) -> ShownScene:
         """The scene as the page knows it."""
         pictures = {source: numbers[key] for source, key in self.keys.items()}
-        return ShownScene(self.scene.noise, self.scene.shot, self.size, self.box, pictures)
+        return ShownScene(self.scene.noise, self.scene.case, self.size, self.box, pictures)
 
 
 def fill(scenes: Sequence[Sequence[Scene]], darkroom: SceneImages, budget: int) -> Gallery:
@@ -97,8 +97,8 @@ def fill(scenes: Sequence[Sequence[Scene]], darkroom: SceneImages, budget: int) 
         sample = _Sample.of(listed, darkroom)
         reserved = sample.cost(sample.side(len(listed), SHARE_OF_CUTS * budget))
         _with_crops(gallery, _with_whole(gallery, listed, darkroom, sample, reserved), darkroom, sample)
-        order = {(scene.noise, scene.shot): place for place, scene in enumerate(listed)}
-        gallery.shown.sort(key=lambda shown: order[shown.noise, shown.shot])
+        order = {(scene.noise, scene.case): place for place, scene in enumerate(listed)}
+        gallery.shown.sort(key=lambda shown: order[shown.noise, shown.case])
     return gallery
 
 

@@ -69,7 +69,7 @@ def _page(results: Results, found: Scores, limit: int) -> Callable[[Gallery], st
         size = limit // cut
         rows = page_data.rows_shown(found, size // BYTES_PER_CELL)
         fixed = context | shortened(context, size // BYTES_PER_LINE)
-        fixed |= _charts(results, found, size // SHARE_OF_CHARTS) | {"rows_left_out": len(found.shots) - rows}
+        fixed |= _charts(results, found, size // SHARE_OF_CHARTS) | {"rows_left_out": len(found.cases) - rows}
 
         def page(pictures: Gallery, fixed: Mapping[str, Any] = fixed, rows: int = rows) -> str:
             data = escaping.embedded_json(page_data.of(found, results.tables, pictures, rows))

@@ -17,33 +17,33 @@ LONGEST_REASON = 300
 
 
 def rows_shown(scores: Scores, most_cells: int) -> int:
-    """How many shots of each noise a page of at most this many cells shows."""
+    """How many cases of each noise a page of at most this many cells shows."""
     per_shot = max(1, len(scores.noises) * len(scores.methods))
-    return min(len(scores.shots), max(1, most_cells // per_shot))
+    return min(len(scores.cases), max(1, most_cells // per_shot))
 
 
 def of(scores: Scores, tables: Sequence[Table], gallery: Gallery, rows: int) -> dict[str, Any]:
-    """What the page's script reads; of each noise the `rows` hardest shots, values at the digits of their metric."""
+    """What the page's script reads; of each noise the `rows` hardest cases, values at the digits of their metric."""
     columns = (*scores.columns, SECONDS)
     places = [scores.worst_first(noise)[:rows] for noise in range(len(scores.noises))]
-    shots = sorted({shot for each in places for shot in each} | {shown.shot for shown in gallery.shown})
-    at = {shot: index for index, shot in enumerate(shots)}
+    cases = sorted({case for each in places for case in each} | {shown.case for shown in gallery.shown})
+    at = {case: index for index, case in enumerate(cases)}
     return {
         "metrics": [_metric(column) for column in columns],
         "noises": scores.noises,
         "methods": scores.methods,
-        "seeds": 1 + max((shot.seed for shot in scores.shots), default=0),
-        "shots": [[scores.shots[shot].image, scores.shots[shot].seed] for shot in shots],
-        "places": [[at[shot] for shot in each] for each in places],
+        "seeds": 1 + max((case.seed for case in scores.cases), default=0),
+        "cases": [[scores.cases[case].image, scores.cases[case].seed] for case in cases],
+        "places": [[at[case] for case in each] for each in places],
         "ranks": [_ranks(scores, tables, noise) for noise in scores.noises],
         "values": [
             [_values(scores.values[column.name][noise, each], column) for noise, each in enumerate(places)]
             for column in columns
         ],
         "problems": {
-            f"{noise}:{at[shot]}:{method}": [status, reason[:LONGEST_REASON]]
-            for (noise, shot, method), (status, reason) in scores.problems.items()
-            if shot in at
+            f"{noise}:{at[case]}:{method}": [status, reason[:LONGEST_REASON]]
+            for (noise, case, method), (status, reason) in scores.problems.items()
+            if case in at
         },
         "scenes": [_scene(shown, at) for shown in gallery.shown],
     }
@@ -75,7 +75,7 @@ def _plain(value: float, digits: int) -> float | str | None:
 def _scene(shown: ShownScene, at: dict[int, int]) -> dict[str, Any]:
     return {
         "noise": shown.noise,
-        "shot": at[shown.shot],
+        "case": at[shown.case],
         "size": shown.size,
         "box": shown.box,
         "pictures": dict(shown.pictures),

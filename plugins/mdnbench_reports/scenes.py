@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Scene:
-    """A shot under a noise, by their indices, and the digests by which its images are found; `outputs` by method."""
+    """A case under a noise, by their indices, and the digests by which its images are found; `outputs` by method."""
 
     noise: int
-    shot: int
+    case: int
     subject: ImageCase
     outputs: dict[int, str] = field(default_factory=dict)
 
@@ -30,11 +30,11 @@ def worst_first(results: Results, scores: Scores, most: int) -> list[list[Scene]
     """For each noise its scenes with at least one kept output, hardest first; at most `most` for each noise."""
     wanted = [scores.worst_first(noise) for noise in range(len(scores.noises))]
     found: dict[tuple[int, int], Scene] = {}
-    for (noise, shot, method), row in scores_module.placed(results, scores.noises, scores.shots, scores.methods):
+    for (noise, case, method), row in scores_module.placed(results, scores.noises, scores.cases, scores.methods):
         if stored_images.is_here(results.store.images, row.output_digest):
-            scene = found.setdefault((noise, shot), Scene(noise, shot, ImageCase.of(row)))
+            scene = found.setdefault((noise, case), Scene(noise, case, ImageCase.of(row)))
             scene.outputs[method] = row.output_digest
-    return [[found[n, shot] for shot in order if (n, shot) in found][:most] for n, order in enumerate(wanted)]
+    return [[found[n, case] for case in order if (n, case) in found][:most] for n, order in enumerate(wanted)]
 
 
 class SceneImages(image_source.ImageSource):

@@ -32,7 +32,7 @@ class ReportCase:
 class Scores:
     """The values of a run.
 
-    `values` has for each metric, and for `seconds`, a float64 array (noises, shots, methods), NaN where there is no
+    `values` has for each metric, and for `seconds`, a float64 array (noises, cases, methods), NaN where there is no
     value. `problems` says of the cells that are not ok, by the same indices, their status and reason. The methods in
     `idle` give the noisy image back.
     """
@@ -40,21 +40,21 @@ class Scores:
     columns: tuple[Column, ...]
     noises: tuple[str, ...]
     methods: tuple[str, ...]
-    shots: tuple[ReportCase, ...]
+    cases: tuple[ReportCase, ...]
     values: Mapping[str, Floats]
     problems: Mapping[tuple[int, int, int], tuple[str, str]]
     idle: frozenset[str]
 
     def worst_first(self, noise: int) -> list[int]:
-        """The shots under a noise, the hardest first: by the mean over methods of the first metric that has values."""
+        """The cases under a noise, the hardest first: by the mean over methods of the first metric that has values."""
         column = next((each for each in self.columns if np.isfinite(self.values[each.name][noise]).any()), None)
         if column is None:
-            return list(range(len(self.shots)))
+            return list(range(len(self.cases)))
         badness = _row_means(self.values[column.name][noise]) * (1 if column.direction == "lower" else -1)
         return [int(index) for index in np.argsort(-badness, kind="stable")]  # NaN goes last
 
     def line(self, metric: str, noise: int, method: int) -> Floats:
-        """The finite values of a method under a noise, one per shot that has one."""
+        """The finite values of a method under a noise, one per case that has one."""
         values: Floats = self.values[metric][noise, :, method]
         return values[np.isfinite(values)]
 
@@ -62,13 +62,13 @@ class Scores:
 def of(results: Results) -> Scores:
     """Read the scores of a run; one pass over its cells."""
     facts = results.run.facts
-    shots = tuple(ReportCase(image, seed) for image in facts.images for seed in range(facts.seeds))
+    cases = tuple(ReportCase(image, seed) for image in facts.images for seed in range(facts.seeds))
     noises, methods = tuple(facts.noises), tuple(facts.methods)
     columns = tables.columns_of(results.run)
-    shape = (len(noises), len(shots), len(methods))
+    shape = (len(noises), len(cases), len(methods))
     values = {name: np.full(shape, np.nan) for name in (*(column.name for column in columns), SECONDS.name)}
     problems, changing = {}, set()
-    for place, row in placed(results, noises, shots, methods):
+    for place, row in placed(results, noises, cases, methods):
         for column in columns:
             values[column.name][place] = _number(row.value(column.name))
         values[SECONDS.name][place] = _number(row.seconds)
@@ -77,15 +77,15 @@ def of(results: Results) -> Scores:
         if row.output_digest != row.noisy_digest:
             changing.add(row.method)
     idle = frozenset(methods) - changing
-    return Scores(columns, noises, methods, shots, values, problems, idle)
+    return Scores(columns, noises, methods, cases, values, problems, idle)
 
 
 def placed(
-    results: Results, noises: Sequence[str], shots: Sequence[ReportCase], methods: Sequence[str]
+    results: Results, noises: Sequence[str], cases: Sequence[ReportCase], methods: Sequence[str]
 ) -> Iterator[tuple[tuple[int, int, int], CellRow]]:
-    """The cells of a run with their indices (noise, shot, method)."""
+    """The cells of a run with their indices (noise, case, method)."""
     at_noise, at_method = _index(noises), _index(methods)
-    at_shot = {(shot.image, shot.seed): index for index, shot in enumerate(shots)}
+    at_shot = {(case.image, case.seed): index for index, case in enumerate(cases)}
     for row in results.rows():
         yield (at_noise[row.noise], at_shot[row.image, row.seed], at_method[row.method]), row
 

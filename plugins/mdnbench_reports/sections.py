@@ -73,9 +73,9 @@ def problems(found: Scores) -> Table:
 
 
 def _problem(found: Scores, place: tuple[int, int, int], problem: tuple[str, str]) -> tuple[str, ...]:
-    noise, shot, method = place
-    image, seed = found.shots[shot].image, found.shots[shot].seed
-    name = f"{image}, seed {seed}" if len({each.seed for each in found.shots}) > 1 else image
+    noise, case, method = place
+    image, seed = found.cases[case].image, found.cases[case].seed
+    name = f"{image}, seed {seed}" if len({each.seed for each in found.cases}) > 1 else image
     status, reason = problem
     return (found.noises[noise], name, found.methods[method], status, reason[: page_data.LONGEST_REASON])
 

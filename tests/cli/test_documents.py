@@ -90,7 +90,7 @@ def test_what_a_command_prints_fits_its_schema(
 
 def test_a_schema_refuses_what_its_record_does_not_have() -> None:
     """Keys that are missing or unknown and values of other types; a number may be null."""
-    sound = {"schema": "mdnbench.store-check/1", "outputs": 1, "scores": 2, "runs": 3, "images": 4, "not_kept": 5,
+    sound = {"schema": "mdnbench.store-check/1", "outputs": 1, "scores": 2, "runs": 3, "images": 4, "without_image": 5,
              "problems": []}  # fmt: skip
     schema = documents.schema_of("store-check")
     jsonschema.validate(sound, schema)

@@ -26,7 +26,7 @@ def test_new_says_what_it_wrote_and_what_comes_next(workspace: Path, cli: Callab
 
 
 def test_check_ends_with_1_where_a_rule_is_broken(cli: Callable[..., Any]) -> None:
-    """The table names each rule, and below it stands what was expected, what came and how to mend it."""
+    """The table names each rule, and below it stands what was expected, what got and how to fix it."""
     done = cli("plugin", "check", ZOO / "metric_direction.py", timeout=300)
     assert done.returncode == 1, done.stderr
     assert "metric metric-direction: metric-direction is broken\nexpected: " in done.stdout
@@ -48,7 +48,7 @@ def test_check_ends_with_5_where_nothing_could_be_looked_at(
     assert done.returncode == 5, done.stderr
     (finding,) = json.loads(done.stdout)["findings"]
     assert finding["state"] == "skipped"
-    assert finding["came"] == "there is no paper in the printer"
+    assert finding["got"] == "there is no paper in the printer"
 
 
 def test_check_ends_with_2_for_what_is_not_there(cli: Callable[..., Any]) -> None:

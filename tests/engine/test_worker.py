@@ -63,16 +63,16 @@ EDITS = """
 """
 
 
-@pytest.mark.parametrize("door", ["file", "folder"])
+@pytest.mark.parametrize("source", ["file", "folder"])
 def test_a_plugin_that_was_edited_in_mid_run_computes_nothing(
-    plugin: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, door: str
+    plugin: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
     """A fresh worker refuses the new text under the old one's identity; the next run has it, and computes anew."""
     path = plugin(EDITS)
-    if door == "folder":
+    if source == "folder":
         monkeypatch.setenv("MDNBENCH_PLUGINS", str(path.parent))
     keys = {"sigma": 50, "dataset": "sk12", "images": ["01", "02"], "metrics": ["psnr"], "timing": False, "jobs": 1}
-    asked = keys | {"methods": ["own", "noisy"], "plugins": [path] if door == "file" else []}
+    asked = keys | {"methods": ["own", "noisy"], "plugins": [path] if source == "file" else []}
     rows = {(row.method, row.image): row for row in api.run(**asked).rows()}
     assert sorted(row.status for row in rows.values()) == ["crashed", "failed", "ok", "ok"]
     (failed,) = (row for row in rows.values() if row.status == "failed")

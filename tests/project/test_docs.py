@@ -257,12 +257,12 @@ def written(folder: Path, text: str) -> list[Path]:
 
 @pytest.mark.parametrize("name", ["plugins", "learned", "wrappers", "deployment"])
 def test_every_plugin_on_the_pages_loads(name: str, tmp_path: Path) -> None:
-    """Each fenced plugin brings something through its file's door."""
+    """Each fenced plugin brings something through its file's source."""
     for path in written(tmp_path, page(name)):
         known = registry.load([path])
         shelves = (known.denoisers, known.noises, known.datasets, known.metrics, known.reporters)
-        doors = [shelf.entry(each).door.path for shelf in shelves for each in shelf]
-        assert path in doors, f"docs/{name}.md: a plugin brings nothing:\n{path.read_text(encoding='utf-8')}"
+        sources = [shelf.entry(each).source.path for shelf in shelves for each in shelf]
+        assert path in sources, f"docs/{name}.md: a plugin brings nothing:\n{path.read_text(encoding='utf-8')}"
 
 
 def test_the_fifteen_line_plugin_runs_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

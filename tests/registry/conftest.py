@@ -96,5 +96,5 @@ def verdict() -> Callable[[Path], trial_cache.TrialResult]:
 
 
 def _verdict(path: Path) -> trial_cache.TrialResult:
-    door = discovery.all_of([path])[-1]
-    return trial.verdicts([door])[door]
+    source = discovery.all_of([path])[-1]
+    return trial.verdicts([source])[source]

@@ -35,7 +35,10 @@ def test_the_root_is_never_what_holds_everything(workspace: Path, variable: str)
     wide = workspace / "wide"
     (wide / ".git").mkdir(parents=True)
     (wide / "some/where").mkdir(parents=True)
-    script = "import sys, pathlib; from mdnbench.registry import file_origin; print(file_origin.root_of(pathlib.Path(sys.argv[1])))"
+    script = (
+        "import sys, pathlib; from mdnbench.registry import file_origin; "
+        "print(file_origin.root_of(pathlib.Path(sys.argv[1])))"
+    )
     for file in (wide / "some/where/plugin.py", wide / "plugin.py"):
         done = subprocess.run(
             [sys.executable, "-c", script, file],

@@ -116,8 +116,8 @@ def test_without_spaces_they_would_mix(repositories: list[Path]) -> None:
     script = (
         "import sys; from pathlib import Path; from mdnbench import registry; from mdnbench.registry import discovery\n"
         "for path in sys.argv[1:]:\n"
-        "    door = discovery.all_of([Path(path)])[-1]\n"
-        "    print([spec.summary for spec in registry.load_source(door).denoisers.values()])\n"
+        "    source = discovery.all_of([Path(path)])[-1]\n"
+        "    print([spec.summary for spec in registry.load_source(source).denoisers.values()])\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, *map(str, repositories)], capture_output=True, text=True, encoding="utf-8",
@@ -139,10 +139,10 @@ def test_the_programs_own_modules_stay_out(repositories: list[Path], monkeypatch
 def test_the_files_of_an_import_are_known(repositories: list[Path]) -> None:
     """`used` has the plugin's file and its modules, those of the other plugin not, and ours nothing."""
     known = registry.load(repositories)
-    door = known.denoisers.entry("one").door
-    names = {(file.root, file.name) for file in known.used(door)}
+    source = known.denoisers.entry("one").source
+    names = {(file.root, file.name) for file in known.used(source)}
     assert names == {("plugin", "plugin_one.py"), ("plugin", "one/models/net.py")}
-    assert known.used(known.noises.entry("gaussian").door) == ()
+    assert known.used(known.noises.entry("gaussian").source) == ()
 
 
 def test_fault_31_a_neighbour_that_is_edited_is_imported_again(repositories: list[Path]) -> None:
@@ -242,7 +242,7 @@ def test_fault_46_a_plugin_file_imports_what_is_next_to_it(plugin: Callable[...,
     path = plugin(f"{WAYS[way]}\n{METHOD}")
     known = registry.load([path])
     assert known.denoisers["own"].summary == "level 1.0"
-    used = {file.name for file in known.used(known.denoisers.entry("own").door)}
+    used = {file.name for file in known.used(known.denoisers.entry("own").source)}
     assert used == ({"own.py"} if way == "dataclass" else {"own.py", "helper.py"})
 
 
@@ -286,8 +286,8 @@ def serve():
     from mdnbench import registry
     from mdnbench.registry import discovery
 
-    door = discovery.all_of([Path(sys.argv[1])])[-1]
-    run = registry.load_source(door).denoisers["pooled"].build({}, "cpu", None)
+    source = discovery.all_of([Path(sys.argv[1])])[-1]
+    run = registry.load_source(source).denoisers["pooled"].build({}, "cpu", None)
     try:
         print(run(sys.argv[2], sys.argv[3]))
     except RuntimeError as error:
@@ -342,9 +342,9 @@ def test_a_file_that_has_changed_since_is_not_loaded(plugin: Callable[..., Path]
     from mdnbench.registry import discovery
 
     path = plugin(f"LEVEL = 1\n{METHOD}")
-    door = discovery.all_of([path])[-1]
+    source = discovery.all_of([path])[-1]
     plugin(f"LEVEL = 1  # one\n{METHOD}")
-    assert "own" in registry.load_source(door).denoisers
+    assert "own" in registry.load_source(source).denoisers
     plugin(f"LEVEL = 2\n{METHOD}")
     with pytest.raises(BadPlugin, match="has changed since the run was planned"):
-        registry.load_source(door)
+        registry.load_source(source)

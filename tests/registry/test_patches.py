@@ -185,7 +185,7 @@ def test_fault_36_a_plugin_that_patches_is_not_imported_here(patching: Plugin) -
     assert "my-data" in known.datasets
     assert known.datasets.get("my-data") is None
     assert "my-metric" not in list(known.metrics)
-    assert {file.name for file in known.used(entry.door)} == {"patcher.py"}
+    assert {file.name for file in known.used(entry.source)} == {"patcher.py"}
     assert known.noises.entry("gaussian").patches == ""
 
 
@@ -236,6 +236,6 @@ def test_list_describe_and_doctor_tell(tmp_path: Path, patching: Plugin) -> None
 
 def test_what_is_known_is_found_without_a_trial(patching: Plugin) -> None:
     """The verdict that is kept equals the one that was given."""
-    door = discovery.all_of([patching()])[-1]
-    first = trial.verdicts([door])[door]
-    assert trial_cache.recall(door, Digests()) == first
+    source = discovery.all_of([patching()])[-1]
+    first = trial.verdicts([source])[source]
+    assert trial_cache.recall(source, Digests()) == first

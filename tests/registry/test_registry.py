@@ -1,4 +1,4 @@
-"""The registry: three doors, names that clash, and plugins that are broken."""
+"""The registry: three sources, names that clash, and plugins that are broken."""
 
 from __future__ import annotations
 
@@ -51,23 +51,23 @@ def test_built_in_plugins_come_through_entry_points() -> None:
     assert known.broken == ()
     for shelf, names in BUILT_IN.items():
         assert names <= set(getattr(known, shelf))
-    assert "mdnbench_noises (mdnbench " in known.noises.entry("gaussian").door.address
+    assert "mdnbench_noises (mdnbench " in known.noises.entry("gaussian").source.address
 
 
 def test_a_file_is_a_plugin(plugin: Plugin) -> None:
-    """The door `--plugin FILE.py`: its address is its path, and its digest is known."""
+    """The source `--plugin FILE.py`: its address is its path, and its digest is known."""
     path = plugin(COPY.format(name="copy"))
     entry = registry.load([path]).denoisers.entry("copy")
-    assert entry.door.address == str(path)
-    assert entry.door.path == path
-    assert len(entry.door.digest) == 64
+    assert entry.source.address == str(path)
+    assert entry.source.path == path
+    assert len(entry.source.digest) == 64
 
 
 def test_a_folder_holds_plugins(plugin: Plugin, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The door MDNBENCH_PLUGINS: the Python files in it are plugins; naming one again does no harm."""
+    """The source MDNBENCH_PLUGINS: the Python files in it are plugins; naming one again does no harm."""
     path = plugin(COPY.format(name="copy"))
     monkeypatch.setenv("MDNBENCH_PLUGINS", str(path.parent))
-    assert registry.load().denoisers.entry("copy").door.address == str(path)
+    assert registry.load().denoisers.entry("copy").source.address == str(path)
     assert "copy" in registry.load([path, path]).denoisers
 
 
@@ -86,15 +86,15 @@ def test_fault_46_what_is_no_plugin_in_the_folder(plugin: Plugin, monkeypatch: p
 
 
 def test_a_source_is_imported_alone(plugin: Plugin) -> None:
-    """A door that went to another process as bytes: what it brings there, and nothing else; ours alone as well."""
+    """A source that went to another process as bytes: what it brings there, and nothing else; ours alone as well."""
     path = plugin(COPY.format(name="copy"))
     entry = registry.load([path]).denoisers.entry("copy")
-    door = pickle.loads(pickle.dumps(entry.door))
-    assert door == entry.door
-    assert (door.ours, door.root, len(door.code)) == (False, path.parent, 64)
-    known = registry.load_source(door)
+    source = pickle.loads(pickle.dumps(entry.source))
+    assert source == entry.source
+    assert (source.ours, source.root, len(source.code)) == (False, path.parent, 64)
+    known = registry.load_source(source)
     assert (list(known.denoisers), list(known.noises), list(known.datasets)) == (["copy"], [], [])
-    noises = registry.load().noises.entry("gaussian").door
+    noises = registry.load().noises.entry("gaussian").source
     assert (noises.ours, noises.value, noises.distribution) == (True, "mdnbench_noises", "mdnbench")
     assert "gaussian" in registry.load_source(pickle.loads(pickle.dumps(noises))).noises
     assert "copy" not in registry.ours().denoisers
@@ -104,9 +104,9 @@ def test_a_source_is_imported_alone(plugin: Plugin) -> None:
 def test_a_source_that_is_broken_says_so(plugin: Plugin, tmp_path: Path) -> None:
     """Imported alone, each kind of fault is a BadPlugin that names the source."""
     for path in (plugin("1 / 0"), plugin("", "nothing"), tmp_path / "gone.py", plugin("").rename(tmp_path / "a.txt")):
-        door = discovery.all_of([path])[-1]
+        source = discovery.all_of([path])[-1]
         with pytest.raises(BadPlugin, match=f"the plugin {path} is broken: "):
-            registry.load_source(door)
+            registry.load_source(source)
 
 
 def test_a_revision_is_what_the_plugin_declares(plugin: Plugin) -> None:
@@ -132,7 +132,7 @@ def test_a_second_entry_point_of_one_name_is_not_skipped(tmp_path: Path, cli: Cl
 
 
 def test_fault_25_two_plugins_claim_one_name(plugin: Plugin, tmp_path: Path, cli: Cli) -> None:
-    """Two plugins with one method name are an error that names both, through whichever doors they came."""
+    """Two plugins with one method name are an error that names both, through whichever sources they came."""
     first, second = (plugin(COPY.format(name="copy"), name) for name in ("first", "second"))
     with pytest.raises(BadPlugin, match="two plugins claim the method 'copy'") as error:
         registry.load([first, second])
@@ -175,7 +175,7 @@ def test_a_broken_file_in_the_folder_is_only_listed(
     known = registry.load()
     assert "copy" in known.denoisers
     (broken,) = known.broken
-    assert broken.door.path == path
+    assert broken.source.path == path
     assert "\n" not in broken.reason
     with pytest.raises(BadPlugin, match="is broken"):
         known.denoisers.entry("bad")
@@ -232,7 +232,7 @@ def test_a_file_that_cannot_be_read_is_broken_like_others(plugin: Plugin, monkey
     known = registry.load()
     assert "copy" in known.denoisers
     (broken,) = known.broken
-    assert (broken.door.address, broken.reason) == (str(path), "it cannot be read: Input/output error.")
+    assert (broken.source.address, broken.reason) == (str(path), "it cannot be read: Input/output error.")
     monkeypatch.delenv("MDNBENCH_PLUGINS")
     with pytest.raises(BadPlugin, match="is broken: it cannot be read"):
         registry.load([path])
@@ -264,9 +264,9 @@ def test_what_a_plugin_prints_stays_out_of_the_data(plugin: Plugin, cli: Cli) ->
 def test_an_edited_file_is_loaded_anew(plugin: Plugin) -> None:
     """A notebook that edits its plugin gets the new text, not the one from before."""
     path = plugin(COPY.format(name="before"))
-    first = registry.load([path]).denoisers.entry("before").door
+    first = registry.load([path]).denoisers.entry("before").source
     plugin(COPY.format(name="after"))
-    second = registry.load([path]).denoisers.entry("after").door
+    second = registry.load([path]).denoisers.entry("after").source
     assert first.digest != second.digest
     assert os.fspath(path) == first.address == second.address
 

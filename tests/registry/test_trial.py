@@ -77,7 +77,7 @@ def test_fault_45_what_a_plugin_does_at_import(
     known = registry.load()
     assert "good" in known.denoisers
     (broken,) = known.broken
-    assert broken.door.path == path
+    assert broken.source.path == path
     assert says in broken.reason
     with pytest.raises(BadPlugin) as error:
         registry.load([path])
@@ -150,8 +150,8 @@ def test_a_trial_of_a_small_plugin_is_quick(plugin: Plugin, method: str) -> None
     """The best of three takes less than half a second of processor time, and imports no NumPy."""
     script = (
         "import os, sys; from pathlib import Path; from mdnbench.registry import discovery, trial\n"
-        "door = discovery.all_of([Path(sys.argv[1])])[-1]\n"
-        "assert trial._try_all([door])[door].error == ''\n"
+        "source = discovery.all_of([Path(sys.argv[1])])[-1]\n"
+        "assert trial._try_all([source])[source].error == ''\n"
         "used = os.times(); print(used.children_user + used.children_system)\n"
     )
     path = plugin(f"import sys\nassert 'numpy' not in sys.modules\n{method}")

@@ -37,5 +37,5 @@ def test_an_example_keeps_every_rule(tmp_path: Path, shipped_file: Path, call: s
     known, subjects = rules.load(path)
     findings = rules.check(subjects, known)
     assert [str(each) for each in findings if each.state == "broken"] == []
-    kept = {each.subject.name for each in findings if each.state == "kept" and each.rule == "purity-order"}
+    kept = {each.subject.name for each in findings if each.state == "kept" and each.rule == "determinism-order"}
     assert kept == {each.name for each in subjects} - {"dinv-drunet"}

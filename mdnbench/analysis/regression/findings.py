@@ -63,7 +63,7 @@ class Verdict:
 
     `gates` decide; `missing` are cells of the baseline that the run lacks or failed at, and count as regressions;
     `worst` are single cells that fell, which only warn; `differences` are what makes the two tables unlike; `notes`
-    say what was left out. `paces` are the timing gates, where they were asked for, and `untimed` why there are none.
+    say what was left out. `speeds` are the timing gates, where they were asked for, and `untimed` why there are none.
     """
 
     baseline: str
@@ -73,7 +73,7 @@ class Verdict:
     worst: tuple[str, ...]
     differences: tuple[Difference, ...] = ()
     notes: tuple[str, ...] = ()
-    paces: tuple[SpeedChange, ...] = ()
+    speeds: tuple[SpeedChange, ...] = ()
     untimed: str = ""
 
     @property
@@ -89,7 +89,7 @@ class Verdict:
     @property
     def slower(self) -> tuple[SpeedChange, ...]:
         """The methods that became slower."""
-        return tuple(pace for pace in self.paces if pace.state == "slower")
+        return tuple(pace for pace in self.speeds if pace.state == "slower")
 
     @property
     def exit_code(self) -> int:
@@ -128,7 +128,7 @@ class Update:
 
 def tables_of(verdict: Verdict) -> list[Table]:
     """Return the gates under each noise, then those of timing."""
-    return [*of_gates(verdict.gates), *(_of_paces(what, paces) for what, paces in _by(verdict.paces, "what"))]
+    return [*of_gates(verdict.gates), *(_of_paces(what, speeds) for what, speeds in _by(verdict.speeds, "what"))]
 
 
 def of_gates(gates: Iterable[Gate]) -> list[Table]:
@@ -147,13 +147,13 @@ def _gate(gate: Gate) -> list[Cell | str | float]:
     ]  # fmt: skip
 
 
-def _of_paces(what: str, paces: Iterable[SpeedChange]) -> Table:
+def _of_paces(what: str, speeds: Iterable[SpeedChange]) -> Table:
     columns = (words("Method"), Column("Baseline ms"), Column("Measured ms"), Column("Ratio", digits=2),
                Column("Allowed", digits=2), Column("p"), Column("Calls"), words("State"))  # fmt: skip
     rows = [
         [pace.method, _milliseconds(pace.baseline_s), _milliseconds(pace.measured_s), pace.ratio, 1 + pace.share,
          Cell(numbers.p_value(pace.p), pace.p), f"{pace.calls[0]}, {pace.calls[1]}", _state(pace.state)]
-        for pace in paces
+        for pace in speeds
     ]  # fmt: skip
     return Table.of(f"timing · {what}", columns, rows)
 

@@ -27,7 +27,7 @@ def text_of(verdict: Verdict) -> str:
     _properties(suite, verdict)
     for gate in verdict.gates:
         _gate(suite, gate)
-    for pace in verdict.paces:
+    for pace in verdict.speeds:
         _speed_case(suite, pace)
     for index, line in enumerate(verdict.missing, start=1):
         case = _case(suite, "missing", f"missing {index}")

@@ -45,19 +45,19 @@ class SpeedChange:
 def compare(
     run: TimingRecord | None, baseline: TimingRecord | None, share: float = SHARE
 ) -> tuple[tuple[SpeedChange, ...], str]:
-    """The paces of all methods that both records timed alike, and why nothing could be compared where nothing was."""
+    """The speeds of all methods that both records timed alike, and why nothing could be compared where nothing was."""
     if problem := _obstacle(run, baseline):
         return (), problem
     assert run is not None
     assert baseline is not None
     before, after = _timed(baseline), _timed(run)
     pairs = [(before[name], each) for name, each in after.items() if name in before]
-    paces = tuple(_speed_change(old, new, share) for old, new in pairs)
-    if not paces:
+    speeds = tuple(_speed_change(old, new, share) for old, new in pairs)
+    if not speeds:
         return (), "timing was asked for, and no method was timed in both under the same conditions."
-    if all(pace.state == "undecided" for pace in paces):
-        return paces, "timing was asked for, and there were too few calls to tell anything."
-    return paces, ""
+    if all(pace.state == "undecided" for pace in speeds):
+        return speeds, "timing was asked for, and there were too few calls to tell anything."
+    return speeds, ""
 
 
 def _timed(record: TimingRecord) -> dict[str, Benchmark]:

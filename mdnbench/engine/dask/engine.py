@@ -90,7 +90,7 @@ class DaskEngine(Engine):
         if not schedule.left():
             return
         with connection.connect(self._scheduler, self._jobs) as self._client:
-            self._muster()
+            self._refresh_workers()
             yield from super().run(schedule, stop)
 
     def close(self, *, at_once: bool = False) -> None:
@@ -110,36 +110,36 @@ class DaskEngine(Engine):
             with contextlib.suppress(Exception):  # gone, or too slow
                 call.result(timeout=max(0.0, until - time.monotonic()))
 
-    def _room(self) -> bool:
+    def _has_capacity(self) -> bool:
         with self._changing:
             self._ready = [slot for slot in self._ready if not slot.gone]
             return bool(self._ready) and not 0 < self._jobs <= len(self._slots)
 
-    def _recruit(self) -> RemoteSlot:
+    def _new_slot(self) -> RemoteSlot:
         with self._changing:
             return self._ready.pop(0)
 
-    def _look(self) -> None:
-        super()._look()
+    def _watch_slots(self) -> None:
+        super()._watch_slots()
         if time.monotonic() - self._mustered >= MUSTER_S:
-            self._muster()
+            self._refresh_workers()
 
-    def _muster(self) -> None:
+    def _refresh_workers(self) -> None:
         """Refresh the list of workers: start on new ones, and drop those that are gone."""
         present = self._present()
         for address, line in list(self._lines.items()):
             if address not in present:
                 line.cut()
             if line.lost:
-                self._forget(line)
+                self._drop_worker(line)
         with self._changing:  # another worker may take the address of one that left
             self._refused = {address: why for address, why in self._refused.items() if address in present}
         for address, threads in present.items():
             if address not in self._lines and address not in self._refused:
-                self._welcome(address, threads)
+                self._admit(address, threads)
         self._slots = [slot for slot in self._slots if slot.held or not slot.gone]
         self._mustered = time.monotonic()
-        self._tell()
+        self._report_progress()
 
     def _present(self) -> Mapping[str, int]:
         """Return the number of threads of each worker of the cluster, by address."""
@@ -152,13 +152,13 @@ class DaskEngine(Engine):
             ) from None
         return found
 
-    def _forget(self, line: WorkerConnection) -> None:
+    def _drop_worker(self, line: WorkerConnection) -> None:
         del self._lines[line.address]
         if any(slot.line is line for slot in self._slots if isinstance(slot, RemoteSlot)):
             why = f" ({line.why})" if line.why else ""
             self._note(f"the Dask worker {line.address} is gone{why}; what it had goes to another one.")
 
-    def _welcome(self, address: str, threads: int) -> None:
+    def _admit(self, address: str, threads: int) -> None:
         """Start sending a new worker what it needs. A thread accepts it if it computes as this machine does."""
         # The id is new, because a host of an earlier connection to this worker may still be closing.
         self._lines[address] = line = WorkerConnection(
@@ -183,7 +183,7 @@ class DaskEngine(Engine):
                 numbers = range(line.threads)
                 self._ready += [RemoteSlot(line, number, self._freight, self._machines) for number in numbers]
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         """Report newly refused workers and the lack of workers. Raise UsageError if all workers were refused."""
         for address in self._refused.keys() - self._told:
             self._note(f"the Dask worker {address} is not used: {self._refused[address]}.")

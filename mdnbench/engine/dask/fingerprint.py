@@ -82,7 +82,7 @@ def _unprepared(known: Registry, metric: str) -> str:
 
 
 def _versions(known: Registry, setup: Setup, metrics: Sequence[str]) -> Iterator[tuple[str, str]]:
-    yield "mdnbench", f"{environment.version_of('mdnbench')} (source {source()})"
+    yield "mdnbench", f"{environment.version_of('mdnbench')} (source {own_digest()})"
     packages = ["numpy", "torch"]
     for job in setup.jobs:
         packages += variants.packages(known.denoisers[job.method.name], job.method)
@@ -93,32 +93,35 @@ def _versions(known: Registry, setup: Setup, metrics: Sequence[str]) -> Iterator
         yield package, environment.version_of(package)
     for kind, shelf in (("method", methods), ("noise", noises), ("metric", measures)):
         yield from ((f"the revision of {kind} {name}", spec.revision) for name, spec in shelf.items())
-    doors = [known.denoisers.entry(name).door for name in methods]
-    doors += [known.noises.entry(name).door for name in noises]
-    doors += [known.metrics.entry(name.partition("[")[0]).door for name in measures]
-    for door in dict.fromkeys(doors):
-        yield from _code(known, door)
+    sources = [known.denoisers.entry(name).source for name in methods]
+    sources += [known.noises.entry(name).source for name in noises]
+    sources += [known.metrics.entry(name.partition("[")[0]).source for name in measures]
+    for source in dict.fromkeys(sources):
+        yield from _code(known, source)
 
 
-def _code(known: Registry, door: PluginSource) -> Iterator[tuple[str, str]]:
+def _code(known: Registry, source: PluginSource) -> Iterator[tuple[str, str]]:
     """Yield the name and digest of each file of a plugin. Names are relative to the plugin's own folder."""
-    if door.path is not None:
-        for file in known.used(door):
-            yield f"{file.name} of the plugin {door.name}", file.code[:12]
+    if source.path is not None:
+        for file in known.used(source):
+            yield f"{file.name} of the plugin {source.name}", file.code[:12]
         return
-    if not door.ours and kind_of(door.root) == "installed":
-        entry = package_entry(door.distribution)
-        yield f"the distribution {door.distribution} of the plugin {door.name}", entry.content if entry else "missing"
+    if not source.ours and kind_of(source.root) == "installed":
+        entry = package_entry(source.distribution)
+        yield (
+            f"the distribution {source.distribution} of the plugin {source.name}",
+            entry.content if entry else "missing",
+        )
         return
     digests = Digests()
-    for path in sorted(door.root.rglob("*.py")):
-        inner = path.relative_to(door.root)
+    for path in sorted(source.root.rglob("*.py")):
+        inner = path.relative_to(source.root)
         if not any(part.startswith(".") or part == "site-packages" for part in inner.parts):
-            yield f"{inner.as_posix()} of the plugin {door.name}", digests.of(path)[1][:12]
+            yield f"{inner.as_posix()} of the plugin {source.name}", digests.of(path)[1][:12]
 
 
 @cache
-def source() -> str:
+def own_digest() -> str:
     """Return a short digest of mdnbench's own code. Two checkouts can differ although their version is the same."""
     root = Path(__file__).parents[2]
     files = sorted(root.rglob("*.py"))

@@ -61,10 +61,10 @@ class Transfer:
         return dataclasses.replace(
             here,
             dataset="",
-            dataset_door=None,
+            dataset_source=None,
             jobs=tuple(map(_sent_job, here.jobs)),
-            metrics={name: _sent_source(door) for name, door in here.metrics.items()},
-            plugins=tuple(path for door in self._doors if (path := _sent_source(door).path)),
+            metrics={name: _sent_source(source) for name, source in here.metrics.items()},
+            plugins=tuple(path for source in self._sources if (path := _sent_source(source).path)),
             tested=(),
             images=IMAGES,
         )
@@ -74,21 +74,23 @@ class Transfer:
 
         These are the files of plugins, and those that metrics read.
         """
-        for door in self._doors:
-            yield TransferFile((_plugin(door) / MARK).as_posix(), lambda: iter(()))
-            for path in self._files(door):
-                name = _plugin(door) / path.relative_to(door.root)
+        for source in self._sources:
+            yield TransferFile((_plugin(source) / MARK).as_posix(), lambda: iter(()))
+            for path in self._files(source):
+                name = _plugin(source) / path.relative_to(source.root)
                 yield TransferFile(name.as_posix(), partial(_of_file, path))
         for place, path in self._read_by_metrics.items():
             yield TransferFile((DATA / place).as_posix(), partial(_of_file, path))
 
-    def _files(self, door: PluginSource) -> list[Path]:
+    def _files(self, source: PluginSource) -> list[Path]:
         """Return the files of a plugin to transfer: its own, those that its import loaded, and Python files nearby."""
-        assert door.path is not None
-        used = [door.root / file.name for file in self._plan.registry.used(door) if file.root == "plugin"]
-        beside = sorted(door.path.parent.rglob("*.py")) if not too_wide(door.path.parent) else []
-        near = [path for path in beside if not any(part.startswith(".") for part in path.relative_to(door.root).parts)]
-        found = dict.fromkeys([door.path, *used, *near[:MOST_FILES]])
+        assert source.path is not None
+        used = [source.root / file.name for file in self._plan.registry.used(source) if file.root == "plugin"]
+        beside = sorted(source.path.parent.rglob("*.py")) if not too_wide(source.path.parent) else []
+        near = [
+            path for path in beside if not any(part.startswith(".") for part in path.relative_to(source.root).parts)
+        ]
+        found = dict.fromkeys([source.path, *used, *near[:MOST_FILES]])
         return [path for path in found if path.is_file()]
 
     def of(self, tasks: Sequence[Task]) -> Iterator[TransferFile]:
@@ -116,12 +118,12 @@ class Transfer:
                     yield TransferFile((HOME / "deploy" / each.name).as_posix(), partial(_of_file, each))
 
     @cached_property
-    def _doors(self) -> tuple[PluginSource, ...]:
+    def _sources(self) -> tuple[PluginSource, ...]:
         """Return the sources of the plugins that are loaded from files."""
         known = self._plan.registry
         shelves = (known.denoisers, known.noises, known.datasets, known.metrics, known.reporters)
-        doors = {shelf.entry(name).door: None for shelf in shelves for name in shelf}
-        return tuple(door for door in doors if door.path)
+        sources = {shelf.entry(name).source: None for shelf in shelves for name in shelf}
+        return tuple(source for source in sources if source.path)
 
     @cached_property
     def _read_by_metrics(self) -> dict[str, Path]:
@@ -153,18 +155,20 @@ def settled(setup: Setup, folder: Path, variables: dict[str, str]) -> Setup:
     """
     assert setup.images is not None
 
-    def settled_door(door: PluginSource | None) -> PluginSource | None:
-        if door is None or door.path is None:
-            return door
-        return dataclasses.replace(door, path=folder / door.path, folder=folder / door.root)
+    def resolved_source(source: PluginSource | None) -> PluginSource | None:
+        if source is None or source.path is None:
+            return source
+        return dataclasses.replace(source, path=folder / source.path, folder=folder / source.root)
 
     def settled_job(job: Job) -> Job:
         weights = dataclasses.replace(job.weights, path=folder / job.weights.path) if job.weights else None
-        noise = settled_door(job.noise_door)
+        noise = resolved_source(job.noise_source)
         assert noise is not None
-        return dataclasses.replace(job, noise_door=noise, method_door=settled_door(job.method_door), weights=weights)
+        return dataclasses.replace(
+            job, noise_source=noise, method_source=resolved_source(job.method_source), weights=weights
+        )
 
-    metrics = {name: found for name, door in setup.metrics.items() if (found := settled_door(door))}
+    metrics = {name: found for name, source in setup.metrics.items() if (found := resolved_source(source))}
     plugins = tuple(folder / path for path in setup.plugins)
     jobs = tuple(map(settled_job, setup.jobs))
     images = folder / setup.images
@@ -177,26 +181,26 @@ def settled_task(task: Task, folder: Path) -> Task:
 
 
 def _sent_job(job: Job) -> Job:
-    method = _sent_source(job.method_door) if job.method_door else None
+    method = _sent_source(job.method_source) if job.method_source else None
     weights = dataclasses.replace(job.weights, path=_weights(job.weights.sha256)) if job.weights else None
-    return dataclasses.replace(job, noise_door=_sent_source(job.noise_door), method_door=method, weights=weights)
+    return dataclasses.replace(job, noise_source=_sent_source(job.noise_source), method_source=method, weights=weights)
 
 
-def _sent_source(door: PluginSource) -> PluginSource:
+def _sent_source(source: PluginSource) -> PluginSource:
     """Return a plugin's source with paths relative to a worker's folder."""
-    if door.path is None:
-        return door
-    top = _plugin(door)
-    return dataclasses.replace(door, path=top / door.path.relative_to(door.root), folder=top)
+    if source.path is None:
+        return source
+    top = _plugin(source)
+    return dataclasses.replace(source, path=top / source.path.relative_to(source.root), folder=top)
 
 
 def _weights(digest: str) -> Path:
     return Path("weights", f"{digest}.safetensors")
 
 
-def _plugin(door: PluginSource) -> Path:
+def _plugin(source: PluginSource) -> Path:
     """Return the folder for a plugin's files on a worker. Files keep their paths below the plugin's root."""
-    return PLUGINS / door.digest
+    return PLUGINS / source.digest
 
 
 def _of_file(path: Path) -> Iterator[bytes]:

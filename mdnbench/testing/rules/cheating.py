@@ -112,7 +112,7 @@ def _seconds(method: MethodSubject, denoise: Denoise, seed: int, size: tuple[int
 
 
 RULES = (
-    Rule("honesty-names", ignores_names),
-    Rule("honesty-noise-info", uses_what_it_declares),
-    Rule("honesty-repeat", works_each_time),
+    Rule("cheating-names", ignores_names),
+    Rule("cheating-noise-info", uses_what_it_declares),
+    Rule("cheating-repeat", works_each_time),
 )

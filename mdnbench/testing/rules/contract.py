@@ -73,11 +73,11 @@ def shape(method: MethodSubject) -> None:
     _same_shape(method, noisy, "return every pixel: pad what a filter eats at the borders.")
 
 
-def _same_shape(method: MethodSubject, noisy: Image, mend: str) -> None:
+def _same_shape(method: MethodSubject, noisy: Image, fix: str) -> None:
     expected = (1, method.channels, *noisy.shape[:2])
     output = method.call(method.build(), noisy)
     if tuple(output.shape) != expected:
-        raise RuleBroken(f"shape {expected}", f"shape {tuple(output.shape)}", mend)
+        raise RuleBroken(f"shape {expected}", f"shape {tuple(output.shape)}", fix)
 
 
 def dtype(method: MethodSubject) -> None:
@@ -106,33 +106,31 @@ def scale(method: MethodSubject) -> None:
 def sizes(method: MethodSubject) -> None:
     """Images of odd height and width keep their size."""
     for size in samples.ODD:
-        mend = "pad the image to the size that your method needs (`reflect`), and crop what comes out."
+        fix = "pad the image to the size that your method needs (`reflect`), and crop what comes out."
         try:
-            _same_shape(method, method.noisy(size=size), mend)
+            _same_shape(method, method.noisy(size=size), fix)
         except RuleBroken as breach:
-            raise RuleBroken(
-                f"{breach.expected} for an image of {size[0]}x{size[1]} pixels", breach.came, mend
-            ) from None
+            raise RuleBroken(f"{breach.expected} for an image of {size[0]}x{size[1]} pixels", breach.got, fix) from None
         except Exception as error:
-            came = f"{type(error).__name__}: {error}"
-            raise RuleBroken(f"an image of {size[0]}x{size[1]} pixels to be denoised", came, mend) from error
+            got = f"{type(error).__name__}: {error}"
+            raise RuleBroken(f"an image of {size[0]}x{size[1]} pixels to be denoised", got, fix) from error
 
 
 def channels(method: MethodSubject) -> None:
     """Gray and colour work as declared."""
-    mend = "declare in `channels` what your method takes: (1,) gray, (3,) colour, (1, 3) both; or treat each channel."
+    fix = "declare in `channels` what your method takes: (1,) gray, (3,) colour, (1, 3) both; or treat each channel."
     declared = method.spec.channels
     if not declared or set(declared) - {1, 3}:
-        raise RuleBroken("channels (1,), (3,) or (1, 3)", f"channels {declared}", mend)
+        raise RuleBroken("channels (1,), (3,) or (1, 3)", f"channels {declared}", fix)
     for count in declared[1:]:
         noisy = method.noisy(channels=count)
         expected = (1, count, *noisy.shape[:2])
         try:
-            came = f"shape {tuple(method.call(method.build(), noisy).shape)}"
+            got = f"shape {tuple(method.call(method.build(), noisy).shape)}"
         except Exception as error:
-            came = f"{type(error).__name__}: {error}"
-        if came != f"shape {expected}":
-            raise RuleBroken(f"shape {expected} for an image of {count} channels, as declared", came, mend)
+            got = f"{type(error).__name__}: {error}"
+        if got != f"shape {expected}":
+            raise RuleBroken(f"shape {expected} for an image of {count} channels, as declared", got, fix)
 
 
 def withheld(method: MethodSubject) -> None:
@@ -181,4 +179,4 @@ def citation(subject: Any) -> None:
         )
 
 
-LICENCE, CITATION = Rule("papers-licence", licence), Rule("papers-citation", citation)
+LICENCE, CITATION = Rule("metadata-licence", licence), Rule("metadata-citation", citation)

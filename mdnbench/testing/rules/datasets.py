@@ -49,8 +49,8 @@ def loads(dataset: DatasetSubject) -> None:
 
 def _check(name: str, image: Any, channels: int) -> None:
     if found := checks.fault(image, channels):
-        expected, came = found
-        raise RuleBroken(f"{expected} for {name!r}", came, checks.MEND)
+        expected, got = found
+        raise RuleBroken(f"{expected} for {name!r}", got, checks.FIX)
 
 
 def repeats(dataset: DatasetSubject) -> None:

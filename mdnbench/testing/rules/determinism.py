@@ -93,9 +93,9 @@ def threads(method: MethodSubject) -> None:
 
 
 RULES = (
-    Rule("purity-input", leaves_input),
-    Rule("purity-state", leaves_state),
-    Rule("purity-twice", repeats, gate=True),
-    Rule("purity-order", is_independent_of_order),
-    Rule("purity-threads", threads),
+    Rule("determinism-input", leaves_input),
+    Rule("determinism-state", leaves_state),
+    Rule("determinism-twice", repeats, gate=True),
+    Rule("determinism-order", is_independent_of_order),
+    Rule("determinism-threads", threads),
 )

@@ -65,15 +65,15 @@ def scores(metric: MetricSubject) -> None:
         shape = "x".join(map(str, clean.shape))
         try:
             value = score(np.ascontiguousarray(noisy), np.ascontiguousarray(clean))
-            came = repr(value) if isinstance(value, float | int | np.floating) else f"a {type(value).__name__}"
+            got = repr(value) if isinstance(value, float | int | np.floating) else f"a {type(value).__name__}"
         except Unavailable:
             raise
         except Exception as error:
-            came = f"{type(error).__name__}: {error}"
+            got = f"{type(error).__name__}: {error}"
             value = None
         if not isinstance(value, float | int | np.floating) or not math.isfinite(value):
-            mend = "return `float(…)`; declare `min_size` where small images have no score, average over channels."
-            raise RuleBroken(f"a finite number for noisy images of {shape}", came, mend)
+            fix = "return `float(…)`; declare `min_size` where small images have no score, average over channels."
+            raise RuleBroken(f"a finite number for noisy images of {shape}", got, fix)
 
 
 def repeats(metric: MetricSubject) -> None:

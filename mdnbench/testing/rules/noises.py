@@ -64,13 +64,13 @@ def planes(channels: int, size: tuple[int, int] = samples.ODD[0]) -> Image:
 
 def applies(noise: NoiseSubject) -> None:
     """It returns finite float32 values in the clean image's shape, for gray and colour images of odd sizes."""
-    mend = "use float32 alone: Python's numbers keep it, NumPy's own float64 numbers and arrays do not."
+    fix = "use float32 alone: Python's numbers keep it, NumPy's own float64 numbers and arrays do not."
     for channels, parameters in itertools.product((1, 3), noise.levels()):
         clean = planes(channels)
         given = noise.apply(clean, parameters=parameters)
-        came = f"{getattr(given, 'dtype', type(given).__name__)} {tuple(getattr(given, 'shape', ()))}"
-        if came != f"float32 {clean.shape}":
-            raise RuleBroken(f"float32 {clean.shape} with {parameters}", came, mend)
+        got = f"{getattr(given, 'dtype', type(given).__name__)} {tuple(getattr(given, 'shape', ()))}"
+        if got != f"float32 {clean.shape}":
+            raise RuleBroken(f"float32 {clean.shape} with {parameters}", got, fix)
         if not np.isfinite(given).all():
             raise RuleBroken("finite pixels", f"NaN or infinite ones with {parameters}", "guard divisions.")
 
@@ -126,19 +126,19 @@ def serves_training(noise: NoiseSubject) -> None:
     """The same function works on torch tensors, as in training, with the same strength."""
     gray = np.full((KEYS, 1, SIDE, SIDE), 0.5, dtype=np.float32)
     clean = torch.from_numpy(gray)
-    mend = "use arithmetic that arrays and tensors share: + - * / ** and comparisons, `tuple(clean.shape)`, `rng`."
+    fix = "use arithmetic that arrays and tensors share: + - * / ** and comparisons, `tuple(clean.shape)`, `rng`."
     generator = torch.Generator().manual_seed(0)
     try:
         given = noise.spec.apply(clean.clone(), TorchRng(generator), **noise.parameters())
-        came = f"{type(given).__name__} {getattr(given, 'dtype', '')} {tuple(getattr(given, 'shape', ()))}"
+        got = f"{type(given).__name__} {getattr(given, 'dtype', '')} {tuple(getattr(given, 'shape', ()))}"
     except Exception as error:
-        raise RuleBroken("a tensor for a tensor", f"{type(error).__name__}: {error}", mend) from error
-    if came != f"Tensor torch.float32 {tuple(clean.shape)}":
-        raise RuleBroken(f"Tensor torch.float32 {tuple(clean.shape)}", came, mend)
+        raise RuleBroken("a tensor for a tensor", f"{type(error).__name__}: {error}", fix) from error
+    if got != f"Tensor torch.float32 {tuple(clean.shape)}":
+        raise RuleBroken(f"Tensor torch.float32 {tuple(clean.shape)}", got, fix)
     strength = float((given - clean).std())
     expected = math.sqrt(_variance(noise.apply(gray), gray))
     if abs(strength - expected) > 2 * STD_TOLERANCE * expected + 1e-6:
-        raise RuleBroken(f"the strength that it has on arrays, {expected:.4f}", f"{strength:.4f} on tensors", mend)
+        raise RuleBroken(f"the strength that it has on arrays, {expected:.4f}", f"{strength:.4f} on tensors", fix)
 
 
 def has_formula(noise: NoiseSubject) -> None:
@@ -148,7 +148,7 @@ def has_formula(noise: NoiseSubject) -> None:
 
 
 RULES = (
-    Rule("papers-formula", has_formula),
+    Rule("metadata-formula", has_formula),
     Rule("noise-contract", applies, gate=True),
     Rule("noise-input", leaves_clean),
     Rule("noise-draws", draws_from_rng, gate=True),

@@ -38,13 +38,13 @@ class RuleSetup:
     """What a process needs to check rules.
 
     Attributes:
-        doors: The sources of the plugins, by subject.
+        sources: The sources of the plugins, by subject.
         weights: The weights of learned methods, by name.
         scratch: A folder to write to.
         scores: The scores of a pair of images, computed in a process without plugins: see `isolation.scores`.
     """
 
-    doors: Mapping[Subject, PluginSource]
+    sources: Mapping[Subject, PluginSource]
     weights: Mapping[str, Weights]
     scratch: Path
     scores: tuple[float, ...]
@@ -79,18 +79,18 @@ class RuleProcess:
                 return OutputDigest(loaded.fingerprint())
             rule_table.find(subject.kind, rule).check(loaded)
         except (Unavailable, DataMissing) as error:
-            return Finding(subject, rule, "skipped", came=str(error))
+            return Finding(subject, rule, "skipped", got=str(error))
         except RuleBroken as breach:
-            return Finding(subject, rule, "broken", breach.expected, breach.came, breach.mend)
+            return Finding(subject, rule, "broken", breach.expected, breach.got, breach.fix)
         except BaseException as error:
-            came = cut(f"{type(error).__name__}: {error}")
-            return Finding(subject, rule, "broken", "no error", came, "call it by hand as the rule does.")
+            got = cut(f"{type(error).__name__}: {error}")
+            return Finding(subject, rule, "broken", "no error", got, "call it by hand as the rule does.")
         finally:
             process_state.restore(self._before)
         return Finding(subject, rule, "kept")
 
     def _open(self, subject: Subject) -> Any:
-        name, known = subject.name, registry.load_source(self._exam.doors[subject])
+        name, known = subject.name, registry.load_source(self._exam.sources[subject])
         match subject.kind:
             case "method":
                 spec = known.denoisers[name]

@@ -77,8 +77,8 @@ def writes(reporter: ReporterSubject) -> None:
             "the path of what was written into the folder", repr(path), "write to `folder / NAME`; return it."
         )
     if strangers := {*reporter.folder.iterdir(), *Path.cwd().iterdir()} - outside:
-        came = ", ".join(sorted(each.name for each in strangers))
-        raise RuleBroken("files in the folder alone", f"also {came} elsewhere", "write to `folder / NAME` alone.")
+        got = ", ".join(sorted(each.name for each in strangers))
+        raise RuleBroken("files in the folder alone", f"also {got} elsewhere", "write to `folder / NAME` alone.")
 
 
 RULES = (Rule("reporter-writes", writes),)

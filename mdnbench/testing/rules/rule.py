@@ -30,23 +30,23 @@ class Finding:
         rule: The name of the rule.
         state: "kept", "broken" or "skipped".
         expected: What the rule expected, if it is broken.
-        came: What was found instead, or the reason why the rule was skipped.
-        mend: How to fix the plugin.
+        got: What was found instead, or the reason why the rule was skipped.
+        fix: How to fix the plugin.
     """
 
     subject: Subject
     rule: str
     state: FindingState
     expected: str = ""
-    came: str = ""
-    mend: str = ""
+    got: str = ""
+    fix: str = ""
 
     def __str__(self) -> str:
         if self.state == "kept":
             return f"{self.subject}: {self.rule} is kept"
         if self.state == "skipped":
-            return f"{self.subject}: {self.rule} was not looked at: {self.came}"
-        return f"{self.subject}: {self.rule} is broken\nexpected: {self.expected}\ncame: {self.came}\nmend: {self.mend}"
+            return f"{self.subject}: {self.rule} was not looked at: {self.got}"
+        return f"{self.subject}: {self.rule} is broken\nexpected: {self.expected}\ngot: {self.got}\nfix: {self.fix}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,6 @@ class RuleBroken(Exception):
     The arguments are what was expected, what was found instead, and how to fix it.
     """
 
-    def __init__(self, expected: str, came: str, mend: str) -> None:
-        super().__init__(expected, came, mend)
-        self.expected, self.came, self.mend = expected, came, mend
+    def __init__(self, expected: str, got: str, fix: str) -> None:
+        super().__init__(expected, got, fix)
+        self.expected, self.got, self.fix = expected, got, fix

@@ -61,18 +61,18 @@ def subjects_of(plugin: str | Path, known: Registry) -> tuple[Subject, ...]:
     everything, wanted = list(_everything(known)), str(plugin)
     if wanted == ALL:
         return tuple(subject for subject, _ in everything)
-    found = [subject for subject, door in everything if _is(door, wanted)]
+    found = [subject for subject, source in everything if _is(source, wanted)]
     found = found or [subject for subject, _ in everything if wanted in (subject.name, subject.name.partition("[")[0])]
-    if not found and any(_is(each.door, wanted) for each in known.broken):
+    if not found and any(_is(each.source, wanted) for each in known.broken):
         known.denoisers.entry(wanted)  # raises the reason why it is broken
     if not found:
-        names = {name for subject, door in everything for name in (subject.name, door.name)}
+        names = {name for subject, source in everything for name in (subject.name, source.name)}
         raise UnknownName("plugin", wanted, names, hint="A file's name ends in .py.")
     return tuple(found)
 
 
-def _is(door: PluginSource, wanted: str) -> bool:
-    return door.path == Path(wanted).resolve() if wanted.endswith(".py") else door.name == wanted
+def _is(source: PluginSource, wanted: str) -> bool:
+    return source.path == Path(wanted).resolve() if wanted.endswith(".py") else source.name == wanted
 
 
 def _everything(known: Registry) -> Iterator[tuple[Subject, PluginSource]]:
@@ -81,7 +81,7 @@ def _everything(known: Registry) -> Iterator[tuple[Subject, PluginSource]]:
             entry = shelf.entry(name)
             settings = (f"{name}[{each.name}]" for each in getattr(entry.spec, "settings", ()))
             for text in (name, *settings):
-                yield Subject(shelf.kind, text), entry.door  # type: ignore[arg-type]
+                yield Subject(shelf.kind, text), entry.source  # type: ignore[arg-type]
 
 
 def check(
@@ -124,10 +124,10 @@ def _check_subject(desk: _RuleProcesses, subject: Subject, prints: dict[Subject,
     """Yield the findings for one subject, rule by rule. After a broken gate, the remaining rules are skipped."""
     shut = ""
     for rule in rule_table.RULES[subject.kind]:
-        finding = desk.ask(subject, rule.name) if not shut else Finding(subject, rule.name, "skipped", came=shut)
+        finding = desk.ask(subject, rule.name) if not shut else Finding(subject, rule.name, "skipped", got=shut)
         assert isinstance(finding, Finding)
         if rule.gate and finding.state != "kept":
-            shut = shut or (f"{rule.name} is broken" if finding.state == "broken" else finding.came)
+            shut = shut or (f"{rule.name} is broken" if finding.state == "broken" else finding.got)
         yield finding
     if not shut and subject.kind != "reporter":
         given = desk.ask(subject, FINGERPRINT)
@@ -138,20 +138,20 @@ def _check_subject(desk: _RuleProcesses, subject: Subject, prints: dict[Subject,
 def _rebuilt(desk: _RuleProcesses, subject: Subject, expected: str | None) -> Finding:
     """Return the finding about whether a new process gets the same fingerprint."""
     if expected is None:
-        return Finding(subject, rule_table.REBUILD, "skipped", came="there was no output to compare with.")
+        return Finding(subject, rule_table.REBUILD, "skipped", got="there was no output to compare with.")
     given = desk.ask(subject, FINGERPRINT)
     if isinstance(given, OutputDigest) and given.text == expected:
         return Finding(subject, rule_table.REBUILD, "kept")
     return Finding(
         subject, rule_table.REBUILD, "broken", "the same output from a worker that builds it anew, in another process",
-        "another output" if isinstance(given, OutputDigest) else given.came,
+        "another output" if isinstance(given, OutputDigest) else given.got,
         "let nothing depend on the process: no hash() of text, no process id, clock, or what a first run left behind.",
     )  # fmt: skip
 
 
 def _sources(subjects: Iterable[Subject], known: Registry) -> dict[Subject, PluginSource]:
     wanted = set(subjects)
-    return {subject: door for subject, door in _everything(known) if subject in wanted}
+    return {subject: source for subject, source in _everything(known) if subject in wanted}
 
 
 def _weights(subjects: Iterable[Subject], known: Registry) -> dict[str, Weights]:
@@ -174,7 +174,7 @@ class _RuleProcesses:
     exam: RuleSetup
     timeout: float
     _process: OrderProcess | None = field(default=None, init=False)
-    _door: PluginSource | None = field(default=None, init=False)
+    _source: PluginSource | None = field(default=None, init=False)
 
     def __enter__(self) -> _RuleProcesses:
         return self
@@ -189,22 +189,22 @@ class _RuleProcesses:
             answer: Finding | OutputDigest = process.ask("examine", subject, rule, within_s=self.timeout)
             return answer
         except ProcessLate:
-            came = f"no answer within {self.timeout:g} s (--timeout); its process was ended"
+            got = f"no answer within {self.timeout:g} s (--timeout); its process was ended"
         except ProcessEnded:
-            came = process.how_it_ended().rstrip(".")
+            got = process.how_it_ended().rstrip(".")
         except OrderFailed as error:
-            came = str(error)
+            got = str(error)
         self._end()
-        mend = "find the call that does it: native code, `os._exit`, a wait without an end, a loop without one."
-        return Finding(subject, rule, "broken", "an answer", came, mend)
+        fix = "find the call that does it: native code, `os._exit`, a wait without an end, a loop without one."
+        return Finding(subject, rule, "broken", "an answer", got, fix)
 
     def _process_of(self, subject: Subject) -> OrderProcess:
-        door = self.exam.doors[subject]
-        if self._process and self._door != door:
+        source = self.exam.sources[subject]
+        if self._process and self._source != source:
             self._end()
         if self._process is None:
             self._process = launcher.shared().launch("mdnbench.testing.rules.process:serve", self.exam)
-            self._door = door
+            self._source = source
         return self._process
 
     def _end(self) -> None:

@@ -52,13 +52,11 @@ def trains(method: MethodSubject) -> None:
         try:
             _follow(method, trainable, recipe.named(trainable.recipes, name))
         except MdnbenchError as error:
-            raise RuleBroken(
-                f"the recipe {name!r} to be one that the method follows", str(error), "mend it."
-            ) from error
+            raise RuleBroken(f"the recipe {name!r} to be one that the method follows", str(error), "fix it.") from error
 
 
 def _follow(method: MethodSubject, trainable: Trainable, order: Recipe) -> None:
-    mend = "return a mean over all pixels: `(network(noisy, std) - clean).abs().mean()`."
+    fix = "return a mean over all pixels: `(network(noisy, std) - clean).abs().mean()`."
     network = trainable.network(blind=order.blind, **samples.values(method.spec.options))
     clean = torch.from_numpy(samples.clean(1, (SIDE, SIDE)))[None, None].repeat(2, 1, 1, 1)
     std = torch.full((2, 1, 1, 1), samples.STD)
@@ -66,10 +64,10 @@ def _follow(method: MethodSubject, trainable: Trainable, order: Recipe) -> None:
     noisy = clean + rng.normal(tuple(clean.shape)) * std
     loss: Any = trainable.loss(network, clean, noisy, None if order.blind else std, rng, Moment(0, 0.0), order)
     if loss.numel() != 1 or not bool(torch.isfinite(loss).all()):
-        raise RuleBroken("one finite number as loss", f"a tensor of shape {tuple(loss.shape)}", mend)
+        raise RuleBroken("one finite number as loss", f"a tensor of shape {tuple(loss.shape)}", fix)
     loss.backward()
     if not any(each.grad is not None and bool(each.grad.any()) for each in network.parameters()):
-        raise RuleBroken("a loss that has a gradient", "none in any of the network's parameters", mend)
+        raise RuleBroken("a loss that has a gradient", "none in any of the network's parameters", fix)
 
 
 RULES = (Rule("contract-training", trains),)

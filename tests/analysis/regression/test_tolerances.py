@@ -246,7 +246,7 @@ def test_junit_keeps_to_the_schema(finished: Results, stem: Path) -> None:
     paces, _ = slowdown.compare(timed([2 * each for each in STEADY]), timed(STEADY))
     few, _ = slowdown.compare(timed([0.2, 0.2]), timed([0.1, 0.1]))
     fallen = api.check(finished, stem)
-    verdict = replace(fallen, missing=("gone",), notes=("beware",), paces=(*paces, *few), untimed="not timed")
+    verdict = replace(fallen, missing=("gone",), notes=("beware",), speeds=(*paces, *few), untimed="not timed")
     schema.validate(junit.text_of(verdict))
     suite = ElementTree.fromstring(junit.text_of(verdict))
     counts = [suite.get(name) for name in ("tests", "failures", "errors", "skipped")]

@@ -100,5 +100,5 @@ def test_large_images_are_cut_where_smaller_ones_after_them_are_whole(
     found = invent(tmp_path, pictures, ["one", "other"], ["gaussian:50"])
     each = scores.of(found)
     shown = gallery.fill(scenes.worst_first(found, each, 9), scenes.SceneImages(found), 200_000).shown
-    assert [scene.shot for scene in shown] == each.worst_first(0)
+    assert [scene.case for scene in shown] == each.worst_first(0)
     assert {scene.size: scene.box is None for scene in shown} == {(512, 512): False, (64, 64): True}

@@ -48,7 +48,7 @@ def test_quick_plugins_that_ship_keep_every_rule(kept: dict[Subject, list[Findin
     assert len(shipped) == 5 + 6 + (2 + 3) + 1
     for found in shipped.values():
         assert broken(tuple(found)) == ""
-        assert all(SPARED in finding.came for finding in found if finding.state == "skipped"), found
+        assert all(SPARED in finding.got for finding in found if finding.state == "skipped"), found
 
 
 @pytest.mark.parametrize("kind", FILES)
@@ -56,7 +56,7 @@ def test_a_new_plugin_keeps_every_rule(kind: str, kept: dict[Subject, list[Findi
     """What a template makes is right as it stands; the learned one is tried with an untrained network."""
     (found,) = [found for subject, found in kept.items() if subject.name == FILES[kind]]
     assert broken(tuple(found)) == ""
-    assert all(SPARED in finding.came for finding in found if finding.state == "skipped"), found
+    assert all(SPARED in finding.got for finding in found if finding.state == "skipped"), found
 
 
 @pytest.mark.full
@@ -66,7 +66,7 @@ def test_everything_that_ships_keeps_every_rule(tmp_path: Path) -> None:
     found = rules.check(rules.subjects_of("all", known), known, timeout=600)
     assert broken(found) == ""
     absent = ("not here", "missing", "lacks", "pyarrow", SPARED, "no output to compare")
-    assert [str(each) for each in found if each.state == "skipped" and not any(a in each.came for a in absent)] == []
+    assert [str(each) for each in found if each.state == "skipped" and not any(a in each.got for a in absent)] == []
     if os.environ.get("MDNBENCH_DATA_PATH"):
         assert all(each.state == "kept" for each in found if each.subject.name == "lpips")
 

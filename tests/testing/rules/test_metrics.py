@@ -63,7 +63,7 @@ def test_each_setting_is_held_to_the_rules(name: str, rules: list[str], found: d
 
 def test_a_setting_that_cannot_be_computed_here_hides_no_other(found: dict[str, list[Finding]]) -> None:
     """Its own rules are not looked at, for its reason; those of the plain metric are."""
-    states = {finding.rule: (finding.state, finding.came) for finding in found["own[distant]"]}
+    states = {finding.rule: (finding.state, finding.got) for finding in found["own[distant]"]}
     assert states["metric-direction"] == ("skipped", "its file is far away")
     assert {finding.state for finding in found["own"]} == {"kept"}
 

@@ -39,13 +39,13 @@ def test_a_finding_says_what_to_do() -> None:
     subject = Subject("method", "blur")
     text = str(Finding(subject, "contract-dtype", "broken", "float32", "float64", "end with `.float()`."))
     assert text.splitlines() == [
-        "method blur: contract-dtype is broken", "expected: float32", "came: float64", "mend: end with `.float()`.",
+        "method blur: contract-dtype is broken", "expected: float32", "got: float64", "fix: end with `.float()`.",
     ]  # fmt: skip
     assert str(Finding(subject, "contract-dtype", "kept")) == "method blur: contract-dtype is kept"
-    assert "was not looked at: no file" in str(Finding(subject, "contract-dtype", "skipped", came="no file"))
+    assert "was not looked at: no file" in str(Finding(subject, "contract-dtype", "skipped", got="no file"))
 
 
-def test_plugins_are_found_by_file_door_and_name(tmp_path: Path) -> None:
+def test_plugins_are_found_by_file_source_and_name(tmp_path: Path) -> None:
     """A file's own things, an installed plugin's, one thing by its name, or everything."""
     (path,) = [each for each in api.new_plugin("mine", "metric", folder=tmp_path) if each.name == "mine.py"]
     known = registry.load([path])

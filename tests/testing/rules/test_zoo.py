@@ -48,8 +48,8 @@ def test_each_is_caught_by_its_rule_and_by_no_other(path: Path, zoo: dict[str, l
     assert [finding.rule for finding in broken] == [name], "\n\n".join(map(str, broken)) or "nothing was found"
     assert {finding.rule for finding in zoo[name]} == set(rule_table.names(zoo[name][0].subject.kind))
     assert broken[0].expected
-    assert broken[0].came
-    assert broken[0].mend
+    assert broken[0].got
+    assert broken[0].fix
 
 
 def test_what_ends_its_process_is_named_and_the_rest_goes_on() -> None:
@@ -58,5 +58,5 @@ def test_what_ends_its_process_is_named_and_the_rest_goes_on() -> None:
     for name, came in BEYOND.items():
         (broken,) = [finding for finding in found[name] if finding.state == "broken"]
         assert broken.rule == "contract-runs"
-        assert came in broken.came
-        assert {finding.came for finding in found[name] if finding.state == "skipped"} >= {"contract-runs is broken"}
+        assert came in broken.got
+        assert {finding.got for finding in found[name] if finding.state == "skipped"} >= {"contract-runs is broken"}

@@ -13,4 +13,4 @@ def build(options, device, weights):
 @hookimpl
 def mdnbench_denoisers():
     """One method."""
-    return [DenoiserSpec("honesty-noise-info", "1", "wrong", build, licence="MIT", citation="none")]
+    return [DenoiserSpec("cheating-noise-info", "1", "wrong", build, licence="MIT", citation="none")]

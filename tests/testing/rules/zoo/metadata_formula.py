@@ -19,4 +19,4 @@ def std(sigma):
 def mdnbench_noises():
     """One noise."""
     sigma = Option("sigma", float, minimum=0, maximum=255)
-    return [NoiseSpec("papers-formula", "1", "wrong", apply, std, (sigma,))]
+    return [NoiseSpec("metadata-formula", "1", "wrong", apply, std, (sigma,))]

@@ -15,4 +15,4 @@ def build(options, device, weights):
 @hookimpl
 def mdnbench_denoisers():
     """One method."""
-    return [DenoiserSpec("purity-threads", "1", "wrong", build, licence="MIT", citation="none")]
+    return [DenoiserSpec("determinism-threads", "1", "wrong", build, licence="MIT", citation="none")]

@@ -1,4 +1,4 @@
-"""Wrong: nobody knows what to cite."""
+"""Wrong: nobody knows whether it may be used."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from mdnbench import DenoiserSpec, hookimpl
 
 
 def build(options, device, weights):
-    """Nobody knows what to cite."""
+    """Nobody knows whether it may be used."""
     return lambda noisy, noise: noisy.clone()
 
 
 @hookimpl
 def mdnbench_denoisers():
     """One method."""
-    return [DenoiserSpec("papers-citation", "1", "wrong", build, licence="MIT")]
+    return [DenoiserSpec("metadata-licence", "1", "wrong", build, citation="none")]

@@ -1,4 +1,4 @@
-"""Wrong: nobody knows whether it may be used."""
+"""Wrong: nobody knows what to cite."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from mdnbench import DenoiserSpec, hookimpl
 
 
 def build(options, device, weights):
-    """Nobody knows whether it may be used."""
+    """Nobody knows what to cite."""
     return lambda noisy, noise: noisy.clone()
 
 
 @hookimpl
 def mdnbench_denoisers():
     """One method."""
-    return [DenoiserSpec("papers-licence", "1", "wrong", build, citation="none")]
+    return [DenoiserSpec("metadata-citation", "1", "wrong", build, licence="MIT")]

@@ -20,4 +20,4 @@ def build(options, device, weights):
 @hookimpl
 def mdnbench_denoisers():
     """One method."""
-    return [DenoiserSpec("purity-state", "1", "wrong", build, licence="MIT", citation="none")]
+    return [DenoiserSpec("determinism-state", "1", "wrong", build, licence="MIT", citation="none")]

@@ -25,4 +25,4 @@ def build(options, device, weights):
 @hookimpl
 def mdnbench_denoisers():
     """One method."""
-    return [DenoiserSpec("honesty-repeat", "1", "wrong", build, licence="MIT", citation="none")]
+    return [DenoiserSpec("cheating-repeat", "1", "wrong", build, licence="MIT", citation="none")]

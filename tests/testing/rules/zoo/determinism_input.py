@@ -13,4 +13,4 @@ def build(options, device, weights):
 @hookimpl
 def mdnbench_denoisers():
     """One method."""
-    return [DenoiserSpec("purity-input", "1", "wrong", build, licence="MIT", citation="none")]
+    return [DenoiserSpec("determinism-input", "1", "wrong", build, licence="MIT", citation="none")]

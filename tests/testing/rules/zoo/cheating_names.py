@@ -23,4 +23,4 @@ def build(options, device, weights):
 @hookimpl
 def mdnbench_denoisers():
     """One method."""
-    return [DenoiserSpec("honesty-names", "1", "wrong", build, licence="MIT", citation="none")]
+    return [DenoiserSpec("cheating-names", "1", "wrong", build, licence="MIT", citation="none")]

@@ -19,4 +19,4 @@ def build(options, device, weights):
 @hookimpl
 def mdnbench_denoisers():
     """One method."""
-    return [DenoiserSpec("purity-order", "1", "wrong", build, licence="MIT", citation="none")]
+    return [DenoiserSpec("determinism-order", "1", "wrong", build, licence="MIT", citation="none")]

@@ -21,4 +21,4 @@ def build(options, device, weights):
 @hookimpl
 def mdnbench_denoisers():
     """One method."""
-    return [DenoiserSpec("purity-twice", "1", "wrong", build, licence="MIT", citation="none")]
+    return [DenoiserSpec("determinism-twice", "1", "wrong", build, licence="MIT", citation="none")]
