@@ -62,7 +62,16 @@ __getattr__, __dir__, _ = lazy.attach(
     submod_attrs={
         "datasets": ["fetch_data", "find_leaks", "verify_data"],
         "plugins": ["check_plugin", "doctor", "new_plugin"],
-        "analysing": ["baseline_change", "check", "claims", "compare", "open_run", "report", "rescore", "write_baseline"],
+        "analysing": [
+            "baseline_change",
+            "check",
+            "claims",
+            "compare",
+            "open_run",
+            "report",
+            "rescore",
+            "write_baseline",
+        ],
         "stores": ["check_store", "compact_store", "merge_store", "unused_results"],
         "weights": ["export_model", "export_weights", "import_weights", "inspect_weights", "train"],
         "running": ["estimate", "plan", "run", "time"],
