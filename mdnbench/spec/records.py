@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from mdnbench.spec.specs import Image
+    from mdnbench.util.arrays import Image
 
 Status = Literal["ok", "failed", "timeout", "crashed", "oom", "invalid", "skipped"]
 NoiseInfoSource = Literal["known", "estimated", "withheld"]

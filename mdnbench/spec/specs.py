@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from mdnbench.spec.names import Option, Value
+from mdnbench.util.arrays import Image as Image
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
 
     from mdnbench.spec.records import NoiseInfo
-    from mdnbench.weights import Weights
+    from mdnbench.spec.weights import Weights
 
-Image: TypeAlias = "np.ndarray[Any, np.dtype[np.float32]]"
 Denoise: TypeAlias = "Callable[[torch.Tensor, NoiseInfo], torch.Tensor]"
 Score: TypeAlias = "Callable[[Image, Image], float]"
 Wants: TypeAlias = Literal["noise", "std", "nothing"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mdnbench.spec.specs import Image
+    from mdnbench.util.arrays import Image
 
 
 # Created once: json.dumps would create an encoder for each of a million keys.

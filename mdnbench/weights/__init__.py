@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import lazy_loader as lazy
 
+from mdnbench.spec.weights import Card, NoiseCoverage, Weights
 from mdnbench.weights.available import AUTO, check_name, find, shipped, trained
-from mdnbench.weights.card import Card, NoiseCoverage, Weights, covers, read, seen
+from mdnbench.weights.card import covers, read, seen
 from mdnbench.weights.selection import Resolved, named, parent, resolve
 
 if TYPE_CHECKING:

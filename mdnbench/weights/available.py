@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mdnbench.errors import BadOption, UnknownName
+from mdnbench.spec.weights import Weights
 from mdnbench.util import paths
-from mdnbench.weights.card import Weights, read
+from mdnbench.weights.card import read
 
 if TYPE_CHECKING:
     from mdnbench.spec.specs import DenoiserSpec, Trainable

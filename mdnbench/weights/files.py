@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from safetensors.torch import save as packed
 
 from mdnbench.errors import WeightsError
+from mdnbench.spec.weights import Card, Weights
 from mdnbench.util import atomic, digests, paths
-from mdnbench.weights.card import Card, Weights
 
 
 def load_state(weights: Weights) -> dict[str, torch.Tensor]:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdnbench.errors import BadOption, WeightsError
+from mdnbench.spec.weights import Card, Weights
 from mdnbench.util import digests, paths
 from mdnbench.weights import state_choice, states
 from mdnbench.weights.available import check_name, trained
-from mdnbench.weights.card import Card, Weights
 from mdnbench.weights.files import save
 from mdnbench.weights.reader import refusal
 from mdnbench.weights.state_choice import Misfit, Tensors

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from mdnbench.errors import WeightsError
 from mdnbench.registry import variants
 from mdnbench.spec.names import Named, show
+from mdnbench.spec.weights import Card, Weights
 from mdnbench.weights.available import AUTO, find, shipped, trained
-from mdnbench.weights.card import Card, Weights
 
 if TYPE_CHECKING:
     from mdnbench.spec.specs import DenoiserSpec
