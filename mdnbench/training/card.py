@@ -26,7 +26,7 @@ def of(
         method=spec.name,
         options=variants.own(spec, method),
         blind=recipe.blind,
-        noise=weights.covers(recipe),
+        noise=tuple(weights.NoiseCoverage(item.family, dict(item.ranges)) for item in recipe.noise),
         mask=_mask_text(state),
         revision=spec.revision,
         recipe=plain(recipe),

@@ -12,7 +12,7 @@ import lazy_loader as lazy
 
 from mdnbench.spec.weights import Card, NoiseCoverage, Weights
 from mdnbench.weights.available import AUTO, check_name, find, shipped, trained
-from mdnbench.weights.card import covers, read, seen
+from mdnbench.weights.card import read, seen
 from mdnbench.weights.selection import Resolved, named, parent, resolve
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ __all__ = [
     "Resolved",
     "Weights",
     "check_name",
-    "covers",
     "export",
     "find",
     "import_weights",

@@ -1,4 +1,4 @@
-"""Read the card of a weights file, and say what it covers."""
+"""Read the card of a weights file."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from mdnbench.spec import tomlfile
-from mdnbench.spec.weights import Card, NoiseCoverage, Weights
+from mdnbench.spec.weights import Card, Weights
 
 if TYPE_CHECKING:
     from mdnbench.spec.specs import DatasetSpec
-    from mdnbench.training.recipe import Recipe
 
 
 def read(card_path: Path) -> Weights:
@@ -38,11 +37,6 @@ def _signature(path: Path) -> tuple[int, ...]:
 def _card(path: Path, signature: tuple[int, ...]) -> Card:
     """Return the card in a file. It is read again only if the file changes, because plans need the same cards often."""
     return tomlfile.build(Card, tomlfile.read(path, "card"), f"the card {path}")
-
-
-def covers(recipe: Recipe) -> tuple[NoiseCoverage, ...]:
-    """Return the noises that a recipe trains for."""
-    return tuple(NoiseCoverage(item.family, dict(item.ranges)) for item in recipe.noise)
 
 
 def seen(card: Card, dataset: DatasetSpec, images: Collection[str]) -> str:

@@ -11,8 +11,8 @@ from mdnbench.errors import BadFile
 if TYPE_CHECKING:
     import torch
 
+    from mdnbench.spec.specs import Rng
     from mdnbench.training.recipe import Moment, Recipe
-    from mdnbench.training.rng import TorchRng
 
 HERE = Path(__file__).parent
 
@@ -22,7 +22,7 @@ def _loss(
     clean: torch.Tensor,
     noisy: torch.Tensor,
     std: torch.Tensor | None,
-    rng: TorchRng,
+    rng: Rng,
     moment: Moment,
     recipe: Recipe,
 ) -> torch.Tensor:

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from mdnbench.training import ranks
 
 if TYPE_CHECKING:
+    from mdnbench.spec.specs import Rng
     from mdnbench.training.recipe import Mask, Moment, Recipe
-    from mdnbench.training.rng import TorchRng
 
 
 def loss(
@@ -19,7 +19,7 @@ def loss(
     clean: torch.Tensor,
     noisy: torch.Tensor,
     std: torch.Tensor | None,
-    rng: TorchRng,
+    rng: Rng,
     moment: Moment,
     recipe: Recipe,
 ) -> torch.Tensor:
@@ -36,7 +36,7 @@ def loss(
     return total
 
 
-def draw(settings: Mask, ratio: float, clean: torch.Tensor, rng: TorchRng) -> torch.Tensor | None:
+def draw(settings: Mask, ratio: float, clean: torch.Tensor, rng: Rng) -> torch.Tensor | None:
     """Return a random mask (B, 1, H, W) in squares of `patch` pixels, 1 for hidden pixels; None if none are hidden."""
     if ratio <= 0:
         return None

@@ -66,17 +66,9 @@ def modules() -> dict[str, Path]:
 
 
 def imports(path: Path, *, heard: tuple[str, ...] = ("mdnbench",)) -> Iterator[str]:
-    """What a file imports of these packages when it runs, at its top or inside functions; type checking apart."""
+    """What a file imports of these packages: at its top, inside functions, or for type checking alone."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    typing_only = {
-        id(inside)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        for inside in ast.walk(node)
-    }
     for node in ast.walk(tree):
-        if id(node) in typing_only:
-            continue
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} imports relatively"
             module = node.module or ""
