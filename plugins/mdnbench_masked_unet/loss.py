@@ -42,7 +42,7 @@ def draw(settings: Mask, ratio: float, clean: torch.Tensor, rng: Rng) -> torch.T
         return None
     batch, _, height, width = clean.shape
     size = batch, 1, -(-height // settings.patch), -(-width // settings.patch)
-    mask = (rng.uniform(size) < ratio).float()
+    mask: torch.Tensor = (rng.uniform(size) < ratio).float()
     if settings.patch > 1:
         mask = mask.repeat_interleave(settings.patch, 2).repeat_interleave(settings.patch, 3)
     return mask[..., :height, :width]
