@@ -18,7 +18,7 @@ import sys
 from mdnbench import api, registry
 from mdnbench.evaluation import cases, scoring
 from mdnbench.evaluation.adapters import to_numpy, to_tensor
-from mdnbench.engine.bench import tell
+from mdnbench.engine.bench import reduced_noise_info
 import torch
 torch.set_num_threads(1)
 plan = api.plan(methods=sys.argv[1].split(","), sigma=50, dataset=sys.argv[2], timing=False)
@@ -32,7 +32,7 @@ for work in plan.works:
         key = plan.cell(work, image, 0).case
         case = cases.make(clean, key, work.noise.named, work.noise.spec, plan.protocol.input, "known")
         with torch.no_grad():
-            output = denoise(to_tensor(case.noisy), tell(case.info, work.spec.wants))
+            output = denoise(to_tensor(case.noisy), reduced_noise_info(case.info, work.spec.wants))
         scores = scoring.score(to_numpy(output), clean, plan.protocol.scoring, plan.metrics, scorers)
         means.setdefault(work.named.text, []).append(scores[0].value)
 print({name: round(sum(values) / len(values), 4) for name, values in means.items()})

@@ -148,6 +148,8 @@ class Lingering:
             return True
         if not os.path.isabs(file):  # noqa: PTH117 (of Cython, or of a text that was compiled)
             file = getattr(sys.modules.get(str(module)), "__file__", None) or file
+        if kind_of(file) == "own":
+            return True  # a plugin may be in the repository of mdnbench
         real = os.path.realpath(file)
         inside = real == self._root or real.startswith(os.path.join(self._root, ""))  # noqa: PTH118
         return not inside and kind_of(file) != "other"

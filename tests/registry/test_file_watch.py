@@ -139,7 +139,7 @@ def test_another_process_is_told_from_a_child(folder: Path, watching: Watching, 
     """One that lives and one that has ended, neither of them started by the process that watches; then its own."""
     watching([folder])  # skips if the system refuses
     watcher, other = talkers(str(folder)), talkers(str(folder))
-    watcher.do("from pathlib import Path; from mdnbench.registry.file_watch import Opens")
+    watcher.do("from pathlib import Path; from mdnbench.registry.file_watch import FileWatch")
     watcher.do("watch = FileWatch([Path(sys.argv[1])])")
     other.do("open(sys.argv[1] + '/a').close()")
     assert watcher.do(POLL) == "[]", "a process that lives"
@@ -166,7 +166,7 @@ def test_without_privileges_this_process_is_seen(watching: Watching, talkers: Ca
         folder.chmod(0o755)
         (folder / "a").write_bytes(b"a")
         watcher, other = talkers(name), talkers(name)
-        watcher.do("from pathlib import Path; from mdnbench.registry.file_watch import Opens")
+        watcher.do("from pathlib import Path; from mdnbench.registry.file_watch import FileWatch")
         watcher.do("os.setgid(65534); os.setuid(65534); watch = FileWatch([Path(sys.argv[1])])")
         assert watcher.do("print(watch.exact, os.getuid(), end='')") == "True 65534"
         other.do("open(sys.argv[1] + '/a').close()")
@@ -254,9 +254,9 @@ def test_a_folder_that_is_missing_is_no_error(workspace: Path, watching: Watchin
 WATCHER = """
 import subprocess, sys
 from pathlib import Path
-from mdnbench.registry.file_watch import Opens
+from mdnbench.registry.file_watch import FileWatch
 
-watch = Opens([Path(sys.argv[1])])
+watch = FileWatch([Path(sys.argv[1])])
 print(watch.exact, flush=True)
 sys.stdin.readline()
 subprocess.run(["true"], check=True)
