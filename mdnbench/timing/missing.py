@@ -1,4 +1,4 @@
-"""What is missing from a timing record, so that a later phase measures only that, and how its results are added."""
+"""Find what a timing record lacks, for a later phase to measure only that, and add the results of that phase."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TimingKey: TypeAlias = tuple[str, int, int]  # a method, the threads and the sid
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """What is still to be measured of a method on a number of threads.
+    """The sides and self-tests of a method that are still to be measured, on a number of threads.
 
     Attributes:
         sides: The sides of the images, in pixels, at which it is still to be timed.
@@ -40,7 +40,7 @@ def of_record(record: TimingRecord | None, methods: Iterable[str], conditions: C
     """Return what a record lacks of these methods under these conditions; without a record, everything.
 
     Returns:
-        What is missing, by method and number of threads. Complete ones are left out.
+        The missing sides and self-tests, by method and number of threads. Complete methods are left out.
 
     """
     there = _by_key(record)

@@ -40,12 +40,12 @@ def measure(
     Args:
         subject: The jobs and their images.
         conditions: The conditions.
-        lacks: What is to be measured; without it, everything.
+        lacks: The sides and self-tests to measure, by method and threads; without it, all.
         listener: The object that receives the progress.
         stop: A function that returns whether the user has asked to stop.
 
     Returns:
-        What was measured, for each method, size and number of threads.
+        The measurements, one per method, size and number of threads.
 
     """
     listener = listener or Listener()

@@ -1,4 +1,4 @@
-"""The timing phase's view of a timing process: one method that executes orders, and what was measured of it so far."""
+"""A timing process as the timing phase sees it: one method that executes orders, and its measurements so far."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ONE_ROUND_S = 30.0  # if the first call takes longer, it is the only round
 
 @dataclass(frozen=True, slots=True)
 class LoadTimes:
-    """What loading a method and its first call on an image of one size took.
+    """The times and sizes of a method while it was loaded and first called on an image of one size.
 
     Attributes:
         load_s: The seconds of loading.
@@ -60,11 +60,11 @@ class LoadTimes:
 
 @dataclass
 class MethodTiming:
-    """What was measured of one method at one size on a number of threads.
+    """The measurements of one method at one size on a number of threads.
 
     Attributes:
         method: The method, as its canonical text.
-        loaded: What loading and the first call took; None if there was no first call.
+        loaded: The times of loading and of the first call; None if there was no first call.
         seconds: The seconds of each counted call.
         problem: The reason why there is no result, or why there are no more calls.
         side: The side of the image, in pixels.
@@ -110,7 +110,7 @@ class SelfTestCell:
 
 @dataclass(frozen=True)
 class TimingSubject:
-    """What is timed.
+    """The jobs that a timing phase times, with their device and images.
 
     Attributes:
         jobs: The jobs.
@@ -138,7 +138,7 @@ class TimingProcess:
         method: The method, as its canonical text.
         threads: The number of threads.
         process: The process.
-        timed: What was measured, one entry per size.
+        timed: The measurements, one per size.
         load_s: The seconds of loading.
         parameters: How many numbers the weights file holds; None without weights.
         file_bytes: The size of the file from which the method computes; None without one.
@@ -292,7 +292,7 @@ def launch(subject: TimingSubject, job: int, threads: int) -> TimingProcess:
     It is never a forked process, because the imports and the memory of the process are part of what is measured.
 
     Args:
-        subject: What is timed.
+        subject: The jobs and their images.
         job: The index of the job.
         threads: The number of threads.
 

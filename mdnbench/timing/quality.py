@@ -185,7 +185,7 @@ def front(pairs: Mapping[str, tuple[float, float]]) -> set[str]:
     One method beats another if it is at least as good and as fast, and better in one of the two.
 
     Args:
-        pairs: Quality, where higher is better, and time, by method.
+        pairs: Quality and time by method. A higher quality is better.
 
     """
     return {

@@ -20,7 +20,7 @@ def make(timed: Sequence[MethodTiming], noise: str, device: str, budget_s: float
     """Return the record of a timing phase, with one benchmark per method and condition.
 
     Args:
-        timed: What was measured.
+        timed: The measurements, one per method and condition.
         noise: The noise, as its canonical text.
         device: The device.
         budget_s: The budget of the phase, in seconds.

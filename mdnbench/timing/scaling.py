@@ -29,7 +29,7 @@ class PowerFit:
         exponent: The exponent.
         low: The lower end of the exponent's 95 % interval.
         high: The upper end of the interval.
-        last: The exponent between the two largest sizes alone, where fixed costs matter least.
+        last: The exponent between the two largest sizes alone, at which fixed costs matter least.
 
     """
 

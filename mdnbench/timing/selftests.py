@@ -37,7 +37,7 @@ def run(subject: TimingSubject, jobs: Iterable[int], threads: int, clock: Deadli
     timed process.
 
     Args:
-        subject: What is timed.
+        subject: The jobs and their images.
         jobs: The indices of the jobs to test.
         threads: The number of threads.
         clock: The time limit.
