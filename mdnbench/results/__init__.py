@@ -1,4 +1,4 @@
-"""A finished run's results, read from the store, and the one model of a table that every result is made into.
+"""The results of a run, read from the store, and the table model in which every result is shown.
 
 `analysis`, `timing`, `api`, `cli` and reporters import it. Start with `run.py`, then read `table.py` and `tables.py`.
 """

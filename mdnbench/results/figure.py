@@ -1,4 +1,4 @@
-"""A figure: one noisy image, what each method made of it, and the square where they differ most."""
+"""A figure that compares methods on one noisy image, with a detail where they make the largest errors."""
 
 from __future__ import annotations
 
@@ -23,16 +23,23 @@ if TYPE_CHECKING:
     from mdnbench.results.image_source import Levels
     from mdnbench.store import CellRow
 
-ACROSS = 4  # pictures side by side
-SIDE = 220  # pixels that a picture is wide
-LONGEST = 32  # letters in a line of a reason
-SHARE = 4  # the detail's side is this part of the image's shorter one
-SMALLEST = 24
+ACROSS = 4  # panels in a row
+SIDE = 220  # pixels: the width of an image
+LONGEST = 32  # letters per line of a reason
+SHARE = 4  # the image's shorter side divided by the side of the detail
+SMALLEST = 24  # pixels: the smallest side of a detail
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A picture with what stands above it; without levels, why there is none."""
+    """One image of a figure with its title.
+
+    Attributes:
+        title: The text above the image; it may have several lines.
+        levels: The image's 8-bit levels, or None if there is no image.
+        why: The reason why there is no image.
+
+    """
 
     title: str
     levels: Levels | None = None
@@ -41,11 +48,12 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class PictureFigure:
-    """Pictures as an Altair chart, which every notebook shows by itself; `chart.save(…)` writes PNG, SVG or PDF."""
+    """A figure as an Altair chart, which a notebook displays; `chart.save(…)` writes it as PNG, SVG or PDF."""
 
     chart: Any
 
     def _repr_png_(self) -> bytes:
+        """Return the figure as PNG, for a notebook."""
         buffer = io.BytesIO()
         self.chart.save(buffer, format="png")
         return buffer.getvalue()
@@ -54,10 +62,22 @@ class PictureFigure:
 def of(
     found: Results, *, image: str, noise: str, methods: Sequence[str], seed: int, crop: CropBox | None
 ) -> PictureFigure:
-    """Clean, noisy and every method's output under one noise, each with a detail below it, best method first.
+    """Return a figure of the clean image, the noisy image and the methods' outputs, each with a detail below it.
 
-    `crop` is the detail: left, top, width and height in pixels; without one, the square where the outputs are furthest
-    from the clean image.
+    Args:
+        found: The results of the run.
+        image: The id of the image.
+        noise: The noise, as its canonical text.
+        methods: The methods to show, or all if empty. The best method comes first.
+        seed: The number of the noise realisation.
+        crop: The detail as left, top, width and height in pixels. Without it, the detail is the square in which the
+            outputs differ most from the clean image.
+
+    Raises:
+        UnknownName: If the run has no such image or method.
+        BadOption: If the run has no such seed, or if the crop is not inside the image.
+        NothingToDo: If none of the images is available.
+
     """
     rows = _rows(found, image, noise, methods, seed)
     panels = list(_panels(found, rows))
@@ -70,7 +90,7 @@ def of(
 
 
 def _rows(found: Results, image: str, noise: str, methods: Sequence[str], seed: int) -> list[CellRow]:
-    """The cells of one noisy image, in the order of the table."""
+    """Return the cells of one noisy image, in the order of the methods in the table."""
     facts = found.run.facts
     if image not in facts.images:
         raise UnknownName("image of the run", image, facts.images)
@@ -87,6 +107,7 @@ def _rows(found: Results, image: str, noise: str, methods: Sequence[str], seed: 
 
 
 def _panels(found: Results, rows: Sequence[CellRow]) -> Iterator[Panel]:
+    """Yield a panel for the clean image, one for the noisy image and one for each cell."""
     darkroom = ImageSource(found)
     subject = next((ImageCase.of(row) for row in rows if row.noisy_digest), ImageCase.of(rows[0]))
     for name, pixels in ((CLEAN, darkroom.clean(subject)), (NOISY, darkroom.noisy(subject))):
@@ -101,7 +122,7 @@ def _panels(found: Results, rows: Sequence[CellRow]) -> Iterator[Panel]:
 
 
 def _title(found: Results, row: CellRow) -> str:
-    """The method, and its value by the first metric that the run has one of."""
+    """Return the method's name and its value by the first metric for which the cell has a value, else its status."""
     for column in tables.columns_of(found.run):
         if row.value(column.name) is not None:
             return f"{row.method}\n{column.show(row.value(column.name))} {column.unit or column.name.upper()}"
@@ -109,11 +130,13 @@ def _title(found: Results, row: CellRow) -> str:
 
 
 def _detail(levels: dict[str, Levels], size: tuple[int, ...]) -> CropBox:
+    """Return the square of the detail, whose side is a part of the image's shorter side."""
     side = max(SMALLEST, min(size) // SHARE)
     return crops.hardest(levels.get(CLEAN), levels, min(side, *size))
 
 
 def _checked(crop: CropBox, size: tuple[int, ...]) -> CropBox:
+    """Return a crop unchanged; raise BadOption if it is not inside the image."""
     left, top, width, height = crop
     if min(crop) < 0 or not width or not height or left + width > size[1] or top + height > size[0]:
         raise BadOption(
@@ -124,7 +147,7 @@ def _checked(crop: CropBox, size: tuple[int, ...]) -> CropBox:
 
 
 def _drawn(heading: str, panels: Sequence[Panel], size: tuple[int, ...], box: CropBox) -> PictureFigure:
-    """Bands of up to four pictures, about as many in each, the whole above and the detail below."""
+    """Return the panels in rows of up to four and of nearly equal length, each image above its detail."""
     bands = -(-len(panels) // ACROSS)
     title = alt.Title(printable(heading), anchor="middle", fontSize=13)
     chart = alt.concat(*(_panel(panel, size, box) for panel in panels), columns=-(-len(panels) // bands), title=title)
@@ -132,7 +155,7 @@ def _drawn(heading: str, panels: Sequence[Panel], size: tuple[int, ...], box: Cr
 
 
 def _panel(panel: Panel, size: tuple[int, ...], box: CropBox) -> Any:
-    """A picture and its detail under a title, or the reason why there is none."""
+    """Return an image above its detail, with a title, or the reason why there is no image."""
     title = alt.Title([printable(line) for line in panel.title.split("\n")], anchor="middle", fontSize=11)
     if panel.levels is None:
         lines = textwrap.wrap(printable(panel.why), LONGEST)
@@ -145,7 +168,7 @@ def _panel(panel: Panel, size: tuple[int, ...], box: CropBox) -> Any:
 
 
 def _picture(levels: Levels) -> Any:
-    """An image of one width, each of its pixels a square."""
+    """Return an image scaled to the width of a panel, with sharp pixels."""
     height = SIDE * levels.shape[0] / levels.shape[1]
     content = io.BytesIO()
     PIL.Image.fromarray(levels).save(content, "png")
@@ -155,5 +178,5 @@ def _picture(levels: Levels) -> Any:
 
 
 def _mark(x: Any, y: Any, height: float) -> Any:
-    """A chart of a single mark at a place in pixels."""
+    """Return a chart with a single mark at a position in pixels."""
     return alt.Chart(alt.InlineData([{}]), width=SIDE, height=height).encode(x=x, y=y)

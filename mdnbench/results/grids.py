@@ -1,4 +1,4 @@
-"""Grids: every method under every noise at a glance, and what a method gains from being told about the noise."""
+"""Grids: tables of methods against noises, and a comparison of runs that differ in the noise information alone."""
 
 from __future__ import annotations
 
@@ -21,15 +21,24 @@ if TYPE_CHECKING:
     from mdnbench.store.facts import RunFacts
 
 MANY = 3  # a run with more noises than this is shown as grids
-SHARED = ("dataset_digest", "protocol_hash", "seeds", "device")  # facts that runs side by side have in common
-WIDE = 8  # columns; beyond, the longer axis runs down
+SHARED = ("dataset_digest", "protocol_hash", "seeds", "device")  # facts that are equal in comparable runs
+WIDE = 8  # columns; if a grid has more, its longer axis becomes the rows
 
 GridKey = tuple[str, str]  # a method and a noise
 
 
 @dataclass(frozen=True, slots=True)
 class NoiseInfoRow:
-    """What a method reached under a noise by what it was told of it: means by source, over the same noisy images."""
+    """The means of one method under one noise by one metric, with different noise information.
+
+    Attributes:
+        noise: The noise, as its canonical text.
+        method: The method, as its canonical text.
+        column: The metric's column.
+        means: The mean for each source of noise information: `known`, `estimated` or `withheld`. All are over the same
+            noisy images.
+
+    """
 
     noise: str
     method: str
@@ -38,34 +47,55 @@ class NoiseInfoRow:
 
     @property
     def matters(self) -> bool:
-        """Whether the sources differ in a digit that is shown."""
+        """Whether the means differ in a digit that is shown."""
         return len({self.column.show(mean) for mean in self.means.values()}) > 1
 
 
 @dataclass(frozen=True, slots=True)
 class NoiseInfoComparison:
-    """Runs that differ in the noise information alone, side by side: the runs by source, and the means."""
+    """Runs that differ in the noise information alone.
+
+    Attributes:
+        runs: The name of the run for each source of noise information.
+        rows: The means of these runs, by metric, noise and method.
+
+    """
 
     runs: Mapping[str, str]
     rows: tuple[NoiseInfoRow, ...]
 
 
 def of_run(run: RunRow, means: Sequence[MeanRow]) -> tuple[Table, ...]:
-    """Return one table per metric, of methods and noises in the run's order, with the best of each noise marked.
+    """Return one grid per metric, with methods and noises in the run's order and the best method of each noise marked.
 
-    The longer axis runs down where there are many columns. A cell's shade is how near the best under its noise it is.
+    The longer axis becomes the rows if there are many columns. A cell's shade shows how close it is to the best method
+    under its noise.
     """
     return tuple(_grid(column, means) for column in tables.columns_of(run) if not column.absent)
 
 
 def short(noises: Sequence[str]) -> dict[str, str]:
-    """Noises without the names of their parameters, `mixed:25,60`, wherever that leaves no two alike."""
+    """Return short names of noises, by their full names.
+
+    Args:
+        noises: The noises, as canonical texts.
+
+    Returns:
+        The texts without the names of parameters, as `mixed:25,60`. If two noises would get the same text, all keep
+        their full names.
+
+    """
     plain = {noise: re.sub(r"[^:,=]+=", "", noise) for noise in noises}
     return plain if len(set(plain.values())) == len(plain) else {noise: noise for noise in noises}
 
 
 def by_noise_info(found: Results) -> NoiseInfoComparison | None:
-    """A run beside the newest ones that differ from it in the noise information alone; None where there are none."""
+    """Compare a run with the newest stored runs that differ from it in the noise information alone.
+
+    Returns:
+        The comparison, or None if there is no such run or if the runs have no complete means in common.
+
+    """
     runs = {found.run.facts.noise_info: found, **_siblings(found)}
     if len(runs) < 2:
         return None
@@ -75,7 +105,13 @@ def by_noise_info(found: Results) -> NoiseInfoComparison | None:
 
 
 def table_of(found: Results) -> Table | None:
-    """Return what methods gain from being told about the noise; None where no stored run differs in that alone."""
+    """Return a table that shows how much methods improve with more noise information.
+
+    Returns:
+        The table, without rows that are equal in all shown digits. None if there are no other rows or no run to compare
+        with.
+
+    """
     known = by_noise_info(found)
     rows = [row for row in known.rows if row.matters] if known else []
     if known is None or not rows:
@@ -91,6 +127,7 @@ def table_of(found: Results) -> Table | None:
 
 
 def _grid(column: Column, means: Sequence[MeanRow]) -> Table:
+    """Return the grid of one metric."""
     methods = list(dict.fromkeys(row.method for row in means))
     noises = list(dict.fromkeys(row.noise for row in means))
     cells = {place: cell for noise in noises for place, cell in _cells(column, noise, means)}
@@ -105,7 +142,7 @@ def _grid(column: Column, means: Sequence[MeanRow]) -> Table:
 
 
 def _cells(column: Column, noise: str, means: Sequence[MeanRow]) -> Iterator[tuple[GridKey, Cell]]:
-    """The cells of one noise by their place, the best marked, each with its shade."""
+    """Yield the cells of one noise, each with its method and noise: the best is marked, and each has a shade."""
     rows = [row for row in means if row.noise == noise]
     values = {row.method: {column.name: tables.mean_of(row, column.name)} for row in rows}
     marks = tables.marks_of(column, rows, values)
@@ -117,7 +154,17 @@ def _cells(column: Column, noise: str, means: Sequence[MeanRow]) -> Iterator[tup
 
 
 def near(value: float | None, others: Sequence[float], direction: str) -> float | None:
-    """Return how near the best of these finite values one is, from 0 (the worst) to 1; None where it is not finite."""
+    """Return how close a value is to the best of several.
+
+    Args:
+        value: The value.
+        others: All finite values, from which the best and the worst are taken.
+        direction: `higher` or `lower`, for the values that are better.
+
+    Returns:
+        A number from 0, for the worst, to 1, for the best. None if the value is missing or infinite.
+
+    """
     if value is None or not math.isfinite(value):
         return None
     best, worst = (max(others), min(others)) if direction == "higher" else (min(others), max(others))
@@ -125,7 +172,7 @@ def near(value: float | None, others: Sequence[float], direction: str) -> float 
 
 
 def _siblings(found: Results) -> dict[str, Results]:
-    """The newest finished run of each other noise information, alike in all else that makes numbers."""
+    """Return the newest finished run for each other source of noise information, with everything else comparable."""
     mine = found.run.facts
     siblings: dict[str, Results] = {}
     for name in found.store.run_names():
@@ -141,9 +188,9 @@ def _siblings(found: Results) -> dict[str, Results]:
 
 
 def _comparable(one: RunFacts, other: RunFacts) -> bool:
-    """Whether two runs have data, protocol, seeds and device in common, and some metrics, noises and methods.
+    """Return whether two runs have the same data, protocol, seeds and device, and share metrics, noises and methods.
 
-    Those that both have must be of one version.
+    The versions of what they share must be equal.
     """
     if any(getattr(one, name) != getattr(other, name) for name in SHARED):
         return False
@@ -153,13 +200,13 @@ def _comparable(one: RunFacts, other: RunFacts) -> bool:
 
 
 def _agree(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
-    """Whether two tables have some names in common, and the same under each of these."""
+    """Return whether two mappings have names in common, with equal values under all of these names."""
     both = one.keys() & other.keys()
     return bool(both) and all(one[name] == other[name] for name in both)
 
 
 def _of_one_code(store: Store, one: RunRow, other: RunRow) -> bool:
-    """Whether the methods that two runs have in common were the same code in both."""
+    """Return whether the methods that two runs share had the same code in both."""
     both = [method for method in one.facts.methods if method in other.facts.methods]
     return not any(
         manifests.contradict(manifests.of_run(store, one.id, method), manifests.of_run(store, other.id, method))
@@ -168,7 +215,7 @@ def _of_one_code(store: Store, one: RunRow, other: RunRow) -> bool:
 
 
 def _whole(found: Results) -> dict[str, dict[GridKey, float]]:
-    """A run's means that are over every cell, by metric, method and noise."""
+    """Return the means of a run that are over all cells, by metric, then by method and noise."""
     names = [column.name for column in tables.columns_of(found.run) if not column.absent]
     means: dict[str, dict[GridKey, float]] = {name: {} for name in names}
     for row in found.means:
@@ -180,7 +227,7 @@ def _whole(found: Results) -> dict[str, dict[GridKey, float]]:
 
 
 def _noise_info_rows(found: Mapping[str, Results]) -> Iterator[NoiseInfoRow]:
-    """The rows that at least two sources have: by metric, noise and method in the first run's order."""
+    """Yield the means that at least two runs have, by metric, noise and method in the first run's order."""
     first = next(iter(found.values()))
     whole = {source: _whole(each) for source, each in found.items()}
     noises = dict.fromkeys(row.noise for row in first.means)

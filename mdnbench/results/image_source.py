@@ -1,4 +1,4 @@
-"""Pictures: a run's clean, noisy and denoised images, found or made again, each held to its digest."""
+"""Find a run's clean, noisy and denoised images, or compute them again; each is verified by its digest."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CLEAN, NOISY = "clean", "noisy"
 
 @dataclass(frozen=True, slots=True)
 class ImageCase:
-    """A case of a run: the image and the noise by name, and the digests by which their pixels are found."""
+    """A case of a run: the names of its image and noise, and the digests by which its pixels are found."""
 
     noise: str
     image: str
@@ -39,12 +39,12 @@ class ImageCase:
 
     @classmethod
     def of(cls, row: CellRow) -> ImageCase:
-        """The case of a cell."""
+        """Return the case of a cell."""
         return cls(row.noise, row.image, row.image_digest, row.case, row.noisy_digest)
 
 
 class ImageSource:
-    """Finds the images of a run, and brings them to the 8 bits of a screen as they were scored."""
+    """A source of a run's images, which it converts to 8 bits for display, prepared as they were scored."""
 
     def __init__(self, results: Results) -> None:
         self._results = results
@@ -56,25 +56,29 @@ class ImageSource:
         return self._results.run.facts.rules.scoring
 
     def clean(self, subject: ImageCase) -> Image | None:
-        """The clean image, from the data set; None where it is not at hand, or has other pixels now."""
+        """Return the clean image from the data set; None if it is not available or its pixels have changed."""
         return self._clean(subject.image, subject.image_digest)
 
     def noisy(self, subject: ImageCase) -> Image | None:
-        """The noisy image: kept as a method's output, or made again to the same bits."""
+        """Return the noisy image; None if it is not available.
+
+        It is loaded if the run kept it as the output of a method. Otherwise it is computed again, bit for bit.
+        """
         found = self.output(subject.noisy_digest)
         clean = self.clean(subject) if found is None else None
         return self._made_again(clean, subject) if clean is not None else found
 
     def output(self, digest: str) -> Image | None:
-        """A method's output by its digest; None where it was not kept, or was altered."""
+        """Return a method's output by its digest; None if it was not kept or its file has changed."""
         return stored_images.load(self._results.store.images, digest) if digest else None
 
     def levels(self, image: Image) -> Levels:
-        """An image as it was scored, clamped and its border cut, as levels of 8 bits."""
+        """Return an image as 8-bit levels, clamped and without its border as for scoring."""
         scored = self.rule.crop(self.rule.apply(image))
         return np.rint(np.clip(scored, 0, 1) * 255).astype(np.uint8)
 
     def _load_clean(self, image: str, digest: str) -> Image | None:
+        """Return a clean image; None if it cannot be loaded or has another digest."""
         try:
             pixels = self._load(image) if self._load else None
         except (MdnbenchError, KeyError):
@@ -82,7 +86,7 @@ class ImageSource:
         return pixels if pixels is not None and of_pixels(pixels) == digest else None
 
     def _made_again(self, clean: Image, subject: ImageCase) -> Image | None:
-        """The noisy image under the run's input rule; None where it comes out with other bits."""
+        """Compute the noisy image again under the run's input rule; return None if its digest differs."""
         try:
             named = self._registry.noise(subject.noise)
             spec = self._registry.noises[named.name]
@@ -94,11 +98,12 @@ class ImageSource:
 
     @cached_property
     def _registry(self) -> Registry:
+        """The plugins of the run."""
         return registry.load(self._results.plugins)
 
     @cached_property
     def _load(self) -> Any:
-        """What loads a clean image of the run's data set; None where the data are not on this machine."""
+        """The function that loads a clean image of the run's data set; None if the data are not on this machine."""
         facts = self._results.run.facts
         if facts.dataset_folder:
             found = folders.find(facts.dataset_folder)

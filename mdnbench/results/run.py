@@ -1,4 +1,4 @@
-"""Results: a run read back from the store, which reporters write down and a notebook shows."""
+"""The results of a run, read from the store, for reporters and notebooks."""
 
 from __future__ import annotations
 
@@ -35,24 +35,26 @@ ORIGIN = ("seconds", "noise_info", "weights", "image_digest", "noisy_digest", "o
 
 
 class Results:
-    """The results of one run, read from the store when they are asked for; in a notebook they show their tables."""
+    """The results of one run, read from the store on first access; a notebook displays them as tables."""
 
     def __init__(self, store: Store, name: str, folder: Path) -> None:
-        """`folder` is the run's folder, for its files."""
+        """Prepare to read the results of a run from a store; `folder` holds the run's files."""
         self.store = store
         self.name = name
         self.folder = folder
-        self.tally: Tally | None = None  # what `run` computed; None for a run that was only opened
-        self.plugins: tuple[Path, ...] = ()  # plugin files that reporters know the run's names by
-        self.known: Registry | None = None  # where this process has made the run: what it was made with,
-        self.dataset: DatasetSpec | None = None  # and the data set that has just given its images
+        self.tally: Tally | None = None  # None if the run was only opened, not computed
+        self.plugins: tuple[Path, ...] = ()  # plugin files, in which reporters look up the run's names
+        self.known: Registry | None = None  # the plugins, if this process computed the run,
+        self.dataset: DatasetSpec | None = None  # and the data set with its images
 
     @cached_property
     def run(self) -> RunRow:
         """The run's facts.
 
-        UnknownName if the store has no such run. StoreError if its rows are none of ours, or if two methods saw
-        different noisy images of one case.
+        Raises:
+            UnknownName: If the store has no such run.
+            StoreError: If its rows are not valid, or if two methods received different noisy images of one case.
+
         """
         found = self.store.run(self.name)
         if found is None:
@@ -62,11 +64,11 @@ class Results:
         return found
 
     def neighbour(self, name: str) -> Results:
-        """Return another run of the same store, whose folder is next to this one's."""
+        """Return another run of the same store, whose folder is next to the folder of this run."""
         return Results(self.store, name, self.folder.parent / name)
 
     def rows(self) -> Iterator[CellRow]:
-        """The cells one by one, in the plan's order."""
+        """Yield the cells one by one, in the plan's order."""
         return queries.cells(self.store, self.run)
 
     @cached_property
@@ -81,7 +83,7 @@ class Results:
 
     @cached_property
     def counts(self) -> Counter[str]:
-        """How many cells have which status."""
+        """The number of cells with each status."""
         counts: Counter[str] = Counter()
         for row in self.means:
             counts["ok"] += row.ok
@@ -90,12 +92,12 @@ class Results:
 
     @property
     def failed_scores(self) -> int:
-        """How many scores of ok cells went wrong: their metric raised, say, or an attempt at it came to nothing."""
+        """The number of scores of ok cells that failed, for instance because the metric raised an error."""
         return sum(row.failed_scores for row in self.means)
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The metrics that were asked for, in their order."""
+        """The requested metrics, in their order."""
         return tuple(self.run.facts.metric_facts)
 
     @property
@@ -108,11 +110,11 @@ class Results:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns of `cells.csv`: which cell, the run's metrics, and what is behind the numbers."""
+        """The columns of `cells.csv`: first those that identify the cell, then the metrics, then the values' origin."""
         return (*CELL, *self.metrics, *ORIGIN)
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """The cells as plain records: the lines of `cells.csv`."""
+        """Yield the cells as dictionaries, which are the rows of `cells.csv`."""
         columns, metrics = self.columns, self.metrics
         for row in self.rows():
             plain = {name: getattr(row, name, None) for name in columns}
@@ -128,7 +130,7 @@ class Results:
 
     @property
     def unmet(self) -> dict[str, str]:
-        """The methods that were asked for by name, not through `all`, and have no ok cell, each with the reason."""
+        """The methods that were requested by name, not through `all`, and have no ok cell, each with the reason."""
         found = {}
         for method in self.run.facts.named:
             rows = [row for row in self.means if row.method == method]
@@ -139,9 +141,9 @@ class Results:
 
     @property
     def exit_code(self) -> int:
-        """0 when all went well, 4 when some cells or scores went wrong, 5 when there is no cell.
+        """The exit code: 0 if all went well, 4 if a cell or a score failed, 5 if there is no cell.
 
-        A skipped cell is no failure, unless a method that was asked for by name has no cell that is ok.
+        A skipped cell is not a failure, unless a method that was requested by name has no ok cell.
         """
         if not sum(self.counts.values()):
             return 5
@@ -149,9 +151,15 @@ class Results:
         return 4 if failed_cells or self.failed_scores or self.unmet else 0
 
     def table(self, noise: str = "") -> pandas.DataFrame:
-        """The means as a pandas table: a row per method, best first; a column per metric, then seconds, ok, total.
+        """Return the means as a pandas table with a row per method, best first.
 
-        Of the run's only noise, or of the one named; of several noises together, with the noise as first index.
+        Args:
+            noise: The noise to show. Without it, all noises are shown.
+
+        Returns:
+            The table, with a column per metric and the columns `seconds`, `ok` and `total`. If it holds several noises,
+            the noise is the first level of its index.
+
         """
         import pandas
 
@@ -176,11 +184,18 @@ class Results:
         seed: int = 0,
         crop: CropBox | None = None,
     ) -> PictureFigure:
-        """Draw an image clean, noisy and as each method left it, with its score, and a detail of each: a figure.
+        """Draw the clean image, the noisy image and the methods' outputs with their scores, each with a detail.
 
-        Without `image` the run's first one, without `noise` its first. Outputs are there where the run kept them
-        (`keep_images`, by default those of the first seed). `crop` is the detail: left, top, width and height in
-        pixels; without one, the square where the outputs are furthest from the clean image.
+        Outputs are shown if the run kept them (`keep_images`; by default those of the first seed).
+
+        Args:
+            image: The image's id; without it, the run's first image.
+            noise: The noise; without it, the run's first noise.
+            methods: One method or several; without any, all.
+            seed: The number of the noise realisation.
+            crop: The detail as left, top, width and height in pixels. Without it, the detail is the square in which the
+                outputs differ most from the clean image.
+
         """
         from mdnbench.results import figure
 
@@ -195,15 +210,19 @@ class Results:
         )
 
     def _record(self, row: MeanRow) -> dict[str, Any]:
+        """Return a row of the means as a dictionary."""
         means = {name: tables.mean_of(row, name) for name in self.metrics}
         return {**means, "seconds": row.seconds, "ok": row.ok, "total": row.total}
 
     def _method(self, text: str) -> str:
-        """A method as the run has it: what stands in the run needs no plugin, whose file may be gone."""
+        """Return the canonical text of a method.
+
+        A method of the run needs no plugin, because the plugin's file may be gone.
+        """
         return text if text in self.run.facts.methods else registry.load(self.plugins).method(text).text
 
     def _noise(self, text: str) -> str:
-        """The run's noise that a text means, as `gaussian:50`; its first where the text is empty."""
+        """Return the canonical text of one of the run's noises, or of the first if the text is empty."""
         noises = [table.caption for table in self.tables]
         if not noises:
             raise NothingToDo(f"the run {self.name!r} has no cells.")
@@ -215,7 +234,7 @@ class Results:
         return wanted
 
     def _repr_html_(self) -> str:
-        """Return what stands above the run's tables, the tables (grids where there are many), and what is below."""
+        """Return the heading, the tables and the footnotes as HTML; a run with many noises is shown as grids."""
         shown = self.tables if len(self.tables) <= grids.MANY else grids.of_run(self.run, self.means)
         parts = [*map(html.paragraph, tables.heading(self.run)), *map(html.render, shown)]
         if shown is not self.tables:
@@ -227,18 +246,31 @@ class Results:
         return f"<mdnbench.Results {self.name!r}: {counts}; {', '.join(self._names())}>"
 
     def _names(self) -> list[Any]:
+        """Return the numbers of methods, noises and images with their nouns."""
         facts = self.run.facts
         numbers = {"method": len(facts.methods), "noise": len(facts.noises), "image": len(facts.images)}
         return [counted(number, noun) for noun, number in numbers.items()]
 
 
 def find(workspace: Path, name: str) -> Results:
-    """The results of a run by name or by its folder's path."""
+    """Return the results of a run.
+
+    Args:
+        workspace: The workspace.
+        name: The run's name, or the path of its folder.
+
+    Raises:
+        NothingToDo: If there is no store with results.
+        UnknownName: If the store has no such run.
+        BadFile: If the run's file cannot be used.
+        StoreError: If the stored run is not valid.
+
+    """
     said = run_location.read(Path(name)) or run_location.read(run_location.run_folder(workspace, name))
     path = said.store if said else workspace / "results.sqlite"
     if said:
         run_location.require_store(said, workspace)
-    if not os.path.isfile(path):  # noqa: PTH113 (Path.is_file() raises where a name is too long)
+    if not os.path.isfile(path):  # noqa: PTH113 (Path.is_file() raises an error if a name is too long)
         source = f", which {said.file} names" if said else ""
         raise NothingToDo(
             f"there is no run {name!r}: no results are stored in {path.parent}{source}. Run something first."
@@ -246,12 +278,12 @@ def find(workspace: Path, name: str) -> Results:
     store = open_store(path)
     results = Results(store, said.name, said.folder) if said else _run_without_file(store, workspace, name)
     _ = results.run
-    if not is_slug(results.name):  # its files would be written under that name
+    if not is_slug(results.name):  # otherwise its files would be written under that name
         raise StoreError(f"the store {path} has a run named {results.name!r}, a name that no run gets. {MORE}")
     return results
 
 
 def _run_without_file(store: Store, workspace: Path, name: str) -> Results:
-    """A run of the workspace that has no file of its own, as after a kill."""
+    """Return a run of the workspace without a `run.json` of its own, as after a kill."""
     folder = run_location.run_folder(workspace, name)
     return Results(store, folder.name if store.run(folder.name) else name, folder)

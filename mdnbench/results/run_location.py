@@ -1,10 +1,10 @@
-"""Places: the folder that a run's files are in, and what a run is called where another folder's run has its name.
+"""Find the folder with a run's files, and choose a run's name if a run in another folder already has it.
 
-`run.json` in a folder names the run that is there. A run that was given a path has one in the workspace too, under
-`runs/NAME`, which says in which folder its files are.
+`run.json` in a folder names the run in that folder. A run with a path also has a `run.json` in the workspace, under
+`runs/NAME`, which names the folder with its files.
 
-Folder and workspace may come from somebody else. So each is believed when it names the other, and nothing else is
-written outside the workspace than what was asked for by its path.
+Folder and workspace may come from somebody else. So a `run.json` is only followed if the other place names it too, and
+nothing is written outside the workspace except to a path that the user requested.
 """
 
 from __future__ import annotations
@@ -24,7 +24,15 @@ FILE = "run.json"
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a `run.json` says of where its run is: the store, and the folder of the files if that is another one."""
+    """The keys of a `run.json` that locate a run.
+
+    Attributes:
+        name: The run's name.
+        store: The path of the store, relative to the folder of this file.
+        folder: The path of the folder with the run's files, relative to the folder of this file. None if it is the same
+            folder.
+
+    """
 
     name: str
     store: str
@@ -33,7 +41,15 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class RunLocation:
-    """Where a run is: its name, the store that holds it, the folder of its files, and the file that says so."""
+    """The location of a run.
+
+    Attributes:
+        name: The run's name.
+        store: The path of the store that holds it.
+        folder: The folder with its files.
+        file: The `run.json` from which this was read.
+
+    """
 
     name: str
     store: Path
@@ -42,9 +58,17 @@ class RunLocation:
 
 
 def read(folder: Path) -> RunLocation | None:
-    """What the `run.json` of a folder says; None where there is none, BadFile where it cannot be read."""
+    """Read the location of a run from the `run.json` of a folder.
+
+    Returns:
+        The location, or None if there is no `run.json`.
+
+    Raises:
+        BadFile: If the file cannot be read or is not valid.
+
+    """
     path = folder / FILE
-    if not os.path.isfile(path):  # noqa: PTH113 (Path.is_file() raises where a name is too long)
+    if not os.path.isfile(path):  # noqa: PTH113 (Path.is_file() raises an error if a name is too long)
         return None
     said = jsonfile.read(path, "run's file", Note)
     if not is_slug(said.name):
@@ -59,14 +83,18 @@ def read(folder: Path) -> RunLocation | None:
 
 
 def run_folder(workspace: Path, name: str) -> Path:
-    """The folder in the workspace of the run of this name."""
+    """Return the folder in the workspace for the run of this name."""
     return workspace / "runs" / (slug(name) if Path(name).name == name else name)
 
 
 def require_store(said: RunLocation, workspace: Path) -> None:
-    """Check that the store that a run's file names is this workspace's, or knows the folder of that file.
+    """Check that a run's file names the store of this workspace, or a store with a run in the folder of that file.
 
-    Raises BadFile where it is another one: opening a store writes next to it.
+    The check comes first, because opening a store writes next to it.
+
+    Raises:
+        BadFile: If it names any other store.
+
     """
     folder, theirs = said.file.parent.resolve(), said.store.parent.resolve()
     if theirs == workspace.resolve() or folder.is_relative_to(theirs) or theirs.is_relative_to(folder):
@@ -80,9 +108,13 @@ def require_store(said: RunLocation, workspace: Path) -> None:
 
 
 def require_ours(store: Store, name: str, folder: Path) -> None:
-    """Check that the files of a run may be written to the folder that was read for it.
+    """Check that the files of a run may be written to a folder that was read from a `run.json`.
 
-    It has to be in the workspace, or have a `run.json` that names this store. BadFile where neither is so.
+    The folder must be in the workspace, or have a `run.json` that names this store.
+
+    Raises:
+        BadFile: If neither is true.
+
     """
     if folder.resolve().is_relative_to(store.path.parent.resolve()):
         return
@@ -96,7 +128,12 @@ def require_ours(store: Store, name: str, folder: Path) -> None:
 
 
 def require_inside(workspace: Path, folder: Path) -> None:
-    """Check that a folder of the workspace is really in it; StoreError where a link leads elsewhere."""
+    """Check that a folder of the workspace is not a link to a place outside it.
+
+    Raises:
+        StoreError: If it is.
+
+    """
     if folder.is_relative_to(workspace) and not folder.resolve().is_relative_to(workspace.resolve()):
         raise StoreError(
             f"{folder} leads to {folder.resolve()} by a link, outside the workspace; nothing was written. Remove the "
@@ -105,7 +142,10 @@ def require_inside(workspace: Path, folder: Path) -> None:
 
 
 def relative(path: Path, folder: Path) -> str:
-    """A path as seen from a folder, so that both can be moved together; whole where Windows has them on two drives."""
+    """Return a path relative to a folder, which stays valid if both are moved together.
+
+    On Windows the path is absolute if the two are on different drives.
+    """
     try:
         return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
     except ValueError:
@@ -113,10 +153,16 @@ def relative(path: Path, folder: Path) -> str:
 
 
 def name_of(store: Store, folder: Path, plain: str) -> str:
-    """The name of the run whose files go to a folder.
+    """Return the name of the run whose files go to a folder.
 
-    That is the one it has already, or else `plain`, with a digest of the folder's path behind it where another folder's
-    run is called `plain`.
+    If the folder already has a run, it keeps that run's name. Otherwise the name is `plain`. If the run of that name
+    has another folder, a digest of this folder's path is added to it.
+
+    Args:
+        store: The store.
+        folder: The folder for the run's files.
+        plain: The name to use if it is free.
+
     """
     said = _recorded_folder(folder)
     if said and _is_here(said, store, folder) and store.run(said.name) and _may_have(store, folder, said.name):
@@ -127,7 +173,20 @@ def name_of(store: Store, folder: Path, plain: str) -> str:
 
 
 def write_reference(store: Store, folder: Path, name: str) -> None:
-    """Leave word in the workspace of a run whose files are elsewhere, and there of the workspace."""
+    """Write a `run.json` to the workspace that names a run's folder, and one to the folder that names the store.
+
+    A run in its usual folder of the workspace needs neither. An old reference to another folder is removed.
+
+    Args:
+        store: The store of the workspace.
+        folder: The folder with the run's files.
+        name: The run's name.
+
+    Raises:
+        StoreError: If a link leads outside the workspace.
+        MdnbenchError: If a file cannot be written.
+
+    """
     here = run_folder(store.path.parent, name)
     require_inside(store.path.parent, here)
     said = _recorded_folder(here)
@@ -144,7 +203,7 @@ def write_reference(store: Store, folder: Path, name: str) -> None:
 
 
 def _may_have(store: Store, folder: Path, name: str) -> bool:
-    """Whether a name is free, or that of the folder's own run."""
+    """Return whether the run of a folder may have this name: it is free, or the folder's run has it already."""
     if store.run(name) is None:
         return True
     here = run_folder(store.path.parent, name)
@@ -155,6 +214,7 @@ def _may_have(store: Store, folder: Path, name: str) -> bool:
 
 
 def _recorded_folder(folder: Path) -> RunLocation | None:
+    """Return the location in a folder's `run.json`; None if there is none or it is not valid."""
     try:
         return read(folder)
     except BadFile:
@@ -162,8 +222,10 @@ def _recorded_folder(folder: Path) -> RunLocation | None:
 
 
 def _is_here(said: RunLocation, store: Store, folder: Path) -> bool:
+    """Return whether a location is in this store and this folder."""
     return _same(said.store, store.path) and _same(said.folder, folder)
 
 
 def _same(one: Path, other: Path) -> bool:
+    """Return whether two paths lead to the same place."""
     return one.resolve() == other.resolve()

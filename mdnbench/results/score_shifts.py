@@ -1,4 +1,4 @@
-"""How far scores move when the same outputs are scored in another way."""
+"""How much the scores change if the same outputs are scored in another way."""
 
 from __future__ import annotations
 
@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ScoringChoice:
-    """A way to score: its name, its rule's digest, and its metrics, each with the run's metric to set it beside.
+    """A way to score outputs: a scoring rule, or a setting of a metric.
 
-    A rule's metrics stand beside themselves; a metric's setting stands beside the plain metric.
+    Attributes:
+        name: The name of the rule or the setting.
+        rule: The digest of the scoring rule.
+        metrics: For each metric to score, the run's metric to compare it with. Under another rule this is the same
+            metric; for a setting it is the metric without the setting.
+
     """
 
     name: str
@@ -30,10 +35,20 @@ class ScoringChoice:
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """The mean of a method's kept outputs as the run scored them, and scored in another way.
+    """The means of a method's kept outputs, as the run scored them and scored in another way.
 
-    `beside` is the run's metric and `metric` the one that was scored anew: the same under another rule, or one of its
-    settings. `low` and `high` are the smallest and the largest shift of a single output.
+    Attributes:
+        noise: The noise, as its canonical text.
+        method: The method, as its canonical text.
+        metric: The metric of the other way: the same under another rule, or a setting of it.
+        beside: The run's metric.
+        way: The name of the other way.
+        outputs: The number of outputs that have both scores.
+        as_run: The mean as the run scored.
+        other: The mean in the other way.
+        low: The smallest shift of a single output.
+        high: The largest shift of a single output.
+
     """
 
     noise: str
@@ -49,12 +64,12 @@ class Shift:
 
     @property
     def shift(self) -> float:
-        """The other mean less the run's."""
+        """The mean in the other way minus the run's mean."""
         return self.other - self.as_run
 
 
 def shifts_of(found: Results, ways: Sequence[ScoringChoice]) -> Iterator[Shift]:
-    """The shifts of every method under every noise, over the outputs that have both scores."""
+    """Yield the shifts by way of scoring, noise and method, over the outputs that have both scores."""
     before = score_array.read(
         found.store, found.run, dict.fromkeys(name for way in ways for name in way.metrics.values())
     )
@@ -74,7 +89,7 @@ def shifts_of(found: Results, ways: Sequence[ScoringChoice]) -> Iterator[Shift]:
 
 
 def tables_of(found: Results, shifts: Sequence[Shift]) -> Iterator[Table]:
-    """The means as the run has them, and the shift that each way of scoring brings: a table per noise and metric."""
+    """Yield a table per noise and metric: the run's means, and their shift under each way of scoring."""
     columns = {column.name: column for column in tables.columns_of(found.run)}
     for noise, metric in dict.fromkeys((each.noise, each.beside) for each in shifts):
         chosen = [each for each in shifts if (each.noise, each.beside) == (noise, metric)]
@@ -82,6 +97,7 @@ def tables_of(found: Results, shifts: Sequence[Shift]) -> Iterator[Table]:
 
 
 def _table(noise: str, column: Column, shifts: Sequence[Shift]) -> Table:
+    """Return the table of one noise and one metric."""
     ways = list(dict.fromkeys(each.way for each in shifts))
     by_method: dict[str, dict[str, Shift]] = {}
     for each in shifts:

@@ -1,4 +1,4 @@
-"""A table: columns, rows of cells, marks and notes. Every result is made into this, and every renderer draws this.
+"""The table model: columns, rows of cells, marks and notes, for every result and every renderer.
 
 A table is built once, next to the result that it shows. `mdnbench.results.render` draws it on a terminal and writes it
 as HTML, Markdown and LaTeX.
@@ -15,16 +15,21 @@ from mdnbench.results import numbers
 
 ARROWS = {"higher": "↑", "lower": "↓"}
 
-# `best` and `second` of a column; `partial` is a mean over some of the cells, which takes no part in a comparison;
-# `worse` and `better` say how a value stands to an earlier one.
+# `best` and `second` of a column. `partial` marks a mean over only some of the cells, which is not compared.
+# `worse` and `better` compare a value with an earlier one.
 CellMark = Literal["", "best", "second", "partial", "worse", "better"]
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What stands in one place of a table: its text, the number behind it if there is one, and its mark.
+    """A cell of a table.
 
-    `shade` says how near the best of its kind a value is, from 0 to 1; None where colour would mean nothing.
+    Attributes:
+        text: The text that is shown.
+        value: The number that the text shows, or None.
+        mark: How the value compares with others; see `CellMark`.
+        shade: How close the value is to the best of its kind, from 0 to 1. None if the cell gets no colour.
+
     """
 
     text: str
@@ -37,18 +42,19 @@ class Cell:
 class Column:
     """A column of a table, and how its values are shown.
 
-    Args:
-        name: What data call it, as a metric's name; it stands above the column where there is no `heading`.
-        direction: 'higher' or 'lower' for which values are better; '' where neither is.
-        unit: The unit of its values, as 'dB'.
-        digits: How many digits after the point.
-        absent: Why the column is empty; '' where it is not.
-        heading: What stands above it in place of name, unit and direction.
-        figures: Whether numbers have three figures, wherever the point is, in place of fixed digits.
-        signed: Whether values have their sign, as differences do.
-        words: Whether it holds words: they are set left and may be broken over lines. Numbers never are.
-        minor: Whether it holds less than the others matter, as a count of cells: a paper leaves it out.
-        hint: What a page says when the pointer rests on the heading.
+    Attributes:
+        name: The name in data, such as a metric's name. It is the heading if there is no `heading`.
+        direction: 'higher' or 'lower' for the values that are better, '' if neither is.
+        unit: The unit of the values, such as 'dB'.
+        digits: The number of decimal places.
+        absent: The reason why the column is empty, '' if it is not.
+        heading: The heading in place of name, unit and direction.
+        figures: Whether numbers have three significant figures in place of fixed decimal places.
+        signed: Whether positive values get a plus sign, for differences.
+        words: Whether the column holds words. They are aligned left and may be broken over lines; numbers never are.
+        minor: Whether the column is less important than the others, such as a count of cells. LaTeX tables leave it
+            out.
+        hint: The text that a page shows when the pointer is on the heading.
 
     """
 
@@ -72,11 +78,11 @@ class Column:
         return " ".join(filter(None, (self.name.upper(), self.unit, ARROWS[self.direction])))
 
     def show(self, value: float | None) -> str:
-        """Return a value as it stands in this column."""
+        """Return a value as text, formatted for this column."""
         return numbers.figures(value) if self.figures else numbers.fixed(value, self.digits, signed=self.signed)
 
     def cell(self, value: Cell | str | float | None, mark: CellMark = "") -> Cell:
-        """Return the cell of a value: a number as the column shows it, a text as it is."""
+        """Return the cell of a value: a number is formatted for this column, a text stays unchanged."""
         if isinstance(value, Cell):
             return value
         if isinstance(value, str):
@@ -87,7 +93,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table with its caption and the notes below it. The first column of words names the rows."""
+    """A table with a caption above and notes below. The first column of words names the rows."""
 
     caption: str
     columns: tuple[Column, ...]
@@ -102,13 +108,13 @@ class Table:
         rows: Iterable[Sequence[Any]],
         notes: Iterable[str] = (),
     ) -> Table:
-        """Return a table of values: cells and texts as they are, numbers as their columns show them."""
+        """Return a table of these values: cells and texts stay unchanged, numbers are formatted for their columns."""
         cells = (tuple(column.cell(value) for column, value in zip(columns, row, strict=True)) for row in rows)
         return cls(caption, tuple(columns), tuple(cells), tuple(notes))
 
     @property
     def label(self) -> int:
-        """The place of the column that names the rows."""
+        """The index of the column that names the rows."""
         return next((place for place, column in enumerate(self.columns) if column.words), 0)
 
     @property
@@ -130,12 +136,12 @@ class Table:
         return self.choose([place for place, column in enumerate(self.columns) if column.name not in names])
 
     def choose(self, places: Sequence[int]) -> Table:
-        """Return the table with the columns at these places alone."""
+        """Return the table with only the columns at these indices."""
         columns = tuple(self.columns[place] for place in places)
         return replace(self, columns=columns, rows=tuple(tuple(row[place] for place in places) for row in self.rows))
 
     def shorten(self, most: int) -> Table:
-        """Return the table with at most so many rows and notes."""
+        """Return the table with at most `most` rows and `most` notes."""
         return replace(self, rows=self.rows[:most], notes=self.notes[:most])
 
 

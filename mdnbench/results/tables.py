@@ -1,4 +1,4 @@
-"""The tables of a run's means: one per noise, a row per method, best first."""
+"""The tables of a run's means: one table per noise, with a row per method, best first."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ METHOD = words("Method")
 SECONDS = Column("s / image", digits=2, minor=True, hint="indicative: measured while cells ran in parallel")
 CELLS = Column("Cells", minor=True)
 
-# What a method is told of a noise that is known, by what it asks for.
+# What a method receives about a known noise, by the `wants` of its spec.
 TOLD: Mapping[str, str] = {"noise": "everything", "std": "its standard deviation", "nothing": "nothing"}
 
 
 def columns_of(run: RunRow) -> tuple[Column, ...]:
-    """A run's metrics as columns."""
+    """Return the columns of a run's metrics."""
     return tuple(
         Column(name, each.direction, each.unit, each.digits, run.facts.unavailable.get(name, ""))
         for name, each in run.facts.metric_facts.items()
@@ -31,7 +31,7 @@ def columns_of(run: RunRow) -> tuple[Column, ...]:
 
 
 def of_run(run: RunRow, means: Sequence[MeanRow]) -> tuple[Table, ...]:
-    """The tables of a run, in the order of its noises."""
+    """Return the tables of a run, in the order of its noises."""
     columns = columns_of(run)
     noises = list(dict.fromkeys(row.noise for row in means))
     found = [_table(noise, columns, [row for row in means if row.noise == noise]) for noise in noises]
@@ -39,11 +39,11 @@ def of_run(run: RunRow, means: Sequence[MeanRow]) -> tuple[Table, ...]:
 
 
 def heading(run: RunRow) -> tuple[str, ...]:
-    """What stands above every table: data set, protocol, seeds, versions."""
+    """Return the lines above all tables: data set, protocol, seeds and versions."""
     facts = run.facts
     used = [each.packages for each in facts.methods.values()] + [each.packages for each in facts.metric_facts.values()]
     declared = {name: version for each in used for name, version in each.items()}
-    packages = dict(facts.environment.packages)  # those that every run knows of come first, then plugins' own
+    packages = dict(facts.environment.packages)  # the packages of every run come first, then those of plugins
     packages |= {name: declared[name] for name in sorted(declared.keys() - packages.keys())}
     versions = " · ".join(f"{name} {packages[name]}" for name in packages if name in declared.keys() | {"numpy"})
     seeds = counted(facts.seeds, "seed")
@@ -56,13 +56,16 @@ def heading(run: RunRow) -> tuple[str, ...]:
 
 
 def footnotes(run: RunRow) -> tuple[str, ...]:
-    """What a reader must know of a run as a whole: what was left out, which weights were used, who was told what."""
+    """Return the notes about the run as a whole.
+
+    They name what was left out, which weights were used, and which methods received more noise information than others.
+    """
     absent = [f"{name.upper()} is empty: {reason}" for name, reason in run.facts.unavailable.items()]
     return (*run.facts.notes, *absent, *_noise_info_note(run.facts))
 
 
 def _noise_info_note(facts: RunFacts) -> Iterator[str]:
-    """Which methods are told more of the noise than others."""
+    """Yield a note that lists which noise information each method received, if methods differ in it."""
     asking: dict[str, list[str]] = {}
     for method, each in facts.methods.items():
         asking.setdefault(each.wants, []).append(method)
@@ -72,19 +75,22 @@ def _noise_info_note(facts: RunFacts) -> Iterator[str]:
 
 
 def mean_of(row: MeanRow, metric: str) -> float | None:
-    """The mean over finite values; infinite only where every cell is, so that one perfect cell does not hide others.
+    """Return the mean of a row by a metric, over its finite values.
 
-    None where all are infinite and not of one sign.
+    Returns:
+        The mean. It is infinite only if all values are infinite and of one sign, because one perfect cell must not hide
+        the others. None if there is no value, or if all are infinite and of both signs.
+
     """
     mean = row.means.get(metric)
     return _infinity(row, metric) if mean is None and row.infinite.get(metric) else mean
 
 
 def covers(row: MeanRow, metric: str) -> bool:
-    """Whether a mean is over every cell; only such means may be held against each other.
+    """Return whether a mean is over all cells; only such means may be compared.
 
-    One over those that went well, or that were not perfect, is one over easier or harder images. Where all cells are
-    infinite, and of one sign, there is nothing to leave out.
+    A mean over the cells that succeeded, or that were not perfect, is over easier or harder images than the others. If
+    all cells are infinite and of one sign, none is left out.
     """
     infinite = row.infinite.get(metric, 0)
     agree = not infinite or (infinite == row.ok and _infinity(row, metric) is not None)
@@ -92,7 +98,7 @@ def covers(row: MeanRow, metric: str) -> bool:
 
 
 def _infinity(row: MeanRow, metric: str) -> float | None:
-    """The infinite value that cells of a row have; None where some have either."""
+    """Return the infinite value of a row's cells; None if they have both signs."""
     below = row.negative.get(metric, 0)
     if not below:
         return math.inf
@@ -100,6 +106,7 @@ def _infinity(row: MeanRow, metric: str) -> float | None:
 
 
 def _table(noise: str, columns: tuple[Column, ...], rows: Sequence[MeanRow]) -> Table:
+    """Return the table of one noise."""
     values = {row.method: {column.name: mean_of(row, column.name) for column in columns} for row in rows}
     marks = {column.name: marks_of(column, rows, values) for column in columns}
     lines = []
@@ -113,7 +120,10 @@ def _table(noise: str, columns: tuple[Column, ...], rows: Sequence[MeanRow]) -> 
 def marks_of(
     column: Column, rows: Sequence[MeanRow], values: Mapping[str, Mapping[str, float | None]]
 ) -> dict[str, CellMark]:
-    """Return how each method stands by a metric, as far as the shown digits tell methods apart."""
+    """Return the mark of each method by a metric.
+
+    Methods whose values are equal in the shown digits get the same mark.
+    """
     marks: dict[str, CellMark] = {row.method: "" if covers(row, column.name) else "partial" for row in rows}
     shown = {}
     for method, mark in marks.items():
@@ -128,7 +138,7 @@ def marks_of(
 
 
 def _best_first(rows: Sequence[MeanRow], columns: Sequence[Column], values: Mapping[str, Any]) -> list[MeanRow]:
-    """The rows by their first column; means over some of the cells come after those over all."""
+    """Return the rows by their first metric, best first; means over only some cells come after those over all."""
     if not columns:
         return list(rows)
     sign = -1 if columns[0].direction == "higher" else 1
@@ -141,9 +151,9 @@ def _best_first(rows: Sequence[MeanRow], columns: Sequence[Column], values: Mapp
 
 
 def _notes(rows: Sequence[MeanRow], columns: Sequence[Column]) -> list[str]:
-    """What a table lacks: cells that are not ok and metrics without a value, how many and why, and infinite ones."""
+    """Return notes on cells that are not ok, metrics without a value, and infinite values, with counts and reasons."""
     notes = []
-    empty = {column.name for column in columns if column.absent}  # these are explained once, below all tables
+    empty = {column.name for column in columns if column.absent}  # explained once, below all tables
     for row in rows:
         if row.problems:
             listed = [f"{n} {status}{_because(row.reasons.get(status))}" for status, n in row.problems.items()]
@@ -159,7 +169,7 @@ def _notes(rows: Sequence[MeanRow], columns: Sequence[Column]) -> list[str]:
 
 
 def _left_out(row: MeanRow) -> Iterator[tuple[str, str]]:
-    """The metrics by which a row has infinite values that its mean does not show, and in how many cells."""
+    """Yield the metrics with infinite values that the mean of a row does not show, each with the number of cells."""
     for metric, count in row.infinite.items():
         cells = counted(count, "cell")
         if row.means.get(metric) is not None:
@@ -169,7 +179,10 @@ def _left_out(row: MeanRow) -> Iterator[tuple[str, str]]:
 
 
 def _unfinished(run: RunRow, means: Sequence[MeanRow], found: Sequence[Table]) -> Iterator[Table]:
-    """The tables of a run that was not finished, each saying what it lacks; the last one also names the others."""
+    """Yield the tables of a run that did not finish, with notes on what is missing.
+
+    The last note lists the noises that have no table.
+    """
     shown = {table.caption for table in found}
     absent = [noise for noise in run.facts.noises if noise not in shown]
     for table in found:
@@ -180,6 +193,7 @@ def _unfinished(run: RunRow, means: Sequence[MeanRow], found: Sequence[Table]) -
 
 
 def _lacking(run: RunRow, rows: Sequence[MeanRow]) -> Iterator[str]:
+    """Yield a note if cells of the run were not computed."""
     facts = run.facts
     absent = facts.methods.keys() - {row.method for row in rows}
     many = len(absent) * len(facts.images) * facts.seeds + sum(row.total for row in rows)
@@ -192,6 +206,6 @@ def _lacking(run: RunRow, rows: Sequence[MeanRow]) -> Iterator[str]:
 
 
 def _because(reason: str | None) -> str:
-    """A reason in one line of reasonable length, after a colon; nothing where there is none."""
+    """Return a reason after a colon, in one line of limited length; an empty text if there is no reason."""
     text = printable(" ".join((reason or "").split())).rstrip(".")
     return f": {text if len(text) <= LONGEST_REASON else text[: LONGEST_REASON - 1] + '…'}" if text else ""

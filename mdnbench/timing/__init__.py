@@ -1,4 +1,4 @@
-"""Timing: how long a method takes, measured alone, in fresh processes, in rounds interleaved over the methods.
+"""Timing: how long methods take, each measured in a fresh process of its own, in rounds over all methods.
 
 `api`, `cli` and reporters import it. Start with `session.py`, then `phase.py`.
 """

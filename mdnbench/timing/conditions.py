@@ -1,4 +1,4 @@
-"""Under which conditions methods are timed: image sizes, threads, rounds, and the budget that wins over all of them."""
+"""The conditions under which methods are timed: image sizes, threads, rounds, and the time budget for all of them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,15 @@ SMALLEST, LARGEST = 16, 8192
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What is timed: squares of these sides in pixels, on so many threads, in `budget_s` seconds in all.
+    """The conditions of a timing phase. If the budget is too small, it ends the phase early.
 
-    At most `rounds` calls of a method are counted for each size and number of threads.
+    Attributes:
+        sizes: The sides of the square images, in pixels.
+        threads: The numbers of threads.
+        budget_s: The time for the whole phase, in seconds.
+        rounds: How many calls of a method are counted at most, for each size and number of threads.
+        self_tests: Whether the methods are self-tested.
+
     """
 
     sizes: tuple[int, ...] = (256,)
@@ -42,9 +48,17 @@ def alone(
     *,
     scaling: bool = False,
 ) -> Conditions:
-    """The conditions of `mdnbench time`, or with `scaling` those of `--scaling`, and what was said beside them.
+    """Return the conditions of `mdnbench time`.
 
-    BadOption for sizes, threads or budgets that nothing could be timed under.
+    Args:
+        sizes: The sides of the images in pixels, in place of the usual ones.
+        threads: The numbers of threads in place of the usual ones; `all` stands for one per core.
+        budget_s: The budget in seconds, in place of the usual one.
+        scaling: Whether the usual conditions are those of `--scaling`.
+
+    Raises:
+        BadOption: If nothing can be timed under these sizes, threads or budget.
+
     """
     usual = _scaling() if scaling else _usual()
     asked = dataclasses.replace(
@@ -58,14 +72,17 @@ def alone(
 
 
 def _usual() -> Conditions:
+    """Return the usual conditions of `mdnbench time`."""
     return Conditions((256, 512, 1024), tuple(sorted({1, environment.cores()})), budget_s=600.0, self_tests=True)
 
 
 def _scaling() -> Conditions:
+    """Return the usual conditions of `mdnbench time --scaling`."""
     return Conditions((64, 128, 256, 512, 1024, 2048), budget_s=540.0, rounds=9, self_tests=True)
 
 
 def _count(asked: str | int) -> int:
+    """Return a number of threads from a text or number; raise BadOption if it is neither a number nor `all`."""
     if asked == ALL:
         return environment.cores()
     try:
@@ -75,6 +92,7 @@ def _count(asked: str | int) -> int:
 
 
 def _check(asked: Conditions) -> None:
+    """Raise BadOption if a size, a number of threads or the budget is not allowed."""
     for side in asked.sizes:
         if not SMALLEST <= side <= LARGEST:
             raise BadOption(f"size {side} is not allowed; it takes sides from {SMALLEST} to {LARGEST} pixels.")

@@ -1,4 +1,4 @@
-"""How much memory this process holds now, and at most since it was asked to look: its own, and torch's on a GPU."""
+"""The memory of this process, now and at its peak since `begin_peak`: in the main memory, and of torch on a GPU."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from pathlib import Path
 
 
 def resident_bytes() -> int:
-    """The memory that this process holds now."""
+    """Return the bytes of memory that this process holds now."""
     import psutil
 
     return int(psutil.Process().memory_info().rss)
 
 
 def begin_peak(device: str) -> None:
-    """Forget what was held at most so far, where the system lets us: Linux does, elsewhere peaks only grow."""
+    """Start a new measurement of the peak memory.
+
+    This is possible on Linux. On other systems the peak of the process is never reset.
+    """
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     if device == "cuda":
@@ -24,9 +27,10 @@ def begin_peak(device: str) -> None:
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has held since then.
+    """Return the largest number of bytes that this process held since `begin_peak`.
 
-    Linux tells it in /proc: what getrusage says there is handed down from the process that started this one.
+    On Linux the value comes from /proc, because the value of getrusage is inherited from the process that started this
+    one.
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -43,7 +47,7 @@ def peak_bytes() -> int:
 
 
 def device_peak_bytes(device: str) -> int | None:
-    """The most memory that torch's tensors took on the GPU since then; None without one."""
+    """Return the largest number of bytes of torch's tensors on the GPU since `begin_peak`; None without a GPU."""
     if device != "cuda":
         return None
     import torch

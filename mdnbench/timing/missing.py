@@ -1,4 +1,4 @@
-"""What a timing record lacks, so that a later phase measures that alone, and how its figures come into the record."""
+"""Find what a timing record lacks, for a later phase to measure only that, and add the results of that phase."""
 
 from __future__ import annotations
 
@@ -17,9 +17,13 @@ TimingKey: TypeAlias = tuple[str, int, int]  # a method, the threads and the sid
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """What is still to be measured of a method on so many threads: sides in pixels, and whether self-tests are.
+    """The sides and self-tests of a method that are still to be measured, on a number of threads.
 
-    `known` are the seconds of its fastest call at the sides that are finished.
+    Attributes:
+        sides: The sides of the images, in pixels, at which it is still to be timed.
+        tests: Whether its self-tests are still to be run.
+        known: The seconds of its fastest call, by side, for the sides that are finished.
+
     """
 
     sides: tuple[int, ...]
@@ -33,7 +37,12 @@ MissingByMethod: TypeAlias = Mapping[tuple[str, int], Missing]  # by method and 
 def of_record(record: TimingRecord | None, methods: Iterable[str], conditions: Conditions) -> dict[
     tuple[str, int], Missing
 ]:  # fmt: skip
-    """Return what a record lacks of these methods under these conditions; without a record, everything."""
+    """Return what a record lacks of these methods under these conditions; without a record, everything.
+
+    Returns:
+        The missing sides and self-tests, by method and number of threads. Complete methods are left out.
+
+    """
     there = _by_key(record)
     lacks = {}
     for method in methods:
@@ -49,9 +58,9 @@ def of_record(record: TimingRecord | None, methods: Iterable[str], conditions: C
 
 
 def finished(each: Benchmark, conditions: Conditions) -> bool:
-    """Return whether a benchmark is as good as these conditions make it.
+    """Return whether a benchmark is finished under these conditions, and need not be measured again.
 
-    One that a smaller budget has cut short is not: it gets its other calls.
+    A benchmark that a smaller budget cut short is not finished. Its remaining calls are measured.
     """
     extra, seconds = each.extra_info, each.stats.data
     if extra.problem or extra.unfinished:
@@ -64,7 +73,16 @@ def joined(
     former: TimingRecord | None, fresh: TimingRecord, timed: Sequence[MethodTiming], methods: Sequence[str],
     conditions: Conditions,
 ) -> TimingRecord:  # fmt: skip
-    """Return a fresh record with what a former one has and the fresh one was not asked for, or could not measure."""
+    """Return a fresh record, completed with the results of a former one that were not measured again.
+
+    Args:
+        former: The former record, if there is one.
+        fresh: The record of what was measured now.
+        timed: What was measured now.
+        methods: The methods of the record, as canonical texts.
+        conditions: The conditions of the record.
+
+    """
     old, new = _by_key(former), _by_key(fresh)
     why = {(each.method, each.threads, each.side): each.problem for each in timed}
     several = conditions.several
@@ -83,7 +101,10 @@ def joined(
 def _with_tests(
     found: Mapping[TimingKey, Benchmark], old: Mapping[TimingKey, Benchmark], timed: Sequence[MethodTiming]
 ) -> Iterator[Benchmark]:
-    """Put what is known of each method's self-tests next to its smallest image: the newest, unless it lacked time."""
+    """Yield the benchmarks with each method's self-tests at its smallest image.
+
+    These are the newest self-tests, or older ones if the newest ran out of time.
+    """
     tests: dict[tuple[str, int], SelfTests] = {}
     for (method, threads, _), each in old.items():
         if each.extra_info.self_tests:
@@ -98,11 +119,13 @@ def _with_tests(
 
 
 def _tested(benchmarks: Iterable[Benchmark]) -> bool:
+    """Return whether complete self-tests are among these benchmarks."""
     known = [each.extra_info.self_tests for each in benchmarks]
     return any(tests.complete for tests in known if tests)
 
 
 def _keys(methods: Sequence[str], conditions: Conditions) -> Iterator[TimingKey]:
+    """Yield the keys of all methods under all conditions."""
     for threads in conditions.threads:
         for method in methods:
             for side in conditions.sizes:
@@ -110,5 +133,6 @@ def _keys(methods: Sequence[str], conditions: Conditions) -> Iterator[TimingKey]
 
 
 def _by_key(record: TimingRecord | None) -> dict[TimingKey, Benchmark]:
+    """Return the benchmarks of a record by their keys."""
     benchmarks = record.benchmarks if record else ()
     return {(each.name, each.extra_info.threads, each.extra_info.side): each for each in benchmarks}

@@ -1,4 +1,4 @@
-"""The timing phase: fresh processes, sizes from small to large, and rounds that go over all methods in random order."""
+"""The timing phase: fresh processes, sizes from small to large, and rounds over all methods in random order."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from mdnbench.timing.missing import Missing, MissingByMethod
 from mdnbench.timing.process import BUSY, ONE_ROUND_S, ONLY_FIRST, MethodTiming, TimingProcess, TimingSubject
 from mdnbench.util.listener import Listener
 
-TURN_S = 0.25
-AT_ONCE = 12
-MARGIN = 1.2  # a call may take so much longer than expected
-COUNTING_S = 2.0  # for a method's multiply-adds: torch's counter has to be imported
-TESTS = 0.25  # of the time, for the self-tests of all methods
-FIRST = 0.8  # of the time left, for a first call, unless it is known to take longer
+TURN_S = 0.25  # a turn of a method is as many calls as fit into this time, at least one
+AT_ONCE = 12  # so many methods take turns with each other at most
+MARGIN = 1.2  # a call may take this many times its expected time
+COUNTING_S = 2.0  # for counting a method's multiply-adds, because torch's counter must be imported
+TESTS = 0.25  # share of the time for the self-tests of all methods
+FIRST = 0.8  # share of the remaining time for a first call, unless it is expected to take longer
 
 
 def measure(
@@ -33,9 +33,20 @@ def measure(
     listener: Listener | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> list[MethodTiming]:
-    """Time every job of the subject under every condition, within the budget in all: one Timed for each.
+    """Time every job of the subject under every condition, within the budget.
 
-    With `lacks`, only what is missing. Where one call takes over 30 s, the first is the only round.
+    If one call takes more than 30 s, the first call is the only round.
+
+    Args:
+        subject: The jobs and their images.
+        conditions: The conditions.
+        lacks: The sides and self-tests to measure, by method and threads; without it, all.
+        listener: The object that receives the progress.
+        stop: A function that returns whether the user has asked to stop.
+
+    Returns:
+        The measurements, one per method, size and number of threads.
+
     """
     listener = listener or Listener()
     if lacks is None:
@@ -54,7 +65,10 @@ def measure(
 def _parts(
     subject: TimingSubject, conditions: Conditions, lacks: MissingByMethod
 ) -> list[tuple[int, dict[int, Missing]]]:
-    """Jobs that take turns with each other, and what they lack: all on so many threads, or some where they are many."""
+    """Return the parts of the phase: a number of threads, and what is missing of the jobs that are timed in turns.
+
+    A part holds all jobs on a number of threads, or some of them if there are many.
+    """
     parts = []
     for threads in conditions.threads:
         named = {job: (each.method.text, threads) for job, each in enumerate(subject.jobs)}
@@ -66,7 +80,11 @@ def _parts(
 def _measure_part(
     subject: TimingSubject, lacking: dict[int, Missing], threads: int, conditions: Conditions, clock: Deadline
 ) -> list[MethodTiming]:
-    """First calls at every size, so that each has a figure; then rounds over methods and sizes while there is time."""
+    """Time the jobs of a part.
+
+    First calls at all sizes come first, so each size has a result. Rounds over methods and sizes follow as long as
+    there is time.
+    """
     tested = [job for job, lack in lacking.items() if lack.tests]
     jobs = [job for job, lack in lacking.items() if lack.sides]
     tests = selftests.run(subject, tested, threads, clock.part(TESTS if jobs else 1.0))
@@ -85,7 +103,7 @@ def _measure_part(
             _begin(order.sample(here, len(here)), subject, side, clock)
         counted = [job for job, found in tests.items() if found.multiply_adds]
         uncounted = [each for job, each in zip(jobs, processes, strict=True) if job not in counted]
-        in_time = clock.left(clock.end) > COUNTING_S * len(uncounted)  # or it would take what the rounds need
+        in_time = clock.left(clock.end) > COUNTING_S * len(uncounted)  # or it would take the time of the rounds
         if in_time:
             _count(uncounted, clock)
         rounds(processes, order, conditions.rounds, clock)
@@ -108,17 +126,17 @@ def _measure_part(
 
 
 def _lacks_tests(each: TimingProcess, found: selftests.SelfTestResult | None) -> bool:
-    """Whether a method was timed, and its tests only lacked time: some may be left now."""
+    """Return whether a method was timed but had no time for its self-tests, which may fit into the time left."""
     return found is not None and not found.tests.complete and any(timed.loaded for timed in each.timed)
 
 
 def _begin(processes: Sequence[TimingProcess], subject: TimingSubject, side: int, clock: Deadline) -> None:
-    """First calls at a size, where the size before says that there is time, and warm-ups."""
+    """Make the first call at a size if the size before suggests that there is time, then warm up."""
     for each in processes:
         expected = _expected(each, side)
         timed = MethodTiming(each.method, side=side, threads=each.threads)
         each.timed.append(timed)
-        until = clock.share(FIRST)  # what hangs leaves some time to the others
+        until = clock.share(FIRST)  # a method that hangs leaves some time to the others
         if expected is not None and expected > clock.left(until):
             until = clock.end
         if expected is None or expected < clock.left(until):
@@ -129,7 +147,7 @@ def _begin(processes: Sequence[TimingProcess], subject: TimingSubject, side: int
 
 
 def _expected(each: TimingProcess, side: int) -> float | None:
-    """The seconds that a call at this size may take, by those at the size before; None if nothing is known."""
+    """Return the seconds that a call at this size may take, estimated from the size before; None if unknown."""
     known = {timed.side: timed.expected_s if timed.loaded else math.inf for timed in each.timed}
     before = max((other for other in (*known, *each.known) if other < side), default=None)
     if before is None:
@@ -139,19 +157,25 @@ def _expected(each: TimingProcess, side: int) -> float | None:
 
 
 def _warm_up(each: TimingProcess, timed: MethodTiming, clock: Deadline) -> None:
-    """Warm up; a long call is a round where it is the only one, or where the sizes before have warmed the method up."""
+    """Warm a method up.
+
+    A long call is counted as a round instead, if it is the only call or if the sizes before have warmed the method up.
+    """
     if each.problem or timed.loaded is None:
         return
     if timed.loaded.call_s > (ONE_ROUND_S if timed is each.timed[0] else timed_method.LONGEST_WARMUP_S):
         timed.seconds.append(timed.loaded.call_s)
         timed.waits.append(timed.loaded.waited_s)
-    elif 2 * MARGIN * timed.expected_s < clock.left(clock.end):  # a single call that fits is one to be counted
+    elif 2 * MARGIN * timed.expected_s < clock.left(clock.end):  # if only one more call fits, it is counted instead
         clock.tell(timed, "warm-up")
         each.warm(timed, clock.end)
 
 
 def _count(processes: Sequence[TimingProcess], clock: Deadline) -> None:
-    """Count multiply-adds on a corner of the smallest image, after first calls: it must not be in their memory."""
+    """Count multiply-adds on a corner of the smallest image.
+
+    This comes after the first calls, because the counter must not be part of their memory.
+    """
     for each in processes:
         timed = each.timed[0]
         if not each.problem and timed.loaded and MARGIN * timed.expected_s < clock.left(clock.end):
@@ -159,7 +183,17 @@ def _count(processes: Sequence[TimingProcess], clock: Deadline) -> None:
 
 
 def rounds(processes: Sequence[TimingProcess], order: random.Random, most: int, clock: Deadline) -> None:
-    """Rounds over methods and sizes in random order, until each has its calls or none fits into the time left."""
+    """Time the methods in rounds, until each has its calls or no call fits into the remaining time.
+
+    A round goes over all methods and sizes in random order.
+
+    Args:
+        processes: The processes of the methods.
+        order: The random generator for the order.
+        most: How many calls of each method and size are counted at most.
+        clock: The time limit.
+
+    """
     alive = [(each, timed) for each in processes for timed in each.timed if timed.loaded]
     while alive := [pair for pair in alive if _fits(*pair, most, clock)]:
         for each, timed in order.sample(alive, len(alive)):
@@ -170,15 +204,16 @@ def rounds(processes: Sequence[TimingProcess], order: random.Random, most: int, 
 
 
 def _fits(each: TimingProcess, timed: MethodTiming, most: int, clock: Deadline) -> bool:
+    """Return whether a method needs another call and the call fits into the remaining time."""
     once = timed.loaded is not None and timed.loaded.call_s > ONE_ROUND_S
     ready = not each.problem and len(timed.seconds) < (1 if once else most)
     return ready and MARGIN * timed.expected_s < clock.left(clock.end)
 
 
 def _close(each: TimingProcess, found: selftests.SelfTestResult | None, most: int) -> None:
-    """Say why there is nothing, or no more where the method broke; set what the self-tests found beside the timings.
+    """Complete what was measured of a method: problems, multiply-adds and self-tests.
 
-    Where there was time for the first call alone, it is shown, and the timing is not finished.
+    If there was time only for the first call, the first call is the result, and the timing is not finished.
     """
     broke = "" if each.problem in TOO_SHORT else each.problem
     for timed in each.timed:
@@ -196,7 +231,7 @@ def _close(each: TimingProcess, found: selftests.SelfTestResult | None, most: in
 
 
 def _unfinished(timed: MethodTiming, most: int) -> str:
-    """Why what was counted, of `most` calls at the most, is no finished timing, '' if it is one."""
+    """Return the reason why a timing with at most `most` calls is not finished, '' if it is finished."""
     assert timed.loaded is not None
     first = timed.loaded.call_s
     if not timed.seconds or (most > 1 and timed.seconds == [first] and first <= ONE_ROUND_S):

@@ -1,4 +1,4 @@
-"""A timing process as the timing phase sees it: one method that takes orders, and what was measured of it so far."""
+"""A timing process as the timing phase sees it: one method that executes orders, and its measurements so far."""
 
 from __future__ import annotations
 
@@ -21,16 +21,25 @@ if TYPE_CHECKING:
 ONLY_FIRST = "there was time for its first call alone"
 BUSY = "the machine was busy"
 USED_S = 10.0
-ONE_ROUND_S = 30.0  # where the first call takes longer, it is the only round
+ONE_ROUND_S = 30.0  # if the first call takes longer, it is the only round
 
 
 @dataclass(frozen=True, slots=True)
 class LoadTimes:
-    """What loading a method and its first call on an image of a size took, and how large its weights are.
+    """The times and sizes of a method while it was loaded and first called on an image of one size.
 
-    `memory_bytes` are the process's own beyond its idle base, `device_bytes` a GPU's; `multiply_adds` are per pixel.
-    `file_bytes` is the size of the file that the method computes from. `again_s` is the second call's time where the
-    first had to compile. For `waited_s` seconds of the first call the process waited for a processor.
+    Attributes:
+        load_s: The seconds of loading.
+        first_call_s: The seconds of the first call.
+        memory_bytes: The memory of the process, in addition to what it held before loading.
+        parameters: How many numbers the weights file holds; None without weights.
+        device_bytes: The memory on the GPU; None without a GPU.
+        multiply_adds: Multiply-adds per pixel; None if they were not counted.
+        file_bytes: The size of the file from which the method computes; None without one.
+        again_s: The seconds of the second call if the first had to compile the method; None otherwise.
+        waited_s: The seconds in which the process waited for a processor, in the second call if there was one, else in
+            the first.
+
     """
 
     load_s: float
@@ -45,18 +54,29 @@ class LoadTimes:
 
     @property
     def call_s(self) -> float:
-        """The seconds of a first call that did not have to compile."""
+        """The seconds of the first call that did not have to compile the method."""
         return self.first_call_s if self.again_s is None else self.again_s
 
 
 @dataclass
 class MethodTiming:
-    """What was measured of one method at one size on so many threads, and why there is nothing or no more.
+    """The measurements of one method at one size on a number of threads.
 
-    `seconds` are those of every counted call, `device_seconds` the same by the GPU's clock, and `waits` how long each
-    call waited for a processor. `warmups` calls were made before these, and `warm` says whether the last two of them
-    took equally long. `used` are the files that its process has used. `unfinished` says why the seconds are not a
-    finished timing, although the method works.
+    Attributes:
+        method: The method, as its canonical text.
+        loaded: The times of loading and of the first call; None if there was no first call.
+        seconds: The seconds of each counted call.
+        problem: The reason why there is no result, or why there are no more calls.
+        side: The side of the image, in pixels.
+        threads: The number of threads.
+        device_seconds: The seconds of each counted call by the GPU's clock.
+        warmups: How many calls were made before the counted ones.
+        warm: Whether the last two of these calls took equally long.
+        self_tests: The results of the self-tests.
+        used: The files that the method's process used.
+        waits: The seconds in which each counted call waited for a processor.
+        unfinished: The reason why the timing is not finished although the method works, '' if it is finished.
+
     """
 
     method: str
@@ -81,7 +101,7 @@ class MethodTiming:
 
 @dataclass(frozen=True)
 class SelfTestCell:
-    """A cell to compare outputs on: the task, its noisy image, and what is known of the noise."""
+    """A cell on which a timed call's output is compared: the task, its noisy image, and the noise information."""
 
     task: Task
     noisy: Image
@@ -90,10 +110,16 @@ class SelfTestCell:
 
 @dataclass(frozen=True)
 class TimingSubject:
-    """What is timed: jobs on a device, on a noisy image of each size by its side.
+    """The jobs that a timing phase times, with their device and images.
 
-    `trials` are cells to compare outputs on, by job, and `stored` the digests of their outputs, '' where none is known.
-    `revisions` are those of the plan, by kind and name.
+    Attributes:
+        jobs: The jobs.
+        device: The device on which they are timed.
+        images: The noisy image and its noise information, by the side of the image.
+        trials: The cells on which outputs are compared, one per job.
+        stored: The digests of the stored outputs of these cells, one per job; '' if there is none.
+        revisions: The revisions of the plan, by kind and name.
+
     """
 
     jobs: tuple[Job, ...]
@@ -106,10 +132,22 @@ class TimingSubject:
 
 @dataclass
 class TimingProcess:
-    """One method in a process of its own; one that failed or ran out of time is ended and takes no more orders.
+    """One method in a process of its own. If it fails or runs out of time, it is ended and executes no more orders.
 
-    `sides` are those that it is timed at, None for all, and `known` are the seconds of a call that an earlier phase has
-    measured, by side.
+    Attributes:
+        method: The method, as its canonical text.
+        threads: The number of threads.
+        process: The process.
+        timed: The measurements, one per size.
+        load_s: The seconds of loading.
+        parameters: How many numbers the weights file holds; None without weights.
+        file_bytes: The size of the file from which the method computes; None without one.
+        multiply_adds: Multiply-adds per pixel; None if they were not counted.
+        used: The files that the process used.
+        problem: The reason why the process was ended, '' if it was not.
+        sides: The sides of the images at which the method is timed; None for all.
+        known: The seconds of a call by side, as measured in an earlier phase.
+
     """
 
     method: str
@@ -126,14 +164,14 @@ class TimingProcess:
     known: Mapping[int, float] = field(default_factory=dict)
 
     def started(self, within_s: float) -> None:
-        """Wait until it is ready for orders."""
+        """Wait for at most `within_s` seconds until the process is ready for orders."""
         if within_s <= 0:
             self.fail(NO_TIME)
         elif self._asked("ready", within_s=within_s, late=LATE) is None:
             self.fail(self.problem or LATE)
 
     def load(self, until: float) -> None:
-        """Build the method and read its weights' size."""
+        """Build the method and read the size of its weights."""
         seconds = self.ask("load", until=until)
         if seconds is not None:
             self.load_s = seconds
@@ -141,7 +179,7 @@ class TimingProcess:
             self.file_bytes = self._told("file_bytes", until=until)
 
     def first(self, timed: MethodTiming, noisy: Image, info: NoiseInfo, until: float) -> None:
-        """The first call on the image of a size."""
+        """Make the first call on the image of a size."""
         found: FirstCall | None = self.ask("first", timed.side, noisy, info, until=until)
         if found:
             timed.loaded = LoadTimes(
@@ -150,28 +188,44 @@ class TimingProcess:
             )  # fmt: skip
 
     def warm(self, timed: MethodTiming, until: float) -> None:
-        """Call until two calls agree."""
+        """Call the method until two calls in a row take equally long."""
         found = self.ask("warm", timed.side, timed.expected_s, max(0.0, until - time.monotonic()), until=until)
         if found:
             timed.warmups, timed.warm = found
 
     def call(self, timed: MethodTiming, count: int, until: float) -> None:
-        """Count so many calls."""
+        """Make `count` calls and add them to the counted ones."""
         calls: list[TimedCall] = self.ask("call", timed.side, count, until=until) or []
         timed.seconds += [each.seconds for each in calls]
         timed.waits += [each.waited_s for each in calls]
         timed.device_seconds += [each.device_seconds for each in calls if each.device_seconds is not None]
 
     def count(self, timed: MethodTiming, until: float) -> None:
-        """Count multiply-adds per pixel; where that is not possible, nothing fails."""
+        """Count multiply-adds per pixel; if they cannot be counted, the method does not fail."""
         self.multiply_adds = self._told("multiply_adds", timed.side, until=until)
 
     def twice(self, timed: MethodTiming, count: int, between: int, until: float) -> list[tuple[float, float]]:
-        """The seconds of pairs of calls, a fresh image and the same again, and up to `between` others between them."""
+        """Time pairs of calls: one on a fresh image, and one on the same image right after it.
+
+        Args:
+            timed: The size and threads.
+            count: The number of pairs.
+            between: How many other calls are made between two pairs at most.
+            until: The time limit, by `time.monotonic`.
+
+        Returns:
+            The seconds of both calls of each pair. Empty if the order failed.
+
+        """
         return self.ask("twice", timed.side, count, between, until=until) or []
 
     def compare(self, trial: SelfTestCell, until: float) -> OutputComparison | str:
-        """What a timed call makes of a cell beside what a quality call makes of it; a text says what failed."""
+        """Compare the output of a timed call for a cell with the output of a quality call.
+
+        Returns:
+            The comparison, or a text with the reason why there is none.
+
+        """
         seed = int(trial.task.cell.case[:8], 16)
         found: OutputComparison | str | None = self._asked(
             "compare", trial.noisy, trial.info, seed, within_s=until - time.monotonic()
@@ -179,12 +233,15 @@ class TimingProcess:
         return self.problem if found is None else found
 
     def note_used(self) -> None:
-        """Note the files that the process has used, for the identity of what was measured."""
+        """Record the files that the process has used, which belong to the identity of the results."""
         if not self.problem:
             self.used = self._asked("used", within_s=USED_S) or self.used
 
     def ask(self, *order: Any, until: float) -> Any:
-        """The answer to an order; None when it failed, died or took too long."""
+        """Return the answer to an order; None if it failed, or if the process ended or was too slow.
+
+        A failed order makes the method fail.
+        """
         if self.problem:
             return None
         try:
@@ -194,11 +251,14 @@ class TimingProcess:
             return None
 
     def _told(self, *order: Any, until: float) -> Any:
-        """The answer to a question that a process may fail to answer; None then."""
+        """Return the answer to an order as `_asked` does, with a point of time as the limit."""
         return self._asked(*order, within_s=until - time.monotonic())
 
     def _asked(self, *order: Any, within_s: float, late: str = NO_TIME) -> Any:
-        """The answer to an order whose failure says nothing against the method; of `compare`, what it raised."""
+        """Return the answer to an order whose failure does not make the method fail; None if it failed.
+
+        For the order `compare`, return the text of the error.
+        """
         if self.problem:
             return None
         try:
@@ -207,6 +267,7 @@ class TimingProcess:
             return str(error) if order[0] == "compare" else None
 
     def _answer(self, order: str, *arguments: Any, within_s: float, late: str) -> Any:
+        """Return the answer to an order; None if the process ended or was too slow, which makes the method fail."""
         try:
             return self.process.ask(order, *arguments, within_s=max(0.0, within_s))
         except ProcessLate:
@@ -216,19 +277,25 @@ class TimingProcess:
         return None
 
     def fail(self, problem: str) -> None:
-        """Give it up at once: what hangs must not run beside the others."""
+        """Record the problem and end the process at once, because a process that hangs would disturb the others."""
         self.problem = problem
         self.end()
 
     def end(self) -> None:
-        """End the process and its descendants."""
+        """End the process and all processes that it started."""
         self.process.end()
 
 
 def launch(subject: TimingSubject, job: int, threads: int) -> TimingProcess:
     """Start a fresh process for a job of the subject.
 
-    Never a forked one: what it loads and holds in memory is part of what is measured.
+    It is never a forked process, because the imports and the memory of the process are part of what is measured.
+
+    Args:
+        subject: The jobs and their images.
+        job: The index of the job.
+        threads: The number of threads.
+
     """
     settings = Settings(subject.device, revisions=subject.revisions, threads=threads)
     process = SpawnLauncher().launch("mdnbench.timing.timed_method:serve", subject.jobs[job], settings)

@@ -1,4 +1,4 @@
-"""Quality against time: decibels against milliseconds per megapixel, and what papers print for the same images."""
+"""Quality against time: PSNR in dB against milliseconds per megapixel, and published numbers for the same images."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SCORES = """
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A method's mean PSNR in dB and its milliseconds per megapixel; `front` where no other beats it in both."""
+    """A method's mean PSNR in dB and its milliseconds per megapixel; `front` if no other method is better in both."""
 
     method: str
     psnr: float
@@ -42,7 +42,14 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Pareto:
-    """Points from fast to slow, timed under one condition (`group`), and published levels from low to high."""
+    """Quality against time, under one condition.
+
+    Attributes:
+        group: The condition under which the methods were timed.
+        points: The methods, from fast to slow.
+        published: The published levels, from low to high.
+
+    """
 
     group: str
     points: tuple[Point, ...]
@@ -50,7 +57,12 @@ class Pareto:
 
 
 def of_results(found: Results, noise: str) -> Pareto | None:
-    """A run's methods under a noise by the timing phase that came after it; None where nothing has both."""
+    """Return the quality of a run's methods under a noise against the times of its timing phase.
+
+    Returns:
+        The methods that have both; None if none has.
+
+    """
     timed = found.timing
     if timed is None:
         return None
@@ -63,7 +75,10 @@ def of_results(found: Results, noise: str) -> Pareto | None:
 
 
 def levels(found: Results, noise: str) -> list[PublishedLevel]:
-    """What papers print for what a run measured under a noise, timed or not; nothing for a part of a data set."""
+    """Return the published levels for a run's data set under a noise.
+
+    Methods need not be timed. If the run used only a part of the data set, there are no levels.
+    """
     facts = found.run.facts
     lines = published(facts.dataset, noise, facts.protocol_hash)
     if not lines:
@@ -73,7 +88,7 @@ def levels(found: Results, noise: str) -> list[PublishedLevel]:
 
 
 def of_record(record: TimingRecord) -> Pareto | None:
-    """The methods of a record that knows their quality; None where nothing has both."""
+    """Return the quality against time of a record that includes the methods' quality; None if no method has both."""
     known = record.quality
     if not known:
         return None
@@ -81,7 +96,7 @@ def of_record(record: TimingRecord) -> Pareto | None:
 
 
 def _stored(plan: Plan, works: Sequence[PlannedMethod], store: Store) -> dict[str, float]:
-    """The mean PSNR in dB of every work whose cells are all in the store, by method."""
+    """Return the mean PSNR in dB of every planned method whose cells are all in the store, by method."""
     if METRIC not in plan.registry.metrics:
         return {}
     means, identity = {}, CodeIdentity(plan, store)
@@ -96,7 +111,14 @@ def _stored(plan: Plan, works: Sequence[PlannedMethod], store: Store) -> dict[st
 
 
 def known(plan: Plan, works: Sequence[PlannedMethod], store: Store) -> KnownQuality:
-    """Return what the store knows of the quality of these methods."""
+    """Return the quality of these methods as far as it is in the store.
+
+    Args:
+        plan: The plan.
+        works: The methods under the plan's first noise.
+        store: The store.
+
+    """
     noise, whole = works[0].noise.named.text, {each.id for each in plan.images} == set(plan.dataset.images)
     lines = published(plan.dataset.name, noise, plan.protocol.hash) if whole else []
     return KnownQuality(
@@ -109,7 +131,14 @@ def known(plan: Plan, works: Sequence[PlannedMethod], store: Store) -> KnownQual
 
 
 def published(dataset: str, noise: str, protocol_hash: str) -> list[PublishedLevel]:
-    """What papers print for a whole data set under a noise; nothing under a protocol that is not theirs."""
+    """Return the published levels for a whole data set under a noise.
+
+    Args:
+        dataset: The data set's name.
+        noise: The noise, as its canonical text.
+        protocol_hash: The hash of the protocol. Under any other protocol than `standard` there are no levels.
+
+    """
     if protocol_hash != protocols.load("standard").hash:
         return []
     return [
@@ -120,7 +149,7 @@ def published(dataset: str, noise: str, protocol_hash: str) -> list[PublishedLev
 
 
 def table(found: Pareto, caption: str, notes: Sequence[str] = ()) -> Table:
-    """Return methods with their time and published levels without, best first."""
+    """Return a table of the methods with their times and of the published levels without times, best first."""
     rows: list[tuple[str, float, float | None, str]] = [
         (each.method, each.psnr, each.ms_per_megapixel, "none is better and faster" if each.front else "")
         for each in found.points
@@ -131,7 +160,10 @@ def table(found: Pareto, caption: str, notes: Sequence[str] = ()) -> Table:
 
 
 def _pareto(record: TimingRecord, values: Mapping[str, Any], lines: Sequence[PublishedLevel]) -> Pareto | None:
-    """Under the condition that most methods were timed under; of several such, the first."""
+    """Return the quality against time under the condition under which most methods were timed.
+
+    If several conditions have equally many methods, the first is taken.
+    """
     chosen: dict[str, dict[str, float]] = {group: {} for group in summary.groups(record)}
     for each in usable_benchmarks(record):
         if each.name in values and math.isfinite(values[each.name]):
@@ -148,9 +180,13 @@ def _pareto(record: TimingRecord, values: Mapping[str, Any], lines: Sequence[Pub
 
 
 def front(pairs: Mapping[str, tuple[float, float]]) -> set[str]:
-    """Of methods with their quality (higher is better) and time, those that none beats in both.
+    """Return the methods that no other method beats.
 
-    One beats another by being at least as good and as fast, and better in one of the two.
+    One method beats another if it is at least as good and as fast, and better in one of the two.
+
+    Args:
+        pairs: Quality and time by method. A higher quality is better.
+
     """
     return {
         name

@@ -1,4 +1,4 @@
-"""A timing record in pytest-benchmark's JSON format, so that `pytest-benchmark compare` reads it."""
+"""Timing records in the JSON format of pytest-benchmark, which `pytest-benchmark compare` can read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
 
 def make(timed: Sequence[MethodTiming], noise: str, device: str, budget_s: float = 0.0) -> TimingRecord:
-    """Return the record of a timing phase that had `budget_s` seconds: one benchmark per method and condition."""
+    """Return the record of a timing phase, with one benchmark per method and condition.
+
+    Args:
+        timed: The measurements, one per method and condition.
+        noise: The noise, as its canonical text.
+        device: The device.
+        budget_s: The budget of the phase, in seconds.
+
+    """
     here, when = environment.here(device), now()
     return TimingRecord(
         machine_info=_machine(here),
@@ -32,31 +40,33 @@ def make(timed: Sequence[MethodTiming], noise: str, device: str, budget_s: float
 
 
 def usable_benchmarks(record: TimingRecord) -> list[Benchmark]:
-    """Return the benchmarks that conclusions are drawn from: those of methods that did not break on the way."""
+    """Return the benchmarks from which conclusions may be drawn: those of methods that did not fail."""
     return [each for each in record.benchmarks if not each.extra_info.problem]
 
 
 def group(timed: MethodTiming) -> str:
-    """The size and the threads that something was timed under."""
+    """Return the size and the number of threads under which a method was timed, as a text."""
     return _condition(timed.threads, timed.side)
 
 
 def named(method: str, threads: int, side: int, *, several: bool) -> str:
-    """Return a method's name, with the side in pixels and the threads where it is timed under several conditions."""
+    """Return a method's name; with `several`, followed by the side in pixels and the number of threads."""
     return f"{method} ({_condition(threads, side)})" if several else method
 
 
 def _machine(here: Environment) -> MachineInfo:
+    """Return the description of the machine."""
     cpu = Cpu(here.cpu, here.cores)
     return MachineInfo(here.machine_id, here.machine, here.os, here.python, cpu, here.packages)
 
 
 def _condition(threads: int, side: int) -> str:
+    """Return a size and a number of threads as a text."""
     return f"{side}×{side}, " + ("1 thread" if threads == 1 else f"{threads} threads")
 
 
 def _problems(timed: Sequence[MethodTiming]) -> dict[str, str]:
-    """Why there are no seconds, or no more, by method, and by condition where there are several."""
+    """Return the reasons why there is no result or no more calls, by method, and by condition if there are several."""
     several = len({(each.side, each.threads) for each in timed}) > 1
     return {
         named(each.method, each.threads, each.side, several=several): each.problem for each in timed if each.problem
@@ -64,12 +74,14 @@ def _problems(timed: Sequence[MethodTiming]) -> dict[str, str]:
 
 
 def _benchmark(timed: MethodTiming, named: str, timed_at: str, budget_s: float) -> Benchmark:
+    """Return the benchmark of one method under one condition."""
     stats = _stats(timed.seconds)
     extra = _extra(timed, stats.median, timed_at, budget_s)
     return Benchmark(named, timed.method, f"{named}::{timed.method}", extra, stats)
 
 
 def _extra(timed: MethodTiming, seconds: float, timed_at: str, budget_s: float) -> ExtraInfo:
+    """Return the values of a benchmark that have no place in pytest-benchmark's format."""
     loaded, megapixels = timed.loaded, timed.side**2 / 1e6
     assert loaded is not None
     return ExtraInfo(
@@ -97,13 +109,13 @@ def _extra(timed: MethodTiming, seconds: float, timed_at: str, budget_s: float) 
 
 
 def _waited(timed: MethodTiming) -> float | None:
-    """The part of a call for which it waited for a processor, by the median call; None where no call was counted."""
+    """Return the median share of a call's time in which it waited for a processor; None without counted calls."""
     parts = [waited / taken for taken, waited in zip(timed.seconds, timed.waits, strict=False) if taken > 0]
     return statistics.median(parts) if parts else None
 
 
 def _stats(seconds: Sequence[float]) -> Stats:
-    """Return the statistics that pytest-benchmark has for the seconds of each call, in its words."""
+    """Return the statistics of the seconds of all calls, under the names of pytest-benchmark."""
     ordered = sorted(seconds)
     mean, deviation = statistics.mean(ordered), statistics.stdev(ordered) if len(ordered) > 1 else 0.0
     lower, upper = _quartile(ordered), _quartile(ordered[::-1])
@@ -121,7 +133,10 @@ def _stats(seconds: Sequence[float]) -> Stats:
 
 
 def _quartile(ordered: Sequence[float]) -> float:
-    """Return the quartile at the beginning of values in rising order, or in falling order, as pytest-benchmark does."""
+    """Return the first quartile of values in rising order, or the third of values in falling order.
+
+    It is computed as in pytest-benchmark.
+    """
     quarter, rest = divmod(len(ordered), 4)
     if len(ordered) == 1:
         return ordered[0]

@@ -1,4 +1,4 @@
-"""How time and memory grow with an image's pixels: a power of them, fitted by least squares between logarithms."""
+"""How time and memory grow with the number of pixels: a power law, fitted by least squares to the logarithms."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mdnbench.results.table import Column, Table, words
 from mdnbench.spec.timings import Benchmark, TimingRecord
 from mdnbench.timing.record import usable_benchmarks
 
-FEWEST = 4  # sizes: with fewer, an interval says nothing
+FEWEST = 4  # sizes; with fewer, the interval would be too wide to be useful
 LEVEL = 0.95
 COLUMNS = (
     words("Method"), Column("Sides"), Column("Time exponent", digits=2), Column("95 %"), Column("At the end", digits=2),
@@ -23,9 +23,14 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class PowerFit:
-    """`value = c * pixels ** exponent`, with the exponent's interval of 95 %.
+    """A fit of `value = c * pixels ** exponent`.
 
-    `last` is the exponent between the two largest sizes alone: what fixed costs no longer hide.
+    Attributes:
+        exponent: The exponent.
+        low: The lower end of the exponent's 95 % interval.
+        high: The upper end of the interval.
+        last: The exponent between the two largest sizes alone, at which fixed costs matter least.
+
     """
 
     exponent: float
@@ -35,15 +40,23 @@ class PowerFit:
 
     @property
     def interval(self) -> str:
-        """The interval as it is shown."""
+        """The interval as text."""
         return numbers.interval(self.low, self.high, 2)
 
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """How a method's seconds and memory grow from the smallest side to the largest, on so many threads.
+    """How a method's seconds and memory grow with the size of the image, on a number of threads.
 
-    Where the memory at some size was too little to be seen there is no fit of it.
+    Attributes:
+        method: The method, as its canonical text.
+        threads: The number of threads.
+        sides: The sides of the images in pixels, from small to large.
+        seconds: The median seconds at each side.
+        memory_bytes: The peak memory at each side.
+        time: The fit of the seconds.
+        memory: The fit of the memory; None if the memory at some side was too small to be measured.
+
     """
 
     method: str
@@ -56,7 +69,13 @@ class Scaling:
 
 
 def fit(pixels: Sequence[float], values: Sequence[float]) -> PowerFit:
-    """Fit a power law; both are positive and at least three of each, pixels from small to large."""
+    """Fit a power law.
+
+    Args:
+        pixels: The numbers of pixels, from small to large. There must be at least three.
+        values: The positive value for each.
+
+    """
     x, y = [math.log(each) for each in pixels], [math.log(each) for each in values]
     line = stats.linregress(x, y)
     half = float(stats.t.ppf(0.5 + LEVEL / 2, len(x) - 2) * line.stderr)
@@ -65,7 +84,7 @@ def fit(pixels: Sequence[float], values: Sequence[float]) -> PowerFit:
 
 
 def of_record(record: TimingRecord) -> tuple[Scaling, ...]:
-    """Every method that was timed at enough sizes, in the record's order."""
+    """Return the scaling of each method that was timed at enough sizes, in the record's order."""
     found: dict[tuple[str, int], list[Benchmark]] = {}
     for each in usable_benchmarks(record):
         found.setdefault((each.name, each.extra_info.threads), []).append(each)
@@ -73,12 +92,13 @@ def of_record(record: TimingRecord) -> tuple[Scaling, ...]:
 
 
 def table(found: Sequence[Scaling]) -> Table:
-    """Return the exponents, the slowest growth of time first."""
+    """Return a table of the exponents, with the slowest growth of time first."""
     rows = map(_row, sorted(found, key=lambda each: each.time.exponent))
     return Table.of("growth with the number of pixels", COLUMNS, rows)
 
 
 def _scaling(method: str, threads: int, rows: list[Benchmark]) -> Scaling:
+    """Return the scaling of a method from its benchmarks."""
     rows = sorted(rows, key=lambda each: each.extra_info.side)
     sides = tuple(each.extra_info.side for each in rows)
     pixels = [float(side) ** 2 for side in sides]
@@ -90,9 +110,11 @@ def _scaling(method: str, threads: int, rows: list[Benchmark]) -> Scaling:
 
 
 def _row(each: Scaling) -> list[str | float | None]:
+    """Return the table's row of a method."""
     name = each.method if each.threads == 1 else f"{each.method}, {each.threads} threads"
     return [name, f"{each.sides[0]}–{each.sides[-1]}", *_values(each.time), *_values(each.memory)]
 
 
 def _values(found: PowerFit | None) -> list[str | float | None]:
+    """Return the cells of a fit, which are empty without a fit."""
     return [None] * 3 if found is None else [found.exponent, found.interval, found.last]

@@ -1,4 +1,4 @@
-"""Self-tests of a timing, after MLPerf's: what is timed is what is scored, and no answer is remembered."""
+"""Self-tests of timed methods, after MLPerf's: the timed output is the scored one, and no output is reused."""
 
 from __future__ import annotations
 
@@ -11,29 +11,40 @@ from mdnbench.timing.deadline import Deadline
 from mdnbench.timing.process import MethodTiming, TimingProcess, TimingSubject, launch
 from mdnbench.timing.timed_method import OutputComparison
 
-FEW_PAIRS, PAIRS, MOST_PAIRS = 3, 5, 20  # few where a call takes over a second, most where it takes next to nothing
-BETWEEN = 3
-TURN_S = 0.25
-LOOKS = 3
-QUICKER = 0.9  # the same image again must not take less than this part of a fresh one
-NEARLY_ALL = 0.8
-LEAST_GAIN_S = 2e-4  # a cache that gains less would not pay for looking up an image
-MOST = 0.7  # of what is left of the time, for one method
-HALF_LEVEL = 0.5 / 255  # threads and GPUs add in other orders: less than what rounding to 8 bits hides
+FEW_PAIRS, PAIRS, MOST_PAIRS = 3, 5, 20  # few if a call takes over a second, most if it is very fast
+BETWEEN = 3  # other calls between two pairs at most
+TURN_S = 0.25  # about the seconds that one look spends on fresh images
+LOOKS = 3  # how often a suspicious result is measured at most
+QUICKER = 0.9  # the same image again must not take less than this share of the time for a fresh one
+NEARLY_ALL = 0.8  # share of the pairs in which the same image must have been faster
+LEAST_GAIN_S = 2e-4  # a smaller gain would not even pay for looking an image up in a cache
+MOST = 0.7  # share of the remaining time, for one method
+HALF_LEVEL = 0.5 / 255  # threads and GPUs add in other orders; rounding to 8 bits hides such differences
 
 
 @dataclass(frozen=True, slots=True)
 class SelfTestResult:
-    """What a method's self-tests found, and its multiply-adds per pixel."""
+    """The results of a method's self-tests, and its multiply-adds per pixel."""
 
     tests: SelfTests
     multiply_adds: float | None
 
 
 def run(subject: TimingSubject, jobs: Iterable[int], threads: int, clock: Deadline) -> dict[int, SelfTestResult]:
-    """Test the methods one by one; what does not fit into the time is not looked at.
+    """Test the methods one after the other, as long as there is time.
 
-    In processes of their own: what tests import and allocate must not be in the memory of what is timed.
+    Each method runs in a process of its own, because what the tests import and allocate must not count as memory of the
+    timed process.
+
+    Args:
+        subject: The jobs and their images.
+        jobs: The indices of the jobs to test.
+        threads: The number of threads.
+        clock: The time limit.
+
+    Returns:
+        The results by job. A job without time has a result with that reason.
+
     """
     found = {}
     for job in jobs:
@@ -49,6 +60,7 @@ def run(subject: TimingSubject, jobs: Iterable[int], threads: int, clock: Deadli
 
 
 def _self_test(process: TimingProcess, subject: TimingSubject, job: int, clock: Deadline) -> SelfTestResult:
+    """Test one method in this process."""
     side = min(subject.images)
     timed = MethodTiming(process.method, side=side, threads=process.threads)
     clock.tell(timed, "self-tests")
@@ -59,7 +71,7 @@ def _self_test(process: TimingProcess, subject: TimingSubject, job: int, clock: 
         return SelfTestResult(SelfTests(f"not compared: {process.problem}"), None)
     process.count(timed, clock.end)
     process.warm(timed, clock.end)
-    process.call(timed, 1, clock.end)  # now it is known what one takes
+    process.call(timed, 1, clock.end)  # now it is known how long a call takes
     output, holds = _output(process, timed, subject, job, clock)
     again, quicker = _again(process, timed, clock)
     return SelfTestResult(SelfTests(output, holds, again, quicker), process.multiply_adds)
@@ -68,7 +80,12 @@ def _self_test(process: TimingProcess, subject: TimingSubject, job: int, clock: 
 def _output(
     process: TimingProcess, timed: MethodTiming, subject: TimingSubject, job: int, clock: Deadline
 ) -> tuple[str, bool]:
-    """How the timed output compares with the quality run's, where there is time to look."""
+    """Compare the timed output with the output of the quality run, if there is time.
+
+    Returns:
+        A text for the record, and whether the outputs agree or were not compared.
+
+    """
     trial, stored = subject.trials[job], subject.stored[job]
     expected = 2.5 * timed.expected_s * max(1.0, trial.task.pixels / timed.side**2)
     if process.problem or expected > clock.left(clock.end):
@@ -78,9 +95,14 @@ def _output(
 
 
 def _again(process: TimingProcess, timed: MethodTiming, clock: Deadline) -> tuple[float | None, bool]:
-    """How a known image compares with fresh ones, where there is time to look.
+    """Compare the time for an image that the method has seen with the time for fresh images, if there is time.
 
-    A suspicion is looked into again, while there is time: what remembers does so each time, and chance does not.
+    A suspicious result is measured again, as long as there is time: a method that reuses outputs is faster each time,
+    and chance is not.
+
+    Returns:
+        The ratio of the times, or None if it was not measured, and whether the same image was faster.
+
     """
     ratio, quicker = None, False
     slow = timed.expected_s > 1.0
@@ -98,9 +120,16 @@ def _again(process: TimingProcess, timed: MethodTiming, clock: Deadline) -> tupl
 
 
 def repeated_speedup(pairs: list[tuple[float, float]]) -> tuple[float | None, bool]:
-    """The median of same over fresh, and whether the same image was quicker: by medians, at best, and in most pairs.
+    """Compare the times of calls on the same image with those on fresh images.
 
-    All three, because on a busy machine each alone may be by chance.
+    Args:
+        pairs: The seconds on a fresh image, and on the same image right after it.
+
+    Returns:
+        The ratio of the medians, None without pairs, and whether the same image was faster. It is if the medians, the
+        fastest calls and most pairs all show it. All three are needed, because on a busy machine each alone may happen
+        by chance.
+
     """
     if not pairs:
         return None, False
@@ -111,7 +140,17 @@ def repeated_speedup(pairs: list[tuple[float, float]]) -> tuple[float | None, bo
 
 
 def verdict(found: OutputComparison | str, stored: str, exact: bool) -> tuple[str, bool]:
-    """What a comparison of outputs says, and whether it holds: to the last bit where `exact`, else to half a level."""
+    """Return the result of a comparison of outputs.
+
+    Args:
+        found: The comparison, or the reason why there is none.
+        stored: The digest of the stored output, or ''.
+        exact: Whether the outputs must be equal to the last bit. Otherwise they may differ by half a level of 255.
+
+    Returns:
+        A text for the record, and whether the outputs agree or were not compared.
+
+    """
     if isinstance(found, str):
         return f"not compared: {found}", True
     beside = "" if not stored else ", and to the stored one" if stored == found.digest else "; the stored one differs"

@@ -1,4 +1,4 @@
-"""From a plan to its timing record: which images, which methods, and whether this machine has timed them before."""
+"""Make the timing record of a plan: choose images and methods, and reuse what this machine has measured before."""
 
 from __future__ import annotations
 
@@ -37,9 +37,19 @@ REVISION = "5"
 def record_for(
     plan: Plan, results: Results, listener: Listener, stop: Callable[[], bool] = lambda: False
 ) -> TimingRecord | None:
-    """The timing record of a run's methods under its first noise; from the store where this machine has timed them.
+    """Return the timing record of a run's methods under its first noise.
 
-    Methods without one good cell are left out. None where nothing is left to time.
+    It comes from the store if this machine has timed them before. Methods without an ok cell are left out.
+
+    Args:
+        plan: The plan of the run.
+        results: The results of the run.
+        listener: The object that receives the progress.
+        stop: A function that returns whether the user has asked to stop.
+
+    Returns:
+        The record, or None if no method is left to time.
+
     """
     good = {row.method for row in results.means if row.noise == plan.noises[0].named.text and row.ok}
     works = [work for work in _works(plan) if work.named.text in good]
@@ -47,7 +57,7 @@ def record_for(
 
 
 def ready(plan: Plan) -> tuple[list[PlannedMethod], dict[str, str]]:
-    """The methods of a plan that can be timed under its first noise, and why the others cannot."""
+    """Return the methods of a plan that can be timed under its first noise, and the reasons why the others cannot."""
     why = {
         work.named.text: work.skip or f"it has no weights for {work.noise.named}; `mdnbench train {work.named}` first"
         for work in _works(plan)
@@ -59,7 +69,20 @@ def ready(plan: Plan) -> tuple[list[PlannedMethod], dict[str, str]]:
 def times(
     plan: Plan, conditions: Conditions, store: Store, folder: Path, listener: Listener, stop: Callable[[], bool]
 ) -> Times:
-    """The timings of a plan's methods under its first noise, with what the store knows of their quality."""
+    """Return the timings of a plan's methods under its first noise, with their quality as far as it is in the store.
+
+    Args:
+        plan: The plan.
+        conditions: The conditions.
+        store: The store.
+        folder: The folder for the files of the timings.
+        listener: The object that receives the progress.
+        stop: A function that returns whether the user has asked to stop.
+
+    Raises:
+        NothingToDo: If no method can be timed.
+
+    """
     works, left_out = ready(plan)
     if not works:
         why = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
@@ -75,10 +98,19 @@ def record(
     plan: Plan, works: list[PlannedMethod], conditions: Conditions, store: Store, listener: Listener,
     stop: Callable[[], bool] = lambda: False,
 ) -> TimingRecord:  # fmt: skip
-    """The timing record of these works; from the store as far as this machine has it, and there afterwards.
+    """Return the timing record of these methods, and store it.
 
-    Only what the stored record lacks is measured: what was not timed, not finished, or of a method that failed. What
-    was stopped on the way is not stored.
+    What this machine has measured before comes from the store. Only what is missing is measured: what was not timed,
+    was not finished, or failed. If the user stops the run, nothing is stored.
+
+    Args:
+        plan: The plan.
+        works: The methods to time, under the plan's first noise.
+        conditions: The conditions.
+        store: The store.
+        listener: The object that receives the progress.
+        stop: A function that returns whether the user has asked to stop.
+
     """
     identity = CodeIdentity(plan, store)
     key = _key(plan, works, identity, conditions)
@@ -103,7 +135,7 @@ def _save(
     plan: Plan, works: list[PlannedMethod], conditions: Conditions, store: Store, identity: CodeIdentity,
     used: dict[str, tuple[UsedFile, ...]], found: TimingRecord,
 ) -> None:  # fmt: skip
-    """Store a record under the code of all its methods; of one that never ran, under what is known of it so far."""
+    """Store a record under the code of all its methods; for a method that never ran, under the code known so far."""
     with store.transaction():
         for work in works:
             identity.record(work, {METHOD: used.get(work.named.text, ())})
@@ -111,7 +143,7 @@ def _save(
 
 
 def _used(timed: list[MethodTiming]) -> dict[str, tuple[UsedFile, ...]]:
-    """The files that each method has used, whatever its number of threads."""
+    """Return the files that each method used, with any number of threads."""
     used: dict[str, set[UsedFile]] = {}
     for each in timed:
         used.setdefault(each.method, set()).update(each.used)
@@ -119,14 +151,16 @@ def _used(timed: list[MethodTiming]) -> dict[str, tuple[UsedFile, ...]]:
 
 
 def _works(plan: Plan) -> tuple[PlannedMethod, ...]:
+    """Return the planned methods under the first noise."""
     return plan.works[: len(plan.methods)]
 
 
 def _key(plan: Plan, works: list[PlannedMethod], identity: CodeIdentity, conditions: Conditions = AFTER_RUN) -> str:
-    """Return the key of the timings of methods on this machine, '' while the code of one is not known.
+    """Return the key of the timings of methods on this machine, '' while the code of one method is not known.
 
-    The image's content does not matter, its size, channels and noise do. A record names its methods, and one identity
-    may have several names. The budget is not in the key: what a smaller one has cut short is measured again.
+    The key depends on the image's size, channels and noise, but not on its content. Names are part of it, because a
+    record names its methods and one identity may have several names. The budget is not part of it: what a smaller
+    budget cut short is measured again.
     """
     methods = [[work.named.text, work.identity, identity.token(work)] for work in works]
     if not all(token for _, _, token in methods):
@@ -140,6 +174,7 @@ def _measure(
     plan: Plan, works: list[PlannedMethod], conditions: Conditions, store: Store, listener: Listener,
     stop: Callable[[], bool], lacks: MissingByMethod,
 ) -> list[MethodTiming]:  # fmt: skip
+    """Run the timing phase for what is missing."""
     from mdnbench.timing import phase
 
     jobs = tuple(job_of(plan, work) for work in works)
@@ -154,12 +189,13 @@ def _measure(
 
 
 def _stored_digest(plan: Plan, work: PlannedMethod, store: Store, identity: CodeIdentity) -> str:
-    """Return the digest of the stored output of a work's trial cell, '' if there is none."""
+    """Return the digest of the stored output of a method's trial cell, '' if there is none."""
     found = store.outputs(identity.keys(work, plan.cell(work, _trial_image(plan), 0).output)).values()
     return next((row.output_digest for row in found if row.status == "ok"), "")
 
 
 def _square_case(plan: Plan, work: PlannedMethod, side: int) -> Case:
+    """Return the case of a square image of this side."""
     noise = work.noise
     clean = square(plan.dataset.load(plan.images[0].id), side)
     key = cases.key("timing", noise.named, noise.spec.revision, 0)
@@ -167,7 +203,7 @@ def _square_case(plan: Plan, work: PlannedMethod, side: int) -> Case:
 
 
 def _trials(plan: Plan, works: list[PlannedMethod]) -> tuple[SelfTestCell, ...]:
-    """A cell of the plan for every work: its smallest image, first realisation."""
+    """Return a cell of the plan for each method: its smallest image with the first noise realisation."""
     image, noise = _trial_image(plan), works[0].noise
     clean = plan.dataset.load(image.id)
     made = []
@@ -179,11 +215,12 @@ def _trials(plan: Plan, works: list[PlannedMethod]) -> tuple[SelfTestCell, ...]:
 
 
 def _trial_image(plan: Plan) -> PlannedImage:
+    """Return the smallest image of the plan."""
     return min(plan.images, key=lambda each: each.pixels)
 
 
 def square(image: Image, side: int) -> Image:
-    """The image's top left square of this side; a smaller image is repeated by reflection."""
+    """Return the image's top left square of this side; a smaller image is continued by reflection."""
     missing = [(0, max(0, side - length)) for length in image.shape[:2]]
     padded = np.pad(image, [*missing, *[(0, 0)] * (image.ndim - 2)], mode="symmetric")
     return np.ascontiguousarray(padded[:side, :side])

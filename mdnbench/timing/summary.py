@@ -1,4 +1,4 @@
-"""A timing record as tables and notes: what the terminal, files and reporters show."""
+"""A timing record as tables and notes, for the terminal, files and reporters."""
 
 from __future__ import annotations
 
@@ -15,43 +15,49 @@ COLUMNS = (
     Column("Load s", digits=2), Column("First s", digits=2), Column("MiB"), Column("Weights"),
     Column("kMAC", figures=True),
 )  # fmt: skip
-FILE_COLUMNS = (Column("File MB", figures=True),)  # where networks come in several forms
+FILE_COLUMNS = (Column("File MB", figures=True),)  # if networks have several forms, such as quantised ones
 GPU_COLUMNS = (Column("GPU ms"), Column("GPU MiB"))
-NOISY = 0.10
+NOISY = 0.10  # a measurement is noisy if its IQR is a larger share of its median
 
 
 def heading(record: TimingRecord, group: str = "") -> str:
-    """What was timed, and on which machine; of several groups the one that is asked for, or the first."""
+    """Return a line with the condition and the machine of a record.
+
+    Args:
+        record: The record.
+        group: The condition; without it, the first one.
+
+    """
     group = group or next(iter(groups(record)), "")
     return f"{group} · {machine(record)} · each method alone in a fresh process"
 
 
 def machine(record: TimingRecord) -> str:
-    """The machine that a record was made on."""
+    """Return a text that describes the machine on which a record was made."""
     cpu = record.machine_info.cpu
     return f"{cpu.brand_raw}, {counted(cpu.count, 'core')}"
 
 
 def groups(record: TimingRecord) -> list[str]:
-    """The conditions that a record has, in their order: sizes and threads, device, noise."""
+    """Return the conditions of a record in their order: size, threads, device and noise as one text."""
     return list(dict.fromkeys(each.group for each in record.benchmarks))
 
 
 def tables(record: TimingRecord) -> list[Table]:
-    """Return a table for each condition, fastest first, without notes."""
+    """Return a table for each condition, fastest method first, without notes."""
     gpu, forms = _on_gpu(record), _in_forms(record)
     columns = (*COLUMNS, *(FILE_COLUMNS if forms else ()), *(GPU_COLUMNS if gpu else ()))
     return [Table.of(heading(record, group), columns, _rows(record, group, forms, gpu)) for group in groups(record)]
 
 
 def noted_tables(record: TimingRecord) -> list[Table]:
-    """Return the tables with the notes below the last; where nothing was timed, a table without rows says so."""
+    """Return the tables, with the notes below the last one; if nothing was timed, a table without rows."""
     found = tables(record) or [Table("Nothing was timed.", COLUMNS, ())]
     return [*found[:-1], replace(found[-1], notes=tuple(notes(record)))]
 
 
 def notes(record: TimingRecord) -> list[str]:
-    """What is missing, noisy or not finished, which methods took turns, and what the self-tests found."""
+    """Return notes on what is missing, noisy or not finished, which methods took turns, and the self-tests."""
     several = len(groups(record)) > 1
     noisy = [_name(each, several) for each in record.benchmarks if is_noisy(each.stats)]
     found = _problems(record)
@@ -61,12 +67,12 @@ def notes(record: TimingRecord) -> list[str]:
 
 
 def is_noisy(stats: Stats) -> bool:
-    """Whether a measurement scatters so much that its median says little."""
+    """Return whether a measurement scatters so much that its median is not reliable."""
     return bool(stats.rounds > 1 and stats.iqr > NOISY * stats.median)
 
 
 def failures(record: TimingRecord) -> list[str]:
-    """What the self-tests found wanting, a sentence for each."""
+    """Return a sentence for each failed self-test."""
     several = len(groups(record)) > 1
     found = []
     for each in record.benchmarks:
@@ -82,7 +88,7 @@ def failures(record: TimingRecord) -> list[str]:
 
 
 def _problems(record: TimingRecord) -> list[str]:
-    """What became of each method that has a problem: it was not timed, or broke after so many rounds."""
+    """Return a sentence for each method with a problem: it was not timed, or it failed after some rounds."""
     rounds = {name: each.stats.rounds for each in record.benchmarks for name in (each.name, _name(each, True))}
     return [
         f"{name} failed after {counted(rounds[name], 'round')}, and its figures are of no more: {problem}"
@@ -93,7 +99,7 @@ def _problems(record: TimingRecord) -> list[str]:
 
 
 def _unfinished(record: TimingRecord, several: bool) -> list[str]:
-    """Which figures are no finished timings and why, a line for each reason, and that the next run measures them."""
+    """Return a line for each reason why timings are not finished, and a line that the next run measures them."""
     reasons: dict[str, list[str]] = {}
     for each in record.benchmarks:
         if why := each.extra_info.unfinished:
@@ -105,7 +111,7 @@ def _unfinished(record: TimingRecord, several: bool) -> list[str]:
 
 
 def _turns(record: TimingRecord, several: bool) -> list[str]:
-    """Which methods took turns with each other, where they were timed at several times."""
+    """Return a line that lists which methods took turns with each other, if methods were timed at different times."""
     times: dict[str, list[str]] = {}
     for each in record.benchmarks:
         if when := each.extra_info.timed_at:
@@ -117,7 +123,7 @@ def _turns(record: TimingRecord, several: bool) -> list[str]:
 
 
 def _tested(record: TimingRecord, several: bool) -> list[str]:
-    """What the self-tests found, a line for failures and one for the others; nothing where there were none."""
+    """Return a line for each failed self-test and one about all self-tests; nothing if there were none."""
     tests = {
         _name(each, several): each.extra_info.self_tests for each in record.benchmarks if each.extra_info.self_tests
     }
@@ -140,20 +146,22 @@ def _tested(record: TimingRecord, several: bool) -> list[str]:
 
 
 def _name(each: Benchmark, several: bool) -> str:
-    """A method, and the condition that it was timed under where there are several."""
+    """Return a method's name, with the condition if there are several."""
     return f"{each.name} ({', '.join(each.group.split(', ')[:2])})" if several else str(each.name)
 
 
 def _on_gpu(record: TimingRecord) -> bool:
+    """Return whether the record has times by a GPU's clock."""
     return any(each.extra_info.device_s is not None for each in record.benchmarks)
 
 
 def _in_forms(record: TimingRecord) -> bool:
-    """Whether any method that has a file was given options, as for its deployment."""
+    """Return whether a method with a file has options, such as those for deployment."""
     return any(each.extra_info.file_bytes and "[" in each.name for each in record.benchmarks)
 
 
 def _rows(record: TimingRecord, group: str, forms: bool, gpu: bool) -> Iterator[list[Cell | str | float | None]]:
+    """Yield the rows of the table of one condition."""
     chosen = [each for each in record.benchmarks if each.group == group]
     for each in sorted(chosen, key=lambda each: each.stats.median):
         extra = each.extra_info
@@ -165,6 +173,7 @@ def _rows(record: TimingRecord, group: str, forms: bool, gpu: bool) -> Iterator[
 
 
 def _row(each: Benchmark) -> list[Cell | str | float | None]:
+    """Return the cells of a method that every table has."""
     stats, extra = each.stats, each.extra_info
     parameters = extra.parameters
     weights = Cell("–") if parameters is None else Cell(f"{parameters / 1e6:.2f} M", parameters)
@@ -183,12 +192,15 @@ def _row(each: Benchmark) -> list[Cell | str | float | None]:
 
 
 def _milliseconds(seconds: float | None) -> Cell:
+    """Return the cell of a time, in milliseconds."""
     return Cell(numbers.milliseconds(seconds), _in_units(seconds, 1e-3))
 
 
 def _mebibytes(size: float | None) -> float | None:
+    """Return a number of bytes in MiB."""
     return _in_units(size, 2**20)
 
 
 def _in_units(value: float | None, unit: float) -> float | None:
+    """Return a value divided by a unit; None if there is no value."""
     return None if value is None else value / unit

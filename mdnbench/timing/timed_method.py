@@ -1,4 +1,4 @@
-"""The inside of a timing process: one method on so many threads, which loads and calls when it is told to."""
+"""The code that runs in a timing process: one method on a number of threads, which loads and calls on orders."""
 
 from __future__ import annotations
 
@@ -26,16 +26,20 @@ if TYPE_CHECKING:
     from mdnbench.spec.records import NoiseInfo, UsedFile
     from mdnbench.spec.specs import Image
 
-SAME = 0.05  # two calls that differ by less are taken for warm
+SAME = 0.05  # calls in a row that differ by at most this share show that the method is warm
 LONGEST_WARMUP_S, MOST_WARMUPS = 2.0, 10
 COUNTED_SIDE = 64
 
 
 @dataclass(frozen=True, slots=True)
 class TimedCall:
-    """The seconds of one call by the clock, and by the GPU's own events where there is one.
+    """The times of one call.
 
-    `waited_s` are those of the seconds in which the process was ready and had no processor.
+    Attributes:
+        seconds: The seconds by the clock.
+        device_seconds: The seconds by the GPU's own events; None without a GPU.
+        waited_s: The seconds in which the process was ready to run but had no processor.
+
     """
 
     seconds: float
@@ -45,11 +49,16 @@ class TimedCall:
 
 @dataclass(frozen=True, slots=True)
 class FirstCall:
-    """The first call on an image of a size, and the most memory that was held until it was over.
+    """The times and the peak memory of the first call on an image of a size.
 
-    `memory_bytes` is the process's beyond what it held before loading, `device_bytes` what torch held on the GPU.
-    `again_s` is the second call's time, of a method that compiles itself in the first; None of others. `waited_s` are
-    the seconds that the process waited for a processor in the call that counts as the first.
+    Attributes:
+        seconds: The seconds of the first call.
+        memory_bytes: The peak memory of the process, in addition to what it held before loading.
+        device_bytes: The peak memory of torch on the GPU; None without a GPU.
+        again_s: The seconds of the second call, if the method compiles itself in the first; None otherwise.
+        waited_s: The seconds in which the process waited for a processor: in the second call if there was one, else in
+            the first.
+
     """
 
     seconds: float
@@ -61,9 +70,13 @@ class FirstCall:
 
 @dataclass(frozen=True, slots=True)
 class OutputComparison:
-    """What a timed call made of a cell's noisy image beside what a quality call makes of it.
+    """A comparison of a timed call's output for a cell with the output of a quality call.
 
-    `digest` is the quality output's; `difference` is the largest of any pixel, on the [0, 1] scale.
+    Attributes:
+        digest: The digest of the quality call's output.
+        same: Whether both outputs are equal to the last bit.
+        difference: The largest difference of any pixel, on the [0, 1] scale.
+
     """
 
     digest: str
@@ -72,7 +85,7 @@ class OutputComparison:
 
 
 def serve(connection: Connection, job: Job, settings: Settings) -> None:
-    """Take orders for timing the method of a job."""
+    """Execute the orders for timing the method of a job."""
 
     def make() -> TimedMethod:
         method.begin(settings)
@@ -82,9 +95,9 @@ def serve(connection: Connection, job: Job, settings: Settings) -> None:
 
 
 class TimedMethod:
-    """A method that is being timed, the noisy images that it is timed on, and images like them that it has never seen.
+    """A method that is being timed, with the noisy images on which it is timed.
 
-    Its public methods are the orders that the process takes; they name an image by its side in pixels.
+    Its public methods are the orders that the process executes. They identify an image by its side in pixels.
     """
 
     def __init__(self, job: Job, settings: Settings) -> None:
@@ -96,7 +109,7 @@ class TimedMethod:
         self._images: dict[int, _TimedImage] = {}
 
     def ready(self) -> bool:
-        """Answer, which shows that the process has started."""
+        """Return True, which shows that the process has started."""
         return True
 
     def used(self) -> tuple[UsedFile, ...]:
@@ -104,15 +117,15 @@ class TimedMethod:
         return self._method.used()
 
     def load(self) -> float:
-        """Build the method, weights included; the seconds that it took."""
+        """Build the method with its weights and return the seconds that this took."""
         start = time.perf_counter()
         self._denoise = self._method.denoise_function
         seconds = time.perf_counter() - start
-        threads.hold(self._settings.threads)  # building it brought everything back to one
+        threads.hold(self._settings.threads)  # building the method has set all libraries to one thread
         return seconds
 
     def parameters(self) -> int | None:
-        """How many numbers its weights file holds, read from the header; None without weights."""
+        """Return how many numbers the weights file holds, read from its header; None without weights."""
         weights = self._method.job.weights
         if weights is None:
             return None
@@ -123,7 +136,7 @@ class TimedMethod:
             return int(sum(prod(file.get_slice(key).get_shape()) for key in file.keys()))  # noqa: SIM118 (not a dict)
 
     def file_bytes(self) -> int | None:
-        """The size of the file that the method computes from, its weights or an ONNX file; None without one."""
+        """Return the size of the file from which the method computes, weights or an ONNX file; None without one."""
         from mdnbench.training.deploy import building
 
         job = self._method.job
@@ -132,7 +145,14 @@ class TimedMethod:
         return building.file_of(self._method.spec, job.method, job.weights).stat().st_size
 
     def first(self, side: int, noisy: Image, info: NoiseInfo) -> FirstCall:
-        """Take an image (H, W) or (H, W, 3) to be timed on, and call the method on it."""
+        """Make the first call on an image and keep the image for further calls.
+
+        Args:
+            side: The side of the image, in pixels.
+            noisy: The noisy image, (H, W) or (H, W, 3).
+            info: The noise information, of which the method receives what its spec asks for.
+
+        """
         tensor = to_tensor(noisy).to(self._settings.device)  # (1, C, H, W)
         shown = self._images[side] = _TimedImage(tensor, reduced_noise_info(info, self._method.job.wants))
         memory.begin_peak(self._settings.device)
@@ -145,9 +165,16 @@ class TimedMethod:
         return FirstCall(call.seconds, peak, device, again.seconds, again.waited_s)
 
     def warm(self, side: int, before_s: float, within_s: float) -> tuple[int, bool]:
-        """Call until two calls in a row take equally long, or time is up: how many calls, and whether they agreed.
+        """Call the method until two calls in a row take equally long, or until the time is over.
 
-        `before_s` is the call before these.
+        Args:
+            side: The side of the image, in pixels.
+            before_s: The seconds of the call before these.
+            within_s: The time for these calls, in seconds.
+
+        Returns:
+            The number of calls, and whether the last two took equally long.
+
         """
         end = time.perf_counter() + min(within_s, LONGEST_WARMUP_S)
         for number in itertools.count(1):
@@ -160,15 +187,24 @@ class TimedMethod:
         raise AssertionError  # count() has no end
 
     def call(self, side: int, count: int) -> list[TimedCall]:
-        """Time so many calls, each on an image that the method has never seen."""
+        """Time `count` calls, each on an image that the method has never seen."""
         shown = self._images[side]
         return [self._timed(shown.fresh(), shown.told)[0] for _ in range(count)]
 
     def twice(self, side: int, count: int, between: int) -> list[tuple[float, float]]:
-        """The seconds of calls on so many fresh images, and of another call on the very same image right after it.
+        """Time pairs of calls: one on a fresh image, and one on the very same image right after it.
 
-        Up to so many other calls lie `between` pairs, by chance: a processor that takes turns at an even pace must not
-        always be away in the first call of two.
+        Before each pair a random number of other calls is made. Otherwise a processor that takes turns at regular
+        intervals could always be away in the first call of a pair.
+
+        Args:
+            side: The side of the image, in pixels.
+            count: The number of pairs.
+            between: How many other calls are made before a pair at most.
+
+        Returns:
+            The seconds of both calls of each pair.
+
         """
         shown, pairs, chance = self._images[side], [], random.Random(0)
         for _ in range(count):
@@ -179,7 +215,7 @@ class TimedMethod:
         return pairs
 
     def multiply_adds(self, side: int) -> float | None:
-        """Multiply-adds per pixel by torch's counter, on a corner of the image; None where torch computes nothing."""
+        """Return multiply-adds per pixel, counted by torch on a corner of the image; None if torch computes nothing."""
         import torch
         from torch.utils.flop_counter import FlopCounterMode
 
@@ -190,22 +226,32 @@ class TimedMethod:
         return counter.get_total_flops() / 2 / (corner.shape[-1] * corner.shape[-2]) or None
 
     def compare(self, noisy: Image, info: NoiseInfo, seed: int) -> OutputComparison | str:
-        """Compare what a timed call makes of a cell with what the run's own call makes of it; a text says what failed.
+        """Compare the output of a timed call for a cell with the output of the run's own call.
 
-        `noisy` is the cell's noisy image, `info` what is known of its noise, and `seed` as the cell has it.
+        Args:
+            noisy: The cell's noisy image, (H, W) or (H, W, 3).
+            info: The noise information of the cell.
+            seed: The cell's seed for random generators.
+
+        Returns:
+            The comparison, or a text with the reason why there is none.
+
         """
         told = reduced_noise_info(info, self._method.job.wants)
         expected = self._method.denoise(noisy, told, seed)
         if expected.image is None:
             return f"the quality call gave no image: {expected.problem}"
-        self._method.clean(seed)  # as in a cell: what draws random numbers draws the same ones
+        self._method.clean(seed)  # as in a cell: methods that draw random numbers draw the same ones
         threads.hold(self._settings.threads)
         _, output = self._timed(to_tensor(noisy).to(self._settings.device), told)
         image, digest = to_numpy(output), of_pixels(expected.image)
         return OutputComparison(digest, of_pixels(image) == digest, float(np.abs(image - expected.image).max()))
 
     def _timed(self, noisy: Any, told: NoiseInfo) -> tuple[TimedCall, Any]:
-        """One call and what came of it: the timed region is three lines, and GPU events inside them."""
+        """Return the times of one call and its output.
+
+        The timed region is three lines, with GPU events inside them.
+        """
         import torch
 
         given, device = noisy.clone(), self._settings.device
@@ -219,21 +265,21 @@ class TimedMethod:
             _ = end and end.record()
             method.synchronise(device)
             seconds = time.perf_counter() - start
-        waited = max(0.0, self._waiting.seconds() - waited)  # threads may have ended
+        waited = max(0.0, self._waiting.seconds() - waited)  # the sum may fall if threads have ended
         return TimedCall(seconds, begin.elapsed_time(end) / 1000 if begin else None, waited), output
 
 
 class _TimedImage:
-    """An image that the method is timed on, and what the method is told of its noise."""
+    """An image on which the method is timed, and the noise information that the method receives."""
 
     def __init__(self, noisy: Any, told: NoiseInfo) -> None:
         pixels = noisy.shape[-2] * noisy.shape[-1]
         self.noisy, self.told = noisy, told
-        # in random order, none twice before all were there; 0 would be the image itself
+        # in random order, each once before any repeats; 0 would be the image itself
         self._shifts = itertools.cycle(random.Random(0).sample(range(1, pixels), min(pixels - 1, 4096)))
 
     def fresh(self) -> Any:
-        """The image, shifted around its edges by a number of pixels that was not there before."""
+        """Return the image shifted around its edges by a number of pixels that was not used before."""
         import torch
 
         rows, columns = divmod(next(self._shifts), self.noisy.shape[-1])
@@ -241,7 +287,7 @@ class _TimedImage:
 
 
 def _events(device: str) -> tuple[Any, Any]:
-    """Two events of the GPU's own clock, or nothing where there is no GPU."""
+    """Return two events of the GPU's own clock, or nothing without a GPU."""
     if device != "cuda":
         return None, None
     import torch

@@ -1,4 +1,4 @@
-"""What `mdnbench time` found: its record, read back from it what tables show, and the files that it is kept in."""
+"""The timings of `mdnbench time`: the record, the tables that it gives, and the file in which it is stored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ from mdnbench.util import jsonfile
 
 @dataclass(frozen=True)
 class Times:
-    """The timings of one command: its name, the record in pytest-benchmark's format, and the folder of its files."""
+    """The timings of one command.
+
+    Attributes:
+        name: The name of the timings.
+        folder: The folder for their files.
+        record: The record, in pytest-benchmark's format.
+
+    """
 
     name: str
     folder: Path
@@ -25,12 +32,12 @@ class Times:
 
     @cached_property
     def pareto(self) -> quality.Pareto | None:
-        """Quality against time, where the store knows the methods' quality."""
+        """Quality against time, if the store has the methods' quality; None otherwise."""
         return quality.of_record(self.record)
 
     @cached_property
     def scaling(self) -> tuple[scaling.Scaling, ...]:
-        """How time and memory grow with the image, where there were sizes enough to tell."""
+        """How time and memory grow with the size of the image, if enough sizes were timed."""
         return scaling.of_record(self.record)
 
     @property
@@ -49,7 +56,7 @@ class Times:
 
     @property
     def notes(self) -> list[str]:
-        """What a reader must know: what was noisy, what is missing and why, what the self-tests found."""
+        """Notes on what was noisy, on what is missing and why, and on the results of the self-tests."""
         found = summary.notes(self.record)
         found += [f"{name} was left out: {why}" for name, why in self.record.left_out.items()]
         known = self.record.quality.psnr if self.record.quality else {}
@@ -61,9 +68,9 @@ class Times:
 
     @property
     def exit_code(self) -> int:
-        """0 where all is well, 4 where a method failed or a self-test did, 5 where nothing was timed.
+        """The exit code: 0 if all went well, 4 if a method or a self-test failed, 5 if nothing was timed.
 
-        A budget that was too short for something is no failure; that a method is left out is one if it was named.
+        A budget that was too short is not a failure. A method that was left out is one if it was requested by name.
         """
         unmet = set(self.record.left_out) & set(self.record.named)
         if unmet or failed(self.record) or summary.failures(self.record):
@@ -71,7 +78,12 @@ class Times:
         return 0 if self.record.benchmarks else 5
 
     def write(self) -> None:
-        """Write `timing.json` to the folder."""
+        """Write `timing.json` to the folder.
+
+        Raises:
+            MdnbenchError: If the file cannot be written.
+
+        """
         try:
             jsonfile.write(self.folder / "timing.json", self.record)
         except OSError as error:
@@ -79,5 +91,5 @@ class Times:
 
 
 def failed(record: TimingRecord) -> bool:
-    """Whether any method failed; that the budget was too short is no failure."""
+    """Return whether any method failed; a budget that was too short is not a failure."""
     return any(why not in TOO_SHORT for why in record.problems.values())

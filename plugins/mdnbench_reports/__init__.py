@@ -1,4 +1,4 @@
-"""Reporters that come with mdnbench: a page, Markdown and LaTeX tables, cells as CSV and Parquet, facts, figures."""
+"""The built-in reporters: an HTML page, Markdown and LaTeX tables, cells as CSV and Parquet, facts as JSON, figures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LIMIT = Option("limit", float, 15.0, "the size that the page stays below", "MiB"
 
 @hookimpl
 def mdnbench_reporters() -> list[ReporterSpec]:
-    """The reporters `html`, `md`, `latex`, `csv`, `parquet`, `json` and `figures`."""
+    """Return the reporters `html`, `md`, `latex`, `csv`, `parquet`, `json` and `figures`."""
     return [
         ReporterSpec("html", "One page to open offline, with charts and pictures: report.html", _of("page"), (LIMIT,)),
         ReporterSpec("md", "The tables as Markdown: table.md", _of("markdown")),
@@ -30,7 +30,7 @@ def mdnbench_reporters() -> list[ReporterSpec]:
 
 
 def _of(module: str) -> Callable[..., Path]:
-    """The `write` of one of our modules, which is imported when it is first called."""
+    """Return the `write` of one of this package's modules, which is imported on its first call."""
 
     def write(results: Results, folder: Path, **options: Any) -> Path:
         path: Path = importlib.import_module(f"mdnbench_reports.{module}").write(results, folder, **options)

@@ -1,4 +1,4 @@
-"""The distribution of a metric over images: a box per method, best mean first."""
+"""Charts of a metric's distribution over images, with a box per method."""
 
 from __future__ import annotations
 
@@ -15,11 +15,21 @@ if TYPE_CHECKING:
     from mdnbench.results.table import Column, Table
     from mdnbench_reports.scores import Floats, Scores
 
-FEW = 30  # up to as many shots are drawn one by one; of more only the outliers
+FEW = 30  # up to this number of cases every image is drawn, otherwise only outliers
 
 
 def drawing(scores: Scores, noise: int, column: Column, table: Table) -> Any:
-    """One row per method, best mean first: quartiles as a box, the median, whiskers of 1.5 IQR, and single images."""
+    """Return the chart of a metric's values under one noise, with a row per method, best mean first.
+
+    Each row shows the quartiles as a box, the median, whiskers of 1.5 interquartile ranges, and single images.
+
+    Args:
+        scores: The scores of the run.
+        noise: The index of the noise.
+        column: The metric's column.
+        table: The table of this noise, which gives the order of the methods.
+
+    """
     boxes, points = _rows(scores, noise, column, table)
     y = style.names("y", "method", table.names)
     scale = alt.Scale(zero=False, nice=False, padding=8)
@@ -43,7 +53,7 @@ def drawing(scores: Scores, noise: int, column: Column, table: Table) -> Any:
 
 
 def _rows(scores: Scores, noise: int, column: Column, table: Table) -> tuple[list[Any], list[Any]]:
-    """What is drawn: a box for each method that has values, and points."""
+    """Return the data of the chart: a box for each method that has values, and points."""
     boxes: list[dict[str, Any]] = []
     points: list[dict[str, Any]] = []
     for method, cell in table.column(column.name).items():
@@ -57,6 +67,7 @@ def _rows(scores: Scores, noise: int, column: Column, table: Table) -> tuple[lis
 
 
 def _quartiles(values: Floats) -> dict[str, Any]:
+    """Return the quartiles and the ends of the whiskers."""
     first, median, third = (float(each) for each in np.percentile(values, (25, 50, 75)))
     reach = 1.5 * (third - first)
     inside = values[(values >= first - reach) & (values <= third + reach)]
@@ -64,6 +75,7 @@ def _quartiles(values: Floats) -> dict[str, Any]:
 
 
 def _box_label(method: str, values: Floats, box: Mapping[str, Any], column: Column) -> str:
+    """Return the text that describes a box."""
     shown = [column.show(float(each)) for each in (values.mean(), box["median"], box["first"], box["third"])]
     mean, median, first, third = shown
     return f"{method}: mean {mean}, median {median}, quartiles {first} to {third}, {values.size} cells"
@@ -72,7 +84,7 @@ def _box_label(method: str, values: Floats, box: Mapping[str, Any], column: Colu
 def _points(
     scores: Scores, noise: int, method: int, column: Column, box: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """The single images of a method: all of them where they are few, else those beyond the whiskers."""
+    """Yield the single images of a method: all if they are few, otherwise those beyond the whiskers."""
     few, several = len(scores.cases) <= FEW, len({shot.seed for shot in scores.cases}) > 1
     for shot, value in zip(scores.cases, scores.values[column.name][noise, :, method], strict=True):
         if math.isfinite(value) and (few or not box["low"] <= value <= box["high"]):

@@ -1,7 +1,7 @@
-"""Charts of a run: distributions per method, quality against time, methods against noises. Vega-Altair specifications.
+"""The charts of a run, as Vega-Altair specifications: distributions, quality against time, methods against noises.
 
-Names of methods, images and noises are data in these charts, never field names or expressions, so that no name can be
-read as code.
+Names of methods, images and noises are only data in these charts. They are never field names or expressions, because a
+name could then be executed as code.
 """
 
 from __future__ import annotations
@@ -24,7 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart: its file name, what it shows, and the Altair object that draws it, without its title."""
+    """A chart of a run.
+
+    Attributes:
+        name: The name of its file, without an ending.
+        kind: `boxes`, `pareto` or `heat`.
+        metric: The metric's name.
+        noise: The noise, as its canonical text; '' if it shows several.
+        title: The title.
+        drawing: The Altair chart, without its title.
+
+    """
 
     name: str
     kind: str
@@ -35,12 +45,12 @@ class Chart:
 
     @property
     def titled(self) -> Any:
-        """The drawing with its title on it."""
+        """The Altair chart with its title."""
         return self.drawing.properties(title=self.title)
 
 
 def of_run(results: Results, scores: Scores) -> Iterator[Chart]:
-    """Every chart of a run, one by one: heat maps for several noises, then for each noise boxes and Pareto charts."""
+    """Yield the charts of a run: heat maps if there are several noises, then box plots and Pareto charts by noise."""
     with_values = [column for column in scores.columns if _has_values(scores, column)]
     if len(results.tables) > 1:
         for column in with_values:
@@ -60,9 +70,11 @@ def of_run(results: Results, scores: Scores) -> Iterator[Chart]:
 
 
 def _named(kind: str, metric: str, noise: str, title: str, drawing: Any) -> Chart:
+    """Return a chart with its file name and the common style."""
     name = slug("-".join(filter(None, (kind, metric, noise))))
     return Chart(name, kind, metric, noise, title, drawing.configure(**style.config()))
 
 
 def _has_values(scores: Scores, column: Column) -> bool:
+    """Return whether a run has finite values of a metric."""
     return bool(np.isfinite(scores.values[column.name]).any())

@@ -1,4 +1,4 @@
-"""Published and claimed numbers beside the measured ones."""
+"""Comparisons of published and claimed numbers with the measured ones."""
 
 from __future__ import annotations
 
@@ -16,14 +16,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What is said of a run's numbers beside printed ones: tables, and what to beware of."""
+    """A comparison of a run's numbers with published ones.
+
+    Attributes:
+        tables: The tables.
+        notes: Notes on what limits the comparison.
+
+    """
 
     tables: Sequence[Table]
     notes: Sequence[str]
 
 
 def of(results: Results, *, images: bool = True) -> Section | None:
-    """The printed numbers that this run speaks to, means first; without `images` these alone. None where none are."""
+    """Return the comparison of a run with published and claimed numbers, means first.
+
+    Args:
+        results: The results of the run.
+        images: Whether to include the numbers of single images.
+
+    Returns:
+        The comparison, or None if no number fits the run.
+
+    """
     try:
         found = published.compare(results)
     except NothingToDo:

@@ -1,4 +1,4 @@
-"""Whether the best method is really better: its paired differences to the others, image by image."""
+"""Whether the best method is really better than the others: its paired differences to them, image by image."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from mdnbench.results import Results
     from mdnbench.results.table import Table
 
-MOST_PAIRS = 3000  # of methods and noises: testing more would take longer than all the rest of a page
+MOST_PAIRS = 3000  # over all noises; testing more pairs would take longer than the rest of the page
 
 
 def of(results: Results) -> list[list[Table]]:
-    """For each noise the tables that compare methods by the first metric; empty for a single method."""
+    """Return for each noise the tables that compare the methods by the first metric; empty for a single method."""
     first = next((name for name in results.metrics if name not in results.run.facts.unavailable), None)
     if first is None or left_out(results):
         return []
@@ -27,7 +27,7 @@ def of(results: Results) -> list[list[Table]]:
 
 
 def left_out(results: Results) -> int:
-    """The pairs of methods under all noises that are too many for a page; 0 where it compares them."""
+    """Return the number of pairs of methods under all noises if they are too many for a page, otherwise 0."""
     methods, noises = len(results.run.facts.methods), len(results.run.facts.noises)
     pairs = noises * methods * (methods - 1) // 2
     return pairs if pairs > MOST_PAIRS else 0

@@ -1,4 +1,4 @@
-"""`cells.csv`: one line per cell, numbers in full, names kept from being taken for formulas."""
+"""Write `cells.csv`: a line per cell, numbers at full precision, and names protected from being read as formulas."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mdnbench.util import atomic
 if TYPE_CHECKING:
     from mdnbench.results import Results
 
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")  # quotes of its own too: who reads the table takes one away
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")  # also after quotes of its own, because whoever reads the table removes one
 
 
 def write(results: Results, folder: Path) -> Path:
@@ -28,18 +28,22 @@ def write(results: Results, folder: Path) -> Path:
 
 
 class _CsvFile:
-    """A file for the csv module, which quotes no sign that its line end lacks: told of both, it quotes both."""
+    """A file for the csv module that replaces its line ends.
+
+    The csv module quotes a carriage return or newline in a field only if its own line end contains that character. So
+    the module keeps its line end, which contains both, and this file replaces it.
+    """
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
 
     def write(self, line: str) -> int:
-        """Write a line that ends as RFC 4180 says, with the line end that all our files have."""
+        """Write a line that ends as in RFC 4180, but with the line end of all files of mdnbench."""
         return self._file.write(line.removesuffix("\r\n") + "\n")
 
 
 def _plain(value: Any) -> Any:
-    """A value as text; a name that a spreadsheet would run as a formula gets a quote in front."""
+    """Return a value as text; a name that a spreadsheet would execute as a formula gets a quote in front."""
     if isinstance(value, str):
         safe = value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
         return f"'{safe}" if _FORMULA.match(safe) else safe

@@ -1,4 +1,4 @@
-"""Drawing charts without a browser: SVG, PDF and PNG through vl-convert, and SVG that is safe inside a page."""
+"""Draw charts without a browser: SVG, PDF and PNG by vl-convert, and SVG that is safe inside a page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 from mdnbench_reports import style
 
 PIXELS_PER_INCH = 220
-_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML 1.0 cannot hold
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # characters that XML 1.0 does not allow
 _SVG = "{http://www.w3.org/2000/svg}"
 _ELEMENTS = {"svg", "g", "path", "rect", "line", "circle", "text", "tspan", "defs", "clipPath"}
 _ATTRIBUTES = {
@@ -21,7 +21,13 @@ _ATTRIBUTES = {
 
 
 def draw(drawing: Any, kind: str) -> bytes:
-    """An Altair chart as `svg`, `pdf` or `png`."""
+    """Return an Altair chart as a file.
+
+    Args:
+        drawing: The chart.
+        kind: `svg`, `pdf` or `png`.
+
+    """
     if kind == "svg":
         text = io.StringIO()
         drawing.save(text, format="svg")
@@ -32,10 +38,18 @@ def draw(drawing: Any, kind: str) -> bytes:
 
 
 def for_page(svg: bytes, title: str) -> str:
-    """An SVG to stand inside an HTML page: known elements and attributes alone, its colours the page's own."""
+    """Return an SVG that can be part of an HTML page.
+
+    It has only known elements and attributes, so nothing in it can be executed. Its colours are those of the page.
+
+    Args:
+        svg: The SVG.
+        title: The text that describes it.
+
+    """
     root = ElementTree.fromstring(_NO_XML.sub("\N{REPLACEMENT CHARACTER}", svg.decode()))
     _clean(root)
-    root.set("role", "group")  # whose marks are read out one by one
+    root.set("role", "group")  # screen readers read the marks of a group one by one
     root.set("aria-label", title)
     width, height = root.get("viewBox", "0 0 0 0").split()[2:]
     root.set("width", width)
@@ -44,6 +58,7 @@ def for_page(svg: bytes, title: str) -> str:
 
 
 def _clean(element: ElementTree.Element) -> None:
+    """Remove unknown elements and attributes."""
     element.tag = element.tag.removeprefix(_SVG)
     for name in [name for name in element.attrib if name not in _ATTRIBUTES]:
         del element.attrib[name]
@@ -57,6 +72,7 @@ def _clean(element: ElementTree.Element) -> None:
 
 
 def _themed(svg: str) -> str:
+    """Replace the colours of the style with the page's variables."""
     for colour, variable in style.VARIABLES.items():
         svg = re.sub(rf'(fill|stroke)="{colour}"', rf'\1="var({variable})"', svg)
     return svg

@@ -1,4 +1,4 @@
-"""Putting data and code into a page so that neither can be taken for the other."""
+"""Embed data and code in a page without confusing one with the other."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import hashlib
 import json
 from typing import Any
 
-# What could end a script element, begin a comment, or break a line in old parsers.
+# Characters that could end a script element, begin a comment, or end a line in old parsers.
 _ESCAPES = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
 
 
 def embedded_json(content: Any) -> str:
-    """JSON that may stand inside a script element as it is: ASCII, with nothing that markup could be made of."""
+    """Return JSON that can be put into a script element unchanged: ASCII, with nothing that could be read as markup."""
     return json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":")).translate(_ESCAPES)
 
 
 def policy(style: str, script: str) -> str:
-    """A content-security policy under which this style and this script alone are used, and nothing is fetched."""
+    """Return a content security policy that allows only this style and this script, and loads nothing."""
     parts = (
         "default-src 'none'",
         f"style-src '{_hash(style)}'",
@@ -30,4 +30,5 @@ def policy(style: str, script: str) -> str:
 
 
 def _hash(text: str) -> str:
+    """Return the hash of a text in the form of a content security policy."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")

@@ -1,4 +1,4 @@
-"""`figures/`: every chart of a run as SVG, PDF and PNG."""
+"""Write `figures/`: every chart of a run as SVG, PDF and PNG."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gallery: which pictures a page holds, so that it stays small. The worst are whole, the others are cut."""
+"""Choose the pictures of a page within its size: the hardest images are whole, the others are cropped."""
 
 from __future__ import annotations
 
@@ -20,22 +20,31 @@ if TYPE_CHECKING:
     from mdnbench.results.crops import CropBox
     from mdnbench.results.image_source import Levels
 
-Key: TypeAlias = "tuple[str, CropBox | None]"  # a picture: the digest of its image, and what is cut out of it
+Key: TypeAlias = "tuple[str, CropBox | None]"  # identifies a picture: the digest of its image, and its crop
 
 SIDES = (256, 192, 160, 128, 96, 64, 48)
-SHARE_OF_CUTS = 0.5  # of all room, while whole images are tried
-NEARLY_ALL = 0.9  # of what is left after them: sizes are estimates
-MOST_MISSES = 8  # scenes that are tried whole in vain
-SMALLER = 4  # times: how much smaller than the average an image may be
+SHARE_OF_CUTS = 0.5  # share of all bytes that stays reserved for crops while whole images are added
+NEARLY_ALL = 0.9  # share of the remaining bytes for crops; not all, because sizes are estimates
+MOST_MISSES = 8  # after this many scenes that do not fit whole, no more are tried
+SMALLER = 4  # a whole image may be this many times smaller than the average
 TAG_BYTES = 52  # the markup around a picture in the page
-SCENE_BYTES, NAME_BYTES = 110, 14  # a scene in the page's data, and each name of a picture in it
+SCENE_BYTES, NAME_BYTES = 110, 14  # a scene in the page's data, and each picture's name in it
 WEBP_LARGEST = 16383
 SAMPLES, SIDE_OF_SAMPLE = 3, 128
 
 
 @dataclass(frozen=True, slots=True)
 class ShownScene:
-    """A scene in the page: the size of its images, what is cut out of them, and its pictures' numbers by source."""
+    """A scene in the page.
+
+    Attributes:
+        noise: The index of the noise.
+        case: The index of the case.
+        size: The width and height of its images, in pixels.
+        box: The crop that the pictures show; None if they show the whole image.
+        pictures: The number of each picture, by source.
+
+    """
 
     noise: int
     case: int
@@ -46,7 +55,17 @@ class ShownScene:
 
 @dataclass(slots=True)
 class Gallery:
-    """The pictures of a page: lossless, base64, each once; `side` is that of cuts."""
+    """The pictures of a page.
+
+    Attributes:
+        budget: The bytes that the pictures and the data of their scenes may take.
+        pictures: The pictures, lossless and as base64, each once.
+        shown: The scenes.
+        side: The side of crops, in pixels; 0 without crops.
+        left_out: The number of scenes that did not fit.
+        spent: The bytes that are used.
+
+    """
 
     budget: int
     pictures: list[str] = field(default_factory=list)
@@ -57,7 +76,7 @@ class Gallery:
     _numbers: dict[Key, int] = field(default_factory=dict)
 
     def add(self, plate: EncodedScene, reserve: float) -> bool:
-        """Take a plate in if it fits and leaves `reserve` bytes for others; whether it was taken."""
+        """Add a scene if it fits and leaves `reserve` bytes for others; return whether it was added."""
         new = {key: text for key, text in plate.texts.items() if key not in self._numbers}
         cost = sum(len(text) + TAG_BYTES for text in new.values()) + SCENE_BYTES + NAME_BYTES * len(plate.keys)
         if self.spent + cost + reserve > self.budget:
@@ -72,7 +91,16 @@ class Gallery:
 
 @dataclass(frozen=True, slots=True)
 class EncodedScene:
-    """A developed scene, encoded: the keys of its pictures by source, and their texts by key."""
+    """A scene whose pictures are encoded.
+
+    Attributes:
+        scene: The scene.
+        size: The width and height of its images, in pixels.
+        box: The crop that the pictures show; None if they show the whole image.
+        keys: The keys of the pictures, by source.
+        texts: The pictures as base64, by key.
+
+    """
 
     scene: Scene
     size: tuple[int, int]
@@ -81,15 +109,22 @@ class EncodedScene:
     texts: Mapping[Key, str]
 
     def shown(self, numbers: Mapping[Key, int]) -> ShownScene:
-        """The scene as the page knows it."""
+        """Return the scene as it is stored in the page, with the number of each picture by its key."""
         pictures = {source: numbers[key] for source, key in self.keys.items()}
         return ShownScene(self.scene.noise, self.scene.case, self.size, self.box, pictures)
 
 
 def fill(scenes: Sequence[Sequence[Scene]], darkroom: SceneImages, budget: int) -> Gallery:
-    """Fill a gallery of at most `budget` bytes: rounds over the noises, the worst image of each first.
+    """Return a gallery of at most `budget` bytes.
 
-    What fits whole beside cuts of all the others is whole, the worst first; then cuts are taken until nothing fits.
+    Scenes are taken in rounds over the noises, the hardest of each noise first. A scene is whole if crops of all
+    remaining scenes still fit next to it. Then crops are added until nothing fits.
+
+    Args:
+        scenes: The scenes of each noise, hardest first.
+        darkroom: The source of their images.
+        budget: The bytes that the gallery may take.
+
     """
     gallery = Gallery(budget)
     listed = [scene for each in zip_longest(*scenes) for scene in each if scene]
@@ -105,9 +140,9 @@ def fill(scenes: Sequence[Sequence[Scene]], darkroom: SceneImages, budget: int) 
 def _with_whole(
     gallery: Gallery, listed: Sequence[Scene], darkroom: SceneImages, sample: _Sample, reserved: float
 ) -> Sequence[Scene]:
-    """Add whole scenes as long as the others can be cut at `reserved` bytes each; those others.
+    """Add whole scenes as long as the others still fit as crops of `reserved` bytes each; return the others.
 
-    A large image may not fit where a smaller one after it does; it is tried a few times and no more.
+    A large image may not fit although a smaller one after it does. So some misses are allowed before the search ends.
     """
     others: list[Scene] = []
     for place, scene in enumerate(listed):
@@ -120,7 +155,7 @@ def _with_whole(
 
 
 def _with_crops(gallery: Gallery, others: Sequence[Scene], darkroom: SceneImages, sample: _Sample) -> None:
-    """Add cuts of the other scenes, as large as the room that is left allows, until nothing fits."""
+    """Add crops of the other scenes, as large as the remaining bytes allow, until nothing fits."""
     gallery.side = sample.side(len(others), NEARLY_ALL * (gallery.budget - gallery.spent))
     for place, scene in enumerate(others):
         if not gallery.add(_encoded(scene, darkroom, gallery.side), 0):
@@ -130,7 +165,14 @@ def _with_crops(gallery: Gallery, others: Sequence[Scene], darkroom: SceneImages
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """What a few scenes tell of all: bytes of text per pixel, pictures per scene, pixels of a whole image."""
+    """An estimate of the size of all scenes from a few of them.
+
+    Attributes:
+        rate: The bytes of text per pixel.
+        pictures: The pictures per scene.
+        pixels: The pixels of a whole image.
+
+    """
 
     rate: float
     pictures: float
@@ -138,6 +180,7 @@ class _Sample:
 
     @classmethod
     def of(cls, scenes: Sequence[Scene], darkroom: SceneImages) -> _Sample:
+        """Return an estimate from a few of these scenes."""
         chosen = scenes[:: max(1, len(scenes) // SAMPLES)][:SAMPLES]
         plates = [_encoded(scene, darkroom, SIDE_OF_SAMPLE) for scene in chosen]
         texts = [text for plate in plates for text in plate.texts.values()]
@@ -146,25 +189,27 @@ class _Sample:
         return cls(sum(map(len, texts)) / area, len(texts) / len(plates), whole)
 
     def cost(self, side: int) -> float:
-        """The bytes of a scene that is cut to a square of this side."""
+        """Return the bytes of a scene that is cropped to a square of this side."""
         return self.pictures * (self.rate * min(side * side, self.pixels) + TAG_BYTES)
 
     def side(self, scenes: int, room: float) -> int:
-        """The largest cut of which so many fit into the room."""
+        """Return the largest side for which crops of so many scenes fit into these bytes."""
         fitting = (side for side in SIDES if scenes * self.cost(side) <= room)
         return next(fitting, SIDES[-1])
 
     def could_fit(self, room: int) -> bool:
-        """Whether a whole scene is near enough to what is left to be worth encoding; images may differ in size."""
+        """Return whether a whole scene might fit into these bytes and is worth encoding; images may differ in size."""
         return self.pictures * self.rate * self.pixels < SMALLER * room
 
 
 def _area(plate: EncodedScene) -> int:
+    """Return the number of pixels of each picture of a scene."""
     width, height = plate.box[2:] if plate.box else plate.size
     return width * height
 
 
 def _encoded(scene: Scene, darkroom: SceneImages, side: int | None) -> EncodedScene:
+    """Return a scene with encoded pictures, cropped to a square of this side if there is one."""
     developed = darkroom.develop(scene)
     images = {source: levels for source, (_, levels) in developed.items()}
     height, width = next(iter(images.values())).shape[:2]
@@ -177,7 +222,7 @@ def _encoded(scene: Scene, darkroom: SceneImages, side: int | None) -> EncodedSc
 
 
 def _text(levels: Levels) -> str:
-    """A picture without loss, as base64: WebP where its size allows, else PNG."""
+    """Return a picture without loss, as base64: WebP if its size allows, otherwise PNG."""
     buffer = io.BytesIO()
     options: dict[str, Any] = {"format": "WEBP", "lossless": True, "quality": 50, "method": 2}
     if max(levels.shape[:2]) > WEBP_LARGEST:

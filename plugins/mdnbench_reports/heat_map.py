@@ -1,4 +1,4 @@
-"""Means by method and noise, as a heat map."""
+"""Heat maps of means, by method and noise."""
 
 from __future__ import annotations
 
@@ -14,15 +14,23 @@ from mdnbench_reports import style
 if TYPE_CHECKING:
     from mdnbench.results.table import Column, Table
 
-SQUARE = 76  # pixels of width that a number needs
+SQUARE = 76  # pixels: the width that a number needs
 
 
 def drawing(tables: Sequence[Table], column: Column) -> Any:
-    """Means by method and noise; the fainter a square, the further it is from the best method under that noise."""
+    """Return a heat map of means by method and noise.
+
+    The fainter a square is, the further its mean is from that of the best method under that noise.
+
+    Args:
+        tables: The tables of the run, one per noise.
+        column: The metric's column.
+
+    """
     labels = grids.short([table.caption for table in tables])
     rows = [row | {"noise": labels[table.caption]} for table in tables for row in _squares(table, column)]
     x = style.names("x", "noise", list(labels.values()), orient="top", labelAngle=0 if len(tables) <= 4 else -30)
-    methods = dict.fromkeys(name for table in tables for name in table.names)  # one may lack some of the noises
+    methods = dict.fromkeys(name for table in tables for name in table.names)  # a table may lack some methods
     y = style.names("y", "method", list(methods))
     base = alt.Chart(alt.InlineData(values=rows)).encode(x=x, y=y)
     opacity = alt.Opacity("near:Q", scale=alt.Scale(domain=[0, 1], range=[0.04, 0.6]), legend=None)
@@ -34,6 +42,7 @@ def drawing(tables: Sequence[Table], column: Column) -> Any:
 
 
 def _squares(table: Table, column: Column) -> Iterator[dict[str, Any]]:
+    """Yield the data of the squares of one noise."""
     sign = 1 if column.direction == "higher" else -1
     cells = {method: cell for method, cell in table.column(column.name).items() if cell.value is not None}
     whole = [cell.value for cell in cells.values() if cell.value is not None and cell.mark != "partial"]
@@ -44,7 +53,10 @@ def _squares(table: Table, column: Column) -> Iterator[dict[str, Any]]:
 
 
 def _near(good: float, scale: Sequence[float]) -> float:
-    """How near the best of a scale a value is, from 0 to 1; one over some images may lie beyond its ends."""
+    """Return how close a value is to the best of a scale, from 0 to 1.
+
+    A mean over only some of the images may be beyond the ends of the scale.
+    """
     best, worst = max(scale, default=good), min(scale, default=good)
     if math.isinf(good) or best == worst:
         return float(good >= best)

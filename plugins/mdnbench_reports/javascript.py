@@ -1,7 +1,7 @@
-"""The page's JavaScript modules, joined into one script: the page stays one file, and no user needs a build tool.
+"""Join the page's JavaScript modules into one script, because the page is one file and users need no build tool.
 
-Each module becomes a constant of its name that holds its exports; everything else of it stays inside a function.
-Modules use only these forms, and any other is an error:
+Each module becomes a constant of its name that holds its exports. The rest of the module stays inside a function.
+Modules use only these forms, and any other form is an error:
 
 - `import { one, other } from "./module.js";`, or `import * as module from "./module.js";` with the module's own name;
 - `export function`, `export async function` and `export const`.
@@ -20,11 +20,11 @@ _OTHER_FORM = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 
 
 def join(folder: Path, first: str) -> str:
-    """Return a script that runs a module after all modules that it imports.
+    """Return a script that runs each module after all modules that it imports.
 
     Args:
-        folder: Where the modules are.
-        first: Name of the module, without `.js`.
+        folder: The folder with the modules.
+        first: The name of the first module, without `.js`.
 
     Raises:
         ValueError: If modules import each other in a circle, or if an import or export has another form.
@@ -36,6 +36,7 @@ def join(folder: Path, first: str) -> str:
 
 
 def _add(parts: dict[str, str], folder: Path, name: str, importers: tuple[str, ...]) -> None:
+    """Add a module to the parts, after the modules that it imports."""
     if name in importers:
         raise ValueError(f"modules import each other: {' → '.join((*importers, name))}")
     if name in parts:
@@ -47,6 +48,7 @@ def _add(parts: dict[str, str], folder: Path, name: str, importers: tuple[str, .
 
 
 def _wrap(name: str, text: str) -> str:
+    """Return a module as a constant that holds its exports."""
     exports = ", ".join(found["name"] for found in _EXPORT.finditer(text))
     body = _EXPORT.sub("", _IMPORT.sub(_import, text))
     other = _OTHER_FORM.search(body)
@@ -56,7 +58,8 @@ def _wrap(name: str, text: str) -> str:
 
 
 def _import(found: re.Match[str]) -> str:
+    """Return the statement that replaces an import."""
     what, module = found["what"], found["module"]
     if what == f"* as {module}":
-        return ""  # the constant of the module has this name already
+        return ""  # the module's constant has this name already
     return f"const {what} = {module};" if what.startswith("{") else found[0]

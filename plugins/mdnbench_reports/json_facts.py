@@ -1,4 +1,4 @@
-"""`run.json`: what the run was asked, what it used, and the machine that it ran on."""
+"""Write `run.json`: what the run's request was, what it used, and the machine on which it ran."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def write(results: Results, folder: Path) -> Path:
 
 
 def content(results: Results, folder: Path) -> dict[str, Any]:
-    """The facts of a run, and its means; infinite means are null with a flag."""
+    """Return the facts and the means of a run, as they are written; infinite means are null and are flagged."""
     run = results.run
     return {
         "name": run.name,
@@ -37,7 +37,7 @@ def content(results: Results, folder: Path) -> dict[str, Any]:
                 "noise_info": row.noise_info,
                 **dict(row.means),
                 "infinite": dict(row.infinite),
-                "negative": dict(row.negative),  # of the infinite ones
+                "negative": dict(row.negative),  # how many of the infinite values are negative
                 "seconds": row.seconds,
                 "ok": row.ok,
                 "total": row.total,

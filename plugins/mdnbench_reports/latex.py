@@ -1,4 +1,4 @@
-"""`tables.tex`: the tables of a run for a paper, a few noises side by side, then timing."""
+"""Write `tables.tex`: the tables of a run for a paper, a few noises next to each other, then timing."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from mdnbench.results import Results
     from mdnbench.results.table import Table
 
-SIDE_BY_SIDE = 3  # noises in one table
-ACROSS = 6  # columns of numbers that an article's page holds
+SIDE_BY_SIDE = 3  # noises per table at most
+ACROSS = 6  # columns of numbers that fit on an article's page
 
 
 def write(results: Results, folder: Path) -> Path:
@@ -27,7 +27,7 @@ def write(results: Results, folder: Path) -> Path:
 
 
 def text_of(results: Results) -> str:
-    """All tables of a run as LaTeX that needs the package booktabs."""
+    """Return all tables of a run as LaTeX that needs the package booktabs."""
     parts = [latex.PREAMBLE]
     columns = len(results.metrics) or 1
     step = max(1, min(SIDE_BY_SIDE, ACROSS // columns))
@@ -39,6 +39,7 @@ def text_of(results: Results) -> str:
 
 
 def _side_by_side(results: Results, group: Sequence[Table], number: int) -> str:
+    """Return the tables of several noises as one float."""
     noises = ", ".join(table.caption for table in group)
     caption = f"Means under {noises}; {'; '.join(tables.heading(results.run))}."
     notes = [f"{table.caption}: {note}" if len(group) > 1 else note for table in group for note in table.notes]

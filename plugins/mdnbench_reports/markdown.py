@@ -1,4 +1,4 @@
-"""`table.md`: the tables of a run as Markdown, then timing and printed numbers."""
+"""Write `table.md`: the tables of a run as Markdown, then timing and published numbers."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def write(results: Results, folder: Path) -> Path:
 
 
 def text_of(results: Results) -> str:
-    """All tables of a run as one Markdown text."""
+    """Return all tables of a run as one Markdown text."""
     heading = [f"# {markdown.escape(results.name)}", *map(markdown.escape, tables.heading(results.run))]
     return "\n\n".join([*heading, *_parts(results), *map(markdown.note, tables.footnotes(results.run))]) + "\n"
 
 
 def _parts(results: Results) -> Iterator[str]:
-    """Where there are many noises, every method under each of them; then each noise, timing and printed numbers."""
+    """Yield grids if there are many noises, then a table for each noise, timing and published numbers."""
     if len(results.tables) > grids.MANY:
         yield from map(markdown.render, grids.of_run(results.run, results.means))
     if told := grids.table_of(results):

@@ -1,4 +1,4 @@
-"""`report.html`: one file that opens offline, with tables, charts and pictures, kept below a size."""
+"""Write `report.html`: one file of limited size that opens offline, with tables, charts and pictures."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ FIRST_MODULE = "start"  # it imports all others
 
 MEBIBYTE = 2**20
 MARGIN_BYTES = 64 * 1024
-BYTES_PER_CELL = 250  # of the whole file: a page of 15 MiB shows up to some 60,000 cells
-BYTES_PER_LINE = 2000  # the same for each section's tables: some 7,800 lines
-CUTS = (1, 4, 16, 64, 256, 1024)  # by what these are divided where that is still too much
-SHARE_OF_CHARTS = 6
+BYTES_PER_CELL = 250  # bytes of the whole file per cell: a page of 15 MiB shows up to about 60,000 cells
+BYTES_PER_LINE = 2000  # the same for the lines of each section's tables: about 7,800 lines
+CUTS = (1, 4, 16, 64, 256, 1024)  # divisors of these limits, tried in turn until the page is small enough
+SHARE_OF_CHARTS = 6  # the size divided by this is for charts
 MOST_PICTURES = 15_000
 
 
@@ -53,7 +53,7 @@ def write(results: Results, folder: Path, limit: float = 15.0) -> Path:
 
 
 def render(results: Results, limit: int) -> str:
-    """The page of a run, at most `limit` bytes: first all but the pictures, which then take what is left."""
+    """Return the page of a run, of at most `limit` bytes; the pictures take what the rest leaves."""
     found = scores.of(results)
     page = _page(results, found, limit)
     room = limit - _bytes(page(gallery.Gallery(0))) - MARGIN_BYTES
@@ -63,7 +63,10 @@ def render(results: Results, limit: int) -> str:
 
 
 def _page(results: Results, found: Scores, limit: int) -> Callable[[Gallery], str]:
-    """What makes the page around pictures; where tables and charts alone are too large for it, with less of them."""
+    """Return a function that renders the page with a gallery.
+
+    If tables and charts alone are too large for the page, they are reduced.
+    """
     template, context = _template(), _context(results, found)
     for cut in CUTS:
         size = limit // cut
@@ -81,10 +84,12 @@ def _page(results: Results, found: Scores, limit: int) -> Callable[[Gallery], st
 
 
 def _bytes(text: str) -> int:
+    """Return the length of a text in UTF-8."""
     return len(text.encode("utf-8", "backslashreplace"))
 
 
 def _context(results: Results, found: Scores) -> dict[str, Any]:
+    """Return the values that the templates show, except charts and pictures."""
     return {
         "name": results.name,
         "methods": found.methods,
@@ -107,6 +112,7 @@ def _context(results: Results, found: Scores) -> dict[str, Any]:
 
 
 def _charts(results: Results, found: Scores, budget: int) -> dict[str, Any]:
+    """Return the values of the charts, as many as fit into the budget of bytes."""
     groups, left_out = sections.chart_groups(results, found, budget)
     metrics = dict.fromkeys(figure.metric for group in groups for figure in group.figures)
     return {
@@ -117,7 +123,10 @@ def _charts(results: Results, found: Scores, budget: int) -> dict[str, Any]:
 
 
 def _changing(pictures: Gallery, data: str) -> dict[str, Any]:
-    """What depends on the pictures; neither JSON that is escaped for a page nor base64 can hold markup."""
+    """Return the values that depend on the pictures.
+
+    They are not escaped again: neither JSON that is escaped for a page nor base64 can contain markup.
+    """
     return {
         "data": Markup(data),
         "pictures": [Markup(text) for text in pictures.pictures],
@@ -126,6 +135,7 @@ def _changing(pictures: Gallery, data: str) -> dict[str, Any]:
 
 
 def _template() -> Any:
+    """Return the template of the page, with its style and script."""
     style = "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in STYLES)
     script = javascript.join(FOLDER, FIRST_MODULE)
     environment = Environment(
@@ -146,5 +156,5 @@ def _template() -> Any:
 
 
 def _escaped(value: Any) -> Any:
-    """What a template shows, escaped as tables are; what is markup already stays."""
+    """Return a value escaped as in tables; markup stays unchanged."""
     return value if isinstance(value, Markup) else Markup(html.escape(str(value)))

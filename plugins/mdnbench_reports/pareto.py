@@ -1,4 +1,7 @@
-"""Quality against time: a point per method, a line through those that none beats in both, and published levels."""
+"""Charts of quality against time: a point per method, a line through the front, and published levels.
+
+The front consists of the methods that no other method beats in both.
+"""
 
 from __future__ import annotations
 
@@ -18,19 +21,19 @@ if TYPE_CHECKING:
     from mdnbench.results.table import Column, Table
     from mdnbench.spec.timings import PublishedLevel
 
-FASTEST_S = 1e-3  # what is faster is drawn here
+FASTEST_S = 1e-3  # faster methods are drawn here
 
 
 @dataclass(frozen=True, slots=True)
 class SecondsByMethod:
-    """Seconds by method and what they are."""
+    """Seconds by method, and the title that describes them."""
 
     seconds: Mapping[str, float]
     title: str
 
 
 def clock_of(results: Results) -> SecondsByMethod | None:
-    """The medians of the first condition that was timed, where it has every method; None where it has not."""
+    """Return the median seconds under the first condition that was timed; None if it lacks a method."""
     record = results.timing
     if not record:
         return None
@@ -48,10 +51,15 @@ def drawing(
     idle: Collection[str] = (),
     published: Sequence[PublishedLevel] = (),
 ) -> Any:
-    """Quality against time; the methods that no other beats in both are joined by a line.
+    """Return the chart of quality against time, in which a line joins the methods that no other beats in both.
 
-    Without the `idle` ones, which change nothing: their point would press all others together. `published` are levels
-    across the plot.
+    Args:
+        column: The metric's column.
+        table: The table of the noise.
+        clock: The timed seconds; without them, the seconds while the run was computing.
+        idle: Methods that change nothing. They are left out, because their points would compress all others.
+        published: The published levels, which are lines across the plot.
+
     """
     rows = _timed(column, table, clock, idle)
     title = clock.title if clock else "seconds per image while running (indicative), log scale"
@@ -77,7 +85,7 @@ def drawing(
 
 
 def _points(rows: Sequence[Mapping[str, Any]], x: Any, y: Any) -> list[Any]:
-    """A point for every method, and the line through the best."""
+    """Return the layers with a point for every method and the line through the front."""
     colour = alt.condition("datum.front", alt.value(style.ACCENT), alt.value(style.MUTED))
     front = [row for row in rows if row["front"]]
     return [
@@ -91,7 +99,7 @@ def _points(rows: Sequence[Mapping[str, Any]], x: Any, y: Any) -> list[Any]:
 
 
 def _ends(values: Sequence[float]) -> tuple[float, float]:
-    """The lowest and the highest value, apart where there is only one."""
+    """Return the lowest and the highest value, widened if they are equal."""
     low, high = min(values, default=0.0), max(values, default=0.0)
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
@@ -99,7 +107,7 @@ def _ends(values: Sequence[float]) -> tuple[float, float]:
 def _timed(
     column: Column, table: Table, clock: SecondsByMethod | None, idle: Collection[str] = ()
 ) -> list[dict[str, Any]]:
-    """The points: methods whose mean is over every cell and finite, with their seconds."""
+    """Return the data of the points: the methods with a finite mean over all cells, and with seconds."""
     while_running = {name: cell.value for name, cell in table.column(tables.SECONDS.name).items()}
     known: Mapping[str, float | None] = clock.seconds if clock else while_running
     rows: list[dict[str, Any]] = []
@@ -117,7 +125,7 @@ def _timed(
 
 
 def _log_axis(rows: Sequence[Mapping[str, Any]]) -> Any:
-    """Ticks at powers of ten alone where they are enough, else at 1, 2 and 5 as well."""
+    """Return an axis with ticks at powers of ten if these are enough, otherwise at 1, 2 and 5 as well."""
     seconds = [row["seconds"] for row in rows] or [1.0]
     low, high = math.floor(math.log10(min(seconds))), math.ceil(math.log10(max(seconds)))
     steps = (1,) if high - low > 2 else (1, 2, 5)

@@ -1,4 +1,4 @@
-"""`cells.parquet`: one row per cell, typed, for pandas, Polars, DuckDB and the like."""
+"""Write `cells.parquet`: a typed row per cell, for pandas, Polars, DuckDB and similar tools."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 
 def write(results: Results, folder: Path) -> Path:
-    """Write `cells.parquet` and return its path; UsageError where pyarrow is not installed."""
+    """Write `cells.parquet` and return its path.
+
+    Raises:
+        UsageError: If pyarrow is not installed.
+
+    """
     if importlib.util.find_spec("pyarrow") is None:
         raise UsageError("Parquet files need pyarrow, which is not installed; run `pip install 'mdnbench[parquet]'`.")
     path = folder / "cells.parquet"

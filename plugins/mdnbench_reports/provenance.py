@@ -1,4 +1,4 @@
-"""Provenance: what was run, on what, with which versions, as lists and tables of texts."""
+"""The provenance of a run's numbers: what was run, with which data, versions and machine, as lists and tables."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """A list of terms with what is said of each."""
+    """A titled list of terms, each with a text."""
 
     title: str
     entries: Sequence[tuple[str, str]]
@@ -31,14 +31,14 @@ class Entries:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Everything that stands behind a run's numbers."""
+    """The lists and tables that describe how a run's numbers were made."""
 
     lists: Sequence[Entries]
     tables: Sequence[Table]
 
 
 def of(results: Results) -> Provenance:
-    """The provenance of a run; licences and citations come from the plugins, where they are installed here."""
+    """Return the provenance of a run; licences and citations come from the plugins that are installed here."""
     known = registry.load(results.plugins)
     lists = (_run(results, known), _machine(results.run.facts.environment))
     found = (_methods(results, known), _noises(results, known), _metrics(results, known), _images(results))
@@ -46,6 +46,7 @@ def of(results: Results) -> Provenance:
 
 
 def _run(results: Results, known: Registry) -> Entries:
+    """Return the list about the run."""
     run, facts = results.run, results.run.facts
     data = _spec(known.datasets, facts.dataset)
     protocol = protocols.known().get(facts.protocol)
@@ -70,6 +71,7 @@ def _run(results: Results, known: Registry) -> Entries:
 
 
 def _machine(environment: Environment) -> Entries:
+    """Return the list about the machine."""
     packages, cores = _pairs(environment.packages.items()), environment.cores
     entries = [
         ("mdnbench", f"{environment.mdnbench} ({environment.revision})"),
@@ -85,6 +87,7 @@ def _machine(environment: Environment) -> Entries:
 
 
 def _methods(results: Results, known: Registry) -> Table:
+    """Return the table of the methods."""
     weights = _weights(results)
     rows = [_method(text, facts, weights.get(text, {}), known) for text, facts in results.run.facts.methods.items()]
     titles = ("Method", "Revision", "Asks of the noise", "Packages", "Weights", "Licence", "Citation")
@@ -92,6 +95,7 @@ def _methods(results: Results, known: Registry) -> Table:
 
 
 def _method(text: str, facts: MethodFacts, weights: Mapping[str, str], known: Registry) -> tuple[str, ...]:
+    """Return the row of a method."""
     spec = _spec(known.denoisers, text)
     used = "; ".join(f"{name} ({digest[:12]})" for digest, name in weights.items())
     return (
@@ -101,7 +105,7 @@ def _method(text: str, facts: MethodFacts, weights: Mapping[str, str], known: Re
 
 
 def _weights(results: Results) -> dict[str, dict[str, str]]:
-    """The weights that each method used: names by digest."""
+    """Return the names of the weights that each method used, by their digests."""
     found: dict[str, dict[str, str]] = {}
     for _, method, provenance in queries.provenances(results.store, results.run):
         if provenance.weights_digest:
@@ -110,6 +114,7 @@ def _weights(results: Results) -> dict[str, dict[str, str]]:
 
 
 def _noises(results: Results, known: Registry) -> Table:
+    """Return the table of the noises."""
     rows = [
         (
             text,
@@ -125,7 +130,7 @@ def _noises(results: Results, known: Registry) -> Table:
 
 
 def _values(text: str, known: Registry) -> str:
-    """A noise's parameters, with those that its name leaves out because they are as usual."""
+    """Return a noise's parameters, including those that its name omits because they have their default values."""
     try:
         options = known.noise(text).options
     except MdnbenchError:
@@ -134,6 +139,7 @@ def _values(text: str, known: Registry) -> str:
 
 
 def _metrics(results: Results, known: Registry) -> Table:
+    """Return the table of the metrics."""
     rows = [
         (
             name.upper(), results.run.facts.metrics[name], f"{facts.direction} is better", facts.unit or "–",
@@ -146,12 +152,13 @@ def _metrics(results: Results, known: Registry) -> Table:
 
 
 def _images(results: Results) -> Table:
+    """Return the table of the first 500 images."""
     rows = [(image, digest[:16]) for image, digest in list(results.run.facts.images.items())[:500]]
     return Table.of("Images", (words("Image"), words("SHA-256 of its pixels")), rows)
 
 
 def _spec(shelf: SpecTable[Any], text: str) -> Any:
-    """The spec that a name with options belongs to; None where its plugin is not installed here."""
+    """Return the spec that a name with options or parameters refers to; None if its plugin is not installed here."""
     try:
         name = names.split_noise(text)[0] if shelf.kind == "noise" else names.split_method(text)[0]
         return shelf[name]
@@ -160,12 +167,15 @@ def _spec(shelf: SpecTable[Any], text: str) -> Any:
 
 
 def _versions(packages: Mapping[str, str]) -> str:
+    """Return the names and versions of packages as one text."""
     return ", ".join(_pairs(packages.items())) or "–"
 
 
 def _pairs(items: Iterable[tuple[str, str]]) -> list[str]:
+    """Return names and versions as texts."""
     return [f"{name} {version}" for name, version in items]
 
 
 def _time(text: str) -> str:
+    """Return a time as the page shows it."""
     return f"{text[:16].replace('T', ' ')} UTC" if text else ""

@@ -1,4 +1,4 @@
-"""Published levels in a plot of quality against time: lines across it, with their names in a column beside it."""
+"""Published levels in a plot of quality against time: lines across the plot, with names in a column next to it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,24 @@ if TYPE_CHECKING:
     from mdnbench.spec.timings import PublishedLevel
 
 HEADING = "published"
-WIDTH = style.WIDTH - 60  # of the plot itself, so that plot and names together stay readable on a phone
-GAP = 12.0  # pixels from name to name
-LEADER = 14.0  # pixels from the plot to the names, across which lines lead to names that had to make room
+WIDTH = style.WIDTH - 60  # of the plot without the names, because both together must be readable on a phone
+GAP = 12.0  # pixels between two names
+LEADER = 14.0  # pixels between plot and names, for lines to names that are not at their level's height
 
 
 def layers(
     lines: Sequence[PublishedLevel], column: Column, ends: tuple[float, float], y: Callable[[str], Any]
 ) -> list[Any]:
-    """What is drawn of levels: `ends` are the lowest and highest value in the plot, `y(field)` places one by its scale.
+    """Return the layers that draw published levels.
 
-    The names stand where values beyond the plot's edge would: a name's height is told as a value.
+    A name's height is given as a value of the metric, which may be beyond the ends of the plot's scale.
+
+    Args:
+        lines: The published levels.
+        column: The metric's column.
+        ends: The lowest and the highest value in the plot.
+        y: A function that returns the vertical encoding of a field.
+
     """
     rows = _rows(lines, column, *ends)
     plain: dict[str, Any] = {"align": "left", "baseline": "middle", "color": style.MUTED, "fontSize": 10}
@@ -43,9 +50,9 @@ def layers(
 
 
 def _rows(lines: Sequence[PublishedLevel], column: Column, low: float, high: float) -> list[dict[str, Any]]:
-    """The heading of the names, and each line from high to low: its value, its name, and at which value that stands."""
+    """Return the data of the layers: the heading of the names, then the levels from high to low."""
     lines = sorted(lines, key=lambda line: -line.psnr)
-    pixels = (label_placement.HEIGHT - 2 * label_placement.UP) / (high - low)  # of a unit
+    pixels = (label_placement.HEIGHT - 2 * label_placement.UP) / (high - low)  # pixels per unit of the metric
     wanted = [label_placement.UP + (high - line.psnr) * pixels for line in lines]
     places = label_placement.spaced([wanted[0] - GAP, *wanted], GAP, label_placement.HEIGHT)
     rows: list[dict[str, Any]] = [{"name": HEADING}]

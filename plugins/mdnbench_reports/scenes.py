@@ -1,4 +1,4 @@
-"""Scenes: what there is to look at of one image under one noise, as 8-bit pictures of what was scored."""
+"""Scenes: the available images of one case under one noise, as 8-bit pictures prepared as they were scored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Scene:
-    """A case under a noise, by their indices, and the digests by which its images are found; `outputs` by method."""
+    """A case under a noise.
+
+    Attributes:
+        noise: The index of the noise.
+        case: The index of the case.
+        subject: The names and digests by which its images are found.
+        outputs: The digest of each method's output, by the method's index.
+
+    """
 
     noise: int
     case: int
@@ -27,7 +35,7 @@ class Scene:
 
 
 def worst_first(results: Results, scores: Scores, most: int) -> list[list[Scene]]:
-    """For each noise its scenes with at least one kept output, hardest first; at most `most` for each noise."""
+    """Return for each noise at most `most` scenes with at least one kept output, hardest first."""
     wanted = [scores.worst_first(noise) for noise in range(len(scores.noises))]
     found: dict[tuple[int, int], Scene] = {}
     for (noise, case, method), row in scores_module.placed(results, scores.noises, scores.cases, scores.methods):
@@ -38,10 +46,15 @@ def worst_first(results: Results, scores: Scores, most: int) -> list[list[Scene]
 
 
 class SceneImages(image_source.ImageSource):
-    """Develops scenes: finds or re-makes their images, holds each to its digest, and brings them to 8 bits."""
+    """A source of the pictures of scenes: images found or computed again, verified by digest, in 8 bits."""
 
     def develop(self, scene: Scene) -> dict[str, tuple[str, Levels]]:
-        """The pictures of a scene by source (`clean`, `noisy`, a method's index): digest and levels, those at hand."""
+        """Return the available pictures of a scene.
+
+        Returns:
+            Digest and levels by source, which is `clean`, `noisy` or a method's index.
+
+        """
         subject = scene.subject
         images = {CLEAN: (subject.image_digest, self.clean(subject))}
         images[NOISY] = (subject.noisy_digest, self.noisy(subject))

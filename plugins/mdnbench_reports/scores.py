@@ -1,4 +1,4 @@
-"""Scores: every value of a run as arrays over noise, case and method, and its cases in order, worst first."""
+"""The scores of a run as arrays over noise, case and method, and its cases in order, hardest first."""
 
 from __future__ import annotations
 
@@ -30,11 +30,18 @@ class ReportCase:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The values of a run.
+    """The scores of a run.
 
-    `values` has for each metric, and for `seconds`, a float64 array (noises, cases, methods), NaN where there is no
-    value. `problems` says of the cells that are not ok, by the same indices, their status and reason. The methods in
-    `idle` give the noisy image back.
+    Attributes:
+        columns: The metrics' columns.
+        noises: The noises, as canonical texts.
+        methods: The methods, as canonical texts.
+        cases: The cases.
+        values: For each metric, and for `seconds`, a float64 array (noises, cases, methods). NaN stands for a missing
+            value.
+        problems: The status and reason of each cell that is not ok, by the same indices.
+        idle: The methods that return the noisy image unchanged.
+
     """
 
     columns: tuple[Column, ...]
@@ -46,7 +53,10 @@ class Scores:
     idle: frozenset[str]
 
     def worst_first(self, noise: int) -> list[int]:
-        """The cases under a noise, the hardest first: by the mean over methods of the first metric that has values."""
+        """Return the indices of the cases under a noise, hardest first.
+
+        The order is that of the mean over methods of the first metric that has values.
+        """
         column = next((each for each in self.columns if np.isfinite(self.values[each.name][noise]).any()), None)
         if column is None:
             return list(range(len(self.cases)))
@@ -54,13 +64,13 @@ class Scores:
         return [int(index) for index in np.argsort(-badness, kind="stable")]  # NaN goes last
 
     def line(self, metric: str, noise: int, method: int) -> Floats:
-        """The finite values of a method under a noise, one per case that has one."""
+        """Return the finite values of a method under a noise, one per case that has one."""
         values: Floats = self.values[metric][noise, :, method]
         return values[np.isfinite(values)]
 
 
 def of(results: Results) -> Scores:
-    """Read the scores of a run; one pass over its cells."""
+    """Return the scores of a run, read in one pass over its cells."""
     facts = results.run.facts
     cases = tuple(ReportCase(image, seed) for image in facts.images for seed in range(facts.seeds))
     noises, methods = tuple(facts.noises), tuple(facts.methods)
@@ -83,7 +93,7 @@ def of(results: Results) -> Scores:
 def placed(
     results: Results, noises: Sequence[str], cases: Sequence[ReportCase], methods: Sequence[str]
 ) -> Iterator[tuple[tuple[int, int, int], CellRow]]:
-    """The cells of a run with their indices (noise, case, method)."""
+    """Yield the cells of a run with their indices (noise, case, method)."""
     at_noise, at_method = _index(noises), _index(methods)
     at_shot = {(case.image, case.seed): index for index, case in enumerate(cases)}
     for row in results.rows():
@@ -91,15 +101,17 @@ def placed(
 
 
 def _index(names: Sequence[str]) -> dict[str, int]:
+    """Return the index of each name."""
     return {name: index for index, name in enumerate(names)}
 
 
 def _number(value: float | None) -> float:
+    """Return a value as a number; NaN if there is none."""
     return float("nan") if value is None else value
 
 
 def _row_means(values: Floats) -> Floats:
-    """The mean of each row over what is finite; NaN, without a warning, where nothing is."""
+    """Return the mean of each row over its finite values; NaN, without a warning, if there are none."""
     finite = np.isfinite(values)
     counts = finite.sum(axis=1)
     sums = np.where(finite, values, 0.0).sum(axis=1)

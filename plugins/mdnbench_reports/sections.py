@@ -1,4 +1,4 @@
-"""What the sections of a page say, as texts and drawings for its templates."""
+"""The contents of a page's sections, as texts and drawings for its templates."""
 
 from __future__ import annotations
 
@@ -33,7 +33,15 @@ GROUPS = {
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A chart as the page shows it."""
+    """A chart in the page.
+
+    Attributes:
+        kind: The kind of the chart.
+        metric: The metric's name.
+        caption: The caption.
+        svg: The drawing.
+
+    """
 
     kind: str
     metric: str
@@ -43,7 +51,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class ChartGroup:
-    """Charts of one kind with their heading."""
+    """Charts of one kind under a heading, with a note that explains them."""
 
     title: str
     note: str
@@ -51,7 +59,7 @@ class ChartGroup:
 
 
 def lead(found: Scores, facts: RunFacts) -> str:
-    """What the run is, in a sentence."""
+    """Return a sentence that describes the run."""
     noises = found.noises if len(found.noises) <= 4 else (*found.noises[:3], f"{len(found.noises) - 3} other noises")
     under = " and ".join(filter(None, (", ".join(noises[:-1]), noises[-1]))) if noises else "no noise"
     images = len(facts.images)
@@ -62,17 +70,19 @@ def lead(found: Scores, facts: RunFacts) -> str:
 
 
 def _plural(noun: str, count: int) -> str:
+    """Return a noun in the plural unless the count is 1."""
     return noun if count == 1 else f"{noun}s"
 
 
 def problems(found: Scores) -> Table:
-    """The first cells without a result, and why they have none."""
+    """Return a table of the first cells without a result, with the reasons."""
     columns = [words(name) for name in ("Noise", "Image", "Method", "Status", "Reason")]
     first = islice(found.problems.items(), MOST_PROBLEMS)
     return Table.of("Cells without a result", columns, [_problem(found, place, problem) for place, problem in first])
 
 
 def _problem(found: Scores, place: tuple[int, int, int], problem: tuple[str, str]) -> tuple[str, ...]:
+    """Return the row of a cell without a result."""
     noise, case, method = place
     image, seed = found.cases[case].image, found.cases[case].seed
     name = f"{image}, seed {seed}" if len({each.seed for each in found.cases}) > 1 else image
@@ -81,7 +91,7 @@ def _problem(found: Scores, place: tuple[int, int, int], problem: tuple[str, str
 
 
 def chart_groups(results: Results, found: Scores, budget: int) -> tuple[list[ChartGroup], int]:
-    """The charts by kind, as many as fit into `budget` bytes, and how many are left out."""
+    """Return the charts by kind, as many as fit into `budget` bytes, and the number of those left out."""
     by_kind: dict[str, list[Figure]] = {}
     left_out = 0
     for chart in charts.of_run(results, found):
@@ -91,13 +101,13 @@ def chart_groups(results: Results, found: Scores, budget: int) -> tuple[list[Cha
             left_out += 1
             continue
         caption = chart.noise or chart.title
-        # Sound because for_page rebuilds the drawing from known elements and attributes.
+        # Marking it as safe is correct: for_page keeps only known elements and attributes.
         by_kind.setdefault(chart.kind, []).append(Figure(chart.kind, chart.metric, caption, Markup(svg)))
     return [ChartGroup(*GROUPS[kind], by_kind[kind]) for kind in GROUPS if kind in by_kind], left_out
 
 
 def gallery_notes(pictures: Gallery) -> list[str]:
-    """What a reader must know of the pictures: that there are none, or what was cut."""
+    """Return notes on the pictures: that there are none, or which were cropped or left out."""
     if not pictures.shown:
         return ["No output of this run was kept, so there are no pictures; --keep-images all keeps them."]
     cuts = sum(shown.box is not None for shown in pictures.shown)

@@ -1,4 +1,4 @@
-"""Shortening: what a page leaves out of the tables of a very large run, so that it stays below its size."""
+"""Shorten the tables of a very large run, because its page must stay below a size."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mdnbench.results.table import Table
 
 
 def shortened(context: Mapping[str, Any], most: int) -> dict[str, Any]:
-    """The tables of a page with at most `most` lines in each section, and how many lines those were that went."""
+    """Return the tables of a page with at most `most` lines in each section, and the number of lines left out."""
     most = max(1, most)
     noises = [noise for noise, _ in context["tables"]]
     families = _shortened([table for family in context["comparisons"] for table in family], most)
@@ -29,6 +29,7 @@ def shortened(context: Mapping[str, Any], most: int) -> dict[str, Any]:
 
 
 def _shortened(tables: Iterable[Table], most: int) -> list[Table]:
+    """Return tables with at most `most` lines in all."""
     kept = []
     for table in tables:
         if most > 0:
@@ -38,7 +39,7 @@ def _shortened(tables: Iterable[Table], most: int) -> list[Table]:
 
 
 def _regrouped(families: Iterable[list[Table]], kept: list[Table]) -> Iterator[list[Table]]:
-    """The tables that were kept, by the families that they are of."""
+    """Yield the shortened tables in the groups to which they belong."""
     start = 0
     for family in families:
         if start < len(kept):
@@ -47,11 +48,12 @@ def _regrouped(families: Iterable[list[Table]], kept: list[Table]) -> Iterator[l
 
 
 def _section(section: Any, most: int) -> Any:
+    """Return a section with shortened tables."""
     return replace(section, tables=_shortened(section.tables, most)) if section else None
 
 
 def _lines(context: Mapping[str, Any]) -> int:
-    """How many lines the tables have."""
+    """Return the number of lines of all tables."""
     tables = [table for _, table in context["tables"]]
     tables += [table for family in context["comparisons"] for table in family]
     tables += [*context["timing"], *context["standing"]]

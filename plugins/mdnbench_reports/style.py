@@ -1,4 +1,4 @@
-"""The colours and type of every chart; the HTML page swaps the colours for its own variables, light and dark."""
+"""The colours and fonts of all charts; the HTML page replaces the colours with its own variables, light and dark."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ ACCENT = "#0b6b66"
 SOFT = "#a9bfbc"
 PAPER = "#fffffe"
 
-# What the page calls each colour; a chart drawn for a paper keeps the colour itself.
+# The page's variable for each colour. A chart for a paper keeps the colour itself.
 VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", ACCENT: "--accent", SOFT: "--soft", PAPER: "--paper"}
 
 FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"
-WIDTH = 300  # pixels of the plotting area: readable on a phone, and two or three stand side by side on a desk
+WIDTH = 300  # pixels of the plotting area: readable on a phone, and two or three fit next to each other on a desktop
 LABEL_WIDTH = 150
-STEP = 24  # pixels of a row
+STEP = 24  # pixels per row
 
 _AXIS = {
     "domainColor": MUTED, "tickColor": MUTED, "gridColor": RULE, "labelColor": MUTED, "titleColor": MUTED,
@@ -29,7 +29,7 @@ _AXIS = {
 
 
 def config() -> dict[str, Any]:
-    """The Vega-Lite configuration of every chart."""
+    """Return the Vega-Lite configuration of all charts."""
     return {
         "font": FONT,
         "background": PAPER,
@@ -43,10 +43,17 @@ def config() -> dict[str, Any]:
 
 
 def names(channel: str, field: str, order: Sequence[str], **axis: Any) -> Any:
-    """An axis of names in this order.
+    """Return an axis of names in this order.
 
-    The order is the scale's domain and not a `sort`, which Vega-Lite would write into an expression, where a name could
-    be read as code.
+    The order is the scale's domain and not a `sort`. Vega-Lite would write a `sort` into an expression, in which a name
+    could be executed as code.
+
+    Args:
+        channel: `x` or `y`.
+        field: The field with the names.
+        order: The names in their order.
+        axis: Further options of the axis.
+
     """
     kind = {"x": alt.X, "y": alt.Y}[channel]
     look = alt.Axis(ticks=False, domain=False, labelPadding=8, **axis)

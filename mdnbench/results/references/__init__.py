@@ -1,4 +1,4 @@
-"""Published and claimed numbers, as files: one line per number, with its source."""
+"""Published and claimed numbers, stored in CSV files with one number and its source per line."""
 
 from __future__ import annotations
 
@@ -18,9 +18,17 @@ MEAN = "mean"  # in place of an image: the mean over the whole data set
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A number that someone printed: what it was measured on, in the words of our tables, and where it stands.
+    """A published or claimed number.
 
-    `noise` is canonical text, as `gaussian:sigma=50`; `image` an image's id, or `mean` for the whole data set.
+    Attributes:
+        method: The method's name.
+        dataset: The data set's name.
+        noise: The noise, as canonical text such as `gaussian:sigma=50`.
+        image: The image's id, or `mean` for the mean over the whole data set.
+        metric: The metric's name.
+        value: The number.
+        source: Where the number is printed.
+
     """
 
     method: str
@@ -33,12 +41,17 @@ class Reference:
 
 
 def published() -> tuple[Reference, ...]:
-    """What papers and repositories print under the protocol `standard`."""
+    """Return the numbers that papers and repositories print under the protocol `standard`."""
     return read(FOLDER / "published.csv")
 
 
 def read(path: Path) -> tuple[Reference, ...]:
-    """Read a file of references; BadFile names the line that cannot be used."""
+    """Read a file of references.
+
+    Raises:
+        BadFile: If the file cannot be read, or if a line cannot be used; the message names the line.
+
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
@@ -51,14 +64,16 @@ def read(path: Path) -> tuple[Reference, ...]:
 
 
 def _check_header(path: Path, given: object) -> None:
+    """Raise BadFile if the header lacks a column."""
     names = tuple(given) if isinstance(given, (list, tuple)) else ()
     if missing := [name for name in COLUMNS if name not in names]:
         raise BadFile(f"{path}, line 1: the columns {', '.join(missing)} are missing; needed are {','.join(COLUMNS)}.")
 
 
 def _reference(line: Mapping[str, str | None], where: str) -> Reference:
+    """Return the reference in a line; `where` names the line in messages."""
     text = {name: (line.get(name) or "").strip() for name in COLUMNS}
-    if None in line:  # DictReader's key for what is beyond the last column
+    if None in line:  # DictReader's key for fields beyond the last column
         raise BadFile(f"{where} has more fields than the header; put quotes around texts with commas.")
     for name in ("method", "dataset", "noise", "image", "metric"):
         if not text[name]:
@@ -71,7 +86,7 @@ def _reference(line: Mapping[str, str | None], where: str) -> Reference:
 
 
 def _noise(name: str, sigma: str, where: str) -> str:
-    """The noise's text: from its name and sigma, or as it stands where it names its parameters itself."""
+    """Return the noise's canonical text, made from its name and sigma unless the name includes its parameters."""
     if ":" in name or not sigma:
         return name
     level = _number(sigma, "sigma", where)
@@ -81,6 +96,7 @@ def _noise(name: str, sigma: str, where: str) -> str:
 
 
 def _number(text: str, name: str, where: str) -> float:
+    """Return a text as a finite number; raise BadFile if it is not one."""
     try:
         value = float(text)
     except ValueError:

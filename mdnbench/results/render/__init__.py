@@ -1,4 +1,4 @@
-"""Renderers: one module for each medium that draws a `mdnbench.results.table.Table`, each with one function `escape`.
+"""Renderers: one module per output format. Each draws a `mdnbench.results.table.Table` and has one function `escape`.
 
-Whatever prints or writes a table imports the module of its medium. Start with `markdown.py`, which is the shortest.
+A module that prints or writes a table imports the renderer of its format. Start with `markdown.py`, the shortest one.
 """

@@ -1,4 +1,4 @@
-"""Tables as HTML: for a notebook, in the colours of whatever page they stand in, and for a report's page."""
+"""Tables as HTML: for a notebook, in the colours of the surrounding page, and for the page of a report."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from mdnbench.results.table import Cell, Column, Table
 from mdnbench.spec.names import printable
 
-# Colours are the page's own, light or dark: text inherits, lines and shades are that colour made faint.
+# The colours come from the page, light or dark: text inherits its colour, and lines are a fainter version of it.
 STYLE = """\
 .mdnbench { color: inherit; overflow-x: auto; }
 .mdnbench p { margin: 0.3em 0; opacity: 0.8; font-size: 0.9em; }
@@ -26,7 +26,7 @@ _FIRST = {"higher": "descending", "lower": "ascending"}  # how a click on a head
 
 
 def render(table: Table) -> str:
-    """Return a table with its caption, and its notes as paragraphs below it; without rows, the notes alone."""
+    """Return a table with its caption, and its notes as paragraphs below; without rows, only the notes."""
     above = f"<caption>{escape(table.caption)}</caption>" if table.caption else ""
     body = f"<table>{above}{_head(table, sortable=False)}{_body(table)}</table>\n" if table.rows else ""
     return body + "".join(map(paragraph, table.notes))
@@ -35,14 +35,15 @@ def render(table: Table) -> str:
 def for_page(
     table: Table, kind: str, *, sortable: bool = True, noise: int | None = None, methods: Sequence[str] = ()
 ) -> str:
-    """Return the element of a table in a report, which the page's script sorts and filters.
+    """Return the HTML element of a table in a report; the page's script sorts and filters its rows.
 
     Args:
-        table: The table; the page shows its caption and its notes.
-        kind: The element's class, 'results' for rows that are methods and 'words' for others.
+        table: The table. The page itself shows its caption and its notes.
+        kind: The element's class: 'results' if the rows are methods, 'words' otherwise.
         sortable: Whether a click on a heading sorts the rows.
-        noise: The number of the noise that the table is of.
-        methods: The methods by their numbers: a row's name is then a button that leads to the method's pictures.
+        noise: The index of the table's noise.
+        methods: The methods in the order of their indices. The name of a row becomes a button that opens the method's
+            pictures.
 
     """
     names = f"{kind} sortable" if sortable else kind
@@ -53,26 +54,28 @@ def for_page(
 
 
 def paragraph(text: str) -> str:
-    """Return a line of plain text as a paragraph."""
+    """Return a plain text as a paragraph."""
     return f"<p>{escape(text)}</p>\n"
 
 
 def block(parts: Iterable[str]) -> str:
-    """Return parts as one piece that brings its own style and touches nothing else on the page."""
+    """Return parts as one HTML block with its own style, which affects nothing else on the page."""
     return f'<div class="mdnbench"><style>\n{STYLE}</style>\n{"".join(parts)}</div>'
 
 
 def escape(text: str) -> str:
-    """Return a text that no reader takes for markup; what cannot be printed is shown as its code."""
+    """Return a text in which nothing is read as markup; characters that cannot be printed are shown as their codes."""
     return html.escape(printable(text))
 
 
 def _head(table: Table, *, sortable: bool) -> str:
+    """Return the head of a table."""
     cells = "".join(_heading(column, sortable=sortable) for column in table.columns)
     return f"<thead><tr>{cells}</tr></thead>"
 
 
 def _heading(column: Column, *, sortable: bool) -> str:
+    """Return the heading of a column; a sortable one is a button."""
     title, hint = escape(column.title), f' title="{escape(column.hint)}"' if column.hint else ""
     start = f'<th scope="col"{_alignment(column)}{hint}'
     if not sortable:
@@ -82,7 +85,7 @@ def _heading(column: Column, *, sortable: bool) -> str:
 
 
 def _body(table: Table, *, methods: Sequence[str] = (), values: bool = False, named: bool = False) -> str:
-    """Return the rows; `named` ones have the names of their methods as an attribute, by which a page filters them."""
+    """Return the rows; with `named`, each has an attribute with its names, by which the page filters."""
     lines = []
     for row in table.rows:
         cells: list[str] = []
@@ -98,6 +101,7 @@ def _body(table: Table, *, methods: Sequence[str] = (), values: bool = False, na
 
 
 def _row_heading(column: Column, cell: Cell, methods: Sequence[str]) -> str:
+    """Return the cell that names a row; the name of a method with pictures is a button."""
     text = escape(cell.text)
     inside = text
     if cell.text in methods:
@@ -106,7 +110,7 @@ def _row_heading(column: Column, cell: Cell, methods: Sequence[str]) -> str:
 
 
 def _cell(column: Column, cell: Cell, *, values: bool) -> str:
-    """Return a cell; with `values`, also the number behind it, by which a page sorts."""
+    """Return a cell; with `values`, it has an attribute with its number, by which the page sorts."""
     text, mark = escape(cell.text), _MARKS.get(cell.mark, "")
     inside = f"<{mark}>{text}</{mark}>" if mark else text
     value = f' data-value="{cell.value}"' if values and cell.value is not None else ""
@@ -114,5 +118,6 @@ def _cell(column: Column, cell: Cell, *, values: bool) -> str:
 
 
 def _alignment(column: Column) -> str:
+    """Return the attribute `class` of a column's cells."""
     names: Sequence[str] = [*(["word"] if column.words else []), *(["faint"] if column.minor else [])]
     return f' class="{" ".join(names)}"' if names else ""

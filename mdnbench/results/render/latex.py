@@ -1,4 +1,4 @@
-"""Tables as LaTeX for a paper, with booktabs: best in bold, second underlined, minor columns left out."""
+"""Tables as LaTeX with booktabs, for a paper: best in bold, second underlined, minor columns left out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from mdnbench.results.table import Cell, Table
 
 PREAMBLE = "% Needs \\usepackage{booktabs} (and \\usepackage[T1]{fontenc} with pdfLaTeX)."
-WIDE = 6  # columns from which on a table is set small, to fit the column of an article
+WIDE = 6  # with this many columns a table is set small, to fit the column of an article
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
@@ -38,17 +38,25 @@ _MATH = {
     **{letter: f"_{{{digit}}}" for letter, digit in zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True)},
 }  # fmt: skip
 _SIGNS = {**_SPECIAL, **{letter: f"${name}$" for letter, name in _MATH.items()}}
-_LAST = "\u017f"  # up to here pdfLaTeX has letters in the fonts of T1 and TS1, but for a few, and beyond it four
+_LAST = "\u017f"  # pdfLaTeX's fonts T1 and TS1 have the letters up to this one, except _LACKS, and those in _HAS
 _LACKS, _HAS = frozenset("ĦħĸĿŀŉŦŧſ"), frozenset("ȘșȚț")
 
 
 def render(table: Table, label: str = "table") -> str:
-    """Return a table as a float, with its notes below it in small print."""
+    """Return a table as a LaTeX float, with its notes below it in small print."""
     return side_by_side([table], table.caption, label, table.notes)
 
 
 def side_by_side(tables: Sequence[Table], caption: str, label: str, notes: Sequence[str]) -> str:
-    """Return several tables of the same columns as one float: a row for each name, in the order of the first table."""
+    """Return several tables with the same columns as one float, next to each other.
+
+    Args:
+        tables: The tables. There is a row for each name, in the order of the first table.
+        caption: The caption of the float.
+        label: The label; letters that LaTeX does not allow in labels are replaced.
+        notes: The notes below the tables.
+
+    """
     shown = [table.without_minor() for table in tables]
     safe = re.sub(r"[^a-zA-Z0-9.-]+", "-", label)
     lines = [r"\begin{table}", r"\centering", rf"\caption{{{escape(caption)}}}", rf"\label{{tab:{safe}}}"]
@@ -58,22 +66,23 @@ def side_by_side(tables: Sequence[Table], caption: str, label: str, notes: Seque
 
 
 def escape(text: str) -> str:
-    """A text with everything that LaTeX would take for a command made plain, in one line.
+    """Return a text in one line in which LaTeX reads nothing as a command.
 
-    Mathematical and Greek letters are set as formulas; what pdfLaTeX has no letter for becomes a question mark.
+    Mathematical and Greek letters become formulas. Letters that pdfLaTeX does not have become question marks.
     """
     plain = "".join(letter if letter.isprintable() else " " for letter in unicodedata.normalize("NFC", text))
     return "".join(map(_sign, " ".join(plain.split())))
 
 
 def _sign(letter: str) -> str:
+    """Return one letter as LaTeX."""
     if letter in _SIGNS:
         return _SIGNS[letter]
     return letter if letter in _HAS or (letter <= _LAST and letter not in _LACKS) else "?"
 
 
 def _tabular(tables: Sequence[Table]) -> Iterator[str]:
-    """The lines of a tabular: with several tables, their captions span their columns."""
+    """Yield the lines of a tabular; above several tables, each caption spans the columns of its table."""
     names, columns = tables[0].columns[0], [column for table in tables for column in table.columns[1:]]
     if len(columns) + 1 >= WIDE:
         yield r"\small\setlength{\tabcolsep}{2.5pt}"
@@ -86,7 +95,7 @@ def _tabular(tables: Sequence[Table]) -> Iterator[str]:
 
 
 def _captions(tables: Sequence[Table]) -> Iterator[str]:
-    """The captions of tables that stand side by side, and a rule below each."""
+    """Yield the captions of tables that are next to each other, and a rule below each."""
     width = len(tables[0].columns) - 1
     yield _row(["", *(rf"\multicolumn{{{width}}}{{c}}{{{escape(table.caption)}}}" for table in tables)])
     spans = (f"{2 + width * index}-{1 + width * (index + 1)}" for index in range(len(tables)))
@@ -94,7 +103,7 @@ def _captions(tables: Sequence[Table]) -> Iterator[str]:
 
 
 def _rows(tables: Sequence[Table]) -> Iterator[list[str]]:
-    """The rows of tables side by side; alone, a table may have two rows of one name."""
+    """Yield the rows of tables next to each other; a single table may have two rows of the same name."""
     if len(tables) == 1:
         yield from ([_marked(cell) for cell in row] for row in tables[0].rows)
         return
@@ -106,10 +115,12 @@ def _rows(tables: Sequence[Table]) -> Iterator[list[str]]:
 
 
 def _row(texts: Sequence[str]) -> str:
+    """Return a row of a tabular."""
     return " & ".join(texts) + r" \\"
 
 
 def _marked(cell: Cell) -> str:
+    """Return the text of a cell, in bold or underlined according to its mark."""
     text = escape(cell.text)
     if cell.mark in ("best", "worse"):
         return rf"\textbf{{{text}}}"

@@ -1,6 +1,7 @@
 """Tables on a terminal, fitted to its width: headings and words wrap, numbers never break.
 
-A table that is too wide even so is turned on its side where that helps, or else drawn in parts below each other.
+A table that is still too wide is transposed if that makes it narrow enough. Otherwise it is drawn in parts, one below
+the other.
 """
 
 from __future__ import annotations
@@ -18,22 +19,29 @@ from rich.text import Text
 from mdnbench.results.table import Cell, Column, Table, words
 from mdnbench.spec.names import printable
 
-# After a space; after a sign that joins names; after one that begins a value; after a hyphen between letters. So no
-# number is broken, nor parted from its sign.
+# A line may end after a space, after a sign that joins names, after a sign that begins a value, and after a hyphen
+# between letters. Numbers are therefore never broken and never separated from their sign.
 _BREAKS = re.compile(r"(?<=\s)(?=\S)|(?<=[,;\]/_])(?=[^\W\d])|(?<=\w[:\[])(?=[^\W\d])|(?<=[^\W\d]-)(?=[^\W\d])")
 
 LOOSE, TIGHT = 3, 2  # spaces between columns
 EDGES = 2  # one space before the first column, and one after the last
-NARROW_WORDS = 16  # a column of words may be made this narrow, although it holds longer ones
+NARROW_WORDS = 16  # a column of words may become this narrow, although it holds longer words
 
-# From the worst under a noise to the best, legible on dark and light terminals: each has its own foreground.
+# From the worst under a noise to the best. Each has its own foreground, to be legible on dark and light terminals.
 SHADES = ("white on #440154", "white on #3b528b", "white on #21708c", "black on #5ec962", "black on #fde725")
 STYLES = {"best": "bold", "second": "underline"}
 ROW_STYLES = {"worse": "bold red", "better": "green"}
 
 
 def render(table: Table, console: Console | None = None, *, notes: str = "") -> None:
-    """Print a table: its caption, its rows, and its notes in this style; without rows, the notes alone."""
+    """Print a table: its caption, its rows and its notes; without rows, only caption and notes.
+
+    Args:
+        table: The table.
+        console: The console to print on; without it, standard output.
+        notes: The style of the notes.
+
+    """
     console = console or Console(highlight=False)
     if table.caption:
         say(table.caption, "bold", console)
@@ -47,9 +55,14 @@ def render(table: Table, console: Console | None = None, *, notes: str = "") -> 
 
 
 def say(text: str, style: str = "", console: Console | None = None, *, whole: bool = False) -> None:
-    """Print text; a terminal gets long lines broken between words, a file or a program as they are.
+    """Print a text; a terminal breaks long lines between words, a file or another program receives them unbroken.
 
-    With `whole` a terminal gets them as they are, too: a path can be copied.
+    Args:
+        text: The text.
+        style: The style in which it is printed.
+        console: The console to print on; without it, standard output.
+        whole: Whether lines stay unbroken on a terminal too, such as a path that is to be copied.
+
     """
     console = console or Console(highlight=False)
     wrapped = console.is_terminal and not whole
@@ -57,15 +70,15 @@ def say(text: str, style: str = "", console: Console | None = None, *, whole: bo
 
 
 def escape(text: str) -> str:
-    """Return a text that no terminal obeys, line by line: names may hold anything."""
+    """Return a text without control characters, line by line, because names may contain any character."""
     return "\n".join(map(printable, text.split("\n")))
 
 
-# -- what fits ---------------------------------------------------------------------------------------------------------
+# -- fitting the width -------------------------------------------------------------------------------------------------
 
 
 def _parts(table: Table, width: int) -> Iterator[tuple[Table, int]]:
-    """The tables to draw below each other, most often the one alone, and how many spaces are between their columns."""
+    """Yield the tables to draw one below the other, each with the number of spaces between its columns."""
     if _width(_natural(table), LOOSE) <= width:
         yield table, LOOSE
         return
@@ -79,7 +92,7 @@ def _parts(table: Table, width: int) -> Iterator[tuple[Table, int]]:
 
 
 def _turned(table: Table) -> Table | None:
-    """The table with rows for columns; None where it holds words, which want a column of their own."""
+    """Return the transposed table; None if it holds words, which need a column of their own."""
     others = [place for place in range(len(table.columns)) if place != table.label]
     if any(table.columns[place].words for place in others) or len(set(table.names)) < len(table.names):
         return None
@@ -89,7 +102,7 @@ def _turned(table: Table) -> Table | None:
 
 
 def _groups(table: Table, width: int) -> Iterator[list[int]]:
-    """Which columns to draw together: each time those up to the rows' names, and as many others as fit."""
+    """Yield the columns to draw together: always those up to the rows' names, and as many others as fit."""
     least, first = _least(table), list(range(table.label + 1))
     chosen = list(first)
     for place in range(len(first), len(table.columns)):
@@ -101,18 +114,19 @@ def _groups(table: Table, width: int) -> Iterator[list[int]]:
 
 
 def _width(widths: Sequence[int], gap: int) -> int:
+    """Return the width of a table whose columns have these widths."""
     return sum(widths) + gap * (len(widths) - 1) + EDGES
 
 
 def _natural(table: Table) -> list[int]:
-    """How wide the columns are where nothing wraps."""
+    """Return the widths of the columns if nothing is wrapped."""
     return [
         max([cell_len(escape(column.title)), *_lengths(table, place)]) for place, column in enumerate(table.columns)
     ]
 
 
 def _least(table: Table) -> list[int]:
-    """How narrow the columns can be made: to their numbers, to the longest word of a heading, or to few letters."""
+    """Return the smallest widths of the columns: their numbers, or the longest word of a heading, or a few letters."""
     found = []
     for place, column in enumerate(table.columns):
         heading = max(map(cell_len, escape(column.title).split()), default=0)
@@ -125,13 +139,15 @@ def _least(table: Table) -> list[int]:
 
 
 def _lengths(table: Table, place: int) -> list[int]:
+    """Return the lengths of all lines in a column."""
     return [cell_len(line) for row in table.rows for line in escape(_text(table, row[place])).split("\n")]
 
 
 def _widths(table: Table, width: int, gap: int) -> list[int]:
-    """How wide the columns are made: as they want to be, or with what room there is shared among those that want.
+    """Return the widths of the columns within the width of the terminal.
 
-    The names of the rows come first and may take half of the room: they are what a reader looks for.
+    Each column has at least its smallest width. The rest of the width is shared among the columns that need more. The
+    names of the rows come first and may take half of it, because readers look for them.
     """
     found, natural = _least(table), _natural(table)
     room = width - _width(found, gap)
@@ -144,10 +160,11 @@ def _widths(table: Table, width: int, gap: int) -> list[int]:
     return found
 
 
-# -- what is drawn -----------------------------------------------------------------------------------------------------
+# -- drawing -----------------------------------------------------------------------------------------------------------
 
 
 def _grid(table: Table, widths: Sequence[int], gap: int) -> Grid:
+    """Return the table of rich that shows this table."""
     titled = any(column.title for column in table.columns)
     grid = Grid(box=box.SIMPLE_HEAD, show_header=titled, pad_edge=False, collapse_padding=gap == TIGHT)
     for column, width in zip(table.columns, widths, strict=True):
@@ -161,6 +178,7 @@ def _grid(table: Table, widths: Sequence[int], gap: int) -> Grid:
 
 
 def _styled(table: Table, cell: Cell, width: int) -> Text:
+    """Return the text of a cell with its style."""
     style = STYLES.get(cell.mark, "")
     if cell.shade is not None:
         style = SHADES[round(cell.shade * (len(SHADES) - 1))]
@@ -168,17 +186,18 @@ def _styled(table: Table, cell: Cell, width: int) -> Text:
 
 
 def _text(table: Table, cell: Cell) -> str:
-    """A cell's text; where colours show how near the best a value is, a star marks the best itself."""
+    """Return the text of a cell; in a table with shades, a star marks the best value."""
     shaded = cell.mark == "best" and any(each.shade is not None for row in table.rows for each in row)
     return f"*{cell.text}" if shaded else cell.text
 
 
 def _wrapped(text: str, width: int) -> str:
-    """A text broken into lines of this width: between words, else after a sign, and inside a word only if it must."""
+    """Return a text broken into lines of this width: between words, after a sign, or inside a word if necessary."""
     return "\n".join(line for given in text.split("\n") for line in _lines(given, width))
 
 
 def _lines(text: str, width: int) -> Iterator[str]:
+    """Yield the lines of a text, none wider than this width."""
     line = ""
     for piece in _pieces(text):
         if line and cell_len(line) + cell_len(piece.rstrip()) > width:
@@ -192,5 +211,5 @@ def _lines(text: str, width: int) -> Iterator[str]:
 
 
 def _pieces(text: str) -> list[str]:
-    """A text cut wherever a line may end: between words, and after signs that join names and options."""
+    """Return a text split where a line may end: between words, and after signs that join names and options."""
     return [piece for piece in _BREAKS.split(text) if piece]

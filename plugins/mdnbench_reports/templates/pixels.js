@@ -19,7 +19,7 @@ const errors = new Map();
 let colours = [];
 
 /**
- * Return what a cache holds under a key, made now if it is missing; what was used longest ago makes room.
+ * Return a cache's value under a key, made now if it is missing; a full cache drops the value used longest ago.
  * @template Key, Value
  * @param {Map<Key, Value>} cache
  * @param {Key} key

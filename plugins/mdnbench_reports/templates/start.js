@@ -1,4 +1,4 @@
-// Begin: first what is read, then what is looked at.
+// Start the page: first the tables and charts, then the pictures.
 import * as charts from "./charts.js";
 import * as matrix from "./matrix.js";
 import * as tables from "./tables.js";

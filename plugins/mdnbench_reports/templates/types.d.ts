@@ -1,4 +1,4 @@
-// The types that several modules share. `ReportData` is the data that Python embeds in the page: content.py writes it.
+// The types that several modules share. `ReportData` is the data that Python embeds in the page: page_data.py writes it.
 
 /** A score as JSON holds it: infinity is a text, because JSON has no infinity, and a missing score is null. */
 type StoredScore = number | "inf" | "-inf" | null;
