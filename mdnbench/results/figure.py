@@ -18,9 +18,9 @@ from mdnbench.results.image_source import CLEAN, NOISY, ImageCase, ImageSource
 from mdnbench.spec.names import printable
 
 if TYPE_CHECKING:
-    from mdnbench.results import Results
     from mdnbench.results.crops import CropBox
     from mdnbench.results.image_source import Levels
+    from mdnbench.results.run_data import RunData
     from mdnbench.store import CellRow
 
 ACROSS = 4  # panels in a row
@@ -60,7 +60,7 @@ class PictureFigure:
 
 
 def of(
-    found: Results, *, image: str, noise: str, methods: Sequence[str], seed: int, crop: CropBox | None
+    found: RunData, *, image: str, noise: str, methods: Sequence[str], seed: int, crop: CropBox | None
 ) -> PictureFigure:
     """Return a figure of the clean image, the noisy image and the methods' outputs, each with a detail below it.
 
@@ -89,7 +89,7 @@ def of(
     return _drawn(f"{found.name} · {image} · {noise}" + (f" · seed {seed}" if seed else ""), panels, size, box)
 
 
-def _rows(found: Results, image: str, noise: str, methods: Sequence[str], seed: int) -> list[CellRow]:
+def _rows(found: RunData, image: str, noise: str, methods: Sequence[str], seed: int) -> list[CellRow]:
     """Return the cells of one noisy image, in the order of the methods in the table."""
     facts = found.run.facts
     if image not in facts.images:
@@ -106,7 +106,7 @@ def _rows(found: Results, image: str, noise: str, methods: Sequence[str], seed: 
     return sorted(wanted, key=lambda row: order.index(row.method))
 
 
-def _panels(found: Results, rows: Sequence[CellRow]) -> Iterator[Panel]:
+def _panels(found: RunData, rows: Sequence[CellRow]) -> Iterator[Panel]:
     """Yield a panel for the clean image, one for the noisy image and one for each cell."""
     darkroom = ImageSource(found)
     subject = next((ImageCase.of(row) for row in rows if row.noisy_digest), ImageCase.of(rows[0]))
@@ -121,7 +121,7 @@ def _panels(found: Results, rows: Sequence[CellRow]) -> Iterator[Panel]:
             yield Panel(_title(found, row), None, row.reason or "this output was not kept")
 
 
-def _title(found: Results, row: CellRow) -> str:
+def _title(found: RunData, row: CellRow) -> str:
     """Return the method's name and its value by the first metric for which the cell has a value, else its status."""
     for column in tables.columns_of(found.run):
         if row.value(column.name) is not None:

@@ -16,7 +16,7 @@ from mdnbench.store import manifests, row_checks
 from mdnbench.util.slugs import is_slug
 
 if TYPE_CHECKING:
-    from mdnbench.results import Results
+    from mdnbench.results.run_data import RunData
     from mdnbench.store import MeanRow, RunRow, Store
     from mdnbench.store.facts import RunFacts
 
@@ -89,7 +89,7 @@ def short(noises: Sequence[str]) -> dict[str, str]:
     return plain if len(set(plain.values())) == len(plain) else {noise: noise for noise in noises}
 
 
-def by_noise_info(found: Results) -> NoiseInfoComparison | None:
+def by_noise_info(found: RunData) -> NoiseInfoComparison | None:
     """Compare a run with the newest stored runs that differ from it in the noise information alone.
 
     Returns:
@@ -104,7 +104,7 @@ def by_noise_info(found: Results) -> NoiseInfoComparison | None:
     return NoiseInfoComparison({source: each.name for source, each in ordered.items()}, rows) if rows else None
 
 
-def table_of(found: Results) -> Table | None:
+def table_of(found: RunData) -> Table | None:
     """Return a table that shows how much methods improve with more noise information.
 
     Returns:
@@ -171,10 +171,10 @@ def near(value: float | None, others: Sequence[float], direction: str) -> float 
     return 1.0 if best == worst else (value - worst) / (best - worst)
 
 
-def _siblings(found: Results) -> dict[str, Results]:
+def _siblings(found: RunData) -> dict[str, RunData]:
     """Return the newest finished run for each other source of noise information, with everything else comparable."""
     mine = found.run.facts
-    siblings: dict[str, Results] = {}
+    siblings: dict[str, RunData] = {}
     for name in found.store.run_names():
         run = found.store.run(name)
         if run is None or not run.finished or not is_slug(name):
@@ -214,7 +214,7 @@ def _of_one_code(store: Store, one: RunRow, other: RunRow) -> bool:
     )
 
 
-def _whole(found: Results) -> dict[str, dict[GridKey, float]]:
+def _whole(found: RunData) -> dict[str, dict[GridKey, float]]:
     """Return the means of a run that are over all cells, by metric, then by method and noise."""
     names = [column.name for column in tables.columns_of(found.run) if not column.absent]
     means: dict[str, dict[GridKey, float]] = {name: {} for name in names}
@@ -226,7 +226,7 @@ def _whole(found: Results) -> dict[str, dict[GridKey, float]]:
     return means
 
 
-def _noise_info_rows(found: Mapping[str, Results]) -> Iterator[NoiseInfoRow]:
+def _noise_info_rows(found: Mapping[str, RunData]) -> Iterator[NoiseInfoRow]:
     """Yield the means that at least two runs have, by metric, noise and method in the first run's order."""
     first = next(iter(found.values()))
     whole = {source: _whole(each) for source, each in found.items()}

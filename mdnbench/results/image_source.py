@@ -18,7 +18,7 @@ from mdnbench.util.digests import of_pixels
 if TYPE_CHECKING:
     from mdnbench.evaluation.protocols import ImageRule
     from mdnbench.registry import Registry
-    from mdnbench.results import Results
+    from mdnbench.results.run_data import RunData
     from mdnbench.spec.specs import Image
     from mdnbench.store import CellRow
 
@@ -46,7 +46,7 @@ class ImageCase:
 class ImageSource:
     """A source of a run's images, which it converts to 8 bits for display, prepared as they were scored."""
 
-    def __init__(self, results: Results) -> None:
+    def __init__(self, results: RunData) -> None:
         self._results = results
         self._clean = lru_cache(maxsize=8)(self._load_clean)
 

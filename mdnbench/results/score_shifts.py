@@ -13,7 +13,7 @@ from mdnbench.results.table import Column, Table
 from mdnbench.store import score_array
 
 if TYPE_CHECKING:
-    from mdnbench.results import Results
+    from mdnbench.results.run_data import RunData
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Shift:
         return self.other - self.as_run
 
 
-def shifts_of(found: Results, ways: Sequence[ScoringChoice]) -> Iterator[Shift]:
+def shifts_of(found: RunData, ways: Sequence[ScoringChoice]) -> Iterator[Shift]:
     """Yield the shifts by way of scoring, noise and method, over the outputs that have both scores."""
     before = score_array.read(
         found.store, found.run, dict.fromkeys(name for way in ways for name in way.metrics.values())
@@ -88,7 +88,7 @@ def shifts_of(found: Results, ways: Sequence[ScoringChoice]) -> Iterator[Shift]:
                     )  # fmt: skip
 
 
-def tables_of(found: Results, shifts: Sequence[Shift]) -> Iterator[Table]:
+def tables_of(found: RunData, shifts: Sequence[Shift]) -> Iterator[Table]:
     """Yield a table per noise and metric: the run's means, and their shift under each way of scoring."""
     columns = {column.name: column for column in tables.columns_of(found.run)}
     for noise, metric in dict.fromkeys((each.noise, each.beside) for each in shifts):
