@@ -190,7 +190,7 @@ def network(urls: Iterable[str]) -> Diagnosis:
     return Diagnosis("network", "well", f"{first.hostname} answers")
 
 
-# -- what is installed and at hand -----------------------------------------------------------------------------------
+# -- plugins, data, weights and the store ----------------------------------------------------------------------------
 
 
 def _plugins(known: Registry) -> Iterator[Diagnosis]:

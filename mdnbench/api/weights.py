@@ -55,7 +55,7 @@ def import_weights(
     eps: float | None = None,
     plugins: Files = (),
 ) -> Weights:
-    """Import published PyTorch weights under a name. The notes of the card say which tensors were taken.
+    """Import published PyTorch weights under a name. The notes of the card list what was taken.
 
     Args:
         method: The learned method that the weights are for.
