@@ -76,7 +76,7 @@ class Row:
 
 
 def main() -> None:
-    """Measure, or make the page."""
+    """Measure the variants, or make the page from earlier measurements."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("run", "page"))
     parser.add_argument("--methods", default=METHODS)

@@ -21,7 +21,7 @@ STEPS = 3000
 
 
 def main() -> None:
-    """Train, run, or make the page."""
+    """Train the networks, test them on Set12, or make the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("train", "run", "page"))
     parser.add_argument("--steps", type=int, default=STEPS, help="of our recipes; the article's gets as many pixels")

@@ -81,7 +81,7 @@ class Asked:
 
 
 def main() -> None:
-    """Measure, and write the page."""
+    """Measure the shifts, and write them into the page."""
     asked, page = _asked()
     found = measure(asked)
     text = "\n\n".join(blocks(found))

@@ -348,7 +348,7 @@ def _stale(metrics: Iterable[str], found: Results, known: Registry) -> dict[str,
 
 
 def _without(choices: Iterable[ScoringRequest], metrics: Collection[str]) -> Iterator[ScoringRequest]:
-    """Yield the choices without these metrics, and without those that have no other metric."""
+    """Yield the choices with these metrics removed; a choice that has no other metric is left out."""
     for choice in choices:
         left = {name: beside for name, beside in choice.metrics.items() if name not in metrics}
         if left:

@@ -57,7 +57,7 @@ COMMANDS = {
 
 
 def app(names: Iterable[str] = COMMANDS) -> typer.Typer:
-    """Return the command line with these commands and groups."""
+    """Return the command line with the given commands and groups; by default with all."""
     made = _empty()
     for name in names:
         command = COMMANDS[name]

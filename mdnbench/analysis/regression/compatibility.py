@@ -85,7 +85,7 @@ def differences(run: Facts, other: Facts) -> list[Difference]:
 
 
 def explaining(found: Iterable[Difference], noise: str, method: str, metric: str) -> tuple[Difference, ...]:
-    """Return those of the differences that may explain another mean of a method under a noise by a metric."""
+    """Return those of the differences that may explain why the mean of a method under a noise by a metric changed."""
     mine = {f"{METHOD} {method}", f"{NOISE} {noise}", f"{METRIC} {metric}", EVALUATION, _weights_of(method, noise)}
     return tuple(each for each in found if each.concerns is None or mine.intersection(each.concerns))
 

@@ -241,7 +241,7 @@ def _lost(baseline: Baseline, seen: set[CellKey]) -> tuple[list[str], list[str]]
 
 
 def _worst(pairs: _Pairs, facts: Facts, rules: Tolerances) -> tuple[str, ...]:
-    """Return in words the single cells that got worse by more than the tolerance; only the means decide."""
+    """Return in words the single cells that got worse by more than the tolerance. They are only warnings."""
     found = []
     for (noise, method, metric), each in pairs.groups.items():
         known, tolerance = facts.metrics[metric], rules.of(noise, method, metric).value
@@ -272,7 +272,7 @@ def _notes(results: Results, baseline: Baseline, pairs: _Pairs) -> tuple[str, ..
 
 
 def _improved(pairs: _Pairs) -> Iterator[str]:
-    """Yield which methods became infinitely better in some cells, because their means are over the other cells."""
+    """Yield which methods became infinitely better in some cells, which the means over the other cells do not show."""
     for (noise, method, metric), many in pairs.better.items():
         if many < len(pairs.groups[noise, method, metric]):
             yield f"{method} ({noise}): {metric} became infinitely better in {counted(many, 'cell')}, and in no mean"

@@ -186,7 +186,7 @@ def _detectable_errors(many: int, family: int) -> float:
 
 
 def smallest_p(images: int, family: int) -> float:
-    """Return the smallest corrected p-value that is possible with so many images: all differences have one sign."""
+    """Return the smallest corrected p-value that so many images can give: that of differences with the same sign."""
     return min(1.0, family * 2.0 ** (1 - images))
 
 
