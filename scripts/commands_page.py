@@ -1,6 +1,6 @@
-"""Bring docs/commands.md up to date: what `--help` says of every command, and below it what people wrote there.
+"""Update docs/commands.md: the `--help` of every command, followed by the notes that people wrote on the page.
 
-With `--check` it only says whether the page is up to date.
+With `--check` the script only reports whether the page is up to date.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PLACEHOLDERS = {"str": "TEXT", "path": "PATH", "int": "N", "int range": "N", "fl
 
 
 def commands() -> Iterator[tuple[str, Any]]:
-    """Every command and group with its full name."""
+    """Yield every command and group with its full name."""
 
     def walk(name: str, node: Any) -> Iterator[tuple[str, Any]]:
         yield name, node
@@ -31,7 +31,7 @@ def commands() -> Iterator[tuple[str, Any]]:
 
 
 def reference(name: str, node: Any) -> str:
-    """What the page must say of a command: its summary, its usage, its arguments and options, its examples."""
+    """Return the generated part of a command's section: summary, usage, arguments and options, examples."""
     arguments = [_metavar(each) for each in node.params if each.param_type_name == "argument"]
     usage = " ".join([name, *arguments, "[OPTIONS]" if len(node.params) > len(arguments) else ""]).strip()
     if hasattr(node, "commands"):
@@ -42,7 +42,11 @@ def reference(name: str, node: Any) -> str:
 
 
 def page(text: str) -> str:
-    """The page as it should be: each command's reference, in the order of `text`, with the notes that stand there."""
+    """Return the page as it should be.
+
+    Args:
+        text: The page as it is. Its order of commands and its handwritten notes are kept.
+    """
     intro, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
     notes = {heading.strip(): _notes(body) for heading, _, body in (each.partition("\n") for each in sections)}
     known = dict(commands())
@@ -52,7 +56,7 @@ def page(text: str) -> str:
 
 
 def _notes(body: str) -> str:
-    """What a section says below its usage, tables and examples: the part that people wrote."""
+    """Return the handwritten part of a section, below its usage, tables and examples."""
     paragraphs = [each.strip("\n") for each in body.strip("\n").split("\n\n")]
     made = [n for n, each in enumerate(paragraphs) if each.startswith(("    mdnbench", "| argument", "Example: `"))]
     return "\n\n".join(paragraphs[(made[-1] if made else -1) + 1 :])
@@ -69,7 +73,7 @@ def _metavar(argument: Any) -> str:
 
 
 def _default(param: Any) -> str:
-    """What `--help` adds by itself; nothing where it is empty, or the help text says it in words."""
+    """Return the default as `--help` adds it; empty if there is none, or if the help text already mentions it."""
     shown = param.show_default and not getattr(param, "is_flag", False) and param.default not in (None, "")
     return f" [default: {param.default}]" if shown else ""
 
@@ -81,7 +85,7 @@ def _flag(param: Any) -> str:
 
 
 def main() -> int:
-    """Write the page, or only look; 1 where it was not up to date."""
+    """Write the page, or only compare it; return 1 if `--check` finds it out of date."""
     text = PAGE.read_text(encoding="utf-8")
     wanted = page(text)
     if "--check" not in sys.argv:

@@ -1,4 +1,4 @@
-"""Show that two installations of mdnbench bring the same: plugins, manifests, protocols, references, recipes, weights.
+"""Check that two installations of mdnbench contain the same plugins, manifests, protocols, references and weights.
 
 Usage: compare_installs.py PYTHON PYTHON
 """
@@ -42,14 +42,14 @@ print(json.dumps(found))
 
 
 def inventory(python: str) -> dict[str, str]:
-    """Every file and name that an installation brings, with digests."""
+    """Return the digests of all files and names of an installation."""
     done = subprocess.run([python, "-c", INVENTORY], capture_output=True, encoding="utf-8", check=True)
     found: dict[str, str] = json.loads(done.stdout)
     return found
 
 
 def main() -> None:
-    """Compare, and say what differs."""
+    """Compare two installations, and exit with the differences if there are any."""
     first, second = (inventory(python) for python in sys.argv[1:3])
     unlike = sorted(name for name in first.keys() | second.keys() if first.get(name) != second.get(name))
     if unlike:

@@ -1,11 +1,11 @@
-"""What deployment variants cost and gain: measures them on Set12, and writes docs/experiments/deployment.md.
+"""Measure the cost and gain of deployment variants on Set12, and write docs/experiments/deployment.md.
 
 Usage: deployment_experiment.py run [--minutes 8] [--methods dncnn,unet,masked-unet] [--time-budget 300]
        deployment_experiment.py page [--show]
 
-`run` prunes and fine-tunes (once; `--minutes` for each method), denoises, and times each method's variants in
-interleaved rounds; what is in the store is not done again. Run it on a machine that does nothing else: a busy one is
-refused. `page` makes the page from the store and the timing records alone.
+`run` prunes and fine-tunes each method once (for `--minutes`), denoises, and times each method's variants in
+interleaved rounds. What is stored is not computed again. Run it on a machine that does nothing else; it refuses a busy
+one. `page` makes the page from the store and the timing records alone.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ VARIANTS = (
 )  # fmt: skip
 NOISES, JUDGED = ("gaussian:15", "gaussian:25", "gaussian:50"), "gaussian:sigma=50"
 SIZES = (256, 512)
-BUSY = 0.5  # mean number of processes at work, over a minute
+BUSY = 0.5  # the mean number of running processes over a minute, above which a machine is busy
 PRUNED, RUNTIME = "keep=0.7,precision=int8", "backend=onnxruntime"
 CLAIMED_PRUNED, CLAIMED_RUNTIME = 3.0, 50 / 15
-METRICS = (("psnr", 2), ("ssim", 4), ("lpips", 4))  # with the digits of a change
-NEAR = 0.95  # this share of a claimed factor is taken for it
+METRICS = (("psnr", 2), ("ssim", 4), ("lpips", 4))  # with the number of decimals of a change
+NEAR = 0.95  # a measured factor of at least this share of the claimed one confirms the claim
 
 HEAD = """# Deployment variants measured
 
@@ -60,7 +60,14 @@ FOOT = """## Made by
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A variant: its means by noise and metric, milliseconds by side of the image, and the file's size."""
+    """A variant with its results.
+
+    Attributes:
+        text: The variant, as tables name it.
+        means: The means by noise and metric.
+        ms: The milliseconds by side of the image in pixels.
+        file_bytes: The size of the exported file, or None if there is none.
+    """
 
     text: str
     means: Mapping[str, Mapping[str, float | None]]
@@ -69,7 +76,7 @@ class Row:
 
 
 def main() -> None:
-    """Measure, or make the page."""
+    """Measure the variants, or make the page from earlier measurements."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("run", "page"))
     parser.add_argument("--methods", default=METHODS)
@@ -98,7 +105,7 @@ def main() -> None:
 
 
 def measure(asked: argparse.Namespace) -> None:
-    """Fine-tune, denoise, time: what is there already is not done again."""
+    """Fine-tune, denoise and time all variants, except for what is already stored."""
     methods = asked.methods.split(",")
     for method in methods:
         fine_tune(f"{method}[keep=0.7]", asked.minutes)
@@ -116,7 +123,7 @@ def measure(asked: argparse.Namespace) -> None:
 
 
 def fine_tune(method: str, minutes: float) -> None:
-    """Prune and fine-tune one method, unless that was done for about as long."""
+    """Prune and fine-tune one method, unless weights with at least 95 % of this training time exist."""
     known = registry.load()
     named = known.method(method)
     found = weights.resolve(known.denoisers[named.name], named, known.noise("gaussian:50"))
@@ -129,7 +136,7 @@ def fine_tune(method: str, minutes: float) -> None:
 
 
 def _texts(method: str) -> list[str]:
-    """A method and its variants, as tables name them."""
+    """Return a method and its variants, as tables name them."""
     known = registry.load()
     return [known.method(f"{method}[{variant}]" if variant else method).text for variant in VARIANTS]
 
@@ -179,7 +186,7 @@ def _rows(method: str, found: Results, record: TimingRecord) -> list[Row]:
 
 
 def _machine(record: TimingRecord, found: Results) -> str:
-    """The machine, and the versions that the run was made with; torch-pruning is in no method's identity."""
+    """Return the machine and the versions of packages; torch-pruning is added, because no method's identity has it."""
     used = {name: version for facts in found.run.facts.methods.values() for name, version in facts.packages.items()}
     used["torch-pruning"] = environment.version_of("torch-pruning")
     versions = " · ".join(f"{name} {version}" for name, version in used.items())
@@ -188,7 +195,7 @@ def _machine(record: TimingRecord, found: Results) -> str:
 
 
 def _verdict(rows: Mapping[str, Sequence[Row]]) -> Iterator[str]:
-    """Each claim beside what was measured."""
+    """Yield each claim with the measurements for it."""
     claims = (
         (PRUNED, CLAIMED_PRUNED, "Pruning to 70 % with INT8 makes inference 3× faster", ""),
         (RUNTIME, CLAIMED_RUNTIME, "An optimised runtime brings 50 ms to 15 ms (3.3×)", "ONNX Runtime in fp32: "),
@@ -201,7 +208,7 @@ def _verdict(rows: Mapping[str, Sequence[Row]]) -> Iterator[str]:
 
 
 def _claimed(method: str, rows: Sequence[Row], variant: str, claimed: float) -> tuple[str, bool]:
-    """A method's figures for a claim, and whether it reaches the claimed factor at every size."""
+    """Return a method's measurements for a claim, and whether it reaches the claimed factor at every size."""
     base, row = rows[0], rows[VARIANTS.index(variant)]
     factors = {side: _factor(base, row, side) for side in SIZES}
     known = {side: factor for side, factor in factors.items() if factor is not None}
@@ -231,7 +238,7 @@ def _means_line(base: Row, found: Results) -> str:
 
 
 def _weights(base: Row, found: Results) -> str:
-    """Which weights the run used: others may have been shipped since."""
+    """Return in words which weights the run used, because other weights may have been shipped since."""
     row = next((row for row in found.rows() if row.method == base.text), None)
     return f", with the weights of SHA-256 `{row.provenance.weights_digest[:12]}`" if row else ""
 

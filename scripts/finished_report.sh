@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Make reports/sk12, reports/set12 and docs/report.webp again: run reports/plan.toml on both data sets, write it down.
-# sk12's images may be shown, so that it gets the page (below 6 MiB); Set12's may not, so that it gets numbers alone.
-# What the store holds already is not computed again; PYTHON names the interpreter that mdnbench is installed for.
+# Make reports/sk12, reports/set12 and docs/report.webp again, from runs of reports/plan.toml on both data sets.
+# The images of sk12 may be published, so its report is a page with images (below 6 MiB). Those of Set12 may not, so its
+# report has numbers alone. What is stored is not computed again. PYTHON is the interpreter with mdnbench installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv/bin/python}

@@ -1,6 +1,6 @@
-"""Bring docs/json.md and the JSON Schemas next to it up to date: what every command prints with `--json`.
+"""Update docs/json.md and the JSON Schemas next to it, which describe the output of every command with `--json`.
 
-With `--check` it only says which files are not up to date.
+With `--check` the script only reports which files are not up to date.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ATTRIBUTE = re.compile(r"^    (\w+): (.*(?:\n     +.*)*)", re.MULTILINE)
 
 
 def files() -> Iterator[tuple[Path, str]]:
-    """Yield the page and every schema: the path, and the text that the file should have."""
+    """Yield the path and the text of the page and of every schema."""
     yield DOCS / "json.md", "\n".join([HEAD, *map(_section, DOCUMENTS)])
     for name in DOCUMENTS:
         yield _schema_file(name), json.dumps(schema_of(name), indent=1) + "\n"
@@ -46,7 +46,7 @@ def _schema_file(name: str) -> Path:
 
 
 def _section(name: str) -> str:
-    """Return what the page says of a document: its own keys, then those of the records in it."""
+    """Return the section of a document: its own keys, then those of the records in it."""
     schema = schema_of(name)
     link = _schema_file(name).relative_to(DOCS).as_posix()
     parts = [f"## {schema_name(name)}", f"`mdnbench {DOCUMENTS[name].command} --json`; [JSON Schema]({link})."]
@@ -67,7 +67,7 @@ def _record(schema: dict[str, Any]) -> Iterator[str]:
 
 
 def _words(schema: dict[str, Any]) -> str:
-    """Return what a value is, in words."""
+    """Return the type of a value in words."""
     if "const" in schema:
         return f"`{json.dumps(schema['const'])}`"
     if "enum" in schema:
@@ -87,7 +87,7 @@ def _words(schema: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    """Write the files, or only look; 1 if `--check` finds one that is not up to date."""
+    """Write the files, or only compare them; return 1 if `--check` finds one out of date."""
     wanted = dict(files())
     stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     stale += [path for path in (DOCS / "_static" / "schemas").glob("*.json") if path not in wanted]

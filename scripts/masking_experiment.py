@@ -1,10 +1,10 @@
-"""Whether hiding pixels in training helps: trains the networks, tests them, and writes docs/experiments/masking.md.
+"""Test whether hiding pixels in training helps, and write docs/experiments/masking.md.
 
 Usage: masking_experiment.py train [--steps 3000] [--device cpu] [--threads 1] [--share 1/2]
        masking_experiment.py run [--images 01,02]
        masking_experiment.py page [--show]
 
-`train` makes the thirteen networks, each once; two calls with --share 1/2 and --share 2/2 divide them. `run`
+`train` trains each of the thirteen networks once; two calls with --share 1/2 and --share 2/2 divide them. `run`
 denoises Set12 under every test noise. `page` makes the page and its plots from the store and the weights' cards alone.
 """
 
@@ -21,7 +21,7 @@ STEPS = 3000
 
 
 def main() -> None:
-    """Train, run, or make the page."""
+    """Train the networks, test them on Set12, or make the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("train", "run", "page"))
     parser.add_argument("--steps", type=int, default=STEPS, help="of our recipes; the article's gets as many pixels")
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def train(asked: argparse.Namespace) -> None:
-    """Train this share of the networks; those that are there with as many steps are left alone."""
+    """Train this share of the networks, except for those that are already trained with as many steps."""
     part, parts = map(int, asked.share.split("/"))
     for network in networks()[part - 1 :: parts]:
         steps = steps_of(network, asked.steps)

@@ -1,11 +1,11 @@
-"""How far each choice behind a table moves its numbers, measured and written into docs/protocols.md.
+"""Measure how much each choice behind a table changes its numbers, and write the result into docs/protocols.md.
 
 Usage: protocol_shifts.py [--dataset set12] [--images 01,02] [--methods noisy,bm3d,unet,dncnn] [--sigmas 15,50]
                           [--seeds 5] [--profiles lc,vn,high] [--page docs/protocols.md] [--jobs 1]
 
-It runs the methods under the protocols `standard` and `clipped`, rescores the kept outputs, runs BM3D's profiles and
-more noise seeds, and puts the tables between the page's two markers. Everything comes from the store of the workspace
-in the current folder where that has it already.
+The script runs the methods under the protocols `standard` and `clipped`, rescores the kept outputs, runs BM3D's
+profiles and more noise seeds, and writes the tables between the two markers of the page. Results that the store of the
+workspace in the current folder has already are not computed again.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Measured:
-    """The runs and shifts that the tables are made of."""
+    """The runs and shifts behind the tables."""
 
     standard: Results
     shifts: tuple[Shift, ...]
@@ -60,7 +60,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked for on the command line."""
+    """The arguments of the command line."""
 
     dataset: str
     images: list[str]
@@ -71,7 +71,7 @@ class Asked:
     jobs: int
 
     def run(self, name: str, **changes: object) -> Results:
-        """A run of these methods and noises, or as `changes` says."""
+        """Run these methods under these noises, with `changes` to the request."""
         keys: dict[str, object] = {
             "methods": self.methods, "sigma": self.sigmas, "dataset": self.dataset, "images": self.images,
             "timing": False, "jobs": self.jobs, "out": f"shifts-{name}",
@@ -81,7 +81,7 @@ class Asked:
 
 
 def main() -> None:
-    """Measure, and write the page."""
+    """Measure the shifts, and write them into the page."""
     asked, page = _asked()
     found = measure(asked)
     text = "\n\n".join(blocks(found))
@@ -90,7 +90,7 @@ def main() -> None:
 
 
 def measure(asked: Asked) -> Measured:
-    """Run what has to be run, and rescore what was kept."""
+    """Run everything that is needed, and rescore the kept outputs."""
     standard = asked.run("standard")
     with tempfile.TemporaryDirectory() as folder:
         cropped = Path(folder) / "cropped.toml"
@@ -108,7 +108,7 @@ def measure(asked: Asked) -> Measured:
 
 
 def inserted(page: str, text: str) -> str:
-    """The page with this text between its two markers, in place of what was there."""
+    """Return the page with this text between its two markers, in place of the earlier text."""
     before, _, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not end:
@@ -117,7 +117,7 @@ def inserted(page: str, text: str) -> str:
 
 
 def blocks(found: Measured) -> Iterator[str]:
-    """The paragraphs and tables that go into the page."""
+    """Yield the paragraphs and tables of the page."""
     facts = found.standard.run.facts
     version = facts.environment.mdnbench
     yield (f"Measured on {facts.dataset} ({facts.dataset_digest}, {len(facts.images)} images) with mdnbench {version}.")
@@ -131,7 +131,7 @@ def blocks(found: Measured) -> Iterator[str]:
 
 
 def _metric(found: Measured, column: Column) -> str:
-    """What one metric reads under `standard`, and by how much each choice moves it."""
+    """Return the table of one metric: its means under `standard`, and the change that each choice makes."""
     means = _means(found.standard, column.name)
     methods = list(found.standard.run.facts.methods)
     noises = list(found.standard.run.facts.noises)
@@ -139,7 +139,7 @@ def _metric(found: Measured, column: Column) -> str:
     lines += [[f"as `{_protocol(found)}` has it", _sigma(noise), *(_plain(means.get((noise, method)), column)
                for method in methods)] for noise in noises]  # fmt: skip
     ways = dict.fromkeys(each.way for each in found.shifts if each.beside == column.name)
-    for way in sorted(ways, key=lambda way: "[" in way):  # rules first, then the metric's settings
+    for way in sorted(ways, key=lambda way: "[" in way):  # scoring rules first, then the metric's settings
         moved = {(each.noise, each.method): each.shift for each in found.shifts
                  if (each.way, each.beside) == (way, column.name)}  # fmt: skip
         lines += _shift_lines(WORDS.get(way, f"`{way}`"), moved, noises, methods, column)
@@ -159,7 +159,7 @@ def _shift_lines(
 
 
 def _seed_lines(seeds: Results, methods: Sequence[str]) -> list[list[str]]:
-    """How the mean over all images scatters over realisations of the noise: standard deviation, and the whole range."""
+    """Return how the mean over all images varies with the noise seed: its standard deviation, and its whole range."""
     scores = score_array.read(seeds.store, seeds.run, ["psnr"])
     by_seed = scores.values["psnr"].mean(axis=2)  # (noises, methods, seeds)
     lines = []
@@ -173,7 +173,7 @@ def _seed_lines(seeds: Results, methods: Sequence[str]) -> list[list[str]]:
 
 
 def _profiles(found: Results) -> str:
-    """BM3D's parameter sets beside the default one."""
+    """Return the table of BM3D's profiles, compared with the default one."""
     columns = [column for column in tables.columns_of(found.run) if not column.absent]
     first, *others = found.run.facts.methods
     noise = next(iter(found.run.facts.noises))

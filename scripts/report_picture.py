@@ -1,7 +1,8 @@
-"""A picture of a report's viewer, for the README.
+"""Make a picture of a report's viewer for the README.
 
-Called as `report_picture.py REPORT.html PICTURE.webp [IMAGE]`. Needs playwright and
-Chromium. Show reports of sk12 alone: its images may be published.
+Usage: report_picture.py REPORT.html PICTURE.webp [IMAGE]
+
+The script needs playwright and Chromium. Use it only for reports of sk12, whose images may be published.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ QUALITY = 82
 
 
 def main() -> None:
-    """Open the report, choose an image, and keep what the section of pictures looks like."""
+    """Open the report, choose an image, and save a picture of the viewer."""
     report, target = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
@@ -41,7 +42,7 @@ def _viewer(page: Page, image: str) -> bytes:
         wanted = next(label for label in labels if label.split(" ")[0] == image)
         page.select_option("#view-image", label=wanted)
     page.click("#view-mode button[data-mode='grid']")
-    page.wait_for_timeout(800)  # drawn, and nothing fades any more
+    page.wait_for_timeout(800)  # until everything is drawn and no transition is running
     page.locator("#viewer").evaluate("viewer => viewer.scrollIntoView({ block: 'end' })")
     return page.locator("#viewer").screenshot()
 

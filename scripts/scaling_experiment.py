@@ -1,9 +1,9 @@
-"""How the time and memory of methods grow with the image: measures it, and writes docs/experiments/scaling.md.
+"""Measure how the time and memory of methods grow with the image, and write docs/experiments/scaling.md.
 
 Usage: scaling_experiment.py [--methods bm3d,dncnn] [--time-budget 580] [--show]
 
-Run it on a machine that does nothing else: a busy one is refused. With --show the page is only printed, busy or not.
-What was measured on this machine before is not measured again.
+Run it on a machine that does nothing else; it refuses a busy one. With --show the page is only printed, on a busy
+machine too. What was measured on this machine before is not measured again.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from mdnbench.timing.times import Times
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "experiments" / "scaling.md"
 METHODS = "noisy,median,wavelet,nlm,tv,bm3d,dncnn,unet,masked-unet"
-BUSY = 0.5  # mean number of other processes at work, over a minute
+BUSY = 0.5  # the mean number of other running processes over a minute, above which a machine is busy
 CLAIMED = "bm3d"
-NEAR = 0.25  # an exponent this near to a whole number is taken for it
+NEAR = 0.25  # an exponent that differs from a whole number by at most this counts as that number
 
 HEAD = """# How time and memory grow with the image
 
@@ -49,7 +49,7 @@ FOOT = """## Made by
 
 
 def main() -> None:
-    """Measure, and write or show the page."""
+    """Measure, and write or print the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", default=METHODS)
     parser.add_argument("--time-budget", type=float, default=580.0)
@@ -96,7 +96,7 @@ def _page(found: Times, methods: str, budget: float) -> Iterator[str]:
 
 
 def _verdict(each: Scaling) -> str:
-    """What the measurement says of the claim, in both meanings of n."""
+    """Return in words what the measurement means for the claim, in both meanings of n."""
     pixels, side = _power(each.time, 1), _power(each.time, 2)
     text = (
         f"Its time grows as the number of pixels to the power of {pixels}, which is the side to the power of {side}. "
@@ -122,7 +122,7 @@ def _power(fit: PowerFit, factor: int) -> str:
 
 
 def _rows(found: Times, sides: Sequence[int], show: Callable[[Benchmark], str]) -> list[list[str]]:
-    """A row per method, with what is shown of each size."""
+    """Return a row for each method, with the shown value of each size."""
     known = {(each.name, each.extra_info.side): each for each in found.record.benchmarks}
     methods = dict.fromkeys(name for name, _ in known)
     return [[name, *(show(known[name, side]) if (name, side) in known else "–" for side in sides)] for name in methods]

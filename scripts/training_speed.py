@@ -1,10 +1,10 @@
-"""How much of the bare speed the training loop keeps: its pixels per second against those of the network alone.
+"""Compare the speed of the training loop with that of the network alone, in pixels per second.
 
 Usage: training_speed.py [METHOD] [--recipe best] [--data sk12] [--rounds 5] [--steps 20] [--threads 1] [--device cpu]
 
-Bare is the forward pass, a mean absolute error, the backward pass and the optimiser's step on one batch that is there
-already. Two copies of the same network take their steps in turn in this process, one bare and one in the loop, so that
-whatever else the machine does hits both alike.
+A bare step is the forward pass, a mean absolute error, the backward pass and the optimiser's step, on one batch that is
+already in memory. Two copies of the same network take turns in this process, one with bare steps and one in the loop,
+because other work of the machine then affects both alike.
 """
 
 from __future__ import annotations
@@ -26,11 +26,16 @@ from mdnbench.training.recipe import Recipe
 from mdnbench.training.training_data import TrainingData, gather
 from mdnbench.training.training_state import TrainingState
 
-WARM = 2  # steps of each round that do not count
+WARM = 2  # the first steps of each round, which are not counted
 
 
 class Bare:
-    """Takes a bare step whenever the loop asks whether to stop, and keeps the times of both."""
+    """A network that takes a bare step whenever the loop asks whether to stop, and records the times of both.
+
+    Attributes:
+        alone: The seconds of each bare step.
+        in_loop: The seconds of each step of the loop.
+    """
 
     def __init__(self, state: TrainingState, material: TrainingData) -> None:
         self._state, self._batch = state, material.draw(state.generator)
@@ -39,7 +44,7 @@ class Bare:
         self.in_loop: list[float] = []
 
     def step(self) -> bool:
-        """One step; False, so that the loop goes on."""
+        """Take one bare step, and return False, which lets the loop continue."""
         start = self._now()
         if self._left:
             self.in_loop.append(start - self._left)
@@ -60,7 +65,7 @@ class Bare:
 
 
 def main() -> None:
-    """Measure both, in turn, and print the median ratio."""
+    """Measure both in turn, and print the median ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("method", nargs="?", default="unet")
     parser.add_argument("--recipe", default="best")

@@ -1,8 +1,8 @@
-"""How much faster two workers are than a bare loop over the same calls and scores, one by one, in one process.
+"""Compare the time of two workers with that of a bare loop over the same calls and scores in one process.
 
 Usage: wall_time.py [--methods bm3d,dncnn] [--dataset set12] [--rounds 1]
 
-Both start from nothing: the interpreter's start and all imports count on both sides.
+Both times include the start of the interpreter and all imports.
 """
 
 import argparse
@@ -40,7 +40,7 @@ print({name: round(sum(values) / len(values), 4) for name, values in means.items
 
 
 def seconds(command: list[str], folder: str) -> float:
-    """The wall time of a command that must succeed, one thread per process."""
+    """Return the wall time in seconds of a command, which must succeed, with one thread per process."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     start = time.monotonic()
     subprocess.run(command, check=True, cwd=folder, env=os.environ | threads, stdout=subprocess.DEVNULL)
@@ -48,7 +48,7 @@ def seconds(command: list[str], folder: str) -> float:
 
 
 def main() -> None:
-    """Measure both, in turn, and print the ratio."""
+    """Measure both in turn, and print the ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--methods", default="bm3d,dncnn")
     parser.add_argument("--dataset", default="set12")

@@ -1,4 +1,5 @@
-"""Say what finished runs show: paired statistics, regression checks, published numbers, other scoring rules.
+"""Analyse finished runs: paired statistics, regression checks, published numbers, other scoring rules.
 
-It reads results and the store; `api` and `cli` use it, and reporters may. Start with `statistics/comparison.py`.
+This package reads results and the store. `api` and `cli` use it, and reporters may use it. Start with
+`statistics/comparison.py`.
 """

@@ -1,6 +1,6 @@
-"""Rescoring: a run's kept outputs under other scoring rules and metric settings. No method runs again.
+"""Score a run's kept outputs under other scoring rules and metric settings. No method runs again.
 
-The scores are stored under their own rule and metric, beside the run's; asking again computes nothing anew.
+The scores are stored under their own rule and metric, next to the run's, so a second request computes nothing.
 """
 
 from __future__ import annotations
@@ -39,14 +39,21 @@ if TYPE_CHECKING:
 ALL = "all"
 TIMEOUT_S = 600.0
 PHASE = "scores"
-CHUNK = 256
+CHUNK = 256  # outputs that are looked up in the store at once
 
 
 @dataclass(frozen=True, slots=True)
 class ScoringRequest:
-    """One way to score: a protocol's scoring rule with the run's metrics, or the run's own with one metric setting.
+    """One way to score.
 
-    `metrics` says of each metric which one of the run it is set beside: itself, or, for a setting, the plain one.
+    It is a protocol's scoring rule with the run's metrics, or the run's own rule with one metric setting.
+
+    Attributes:
+        name: The name of the protocol or metric setting.
+        summary: What it does, in words.
+        protocol: The protocol with the scoring rule.
+        metrics: For each metric to compute, the metric of the run to compare it with. For a setting that is the metric
+            without the setting, otherwise the same metric.
     """
 
     name: str
@@ -57,7 +64,13 @@ class ScoringRequest:
 
 @dataclass(frozen=True, slots=True)
 class RuleScores:
-    """What is scored under one rule: all metrics and settings that any choice asks of it, and what is missing."""
+    """The scores to compute under one scoring rule.
+
+    Attributes:
+        protocol: The protocol with the scoring rule.
+        revisions: The metrics and settings that any request needs under this rule, with their revisions.
+        tasks: The ids of outputs with missing scores, and the tasks that compute these.
+    """
 
     protocol: Protocol
     revisions: Mapping[str, str]
@@ -66,10 +79,18 @@ class RuleScores:
 
 @dataclass(frozen=True, slots=True)
 class Rescored:
-    """What came of a rescoring: the shifts, and how many outputs were kept of how many.
+    """The result of a rescoring.
 
-    `computed` counts what was scored now, once for each output and rule, and `failed` has a line for each where it
-    went wrong; the store answered for the others.
+    Attributes:
+        run: The run's name.
+        protocol: The run's own protocol.
+        choices: The ways to score.
+        shifts: How far each way to score moves the means.
+        kept: The number of outputs that are kept and therefore scored.
+        outputs: The number of all outputs that are ok.
+        computed: The number of scorings that ran now, one for each output and rule; the other scores were stored.
+        failed: A line for each scoring that failed.
+        notes: What was left out, and why.
     """
 
     run: str
@@ -85,10 +106,13 @@ class Rescored:
 
 @dataclass
 class Rescoring:
-    """Scores the kept outputs of a run again.
+    """A rescoring of the kept outputs of a run.
 
-    `dataset` is the folder of images where the run was on a person's own; `jobs` the number of workers (0: one per
-    core).
+    Attributes:
+        found: The results of the run.
+        known: The registry.
+        dataset: The folder of images, for a run on the user's own images.
+        jobs: The number of workers; 0 is one per core.
     """
 
     found: Results
@@ -100,9 +124,20 @@ class Rescoring:
     _identity: MetricIdentity = field(init=False)
 
     def run(self, scoring: Sequence[str], listener: Listener, stop: Stop) -> Rescored:
-        """Score under what `scoring` names: protocols, files of protocols, metric settings, or 'all' of them.
+        """Score the kept outputs in other ways.
 
-        NothingToDo where no output was kept, or every name is the run's own way.
+        Args:
+            scoring: Protocols, files of protocols, metric settings, or 'all'.
+            listener: It receives the progress.
+            stop: The request to stop, which is checked between outputs.
+
+        Returns:
+            The shifts, with the numbers of scorings and failures.
+
+        Raises:
+            NothingToDo: If no output was kept, or if every way to score is that of the run.
+            UsageError: If no metric has the revision and code that the run was scored with.
+            DataMissing: If the images of the run are not available.
         """
         choices, notes = choose(self.found, scoring, self.known)
         rows, outputs = self._kept()
@@ -124,7 +159,7 @@ class Rescoring:
         )  # fmt: skip
 
     def _kept(self) -> tuple[list[CellRow], int]:
-        """The cells whose outputs are kept and whole, and how many cells are ok."""
+        """Return the cells whose outputs are kept and undamaged, and the number of cells that are ok."""
         folder = self.found.store.images
         good = [row for row in self.found.rows() if row.status == "ok"]
         return [row for row in good if stored_images.load(folder, row.output_digest) is not None], len(good)
@@ -143,7 +178,7 @@ class Rescoring:
         return RuleScores(protocol, revisions, tuple(self._tasks(protocol.scoring.digest, revisions, rows)))
 
     def _tasks(self, rule: str, revisions: Mapping[str, str], rows: Sequence[CellRow]) -> Iterator[tuple[int, Task]]:
-        """What the store does not answer yet: (output id, task)."""
+        """Yield the id of each output with scores that are not stored yet, and the task that computes them."""
         store, noises = self.found.store, list(self.found.run.facts.noises)
         for start in range(0, len(rows), CHUNK):
             chunk = rows[start : start + CHUNK]
@@ -157,7 +192,7 @@ class Rescoring:
                     yield identity, Task(number, _cell(row), noises.index(row.noise), 1, missing, False, path)
 
     def _score(self, batch: RuleScores, spec: DatasetSpec, listener: Listener, stop: Stop) -> None:
-        """Hand a batch to workers, and commit its scores as they come."""
+        """Compute the scores of a batch in workers, and store them as they arrive."""
         identities = {task.position: identity for identity, task in batch.tasks}
         noises = [self.known.noise(text) for text in self.found.run.facts.noises]
         known, folder = self.known, self.dataset or self.found.run.facts.dataset_folder
@@ -182,6 +217,7 @@ class Rescoring:
             listener.progress(PHASE, self._computed + len(self._failed))
 
     def _save(self, batch: RuleScores, identity: int, task: Task, outcome: Outcome) -> None:
+        """Store the scores of one output, and count or list the result."""
         outcome = dataclasses.replace(outcome, scores=tuple(self._checked(each, outcome) for each in outcome.scores))
         if outcome.status == "ok":
             self.found.store.save_scores(identity, outcome, batch.protocol.scoring.digest, batch.revisions)
@@ -191,7 +227,7 @@ class Rescoring:
             self._computed += 1
 
     def _checked(self, score: MetricScore, outcome: Outcome) -> MetricScore:
-        """Return the score, or a failed one if the metric's code is not what it was when the rescoring began."""
+        """Return the score, or a failed one if the metric's code has changed since the rescoring began."""
         files = outcome.used.get(f"{METRIC} {score.metric}")
         if score.status != "ok" or not files:
             return score
@@ -207,7 +243,7 @@ def _metrics_of(choices: Iterable[ScoringRequest]) -> list[str]:
 
 
 def _problems(outcome: Outcome) -> Iterator[str]:
-    """What went wrong with a scoring: with all of it, or with single metrics; one that was skipped did not go wrong."""
+    """Yield what failed in a scoring: the whole scoring, or single metrics. A skipped metric has not failed."""
     if outcome.status != "ok":
         yield f"{outcome.status}: {outcome.reason}"
     for score in outcome.scores:
@@ -216,9 +252,19 @@ def _problems(outcome: Outcome) -> Iterator[str]:
 
 
 def choose(found: Results, scoring: Iterable[str], known: Registry) -> tuple[list[ScoringRequest], list[str]]:
-    """The ways to score that were asked for, and why some of them are left out.
+    """Return the requested ways to score, and notes on those that are left out.
 
-    UsageError where all are left out because their metrics are other revisions today than those of the run.
+    Args:
+        found: The results of the run.
+        scoring: Protocols, files of protocols, metric settings, or 'all'.
+        known: The registry.
+
+    Returns:
+        The ways to score, and the notes.
+
+    Raises:
+        BadOption: If no way to score is named.
+        UsageError: If all are left out because the revision or the code of their metrics has changed since the run.
     """
     facts, own = found.run.facts, found.run.facts.made_under
     metrics = tuple(name for name in facts.metrics if name not in facts.unavailable)
@@ -242,6 +288,7 @@ def choose(found: Results, scoring: Iterable[str], known: Registry) -> tuple[lis
 
 
 def _named(scoring: Iterable[str], metrics: Sequence[str], known: Registry) -> Iterator[str]:
+    """Yield the names of the ways to score, with 'all' replaced by all protocols and metric settings."""
     for name in scoring:
         if name != ALL:
             yield name
@@ -255,7 +302,7 @@ def _named(scoring: Iterable[str], metrics: Sequence[str], known: Registry) -> I
 def _rule(
     name: str, own: Protocol, metrics: tuple[str, ...], earlier: Sequence[ScoringRequest]
 ) -> tuple[ScoringRequest | None, str]:
-    """A protocol's scoring rule, unless it is the run's or one that comes already."""
+    """Return a protocol's scoring rule, or None if the run or an earlier choice has the same rule; and a note."""
     protocol = protocols.load(name)
     other = "" if protocol.input == own.input else "; its noisy images are others, which would need a run"
     if protocol.scoring.digest == own.scoring.digest:
@@ -271,7 +318,7 @@ def _rule(
 
 
 def _setting(name: str, own: Protocol, metrics: tuple[str, ...], known: Registry) -> tuple[ScoringRequest | None, str]:
-    """A metric's setting under the run's own rule, unless it cannot be computed here."""
+    """Return a metric's setting under the run's own rule, or None if it cannot be computed here; and a note."""
     spec = known.metric(name)
     if (metric := name.partition("[")[0]) not in metrics:
         raise UnknownName("metric in the run", metric, metrics)
@@ -281,7 +328,7 @@ def _setting(name: str, own: Protocol, metrics: tuple[str, ...], known: Registry
 
 
 def _stale(metrics: Iterable[str], found: Results, known: Registry) -> dict[str, str]:
-    """Return a note on each metric that is not what it was for the run: its scores cannot stand next to the run's."""
+    """Return a note on each metric that has changed since the run: its scores cannot be compared with the run's."""
     names, run = tuple(metrics), found.run
     today = MetricIdentity(known, names, found.store).scored_as
     notes = {}
@@ -301,7 +348,7 @@ def _stale(metrics: Iterable[str], found: Results, known: Registry) -> dict[str,
 
 
 def _without(choices: Iterable[ScoringRequest], metrics: Collection[str]) -> Iterator[ScoringRequest]:
-    """The choices without these metrics, but for those that have no other."""
+    """Yield the choices with these metrics removed; a choice that has no other metric is left out."""
     for choice in choices:
         left = {name: beside for name, beside in choice.metrics.items() if name not in metrics}
         if left:
@@ -309,7 +356,7 @@ def _without(choices: Iterable[ScoringRequest], metrics: Collection[str]) -> Ite
 
 
 def _by_rule(choices: Iterable[ScoringRequest]) -> list[tuple[Protocol, list[str]]]:
-    """The choices by their scoring rule, so that a worker that has an image in hand does all that rule asks for."""
+    """Return the metrics of all choices by scoring rule: a worker computes all metrics of a rule for each image."""
     groups: dict[str, tuple[Protocol, list[str]]] = {}
     for choice in choices:
         _, metrics = groups.setdefault(choice.protocol.scoring.digest, (choice.protocol, []))
@@ -318,7 +365,12 @@ def _by_rule(choices: Iterable[ScoringRequest]) -> list[tuple[Protocol, list[str
 
 
 def _dataset(found: Results, folder: str, known: Registry) -> DatasetSpec:
-    """The run's data set; UsageError for another one, DataMissing where its images are not those of the run."""
+    """Return the run's data set.
+
+    Raises:
+        UsageError: If `folder` is the name of another data set.
+        DataMissing: If the images are not those of the run, or if their folder is not known.
+    """
     facts = found.run.facts
     if folder in known.datasets and folder != facts.dataset:
         raise UsageError(
@@ -346,7 +398,7 @@ def _cell(row: CellRow) -> Cell:
 
 
 def _queues(tasks: Sequence[Task]) -> Iterator[JobQueue]:
-    """One queue for each noise: what a worker keeps loaded is the metrics, which all share."""
+    """Yield one queue for each noise; all of them need the same metrics, which a worker keeps loaded."""
     for job in dict.fromkeys(task.job for task in tasks):
         mine = [task for task in tasks if task.job == job]
         yield JobQueue(job, iter(mine), sum(task.pixels for task in mine))

@@ -1,6 +1,6 @@
-"""The public Python API: what a notebook imports, and what each command of the command line calls.
+"""The public Python API: the functions for notebooks and scripts, which the command line calls too.
 
-Only `cli` and the lazy names in `mdnbench` itself import it. Start with `running.py`, which has `run`.
+Only `cli` and the lazy names in `mdnbench` itself import this package. Start with `running.py`, which has `run`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is made of a run's results: reports, checks, comparisons, claims, other scoring rules."""
+"""Use a run's results: reports, regression checks, comparisons, claims, other scoring rules."""
 
 from __future__ import annotations
 
@@ -29,14 +29,35 @@ if TYPE_CHECKING:
 
 
 def open_run(name: str, *, workspace_folder: Path | None = None) -> Results:
-    """The results of an earlier run, by name or by its folder's path."""
+    """Return the results of an earlier run.
+
+    Args:
+        name: The run's name, or the path of its folder.
+        workspace_folder: The workspace; by default `.mdnbench` in the current folder.
+
+    Raises:
+        UnknownName: If there is no such run.
+        NothingToDo: If the workspace has no results.
+    """
     return results.find(workspace.locate(workspace_folder), name)
 
 
 def report(found: Results, formats: Iterable[str], *, folder: Path | None = None, plugins: Files = ()) -> list[Path]:
-    """Write a run's results down in the named formats, as `md` or `html[limit=6]`; the paths of what was written.
+    """Write a run's results in other formats.
 
-    `plugins` are files that bring reporters, or the methods and noises of the run; those that it ran with are known.
+    Args:
+        found: The results of the run.
+        formats: Names of reporters, with options if needed, such as 'md' or 'html[limit=6]'.
+        folder: The folder to write to; by default the run's own.
+        plugins: Python files with further reporters, or with methods and noises of the run. Those that the run was
+            started with are known already.
+
+    Returns:
+        The paths of the files.
+
+    Raises:
+        BadOption: If no format is given.
+        BadPlugin: If a reporter ends the program.
     """
     known = registry.load((*found.plugins, *registry.listed(plugins)))
     found.plugins = known.files
@@ -66,27 +87,62 @@ def check(
     partial: bool = False,
     timing: bool = False,
 ) -> Verdict:
-    """Hold a run against a baseline; with `partial`, methods of the baseline that the run lacks are no regression.
+    """Compare a run with a baseline.
 
-    With `timing`, seconds are compared too, where both were timed on one machine.
+    Args:
+        found: The results of the run.
+        baseline: The path of the baseline, with or without the ending of its files.
+        tolerances: By how much a mean may change, by metric, and `seconds` as a share. They take precedence over the
+            tolerances of the baseline.
+        partial: Whether noises and methods of the baseline may be missing in the run.
+        timing: Whether to compare seconds too, which is possible if both were timed on one machine.
+
+    Returns:
+        The verdict. Its `exit_code` is 0 if nothing got worse.
+
+    Raises:
+        UsageError: If the two differ in protocol, data, noise or metric revision.
+        NothingToDo: If the two have no cell in common.
     """
     return regression.compare(found, baselines.read(baseline), tolerances or {}, partial=partial, timing=timing)
 
 
 def baseline_change(found: Results, baseline: Path) -> Change | None:
-    """What `write_baseline` would change there; None where there is no baseline yet."""
+    """Return what `write_baseline` would change, or None if there is no baseline yet."""
     return regression.changes(found, baselines.read(baseline)) if baselines.exists(baseline) else None
 
 
 def write_baseline(found: Results, baseline: Path) -> Path:
-    """Write a run as a baseline: BASELINE.csv and BASELINE.toml."""
+    """Write a run as a baseline: the files BASELINE.csv and BASELINE.toml, and the timing if there is one.
+
+    Args:
+        found: The results of the run.
+        baseline: The path of the baseline, with or without the ending of its files.
+
+    Returns:
+        The path without an ending.
+
+    Raises:
+        NothingToDo: If the run has no cell that is ok, or was interrupted.
+    """
     return baselines.write(found, baseline)
 
 
 def compare(found: Results, *others: Results, metrics: Iterable[str] = (), against: str = "") -> Comparison:
-    """Compare the methods of a run, or of several runs, image by image: intervals, paired differences, tests.
+    """Compare the methods of one or several runs image by image, with intervals, paired differences and tests.
 
-    With `against`, only the pairs with that method are made, and corrected as such.
+    Args:
+        found: The results of a run.
+        others: The results of further runs.
+        metrics: The metrics to compare; by default all that the runs have in common.
+        against: A method. If given, only the pairs with it are compared, and p-values are corrected for these pairs.
+
+    Returns:
+        A family of comparisons for each noise and metric.
+
+    Raises:
+        UsageError: If the runs differ in protocol, data, noise or metric revision.
+        NothingToDo: If nothing can be compared.
     """
     from mdnbench.analysis import statistics
 
@@ -94,7 +150,18 @@ def compare(found: Results, *others: Results, metrics: Iterable[str] = (), again
 
 
 def claims(found: Results, *, references: Iterable[Path] = ()) -> Claims:
-    """Set a run's numbers beside published and claimed ones; `references` are CSV files of more of them."""
+    """Compare a run's numbers with published and claimed ones.
+
+    Args:
+        found: The results of the run.
+        references: CSV files with further published numbers.
+
+    Returns:
+        The published numbers next to the measured ones.
+
+    Raises:
+        NothingToDo: If no published number is about what the run measured.
+    """
     return published.compare(found, [each for path in references for each in read(Path(path))])
 
 
@@ -107,10 +174,22 @@ def rescore(
     plugins: Files = (),
     listener: Listener | None = None,
 ) -> Rescored:
-    """Score a run's kept outputs under other rules and metric settings, and tell the shifts; no method runs again.
+    """Score a run's kept outputs under other scoring rules and metric settings. No method runs again.
 
-    `scoring` names protocols, files of protocols, metric settings (`ssim[uniform]`), or 'all' that are known. Raises
-    Interrupted after Ctrl-C, with what was scored saved.
+    Args:
+        found: The results of the run.
+        scoring: Protocols, files of protocols, metric settings such as 'ssim[uniform]', or 'all'.
+        dataset: The folder of images, for a run on your own images.
+        jobs: The number of workers; 0 is one per core.
+        plugins: Python files with further plugins.
+        listener: It receives notes and progress.
+
+    Returns:
+        How far each way to score moves the means.
+
+    Raises:
+        NothingToDo: If no output was kept, or if every way to score is that of the run.
+        Interrupted: After Ctrl-C. The scores so far are stored.
     """
     from mdnbench.analysis.rescoring import Rescoring
 

@@ -1,4 +1,4 @@
-"""The catalogue: everything that is installed, as records for `list`, `describe` and `weights list`."""
+"""List and describe what is installed: the records behind `list`, `describe` and `weights list`."""
 
 from __future__ import annotations
 
@@ -29,9 +29,11 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What is installed, by kind; None for a kind that was not asked for.
+    """What is installed, by kind. A kind that was not requested is None.
 
-    `broken` are plugins that cannot be used, and `patching` those that change their process, with the reason.
+    Attributes:
+        broken: Plugins that cannot be used, with the reason.
+        patching: Plugins that change their process, with the reason.
     """
 
     methods: tuple[Named, ...] | None = None
@@ -47,7 +49,14 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class OptionFacts:
-    """An option or a parameter: what it takes in words, its default (None: it must be given), and what it does."""
+    """An option of a method, or a parameter of a noise.
+
+    Attributes:
+        name: Its name.
+        takes: The allowed values, in words.
+        default: The default value, or None if a value must be given.
+        help: What it changes.
+    """
 
     name: str
     takes: str
@@ -57,15 +66,14 @@ class OptionFacts:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """Everything that is known of a name; None for what things of its kind do not have.
+    """Everything that is known about a name. A field that its kind does not have is None.
 
     Attributes:
-        origin: the plugin or the file that brings it.
-        note: what to know before it is used.
-        noisy_image: how a protocol makes the noisy image ready.
-        output: how a protocol makes an output ready for the metrics.
-        code_that_counts: the files and packages of which an edit has results computed again, by root.
-
+        origin: The plugin or the file that provides it.
+        note: What to know before using it.
+        noisy_image: How a protocol prepares the noisy image.
+        output: How a protocol prepares an output for the metrics.
+        code_that_counts: Files and packages by root. If one of them changes, results are computed again.
     """
 
     name: str
@@ -99,9 +107,19 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class WeightsFacts:
-    """A weights file: the method and the name, what it was trained for, its quality in dB, and where it comes from.
+    """A weights file.
 
-    `where` is 'shipped' or 'here'; `source` is that of imported weights, empty for others.
+    Attributes:
+        method: The learned method.
+        name: The name of the weights.
+        noise: The noises that they were trained for.
+        blind: Whether the network works without the noise level.
+        validation_psnr: The mean PSNR on the validation images in dB, or None if there is none.
+        where: 'shipped' if the weights are part of a plugin, 'here' if they were trained or imported on this machine.
+        source: The source of imported weights; empty for others.
+        minutes: The time of the training in minutes.
+        device: The device of the training.
+        sha256: The digest of the file.
     """
 
     method: str
@@ -118,12 +136,12 @@ class WeightsFacts:
 
 @dataclass(frozen=True, slots=True)
 class WeightsListing:
-    """The weights files at hand."""
+    """The available weights files."""
 
     weights: tuple[WeightsFacts, ...]
 
 
-# What a description has of a spec as it is.
+# The fields that a description copies from a spec.
 _FIELDS = (
     "revision", "wants", "channels", "split", "direction", "unit", "digits", "tolerance", "formula", "packages",
     "published_as", "licence", "citation",
@@ -131,7 +149,18 @@ _FIELDS = (
 
 
 def listing(kind: str, plugins: Iterable[Path]) -> Listing:
-    """Return names with their summaries, by kind ('all' for every kind but runs), and plugins that need a remark."""
+    """Return the names of installed things with their summaries.
+
+    Args:
+        kind: One of `KINDS`, or 'all' for every kind except runs.
+        plugins: Python files with further plugins.
+
+    Returns:
+        The names by kind, the broken plugins, and those that change their process.
+
+    Raises:
+        UnknownName: If there is no such kind.
+    """
     if kind not in (*KINDS, "all"):
         raise UnknownName("kind", kind, (*KINDS, "all"))
     known = registry.load(plugins)
@@ -142,9 +171,10 @@ def listing(kind: str, plugins: Iterable[Path]) -> Listing:
 
 
 def words(kind: str) -> dict[str, str]:
-    """The names of a kind with their summaries, as the Tab key offers them: `learned` methods and `kinds` too.
+    """Return the names of a kind with their summaries, for the completion with the Tab key.
 
-    Runs are those of the workspace's folder; the store is not opened, for a key must be quick and must change nothing.
+    Besides the kinds of `list` there are 'learned' for learned methods, and 'kinds'. The runs are those with a folder
+    in the workspace. The store is not opened, because completion must be fast and must not change anything.
     """
     if kind == "kinds":
         return dict.fromkeys((*KINDS, "all"), "")
@@ -157,7 +187,15 @@ def words(kind: str) -> dict[str, str]:
 
 
 def words_of(method: str, kind: str) -> dict[str, str]:
-    """The names of a learned method's `recipes` or `weights`, as the Tab key offers them; none of another method."""
+    """Return the names of a learned method's recipes or weights, for the completion with the Tab key.
+
+    Args:
+        method: The method, with or without options.
+        kind: 'recipes' or 'weights'.
+
+    Returns:
+        The names; none if the method is not a learned one.
+    """
     name = method.partition("[")[0]
     if kind == "weights":
         return {each.name: "; ".join(each.noise) for each in weights(name, ())}
@@ -166,7 +204,16 @@ def words_of(method: str, kind: str) -> dict[str, str]:
 
 
 def describe(name: str, plugins: Iterable[Path]) -> Description:
-    """Return everything that is known of a name, of whatever kind."""
+    """Return everything that is known about a name.
+
+    Args:
+        name: The name of a method, noise, data set, metric, reporter or protocol.
+        plugins: Python files with further plugins.
+
+    Raises:
+        UnknownName: If nothing has this name.
+        BadPlugin: If a plugin of this name is broken.
+    """
     known = registry.load(plugins)
     everything: list[str] = []
     for kind, shelf in _spec_tables(known).items():
@@ -182,7 +229,12 @@ def describe(name: str, plugins: Iterable[Path]) -> Description:
 
 
 def weights(method: str | None, plugins: Iterable[Path]) -> list[WeightsFacts]:
-    """Return the weights at hand, shipped, trained and imported."""
+    """Return the available weights: shipped, trained and imported.
+
+    Args:
+        method: A method, or None for all methods.
+        plugins: Python files with further plugins.
+    """
     known = registry.load(plugins)
     specs = [known.denoisers[method]] if method else list(known.denoisers.values())
     return [
@@ -249,10 +301,10 @@ def _described(kind: str, shelf: SpecTable[Any], name: str) -> Description:
 
 
 def _code(known: Registry, kind: str, name: str) -> Mapping[str, Sequence[str]] | None:
-    """Return what an edit of would have results computed again: the files and packages that count."""
+    """Return the files and packages that the results of a method, noise or metric depend on; None for other kinds."""
     if kind not in ("methods", "noises", "metrics"):
         return None
-    from mdnbench.planning.identity import what_counts  # plans need NumPy, which takes as long to import as all else
+    from mdnbench.planning.identity import what_counts  # plans import NumPy, which takes as long as all other imports
 
     path = workspace.locate() / "results.sqlite"
     with open_store(path) if path.is_file() else nullcontext() as store:

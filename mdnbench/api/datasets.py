@@ -1,4 +1,4 @@
-"""Data sets: fetching them, verifying their files, finding what leaks between two."""
+"""Fetch and verify data sets, and find leaks between a training set and a test set."""
 
 from __future__ import annotations
 
@@ -20,7 +20,19 @@ if TYPE_CHECKING:
 
 
 def fetch_data(name: str, *, listener: Listener | None = None) -> int:
-    """Download what a data set lacks, or a metric with its settings; the number of files that were fetched."""
+    """Download the missing files of a data set, or those that a metric and its settings need.
+
+    Args:
+        name: The name of a data set or of a metric.
+        listener: It receives the progress.
+
+    Returns:
+        The number of downloads.
+
+    Raises:
+        UnknownName: If there is no such data set or metric.
+        DataMissing: If something cannot be downloaded.
+    """
     known, heard = registry.load(), listener or notebook.listener()
     if name in known.metrics:
         return _fetch_for_metric(known.metrics[name])
@@ -32,7 +44,7 @@ def fetch_data(name: str, *, listener: Listener | None = None) -> int:
 
 
 def _fetch_for_metric(spec: MetricSpec) -> int:
-    """What the metric and its settings lack."""
+    """Download what a metric and its settings need, and return the number of downloads."""
     needs = [prepare for prepare in (spec.prepare, *(each.prepare for each in spec.settings)) if prepare]
     lacking = [prepare for prepare in needs if prepare(False)]
     for prepare in lacking:
@@ -42,14 +54,30 @@ def _fetch_for_metric(spec: MetricSpec) -> int:
 
 
 def verify_data(name: str) -> list[str]:
-    """What is missing or altered among a data set's files, one line each."""
+    """Return a line for each file of a data set that is missing or altered.
+
+    Raises:
+        UnknownName: If there is no such data set.
+    """
     return data.verify(registry.load().datasets[name])
 
 
 def find_leaks(
     train_set: str, test_set: str, *, pictures: Path | None = None, listener: Listener | None = None
 ) -> tuple[Leak, ...]:
-    """The images of a training set that overlap images of a test set; remembered under MDNBENCH_HOME."""
+    """Find the images of a training set that overlap images of a test set.
+
+    The result is stored under MDNBENCH_HOME, so a second call for the same images is fast.
+
+    Args:
+        train_set: A data set or a folder of images.
+        test_set: A data set or a folder of images.
+        pictures: A folder for a picture of each pair; by default no pictures are made.
+        listener: It receives the progress.
+
+    Returns:
+        The pairs of images that overlap.
+    """
     if pictures is not None:
         atomic.ready(pictures)
     known = registry.load()
@@ -64,7 +92,7 @@ def find_leaks(
 
 
 def _pair_progress(listener: Listener) -> Callable[[int, int], None]:
-    """What tells a listener of training images that were looked through; nothing where the pairs are known already."""
+    """Return a function that reports the compared training images to a listener, unless the result is stored."""
     phase = "training images"
 
     def tell(done: int, total: int) -> None:

@@ -1,4 +1,4 @@
-"""The doctor: what this machine has to work with, what is at hand, and what is wrong, each with what to do about it."""
+"""Check the installation: versions, machine, plugins, data, weights and the store, with advice for each problem."""
 
 from __future__ import annotations
 
@@ -42,7 +42,13 @@ DEPLOYING = ("onnx", "onnxruntime", "onnxscript", "torch-pruning")
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """One thing that was looked at: 'well', a 'note' that stops nothing, or a 'problem' with what to do about it."""
+    """The result of one check.
+
+    Attributes:
+        topic: What was checked.
+        state: 'well', 'note' for something that prevents nothing, or 'problem'.
+        text: What was found, and how to solve a problem.
+    """
 
     topic: str
     state: DiagnosisState
@@ -51,14 +57,22 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """Everything that was looked at; `well` if nothing is a problem."""
+    """The results of all checks; `well` is true if none is a problem."""
 
     well: bool
     findings: tuple[Diagnosis, ...]
 
 
 def examine(known: Registry, workspace: Path) -> tuple[Diagnosis, ...]:
-    """Look at machine, versions, folders, network, plugins, data, weights, deployment, trainings and the store."""
+    """Check machine, versions, folders, network, plugins, data, weights, deployment, trainings and the store.
+
+    Args:
+        known: The registry.
+        workspace: The folder of the workspace.
+
+    Returns:
+        The results in the order of the checks.
+    """
     return (
         *_machine(),
         *_folders(workspace),
@@ -95,7 +109,10 @@ def _machine() -> Iterator[Diagnosis]:
 
 
 def _torchvision(version: str, torch_version: str) -> Iterator[Diagnosis]:
-    """A note if torchvision's compiled operators do not fit torch; a process of its own tries, without our remedy."""
+    """Yield a note if the compiled operators of torchvision do not fit torch.
+
+    A separate process imports torchvision, because mdnbench's own fix would hide the problem in this one.
+    """
     try:
         done = subprocess.run(
             [sys.executable, "-c", "import torchvision"], capture_output=True, encoding="utf-8", errors="replace",
@@ -155,7 +172,10 @@ def _writable(folder: Path) -> bool:
 
 
 def network(urls: Iterable[str]) -> Diagnosis:
-    """Whether the first host of these addresses takes a connection within three seconds; not tried when offline."""
+    """Check whether the first host of these addresses accepts a connection within three seconds.
+
+    Nothing is tried if MDNBENCH_OFFLINE is set.
+    """
     if paths.offline():
         return Diagnosis("network", "note", "not tried: MDNBENCH_OFFLINE is set")
     first = next((url for url in map(urlsplit, urls) if url.hostname), None)
@@ -170,7 +190,7 @@ def network(urls: Iterable[str]) -> Diagnosis:
     return Diagnosis("network", "well", f"{first.hostname} answers")
 
 
-# -- what is installed and at hand -----------------------------------------------------------------------------------
+# -- plugins, data, weights and the store ----------------------------------------------------------------------------
 
 
 def _plugins(known: Registry) -> Iterator[Diagnosis]:
@@ -219,7 +239,7 @@ def _weights_of(spec: DenoiserSpec) -> Iterator[Diagnosis]:
 
 
 def _deployment() -> Iterator[Diagnosis]:
-    """What variants of learned methods have to work with here."""
+    """Check what variants of learned methods need: packages, a compiler, and bfloat16 in the processor."""
     installed = environment.versions(DEPLOYING)
     lacking = [name for name, version in installed.items() if version == "missing"]
     if lacking:
@@ -239,7 +259,10 @@ def _deployment() -> Iterator[Diagnosis]:
 
 
 def _trainings() -> Iterator[Diagnosis]:
-    """Locks that are held, and those left behind, which stop nobody: the system releases a lock with its process."""
+    """Check the locks of trainings.
+
+    A lock that an ended training left behind does no harm, because the system releases a lock with its process.
+    """
     for path in sorted((paths.home() / "training").glob("*/lock")):
         try:
             with FileLock(path, timeout=0):

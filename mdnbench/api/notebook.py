@@ -1,4 +1,4 @@
-"""Progress in a notebook: a bar for each phase below the cell, gone when it is done; notes stay."""
+"""Show progress in a notebook: a bar for each phase, removed when the phase ends, and notes, which stay."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from typing import Any
 from mdnbench.results.render import html
 from mdnbench.util.listener import Listener
 
-PAUSE_S = 0.2  # between two drawings: a browser has other work
+PAUSE_S = 0.2  # between two drawings, to leave the browser time for other work
 
 
 def listener() -> Listener:
-    """A bar where a notebook's kernel runs this, and silence elsewhere."""
+    """Return a listener that draws bars if this runs in a notebook's kernel, or else one that ignores everything."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     return Progress() if hasattr(shell, "kernel") else Listener()
 
 
 class Progress(Listener):
-    """Draws what a long call says as HTML, in one output that is drawn anew."""
+    """A listener that draws progress and notes as HTML, in one output that it replaces."""
 
     def __init__(self) -> None:
         self._notes: list[str] = []
-        self._phases: dict[str, tuple[float, float, str]] = {}  # done, total, and what is being worked on
+        self._phases: dict[str, tuple[float, float, str]] = {}  # done, total and current work
         self._output: Any = None
         self._drawn = 0.0
 
     def note(self, text: str) -> None:
-        """Show a line, and leave it there."""
+        """Show a note, which stays."""
         self._notes.append(text)
         self._draw()
 
@@ -40,18 +40,18 @@ class Progress(Listener):
         self._draw()
 
     def progress(self, phase: str, done: float, doing: Sequence[str] = (), detail: str = "") -> None:
-        """Move the bar, not more often than an eye follows."""
+        """Update the bar, but draw it at most every `PAUSE_S` seconds."""
         self._phases[phase] = (done, self._phases[phase][1], " · ".join([*doing, *filter(None, [detail])]))
         if time.monotonic() - self._drawn >= PAUSE_S:
             self._draw()
 
     def end(self, phase: str) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._phases.pop(phase, None)
         self._draw()
 
     def _draw(self) -> None:
-        ipython: Any = importlib.import_module("IPython.display")  # the kernel brings it; it ships no types
+        ipython: Any = importlib.import_module("IPython.display")  # the kernel provides it; it has no types
         self._drawn = time.monotonic()
         page = ipython.HTML(self._html())
         if self._output is None:

@@ -1,4 +1,4 @@
-"""Plugins and the installation: writing one, holding one to the rules, looking whether all is well."""
+"""Write and check plugins, and check the installation."""
 
 from __future__ import annotations
 
@@ -19,9 +19,16 @@ if TYPE_CHECKING:
 
 
 def new_plugin(name: str, kind: str, *, package: bool = False, folder: Path | str = ".") -> tuple[Path, ...]:
-    """Write a working plugin to begin with, in a file with its test, or as a package; the paths of its files.
+    """Write a working plugin to start from, as a file with its test or as a package.
 
-    `kind` is denoiser, learned, noise, metric, dataset or reporter.
+    Args:
+        name: The name of the method, noise or other thing that the plugin brings.
+        kind: 'denoiser', 'learned', 'noise', 'metric', 'dataset' or 'reporter'.
+        package: Whether to write a package that pip can install.
+        folder: The folder to write to.
+
+    Returns:
+        The paths of the files.
     """
     return scaffold.write(name, kind, package=package, folder=Path(folder))
 
@@ -29,14 +36,29 @@ def new_plugin(name: str, kind: str, *, package: bool = False, folder: Path | st
 def check_plugin(
     plugin: str | Path, *, plugins: Files = (), timeout: float = 120.0, listener: Listener | None = None
 ) -> tuple[RuleFinding, ...]:
-    """Take what a plugin brings through the conformance kit: one Finding for each rule, kept, broken or skipped.
+    """Check whether a plugin keeps the rules of conformance.
 
-    `plugin` is a file, the name of a plugin or of anything that one brings, or 'all'; `timeout` is in seconds per rule.
+    Args:
+        plugin: A Python file, the name of a plugin or of anything that one brings, or 'all'.
+        plugins: Python files with further plugins.
+        timeout: The time limit of each rule in seconds.
+        listener: It receives the progress.
+
+    Returns:
+        A finding for each rule: kept, broken or skipped.
     """
     known, subjects = runner.load(plugin, plugins)
     return runner.check(subjects, known, timeout=timeout, listener=listener)
 
 
 def doctor(*, plugins: Files = (), workspace_folder: Path | None = None) -> tuple[Diagnosis, ...]:
-    """Look at machine, versions, network, plugins, data, weights and the store: what is well and what is not."""
+    """Check versions, machine, network, plugins, data, weights and the store.
+
+    Args:
+        plugins: Python files with further plugins.
+        workspace_folder: The workspace; by default `.mdnbench` in the current folder.
+
+    Returns:
+        The results, including everything that is well.
+    """
     return diagnosis.examine(registry.load(plugins), workspace.locate(workspace_folder))

@@ -1,4 +1,4 @@
-"""Running and timing a matrix: plan, estimate, run and time."""
+"""Plan, estimate, run and time methods on images and noises."""
 
 from __future__ import annotations
 
@@ -34,17 +34,34 @@ RUN_FILES = ("md", "csv", "json")
 
 
 def plan(asked: Request | None = None, *, plugins: Files = (), **keys: Unpack[Keys]) -> Plan:
-    """What a run would do: names looked up, data at hand, nothing computed. Takes the keys of `run`."""
+    """Plan a run: look up all names and find the data, but compute nothing.
+
+    Args:
+        asked: The request, or None if its fields are given as keywords.
+        plugins: Python files with further plugins.
+        **keys: The fields of the request, as in `run`.
+
+    Returns:
+        The plan.
+
+    Raises:
+        UsageError: If the request cannot be fulfilled.
+    """
     if asked is not None and not isinstance(asked, Request):
         raise UsageError(f"a run is asked for by a Request or its fields as keywords, not by a {type(asked).__name__}.")
     wanted = asked or request.from_values(keys, "the request")
     files = (*wanted.plugins, *map(str, registry.listed(plugins)))
-    wanted = dataclasses.replace(wanted, plugins=tuple(dict.fromkeys(files)))  # a run's name has them too
+    wanted = dataclasses.replace(wanted, plugins=tuple(dict.fromkeys(files)))  # because the run's name depends on them
     return planning.make(wanted, registry.load(files))
 
 
 def estimate(planned: Plan, *, workspace_folder: Path | None = None) -> Estimate:
-    """Return what a run of this plan would find stored, compute, train and keep, and how long it would take."""
+    """Return what a run of this plan would find stored, compute, train and keep, and how long it would take.
+
+    Args:
+        planned: The plan.
+        workspace_folder: The workspace; by default `.mdnbench` in the current folder.
+    """
     return of_plan(planned, workspace.locate(workspace_folder), _prepare_metrics(planned, download=False))
 
 
@@ -55,11 +72,24 @@ def run(
     listener: Listener | None = None,
     **keys: Unpack[RunKeys],
 ) -> Results:
-    """Run a matrix of methods over images and noises, and return its results.
+    """Run methods over images and noises, and return the results.
 
-    Takes a Request, or its fields as keywords: `run(methods=["bm3d", "nlm"], noise="gaussian:50", dataset="set12")`.
-    What the store holds already is not computed again. Raises UsageError before anything is computed where the request
-    cannot be met, and Interrupted after Ctrl-C, with what was finished saved.
+    Cells that the store has already are not computed again. Example:
+    `run(methods=["bm3d", "nlm"], noise="gaussian:50", dataset="set12")`.
+
+    Args:
+        asked: The request, or None if its fields are given as keywords.
+        workspace_folder: The workspace; by default `.mdnbench` in the current folder.
+        listener: It receives notes and progress; by default a notebook shows bars.
+        **keys: The fields of the request, and `plugins`.
+
+    Returns:
+        The results of the run, whose files are written.
+
+    Raises:
+        UsageError: Before anything is computed, if the request cannot be fulfilled.
+        Interrupted: After Ctrl-C. The finished cells are stored.
+        MdnbenchError: If the files of the run cannot be written.
     """
     listener = listener or notebook.listener()
     planned = plan(asked, **keys)
@@ -98,12 +128,27 @@ def time(
     budget_s: float | None = None, scaling: bool = False, workspace_folder: Path | None = None,
     listener: Listener | None = None, **keys: Any,
 ) -> Times:  # fmt: skip
-    """Time methods under the first noise, alone, each in a fresh process; takes a Request or its fields as `run` does.
+    """Time methods under the first noise, one after the other, each in a new process.
 
-    `sizes` are sides in pixels, `threads` numbers or 'all'; `budget_s` seconds in all win over everything. `scaling`
-    has other defaults, for how time grows with the image. Quality stands beside it where the store has it. What this
-    machine has timed under the same conditions is not measured again, unless the request says `fresh`. Interrupted
-    after Ctrl-C.
+    The times stand next to the quality of the methods if the store has it. A timing from this machine under the same
+    conditions is not repeated, unless the request has `fresh`.
+
+    Args:
+        asked: The request, or None if its fields are given as keywords.
+        sizes: The sides of the square images in pixels.
+        threads: Numbers of threads; 'all' is one per core.
+        budget_s: The limit of the whole timing in seconds, which takes precedence over everything else.
+        scaling: Whether to use other defaults, which show how the time grows with the image.
+        workspace_folder: The workspace; by default `.mdnbench` in the current folder.
+        listener: It receives notes and progress.
+        **keys: The fields of the request, and `plugins`.
+
+    Returns:
+        The times, whose files are written.
+
+    Raises:
+        UsageError: If the request cannot be fulfilled.
+        Interrupted: After Ctrl-C. Nothing of this timing is kept.
     """
     from mdnbench.timing import conditions, session
 
@@ -116,7 +161,7 @@ def time(
         planned = dataclasses.replace(planned, name=f"{planned.name}-scaling")
     planned, folder = _with_folder(planned, base, "timings")
     run_location.require_inside(base, folder)
-    atomic.ready(folder)  # not found out only when everything is measured
+    atomic.ready(folder)  # fail now rather than after all measurements
     told = on_interrupt(lambda: heard.note("Stopping: after this call. Ctrl-C again stops at once."))
     with open_store(base / "results.sqlite") as store, told as stop:
         _prepare_models(planned, heard)
@@ -138,7 +183,10 @@ def _prepare_models(planned: Plan, listener: Listener) -> None:
 
 
 def _with_folder(planned: Plan, base: Path, kind: str = "runs") -> tuple[Plan, Path]:
-    """The plan under its run's name, and the run's folder: `--out` is a name, or a path where it has a separator."""
+    """Return the plan with its run's name, and the run's folder.
+
+    `--out` is a name, or a path if it contains a separator.
+    """
     out, name = planned.request.out, slug(planned.name)
     folder = base / kind / name
     if out and (Path(out).name != out or out in (".", "..")):
@@ -148,7 +196,7 @@ def _with_folder(planned: Plan, base: Path, kind: str = "runs") -> tuple[Plan, P
 
 
 def _placed(planned: Plan, folder: Path, store: Store, listener: Listener) -> tuple[Plan, Path]:
-    """The plan under a name that no other folder's run has, and the folder, which the workspace remembers."""
+    """Return the plan with a name that no run in another folder has, and the folder, which the workspace records."""
     base = store.path.parent
     name = run_location.name_of(store, folder, planned.name)
     if name != planned.name:
@@ -157,13 +205,16 @@ def _placed(planned: Plan, folder: Path, store: Store, listener: Listener) -> tu
             run_location.run_folder(base, name) if folder == run_location.run_folder(base, planned.name) else folder
         )
     run_location.require_inside(base, folder)
-    atomic.ready(folder)  # not found out only when everything is computed
+    atomic.ready(folder)  # fail now rather than after all computations
     run_location.write_reference(store, folder, name)
     return dataclasses.replace(planned, name=name), folder
 
 
 def _prepare_metrics(planned: Plan, *, download: bool) -> dict[str, str]:
-    """The metrics that cannot be computed here, and why; with `download`, what can be fetched is fetched."""
+    """Prepare all metrics, and return those that cannot be computed here, with the reason.
+
+    With `download`, missing files are downloaded.
+    """
     unavailable = {}
     for name, spec in planned.metrics.items():
         try:

@@ -1,4 +1,4 @@
-"""The store of a workspace: its health, what can go, what comes from another one."""
+"""Check, compact and merge the store of a workspace."""
 
 from __future__ import annotations
 
@@ -15,25 +15,54 @@ if TYPE_CHECKING:
 
 
 def check_store(*, workspace_folder: Path | None = None) -> Health:
-    """Look at every page, row and kept image of the store: what there is, and one line for each problem."""
+    """Check every page, row and kept image of the store.
+
+    Args:
+        workspace_folder: The workspace; by default `.mdnbench` in the current folder.
+
+    Returns:
+        The numbers of runs, outputs, scores and images, and a line for each problem.
+
+    Raises:
+        NothingToDo: If there is no store.
+    """
     with open_store(_existing(workspace_folder), prepare=schema.prepare_to_check) as store:
         return row_checks.check(store)
 
 
 def unused_results(*, workspace_folder: Path | None = None) -> Unused:
-    """What no run of the store refers to any more: what `compact_store` would remove."""
+    """Return the results that no run of the store refers to, which `compact_store` would remove.
+
+    Raises:
+        NothingToDo: If there is no store.
+    """
     with open_store(_existing(workspace_folder)) as store:
         return unused.find(store)
 
 
 def compact_store(*, workspace_folder: Path | None = None) -> int:
-    """Remove what no run of the store refers to any more; the bytes that became free. Not while a run is going on."""
+    """Remove the results that no run of the store refers to. Do not call this during a run.
+
+    Returns:
+        The number of bytes that were freed.
+
+    Raises:
+        NothingToDo: If there is no store.
+    """
     with open_store(_existing(workspace_folder)) as store:
         return unused.remove(store)
 
 
 def merge_store(other: Path, *, workspace_folder: Path | None = None) -> Merged:
-    """Bring the outputs, scores, runs and kept images of another store in; `other` is only read."""
+    """Copy the outputs, scores, runs and kept images of another store into the store of this workspace.
+
+    Args:
+        other: The path of the other store, or of its folder. It is only read.
+        workspace_folder: The workspace; by default `.mdnbench` in the current folder.
+
+    Returns:
+        What was copied.
+    """
     with open_store(workspace.locate(workspace_folder) / "results.sqlite") as store:
         return merging.merge(store, Path(other))
 

@@ -1,4 +1,4 @@
-"""Learned methods: training them, and taking weights and models in and out."""
+"""Train learned methods, and import and export weights and models."""
 
 from __future__ import annotations
 
@@ -21,11 +21,23 @@ if TYPE_CHECKING:
 
 
 def train(method: str, *, plugins: Files = (), listener: Listener | None = None, **order: Any) -> Weights:
-    """Train a learned method, or continue its training, and return its weights.
+    """Train a learned method, or continue its training.
 
-    `order` takes recipe, minutes, steps or epochs, changes (keys of the recipe), device, threads, resume, name, and
-    start, the name of weights to begin with. Interrupted after Ctrl-C, with a checkpoint saved. Processes that torchrun
-    started train together; `listener` hears of it in the first.
+    Processes that torchrun started train together. Then only the first one reports to `listener`.
+
+    Args:
+        method: The method, with options if needed.
+        plugins: Python files with further plugins.
+        listener: It receives notes and progress.
+        **order: `recipe`; the budget as `minutes`, `steps` or `epochs`; `changes`, a table of keys of the recipe;
+            `device`; `threads`; `resume`, whether to continue from a checkpoint; `name`, the name of the weights; and
+            `start`, the name of the weights to begin with.
+
+    Returns:
+        The trained weights.
+
+    Raises:
+        Interrupted: After Ctrl-C. A checkpoint is saved.
     """
     known, heard = registry.load(plugins), (listener or notebook.listener()) if ranks.first() else Listener()
     stopping = "Stopping: a checkpoint is saved after this step. Ctrl-C again stops at once."
@@ -43,19 +55,38 @@ def import_weights(
     eps: float | None = None,
     plugins: Files = (),
 ) -> Weights:
-    """Take published PyTorch weights in under a name; the card's notes say what was taken.
+    """Import published PyTorch weights under a name. The notes of the card list what was taken.
 
-    `state` names one of several states in the file, `prefix` is what comes off its keys, `eps` is that of its batch
-    normalisation. WeightsError where the file is unsafe, of another network, or leaves a choice.
+    Args:
+        method: The learned method that the weights are for.
+        path: A PyTorch or safetensors file; no code in it is run.
+        name: The name for the weights.
+        state: The state to take, if the file has several.
+        prefix: The beginning to remove from the keys of the tensors.
+        eps: The eps of the batch normalisation.
+        plugins: Python files with further plugins.
+
+    Returns:
+        The imported weights.
+
+    Raises:
+        WeightsError: If the file is unsafe, is for another network, or could be read in several ways.
     """
     spec = registry.load(plugins).denoisers[method]
     return weights.import_weights(spec, path, name, state=state, prefix=prefix, eps=eps)
 
 
 def inspect_weights(path: Path, *, state: str = "", prefix: str | None = None, plugins: Files = ()) -> Inspection:
-    """Look into a weights file: its states, their tensors, and the methods here that they fit; nothing in it is run.
+    """Return what a weights file contains: its states, their tensors, and the installed methods that they fit.
 
-    `state` and `prefix` show a part of it. WeightsError where the file cannot be read.
+    Args:
+        path: A PyTorch or safetensors file; no code in it is run.
+        state: If given, only this state is shown.
+        prefix: If given, only the tensors whose keys begin with it are shown.
+        plugins: Python files with further plugins.
+
+    Raises:
+        WeightsError: If the file cannot be read.
     """
     return inspection.inspect(path, registry.load(plugins).denoisers.values(), state=state, prefix=prefix)
 
@@ -63,9 +94,18 @@ def inspect_weights(path: Path, *, state: str = "", prefix: str | None = None, p
 def export_weights(
     method: str, name: str, folder: Path, *, rename: str = "", half: bool = False, plugins: Files = ()
 ) -> Path:
-    """Copy a method's weights and their card to a folder, under another name if `rename` is given; the copy's path.
+    """Copy a method's weights and their card to a folder.
 
-    `half` keeps the tensors in half precision, as shipped weights are.
+    Args:
+        method: The learned method.
+        name: The name of the weights.
+        folder: The folder for the copy.
+        rename: The name of the copy; by default the same name.
+        half: Whether to store the tensors in half precision, as in shipped weights.
+        plugins: Python files with further plugins.
+
+    Returns:
+        The path of the copy.
     """
     found = weights.find(registry.load(plugins).denoisers[method], name)
     return weights.export(found, folder, rename or name, half).path
@@ -74,9 +114,18 @@ def export_weights(
 def export_model(
     method: str, out: Path | None = None, *, to: str = "onnx", noise: str = "", plugins: Files = ()
 ) -> Exported:
-    """Write a learned method to a file (default: METHOD.onnx here), for images of any size, and check it.
+    """Write a learned method to a file for images of any size, and check the file.
 
-    The weights are those that a run under `noise` would use; without it, those for Gaussian noise of the widest cover.
+    Args:
+        method: The learned method, with options if needed.
+        out: The file; by default METHOD.onnx in the current folder.
+        to: The format, 'onnx'.
+        noise: The noise for which a run would choose the weights. By default the weights for the widest range of
+            Gaussian noise are used.
+        plugins: Python files with further plugins.
+
+    Returns:
+        The file, its weights, and its largest difference from the network in torch.
     """
     known = registry.load(plugins)
     return exported.write(known, known.method(method), known.noise(noise) if noise else None, to, out)

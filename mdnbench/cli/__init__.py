@@ -1,6 +1,6 @@
-"""The command line: each command parses, calls the Python API, and prints.
+"""The command line: each command parses its arguments, calls the Python API and prints the result.
 
-Nothing imports it. Start with `app.py`, which lists the commands, and `running.py`, which has `run`.
+Nothing imports this package. Start with `app.py`, which lists the commands, and `run.py`, which has `run`.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from mdnbench.spec.names import printable
 from mdnbench.util import ending
 
 STOPPED = "stopped at once; what was finished is saved."
-_HIDDEN = (KeyboardInterrupt, EOFError, BrokenPipeError)  # what typer ends the program for, without a word or with one
+_HIDDEN = (KeyboardInterrupt, EOFError, BrokenPipeError)  # typer ends the program itself for them
 
 
 def main() -> NoReturn:
-    """Run the command line and end this process; nothing that a plugin has left behind changes how it ends."""
+    """Run the command line and end this process. Nothing that a plugin left behind changes how the process ends."""
     code = MdnbenchError.exit_code
     try:
         command()
         code = 0
     except SystemExit as end:
         code = _code_of(end)
-    except KeyboardInterrupt:  # between two lines of `command`
+    except KeyboardInterrupt:  # outside of the handlers in `command`
         _complain(STOPPED)
         code = Interrupted.exit_code
     finally:
@@ -36,7 +36,7 @@ def main() -> NoReturn:
 
 
 def _code_of(end: SystemExit) -> int:
-    """The exit code that Python itself would make of it."""
+    """Return the exit code that Python would choose for this SystemExit."""
     if end.code is None or isinstance(end.code, int):
         return int(end.code or 0)
     _complain(str(end.code))
@@ -44,7 +44,10 @@ def _code_of(end: SystemExit) -> int:
 
 
 def command() -> None:
-    """Run a command; every error that is meant for a person is one line and an exit code, raised as SystemExit."""
+    """Run a command.
+
+    An error that is meant for the user becomes one line on stderr and a SystemExit with its exit code.
+    """
     streams.prepare()
     try:
         from mdnbench.cli.app import app_for
@@ -62,7 +65,7 @@ def command() -> None:
     except Interrupted as error:
         from mdnbench.training import ranks
 
-        if ranks.first():  # of processes that train together, all are stopped and one says so
+        if ranks.first():  # if processes train together, all are stopped but only the first prints it
             _complain(str(error))
         sys.exit(error.exit_code)
     except MdnbenchError as error:
@@ -77,7 +80,7 @@ def command() -> None:
 
 
 def _report(error: Exception) -> None:
-    """Say of what nobody foresaw whether the store is at fault; if not, all that is known of it."""
+    """Print an unexpected error. If the store is damaged, print one line about that; otherwise print the traceback."""
     if fault := _fault_in_store():
         advice = "`mdnbench store check` says more; restore the store from a copy, or move it away."
         _complain(f"{fault} {advice} It may be why this failed: {_in_a_line(error)}")
@@ -87,14 +90,14 @@ def _report(error: Exception) -> None:
 
 
 def _behind(error: BaseException) -> Iterator[BaseException]:
-    """What an error was raised in the place of, however many there are between: typer ends the program by two."""
+    """Yield the errors that led to this one, the latest first; typer ends the program after a chain of two."""
     while before := error.__context__:
         yield before
         error = before
 
 
 def _flush() -> None:
-    """Write what is left of the output; a disk that is full is an error like others."""
+    """Write the remaining output; a full disk is an error like any other."""
     try:
         if sys.stdout:
             sys.stdout.flush()
@@ -104,7 +107,10 @@ def _flush() -> None:
 
 
 def _fault_in_store() -> str:
-    """What is wrong with a store that was used, where that may be why something failed: asked only when it did."""
+    """Return the fault of a damaged store that was used, as the possible cause of an error; empty if there is none.
+
+    This takes time, so it runs only after an unexpected error.
+    """
     from mdnbench.store import database, row_checks, workspace
 
     try:
@@ -115,12 +121,13 @@ def _fault_in_store() -> str:
 
 
 def _in_a_line(error: Exception) -> str:
-    """An error and where it was raised, for one who has to tell it from another fault."""
+    """Return an error and the place where it was raised in one line."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {error} ({PurePath(place.filename).name}, line {place.lineno})."
 
 
 def _complain(text: str) -> None:
+    """Print a line on stderr, with characters that its encoding lacks as escapes."""
     if sys.stderr is None:
         return
     safe = (

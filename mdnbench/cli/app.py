@@ -1,4 +1,4 @@
-"""The commands and groups, put together."""
+"""Build the command line from the commands and groups."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ Benchmark image denoisers: PSNR, SSIM and LPIPS tables, timings, and regression 
 Example: mdnbench run --methods all --sigma 50
 
 Example: mdnbench describe bm3d"""
-COMPLETING = "_MDNBENCH_COMPLETE"  # the shell's completion sets this variable,
-COMPLETED = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")  # and one of these, by the shell, to the line so far
+COMPLETING = "_MDNBENCH_COMPLETE"  # the shell's completion sets this variable
+COMPLETED = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")  # and, depending on the shell, one of these to the line so far
 
 
 class Command(NamedTuple):
-    """Where a command or a group of commands is defined, and its line in the help.
+    """The definition of a command or a group of commands, and its line in the help.
 
     Attributes:
         module: The module in `mdnbench.cli`.
         attribute: The function, or the typer application of a group.
-        summary: What it is for, in at most 66 characters, so that a terminal of 80 columns does not cut it.
+        summary: What it is for, in at most 66 characters, which a terminal of 80 columns shows completely.
     """
 
     module: str
@@ -57,7 +57,7 @@ COMMANDS = {
 
 
 def app(names: Iterable[str] = COMMANDS) -> typer.Typer:
-    """Return the command line with these commands and groups."""
+    """Return the command line with the given commands and groups; by default with all."""
     made = _empty()
     for name in names:
         command = COMMANDS[name]
@@ -72,8 +72,9 @@ def app(names: Iterable[str] = COMMANDS) -> typer.Typer:
 def app_for(arguments: Sequence[str]) -> typer.Typer:
     """Return the command line that these arguments need, because making all commands takes a tenth of a second.
 
-    If the first argument is a command, there is no other. If none is a command, only the help can be asked for, and the
-    commands have nothing but their lines in it. The shell's completion gives its line in a variable.
+    If the first argument is a command, only that command is made. If no argument is one, only the help can be shown,
+    and the commands are made with nothing but their lines in it. For the shell's completion, a variable has the
+    arguments.
     """
     if COMPLETING in os.environ:
         arguments = next((os.environ[name] for name in COMPLETED if name in os.environ), "").split()[1:]
@@ -94,7 +95,7 @@ def _empty() -> typer.Typer:
 
 
 def _nothing() -> None:
-    """Do nothing: the place of a command in the help."""
+    """Do nothing: the function of a command that is only listed in the help."""
 
 
 def _version(wanted: bool) -> None:

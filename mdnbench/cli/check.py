@@ -37,7 +37,7 @@ def check(
     markdown: Annotated[Path | None, typer.Option(help="Write the verdict as Markdown to this file.")] = None,
     json: o.Json = False,
 ) -> None:
-    """Hold a run against a baseline: exit 0 when all is well, 1 at a regression, 5 when nothing was compared.
+    """Compare a run with a baseline: exit 0 if all is well, 1 at a regression, 5 if nothing was compared.
 
     Example: mdnbench check set12-gaussian-50 --baseline reports/baselines/set12-sigma50
     """
@@ -55,7 +55,7 @@ def check(
 
 
 def _update(results: Results, baseline: Path, *, json: bool) -> None:
-    """Show what the new baseline changes, then write it."""
+    """Print what the new baseline changes, and write it."""
     change = api.baseline_change(results, baseline)
     written = api.write_baseline(results, baseline)
     if json:
@@ -66,6 +66,7 @@ def _update(results: Results, baseline: Path, *, json: bool) -> None:
 
 
 def _write(verdict: Verdict, junit: Path | None, markdown: Path | None) -> None:
+    """Write the verdict to files, and to the summary page of GitHub Actions if there is one."""
     try:
         if junit:
             atomic.write_out(junit, xml.text_of(verdict))
@@ -78,6 +79,7 @@ def _write(verdict: Verdict, junit: Path | None, markdown: Path | None) -> None:
 
 
 def _tolerances(given: list[str]) -> dict[str, float]:
+    """Return the tolerances by metric; raise BadOption if one is not a non-negative number."""
     found = {}
     for text in given:
         metric, _, value = text.partition("=")

@@ -1,4 +1,4 @@
-"""`mdnbench claims`: published and claimed numbers beside the measured ones."""
+"""`mdnbench claims`: published and claimed numbers next to the measured ones."""
 
 from __future__ import annotations
 
@@ -42,9 +42,18 @@ def claims(
 
 @dataclass(frozen=True, slots=True)
 class ClaimDocument:
-    """A printed number (`published`) and the measured one; `difference` is measured less printed.
+    """A published number and the measured one.
 
-    `finding` says whether they agree but for `allowed`.
+    Attributes:
+        method: The method as the run calls it.
+        published_as: The method as the publication calls it.
+        image: The image, or 'mean' for the mean over all images.
+        published: The published number.
+        measured: The measured number, or null if there is none.
+        difference: The measured number minus the published one.
+        allowed: The largest difference that counts as reproduced.
+        finding: 'reproduced', 'above', 'below' or 'not measured'.
+        source: Where the number was published.
     """
 
     method: str
@@ -74,7 +83,11 @@ class OtherDocument:
 
 @dataclass(frozen=True, slots=True)
 class ClaimsDocument:
-    """A run's numbers next to published ones."""
+    """A run's numbers next to published ones.
+
+    Attributes:
+        others: Published means of methods that the run does not have.
+    """
 
     run: str
     published: tuple[ClaimDocument, ...]

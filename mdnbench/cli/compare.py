@@ -32,11 +32,11 @@ def compare(
     all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Show every pair, however many.")] = False,
     json: o.Json = False,
 ) -> None:
-    """Compare methods image by image: intervals, paired differences, tests, and what this data set could show.
+    """Compare methods image by image: intervals, paired differences, tests and detectable differences.
 
     Example: mdnbench compare set12-gaussian-50 --metrics psnr
     """
-    from mdnbench.analysis import statistics  # needs SciPy, which the Tab key does not wait for
+    from mdnbench.analysis import statistics  # imports SciPy, which would delay completion
     from mdnbench.cli import comparison_document
 
     with progress.waiting(f"comparing {', '.join(runs)}"):

@@ -1,4 +1,4 @@
-"""What `mdnbench compare --json` prints: the means and the pairs of methods, under each noise and by each metric."""
+"""The document of `mdnbench compare --json`: the means and the pairs of methods, under each noise, by each metric."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ColumnDocument:
-    """A metric: its name, direction and unit, the digits that it is shown with, and why it has no values, if so."""
+    """A metric as a column of a table.
+
+    Attributes:
+        metric: Its name.
+        direction: 'higher' or 'lower', whichever is better.
+        unit: Its unit, empty if there is none.
+        digits: The number of decimals that tables show.
+        absent: Why it has no values; empty if it has.
+    """
 
     metric: str
     direction: str
@@ -26,9 +34,14 @@ class ColumnDocument:
 
 @dataclass(frozen=True, slots=True)
 class FamilyDocument:
-    """All methods under one noise by one metric, best first, and all their pairs, which are corrected together.
+    """All methods under one noise by one metric, and all their pairs, whose p-values are corrected together.
 
-    Means over fewer cells than others come last. `missing` are the methods without a score.
+    Attributes:
+        images: The number of images with a score.
+        seeds: The number of noise realisations per image.
+        means: The means, best first. Means over fewer cells than others come last.
+        pairs: The compared pairs.
+        missing: The methods without a score.
     """
 
     noise: str
@@ -42,7 +55,7 @@ class FamilyDocument:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonDocument:
-    """The methods of one run, or of several that may be compared with each other."""
+    """The compared methods of one run, or of several runs that may be compared with each other."""
 
     runs: tuple[str, ...]
     dataset: str

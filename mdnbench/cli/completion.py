@@ -1,4 +1,4 @@
-"""What the Tab key offers: names of methods, noises, data sets, runs and the like, quickly and never with an error."""
+"""Complete names of methods, noises, data sets, runs and others with the Tab key, fast and without errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Completion = Callable[[str], list[tuple[str, str]]]
 
 
 def one(*kinds: str) -> Completion:
-    """Complete one name of these kinds, as `mdnbench list` calls them."""
+    """Return the completion of one name of these kinds, which are called as in `mdnbench list`."""
 
     def offer(incomplete: str) -> list[tuple[str, str]]:
         return _known(kinds)
@@ -23,7 +23,7 @@ def one(*kinds: str) -> Completion:
 
 
 def several(*kinds: str) -> Completion:
-    """Complete the last name of a list by commas, and offer no name twice."""
+    """Return the completion of the last name in a list with commas, which offers no name twice."""
 
     def offer(incomplete: str) -> list[tuple[str, str]]:
         before, comma, _ = incomplete.rpartition(",")
@@ -34,17 +34,21 @@ def several(*kinds: str) -> Completion:
 
 
 def of_method(kind: str) -> Callable[[typer.Context, str], list[tuple[str, str]]]:
-    """Complete the name of a method's `recipes` or `weights`, for the method that is said before."""
+    """Return the completion of a recipe or of weights, for the method earlier in the line.
+
+    Args:
+        kind: 'recipes' or 'weights'.
+    """
 
     def offer(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-        method = ctx.params.get("method") or next(iter(ctx.args), "")  # not parsed yet where an option lacks its value
+        method = ctx.params.get("method") or next(iter(ctx.args), "")  # not parsed yet if an option lacks its value
         return _quietly(lambda known: known.words_of(method, kind))
 
     return offer
 
 
 def choice(*words: str) -> Completion:
-    """Complete one of a few fixed words."""
+    """Return the completion of one of a few fixed words."""
 
     def offer(incomplete: str) -> list[tuple[str, str]]:
         return [(word, "") for word in words]
@@ -53,14 +57,14 @@ def choice(*words: str) -> Completion:
 
 
 def _known(kinds: Sequence[str]) -> list[tuple[str, str]]:
-    """All names of these kinds with their summaries."""
+    """Return all names of these kinds with their summaries."""
     return _quietly(lambda known: {name: text for kind in kinds for name, text in known.words(kind).items()})
 
 
 def _quietly(look_up: Callable[[Any], Mapping[str, str]]) -> list[tuple[str, str]]:
-    """What is looked up in the catalogue; nothing where anything goes wrong: a prompt is no place to fail.
+    """Return what is looked up in the catalogue, or nothing if anything fails, because no error may disturb the prompt.
 
-    What plugins print or warn of while they are loaded would be taken for names, and is swallowed.
+    The output and warnings of plugins during loading are discarded, because the shell would take them for names.
     """
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")

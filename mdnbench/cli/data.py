@@ -1,4 +1,4 @@
-"""`mdnbench data`: fetching, verifying, and looking for leaks."""
+"""`mdnbench data`: fetch data sets, verify them, and find leaks."""
 
 from __future__ import annotations
 
@@ -28,14 +28,18 @@ Names = Annotated[list[str], typer.Argument(help="Data sets by name.", autocompl
 
 @dataclass(frozen=True, slots=True)
 class VerifyDocument:
-    """What is missing or altered among the files of data sets, a line for each file, by data set."""
+    """The missing or altered files of data sets.
+
+    Attributes:
+        problems: A line for each file, by data set.
+    """
 
     problems: Mapping[str, tuple[str, ...]]
 
 
 @data.command()
 def fetch(names: Names) -> None:
-    """Download what is missing of data sets, each file checked against its SHA-256.
+    """Download the missing files of data sets and metrics. Each file is checked against its SHA-256.
 
     Example: mdnbench data fetch set12 lpips
     """
@@ -47,7 +51,7 @@ def fetch(names: Names) -> None:
 
 @data.command()
 def verify(names: Names, json: o.Json = False) -> None:
-    """Check the files of data sets against their SHA-256; exit 4 where one is missing or altered.
+    """Check the files of data sets against their SHA-256. Exit 4 if one is missing or altered.
 
     Example: mdnbench data verify set12
     """
@@ -67,7 +71,7 @@ def leaks(
     pictures: Annotated[Path | None, typer.Option(help="A folder for pictures of the pairs.")] = None,
     json: o.Json = False,
 ) -> None:
-    """Find training images that overlap test images, also flipped, turned, rescaled or recompressed.
+    """Find training images that overlap test images. Also finds flipped, turned, rescaled and recompressed ones.
 
     Example: mdnbench data leaks --train bsd400 --test set12
     """
@@ -82,7 +86,7 @@ def leaks(
 
 
 def _table(found: Iterable[Leak]) -> Table:
-    """The pairs of images that overlap."""
+    """Return a table of the pairs of images that overlap."""
     columns = (words("Training image"), words("Test image"), *map(Column, ("Overlap", "Scale", "Turned")),
                words("Flipped"), Column("Correlation", digits=2))  # fmt: skip
     rows = [

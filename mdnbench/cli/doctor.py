@@ -1,4 +1,4 @@
-"""`mdnbench doctor`."""
+"""`mdnbench doctor`: check the installation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MARKS = {"well": "ok", "note": "note", "problem": "PROBLEM"}
 
 
 def doctor(plugin: o.Plugin = None, json: o.Json = False) -> None:
-    """Look at versions, machine, network, plugins, data, weights and the store; exit 1 where something is wrong.
+    """Check versions, machine, network, plugins, data, weights and the store; exit 1 if there is a problem.
 
     Example: mdnbench doctor
     """

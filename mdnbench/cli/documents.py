@@ -1,6 +1,7 @@
-"""The JSON documents that commands print: their names, versions and records, and a JSON Schema of each.
+"""The JSON documents that commands print: their names, versions, records and JSON Schemas.
 
-A version counts up if a key goes away or changes its meaning; keys may be added. `docs/json.md` describes them all.
+The version of a document increases if a key is removed or changes its meaning. Keys may be added. `docs/json.md`
+describes all documents.
 """
 
 from __future__ import annotations
@@ -17,9 +18,13 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A kind of document: the command that prints it, its version, the module and name of its record.
+    """A kind of JSON document.
 
-    `exit_code` says that the command's exit code is added to the record.
+    Attributes:
+        command: The command that prints it.
+        version: Its version.
+        record: The module and the name of its record.
+        exit_code: Whether the command's exit code is added to the record.
     """
 
     command: str
@@ -54,12 +59,12 @@ DOCUMENTS: Mapping[str, Document] = {
 
 
 def schema_name(name: str) -> str:
-    """Return what the key `schema` of a document holds, as `mdnbench.plan/1`."""
+    """Return the value of the key `schema` in a document, such as `mdnbench.plan/1`."""
     return f"mdnbench.{name}/{DOCUMENTS[name].version}"
 
 
 def schema_of(name: str) -> dict[str, Any]:
-    """Return the JSON Schema of a document: every key is there, and no other one; a number may be null."""
+    """Return the JSON Schema of a document: it requires all keys and forbids others, and any number may be null."""
     document = DOCUMENTS[name]
     module, _, record = document.record.partition(":")
     found = json.schema(getattr(import_module(module), record))
@@ -74,7 +79,7 @@ def schema_of(name: str) -> dict[str, Any]:
 
 
 def _strict(schema: Any) -> Any:
-    """Return a schema that asks for all keys of records and refuses others, and whose numbers may be null."""
+    """Return a schema that requires all keys of records and forbids others, and allows null for numbers."""
     if isinstance(schema, list):
         return [_strict(each) for each in schema]
     if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""What several commands print: runs, lists and descriptions as tables, and data as JSON."""
+"""Print what several commands show: runs, lists and descriptions as tables, and data as JSON."""
 
 from __future__ import annotations
 
@@ -27,19 +27,22 @@ if TYPE_CHECKING:
 
 
 def data(name: str, record: Any, *, exit_code: int | None = None) -> None:
-    """Print the document of this name as JSON; what is infinite or no number is null: JSON has no such numbers.
+    """Print a JSON document. Numbers that are infinite or NaN become null, because JSON has no such numbers.
 
-    `documents` lists the names, the records that belong to them, and which of them have the exit code.
+    Args:
+        name: The name of the document in `documents`.
+        record: The record that belongs to it.
+        exit_code: The command's exit code, for those documents that have it.
     """
     given = {} if exit_code is None else {"exit_code": exit_code}
     content = {"schema": documents.schema_name(name), **given, **codec.to_plain(record)}
     for part in json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(_finite(content)):
-        sys.stdout.write(part.encode("utf-8", "backslashreplace").decode())  # a file name's bytes that are no UTF-8
+        sys.stdout.write(part.encode("utf-8", "backslashreplace").decode())  # the name of a file may not be UTF-8
     sys.stdout.write("\n")
 
 
 def run(results: Results) -> None:
-    """Print a run's tables, or grids where there are many, its timing, its notes, and where its files are."""
+    """Print a run's tables (grids if there are many), its timing, its notes, and the folder of its files."""
     for line in tables.heading(results.run):
         say(line, "dim")
     if len(results.tables) > grids.MANY:
@@ -58,7 +61,7 @@ def run(results: Results) -> None:
 
 
 def _draw_grids(results: Results) -> None:
-    """One grid per metric, in place of a table per noise: a heat map where the terminal has colours."""
+    """Print a grid for each metric in place of a table for each noise, as a heat map if the terminal has colours."""
     for grid in grids.of_run(results.run, results.means):
         terminal.render(grid)
     say("* best under its noise; the brighter, the nearer to it; the tables of each noise are in table.md", "dim")
@@ -68,7 +71,7 @@ def _draw_grids(results: Results) -> None:
 
 
 def estimate(found: Estimate) -> None:
-    """Print what a run would do."""
+    """Print what a run would compute, and how long it would take."""
     skipped = [f"{name} (skipped: {why})" for name, why in found.unavailable.items()]
     say(f"run: {found.run}")
     say(f"data: {found.dataset} ({found.dataset_digest}), {counted(found.images, 'image')}")
@@ -85,7 +88,7 @@ def estimate(found: Estimate) -> None:
 
 
 def _works(found: Sequence[WorkEstimate]) -> Table:
-    """What a run would do of each method and noise."""
+    """Return the table of what a run would compute for each method and noise."""
     columns = (words("Method"), words("Noise"), Column("Cells"), Column("Stored"), words("Weights"),
                Column("Seconds (est.)"))  # fmt: skip
     rows = []
@@ -108,7 +111,7 @@ def listing(found: Listing) -> None:
 
 
 def checkpoint(found: Inspection, *, keys: bool) -> None:
-    """Print what a weights file holds: a line for each state, and for each tensor where `keys` says so."""
+    """Print what a weights file contains: a line for each state, and with `keys` one for each tensor."""
     say(f"{found.file}: {found.format}, {found.bytes / 1e6:.2f} MB, SHA-256 {found.sha256[:12]}")
     terminal.render(_states(found))
     if keys:
@@ -177,6 +180,7 @@ def _sources(tally: Tally | None) -> str:
 
 
 def _finite(content: Any) -> Any:
+    """Return the content with null in place of numbers that are infinite or NaN."""
     if isinstance(content, Mapping):
         return {key: _finite(value) for key, value in content.items()}
     if isinstance(content, list | tuple):

@@ -1,4 +1,4 @@
-"""`mdnbench export`."""
+"""`mdnbench export`: write a learned method as an ONNX file."""
 
 from __future__ import annotations
 
@@ -16,10 +16,16 @@ from mdnbench.cli import options as o
 
 @dataclass(frozen=True, slots=True)
 class ExportDocument:
-    """The file that was written: the weights in it, its inputs, its opset, and its size in bytes.
+    """The file that was written.
 
-    `largest_difference` is that of any pixel, on the [0, 1] scale, from what torch makes of the network at `sizes`
-    (height, width).
+    Attributes:
+        weights: The name of the weights in it.
+        weights_sha256: The digest of the weights.
+        inputs: The names of its inputs.
+        opset: The version of the ONNX operators.
+        bytes: Its size in bytes.
+        largest_difference: The largest difference of any pixel from the network in torch, on the [0, 1] scale.
+        sizes: The sizes of the compared images, as height and width.
     """
 
     path: str
@@ -49,7 +55,7 @@ def export(
     plugin: o.Plugin = None,
     json: o.Json = False,
 ) -> None:
-    """Write a learned method as an ONNX file for images of any size, checked against the network.
+    """Write a learned method as an ONNX file for images of any size, and compare it with the network in torch.
 
     Example: mdnbench export unet --to onnx --out unet.onnx
     """

@@ -1,4 +1,4 @@
-"""`mdnbench list` and `describe`."""
+"""`mdnbench list` and `mdnbench describe`: show what is installed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mdnbench.cli import completion as tab
 from mdnbench.cli import draw
 from mdnbench.cli import options as o
 
-LISTED = ("methods", "noises", "datasets", "metrics", "protocols", "reporters")  # what `describe` knows
+LISTED = ("methods", "noises", "datasets", "metrics", "protocols", "reporters")  # the kinds for `describe`
 
 
 def list_names(
@@ -42,7 +42,7 @@ def describe(
     plugin: o.Plugin = None,
     json: o.Json = False,
 ) -> None:
-    """Describe one thing: its options with units and ranges, licence, citation, and where it comes from.
+    """Describe one thing: its options with units and ranges, licence, citation and source.
 
     Example: mdnbench describe bm3d
     """

@@ -1,4 +1,4 @@
-"""The options that several commands share, and how they become a request."""
+"""The options that several commands share, and their conversion to a request."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ LISTS = ("methods", "images", "metrics")
 
 
 def overrides(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of a request that were said on the command line."""
+    """Return the keys of a request that were given on the command line, with their values converted."""
     said = {key: value for key, value in given.items() if value is not None}
     for key in LISTS:
         if key in said:

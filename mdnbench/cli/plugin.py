@@ -1,4 +1,4 @@
-"""`mdnbench plugin`: starting a plugin of one's own, and checking one."""
+"""`mdnbench plugin`: start a plugin of your own, or check one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ MARKS = {"kept": "ok", "broken": "BROKEN", "skipped": "skipped"}
 
 @dataclass(frozen=True, slots=True)
 class NewPlugin:
-    """The files that were written."""
+    """A plugin that was written.
+
+    Attributes:
+        files: The paths of its files.
+    """
 
     files: tuple[str, ...]
 
@@ -45,7 +49,7 @@ def new(
     folder: Annotated[Path, typer.Option(help="Where to write it. [default: here]", show_default=False)] = Path(),
     json: o.Json = False,
 ) -> None:
-    """Write a plugin to begin with: it works, has types and tests, and passes `mdnbench plugin check`.
+    """Write a working plugin to start from. It has types and tests, and passes `mdnbench plugin check`.
 
     Example: mdnbench plugin new my-filter --kind denoiser
     """
@@ -67,11 +71,11 @@ def check(
     plugin: o.Plugin = None,
     json: o.Json = False,
 ) -> None:
-    """Take a plugin through the conformance kit: exit 0 when it keeps every rule, 1 when not, 5 when none applied.
+    """Check whether a plugin keeps all rules. Exit 0 if it does, 1 if not, 5 if no rule applies.
 
     Example: mdnbench plugin check my_filter.py
     """
-    from mdnbench.testing.rules.rule import Checked  # the rules need torch, which `plugin new` does not
+    from mdnbench.testing.rules.rule import Checked  # the rules import torch, which `plugin new` does not need
 
     with progress.listener() as listener:
         found = api.check_plugin(target, plugins=plugin or (), timeout=timeout, listener=listener)

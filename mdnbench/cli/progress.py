@@ -1,4 +1,4 @@
-"""Progress bars for long calls, on stderr: what is done, how long it will take, what is running."""
+"""Show the progress of long calls on stderr: what is done, the remaining time, and what is running."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from mdnbench.util.listener import Listener
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-QUIET_S = 30.0
-PATIENCE_S = 1.0
+QUIET_S = 30.0  # between two lines of progress without a terminal
+PATIENCE_S = 1.0  # before `waiting` shows anything
 
 
 @contextmanager
 def listener() -> Iterator[Listener]:
-    """A listener that draws bars on a terminal, and writes a line now and then elsewhere.
+    """Provide a listener that draws bars on a terminal, or prints a line from time to time if there is none.
 
-    Meanwhile, what plugins print in this process goes to stderr: stdout is for data.
+    Meanwhile, everything that plugins print in this process goes to stderr, because stdout is for data.
     """
     with redirect_stdout(sys.stderr):
         console = Console(stderr=True)
@@ -51,7 +51,7 @@ def listener() -> Iterator[Listener]:
 
 @contextmanager
 def waiting(text: str) -> Iterator[None]:
-    """For what tells nothing of its progress: on a terminal, after a second, what is going on and for how long."""
+    """Show on a terminal what is running and for how long, after a second, for calls that report no progress."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield
@@ -71,7 +71,7 @@ def waiting(text: str) -> Iterator[None]:
 
 
 class _Bars(Listener):
-    """Live bars, one per phase; nothing is drawn, nor imported, before the first phase begins."""
+    """A listener that draws a bar for each phase. It draws and imports nothing before the first phase begins."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -107,7 +107,7 @@ class _Bars(Listener):
 
 
 class _ProgressLines(Listener):
-    """A plain line per note, and one every half minute while a phase runs: for logs."""
+    """A listener for logs: it prints a line for each note, and one every half minute while a phase runs."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

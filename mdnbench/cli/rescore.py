@@ -1,4 +1,4 @@
-"""`mdnbench rescore`: kept outputs under other scoring rules and metric settings."""
+"""`mdnbench rescore`: score kept outputs under other scoring rules and metric settings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ChoiceDocument:
-    """A way to score: a protocol's scoring rule, or a setting of a metric, and the metrics of the run next to its."""
+    """A way to score: a protocol's scoring rule, or a setting of a metric.
+
+    Attributes:
+        name: The protocol or the metric setting.
+        summary: What it does.
+        protocol: The protocol with the scoring rule.
+        metrics: For each computed metric, the metric of the run that it is compared with.
+    """
 
     name: str
     summary: str
@@ -33,10 +40,18 @@ class ChoiceDocument:
 
 @dataclass(frozen=True, slots=True)
 class ShiftDocument:
-    """The mean of a method's kept outputs as the run scored them, and scored in another way.
+    """The mean of a method's kept outputs, as the run scored them and as scored in another way.
 
-    `beside` is the run's metric and `metric` the one that was scored anew; `shift` is `other` less `as_run`, `low` and
-    `high` the smallest and the largest shift of a single output.
+    Attributes:
+        metric: The metric that was computed again.
+        beside: The run's metric.
+        way: The name of the other way to score.
+        outputs: The number of outputs.
+        as_run: The mean as the run scored the outputs.
+        other: The mean in the other way.
+        shift: `other` minus `as_run`.
+        low: The smallest shift of a single output.
+        high: The largest shift of a single output.
     """
 
     noise: str
@@ -54,9 +69,14 @@ class ShiftDocument:
 
 @dataclass(frozen=True, slots=True)
 class RescoreDocument:
-    """How far numbers move if the kept outputs of a run are scored in other ways.
+    """How far the means of a run change if its kept outputs are scored in other ways.
 
-    `kept` of `outputs` outputs were kept; `computed` scorings are new; `failed` says what could not be scored.
+    Attributes:
+        kept: The number of outputs that are kept and therefore scored.
+        outputs: The number of all outputs that are ok.
+        computed: The number of scorings that ran now; the other scores were stored.
+        failed: A line for each scoring that failed.
+        notes: What was left out, and why.
     """
 
     run: str
@@ -102,7 +122,7 @@ def rescore(
     plugin: o.Plugin = None,
     json: o.Json = False,
 ) -> None:
-    """Score a run's kept outputs in other ways, and show how far the numbers move. No method runs again.
+    """Score a run's kept outputs in other ways, and show how far the means change. No method runs again.
 
     Example: mdnbench rescore set12-gaussian-50 --scoring all
     """

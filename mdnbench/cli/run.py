@@ -1,4 +1,4 @@
-"""`mdnbench run`, `plan` and `report`."""
+"""`mdnbench run`, `mdnbench plan` and `mdnbench report`."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def plan(
     out: o.Out = None,
     fresh: o.Fresh = None, keep_images: o.KeepImagesOption = None, plugin: o.Plugin = None, json: o.Json = False,
 ) -> None:  # fmt: skip
-    """Show what a run would do: cells, which of them are stored already, trainings, estimated time. Computes nothing.
+    """Show the cells of a run, which of them are stored, trainings and the estimated time. Computes nothing.
 
     Example: mdnbench plan --methods all --sigma 15,25,50
     """
@@ -73,7 +73,7 @@ def report(
     out: Annotated[str | None, typer.Option(help="The folder to write to. [default: the run's own]")] = None,
     plugin: o.Plugin = None,
 ) -> None:
-    """Write a run's results down in other formats.
+    """Write a run's results in other formats.
 
     Example: mdnbench report set12-gaussian-50 --to md,csv
     """

@@ -1,4 +1,4 @@
-"""What `mdnbench run --json` prints: a run's facts and means, its cells, and its timing."""
+"""The document of `mdnbench run --json`: a run's facts and means, its cells, and its timing."""
 
 from __future__ import annotations
 
@@ -23,8 +23,12 @@ Values = Mapping[str, float | None]
 class LineDocument:
     """A method's line in the table of one noise.
 
-    `means` are null without a value and for an infinite one; `infinite` lists the metrics of the infinite ones.
-    `seconds` is the mean time of a cell while the run went on; `ok` of `total` cells went well.
+    Attributes:
+        means: The mean by metric; null if there is none, or if it is infinite.
+        infinite: The metrics with an infinite mean.
+        seconds: The mean time of a cell during the run.
+        ok: The number of cells that are ok.
+        total: The number of all cells.
     """
 
     method: str
@@ -48,8 +52,10 @@ class TableDocument:
 class CellDocument:
     """A cell: a method on one noisy image.
 
-    `scores` are null without a value and for an infinite one; `infinite` lists the metrics of the infinite ones.
-    `weights` are the first characters of the digest of the method's weights.
+    Attributes:
+        scores: The score by metric; null if there is none, or if it is infinite.
+        infinite: The metrics with an infinite score.
+        weights: The first characters of the digest of the method's weights.
     """
 
     dataset: str
@@ -72,7 +78,12 @@ class CellDocument:
 
 @dataclass(frozen=True, slots=True)
 class RunDocument:
-    """A run: `counts` are the cells by status, `unmet` the methods that were named and have no cell that is ok."""
+    """A run with its results.
+
+    Attributes:
+        counts: The number of cells by status.
+        unmet: The methods that were named but have no cell that is ok, with the reason.
+    """
 
     name: str
     folder: str

@@ -1,4 +1,4 @@
-"""`mdnbench store`: checking, compacting and merging stores of results."""
+"""`mdnbench store`: check, compact and merge stores of results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,14 @@ store = typer.Typer(help="The store of results.", no_args_is_help=True)
 
 @dataclass(frozen=True, slots=True)
 class CompactDocument:
-    """What no run refers to: outputs, kept images and their bytes; the bytes that were freed, None without --yes."""
+    """The stored results that no run refers to.
+
+    Attributes:
+        outputs: The number of outputs.
+        images: The number of kept images.
+        image_bytes: The size of these images in bytes.
+        freed_bytes: The number of bytes that were freed, or null without --yes.
+    """
 
     outputs: int
     images: int
@@ -28,7 +35,7 @@ class CompactDocument:
 
 @store.command()
 def check(json: o.Json = False) -> None:
-    """Look for damage in the store: pages, rows, and kept images that were altered; exit 4 where there is some.
+    """Check the store for damage. Its pages, rows and kept images are checked; exit 4 if there is a problem.
 
     Example: mdnbench store check
     """
@@ -48,7 +55,7 @@ def compact(
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without this it is only shown.")] = False,
     json: o.Json = False,
 ) -> None:
-    """Remove what no run refers to, and give its room back. Not while a run is going on.
+    """Remove results that no run refers to, and free the space. Do not use it during a run.
 
     Example: mdnbench store compact --yes
     """
@@ -72,7 +79,7 @@ def merge(
     other: Annotated[Path, typer.Argument(help="Another results.sqlite, or a folder that holds one; it is only read.")],
     json: o.Json = False,
 ) -> None:
-    """Bring the outputs, scores, runs and kept images of another store into this one; nothing is here twice after it.
+    """Copy the results of another store into this one. What is here already is not copied again.
 
     Example: mdnbench store merge ../elsewhere
     """

@@ -1,4 +1,4 @@
-"""Streams that a command can rely on: they survive a reader that goes away, and take every character."""
+"""Make stdout and stderr reliable: they accept every character, and a reader that closes the pipe causes no error."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from mdnbench.errors import MdnbenchError
 
 
 class _Output(io.FileIO):
-    """A file descriptor whose reader may go away, as `head` does: what nobody reads is dropped, and no error.
+    """A file descriptor whose reader may close the pipe, as `head` does.
 
-    The command goes on to its end, and its exit code is its own. A disk that is full is told of once, if it is stdout
-    that it has no room for.
+    What nobody reads is discarded, and the command continues to its end and keeps its own exit code. A full disk raises
+    an error once, but only for stdout.
     """
 
     _dropping = False
@@ -35,9 +35,10 @@ class _Output(io.FileIO):
 
 
 def prepare() -> None:
-    """Make this process's stdout and stderr so; what their encoding lacks is written as an escape.
+    """Replace stdout and stderr with reliable streams, which write characters that their encoding lacks as escapes.
 
-    Not where they were replaced. What stderr cannot take is dropped: an exit code is worth more than a message.
+    A stream that something else has replaced stays as it is. If stderr cannot be written, its messages are discarded,
+    because the exit code is more important than a message.
     """
     if sys.stdout is sys.__stdout__:
         sys.stdout = _sturdy(sys.stdout, telling=True)
@@ -46,9 +47,9 @@ def prepare() -> None:
 
 
 def _sturdy(stream: Any, *, telling: bool) -> Any:
-    if not isinstance(stream, io.TextIOWrapper):  # there is none, or not one of Python's own
+    if not isinstance(stream, io.TextIOWrapper):  # there is no stream, or it is not one of Python's own
         return stream
-    if sys.platform == "win32" and stream.isatty():  # a console there takes characters, and no bytes
+    if sys.platform == "win32" and stream.isatty():  # a console on Windows takes characters, not bytes
         return stream
     return io.TextIOWrapper(
         io.BufferedWriter(_Output(stream.fileno(), telling=telling)),

@@ -1,4 +1,4 @@
-"""`mdnbench time`."""
+"""`mdnbench time`: time methods."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def time(
     time_budget: BudgetOption = None, scaling: Growth = False, out: o.Out = None,
     fresh: o.Fresh = None, plugin: o.Plugin = None, json: o.Json = False,
 ) -> None:  # fmt: skip
-    """Time methods, each alone in a fresh process, and set their quality against it where the store has it.
+    """Time methods, each alone in a new process, and show the times next to the quality if it is stored.
 
     Example: mdnbench time --methods all --sigma 50
     """

@@ -1,4 +1,4 @@
-"""`mdnbench train` and `mdnbench weights`."""
+"""`mdnbench train` and `mdnbench weights`: train learned methods, and manage their weights."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def train(
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Do not resume from a checkpoint.")] = False,
     plugin: o.Plugin = None,
 ) -> None:
-    """Train a learned method, or go on from where its training stopped.
+    """Train a learned method, or continue its training.
 
     Example: mdnbench train masked-unet --recipe best --minutes 30
     """
@@ -80,7 +80,7 @@ def list_weights(
     plugin: o.Plugin = None,
     json: o.Json = False,
 ) -> None:
-    """List the weights that are shipped, trained or imported: what they are for and how good they are.
+    """List weights with their noise and quality. They are shipped, trained or imported.
 
     Example: mdnbench weights list
     """
@@ -109,7 +109,7 @@ def inspect_weights(
     plugin: o.Plugin = None,
     json: o.Json = False,
 ) -> None:
-    """Show what a weights file holds: its states, their keys and sizes, and the methods here that they fit.
+    """Show the contents of a weights file. Lists its states, their keys and sizes, and the methods that they fit.
 
     Example: mdnbench weights inspect net_g_400000.pth
 
@@ -138,7 +138,7 @@ def import_weights(
     ] = None,
     plugin: o.Plugin = None,
 ) -> None:
-    """Take published weights in; the method is then METHOD[weights=NAME].
+    """Import published weights for use as METHOD[weights=NAME].
 
     Example: mdnbench weights import dncnn dncnn_50.pth --name kair-50
     """
@@ -168,7 +168,7 @@ def _psnr(card: Any) -> str:
 
 
 def _changes(given: list[str]) -> dict[str, Any]:
-    """`optimiser.lr=1e-3` as a nested table; values are read as TOML, and as text where that fails."""
+    """Return settings such as `optimiser.lr=1e-3` as a nested table; a value that is not valid TOML is a text."""
     changes: dict[str, Any] = {}
     for text in given:
         key, equals, value = text.partition("=")

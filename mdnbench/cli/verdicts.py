@@ -1,4 +1,4 @@
-"""A regression check's verdict, on the terminal and as Markdown."""
+"""Show a regression check's verdict on the terminal and as Markdown."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mdnbench.results.render.terminal import say
 if TYPE_CHECKING:
     from mdnbench.analysis.regression import Change, Verdict
 
-ALL = "--json"  # where everything is that the terminal only counts
+ALL = "--json"  # the option that shows everything that the terminal only counts
 
 
 def show(verdict: Verdict) -> None:
-    """Print the gates as tables, what is missing, single images that fell, what is unlike, and the conclusion."""
+    """Print the means as tables, missing cells, single images that got worse, differences and the conclusion."""
     for table in findings.tables_of(verdict):
         terminal.render(table)
     for line in findings.causes(verdict):
@@ -43,7 +43,7 @@ def show_change(change: Change | None) -> None:
 
 
 def as_markdown(verdict: Verdict) -> str:
-    """Return the verdict as Markdown, for a CI summary."""
+    """Return the verdict as Markdown, for the summary of a CI job."""
     tables = [markdown.render(table, level=4) for table in findings.tables_of(verdict)]
     lines = [
         *findings.causes(verdict), *verdict.missing, *findings.warnings(verdict, ALL), *findings.grounds(verdict)

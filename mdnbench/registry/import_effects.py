@@ -131,7 +131,7 @@ def _texts() -> Iterator[Callable[[], Any]]:
 
 
 def _interpreter() -> Iterator[Callable[[], Any]]:
-    """Settings of Python: its streams, where temporary files go, how long numbers and rows may be, its collector."""
+    """Yield functions that restore settings of Python: streams, temporary folder, limits, collector and others."""
     streams = {name: getattr(sys, name) for name in ("stdin", "stdout", "stderr")}
     yield lambda: vars(sys).update(streams)
     place = tempfile.tempdir

@@ -1,8 +1,8 @@
-"""What of an import goes on after it: threads, child processes, handlers at exit, and hooks of the interpreter.
+"""Find what continues after an import: threads, child processes, handlers at exit, and hooks of the interpreter.
 
-A process cannot take these back. A thread or a handler keeps it alive or changes its exit code, and a child process
-outlives it. Libraries have handlers of their own, as logging and multiprocessing do: one counts if a plugin registered
-it, or if it runs a plugin's function.
+A process cannot undo these. A thread or a handler keeps it alive or changes its exit code, and a child process outlives
+it. Libraries such as logging and multiprocessing have handlers too, so a handler counts only if a plugin registered it,
+or if it runs a plugin's function.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Lingering:
     # ---- Handlers at exit --------------------------------------------------------------------------------------------
 
     def _recorded(self, register: Callable[..., Any], *, counted: bool = False) -> Callable[..., Any]:
-        """The same function, which notes who has called it and with what."""
+        """Return the same function, but with a record of its callers and their arguments."""
 
         @functools.wraps(register)
         def recorded(function: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:
@@ -156,7 +156,7 @@ class Lingering:
 
 
 def _behind(function: Any) -> Any:
-    """The function of a partial, or of a method."""
+    """Return the function of a partial object or of a method."""
     while isinstance(function, functools.partial):
         function = function.func
     return getattr(function, "__func__", function)
@@ -186,7 +186,7 @@ def _record_finalizers(note: Callable[[Any, FrameType], None]) -> None:
 
 
 def _settings() -> dict[str, Any]:
-    """What the interpreter calls by itself, by the words that messages use."""
+    """Return what the interpreter calls by itself, by the words that messages use."""
     found: dict[str, Any] = {
         "the trace function": (sys.gettrace(), threading.gettrace()),
         "the profile function": (sys.getprofile(), threading.getprofile()),
@@ -226,7 +226,7 @@ def has_children() -> bool:
 
 
 def _tracker() -> int | None:
-    """The process in which multiprocessing keeps the names of semaphores; it ends by itself."""
+    """Return the id of multiprocessing's process for the names of semaphores, which ends by itself, or None."""
     module: Any = sys.modules.get("multiprocessing.resource_tracker")
     return getattr(getattr(module, "_resource_tracker", None), "_pid", None)
 

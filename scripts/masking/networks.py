@@ -1,4 +1,4 @@
-"""The networks: which they are, how long each is trained, and the card of each that is there."""
+"""Define the networks of the experiment, the length of their trainings, and find their cards."""
 
 from __future__ import annotations
 
@@ -23,7 +23,14 @@ RATIOS = (0.1, 0.5, 0.7, 0.9)
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One network of the experiment: what it is called, of which method, by which recipe with which changes."""
+    """One network of the experiment.
+
+    Attributes:
+        name: The name of its weights.
+        method: The learned method.
+        recipe: The recipe of the training.
+        changes: Changes to the recipe, by key.
+    """
 
     name: str
     method: str
@@ -32,12 +39,12 @@ class Network:
 
     @property
     def text(self) -> str:
-        """The method as a run names it."""
+        """The method with these weights, as a run names it."""
         return f"{self.method}[weights={self.name}]"
 
 
 def networks() -> list[Network]:
-    """All of them, those that the main contrasts need first."""
+    """Return all networks, those for the main contrasts first."""
     found = []
     for seed in (1, 2):
         for method in ("unet", "masked-unet"):
@@ -51,7 +58,7 @@ def networks() -> list[Network]:
 
 
 def steps_of(network: Network, steps: int) -> int:
-    """As many steps as give this network the pixels that `steps` of our recipe give ours."""
+    """Return the number of steps in which this network is trained on as many pixels as ours in `steps` steps."""
     known = registry.load()
     ours, its = (
         recipes.named(recipes.trainable_of(known.denoisers[method]).recipes, recipe)
@@ -61,6 +68,6 @@ def steps_of(network: Network, steps: int) -> int:
 
 
 def card_of(network: Network) -> Card | None:
-    """The card of a network's weights, or None before it is trained."""
+    """Return the card of a network's weights, or None if it is not trained yet."""
     found = {each.name: each for each in weights.trained(network.method)}
     return found[network.name].card if network.name in found else None

@@ -1,4 +1,4 @@
-"""The page: its tables and its verdict, from the store and the weights' cards alone."""
+"""Make the page of the experiment: its tables and its verdict, from the store and the weights' cards alone."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ FOOT = """## Made by
 
 
 def write_page(*, show: bool) -> None:
-    """Make page and plots, or print the page."""
+    """Write the page and its plots, or only print the page."""
     found = api.open_run(RUN)
     read = score_array.read(found.store, found.run)
     known = registry.load()
@@ -127,7 +127,7 @@ def _listed(rows: Sequence[Contrast]) -> str:
 
 
 def _signed(value: float | None, digits: int = 2) -> str:
-    """A difference with its sign, never a negative zero; a dash where too few images give none."""
+    """Return a difference with its sign, without a negative zero; a dash if too few images give none."""
     return "–" if value is None else f"{round(value, digits) + 0.0:+.{digits}f}"
 
 
@@ -147,7 +147,7 @@ def _table(rows: Sequence[Contrast]) -> str:
 
 
 def _ratio_names() -> list[tuple[str, str]]:
-    """The swept shares of hidden pixels, and the networks that were trained with them."""
+    """Return the tested shares of hidden pixels, and the names of the networks that were trained with them."""
     swept = [(0.0, "0", "masking-gaussian-plain-1"), (0.25, "0.2 to 0.3", "masking-gaussian-masked-1")]
     swept += [(ratio, f"{ratio:g}", f"masking-ratio-{ratio:g}") for ratio in RATIOS]
     return [(text, name) for _, text, name in sorted(swept)]
@@ -184,7 +184,7 @@ def _article(scores: Scores, cards: Mapping[str, Card | None]) -> str:
 
 
 def _unhidden(name: str) -> str:
-    """What a network that never saw a whole image makes of one, and of one like those that it was trained on."""
+    """Return in words how a network that never saw a whole image denoises whole images and partly hidden ones."""
     seen = {share: _shown(name, share) for share in (0.0, 0.3)}
     (psnr, brightness), (hidden_psnr, hidden_brightness) = seen.values()
     return (
@@ -196,7 +196,10 @@ def _unhidden(name: str) -> str:
 
 
 def _shown(name: str, share: float) -> tuple[float, float]:
-    """Mean PSNR on Set12 at sigma 25 and mean brightness over that of the clean images, with a share hidden."""
+    """Return two means over Set12 at sigma 25 with a share of the pixels hidden.
+
+    They are the PSNR in dB, and the brightness of the outputs divided by that of the clean images.
+    """
     import torch
 
     known = registry.load()
@@ -226,7 +229,7 @@ def _cards_table(cards: Mapping[str, Card | None]) -> str:
 
 
 def _hidden(card: Card) -> str:
-    """How much of the pixels is hidden, of all that the card says about the mask."""
+    """Return the share of hidden pixels from what the card records about the mask."""
     if not card.mask:
         return "–"
     return card.mask.partition(" of the pixels")[0] + card.mask.partition("at first")[2].partition(", in squares")[0]

@@ -1,4 +1,4 @@
-"""The plots: the contrasts by test noise, and PSNR against the share of hidden pixels."""
+"""Draw the plots: the contrasts by test noise, and PSNR against the share of hidden pixels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BLUE, ORANGE, GRAY = "#2563a8", "#c2570c", "#777777"
 
 
 def draw_contrasts(contrasts: Mapping[str, Sequence[Contrast]], path: Path) -> None:
-    """Differences with their intervals by test noise, one row for each; seeds as small marks."""
+    """Draw the differences with their intervals, a row for each test noise, and a small mark for each training seed."""
     figure, axes = _figure(7.6, 4.6)
     noises = [row.noise for row in contrasts["gaussian"]]
     for (kind, rows), colour, shift in zip(contrasts.items(), (BLUE, ORANGE), (-0.16, 0.16), strict=True):
@@ -35,9 +35,13 @@ def draw_contrasts(contrasts: Mapping[str, Sequence[Contrast]], path: Path) -> N
 
 
 def draw_ratios(scores: Scores, names: Sequence[tuple[str, str]], tests: Sequence[str], path: Path) -> None:
-    """Change of the mean PSNR against the share of hidden pixels, a line for each test noise.
+    """Draw the change of the mean PSNR against the share of hidden pixels, with a line for each test noise.
 
-    `names` are the shares, as texts, with their networks.
+    Args:
+        scores: The scores of the run.
+        names: The shares as texts, and the names of their networks.
+        tests: The test noises.
+        path: The file to write.
     """
     figure, axes = _figure(7.6, 3.6)
     for noise, style in zip(tests, ("o-", "s--", "^-.", "d:"), strict=True):
@@ -64,5 +68,5 @@ def _figure(width: float, height: float) -> tuple[Any, Any]:
 def _save(figure: Any, path: Path) -> None:
     import matplotlib
 
-    with matplotlib.rc_context({"svg.hashsalt": "mdnbench"}):  # the same file from the same figures
+    with matplotlib.rc_context({"svg.hashsalt": "mdnbench"}):  # makes the same file from the same figures
         figure.savefig(path, metadata={"Date": None})

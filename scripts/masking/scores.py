@@ -1,4 +1,4 @@
-"""The scores of the run, and the contrasts that are drawn between networks."""
+"""Read the scores of the run, and compute the contrasts between networks."""
 
 from __future__ import annotations
 
@@ -11,19 +11,25 @@ from mdnbench.analysis.statistics import paired
 from mdnbench.analysis.statistics.paired import Pair
 
 METRICS = ("psnr", "ssim", "lpips")
-TIE = 0.005  # dB: what two decimals do not show
+TIE = 0.005  # dB: smaller differences are not visible in two decimals
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of the run: metric → (noises, methods, images, seeds), with the names along the first two."""
+    """The scores of the run.
+
+    Attributes:
+        noises: The names along the first axis.
+        methods: The names along the second axis.
+        values: By metric, the scores as (noises, methods, images, seeds).
+    """
 
     noises: tuple[str, ...]
     methods: tuple[str, ...]
     values: Mapping[str, np.ndarray]
 
     def of(self, metric: str, noise: str, name: str) -> np.ndarray:
-        """One network's scores under one noise, by image (its noise seeds averaged)."""
+        """Return a network's scores under one noise, (images,), each the mean over the noise seeds."""
         method = next(index for index, text in enumerate(self.methods) if f"weights={name}]" in text)
         found: np.ndarray = self.values[metric][self.noises.index(noise), method].mean(axis=1)
         return found
@@ -31,23 +37,38 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """Masked less plain under one test noise: means, the difference's statistics, and each training seed's own."""
+    """The masked network compared with the plain one under one test noise.
+
+    Attributes:
+        noise: The test noise.
+        plain: The mean PSNR of the plain network.
+        masked: The mean PSNR of the masked network.
+        pair: The statistics of the difference.
+        by_seed: The mean difference of each training seed.
+        others: The mean differences of the other metrics.
+    """
 
     noise: str
     plain: float
     masked: float
     pair: Pair
     by_seed: tuple[float, ...]
-    others: Mapping[str, float]  # the differences of the other metrics
+    others: Mapping[str, float]
 
     @property
     def clear(self) -> bool:
-        """Whether chance is ruled out: over the images after correction, and both training seeds agree."""
+        """Whether the difference is significant over the images, and has the same sign for both training seeds."""
         return self.pair.significant and len({value > 0 for value in self.by_seed}) == 1
 
 
 def contrast(scores: Scores, kind: str, tests: Sequence[str]) -> list[Contrast]:
-    """masked-unet less unet, both trained on `kind`, under every test noise; the two training seeds are kept apart."""
+    """Return the contrasts between masked-unet and unet under every test noise.
+
+    Args:
+        scores: The scores of the run.
+        kind: The noise of the trainings, 'gaussian' or 'mixed'.
+        tests: The test noises.
+    """
     plain = {noise: _seeds(scores, "psnr", noise, f"masking-{kind}-plain") for noise in tests}
     masked = {noise: _seeds(scores, "psnr", noise, f"masking-{kind}-masked") for noise in tests}
     differences = [masked[noise] - plain[noise] for noise in tests]  # (images, training seeds)
@@ -62,11 +83,11 @@ def contrast(scores: Scores, kind: str, tests: Sequence[str]) -> list[Contrast]:
 
 
 def _gap(scores: Scores, metric: str, noise: str, kind: str) -> float:
-    """The mean difference of a metric, masked less plain."""
+    """Return the mean difference of a metric, masked minus plain."""
     masked, plain = (_seeds(scores, metric, noise, f"masking-{kind}-{side}") for side in ("masked", "plain"))
     return float((masked - plain).mean())
 
 
 def _seeds(scores: Scores, metric: str, noise: str, stem: str) -> np.ndarray:
-    """(images, training seeds) of one network."""
+    """Return the scores of one network, (images, training seeds)."""
     return np.stack([scores.of(metric, noise, f"{stem}-{seed}") for seed in (1, 2)], axis=1)

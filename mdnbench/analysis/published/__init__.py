@@ -1,4 +1,4 @@
-"""Published and claimed numbers beside the measured ones."""
+"""Compare the results of a run with published and claimed numbers."""
 
 from __future__ import annotations
 

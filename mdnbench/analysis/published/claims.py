@@ -1,7 +1,8 @@
-"""Published and claimed numbers beside the measured ones: the same data, noise, protocol, image and metric, or nothing.
+"""Compare measured values with published and claimed numbers.
 
-A difference of up to twice the metric's own tolerance counts as reproduced: 0.1 dB of PSNR, about what two trainings of
-one network, or two noise realisations, differ by.
+Two numbers are compared only if data, noise, protocol, image and metric are the same. A number counts as reproduced if
+the difference is at most twice the metric's tolerance. For PSNR that is 0.1 dB, which is about the difference between
+two trainings of one network, or between two noise realisations.
 """
 
 from __future__ import annotations
@@ -27,13 +28,22 @@ if TYPE_CHECKING:
     from mdnbench.results.table import Column
     from mdnbench.spec.specs import DatasetSpec
 
-_MeasuredValues = Mapping[tuple[str, str, str, str], float]  # by noise, method, image and metric
+_MeasuredValues = Mapping[tuple[str, str, str, str], float]  # the mean over seeds, by noise, method, image and metric
 
 
 def compare(found: Results, more: Iterable[Reference] = ()) -> Claims:
-    """Compare a run's numbers with the published ones and `more`.
+    """Compare the results of a run with the published numbers, and with further ones.
 
-    NothingToDo where the run was made under another protocol than `standard`, or no number is about what it measured.
+    Args:
+        found: The results of the run.
+        more: Further numbers to compare with.
+
+    Returns:
+        The compared numbers, with notes, and the published means of methods that the run does not have.
+
+    Raises:
+        NothingToDo: If the run was made under another protocol than `standard`, or if no number is about the data,
+            noise, method and metric of the run.
     """
     _require_standard(found)
     known = found.known or registry.load(found.plugins)
@@ -77,7 +87,7 @@ def _claims(
     columns: Mapping[str, Column],
     values: _MeasuredValues,
 ) -> list[Claim]:
-    """A claim for every method of the run that bears the reference's name; one without a method where none does."""
+    """Return a claim for each method of the run with the reference's name; if there is none, one without a value."""
     column = columns[reference.metric]
     allowed = ALLOWED * found.run.facts.metric_facts[reference.metric].tolerance
     bearers = [text for text in found.run.facts.methods if reference.method.lower() in _names(text, known)]
@@ -89,7 +99,10 @@ def _claims(
 
 
 def _names(text: str, known: Registry) -> set[str]:
-    """The names that a method goes by in print: its own, and with default options those that its spec claims."""
+    """Return the names of a method in publications, in lower case: its own, and those that its spec lists.
+
+    The names of the spec are for the method with default options.
+    """
     plain = without_weights(text)
     names = {text, plain}
     if plain in known.denoisers:
@@ -98,7 +111,10 @@ def _names(text: str, known: Registry) -> set[str]:
 
 
 def _measured(found: Results, known: Registry) -> dict[tuple[str, str, str, str], float]:
-    """The run's values by noise, method, image (or mean) and metric, where they may be set beside printed ones."""
+    """Return the run's values that may be compared with published ones, by noise, method, image (or mean) and metric.
+
+    If the run's images are not those of the data set, no value may be compared.
+    """
     facts = found.run.facts
     spec = known.datasets.get(facts.dataset)
     if spec is None or not (spec is found.dataset or _same_pixels(spec, facts.images)):
@@ -107,7 +123,7 @@ def _measured(found: Results, known: Registry) -> dict[tuple[str, str, str, str]
     values = {}
     for metric, each in scores.values.items():
         with np.errstate(invalid="ignore"):
-            by_image = each.mean(axis=3)  # (noises, methods, images); NaN where a seed is missing
+            by_image = each.mean(axis=3)  # (noises, methods, images); NaN if a seed is missing
         for index in np.argwhere(np.isfinite(by_image)):
             noise, method, image = (
                 axis[i] for axis, i in zip((scores.noises, scores.methods, scores.images), index, strict=True)
@@ -119,6 +135,7 @@ def _measured(found: Results, known: Registry) -> dict[tuple[str, str, str, str]
 
 
 def _whole_means(found: Results) -> dict[tuple[str, str, str, str], float]:
+    """Return the means of those methods that have a score in every cell."""
     return {
         (row.noise, row.method, MEAN, metric): mean
         for row in found.means
@@ -128,7 +145,10 @@ def _whole_means(found: Results) -> dict[tuple[str, str, str, str], float]:
 
 
 def _same_pixels(spec: DatasetSpec, images: Mapping[str, str]) -> bool:
-    """Whether a run's images are the data set's: by their pixels where they are at hand, else by their names."""
+    """Return whether a run's images are those of the data set.
+
+    The pixels are compared if they are available, otherwise the names.
+    """
     if not set(images) <= set(spec.images):
         return False
     try:

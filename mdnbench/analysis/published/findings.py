@@ -1,4 +1,4 @@
-"""What became of published numbers, and how it is shown."""
+"""The results of comparing a run with published numbers, and their tables."""
 
 from __future__ import annotations
 
@@ -11,14 +11,22 @@ from mdnbench.results.references import MEAN, Reference
 from mdnbench.results.render import html
 from mdnbench.results.table import Cell, Column, Table, words
 
-ALLOWED = 2  # times the metric's tolerance
+ALLOWED = 2  # the largest difference that counts as reproduced, in tolerances of the metric
 
 Finding = Literal["reproduced", "above", "below", "not measured"]
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A printed number and the measured one."""
+    """A published number and the value that was measured for it.
+
+    Attributes:
+        reference: The published number.
+        method: The method as the run calls it.
+        column: The metric, with its unit and digits.
+        measured: The measured value, or None if the run has none.
+        allowed: The largest difference that counts as reproduced, in the metric's unit.
+    """
 
     reference: Reference
     method: str
@@ -28,12 +36,12 @@ class Claim:
 
     @property
     def difference(self) -> float | None:
-        """Measured less printed."""
+        """The measured value minus the published one, or None if nothing was measured."""
         return None if self.measured is None else self.measured - self.reference.value
 
     @property
     def finding(self) -> Finding:
-        """Whether the measurement reproduces the number, or is above or below it."""
+        """Whether the measured value reproduces the published number, is above it or is below it."""
         if self.difference is None:
             return "not measured"
         if abs(self.difference) <= self.allowed + 1e-9:
@@ -43,9 +51,13 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What was found: published numbers next to the run's, and what to beware of.
+    """The published numbers next to those of one run.
 
-    `others` are published means for the same things of methods that the run does not have.
+    Attributes:
+        run: The run's name.
+        published: The numbers that were compared.
+        notes: Sentences about what affects the comparison.
+        others: Published means for the same data, noise and metric, of methods that the run does not have.
     """
 
     run: str
@@ -54,7 +66,7 @@ class Claims:
     others: tuple[Reference, ...] = ()
 
     def _repr_html_(self) -> str:
-        """Return the claims as a notebook shows them: the means, or single images where there are no others."""
+        """Return the claims as HTML for a notebook: the means, or single images if there are no means."""
         images = all(claim.reference.image != MEAN for claim in self.published)
         parts = [html.render(table) for table in tables_of(self, images=images)]
         return html.block([*parts, *map(html.paragraph, self.notes)])
@@ -67,9 +79,11 @@ def tables_of(found: Claims, *, images: bool) -> list[Table]:
     """Return a table of published numbers for each noise.
 
     Args:
-        found: What was compared.
-        images: Whether the numbers of single images are shown after the means; if not, a note sums them up.
+        found: The compared numbers.
+        images: Whether to show the numbers of single images after the means. If not, a note summarises them.
 
+    Returns:
+        The tables. The last one has the list of sources among its notes.
     """
     shown = [claim for claim in found.published if images or claim.reference.image == MEAN]
     shown.sort(key=lambda claim: claim.reference.image != MEAN)
@@ -101,7 +115,7 @@ def _published(caption: str, claims: list[Claim], sources: Mapping[str, str], no
 
 
 def _also(found: Claims, noise: str, sources: Mapping[str, str]) -> Iterator[str]:
-    """One line per metric: what is published for the same thing of methods that the run has not, as it was printed."""
+    """Yield a line for each metric with the published means, as printed, of methods that the run does not have."""
     for metric in _each(each.metric for each in found.others if each.noise == noise):
         others = [each for each in found.others if (each.noise, each.metric) == (noise, metric)]
         listed = ", ".join(f"{each.method} {each.value:g} {sources[each.source]}" for each in others)
@@ -109,7 +123,7 @@ def _also(found: Claims, noise: str, sources: Mapping[str, str]) -> Iterator[str
 
 
 def _summaries(found: Claims, noise: str) -> Iterator[str]:
-    """One line for the images of each method, metric and source, of which the furthest is named."""
+    """Yield a line for each method, metric and source: how many images are reproduced, and which differs most."""
     groups: dict[tuple[str, str, str], list[Claim]] = {}
     for claim in found.published:
         reference = claim.reference

@@ -1,4 +1,4 @@
-"""Regression checks: a run beside a baseline, and the verdict."""
+"""Compare a run with a baseline, and decide whether it got worse."""
 
 from __future__ import annotations
 

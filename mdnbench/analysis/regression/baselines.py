@@ -1,4 +1,7 @@
-"""Baselines: a `cells.csv` and a TOML file of the same stem that says what the numbers were made of."""
+"""Read and write baselines.
+
+A baseline is a `cells.csv` with the scores, and a TOML file of the same stem with the facts behind them.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Turn the garbage collection off: it would visit every cell read so far again and again, a third of the time."""
+    """Turn the garbage collector off, which would visit all cells read so far again and again.
+
+    It would take a third of the time of reading a large table.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -40,7 +46,7 @@ def uncollected() -> Iterator[None]:
 
 
 SCHEMA = 1
-SECONDS = "seconds"  # in a table of tolerances: the share by which a median may grow
+SECONDS = "seconds"  # the key in a table of tolerances for the share by which a median may grow
 
 TIMING = ".timing.json"
 QUOTED = re.compile(r"'+[=+\-@\t\r]")
@@ -48,7 +54,15 @@ QUOTED = re.compile(r"'+[=+\-@\t\r]")
 
 @dataclass(frozen=True, slots=True)
 class BaselineMetric:
-    """A metric as the baseline knew it; `tolerance` is what its spec lets a mean change between retrained weights."""
+    """A metric as it was when the baseline was written.
+
+    Attributes:
+        revision: The metric's revision.
+        direction: 'higher' or 'lower', whichever is better.
+        digits: The number of decimals that tables show.
+        tolerance: By how much a mean may change between two trainings, as the metric's spec defines it.
+        unit: The unit, empty if there is none.
+    """
 
     revision: str
     direction: str
@@ -59,13 +73,17 @@ class BaselineMetric:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the numbers of a baseline were made of.
+    """The facts behind the numbers of a baseline.
 
-    `methods` holds each method's revision, the versions of its packages, and the digest of its weights: under
-    `weights`, or under `weights NOISE` where each noise has its own. Two tables are for editing by hand and outlive
-    `check --update`: `tolerances` (by metric, and `seconds` as a share) and `spread` (by method, then metric: the
-    standard deviation of the mean over retrained copies). `code` holds the digests of the files behind each method,
-    noise and metric (`regression.code`); it may be empty.
+    `tolerances` and `spread` may be edited by hand; `check --update` keeps them.
+
+    Attributes:
+        schema: The version of the file's format.
+        methods: For each method its revision, the versions of its packages, and the digest of its weights. The digest's
+            key is `weights`, or `weights NOISE` if each noise has its own weights.
+        tolerances: By how much a mean may change, by metric. The value for `seconds` is a share.
+        spread: The standard deviation of the mean over several trainings, by method and metric.
+        code: The digests of the files behind each method, noise and metric (see `code_record`); may be empty.
     """
 
     schema: int
@@ -86,7 +104,7 @@ class Facts:
     code: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def weights(self, method: str, noise: str) -> str:
-        """The digest of the weights that a method used under a noise; empty for a method without weights."""
+        """Return the digest of the weights that a method used under a noise; empty for a method without weights."""
         each = self.methods.get(method, {})
         return each.get(f"weights {noise}", each.get("weights", ""))
 
@@ -101,7 +119,7 @@ class StoredCell(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A baseline as read: its facts, its cells by image, noise, seed and method, its timing."""
+    """A baseline that was read: its facts, its cells by image, noise, seed and method, and its timing, if any."""
 
     path: Path
     facts: Facts
@@ -110,12 +128,23 @@ class Baseline:
 
 
 def exists(path: Path) -> bool:
-    """Whether there is a baseline of this stem."""
+    """Return whether there is a baseline with this stem."""
     return _beside(_stem(path), ".toml").is_file()
 
 
 def read(path: Path) -> Baseline:
-    """Read a baseline by its stem or by either of its files; BadFile where one is missing or of a newer schema."""
+    """Read a baseline.
+
+    Args:
+        path: The stem of the baseline, or one of its files.
+
+    Returns:
+        The baseline with all its cells.
+
+    Raises:
+        BadFile: If a file is missing or cannot be read, or if its schema is not the one of this version of mdnbench.
+        UnknownName: If there is a tolerance for an unknown metric.
+    """
     stem = _stem(path)
     toml, table = _beside(stem, ".toml"), _beside(stem, ".csv")
     raw = tomlfile.read(toml, "baseline")
@@ -130,9 +159,20 @@ def read(path: Path) -> Baseline:
 
 
 def write(results: Results, path: Path) -> Path:
-    """Write a run as a baseline: the files of `path`'s stem; what was edited by hand in an earlier one is kept.
+    """Write a run as a baseline.
 
-    NothingToDo where the run has no cell that is ok, or was interrupted: such a baseline would let too much pass.
+    Tolerances and spreads that were edited by hand in an earlier baseline are kept.
+
+    Args:
+        results: The results of the run.
+        path: The stem of the baseline, or one of its files.
+
+    Returns:
+        The stem.
+
+    Raises:
+        NothingToDo: If the run has no cell that is ok, or was interrupted. Such a baseline would miss regressions.
+        MdnbenchError: If the files cannot be written.
     """
     _require_whole(results)
     stem = _stem(path)
@@ -148,16 +188,17 @@ def write(results: Results, path: Path) -> Path:
 
 
 def _write_files(results: Results, facts: Facts, stem: Path) -> None:
+    """Write all files of a baseline into a temporary folder, then move them into place."""
     import tomli_w
 
     record = results.timing
-    with temporary.folder(stem.name, stem.parent) as folder:  # another table may lie beside the baseline
+    with temporary.folder(stem.name, stem.parent) as folder:  # the folder of the baseline may hold another cells.csv
         made = {".csv": registry.load().reporters["csv"].write(results, folder), ".toml": folder / "facts.toml"}
         atomic.write(made[".toml"], tomli_w.dumps(asdict(facts)))
         if record:
             made[TIMING] = folder / TIMING
             jsonfile.write(made[TIMING], record)
-        for ending, path in made.items():  # only when all of them are whole: they belong together
+        for ending, path in made.items():  # only when all of them are complete, because they belong together
             path.replace(_beside(stem, ending))
     if not record:
         _beside(stem, TIMING).unlink(missing_ok=True)
@@ -172,7 +213,7 @@ def _require_whole(results: Results) -> None:
 
 
 def facts_of(results: Results) -> Facts:
-    """The facts of a run that a baseline keeps."""
+    """Return the facts of a run that a baseline keeps, without the code."""
     facts = results.run.facts
     metrics = {
         name: BaselineMetric(facts.metrics[name], each.direction, each.digits, each.tolerance, each.unit)
@@ -188,12 +229,12 @@ def facts_of(results: Results) -> Facts:
 
 
 def facts_with_code(results: Results) -> Facts:
-    """The facts of a run with the code behind it, for a baseline or to hold one against it."""
+    """Return the facts of a run with the digests of its code, to write a baseline or to compare with one."""
     return replace(facts_of(results), code=code_record.of_run(results))
 
 
 def _methods(results: Results) -> dict[str, dict[str, str]]:
-    """Each method's revision, weights and package versions."""
+    """Return the revision, the package versions and the digests of weights of each method."""
     found: dict[str, dict[str, str]] = {}
     weights: dict[str, dict[str, str]] = {}
     for noise, method, provenance in queries.provenances(results.store, results.run):
@@ -208,16 +249,17 @@ def _methods(results: Results) -> dict[str, dict[str, str]]:
 
 
 def _spread(results: Results) -> dict[str, dict[str, float]]:
-    """For a method that the run holds with several weights: how far its means lie apart, the worst noise counting.
+    """Return the spreads of methods that the run has with several weights.
 
-    The standard deviation over the copies. It is filed under each of them and under the method by itself.
+    A spread is the standard deviation of the mean over the different weights. The noise with the largest one counts.
+    The spread is stored under the method with each of the weights, and under the method without weights.
     """
     texts: dict[str, set[str]] = {}
     for method in results.run.facts.methods:
         plain = without_weights(method)
         texts.setdefault(plain, {plain}).add(method)
     if all(len(each) == 1 for each in texts.values()):
-        return {}  # and no need for the means, which take seconds where cells are many
+        return {}  # without computing the means, which takes seconds if there are many cells
     copies: dict[tuple[str, str], dict[str, list[float]]] = {}
     for row in results.means:
         for metric, mean in row.means.items():
@@ -232,14 +274,17 @@ def _spread(results: Results) -> dict[str, dict[str, float]]:
 
 
 def without_weights(method: str) -> str:
-    """A method's text without its choice of weights: `unet[size=small]` of `unet[size=small,weights=mine]`."""
+    """Return a method's text without its choice of weights.
+
+    Without weights, `unet[size=small,weights=mine]` becomes `unet[size=small]`.
+    """
     name, given = names.split_method(method)
     body = ",".join(f"{key}={value}" for key, value in given.items() if key != "weights")
     return f"{name}[{body}]" if body else name
 
 
 def _edited(facts: Facts, earlier: Path) -> Facts:
-    """The facts with the tolerances of an earlier baseline, and its spreads where none were measured now."""
+    """Return the facts with the tolerances of an earlier baseline, and with its spreads if none were measured now."""
     try:
         raw = tomlfile.read(earlier, "baseline")
         tolerances, spread = raw.get("tolerances", {}), raw.get("spread", {})
@@ -278,6 +323,7 @@ def _read_cells(path: Path, facts: Facts) -> dict[CellKey, StoredCell]:
 
 
 def _once(cells: Iterable[tuple[CellKey, StoredCell]]) -> dict[CellKey, StoredCell]:
+    """Return the cells by key; raise ValueError if two lines have the same key."""
     found: dict[CellKey, StoredCell] = {}
     for key, cell in cells:
         if found.setdefault(key, cell) is not cell:
@@ -286,7 +332,10 @@ def _once(cells: Iterable[tuple[CellKey, StoredCell]]) -> dict[CellKey, StoredCe
 
 
 def _cells(lines: Iterator[list[str]], metrics: Sequence[str]) -> Iterator[tuple[CellKey, StoredCell]]:
-    """The cells of a table. Names are interned: a million cells share a few."""
+    """Yield the cells of a table.
+
+    Names are interned to save memory, because a million cells share a few of them.
+    """
     columns = {name: place for place, name in enumerate(next(lines, []))}
     image, noise, seed, method, status = (columns[name] for name in ("image", "noise", "seed", "method", "status"))
     noisy = columns.get("noisy_digest")
@@ -304,10 +353,11 @@ def _read_timing(path: Path) -> TimingRecord | None:
 
 
 def _named(text: str) -> str:
-    """A name as it was before the CSV file put a quote in front, so that no spreadsheet takes it for a formula."""
+    """Return a name without the quote that the CSV file adds to keep spreadsheets from reading a formula."""
     return text[1:] if QUOTED.match(text) else text
 
 
 def _number(text: str) -> float | None:
+    """Return the number, or None if the text is empty or not a number."""
     value = float(text or "nan")
     return value if value == value else None

@@ -1,4 +1,7 @@
-"""The code behind a run's numbers as a baseline keeps it: the digests of files, by what uses them."""
+"""Record the code behind a run's numbers for its baseline.
+
+The record holds the digests of files, by the method, noise or metric that uses them.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,8 @@ if TYPE_CHECKING:
     from mdnbench.results import Results
     from mdnbench.spec.records import Used, UsedFile
 
-SHORT = 12  # characters of a digest: enough to tell two texts of one file apart, and to read
-PLUGIN = "plugin"  # the entry that names the plugin; those of its files begin with "plugin: "
+SHORT = 12  # characters of a digest: enough to distinguish two versions of one file, and short enough to read
+PLUGIN = "plugin"  # the entry with the plugin's name; the entries of its files begin with "plugin: "
 PACKAGE = "package: "
 _BEHIND = """
     SELECT u.noise, u.method, m.files FROM (
@@ -27,14 +30,19 @@ _BEHIND = """
 """
 _METRIC = "SELECT files FROM manifests WHERE scope = ? AND token = ? ORDER BY id DESC LIMIT 1"
 
-CodeRecord = dict[str, dict[str, str]]  # by 'method NAME', 'noise NAME', 'metric NAME' or 'evaluation': digests by file
+CodeRecord = dict[str, dict[str, str]]  # digests by file, by 'method NAME', 'noise NAME', 'metric NAME' or 'evaluation'
 
 
 def of_run(results: Results) -> CodeRecord:
-    """Return the digests of the files behind a run's numbers, from the manifests of its store.
+    """Return the digests of the files behind a run's numbers, taken from the manifests of its store.
 
-    Files are named below their plugin's folder, and packages have their version. What the store has no manifest of is
-    left out.
+    Args:
+        results: The results of the run.
+
+    Returns:
+        By 'method NAME', 'noise NAME', 'metric NAME' or 'evaluation', a table of digests by file. The name of a file is
+        relative to its plugin's folder. A package has its version instead of a digest. Whatever has no manifest in the
+        store is left out.
     """
     found: CodeRecord = {}
     for noise, method, text in results.store.select(_BEHIND, (results.run.id,)):
@@ -63,7 +71,7 @@ def files(table: Mapping[str, str]) -> dict[str, str]:
 
 
 def _own(used: Used, role: str) -> tuple[UsedFile, ...]:
-    """The files of a role; those that evaluate every method have a table of their own."""
+    """Return the files of a role, without those that evaluate every method, which have a table of their own."""
     shared = {(file.root, file.name) for file in used.get(EVALUATION, ())}
     return tuple(file for file in used.get(role, ()) if (file.root, file.name) not in shared)
 
@@ -75,7 +83,7 @@ def _add(found: CodeRecord, key: str, used: Iterable[UsedFile]) -> None:
         digest = file.code if file.code == ABSENT else file.code[:SHORT]
         if file.root == "package":
             table[f"{PACKAGE}{file.name}"] = file.content.rpartition("+")[0] or file.content
-        elif file.root == "file":  # by its name alone: others have it in other folders
+        elif file.root == "file":  # by its name without folders, because other people have the file in other folders
             elsewhere.setdefault(f"file: {Path(file.name).name}", []).append(digest)
         else:
             table[f"{file.root}: {file.name}"] = digest
@@ -83,5 +91,5 @@ def _add(found: CodeRecord, key: str, used: Iterable[UsedFile]) -> None:
 
 
 def _plain(name: str) -> str:
-    """The name of a metric without its setting."""
+    """Return the name of a metric without its setting."""
     return name.partition("[")[0]

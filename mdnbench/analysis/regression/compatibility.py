@@ -1,4 +1,4 @@
-"""Whether two tables may be set side by side, and whatever makes them unlike."""
+"""Decide whether two sets of results may be compared, and list their differences."""
 
 from __future__ import annotations
 
@@ -16,9 +16,14 @@ DifferenceKind = Literal["code", "weights", "packages", "machine", "revision", "
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that two tables do not share: what it is, and what it was in the one and is in the other.
+    """One thing that differs between two sets of results.
 
-    `concerns` lists what it may have changed the numbers of, as 'method NAME' or 'evaluation'; None is everything.
+    Attributes:
+        what: The thing, in words.
+        before: Its value in the baseline or in the first run; empty if there is none.
+        after: Its value in the other run; empty if there is none.
+        kind: The kind of evidence.
+        concerns: Whose numbers it may have changed, such as 'method NAME' or 'evaluation'. None means all numbers.
     """
 
     what: str
@@ -32,7 +37,17 @@ class Difference:
 
 
 def require(run: Facts, other: Facts, other_name: str = "the baseline", *, noise_info: bool = True) -> None:
-    """Refuse, by UsageError, tables that differ in protocol, data, noise or metric revision."""
+    """Raise an error if two sets of results cannot be compared.
+
+    Args:
+        run: The facts of the run.
+        other: The facts of the baseline or of another run.
+        other_name: What messages call `other`.
+        noise_info: Whether different noise information forbids the comparison.
+
+    Raises:
+        UsageError: If they differ in protocol, data, noise information, or the revision of a noise or metric.
+    """
     unlike = [each for each in refusals(run, other) if noise_info or each.what != "noise information"]
     if unlike:
         named = "; ".join(f"{each.what}: {each.after!r} here, {each.before!r} in {other_name}" for each in unlike)
@@ -40,7 +55,7 @@ def require(run: Facts, other: Facts, other_name: str = "the baseline", *, noise
 
 
 def refusals(run: Facts, other: Facts) -> list[Difference]:
-    """What forbids a comparison."""
+    """Return the differences that forbid a comparison."""
     pairs = (
         ("protocol", f"{other.protocol} {other.protocol_hash}", f"{run.protocol} {run.protocol_hash}"),
         ("data set digest", other.dataset_digest, run.dataset_digest),
@@ -54,9 +69,9 @@ def refusals(run: Facts, other: Facts) -> list[Difference]:
 
 
 def differences(run: Facts, other: Facts) -> list[Difference]:
-    """What may explain different numbers without forbidding the comparison: the strongest evidence first.
+    """Return the differences that may explain other numbers but do not forbid the comparison.
 
-    That is code, weights, packages, machine, and the revisions of methods.
+    The strongest evidence comes first: code, weights, packages, machine, and revisions of methods.
     """
     of_methods = list(_of_methods(run, other))
     return [
@@ -70,7 +85,7 @@ def differences(run: Facts, other: Facts) -> list[Difference]:
 
 
 def explaining(found: Iterable[Difference], noise: str, method: str, metric: str) -> tuple[Difference, ...]:
-    """Return those of the differences that may explain another mean of a method under a noise by a metric."""
+    """Return those of the differences that may explain why the mean of a method under a noise by a metric changed."""
     mine = {f"{METHOD} {method}", f"{NOISE} {noise}", f"{METRIC} {metric}", EVALUATION, _weights_of(method, noise)}
     return tuple(each for each in found if each.concerns is None or mine.intersection(each.concerns))
 
@@ -80,7 +95,7 @@ def _weights_of(method: str, noise: str) -> str:
 
 
 def _of_code(run: Facts, other: Facts) -> Iterator[Difference]:
-    """The files that have changed, each once, with everything that uses it."""
+    """Yield each file that has changed once, with the methods, noises and metrics that use it."""
     users: dict[tuple[str, str, str], list[str]] = {}
     for key, table in other.code.items():
         mine = run.code.get(key)
@@ -97,11 +112,11 @@ def _of_code(run: Facts, other: Facts) -> Iterator[Difference]:
 
 
 def _of_packages(run: Facts, other: Facts) -> Iterator[Difference]:
-    """Packages that every table knows of, and those that the code of a method, noise or metric was seen to load."""
+    """Yield each package that has changed, with the methods, noises and metrics whose code is known to load it."""
     users: dict[tuple[str, str, str], list[str]] = {}
     for key, table in other.code.items():
         theirs, mine = code_record.packages(table), code_record.packages(run.code.get(key, {}))
-        for name in theirs.keys() & mine.keys():  # one that is new was loaded by code that is new, or by chance
+        for name in theirs.keys() & mine.keys():  # a package in only one of them was loaded by new code or by chance
             if theirs[name] != mine[name]:
                 users.setdefault((name, theirs[name], mine[name]), []).append(key)
     known = bool(other.code and run.code)
@@ -125,7 +140,7 @@ def _of_methods(run: Facts, other: Facts) -> Iterator[Difference]:
         if method in run.methods:
             for key, before, after in _changed(other.methods[method], run.methods[method]):
                 if (before, after) == (other.packages.get(key), run.packages.get(key)):
-                    continue  # said once, for all methods
+                    continue  # listed once, for all methods
                 yield _of_method(method, key, before, after)
 
 
@@ -141,5 +156,6 @@ def _of_method(method: str, key: str, before: str, after: str) -> Difference:
 
 
 def _changed(before: Mapping[str, str], after: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """Return the keys with different values, with both values; a missing value is empty."""
     keys = dict.fromkeys([*before, *after])
     return [(key, before.get(key, ""), after.get(key, "")) for key in keys if before.get(key) != after.get(key)]

@@ -1,4 +1,4 @@
-"""What a regression check found, and how it is said: means beside their baselines, and what may explain a change."""
+"""The results of a regression check, their tables and sentences."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ MARKS = {
     "undecided": "too few calls to tell",
 }
 JUDGED = {"regression": "got worse", "improvement": "got better", "pass": "passes"}
-SHOWN = 12  # single images; the rest are counted
-CAUSES = 6  # for one mean; the rest are counted
+SHOWN = 12  # single images that are listed; the others are counted
+CAUSES = 6  # causes that are listed for one mean; the others are counted
 GRADES: dict[str, CellMark] = {"regression": "worse", "slower": "worse", "improvement": "better", "faster": "better"}
 
 State = Literal["pass", "regression", "improvement"]
@@ -32,10 +32,18 @@ State = Literal["pass", "regression", "improvement"]
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One mean held against its baseline: a method under a noise by one metric, over so many paired cells.
+    """The mean of one method, noise and metric, compared with its baseline.
 
-    `direction` is the metric's, 'higher' or 'lower' for what is better. `causes` may explain a mean that got worse or
-    better: what the run does not share with the baseline, the strongest evidence first.
+    Attributes:
+        baseline: The mean in the baseline.
+        measured: The mean in the run.
+        tolerance: By how much the mean may change.
+        cells: The number of cells that both means are over.
+        digits: The number of decimals that tables show of the metric.
+        basis: The reason for the tolerance.
+        direction: 'higher' or 'lower', whichever is better.
+        causes: What may explain a mean that got worse or better: differences between the run and the baseline, the
+            strongest evidence first.
     """
 
     noise: str
@@ -53,17 +61,24 @@ class Gate:
 
     @property
     def change(self) -> float:
-        """Measured less baseline."""
+        """The measured mean minus that of the baseline."""
         return 0.0 if self.measured == self.baseline else self.measured - self.baseline
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a check found.
+    """The result of a regression check.
 
-    `gates` decide; `missing` are cells of the baseline that the run lacks or failed at, and count as regressions;
-    `worst` are single cells that fell, which only warn; `differences` are what makes the two tables unlike; `notes`
-    say what was left out. `speeds` are the timing gates, where they were asked for, and `untimed` why there are none.
+    Attributes:
+        baseline: The baseline's path without an ending.
+        run: The run's name.
+        gates: The compared means, which decide.
+        missing: Cells of the baseline that the run lacks or in which it failed. They count as regressions.
+        worst: Single cells that got worse by more than the tolerance. They are only warnings.
+        differences: What differs between the run and the baseline.
+        notes: What was not compared, and other warnings.
+        speeds: The comparisons of timings, if they were requested.
+        untimed: Why no timings were compared although they were requested.
     """
 
     baseline: str
@@ -78,12 +93,12 @@ class Verdict:
 
     @property
     def regressions(self) -> tuple[Gate, ...]:
-        """The means that got worse beyond the tolerance."""
+        """The means that got worse by more than the tolerance."""
         return tuple(gate for gate in self.gates if gate.state == "regression")
 
     @property
     def improvements(self) -> tuple[Gate, ...]:
-        """The means that got better beyond the tolerance: the baseline is stale."""
+        """The means that got better by more than the tolerance, so the baseline is out of date."""
         return tuple(gate for gate in self.gates if gate.state == "improvement")
 
     @property
@@ -93,13 +108,17 @@ class Verdict:
 
     @property
     def exit_code(self) -> int:
-        """1 if a mean got worse, a method slower, or cells are gone; 5 if timing was asked for in vain; else 0."""
+        """The exit code of the check.
+
+        It is 1 if a mean got worse, a method became slower or cells are missing. Otherwise it is 5 if timings were
+        requested but not compared, and 0 if not.
+        """
         if self.regressions or self.missing or self.slower:
             return 1
         return NothingToDo.exit_code if self.untimed else 0
 
     def _repr_html_(self) -> str:
-        """Return the verdict as a notebook shows it: the conclusion first, and what is bad in bold."""
+        """Return the verdict as HTML for a notebook: the conclusion first, and regressions in bold."""
         lines = (*causes(self), *self.missing, *warnings(self, ".worst"), *grounds(self))
         tables = map(html.render, tables_of(self))
         return html.block([html.paragraph(conclusion(self)), *tables, *map(html.paragraph, lines)])
@@ -107,7 +126,14 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What writing a run over a baseline changes: means, cells that come and go, and what lies behind the numbers."""
+    """What replacing a baseline with a run changes.
+
+    Attributes:
+        gates: The means that change.
+        added: The number of cells that are only in the run.
+        removed: The number of cells that are only in the earlier baseline.
+        differences: What differs between the run and the earlier baseline.
+    """
 
     gates: tuple[Gate, ...]
     added: int
@@ -117,7 +143,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A baseline that was written anew: its path without an ending, and what changed; None if it is the first one."""
+    """A baseline that was written.
+
+    Attributes:
+        baseline: Its path without an ending.
+        change: What changed, or None if it is the first baseline at this path.
+    """
 
     baseline: str
     change: Change | None
@@ -127,12 +158,12 @@ class Update:
 
 
 def tables_of(verdict: Verdict) -> list[Table]:
-    """Return the gates under each noise, then those of timing."""
+    """Return the tables of a verdict: the means of each noise, then the timings."""
     return [*of_gates(verdict.gates), *(_of_paces(what, speeds) for what, speeds in _by(verdict.speeds, "what"))]
 
 
 def of_gates(gates: Iterable[Gate]) -> list[Table]:
-    """Return means beside their baselines, a table for each noise."""
+    """Return means next to their baselines, in a table for each noise."""
     columns = (words("Method"), words("Metric"), *map(Column, ("Baseline", "Measured", "Change", "Allowed", "Cells")),
                words("State"))  # fmt: skip
     return [Table.of(noise, columns, map(_gate, group)) for noise, group in _by(gates, "noise")]
@@ -167,7 +198,7 @@ def _state(state: str) -> Cell:
 
 
 def _by(items: Iterable[Any], field: str) -> list[tuple[str, list[Any]]]:
-    """The items grouped by a field, in the order of its first appearance."""
+    """Group items by a field, in the order of its first appearance."""
     groups: dict[str, list[Any]] = {}
     for item in items:
         groups.setdefault(getattr(item, field), []).append(item)
@@ -178,7 +209,7 @@ def _by(items: Iterable[Any], field: str) -> list[tuple[str, list[Any]]]:
 
 
 def causes(verdict: Verdict) -> list[str]:
-    """Which means got worse or better, and what has changed that may explain it: a line for each set of causes."""
+    """Return which means got worse or better, and what may explain it, with a line for each set of causes."""
     groups: dict[tuple[str, str], list[str]] = {}
     for gate in verdict.gates:
         if gate.state != "pass":
@@ -188,7 +219,7 @@ def causes(verdict: Verdict) -> list[str]:
 
 
 def changed(found: Sequence[Difference]) -> str:
-    """What has changed, in words."""
+    """Return in words what has changed."""
     if not found:
         return "nothing has changed that the baseline and the run both know of"
     more = f"; and {len(found) - CAUSES} more" if len(found) > CAUSES else ""
@@ -196,7 +227,7 @@ def changed(found: Sequence[Difference]) -> str:
 
 
 def grounds(verdict: Verdict) -> list[str]:
-    """What the tolerances rest on, and what is unlike in the two tables."""
+    """Return lines with the reasons for the tolerances, and with the differences between the run and the baseline."""
     bases = dict.fromkeys(gate.basis for gate in verdict.gates)
     methods = {basis: dict.fromkeys(gate.method for gate in verdict.gates if gate.basis == basis) for basis in bases}
     tolerances = [f"tolerance {WORDS[basis]}: {', '.join(methods[basis])}" for basis in bases]
@@ -204,14 +235,19 @@ def grounds(verdict: Verdict) -> list[str]:
 
 
 def warnings(verdict: Verdict, where_all: str) -> list[str]:
-    """What was left out, and the first single images that fell; `where_all` says where the others are."""
+    """Return lines with the notes and the first single images that got worse.
+
+    Args:
+        verdict: The result of the check.
+        where_all: Where the reader finds the images that are not listed.
+    """
     more = len(verdict.worst) - SHOWN
     rest = [f"… and {more} more single images ({where_all} has them all)"] if more > 0 else []
     return [f"warning: {line}" for line in (*verdict.notes, *verdict.worst[:SHOWN], *rest)]
 
 
 def conclusion(verdict: Verdict) -> str:
-    """The verdict in a sentence."""
+    """Return the verdict in one sentence."""
     found = [
         many(count, *what)
         for count, what in (
@@ -233,19 +269,19 @@ def conclusion(verdict: Verdict) -> str:
 
 
 def _moved(gates: Sequence[Gate]) -> str:
-    """How many of these means fell and how many rose: by the metric's direction, either may be for the worse."""
+    """Return in words how many of these means fell and how many rose; the metric's direction decides which is worse."""
     fell, rose = sum(gate.change < 0 for gate in gates), sum(gate.change > 0 for gate in gates)
     words = [many(count, f"mean {what}", f"means {what}") for count, what in ((fell, "fell"), (rose, "rose")) if count]
     return f" ({', '.join(words)})" if words else ""
 
 
 def _kinds(verdict: Verdict) -> str:
-    """What kinds of things have changed behind the means that are no pass, the strongest evidence first."""
+    """Return in words which kinds of changes may explain the means that changed, the strongest evidence first."""
     found = {each.kind for gate in verdict.gates for each in gate.causes}
     kinds = dict.fromkeys(each.kind for each in verdict.differences if each.kind in found)
     return f"; what changed: {', '.join(kinds)}" if kinds else ""
 
 
 def many(count: int, one: str, several: str) -> str:
-    """A count with its words."""
+    """Return a count with its word in the singular or plural."""
     return f"{count} {one if count == 1 else several}"

@@ -1,7 +1,7 @@
-"""A regression check's verdict as JUnit XML, which every CI service can show: one test case per gate.
+"""Write a regression check's verdict as JUnit XML, which every CI service can show: one test case per gate.
 
-It keeps to what Jenkins's and Maven's schemas have in common: every case has a class, a name and a time, every failure
-and error a type.
+The XML fits the schemas of both Jenkins and Maven: every case has a class, a name and a time, and every failure and
+error has a type.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from mdnbench.analysis.regression import Gate, Verdict
     from mdnbench.analysis.regression.slowdown import SpeedChange
 
-_ILLEGAL = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML 1.0 has no way to write
+_ILLEGAL = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML 1.0 does not allow
 
 
 def text_of(verdict: Verdict) -> str:
-    """The whole verdict as one XML document."""
+    """Return the whole verdict as one XML document."""
     suite = ElementTree.Element("testsuite", name=f"mdnbench check {_safe(verdict.run)}")
     _properties(suite, verdict)
     for gate in verdict.gates:

@@ -1,7 +1,7 @@
-"""Whether methods became slower: two timing records of one machine, by the ratio of medians and by a rank test.
+"""Decide whether methods became slower, by comparing two timing records of one machine.
 
-Either alone cries wolf: on a busy machine medians differ by chance, and with many calls the slightest shift is
-significant. Both together are asked for.
+A method counts as slower or faster only if both the ratio of the medians and a rank test show it. Each alone raises
+false alarms: on a busy machine medians differ by chance, and with many calls the smallest shift is significant.
 """
 
 from __future__ import annotations
@@ -14,17 +14,25 @@ from typing import Literal
 
 from mdnbench.spec.timings import Benchmark, TimingRecord
 
-SHARE = 0.25  # a median may grow by a quarter
-LEVEL = 0.01  # the rank test's: with many methods and many pushes, one in twenty would cry wolf every day
+SHARE = 0.25  # the default: a median may grow by a quarter
+LEVEL = 0.01  # of the rank test: with many methods and commits, 0.05 would raise a false alarm every day
 
 SpeedState = Literal["pass", "slower", "faster", "undecided"]
 
 
 @dataclass(frozen=True, slots=True)
 class SpeedChange:
-    """A method's seconds per call held against the baseline's: medians, their ratio, the rank test's p-value.
+    """A method's seconds per call, compared with the baseline's.
 
-    `undecided` says that the medians differ and that there were too few calls for any rank test to tell.
+    Attributes:
+        method: The method.
+        what: The conditions of the timing, in words.
+        baseline_s: The median of the baseline in seconds.
+        measured_s: The median of the run in seconds.
+        share: The share by which the median may change.
+        p: The p-value of the rank test.
+        calls: The numbers of calls, of the baseline and of the run.
+        state: The result. `undecided` means that the medians differ, but there are too few calls for any rank test.
     """
 
     method: str
@@ -38,14 +46,23 @@ class SpeedChange:
 
     @property
     def ratio(self) -> float:
-        """Measured over baseline."""
+        """The measured median divided by the baseline's."""
         return self.measured_s / self.baseline_s
 
 
 def compare(
     run: TimingRecord | None, baseline: TimingRecord | None, share: float = SHARE
 ) -> tuple[tuple[SpeedChange, ...], str]:
-    """The speeds of all methods that both records timed alike, and why nothing could be compared where nothing was."""
+    """Compare the seconds of all methods that both records timed under the same conditions.
+
+    Args:
+        run: The timing record of the run, or None if it has none.
+        baseline: The timing record of the baseline, or None if it has none.
+        share: By which share a median may change, 0.25 for a quarter.
+
+    Returns:
+        The comparisons, and the reason why nothing could be compared, which is empty if something was.
+    """
     if problem := _obstacle(run, baseline):
         return (), problem
     assert run is not None
@@ -61,7 +78,7 @@ def compare(
 
 
 def _timed(record: TimingRecord) -> dict[str, Benchmark]:
-    """The benchmarks of a record that have seconds and are finished, by name."""
+    """Return the finished benchmarks of a record that took a positive time, by name."""
     return {
         each.fullname: each
         for each in record.benchmarks
@@ -70,6 +87,7 @@ def _timed(record: TimingRecord) -> dict[str, Benchmark]:
 
 
 def _obstacle(run: TimingRecord | None, baseline: TimingRecord | None) -> str:
+    """Return why two records cannot be compared; empty if they can."""
     if baseline is None:
         return "timing was asked for, and the baseline has none; write it anew from a timed run (--update)."
     if run is None:
@@ -91,7 +109,8 @@ def _state(old: Sequence[float], new: Sequence[float], share: float, p: float) -
     ratio = median(new) / median(old)
     if 1 / (1 + share) <= ratio <= 1 + share:
         return "pass"
-    if 2 / math.comb(len(old) + len(new), len(old)) > LEVEL:  # even if every call were slower than every other
+    # With so few calls the smallest possible p is above LEVEL.
+    if 2 / math.comb(len(old) + len(new), len(old)) > LEVEL:
         return "undecided"
     if p > LEVEL:
         return "pass"
@@ -99,7 +118,10 @@ def _state(old: Sequence[float], new: Sequence[float], share: float, p: float) -
 
 
 def rank_p(before: Sequence[float], after: Sequence[float]) -> float:
-    """The two-sided p-value of Mann and Whitney's test: how easily chance alone ranks the calls so unevenly."""
+    """Return the two-sided p-value of the Mann–Whitney test, from 0 to 1.
+
+    The p-value is the probability that chance alone ranks the calls at least so unevenly.
+    """
     from scipy.stats import mannwhitneyu
 
     return float(mannwhitneyu(after, before).pvalue)

@@ -1,16 +1,16 @@
-"""How much a mean may change before it counts: by what the two tables share.
+"""Decide by how much a mean may change, depending on what the run and the baseline have in common.
 
-A metric's spec names one tolerance: what a mean may change when the weights were trained anew (0.05 dB for PSNR). Where
-the weights are the same, less is let pass, in the same proportion for every metric:
+A metric's spec defines one tolerance: by how much a mean may change if the weights are trained again (0.05 dB for
+PSNR). If the weights are the same, the tolerance is smaller, by the same factor for every metric:
 
-| the two tables share | a mean may change by | PSNR |
+| the run and the baseline have the same | a mean may change by | PSNR |
 |---|---|---|
 | method, weights, packages, device and processor | a fiftieth of the metric's tolerance | 0.001 dB |
 | weights and noisy pixels, but not all of the others | a fifth of it | 0.01 dB |
 | weights, but not the noisy pixels | all of it | 0.05 dB |
-| not the weights | all of it, or three times the stored spread where that is more | 0.05 dB |
+| none of these: the weights differ | all of it, or three times the stored spread if that is more | 0.05 dB |
 
-A baseline's `[tolerances]` stands above this, and what is said on the command line above both.
+The `[tolerances]` of a baseline take precedence over this table, and those of the command line over both.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mdnbench.analysis.regression.baselines import Facts, without_weights
 
 SAME, ACROSS = 1 / 50, 1 / 5
 SPREADS = 3
-INDIFFERENT = {"pandas", "pluggy"}  # packages that never touch a pixel
+INDIFFERENT = {"pandas", "pluggy"}  # packages that never change a pixel
 
 ToleranceBasis = Literal["given", "baseline", "same", "across", "noise", "retrained"]
 
@@ -39,7 +39,7 @@ WORDS: Mapping[ToleranceBasis, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """What a mean may change by, and what that rests on."""
+    """By how much a mean may change, and the reason."""
 
     value: float
     basis: ToleranceBasis
@@ -47,7 +47,14 @@ class Tolerance:
 
 @dataclass(frozen=True, slots=True)
 class Tolerances:
-    """The tolerances between a run and a baseline; `same_noise` says that all their noisy pixels are equal."""
+    """The tolerances for comparing a run with a baseline.
+
+    Attributes:
+        run: The facts of the run.
+        baseline: The facts of the baseline.
+        given: The tolerances of the command line, by metric.
+        same_noise: Whether all noisy pixels of the run and of the baseline are equal.
+    """
 
     run: Facts
     baseline: Facts
@@ -55,7 +62,7 @@ class Tolerances:
     same_noise: bool = True
 
     def of(self, noise: str, method: str, metric: str) -> Tolerance:
-        """The tolerance for one mean."""
+        """Return the tolerance for the mean of a method under a noise by a metric."""
         if metric in self.given:
             return Tolerance(self.given[metric], "given")
         if metric in self.baseline.tolerances:
@@ -72,6 +79,7 @@ class Tolerances:
                 return Tolerance(max(whole, SPREADS * self._spread(method, metric)), "retrained")
 
     def _basis(self, noise: str, method: str) -> ToleranceBasis:
+        """Return what the run and the baseline have in common for a method under a noise."""
         run, baseline = self.run, self.baseline
         if run.weights(method, noise) != baseline.weights(method, noise):
             return "retrained"

@@ -1,4 +1,4 @@
-"""The regression check: a run's means against a baseline's, over the cells that both have."""
+"""Check a run for regressions: compare its means with a baseline's, over the cells that both have."""
 
 from __future__ import annotations
 
@@ -29,12 +29,21 @@ GateKey = tuple[str, str, str]
 
 @dataclass
 class _Pairs:
-    """The cells of a run beside those of a baseline."""
+    """The cells of a run, paired with those of a baseline.
+
+    Attributes:
+        groups: For each noise, method and metric, the cells with their value in the baseline and in the run.
+        failed: Cells that were ok and are not any more, in words.
+        unscored: The number of cells without a value, by metric and reason.
+        better: The number of cells that became infinitely better.
+        other_noise: The number of cells with other noisy pixels.
+        seen: All cells of the run.
+    """
 
     groups: dict[GateKey, list[tuple[CellKey, float, float]]] = field(default_factory=lambda: defaultdict(list))
     failed: list[str] = field(default_factory=list)
     unscored: Counter[tuple[str, str]] = field(default_factory=Counter)
-    better: Counter[GateKey] = field(default_factory=Counter)  # infinitely
+    better: Counter[GateKey] = field(default_factory=Counter)
     other_noise: int = 0
     seen: set[CellKey] = field(default_factory=set)
 
@@ -47,10 +56,24 @@ def compare(
     partial: bool = False,
     timing: bool = False,
 ) -> Verdict:
-    """Hold a run against a baseline: every cell of the baseline that was ok is expected.
+    """Compare a run with a baseline.
 
-    With `partial`, only the noises and methods that the run has are. With `timing`, seconds are compared too.
-    UsageError where the two are unlike; NothingToDo where no cell is in both.
+    Every cell that was ok in the baseline is expected in the run.
+
+    Args:
+        results: The results of the run.
+        baseline: The baseline.
+        tolerances: By how much a mean may change, by metric, and `seconds` as a share. They take precedence.
+        partial: Whether noises and methods that the run lacks are allowed.
+        timing: Whether to compare seconds too.
+
+    Returns:
+        The verdict.
+
+    Raises:
+        UsageError: If the two differ in protocol, data, noise, noise information or metric revision.
+        UnknownName: If there is a tolerance for a metric that the baseline does not have.
+        NothingToDo: If the two have no cell in common that is ok in the baseline.
     """
     run = facts_with_code(results)
     compatibility.require(run, baseline.facts)
@@ -81,7 +104,7 @@ def compare(
 
 
 def changes(results: Results, baseline: Baseline) -> Change:
-    """What becomes different when this run is written over this baseline; nothing is refused."""
+    """Return what changes when a run replaces a baseline; no difference is refused."""
     run = facts_with_code(results)
     pairs = _pair(results, baseline)
     exact = dict.fromkeys(baseline.facts.metrics, 0.0)
@@ -100,6 +123,7 @@ def _check_names(tolerances: Mapping[str, float], facts: Facts) -> None:
 
 @uncollected()
 def _pair(results: Results, baseline: Baseline) -> _Pairs:
+    """Return the cells of a run, paired with those of a baseline."""
     pairs, metrics = _Pairs(), tuple(baseline.facts.metrics)
     for mark in queries.check_rows(results.store, results.run, metrics):
         pairs.seen.add(mark.key)
@@ -124,7 +148,7 @@ def _pair(results: Results, baseline: Baseline) -> _Pairs:
 
 
 def _leapt(pairs: _Pairs, group: GateKey, key: CellKey, values: tuple[float, float], direction: str) -> None:
-    """Note what became of a cell with an infinite value on one side or both."""
+    """Record what became of a cell with an infinite value in the baseline, in the run or in both."""
     leap = _leap(*values, direction)
     if leap == "regression":
         pairs.failed.append(f"{_words(key)}: {group[2]} was {values[0]:g} and is {values[1]:g} now")
@@ -133,7 +157,7 @@ def _leapt(pairs: _Pairs, group: GateKey, key: CellKey, values: tuple[float, flo
 
 
 def _lacking(pairs: _Pairs, metric: str, before: float, mark: CheckRow, place: int) -> None:
-    """A score that is gone. A metric that cannot be had here is noted; one that went wrong is a regression."""
+    """Record a score that is missing in the run: a note if the metric is not available, a regression if it failed."""
     status, reason = mark.statuses[place], mark.reasons[place]
     if status in (None, "skipped"):
         pairs.unscored[metric, "the run was made without it" if reason is None else reason] += 1
@@ -144,12 +168,12 @@ def _lacking(pairs: _Pairs, metric: str, before: float, mark: CheckRow, place: i
 def _gate(group: GateKey, pairs: list[tuple[CellKey, float, float]], facts: Facts, rules: Tolerances) -> Gate:
     metric = facts.metrics[group[2]]
     finite = [pair for pair in pairs if math.isfinite(pair[1]) and math.isfinite(pair[2])]
-    chosen = finite or pairs  # one ∞ would hide the others
+    chosen = finite or pairs  # one infinite value would hide all others
     before, after = (_mean(values) for values in list(zip(*chosen, strict=True))[1:])
     tolerance = rules.of(*group)
     leaps = _leaps(pairs, metric.direction) if len(finite) < len(pairs) else "pass"
     state = _state(before, after, metric.direction, tolerance.value) if finite else leaps
-    if (state, leaps) == ("pass", "improvement"):  # a regression stands among what is missing, cell by cell
+    if (state, leaps) == ("pass", "improvement"):  # a regression is already listed cell by cell, as missing
         state = leaps
     return Gate(
         *group, before, after, tolerance.value, len(chosen), state, metric.digits, tolerance.basis, metric.direction
@@ -157,14 +181,14 @@ def _gate(group: GateKey, pairs: list[tuple[CellKey, float, float]], facts: Fact
 
 
 def _explained(gate: Gate, found: Sequence[Difference]) -> Gate:
-    """The gate with what may have changed it, if it is no pass."""
+    """Return a gate with its possible causes, if its mean changed by more than the tolerance."""
     if gate.state == "pass":
         return gate
     return replace(gate, causes=compatibility.explaining(found, gate.noise, gate.method, gate.metric))
 
 
 def _unknown_code(run: Facts, baseline: Facts, pairs: _Pairs) -> Iterator[str]:
-    """Of which methods the code is not known on one side, so that a change of it would not be seen."""
+    """Yield for which methods the code is not known on one side, so a change of it would not be seen."""
     if not baseline.code:
         yield (
             "the baseline does not know the code behind its numbers, so that a change of code is not seen; "
@@ -179,30 +203,34 @@ def _unknown_code(run: Facts, baseline: Facts, pairs: _Pairs) -> Iterator[str]:
 
 
 def _mean(values: Sequence[float]) -> float:
-    """The mean; NaN where infinities of both signs meet, which `fsum` refuses."""
+    """Return the mean, which is NaN if there are infinities of both signs; `fsum` alone would refuse them."""
     return (math.fsum if all(map(math.isfinite, values)) else sum)(values) / len(values)
 
 
 def _leaps(pairs: list[tuple[CellKey, float, float]], direction: str) -> State:
-    """What the worst is that became of a cell with an infinite value."""
+    """Return the worst state of any cell with an infinite value."""
     return min((_leap(*pair[1:], direction) for pair in pairs), key=("regression", "improvement", "pass").index)
 
 
 def _leap(before: float, after: float, direction: str) -> State:
-    """What became of a cell that left infinity, went there or changed sides: no mean shows that. Else a pass."""
+    """Return the state of a cell that became infinite, stopped being infinite or changed its sign; otherwise 'pass'.
+
+    No mean over finite values shows such a change.
+    """
     finite = math.isfinite(before) and math.isfinite(after)
     return "pass" if finite else _state(before, after, direction, 0.0)
 
 
 def _state(before: float, after: float, direction: str, tolerance: float) -> State:
-    if before == after:  # also infinite on both sides
+    """Return whether a value got worse or better by more than the tolerance; NaN counts as worse."""
+    if before == after:  # also if both are infinite
         return "pass"
     gain = (after - before) * (1 if direction == "higher" else -1)
     return "regression" if not gain >= -tolerance else "improvement" if gain > tolerance else "pass"
 
 
 def _lost(baseline: Baseline, seen: set[CellKey]) -> tuple[list[str], list[str]]:
-    """What was ok in the baseline and is not in the run, in words: noises and methods as a whole, and single cells."""
+    """Return in words what was ok in the baseline and is missing in the run: noises and methods, then single cells."""
     noises, covered = {key[1] for key in seen}, {(key[1], key[3]) for key in seen}
     lost = [key for key, stored in baseline.cells.items() if stored.status == "ok" and key not in seen]
     whole = [key for key in lost if (key[1], key[3]) not in covered]
@@ -213,7 +241,7 @@ def _lost(baseline: Baseline, seen: set[CellKey]) -> tuple[list[str], list[str]]
 
 
 def _worst(pairs: _Pairs, facts: Facts, rules: Tolerances) -> tuple[str, ...]:
-    """Single cells beyond the tolerance, in words: they warn, the means decide."""
+    """Return in words the single cells that got worse by more than the tolerance. They are only warnings."""
     found = []
     for (noise, method, metric), each in pairs.groups.items():
         known, tolerance = facts.metrics[metric], rules.of(noise, method, metric).value
@@ -244,7 +272,7 @@ def _notes(results: Results, baseline: Baseline, pairs: _Pairs) -> tuple[str, ..
 
 
 def _improved(pairs: _Pairs) -> Iterator[str]:
-    """Which methods became infinitely better in some cells, so that the mean beside its baseline cannot say so."""
+    """Yield which methods became infinitely better in some cells, which the means over the other cells do not show."""
     for (noise, method, metric), many in pairs.better.items():
         if many < len(pairs.groups[noise, method, metric]):
             yield f"{method} ({noise}): {metric} became infinitely better in {counted(many, 'cell')}, and in no mean"

@@ -1,4 +1,4 @@
-"""Statistics: means with intervals, and methods compared in pairs."""
+"""Statistics of runs: means with intervals, and paired comparisons of methods."""
 
 from __future__ import annotations
 

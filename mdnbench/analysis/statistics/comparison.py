@@ -1,4 +1,4 @@
-"""What a run's means can be trusted with: intervals over images, and methods compared on the same noisy images."""
+"""Compare methods on the same noisy images, and compute intervals of means over images."""
 
 from __future__ import annotations
 
@@ -26,10 +26,20 @@ if TYPE_CHECKING:
 
 
 def compare(found: Sequence[Results], *, metrics: Collection[str] = (), against: str = "") -> Comparison:
-    """Compare the methods of runs, pair by pair, or all of them with one method (`against`).
+    """Compare the methods of one or several runs, pair by pair.
 
-    Only the metrics that all runs have. UsageError where runs differ in protocol, data, noise or metric revision, or
-    one lacks a metric of `metrics`; NothingToDo where nothing can be compared.
+    Args:
+        found: The results of the runs.
+        metrics: The metrics to compare, or none for all that the runs have in common.
+        against: If given, only pairs with this method are compared.
+
+    Returns:
+        A family of comparisons for each noise and metric that all runs have in common.
+
+    Raises:
+        UsageError: If the runs differ in protocol, data, noise or metric revision, or if one is given twice.
+        UnknownName: If a run lacks one of `metrics`, or if no run has the method `against`.
+        NothingToDo: If nothing can be compared.
     """
     first = found[0]
     for number, other in enumerate(found[1:], start=1):
@@ -59,7 +69,15 @@ def compare(found: Sequence[Results], *, metrics: Collection[str] = (), against:
 
 
 def intervals(found: Results, metrics: Collection[str] = ()) -> dict[tuple[str, str, str], Mean]:
-    """Each mean of a run with its interval, by noise, method and metric."""
+    """Return each mean of a run with its interval, by noise, method and metric.
+
+    Args:
+        found: The results of the run.
+        metrics: The metrics, or none for all.
+
+    Raises:
+        UnknownName: If the run lacks one of `metrics`.
+    """
     columns = _columns(found, metrics)
     scores = score_array.read(found.store, found.run, columns)
     return {
@@ -71,7 +89,7 @@ def intervals(found: Results, metrics: Collection[str] = ()) -> dict[tuple[str, 
 
 
 def _shared(found: Sequence[Results], metrics: Collection[str]) -> dict[str, Column]:
-    """The metrics that all runs have, as columns of the first; every run must have those that were asked for."""
+    """Return the metrics that all runs have, as columns of the first run; each run must have those in `metrics`."""
     first, *others = (_columns(each, metrics) for each in found)
     shared = {name: column for name, column in first.items() if all(name in other for other in others)}
     if not shared:
@@ -88,7 +106,7 @@ def _columns(found: Results, metrics: Collection[str]) -> dict[str, Column]:
 
 
 def _joined(parts: Sequence[tuple[Results, ScoreArray]]) -> ScoreArray:
-    """The scores of several runs as of one: the noises that all have, every method, as many seeds as all have."""
+    """Join the scores of several runs: all methods, the noises that all runs have, and the smallest number of seeds."""
     cubes = [part for _, part in parts]
     if len(cubes) == 1:
         return cubes[0]
@@ -106,6 +124,7 @@ def _chosen(part: ScoreArray, metric: str, noises: Sequence[str], seeds: int) ->
 
 
 def _metric_comparison(noise: str, column: Column, scores: ScoreArray, values: Array, against: str) -> Family | None:
+    """Compare all methods under one noise by one metric; None if no method has a score."""
     sign = 1 if column.direction == "higher" else -1
     found = list(_means(scores.methods, values))
     if not found:
@@ -126,17 +145,17 @@ def _metric_comparison(noise: str, column: Column, scores: ScoreArray, values: A
 
 
 def _difference(first: Array, second: Array) -> Array:
-    with np.errstate(invalid="ignore"):  # two infinite scores are in no mean: NaN
+    with np.errstate(invalid="ignore"):  # the difference of two infinite scores is NaN and enters no mean
         return np.subtract(first, second)
 
 
 def _equal_infinities(first: Array, second: Array) -> int:
-    """In how many cells both scores are the same infinity: ties without a finite difference."""
+    """Return the number of cells with the same infinity in both, which are ties without a finite difference."""
     return int((np.isinf(first) & (first == second)).sum())
 
 
 def _means(methods: Sequence[str], values: Array) -> Iterator[Mean]:
-    """The means of all methods that have a value; `values` is (methods, images, seeds)."""
+    """Yield the means of all methods that have a value; `values` is (methods, images, seeds)."""
     finite = np.isfinite(values)
     sums, counts = np.where(finite, values, 0).sum(axis=2), finite.sum(axis=2).astype(np.float64)
     lows, highs = bootstrap.intervals(sums, counts)

@@ -1,4 +1,4 @@
-"""What a comparison found, and how it is shown: means with their intervals, methods in pairs, and what to trust."""
+"""The results of comparing methods: means with intervals, pairs, their tables, and notes on how reliable they are."""
 
 from __future__ import annotations
 
@@ -12,15 +12,24 @@ from mdnbench.results.render import html
 from mdnbench.results.table import Column, Table, words
 from mdnbench.spec.names import counted
 
-SHOWN = 15  # pairs; beyond, only those with the best method
-FEW_IMAGES = 30
+SHOWN = 15  # pairs; if there are more, only those with the best method are shown
+FEW_IMAGES = 30  # with fewer images, a note gives the true coverage of the intervals
 
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A method's mean over the cells that have a finite value, with its 95 % interval; None for one image alone.
+    """A method's mean over the cells that have a finite value.
 
-    Infinite where every value is, as the PSNR of a perfect method.
+    If every value is infinite, such as the PSNR of a perfect method, the mean is infinite.
+
+    Attributes:
+        method: The method.
+        mean: The mean.
+        low: The lower end of its 95 % interval, or None if fewer than two images have a finite value.
+        high: The upper end of the interval, or None.
+        images: The number of images with a finite value.
+        cells: The number of cells with a finite value.
+        infinite: The number of cells with an infinite value.
     """
 
     method: str
@@ -32,15 +41,20 @@ class Mean:
     infinite: int
 
     def covers(self, cells: int) -> bool:
-        """Whether the mean is over so many cells, or all of them are infinite."""
+        """Return whether the mean is over this number of cells, or all of them are infinite."""
         return self.cells + self.infinite == cells and 0 in (self.cells, self.infinite)
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """All methods under one noise by one metric, best first, and all their pairs, which are corrected together.
+    """All methods under one noise by one metric, and all their pairs, whose p-values are corrected together.
 
-    Means over fewer cells than others come last, as they do in tables. `missing` are the methods without a score.
+    Attributes:
+        images: The number of images with a score.
+        seeds: The number of noise realisations per image.
+        means: The means, best first. Means over fewer cells than others come last, as they do in tables.
+        pairs: The compared pairs.
+        missing: The methods without a score.
     """
 
     noise: str
@@ -53,18 +67,21 @@ class Family:
 
     @property
     def detectable(self) -> tuple[float, float] | None:
-        """The smallest difference that this data set could have shown: for the pair that it is least for, and most."""
+        """The smallest detectable difference, as a range over the pairs; None if no pair has one."""
         known = [pair.detectable for pair in self.pairs if pair.detectable]  # 0: two methods that never differ
         return (min(known), max(known)) if known else None
 
     @property
     def testable(self) -> bool:
-        """Whether so many images can show any difference, after the correction for so many tests."""
+        """Whether any difference can be significant with this number of images, after the correction for all tests."""
         many = sum(pair.p is not None for pair in self.pairs)
         return paired.smallest_p(self.images, many) <= paired.ALPHA
 
     def record(self, first: str, second: str) -> str:
-        """How often `first` won, tied and lost against `second`, as `9/1/2`; empty where they were not compared."""
+        """Return how often `first` won, tied and lost against `second`, such as '9/1/2'.
+
+        The text is empty if the two were not compared.
+        """
         for pair in self.pairs:
             if (pair.first, pair.second) == (first, second):
                 return pair.record
@@ -75,7 +92,7 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The methods of one run, or of several that may be set side by side, compared."""
+    """The compared methods of one run, or of several runs that may be compared with each other."""
 
     runs: tuple[str, ...]
     dataset: str
@@ -84,11 +101,11 @@ class Comparison:
 
     @property
     def heading(self) -> str:
-        """What was compared: runs, data set, protocol."""
+        """The runs, the data set and the protocol, as a heading."""
         return f"{', '.join(self.runs)} · data {self.dataset} · protocol {self.protocol}"
 
     def _repr_html_(self) -> str:
-        """Return the comparison as a notebook shows it."""
+        """Return the comparison as HTML for a notebook."""
         tables = [table for family in self.families for table in tables_of(family)]
         return html.block([html.paragraph(self.heading), *map(html.render, tables)])
 
@@ -97,9 +114,14 @@ class Comparison:
 
 
 def tables_of(family: Family, *, all_pairs: bool = False) -> list[Table]:
-    """Return the means, then who won how often, then the differences in pairs; without pairs, the means alone.
+    """Return the tables of a family: its means, the wins and losses of pairs, and the differences of pairs.
 
-    Of many pairs only those with the best method are shown, unless `all_pairs` asks for every one.
+    Args:
+        family: The methods under one noise by one metric.
+        all_pairs: Whether to show every pair. If not, and if there are many, only pairs with the best method are shown.
+
+    Returns:
+        Three tables, or the means alone if there are no pairs.
     """
     if not family.pairs:
         return [replace(_means(family), notes=tuple(sentences(family)))]
@@ -110,7 +132,7 @@ def tables_of(family: Family, *, all_pairs: bool = False) -> list[Table]:
 
 
 def pairs_shown(family: Family, *, all_pairs: bool = False) -> list[Pair]:
-    """Return every pair, or those with the best method where there are many."""
+    """Return every pair, or those with the best method if there are many."""
     best = family.means[0].method
     return [
         pair for pair in family.pairs if all_pairs or len(family.pairs) <= SHOWN or best in (pair.first, pair.second)
@@ -118,7 +140,7 @@ def pairs_shown(family: Family, *, all_pairs: bool = False) -> list[Pair]:
 
 
 def _means(family: Family) -> Table:
-    """The means with their intervals, numbered, best first."""
+    """Return the table of the means with their intervals, numbered, best first."""
     columns = (Column("#"), words("Method"), Column("Mean", digits=family.column.digits), Column("95 %"),
                Column("Cells"))  # fmt: skip
     rows = [
@@ -130,7 +152,7 @@ def _means(family: Family) -> Table:
 
 
 def _records(family: Family) -> Table:
-    """Who won, tied and lost how often against whom, over the cells."""
+    """Return the table of how often each method won, tied and lost against each other one, over the cells."""
     names = [mean.method for mean in family.means]
     against = [Column(f"vs {number}") for number in range(1, len(names) + 1)]
     rows = [
@@ -141,7 +163,10 @@ def _records(family: Family) -> Table:
 
 
 def _pairs(family: Family, shown: Sequence[Pair]) -> Table:
-    """The differences of pairs with their intervals, and their tests where these could have come out either way."""
+    """Return the table of the differences of pairs with their intervals.
+
+    It has p-values only if a difference can be significant at all with this number of images.
+    """
     digits = family.column.digits + 1
     columns = (words("First"), words("Second"), Column("Difference", digits=digits, signed=True), Column("95 %"),
                Column("p (Holm)"), Column("Detectable", digits=digits))  # fmt: skip
@@ -163,7 +188,7 @@ def _caption(family: Family) -> str:
 
 
 def sentences(family: Family) -> list[str]:
-    """What a reader must know before trusting a family's numbers, in plain words."""
+    """Return what a reader must know to judge the numbers of a family, in plain words."""
     return [*(f"{method} has no score here." for method in family.missing), *_on_trust(family)]
 
 

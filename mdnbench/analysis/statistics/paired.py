@@ -1,4 +1,4 @@
-"""Two methods on the same noisy images: differences, their interval, the signed-rank test, and what could be seen."""
+"""Compare two methods on the same noisy images: differences, intervals, signed-rank test, detectable differences."""
 
 from __future__ import annotations
 
@@ -17,17 +17,30 @@ if TYPE_CHECKING:
     from mdnbench.analysis.statistics.bootstrap import Array
 
 ALPHA = 0.05
-POWER = 0.8  # "could have been seen": found in four of five data sets like this one
-EQUAL = 9  # decimals beyond which a difference is arithmetic, not quality
+POWER = 0.8  # a detectable difference is found in four of five data sets like this one
+EQUAL = 9  # decimals; smaller differences come from floating-point arithmetic
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two methods compared: the mean of first less second over the cells that both have, and what to make of it.
+    """Two methods compared on the same noisy images.
 
-    `p` is Wilcoxon's, over images (their seeds averaged), `p_holm` the same after Holm's correction for all pairs of
-    the family. Wins, ties and losses are the first method's, over cells. `detectable` is the mean difference that a
-    data set like this would show as significant four times out of five. None where there are too few images.
+    Fields are None if there are too few images.
+
+    Attributes:
+        first: The first method.
+        second: The second method.
+        difference: The mean of the first method's score minus the second's, over the cells that both have.
+        low: The lower end of its 95 % interval.
+        high: The upper end of the interval.
+        p: The p-value of Wilcoxon's signed-rank test over images, with the scores averaged over seeds.
+        p_holm: The p-value after Holm's correction for all pairs of the family.
+        wins: The number of cells in which the first method is better.
+        ties: The number of cells without a visible difference.
+        losses: The number of cells in which the first method is worse.
+        images: The number of images that both methods have a finite score on.
+        cells: The number of cells that both methods have a finite score in.
+        detectable: The mean difference that a data set like this would show as significant four times out of five.
     """
 
     first: str
@@ -46,19 +59,27 @@ class Pair:
 
     @property
     def significant(self) -> bool:
-        """Whether the difference stands after Holm's correction."""
+        """Whether the difference is significant after Holm's correction."""
         return self.p_holm is not None and self.p_holm <= ALPHA
 
     @property
     def record(self) -> str:
-        """Wins, ties and losses as `9/1/2`."""
+        """Wins, ties and losses, such as '9/1/2'."""
         return f"{self.wins}/{self.ties}/{self.losses}"
 
 
 def compare(names: Sequence[tuple[str, str]], differences: Iterable[Array], sign: int, tie: float) -> list[Pair]:
-    """All pairs of one family: `differences` are (images, seeds), NaN where one of the two methods has no score.
+    """Compare all pairs of one family.
 
-    `sign` is 1 where higher is better and -1 where lower is; differences of up to `tie` are ties.
+    Args:
+        names: The names of the two methods of each pair.
+        differences: For each pair the scores of the first method minus those of the second, (images, seeds). They are
+            NaN if a score is missing.
+        sign: 1 if higher scores are better, -1 if lower ones are.
+        tie: The largest difference that counts as a tie.
+
+    Returns:
+        The pairs, with p-values that are corrected together.
     """
     pairs, by_image, sums, counts = [], [], [], []
     for (first, second), difference in zip(names, differences, strict=True):
@@ -78,8 +99,8 @@ def compare(names: Sequence[tuple[str, str]], differences: Iterable[Array], sign
 
 
 def _pair(first: str, second: str, difference: Array, by_image: Array, sign: int, tie: float, family: int) -> Pair:
-    """A pair without its interval and its test."""
-    known = difference[~np.isnan(difference)]  # an infinite one is a win or a loss, and in no mean
+    """Return a pair without its interval and its test."""
+    known = difference[~np.isnan(difference)]  # an infinite difference is a win or a loss, but enters no mean
     finite = np.isfinite(difference)
     mean = float(difference[finite].mean()) if finite.any() else math.nan
     wins, losses = int((sign * known > tie).sum()), int((sign * known < -tie).sum())
@@ -90,14 +111,20 @@ def _pair(first: str, second: str, difference: Array, by_image: Array, sign: int
 
 
 def signed_rank_ps(differences: Sequence[Array]) -> list[float | None]:
-    """The two-sided p-values of Wilcoxon's signed-rank test, one for each array; None for fewer than two differences.
+    """Return the two-sided p-values of Wilcoxon's signed-rank test.
 
-    Differences of zero are dropped, as Wilcoxon did; where all are, p is 1. Arrays that are then of one length are
-    tested in one call, which is far quicker, but for those with ties: they would decide for all others how p is
+    Differences of zero are dropped, as Wilcoxon did. If all are zero, p is 1. Arrays of the same length are tested in
+    one call, which is far faster. An array with ties is tested alone, because it would decide for all others how p is
     computed.
+
+    Args:
+        differences: An array of differences for each pair, (images,).
+
+    Returns:
+        A p-value for each pair, or None if there are fewer than two differences.
     """
-    # left to scipy, a zero among more than 13 values would bring the normal approximation, which promises few others
-    # a smaller p than they can have
+    # Zeros are dropped here, because SciPy would use the normal approximation if a zero is among more than 13 values.
+    # For a few remaining values that gives a smaller p than is possible.
     found: list[float | None] = [None] * len(differences)
     together: dict[int, list[int]] = {}
     rounded = [np.round(each, EQUAL) for each in differences]
@@ -119,7 +146,11 @@ def signed_rank_ps(differences: Sequence[Array]) -> list[float | None]:
 
 
 def holm(values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down correction: the smallest of n p-values times n, the next times n - 1, never falling."""
+    """Return p-values after Holm's step-down correction.
+
+    The smallest of n p-values is multiplied by n, the next by n - 1 and so on. No corrected value is smaller than one
+    before it, or larger than 1. None stays None.
+    """
     known = sorted((value, index) for index, value in enumerate(values) if value is not None)
     corrected: list[float | None] = [None] * len(values)
     highest = 0.0
@@ -130,10 +161,17 @@ def holm(values: Sequence[float | None]) -> list[float | None]:
 
 
 def detectable(differences: Array, family: int) -> float | None:
-    """The mean difference that would be significant, after correction for `family` pairs, four times out of five.
+    """Return the mean difference that would be significant four times out of five.
 
-    For differences that scatter over the images as these do, by the t-test, which sees a little more than the
-    signed-rank test. None for fewer than two images.
+    It is computed for the t-test, which detects slightly smaller differences than the signed-rank test, and for
+    differences that vary over images as these do.
+
+    Args:
+        differences: The differences of one pair, (images,).
+        family: The number of pairs to correct for.
+
+    Returns:
+        The difference, or None if there are fewer than two images.
     """
     many = len(differences)
     if many < 2:
@@ -143,12 +181,12 @@ def detectable(differences: Array, family: int) -> float | None:
 
 @lru_cache
 def _detectable_errors(many: int, family: int) -> float:
-    """How many standard errors a mean of so many differences must be from zero."""
+    """Return how many standard errors from zero a mean of so many differences must be."""
     return float(t.ppf(1 - ALPHA / (2 * family), many - 1) + t.ppf(POWER, many - 1))
 
 
 def smallest_p(images: int, family: int) -> float:
-    """The smallest p-value that so many images can give after correction: all of them on one side."""
+    """Return the smallest corrected p-value that so many images can give: that of differences with the same sign."""
     return min(1.0, family * 2.0 ** (1 - images))
 
 
