@@ -39,7 +39,7 @@ Images = Annotated[str | None, typer.Option(help="Only these images of it, by co
 Metrics = Annotated[
     str | None, typer.Option(help="Metrics, by comma. [default: all]", autocompletion=tab.several("metrics"))
 ]
-Seeds = Annotated[int | None, typer.Option(help="NoiseOption realisations per image. [default: 1]")]
+Seeds = Annotated[int | None, typer.Option(help="Noise realisations per image. [default: 1]")]
 ProtocolOption = Annotated[
     str | None,
     typer.Option(
