@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import urllib3
-
 from mdnbench.util.limits import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, SLOWEST_BYTES_PER_S
 
 if TYPE_CHECKING:
@@ -47,6 +45,7 @@ def to_file(url: str, path: Path, most: int) -> None:
 
     """
     import requests
+    import urllib3
 
     host = urlsplit(url).netloc
     try:

@@ -7,7 +7,6 @@ before any pixel is decoded, so a small file cannot claim a huge image.
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -109,7 +108,8 @@ def _reader(kind: str, function: str) -> Callable[[BinaryIO], Any]:
     if kind in _MODULES:
         found: Callable[[BinaryIO], Any] = getattr(import_module(_MODULES[kind]), function)
         return found
-    return functools.partial(getattr(import_module("mdnbench.data.pillow_formats"), function), kind=kind)
+    by_pillow = getattr(import_module("mdnbench.data.pillow_formats"), function)
+    return lambda file: by_pillow(file, kind)
 
 
 @contextlib.contextmanager

@@ -46,9 +46,9 @@ RECORDS = {
     "MetricScore": "mdnbench.spec.records",
     "Outcome": "mdnbench.spec.records",
     "UsedFile": "mdnbench.spec.records",
-    "TimedCall": "mdnbench.timing.timed_method",
-    "OutputComparison": "mdnbench.timing.timed_method",
-    "FirstCall": "mdnbench.timing.timed_method",
+    "TimedCall": "mdnbench.timing.answers",
+    "OutputComparison": "mdnbench.timing.answers",
+    "FirstCall": "mdnbench.timing.answers",
 }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from mdnbench.spec.timings import NO_TIME, TOO_SHORT
-from mdnbench.timing import missing, process, selftests, timed_method
+from mdnbench.timing import answers, missing, process, selftests
 from mdnbench.timing.conditions import Conditions
 from mdnbench.timing.cpu_wait import disturbed
 from mdnbench.timing.deadline import Deadline
@@ -163,7 +163,7 @@ def _warm_up(each: TimingProcess, timed: MethodTiming, clock: Deadline) -> None:
     """
     if each.problem or timed.loaded is None:
         return
-    if timed.loaded.call_s > (ONE_ROUND_S if timed is each.timed[0] else timed_method.LONGEST_WARMUP_S):
+    if timed.loaded.call_s > (ONE_ROUND_S if timed is each.timed[0] else answers.LONGEST_WARMUP_S):
         timed.seconds.append(timed.loaded.call_s)
         timed.waits.append(timed.loaded.waited_s)
     elif 2 * MARGIN * timed.expected_s < clock.left(clock.end):  # if only one more call fits, it is counted instead

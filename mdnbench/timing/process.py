@@ -12,7 +12,7 @@ from mdnbench.engine.method import Settings
 from mdnbench.engine.orders import OrderFailed, ProcessEnded, ProcessLate
 from mdnbench.engine.tasks import Job, Task
 from mdnbench.spec.timings import LATE, NO_TIME, SelfTests
-from mdnbench.timing.timed_method import FirstCall, OutputComparison, TimedCall
+from mdnbench.timing.answers import FirstCall, OutputComparison, TimedCall
 
 if TYPE_CHECKING:
     from mdnbench.spec.records import NoiseInfo, UsedFile

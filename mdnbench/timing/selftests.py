@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from mdnbench.spec.timings import NO_TIME, SelfTests
+from mdnbench.timing.answers import OutputComparison
 from mdnbench.timing.deadline import Deadline
 from mdnbench.timing.process import MethodTiming, TimingProcess, TimingSubject, launch
-from mdnbench.timing.timed_method import OutputComparison
 
 FEW_PAIRS, PAIRS, MOST_PAIRS = 3, 5, 20  # few if a call takes over a second, most if it is very fast
 BETWEEN = 3  # other calls between two pairs at most

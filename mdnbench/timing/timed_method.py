@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import random
 import time
-from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from mdnbench.engine import method, orders, threads
 from mdnbench.engine.bench import reduced_noise_info
@@ -17,6 +17,7 @@ from mdnbench.engine.method import MethodOrders, Settings
 from mdnbench.engine.tasks import Job
 from mdnbench.evaluation.adapters import to_numpy, to_tensor
 from mdnbench.timing import memory
+from mdnbench.timing.answers import LONGEST_WARMUP_S, FirstCall, OutputComparison, TimedCall
 from mdnbench.timing.cpu_wait import Waiting
 from mdnbench.util.digests import of_pixels
 
@@ -27,61 +28,8 @@ if TYPE_CHECKING:
     from mdnbench.spec.specs import Image
 
 SAME = 0.05  # calls in a row that differ by at most this share show that the method is warm
-LONGEST_WARMUP_S, MOST_WARMUPS = 2.0, 10
+MOST_WARMUPS = 10
 COUNTED_SIDE = 64
-
-
-@dataclass(frozen=True, slots=True)
-class TimedCall:
-    """The times of one call.
-
-    Attributes:
-        seconds: The seconds by the clock.
-        device_seconds: The seconds by the GPU's own events; None without a GPU.
-        waited_s: The seconds in which the process was ready to run but had no processor.
-
-    """
-
-    seconds: float
-    device_seconds: float | None = None
-    waited_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class FirstCall:
-    """The times and the peak memory of the first call on an image of a size.
-
-    Attributes:
-        seconds: The seconds of the first call.
-        memory_bytes: The peak memory of the process, in addition to what it held before loading.
-        device_bytes: The peak memory of torch on the GPU; None without a GPU.
-        again_s: The seconds of the second call, if the method compiles itself in the first; None otherwise.
-        waited_s: The seconds in which the process waited for a processor: in the second call if there was one, else in
-            the first.
-
-    """
-
-    seconds: float
-    memory_bytes: int
-    device_bytes: int | None
-    again_s: float | None = None
-    waited_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class OutputComparison:
-    """A comparison of a timed call's output for a cell with the output of a quality call.
-
-    Attributes:
-        digest: The digest of the quality call's output.
-        same: Whether both outputs are equal to the last bit.
-        difference: The largest difference of any pixel, on the [0, 1] scale.
-
-    """
-
-    digest: str
-    same: bool
-    difference: float
 
 
 def serve(connection: Connection, job: Job, settings: Settings) -> None:
@@ -129,7 +77,6 @@ class TimedMethod:
         weights = self._method.job.weights
         if weights is None:
             return None
-
         from safetensors import safe_open
 
         with safe_open(weights.path, "pt") as file:
@@ -137,11 +84,11 @@ class TimedMethod:
 
     def file_bytes(self) -> int | None:
         """Return the size of the file from which the method computes, weights or an ONNX file; None without one."""
-        from mdnbench.training.deploy import building
-
         job = self._method.job
         if job.weights is None:
             return None
+        from mdnbench.training.deploy import building
+
         return building.file_of(self._method.spec, job.method, job.weights).stat().st_size
 
     def first(self, side: int, noisy: Image, info: NoiseInfo) -> FirstCall:
@@ -216,7 +163,6 @@ class TimedMethod:
 
     def multiply_adds(self, side: int) -> float | None:
         """Return multiply-adds per pixel, counted by torch on a corner of the image; None if torch computes nothing."""
-        import torch
         from torch.utils.flop_counter import FlopCounterMode
 
         shown = self._images[side]
@@ -252,8 +198,6 @@ class TimedMethod:
 
         The timed region is three lines, with GPU events inside them.
         """
-        import torch
-
         given, device = noisy.clone(), self._settings.device
         begin, end = _events(device)
         waited = self._waiting.seconds()
@@ -280,8 +224,6 @@ class _TimedImage:
 
     def fresh(self) -> Any:
         """Return the image shifted around its edges by a number of pixels that was not used before."""
-        import torch
-
         rows, columns = divmod(next(self._shifts), self.noisy.shape[-1])
         return torch.roll(self.noisy, (rows, columns), (-2, -1))
 
@@ -290,7 +232,5 @@ def _events(device: str) -> tuple[Any, Any]:
     """Return two events of the GPU's own clock, or nothing without a GPU."""
     if device != "cuda":
         return None, None
-    import torch
-
     event: Any = torch.cuda.Event
     return event(enable_timing=True), event(enable_timing=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import poisson
+import scipy
 
 # In photons. The inverse is tabulated up to this number; above it, the closed form is exact within 0.01 photons.
 TABLE_TOP = 500.0
@@ -67,7 +67,7 @@ def _table(std: float) -> tuple[Any, Any]:
     normal = np.linspace(-REACH, REACH, 801)
     weights = np.exp(-(normal**2) / 2)
     given_count = _stabilise(counts[:, None] + std * normal, std) @ (weights / weights.sum())
-    means = poisson.pmf(counts, photons[:, None]) @ given_count
+    means = scipy.stats.poisson.pmf(counts, photons[:, None]) @ given_count
     for array in (photons, means):
         array.flags.writeable = False  # the cache returns the same arrays to every caller
     return photons, means

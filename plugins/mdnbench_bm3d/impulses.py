@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import uniform_filter
-from scipy.stats import binom
+import scipy
 
 RADIUS = 3  # of the window around a sample that is examined: 7x7
 CHANCE = 1e-5  # the probability that true impulses count as a black or white area
@@ -31,8 +30,8 @@ def detect(plane: Any, density: float) -> Any:
 def _replaced(plane: Any, value: float, density: float) -> Any:
     found = plane == value
     size = 2 * RADIUS + 1
-    counts = np.rint(uniform_filter(found.astype(np.float64), size, mode="reflect") * size**2)
-    return found & (counts <= binom.isf(CHANCE, size**2, density / 2))
+    counts = np.rint(scipy.ndimage.uniform_filter(found.astype(np.float64), size, mode="reflect") * size**2)
+    return found & (counts <= scipy.stats.binom.isf(CHANCE, size**2, density / 2))
 
 
 def repair(plane: Any, hit: Any, density: float) -> Any:

@@ -2,6 +2,8 @@
 
 All of them are deterministic and keep no state. They neither clip nor rescale: an unclipped noisy image is processed as
 it is. The defaults were chosen at sigma 15, 25 and 50 on the photographs that are part of scikit-image.
+
+SciPy and scikit-image import their parts when these are first used: here, when a method is built.
 """
 
 from __future__ import annotations
@@ -10,13 +12,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.ndimage import median_filter
-from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
+import scipy
+import skimage
 
 from mdnbench import numpy_denoiser
 from mdnbench.evaluation.estimation import known_or_estimated_std
 from mdnbench_classical.colour import by_channel, by_opponent
-from mdnbench_classical.wavelet import shrink
 
 if TYPE_CHECKING:
     from mdnbench import NoiseInfo
@@ -36,12 +37,14 @@ def build_noisy(options: Mapping[str, Value], device: str, weights: object) -> D
 
 def build_median(options: Mapping[str, Value], device: str, weights: object) -> Denoise:
     """Return the median filter over `size` x `size` pixels, with reflected borders."""
-    size = int(options["size"])
+    size, median_filter = int(options["size"]), scipy.ndimage.median_filter
     return numpy_denoiser(lambda noisy, noise: by_channel(noisy, lambda plane: median_filter(plane, size)))
 
 
 def build_wavelet(options: Mapping[str, Value], device: str, weights: object) -> Denoise:
     """Return BayesShrink averaged over `shifts` x `shifts` translations."""
+    from mdnbench_classical.wavelet import shrink  # needs PyWavelets, which the other filters do not
+
     shifts = int(options["shifts"])
     return _with_std(lambda plane, std: reflected(plane, lambda padded: shrink(padded, std, shifts, SPACING, LEVELS)))
 
@@ -49,6 +52,7 @@ def build_wavelet(options: Mapping[str, Value], device: str, weights: object) ->
 def build_tv(options: Mapping[str, Value], device: str, weights: object) -> Denoise:
     """Return total variation of strength `weight`, or of TV_PER_STD times the noise's standard deviation if it is 0."""
     weight = float(options["weight"])
+    denoise_tv_chambolle: Any = skimage.restoration.denoise_tv_chambolle
 
     def denoise(plane: Any, std: float) -> Any:
         return denoise_tv_chambolle(
@@ -61,6 +65,7 @@ def build_tv(options: Mapping[str, Value], device: str, weights: object) -> Deno
 def build_nlm(options: Mapping[str, Value], device: str, weights: object) -> Denoise:
     """Return fast non-local means in which the noise's variance is subtracted from the patch distances."""
     patch, distance, h = int(options["patch"]), int(options["distance"]), float(options["h"])
+    denoise_nl_means: Any = skimage.restoration.denoise_nl_means
 
     def denoise(plane: Any, std: float) -> Any:
         return denoise_nl_means(

@@ -6,8 +6,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from scipy.ndimage import gaussian_filter, uniform_filter
-from skimage.metrics import structural_similarity
+import scipy
+import skimage
 
 from mdnbench.spec.specs import Image, Score
 
@@ -78,14 +78,16 @@ def _similarity(means: Array) -> Array:
 def uniform_ssim(denoised: Image, clean: Image) -> float:
     """Return SSIM by scikit-image's defaults: uniform window 7×7, sample covariance."""
     pair = (clean.astype(np.float64), denoised.astype(np.float64))
-    return float(structural_similarity(*pair, data_range=1.0, channel_axis=-1 if clean.ndim == 3 else None))
+    return float(
+        skimage.metrics.structural_similarity(*pair, data_range=1.0, channel_axis=-1 if clean.ndim == 3 else None)
+    )
 
 
 def padded_ssim(denoised: Image, clean: Image) -> float:
     """Return the mean over the whole image with zeros beyond its edges, as in deep-learning libraries' convolutions."""
 
     def blurred(plane: Any) -> Any:
-        return gaussian_filter(plane, SIGMA, truncate=TRUNCATE, mode="constant", axes=(0, 1))
+        return scipy.ndimage.gaussian_filter(plane, SIGMA, truncate=TRUNCATE, mode="constant", axes=(0, 1))
 
     ours, theirs = denoised.astype(np.float64), clean.astype(np.float64)
     our_mean, their_mean = blurred(ours), blurred(theirs)
@@ -108,7 +110,7 @@ def downsampled_ssim(denoised: Image, clean: Image) -> float:
 
 def _shrunk(image: Image, factor: int) -> Image:
     """Return every `factor`-th pixel of the image, as the mean of its neighbourhood."""
-    mean = uniform_filter(image.astype(np.float64), factor, mode="mirror", axes=(0, 1))
+    mean = scipy.ndimage.uniform_filter(image.astype(np.float64), factor, mode="mirror", axes=(0, 1))
     return np.asarray(mean[::factor, ::factor], dtype=np.float32)
 
 

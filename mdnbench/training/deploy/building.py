@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch._dynamo import config as graphs
-from torch._inductor import config as kernels
 
 from mdnbench.errors import Unavailable
 from mdnbench.registry import variants
@@ -127,6 +125,9 @@ def compiled(module: torch.nn.Module, device: str) -> Any:
         )
     if device == "cuda" and not torch.utils._triton.has_triton():
         raise Unavailable("torch.compile needs triton on a GPU: pip install triton.")
+    from torch._dynamo import config as graphs  # these two take seconds and 70 MB, and few methods are compiled
+    from torch._inductor import config as kernels
+
     kernels.compile_threads = 1  # a cell has one process
     graphs.recompile_limit = graphs.accumulated_recompile_limit = MOST_SIZES
     graphs.fail_on_recompile_limit_hit = True  # otherwise it would continue uncompiled without a warning
