@@ -91,6 +91,8 @@ class MethodOrders:
             assert self.job.method_source is not None
             shelf = registry.load_source(self.job.method_source).denoisers
             self._spec = planned(shelf, self.job.method.name, self.settings)
+            if self._usage:
+                self._usage.declare(self._spec, self.job.method_source)
         return self._spec
 
     @property
