@@ -104,7 +104,7 @@ class Manifests:
             The manifest.
 
         Raises:
-            BadPlugin: The manifest has one of these files with other code.
+            BadPlugin: The manifest has one of these files with other code, perhaps from another run at the same time.
 
         """
         assert self._store is not None
@@ -112,6 +112,11 @@ class Manifests:
         if current is None:
             current = self.new(scope, files)
         fresh = _news(current.files, files, what)
+        if fresh or not current.id:  # another run may have stored or extended this manifest since it was read
+            stored = manifests.of_scopes(self._store, [scope])[scope]
+            same = [each for each in stored if current.id in (0, each.id) and each.token == current.token]
+            current = same[0] if same else current
+            fresh = _news(current.files, files, what)
         if not current.id:
             current = replace(current, id=manifests.add(self._store, current))
         elif fresh:
