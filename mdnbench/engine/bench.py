@@ -130,6 +130,7 @@ class Bench:
             noisy_digest=case.noisy_digest,
             output_digest=of_pixels(image),
             scores=self._score(task, case, image),
+            notes=denoised.notes,
         )
 
     def _case(self, task: Task) -> Case:

@@ -56,6 +56,7 @@ class Coordinator:
     def __post_init__(self) -> None:
         self.tally = Tally()
         self._stopping = False
+        self._noted: set[str] = set()
         self._rule = self.plan.protocol.scoring.digest
         self._provenances = [provenance_of(self.plan, work) for work in self.plan.works]
         self._metrics = tuple(name for name in self.plan.metrics if name not in self.unavailable)
@@ -152,6 +153,8 @@ class Coordinator:
 
     def _checked(self, task: Task, work: PlannedMethod, outcome: Outcome) -> Outcome:
         """Return the outcome, or a failed one if its code or noisy image is not that of the other cells of this run."""
+        for note in outcome.notes:
+            self._note_once(f"{work.named}: {note}")
         if outcome.tested_file:
             self._openings.record(work, outcome.used, outcome.tested_file)
         if outcome.status != "ok":
@@ -165,6 +168,11 @@ class Coordinator:
         except MdnbenchError as error:
             return Outcome(outcome.output, "failed", f"{type(error).__name__}: {error}", machine=outcome.machine)
         return dataclasses.replace(outcome, scores=tuple(self._checked_score(each, outcome) for each in outcome.scores))
+
+    def _note_once(self, text: str) -> None:
+        if text not in self._noted:
+            self._noted.add(text)
+            self.listener.note(text)
 
     def _checked_score(self, score: MetricScore, outcome: Outcome) -> MetricScore:
         files = outcome.used.get(f"{METRIC} {score.metric}")

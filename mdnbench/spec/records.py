@@ -116,7 +116,7 @@ class Outcome:
 
     `machine` is the id of the machine that computed the cell; it is empty for the coordinator's own machine. `used`
     lists the files that the processes involved have used so far. `tested_file` is the path of a file of the tested data
-    that the method has opened.
+    that the method has opened. `notes` are for the person who started the run.
     """
 
     output: str
@@ -131,6 +131,7 @@ class Outcome:
     machine: str = ""
     used: Used = field(default_factory=dict)
     tested_file: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
