@@ -47,3 +47,12 @@ def _note(event: str, arguments: tuple[Any, ...]) -> None:
     name = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 (no symlink is followed)
     if not name.endswith(CODE):
         _noting[threading.get_ident()].append(Path(name))
+
+
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """Return the device and inode numbers of a file, which are the same under each of its names; None if it is gone."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

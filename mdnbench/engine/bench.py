@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mdnbench import registry
 from mdnbench.data import folders
+from mdnbench.data.tested_files import identity_of
 from mdnbench.engine import orders
 from mdnbench.engine.launcher import Launcher
 from mdnbench.engine.method import Denoised, Settings, begin
@@ -36,6 +37,21 @@ if TYPE_CHECKING:
     from mdnbench.spec.specs import Image
 
 OOM = ("MemoryError", "OutOfMemoryError")  # Python's, and torch's for a GPU
+
+
+class TestedFileOpened(Exception):
+    """A method process has opened a file of the tested data.
+
+    Attributes:
+        path: The path of the file.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"the method opened {Path(path).name}, a file of the data set that it is tested on; it must see the noisy "
+            "image alone."
+        )
+        self.path = path
 
 
 class Bench:
@@ -82,6 +98,8 @@ class Bench:
         key = task.cell.output
         try:
             return self._compute(task)
+        except TestedFileOpened as error:
+            return Outcome(key, "invalid", str(error), tested_file=error.path)
         except outputs.InvalidOutput as error:
             return Outcome(key, "invalid", str(error))
         except Unavailable as error:
@@ -112,6 +130,7 @@ class Bench:
             noisy_digest=case.noisy_digest,
             output_digest=of_pixels(image),
             scores=self._score(task, case, image),
+            notes=denoised.notes,
         )
 
     def _case(self, task: Task) -> Case:
@@ -140,10 +159,7 @@ class Bench:
             self._end_method()
         process.spoilt_by = process.spoilt_by or self._tested_file(denoised.opened)
         if process.spoilt_by:
-            raise outputs.InvalidOutput(
-                f"the method opened {process.spoilt_by}, a file of the data set that it is tested on; it must see the "
-                "noisy image alone."
-            )
+            raise TestedFileOpened(process.spoilt_by)
         if denoised.image is None:
             raise outputs.InvalidOutput(denoised.problem)
         return denoised
@@ -191,10 +207,10 @@ class Bench:
 
         They identify a file that is opened by any name.
         """
-        return frozenset(filter(None, map(_identity, self._setup.tested)))
+        return frozenset(filter(None, map(identity_of, self._setup.tested)))
 
     def _tested_file(self, opened: tuple[Path, ...]) -> str:
-        return next((path.name for path in opened if _identity(path) in self._tested), "")
+        return next((str(path) for path in opened if identity_of(path) in self._tested), "")
 
     # -- what plugins bring --------------------------------------------------------------------------------------
 
@@ -348,14 +364,6 @@ def _named_error(failure: Failure) -> Exception:
         return Unavailable(failure.message)
     error: Exception = type(failure.kind, (Exception,), {})(failure.message)
     return error
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def serve(connection: Connection, launcher: Launcher, setup: Setup) -> None:

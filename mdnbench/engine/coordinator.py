@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from mdnbench.data import folders
 from mdnbench.engine import engines, pending
@@ -14,8 +14,9 @@ from mdnbench.engine.loop import FinishedTasks
 from mdnbench.engine.schedule import JobQueue, Schedule
 from mdnbench.engine.tasks import Job, Setup, Task
 from mdnbench.errors import MdnbenchError, StoreError
-from mdnbench.planning import Plan, PlannedMethod, environment
+from mdnbench.planning import Plan, PlannedMethod, environment, tested_openings
 from mdnbench.planning.identity import METRIC, CodeIdentity
+from mdnbench.planning.tested_openings import TestedOpenings
 from mdnbench.registry import variants
 from mdnbench.spec.records import Cell, Environment, MetricScore, Outcome, Tally
 from mdnbench.spec.specs import MetricSpec
@@ -55,12 +56,14 @@ class Coordinator:
     def __post_init__(self) -> None:
         self.tally = Tally()
         self._stopping = False
+        self._noted: set[str] = set()
         self._rule = self.plan.protocol.scoring.digest
         self._provenances = [provenance_of(self.plan, work) for work in self.plan.works]
         self._metrics = tuple(name for name in self.plan.metrics if name not in self.unavailable)
         self._setup = setup_of(self.plan)
         self._engine = engines.make(self.plan, self._setup, self._metrics, self.listener.note)
         self._identity = CodeIdentity(self.plan, self.store)
+        self._openings = TestedOpenings(self.plan, self.store)
         if not self.plan.request.fresh:
             for change in self._identity.changes():
                 self.listener.note(str(change))
@@ -81,10 +84,15 @@ class Coordinator:
             How many cells were computed, taken from the store, skipped or failed.
         """
         self.listener.begin("cells", self.plan.size)
+        works = []
         for work in self.plan.works:
             if work.skip:
-                self._skip(work)
-        schedule = Schedule(self._queue(work) for work in self.plan.works if not work.skip)
+                self._settle(work, "skipped", work.skip)
+            elif name := self._openings.of(work):
+                self._settle(work, "invalid", tested_openings.reason(name))
+            else:
+                works.append(work)
+        schedule = Schedule(map(self._queue, works))
         with closing(self._engine.run(schedule, stop)) as batches:
             for batch in batches:
                 if batch:
@@ -110,14 +118,15 @@ class Coordinator:
         self._count("cached", len(cells))
         self._report_progress()
 
-    def _skip(self, work: PlannedMethod) -> None:
-        self.listener.note(f"{work.named} is skipped: {work.skip}")
+    def _settle(self, work: PlannedMethod, status: Literal["skipped", "invalid"], reason: str) -> None:
+        """Give all cells of a work the same status without computing anything."""
+        self.listener.note(f"{work.named} is {status}: {reason}")
         provenance = self._provenances[work.index]
         with self.store.transaction():
             for position, cell in self.plan.cells(work):
-                outcome = Outcome(cell.output, "skipped", work.skip)
+                outcome = Outcome(cell.output, status, reason)
                 self.store.add_cells(self._run, [(position, self._write(cell, work, outcome, provenance), cell)])
-            self._count("skipped", self.plan.cells_per_work)
+            self._count("skipped" if status == "skipped" else "failed", self.plan.cells_per_work)
 
     def _save(self, batch: FinishedTasks) -> None:
         for _, outcome in batch:
@@ -144,8 +153,14 @@ class Coordinator:
 
     def _checked(self, task: Task, work: PlannedMethod, outcome: Outcome) -> Outcome:
         """Return the outcome, or a failed one if its code or noisy image is not that of the other cells of this run."""
+        for note in outcome.notes:
+            self._note_once(f"{work.named}: {note}")
+        if outcome.tested_file:
+            self._openings.record(work, outcome.used, outcome.tested_file)
         if outcome.status != "ok":
             return outcome
+        if outcome.output_digest and (name := self._openings.of(work)):  # by another process, a moment ago
+            return Outcome(outcome.output, "invalid", tested_openings.reason(name), machine=outcome.machine)
         try:
             if outcome.output_digest:
                 self._identity.record(work, outcome.used)
@@ -153,6 +168,11 @@ class Coordinator:
         except MdnbenchError as error:
             return Outcome(outcome.output, "failed", f"{type(error).__name__}: {error}", machine=outcome.machine)
         return dataclasses.replace(outcome, scores=tuple(self._checked_score(each, outcome) for each in outcome.scores))
+
+    def _note_once(self, text: str) -> None:
+        if text not in self._noted:
+            self._noted.add(text)
+            self.listener.note(text)
 
     def _checked_score(self, score: MetricScore, outcome: Outcome) -> MetricScore:
         files = outcome.used.get(f"{METRIC} {score.metric}")
@@ -190,7 +210,8 @@ class Coordinator:
         """Store an outcome. Unless `fresh` is set, a stored output that is ok stays, even if a later attempt fails."""
         fresh = self.plan.request.fresh
         if outcome.status != "ok":
-            known = None if fresh else self._stored(cell, work)
+            trusted = not fresh and not self._openings.of(work)
+            known = self._stored(cell, work) if trusted else None
             if known is not None:
                 self.store.save_scores(known, self._marked(outcome), self._rule, self._revisions)
                 return known

@@ -40,10 +40,11 @@ def _local(plan: Plan, setup: Setup, metrics: tuple[str, ...], note: Callable[[s
 
 
 def _dask(plan: Plan, setup: Setup, metrics: tuple[str, ...], note: Callable[[str], None]) -> Engine:
-    from mdnbench.engine.dask import DaskEngine, HostSetup, Transfer, fingerprint
+    from mdnbench.engine.dask import CodeComparison, DaskEngine, HostSetup, Transfer, fingerprint
 
     request = plan.request
     freight = Transfer(plan, setup, metrics)
     order = HostSetup(freight.setup, metrics)
     jobs = request.jobs if request.scheduler else request.jobs or environment.cores()
-    return DaskEngine(order, freight, fingerprint.issue(plan.registry, setup, metrics), request.scheduler, jobs, note)
+    here = fingerprint.issue(plan.registry, setup, metrics)
+    return DaskEngine(order, freight, here, CodeComparison(setup), request.scheduler, jobs, note)

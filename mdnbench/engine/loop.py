@@ -39,6 +39,10 @@ class Slot(Protocol):
     def gone(self) -> bool:
         """Return whether the slot is lost. A lost slot takes no more tasks, and returns those that it holds."""
 
+    @property
+    def refused(self) -> str:
+        """Return why the results of a lost slot do not count here; '' if they do."""
+
     def submit(self, tasks: Sequence[Task], done: Callable[[Future[Any]], None]) -> None:
         """Take tasks.
 
@@ -183,7 +187,7 @@ class Engine(ABC):
         for slot, future in ended:
             task, outcome = slot.collect(future)
             if outcome is None:
-                outcome = self._again(task, schedule)
+                outcome = self._again(slot, task, schedule)
             if outcome is not None:
                 batch.append((task, outcome))
                 if outcome.seconds is not None:
@@ -200,12 +204,12 @@ class Engine(ABC):
             ended.append(self._ended.get())
         return ended
 
-    def _again(self, task: Task, schedule: Schedule) -> Outcome | None:
+    def _again(self, slot: Slot, task: Task, schedule: Schedule) -> Outcome | None:
         """Return a task to its queue after its worker was lost.
 
-        Return a crashed outcome if this has happened too often.
+        Return a crashed outcome if this has happened too often, not counting workers that were refused.
         """
-        self._tries[task.position] += 1
+        self._tries[task.position] += not slot.refused
         if self._tries[task.position] > self.retries:
             return Outcome(task.cell.output, "crashed", self.lost)
         schedule.queue(task.job).give_back(task)

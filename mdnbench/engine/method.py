@@ -6,9 +6,11 @@ scores.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,8 @@ from mdnbench.errors import BadPlugin
 from mdnbench.evaluation import adapters, outputs
 from mdnbench.registry import variants
 from mdnbench.registry.file_usage import Usage
+from mdnbench.spec.names import printable
+from mdnbench.util.untrusted import cut
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
     from mdnbench.registry.variants import Variant
     from mdnbench.spec.records import NoiseInfo, UsedFile
     from mdnbench.spec.specs import Denoise, DenoiserSpec, Image
+
+MOST_NOTES = 5  # of one build
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,7 @@ class Denoised:
         problem: How the output breaks the contract, if `image` is None.
         used: The files that the process has used so far; None if they are the same as in its last result.
         opened: The files that the process has opened for reading since its last result.
+        notes: What the wrappers of mdnbench have logged while the method was built, with its first result.
     """
 
     image: Image | None
@@ -67,6 +74,7 @@ class Denoised:
     problem: str = ""
     used: tuple[UsedFile, ...] | None = None
     opened: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class MethodOrders:
@@ -83,6 +91,7 @@ class MethodOrders:
         self._told: tuple[UsedFile, ...] | None = None
         self._denoise: Denoise | None = None
         self._spec: DenoiserSpec | None = None
+        self._notes: tuple[str, ...] = ()
 
     @property
     def spec(self) -> DenoiserSpec:
@@ -91,6 +100,8 @@ class MethodOrders:
             assert self.job.method_source is not None
             shelf = registry.load_source(self.job.method_source).denoisers
             self._spec = planned(shelf, self.job.method.name, self.settings)
+            if self._usage:
+                self._usage.declare(self._spec, self.job.method_source)
         return self._spec
 
     @property
@@ -103,7 +114,9 @@ class MethodOrders:
         """Return the method's function, which is built at the first access."""
         if self._denoise is None:
             self.clean(0)
-            self._denoise = self._build()
+            with _logged() as notes:
+                self._denoise = self._build()
+            self._notes = tuple(notes)
         return self._denoise
 
     def clean(self, seed: int) -> None:
@@ -147,7 +160,8 @@ class MethodOrders:
             image = adapters.to_numpy(outputs.check_form(output, given, original))
         except outputs.InvalidOutput as error:
             return Denoised(None, seconds, str(error), *self._news())
-        return Denoised(image, seconds, "", *self._news())
+        notes, self._notes = self._notes, ()
+        return Denoised(image, seconds, "", *self._news(), notes)
 
     def used(self) -> tuple[UsedFile, ...]:
         """Return the files that the process has used so far."""
@@ -170,6 +184,24 @@ class MethodOrders:
             return used
         digest = self.job.weights.sha256
         return tuple(file for file in used if file.content != digest)
+
+
+@contextlib.contextmanager
+def _logged() -> Iterator[list[str]]:
+    """Yield a list of what mdnbench's wrappers log in the `with` block, such as the state that a checkpoint gave."""
+    found: list[str] = []
+    logger = logging.getLogger("mdnbench.wrappers")
+    handler = logging.Handler(logging.INFO)
+    handler.emit = lambda record: found.append(printable(cut(record.getMessage())))  # type: ignore[method-assign]
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield found
+    finally:
+        logger.setLevel(before)
+        logger.removeHandler(handler)
+        del found[MOST_NOTES:]
 
 
 def _begin_usage(job: Job, settings: Settings) -> Usage | None:

@@ -67,7 +67,7 @@ class MethodProcess:
         used: The files that the process has used so far.
         peak_bytes: The most memory that the process and its children have held.
         worn: Whether the process has grown so much that it should be replaced.
-        spoilt_by: The name of a file of the tested data that the process has opened; empty if none.
+        spoilt_by: The path of a file of the tested data that the process has opened; empty if none.
     """
 
     def __init__(self, launcher: Launcher, setup: Setup, model: int) -> None:

@@ -41,6 +41,7 @@ class LocalSlot:
 
     ahead = 1
     gone = False
+    refused = ""
 
     def __init__(self, setup: Setup) -> None:
         self.job = -1

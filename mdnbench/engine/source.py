@@ -36,7 +36,9 @@ class SourceOrders:
         self._usage.begin()
         self._told: tuple[UsedFile, ...] | None = None
         self._known = registry.load_source(source)
+        self._source = source
         self._scorer = cache(self._build_scorer)
+        self._planned = cache(self._spec)
 
     def used(self) -> tuple[UsedFile, ...] | None:
         """Return the files that the process has used so far, or None if they are the same as at the last call."""
@@ -55,7 +57,7 @@ class SourceOrders:
             parameters: The parameters of the noise.
         """
         process_state.clean(self._before, 0)
-        noisy: Image = planned(self._known.noises, name, self._settings).apply(planes, NumpyRng(key), **parameters)
+        noisy: Image = self._planned("noise", name).apply(planes, NumpyRng(key), **parameters)
         return noisy
 
     def std(self, name: str, parameters: Mapping[str, float]) -> float | None:
@@ -72,8 +74,14 @@ class SourceOrders:
         return float(self._scorer(name)(denoised, clean))
 
     def _build_scorer(self, name: str) -> Any:
-        planned(self._known.metrics, name.partition("[")[0], self._settings)
+        self._planned("metric", name.partition("[")[0])
         return self._known.metric(name).build("cpu")
+
+    def _spec(self, kind: str, name: str) -> Any:
+        """Return a noise or a metric as it was planned, and count the files that it declares."""
+        spec = planned(self._known.noises if kind == "noise" else self._known.metrics, name, self._settings)
+        self._usage.declare(spec, self._source)
+        return spec
 
     def load(self, dataset: str, image: str) -> Image:
         """Return an image of a data set."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdnbench.errors import BadPlugin
-from mdnbench.registry import code
+from mdnbench.registry import code, declared_files
 from mdnbench.registry.code import Digests
 from mdnbench.registry.distributions import package_entry
 from mdnbench.registry.file_origin import CORE
@@ -25,8 +25,9 @@ from mdnbench.store.rows import CodeManifest
 
 if TYPE_CHECKING:
     from mdnbench.planning.plan import Plan, PlannedMethod, PlannedNoise
-    from mdnbench.registry import Registry, SpecTable
+    from mdnbench.registry import Entry, Registry, SpecTable
     from mdnbench.registry.discovery import PluginSource
+    from mdnbench.spec.specs import NoiseSpec
 
 METHOD, NOISE, METRIC, EVALUATION = "method", "noise", "metric", "evaluation"
 ROOMS = ("evaluation",)  # folders of mdnbench itself whose code makes, checks and scores cases
@@ -103,7 +104,7 @@ class Manifests:
             The manifest.
 
         Raises:
-            BadPlugin: The manifest has one of these files with other code.
+            BadPlugin: The manifest has one of these files with other code, perhaps from another run at the same time.
 
         """
         assert self._store is not None
@@ -111,6 +112,11 @@ class Manifests:
         if current is None:
             current = self.new(scope, files)
         fresh = _news(current.files, files, what)
+        if fresh or not current.id:  # another run may have stored or extended this manifest since it was read
+            stored = manifests.of_scopes(self._store, [scope])[scope]
+            same = [each for each in stored if current.id in (0, each.id) and each.token == current.token]
+            current = same[0] if same else current
+            fresh = _news(current.files, files, what)
         if not current.id:
             current = replace(current, id=manifests.add(self._store, current))
         elif fresh:
@@ -134,14 +140,15 @@ class Manifests:
         listed = [[role, file.root, file.name, file.code] for role, found in sorted(files.items()) for file in found]
         return CodeManifest(scope, manifests.token_of(scope, listed, sorted(changed)), files)
 
-    def static(self, source: PluginSource, known: Registry) -> tuple[UsedFile, ...]:
-        """Return the files of a source that are known before it runs.
+    def static(self, entry: Entry[Any], known: Registry) -> tuple[UsedFile, ...]:
+        """Return the files of a spec that are known before it runs.
 
-        For mdnbench's own plugins these are all of their files, for others the files that were imported.
+        For mdnbench's own plugins these are all of their files, for others the files that were imported. The files that
+        the spec declares are added.
         """
-        if not source.ours:
-            return known.used(source)
-        return code.listed("plugin", source.root, [source.root], self.digests)
+        source = entry.source
+        files = code.listed("plugin", source.root, [source.root], self.digests) if source.ours else known.used(source)
+        return declared_files.joined(files, declared_files.records(entry.spec, source, self.digests))
 
     @cached_property
     def evaluation(self) -> tuple[UsedFile, ...]:
@@ -187,12 +194,13 @@ class MetricIdentity:
 
     def _manifest(self, name: str) -> CodeManifest:
         """Return the manifest of a metric that fits, or a new one that is not stored yet."""
-        found, source = self._manifests.current(self.scope(name)), self.source(name)
+        found = self._manifests.current(self.scope(name))
         if found:
             return found
-        files = self._manifests.static(source, self._known)
-        if source.ours:  # they share a process, so the files that each of them loads cannot be told apart
-            packages = dict.fromkeys(["numpy", *self._known.metrics[manifests.plain_metric(name)].packages])
+        entry = self._known.metrics.entry(manifests.plain_metric(name))
+        files = self._manifests.static(entry, self._known)
+        if entry.source.ours:  # they share a process, so the files that each of them loads cannot be told apart
+            packages = dict.fromkeys(["numpy", *entry.spec.packages])
             files += tuple(entry for entry in map(package_entry, packages) if entry)
         return self._manifests.new(self.scope(name), {METRIC: files, EVALUATION: self._manifests.evaluation})
 
@@ -244,9 +252,11 @@ class CodeIdentity:
         self._recorded: dict[int, list[Used]] = {}  # by work, the latest files of each slot: most cells use no new ones
 
     def _sources(self, work: PlannedMethod) -> dict[str, PluginSource]:
-        known = self._plan.registry
-        noise = known.noises.entry(work.noise.named.name).source
-        return {METHOD: known.denoisers.entry(work.named.name).source, NOISE: noise}
+        method = self._plan.registry.denoisers.entry(work.named.name)
+        return {METHOD: method.source, NOISE: self._noise(work).source}
+
+    def _noise(self, work: PlannedMethod) -> Entry[NoiseSpec]:
+        return self._plan.registry.noises.entry(work.noise.named.name)
 
     def keys(self, work: PlannedMethod, base: str) -> list[str]:
         """Return the keys under which the store may have an output that the present code would compute."""
@@ -276,7 +286,7 @@ class CodeIdentity:
         if known and any(each is used for each in recorded):
             return known
         sources = self._sources(work)
-        noise = used.get(NOISE) or self._manifests.static(sources[NOISE], self._plan.registry)
+        noise = used.get(NOISE) or self._manifests.static(self._noise(work), self._plan.registry)
         files = {METHOD: used.get(METHOD, ()), NOISE: noise, EVALUATION: self._manifests.evaluation}
         for role, name in ((METHOD, work.named.name), (NOISE, work.noise.named.name)):
             _require_planned(f"the {role} {name!r}", sources[role], files[role])
@@ -337,7 +347,7 @@ def what_counts(known: Registry, kind: str, name: str, store: Store | None) -> d
     """Return the files and packages that count for a 'method', 'noise' or 'metric', by their place.
 
     These are the files that the newest stored results have used. If there are none, they are the files that are known
-    before it runs.
+    before it runs. The files that its spec declares are always among them.
 
     Args:
         known: The registry.
@@ -347,14 +357,16 @@ def what_counts(known: Registry, kind: str, name: str, store: Store | None) -> d
 
     """
     shelves: dict[str, SpecTable[Any]] = {METHOD: known.denoisers, NOISE: known.noises, METRIC: known.metrics}
-    source = shelves[kind].entry(name).source
+    entry = shelves[kind].entry(name)
+    source = entry.source
     files: tuple[UsedFile, ...] = ()
     if store and kind == METHOD:
         files = manifests.newest_of_method(store, name).get(METHOD, ())
     elif store and kind == METRIC:
         identity = MetricIdentity(known, [name], store)
         files = identity.files(name)
-    files = files or Manifests(None, {}).static(source, known)
+    static = Manifests(None, {}).static(entry, known)
+    files = declared_files.joined(files, declared_files.records(entry.spec, source, Digests())) if files else static
     places = {"plugin": str(source.root), "mdnbench": "mdnbench", "package": "packages", "file": "files"}
     found: dict[str, list[str]] = {}
     for file in files:

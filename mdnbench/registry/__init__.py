@@ -20,7 +20,7 @@ import pluggy
 
 from mdnbench.data import gray
 from mdnbench.errors import BadPlugin, UnknownName
-from mdnbench.registry import discovery, importer, sources, validation, variants
+from mdnbench.registry import declared_files, discovery, importer, sources, validation, variants
 from mdnbench.registry.discovery import PluginSource
 from mdnbench.spec import hookspecs, names
 from mdnbench.spec.names import Named
@@ -404,7 +404,9 @@ def _restrict(shelves: Mapping[str, SpecTable[Any]], source: PluginSource, verdi
         shelf, name = shelves[hook], fields["name"]
         if hook == "mdnbench_denoisers" and not fields["trainable"]:
             reason = f"the method {name!r} of {source.address} is built in method processes only: {why}."
-            shelf.add(Entry(trial.method(fields, reason), source, f"it changes {what} when it is imported"))
+            spec = trial.method(fields, reason)
+            declared_files.check(spec, source)
+            shelf.add(Entry(spec, source, f"it changes {what} when it is imported"))
             continue
         shelf.refuse(name, source, f"the {shelf.kind} {name!r} of {source.address} is refused: {why}; {ADVICE}")
         refused.append(f"{shelf.kind} {name}")
@@ -424,10 +426,10 @@ def _bring(source: PluginSource, module: ModuleType) -> dict[str, list[Any]]:
     manager = pluggy.PluginManager(hookspecs.GROUP)
     manager.add_hookspecs(hookspecs)
     manager.register(module, name=source.address)
-    return {hook: _specs(hook, getattr(module, hook)) for hook in marked}
+    return {hook: _specs(hook, getattr(module, hook), source) for hook in marked}
 
 
-def _specs(hook: str, call: Callable[[], Iterable[Any]]) -> list[Any]:
+def _specs(hook: str, call: Callable[[], Iterable[Any]], source: PluginSource) -> list[Any]:
     specs = list(call())
     record = HOOKS[hook][1]
     wrong = [spec for spec in specs if not isinstance(spec, record)]
@@ -435,6 +437,7 @@ def _specs(hook: str, call: Callable[[], Iterable[Any]]) -> list[Any]:
         raise BadPlugin(f"{hook} must return a list of {record.__name__}; it gave a {type(wrong[0]).__name__}.")
     for spec in specs:
         validation.check(record, spec)
+        declared_files.check(spec, source)
     return specs
 
 

@@ -60,6 +60,11 @@ class PluginSource:
             return root_of(origin)
         return origin.parent if origin.name == "__init__.py" else origin
 
+    @property
+    def base(self) -> Path:
+        """Return the folder where relative paths in a spec's `files` start: that of the plugin file or the package."""
+        return (self.path or _origin(self.value)).parent
+
 
 def all_of(given: Iterable[Path]) -> tuple[PluginSource, ...]:
     """Return every plugin source: installed packages, then the files of the folder, then the given files."""

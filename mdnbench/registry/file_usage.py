@@ -15,11 +15,12 @@ What counts:
   the system, of packages, of mdnbench or for temporary files.
 - *Files below the root that could not be opened because they do not exist*, as "absent". So are the files
   that Python would load in place of a module: a package next to it, or a module in an earlier folder of `sys.path`.
+- *Files that a spec declares* in its field `files`, in any folder, whether anything opens them or not.
 - Whatever children that fork from this process import and open, by the same rules.
 
-What never counts: files that this process or a child creates, opens for writing or moves to their place (a file that is
-opened for update counts until it changes); bytecode and compilers' caches; lock files; anything that is not a regular
-file; anything below a folder of `opens.SKIPPED` or below MDNBENCH_HOME.
+What never counts, unless a spec declares it: files that this process or a child creates, opens for writing or moves to
+their place (a file that is opened for update counts until it changes); bytecode and compilers' caches; lock files;
+anything that is not a regular file; anything below a folder of `opens.SKIPPED` or below MDNBENCH_HOME.
 
 What is not seen: modules loaded before `begin` that are imported only by a computed name; files whose existence is only
 tested (`os.path.exists`); names relative to a folder's descriptor; outside the root, files that C code opens, and files
@@ -35,7 +36,9 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from mdnbench.registry import declared_files
 from mdnbench.registry.audit_hook import UPDATED
 from mdnbench.registry.code import ABSENT, PYTHON, Digests
 from mdnbench.registry.distributions import distribution_of_file, package_entry
@@ -45,6 +48,10 @@ from mdnbench.registry.file_scope import CACHES, Scope
 from mdnbench.registry.installed_packages import normalised
 from mdnbench.registry.loaded_modules import BYTECODE, MODULES, LoadedModules, container_of, file_of, would_hide
 from mdnbench.spec.records import Root, UsedFile
+
+if TYPE_CHECKING:
+    from mdnbench.registry.declared_files import Declaring
+    from mdnbench.registry.discovery import PluginSource
 
 ROOMS = ("evaluation", "wrappers", "training/deploy")  # the folders of mdnbench whose code produces results
 ALWAYS = ("numpy", "torch")  # modules
@@ -93,6 +100,23 @@ class Usage:
                 if self._accesses.notes.imported or self._accesses.waiting():
                     self._count()
         return self._listed
+
+    def declare(self, spec: Declaring, source: PluginSource) -> None:
+        """Count the files that a spec declares, with their present digests; call it before the spec is used.
+
+        They count even if this process writes them later.
+        """
+        if not spec.files or os.getpid() != self._pid:
+            return
+        with self._accesses.notes.paused():
+            self._accesses.gather()
+            for file in declared_files.records(spec, source, self._digests):
+                self._entries.setdefault((file.root, file.name), file)
+                self._places.pop((file.root, file.name), None)
+            read = declared_files.paths(spec, source)
+            self._accesses.poll(frozenset(os.path.realpath(path) for path in read))
+        self._listed = tuple(sorted(self._entries.values()))
+        self._digests.save()
 
     def opened(self) -> tuple[Path, ...]:
         """Return the real paths of files opened for reading since the last call, in any folder.

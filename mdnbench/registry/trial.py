@@ -179,7 +179,7 @@ def method(fields: Mapping[str, Any], reason: str) -> DenoiserSpec:
         raise BadPlugin(reason)
 
     given = {name: value for name, value in fields.items() if name not in ("options", "trainable")}
-    for name in ("channels", "packages"):
+    for name in ("channels", "packages", "files"):
         given[name] = tuple(given[name])
     spec = DenoiserSpec(**given, options=tuple(map(_option, fields["options"])), build=build)
     validation.check(DenoiserSpec, spec)

@@ -135,6 +135,7 @@ def _as_data(brought: Mapping[str, list[Any]]) -> Iterator[tuple[str, dict[str, 
             fields: dict[str, Any] = {"name": spec.name}
             if isinstance(spec, DenoiserSpec):
                 fields = {name: getattr(spec, name) for name in DATA}
+                fields |= {"files": list(map(str, spec.files))}
                 fields |= {"options": list(map(_option, spec.options)), "trainable": spec.trainable is not None}
             yield hook, fields
 

@@ -129,6 +129,10 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
+def _is_path(value: object) -> bool:
+    return isinstance(value, str | Path) and bool(str(value).strip()) and "\0" not in str(value)
+
+
 def _is_trainable(value: object) -> bool:
     if not isinstance(value, Trainable):
         return value is None
@@ -139,6 +143,7 @@ TEXT = FieldRule("a text, which may be empty", lambda value: isinstance(value, s
 CALL = FieldRule("a function", callable)
 REVISION = FieldRule("a text that is not empty, as '1'", _is_text)
 PACKAGES = _tuple_of("the names of distributions", "('scipy',)", _is_text)
+FILES = _tuple_of("paths", "('table.bin',)", _is_path)
 OPTIONS = _tuple_of("Option", "(option,)", lambda value: isinstance(value, Option))
 
 RULES: Mapping[type, Mapping[str, FieldRule]] = {
@@ -153,8 +158,9 @@ RULES: Mapping[type, Mapping[str, FieldRule]] = {
         "citation": TEXT,
         "build": CALL,
         "trainable": FieldRule("a Trainable with its folders as Path, or None", _is_trainable),
+        "files": FILES,
     },
-    NoiseSpec: {"revision": REVISION, "parameters": OPTIONS, "apply": CALL, "std": CALL},
+    NoiseSpec: {"revision": REVISION, "parameters": OPTIONS, "apply": CALL, "std": CALL, "files": FILES},
     DatasetSpec: {
         "split": _one_of(Split),
         "channels": FieldRule("1 or 3, or 0 where images differ", lambda value: _whole(value) and value in (0, 1, 3)),
@@ -171,6 +177,7 @@ RULES: Mapping[type, Mapping[str, FieldRule]] = {
         "packages": PACKAGES,
         "build": CALL,
         "settings": _tuple_of("MetricSetting", "(setting,)", lambda value: isinstance(value, MetricSetting)),
+        "files": FILES,
     },
     ReporterSpec: {"options": OPTIONS, "write": CALL},
 }

@@ -115,7 +115,8 @@ class Outcome:
     """The result of one cell: a status with its reason, the denoised image if there is one, and its scores.
 
     `machine` is the id of the machine that computed the cell; it is empty for the coordinator's own machine. `used`
-    lists the files that the processes involved have used so far.
+    lists the files that the processes involved have used so far. `tested_file` is the path of a file of the tested data
+    that the method has opened. `notes` are for the person who started the run.
     """
 
     output: str
@@ -129,6 +130,8 @@ class Outcome:
     scores: tuple[MetricScore, ...] = ()
     machine: str = ""
     used: Used = field(default_factory=dict)
+    tested_file: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,8 @@ class DenoiserSpec:
         citation: The publication of the method.
         published_as: The names of the method in published tables, separated by commas.
         trainable: How the method is trained, if it is a learned one.
+        files: Files that count as used although nothing sees them opened, for example by C code. Relative paths start
+            at the folder of the plugin file, or of the package.
 
     """
 
@@ -113,6 +115,7 @@ class DenoiserSpec:
     citation: str = ""
     published_as: str = ""
     trainable: Trainable | None = None
+    files: tuple[str | Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,7 @@ class NoiseSpec:
         parameters: The parameters of the noise.
         formula: The definition as a formula.
         citation: The publication of the noise model.
+        files: Files that count as used although nothing sees them opened, as for a method.
 
     """
 
@@ -143,6 +147,7 @@ class NoiseSpec:
     parameters: tuple[Option, ...] = ()
     formula: str = ""
     citation: str = ""
+    files: tuple[str | Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +225,7 @@ class MetricSpec:
         settings: Other settings that publications use.
         symmetric: Whether exchanging the two images leaves the score the same.
         by_name: Whether `all` leaves the metric out, so that it is computed only if it is named.
+        files: Files that count as used although nothing sees them opened, as for a method.
 
     """
 
@@ -238,6 +244,7 @@ class MetricSpec:
     settings: tuple[MetricSetting, ...] = ()
     symmetric: bool = False
     by_name: bool = False
+    files: tuple[str | Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,4 +76,5 @@ STEPS_PER_BYTE = 20
 # -- files that results depend on -------------------------------------------------------------------------------------
 
 MAX_COUNTED_FILES = 100_000  # files of one manifest: the largest plugin with all its data has some thousands
+MAX_DECLARED_FILES = 1000  # files in the field `files` of one spec: each is compared by every command
 MAX_COUNTED_BYTES = 64 * 1024**3  # bytes of a file that a method uses: its digest takes a minute

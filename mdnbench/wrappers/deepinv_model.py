@@ -61,7 +61,8 @@ def wrap_deepinv(
         multiple: As in `wrap_torch`.
         tile: As in `wrap_torch`.
         overlap: As in `wrap_torch`.
-        **about: Optional fields of DenoiserSpec: revision, summary, options, packages, licence, citation, published_as.
+        **about: Optional fields of DenoiserSpec: revision, summary, options, packages, licence, citation, published_as,
+            files.
 
     """
     fitting, fixed = Tiling(multiple, tile, overlap, by_channel), dict(arguments or {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from mdnbench.spec.names import Option, Value
@@ -26,6 +27,7 @@ class MethodFields(TypedDict, total=False):
     licence: str
     citation: str
     published_as: str
+    files: tuple[str | Path, ...]
 
 
 def spec(
@@ -56,4 +58,5 @@ def spec(
         licence=about.get("licence", ""),
         citation=about.get("citation", ""),
         published_as=about.get("published_as", ""),
+        files=about.get("files", ()),
     )

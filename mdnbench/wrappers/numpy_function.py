@@ -40,7 +40,8 @@ def wrap_numpy(
             `function(noisy, noise, **options)` with the NoiseInfo, and for 'nothing' as `function(noisy, **options)`.
         channels: The numbers of channels that the function accepts.
         by_channel: Whether a function for gray images processes colour images channel by channel.
-        **about: Optional fields of DenoiserSpec: revision, summary, options, packages, licence, citation, published_as.
+        **about: Optional fields of DenoiserSpec: revision, summary, options, packages, licence, citation, published_as,
+            files.
 
     """
     fitting = Tiling(by_channel=by_channel)

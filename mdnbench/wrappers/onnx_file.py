@@ -55,7 +55,8 @@ def wrap_onnx(
         multiple: As in `wrap_torch`.
         tile: As in `wrap_torch`.
         overlap: As in `wrap_torch`.
-        **about: Optional fields of DenoiserSpec: revision, summary, options, packages, licence, citation, published_as.
+        **about: Optional fields of DenoiserSpec: revision, summary, options, packages, licence, citation, published_as,
+            files.
 
     """
     path, fitting = Path(file), Tiling(multiple, tile, overlap, by_channel)

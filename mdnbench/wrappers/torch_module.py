@@ -63,7 +63,8 @@ def wrap_torch(
         multiple: Height and width are padded by reflection to multiples of this number, and cropped back.
         tile: Images with a longer side are cut into tiles of this side in pixels; 0 means never.
         overlap: The number of pixels that adjacent tiles share.
-        **about: Optional fields of DenoiserSpec: revision, summary, options, packages, licence, citation, published_as.
+        **about: Optional fields of DenoiserSpec: revision, summary, options, packages, licence, citation, published_as,
+            files.
 
     """
     fitting = Tiling(multiple, tile, overlap, by_channel)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 from torch import nn
 
@@ -15,6 +16,7 @@ from mdnbench import DataFile, NoiseInfo, Option, api, registry, weights, wrap_t
 from mdnbench.data import images
 from mdnbench.errors import BadOption, Unavailable, WeightsError
 from mdnbench.util import digests
+from mdnbench.util.listener import Listener
 
 UNET = Path(mdnbench_masked_unet.__file__).parent / "weights" / "unet"
 
@@ -241,3 +243,37 @@ def test_a_plugin_file_beside_its_weights_runs(
     means = {row.method: row.means["psnr"] for row in found.means}
     assert found.exit_code == 0
     assert means["mine"] == pytest.approx(means["dncnn"], abs=1e-3)
+
+
+class Notes(Listener):
+    """The notes of a run."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        """Remember a note."""
+        self.notes.append(text)
+
+
+def test_a_run_says_which_state_of_a_checkpoint_it_took(
+    tmp_path: Path, plugin: Callable[..., Path], shipped_file: Path, clean: Any
+) -> None:
+    """Once for each method, whatever the number of its cells; a plugin's own log messages are no notes."""
+    state = safetensors.torch.load_file(shipped_file)
+    torch.save({"ema": {f"module.{key}": tensor for key, tensor in state.items()}}, tmp_path / "mine.pth")
+    (tmp_path / "images").mkdir()
+    for name in ("one", "two"):
+        images.write_png(tmp_path / "images" / f"{name}.png", clean[0, 0].numpy())
+    heard = Notes()
+    text = FILE.replace("mine.safetensors", "mine.pth") + "    logging.getLogger('own').warning('chatter')\n"
+    found = api.run(
+        methods=["mine"], sigma=25, dataset="images", metrics="psnr", timing=False, jobs=1, listener=heard,
+        plugins=[str(plugin("import logging\n" + text))],
+    )  # fmt: skip
+    assert found.exit_code == 0
+    taken = [note for note in heard.notes if note.startswith("mine: ")]
+    assert len(taken) == 1
+    assert "mine.pth" in taken[0]
+    assert "the state 'ema', without the prefix 'module.'" in taken[0]
+    assert not [note for note in heard.notes if "chatter" in note]

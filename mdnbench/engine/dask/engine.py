@@ -12,6 +12,7 @@ from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING
 
 from mdnbench.engine.dask import connection
+from mdnbench.engine.dask.code_comparison import CodeComparison
 from mdnbench.engine.dask.fingerprint import Fingerprint
 from mdnbench.engine.dask.host import HostSetup
 from mdnbench.engine.dask.remote_slots import RemoteSlot, WorkerConnection
@@ -46,6 +47,7 @@ class DaskEngine(Engine):
         order: HostSetup,
         freight: Transfer,
         here: Fingerprint,
+        comparison: CodeComparison,
         scheduler: str,
         jobs: int,
         note: Callable[[str], None],
@@ -56,6 +58,7 @@ class DaskEngine(Engine):
             order: What each worker has to prepare for the run.
             freight: The files to transfer to the workers.
             here: The fingerprint of the coordinator's machine.
+            comparison: Compares the files that workers have used with those here.
             scheduler: The address of a running Dask scheduler; if empty, a cluster is started on this machine.
             jobs: The greatest number of slots (0: no limit), or the number of workers of the cluster that is started
                 here.
@@ -65,6 +68,7 @@ class DaskEngine(Engine):
         self._order = order
         self._freight = freight
         self._here = here
+        self._comparison = comparison
         self._scheduler = scheduler
         self._jobs = jobs
         self._note = note
@@ -154,6 +158,11 @@ class DaskEngine(Engine):
 
     def _drop_worker(self, line: WorkerConnection) -> None:
         del self._lines[line.address]
+        if line.refused:
+            with self._changing:
+                self._refused[line.address] = line.refused
+            self._accepted = False  # if it was the only one, the run must not wait for it
+            return
         if any(slot.line is line for slot in self._slots if isinstance(slot, RemoteSlot)):
             why = f" ({line.why})" if line.why else ""
             self._note(f"the Dask worker {line.address} is gone{why}; what it had goes to another one.")
@@ -180,8 +189,9 @@ class DaskEngine(Engine):
                 line.cut()
             else:
                 self._accepted = True
-                numbers = range(line.threads)
-                self._ready += [RemoteSlot(line, number, self._freight, self._machines) for number in numbers]
+                for number in range(line.threads):
+                    slot = RemoteSlot(line, number, self._freight, self._machines, self._comparison)
+                    self._ready.append(slot)
 
     def _report_progress(self) -> None:
         """Report newly refused workers and the lack of workers. Raise UsageError if all workers were refused."""

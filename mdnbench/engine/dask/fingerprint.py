@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mdnbench import registry
 from mdnbench.engine import orders
 from mdnbench.engine.tasks import Setup
 from mdnbench.errors import MdnbenchError
 from mdnbench.planning import environment
-from mdnbench.registry import variants
+from mdnbench.registry import declared_files, variants
 from mdnbench.registry.code import Digests
 from mdnbench.registry.distributions import package_entry
 from mdnbench.registry.file_origin import kind_of
@@ -24,7 +24,7 @@ from mdnbench.util.digests import of_parts
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from mdnbench.registry import Registry
+    from mdnbench.registry import Entry, Registry
     from mdnbench.registry.discovery import PluginSource
     from mdnbench.spec.records import Environment
 
@@ -93,11 +93,15 @@ def _versions(known: Registry, setup: Setup, metrics: Sequence[str]) -> Iterator
         yield package, environment.version_of(package)
     for kind, shelf in (("method", methods), ("noise", noises), ("metric", measures)):
         yield from ((f"the revision of {kind} {name}", spec.revision) for name, spec in shelf.items())
-    sources = [known.denoisers.entry(name).source for name in methods]
-    sources += [known.noises.entry(name).source for name in noises]
-    sources += [known.metrics.entry(name.partition("[")[0]).source for name in measures]
-    for source in dict.fromkeys(sources):
+    entries: list[Entry[Any]] = [known.denoisers.entry(name) for name in methods]
+    entries += [known.noises.entry(name) for name in noises]
+    entries += [known.metrics.entry(name.partition("[")[0]) for name in measures]
+    for source in dict.fromkeys(entry.source for entry in entries):
         yield from _code(known, source)
+    digests = Digests()
+    for entry in entries:
+        for file in declared_files.records(entry.spec, entry.source, digests):
+            yield f"{file.name} of the plugin {entry.source.name}", file.code[:12]
 
 
 def _code(known: Registry, source: PluginSource) -> Iterator[tuple[str, str]]:

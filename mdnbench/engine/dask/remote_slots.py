@@ -13,6 +13,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from mdnbench.engine.dask import host
+from mdnbench.engine.dask.code_comparison import CodeComparison
 from mdnbench.engine.dask.fingerprint import Fingerprint
 from mdnbench.engine.dask.host import HostSetup, Reply
 from mdnbench.engine.dask.transfer import Transfer, TransferFile
@@ -43,6 +44,7 @@ class WorkerConnection:
         self.threads = threads
         self.lost = False
         self.why = ""
+        self.refused = ""
         self.environment: Environment | None = None
         self._client = client
         self._run = run
@@ -107,6 +109,15 @@ class WorkerConnection:
                     call.cancel()
             self._anchor = None
 
+    def refuse(self, why: str) -> None:
+        """Give up a worker whose results do not count here.
+
+        Args:
+            why: The reason.
+        """
+        self.refused = why
+        self.cut(why)
+
     def _send(self, piece: TransferFile) -> None:
         """Send a file outside Dask's task queue, because a worker that is computing takes it at once then."""
         whole, start = hashlib.sha256(), 0
@@ -154,7 +165,12 @@ class RemoteSlot:
     """One slot of a host on another machine; it is used in the same way as a slot of this machine."""
 
     def __init__(
-        self, line: WorkerConnection, number: int, freight: Transfer, machines: MutableMapping[str, Environment]
+        self,
+        line: WorkerConnection,
+        number: int,
+        freight: Transfer,
+        machines: MutableMapping[str, Environment],
+        comparison: CodeComparison,
     ) -> None:
         """Start the threads that pass tasks to the worker.
 
@@ -163,6 +179,7 @@ class RemoteSlot:
             number: The number of the slot on the worker.
             freight: The files to transfer.
             machines: Collects what is known about each machine that returned an outcome, by machine id.
+            comparison: Compares the files that the worker has used with those here.
         """
         self.job = -1
         self.held: dict[Future[Any], Task] = {}
@@ -173,6 +190,7 @@ class RemoteSlot:
         self._number = number
         self._freight = freight
         self._machines = machines
+        self._comparison = comparison
         self._parcels: queue.SimpleQueue[list[tuple[Task, Future[Any]]] | None] = queue.SimpleQueue()
         for _ in range(self.ahead):
             threading.Thread(target=self._serve, daemon=True).start()
@@ -181,6 +199,11 @@ class RemoteSlot:
     def gone(self) -> bool:
         """Return whether the Dask worker is lost."""
         return self.line.lost
+
+    @property
+    def refused(self) -> str:
+        """Return why the results of the worker do not count here; '' if they do."""
+        return self.line.refused
 
     def submit(self, tasks: Sequence[Task], done: Callable[[Future[Any]], None]) -> None:
         """Send tasks as one parcel.
@@ -225,6 +248,7 @@ class RemoteSlot:
                 tasks = [task for task, _ in parcel]
                 self.line.send(self._freight.of(tasks))
                 reply = self.line.work(self._number, tasks)
+                self._require_same_code(tasks, reply)
                 outcomes, self.peak_bytes = reply.outcomes, max(self.peak_bytes, reply.peak_bytes)
             except WorkerLost as error:
                 self.line.cut(str(error))
@@ -234,3 +258,14 @@ class RemoteSlot:
                 continue
             for (_, future), outcome in zip(parcel, outcomes, strict=True):
                 future.set_result(outcome)
+
+    def _require_same_code(self, tasks: Sequence[Task], reply: Reply) -> None:
+        """Refuse the worker if it has used a file that differs from the one here.
+
+        Raises:
+            WorkerLost: There is such a file.
+        """
+        for task, outcome in zip(tasks, reply.outcomes, strict=True):
+            if outcome and (why := self._comparison.difference(task, outcome.used)):
+                self.line.refuse(why)
+                raise WorkerLost(why)

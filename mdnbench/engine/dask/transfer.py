@@ -8,18 +8,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mdnbench import data
 from mdnbench.engine.tasks import Job, Setup, Task
-from mdnbench.registry import variants
+from mdnbench.registry import declared_files, variants
 from mdnbench.registry.file_origin import too_wide
 from mdnbench.store.stored_images import path_of
 
 if TYPE_CHECKING:
     from mdnbench.planning import Plan
+    from mdnbench.registry import SpecTable
     from mdnbench.registry.discovery import PluginSource
     from mdnbench.weights import Weights
 
@@ -83,15 +84,29 @@ class Transfer:
             yield TransferFile((DATA / place).as_posix(), partial(_of_file, path))
 
     def _files(self, source: PluginSource) -> list[Path]:
-        """Return the files of a plugin to transfer: its own, those that its import loaded, and Python files nearby."""
+        """Return the files of a plugin to transfer, which are below its root.
+
+        These are its own, those that its import loaded, those that its specs declare, and Python files nearby.
+        """
         assert source.path is not None
         used = [source.root / file.name for file in self._plan.registry.used(source) if file.root == "plugin"]
         beside = sorted(source.path.parent.rglob("*.py")) if not too_wide(source.path.parent) else []
         near = [
             path for path in beside if not any(part.startswith(".") for part in path.relative_to(source.root).parts)
         ]
-        found = dict.fromkeys([source.path, *used, *near[:MOST_FILES]])
+        found = dict.fromkeys([source.path, *used, *self._declared(source), *near[:MOST_FILES]])
         return [path for path in found if path.is_file()]
+
+    def _declared(self, source: PluginSource) -> list[Path]:
+        """Return the files below a plugin's root that its specs declare. Other files must be at the same path there."""
+        found: list[Path] = []
+        known = self._plan.registry
+        shelves: tuple[SpecTable[Any], ...] = (known.denoisers, known.noises, known.metrics)
+        for shelf in shelves:
+            for entry in map(shelf.entry, shelf):
+                if entry.source == source:
+                    found += declared_files.paths(entry.spec, source)
+        return [path for path in found if path.is_relative_to(source.root)]
 
     def of(self, tasks: Sequence[Task]) -> Iterator[TransferFile]:
         """Yield the files that these tasks need: clean images, stored outputs and weights."""

@@ -10,6 +10,10 @@ from typing import Any
 import pytest
 
 from mdnbench import api
+from mdnbench.errors import BadPlugin
+from mdnbench.planning.identity import METHOD, Manifests
+from mdnbench.spec.records import UsedFile
+from mdnbench.store import open_store
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows what C code and programs open")
 
@@ -43,6 +47,7 @@ LATE_METRIC = """
     def mdnbench_metrics():
         return [mdnbench.MetricSpec("mine", "1", "mine", "lower", build)]
 """
+FILES = (("plugin.py", "a" * 64), ("extra.py", "b" * 64), ("extra.py", "c" * 64))
 
 
 @pytest.fixture
@@ -75,3 +80,18 @@ def test_fault_31_merged_results_of_late_modules(labs: tuple[Any, Any], plugin: 
     assert merged.values(method, metrics) == expected
     assert merged.tally.cached == 1
     assert mine.run(method, metrics=metrics).tally.cached == 2
+
+
+def test_two_runs_at_once_never_share_a_manifest_of_different_files(workspace: Path) -> None:
+    """What one run has added counts for the other, which began with the same files and finds another one later."""
+    plugin, mine, theirs = (UsedFile("plugin", name, code, code) for name, code in FILES)
+    with open_store(workspace / "results.sqlite") as store:
+        first, second = (Manifests(store, {"scope": {METHOD: workspace}}) for _ in range(2))
+        with store.transaction():
+            one = first.use("scope", {METHOD: (plugin,)}, "the method")
+            two = second.use("scope", {METHOD: (plugin,)}, "the method")
+            assert (one.id, one.token) == (two.id, two.token)
+            first.use("scope", {METHOD: (plugin, mine)}, "the method")
+            with pytest.raises(BadPlugin, match=r"extra\.py"):
+                second.use("scope", {METHOD: (plugin, theirs)}, "the method")
+            assert second.use("scope", {METHOD: (plugin, mine)}, "the method").id == one.id

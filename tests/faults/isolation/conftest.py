@@ -78,6 +78,12 @@ def start(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
+def tools() -> str:
+    """What the text of a plugin that misbehaves begins with."""
+    return TOOLS
+
+
+@pytest.fixture(scope="session")
 def metrics() -> tuple[str, ...]:
     """The metrics of the runs."""
     return METRICS

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from mdnbench import api
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems have no /proc, and other limits")
 
@@ -161,3 +165,68 @@ def test_fault_37_reading_other_files_is_allowed(opening: Pair, digits: Any) -> 
     rows = [row for name in HONEST for row in opening.together.of(f"opens-{name}")]
     assert {(row.method, row.image): row.reason for row in rows if row.status != "ok"} == {}
     assert digits(opening.together) == digits(opening.alone)
+
+
+CACHING = """
+    import numpy as np
+
+    SAVED = HERE / "saved.npy"
+
+    def pictures():
+        import PIL.Image
+        if not SAVED.exists():
+            np.save(SAVED, [np.asarray(PIL.Image.open(HERE / "pics" / f"{n}.png"), "float32") / 255 for n in (1, 2)])
+        return np.load(SAVED)
+
+    def build(options, device, weights):
+        import torch
+        def denoise(noisy, noise):
+            best = min(pictures(), key=lambda each: float(abs(noisy[0, 0].numpy() - each).mean()))
+            return torch.from_numpy(best.copy())[None, None]
+        return denoise
+
+    @mdnbench.hookimpl
+    def mdnbench_denoisers():
+        by = mdnbench.Option("by", int, 1)
+        return [mdnbench.DenoiserSpec("saving", "1", "x", build, (by,)), spec("other", lambda: None)]
+"""
+
+
+def test_fault_37_what_an_earlier_run_has_saved(lab: Any, tools: str) -> None:
+    """While the code is the same, its cells for the same data stay invalid, under any noise and with any options."""
+    lab.write("caching.py", tools + CACHING, plugin=True)
+
+    def statuses(methods: str = "saving other", **keys: Any) -> dict[str, set[str]]:
+        ran = lab.run(methods, **keys)
+        return {name: {row.status for row in ran.of(name)} for name in methods.split()}
+
+    spoilt = {"saving": {"invalid"}, "other": {"ok"}}
+    assert statuses() == spoilt
+    assert (lab.folder / "saved.npy").exists()
+    again = lab.run("saving other")
+    assert {row.status for row in again.of("saving")} == {"invalid"}
+    assert all("the same code opened" in row.reason and ".png" in row.reason for row in again.of("saving"))
+    assert again.tally.cached == 2
+    assert statuses(noise="gaussian:50") == spoilt
+    assert statuses("saving[by=2] other") == {"saving[by=2]": {"invalid"}, "other": {"ok"}}
+    assert statuses(fresh=True) == spoilt
+    lab.write("caching.py", tools + CACHING + "    # a comment\n")
+    assert statuses() == spoilt
+    lab.write("caching.py", tools + CACHING.replace("(1, 2)", "range(1, 3)"))
+    assert statuses()["saving"] == {"ok"}  # other code, and nobody sees where its pictures come from
+    lab.write("caching.py", tools + CACHING)
+    assert statuses() == spoilt
+
+
+def test_fault_37_other_data_and_a_store_that_was_cleaned(lab: Any, tools: str, new_lab: Any, tmp_path: Path) -> None:
+    """The record is about the opened file: other data are not concerned, and `store compact` deletes it."""
+    lab.write("caching.py", tools + CACHING, plugin=True)
+    assert {row.status for row in lab.run("saving").of("saving")} == {"invalid"}
+    (tmp_path / "elsewhere").mkdir()
+    elsewhere = new_lab(tmp_path / "elsewhere")
+    elsewhere.plugins += lab.plugins
+    shutil.copytree(lab.folder / ".mdnbench", elsewhere.folder / ".mdnbench")
+    other = elsewhere.run("saving")
+    assert {row.status for row in other.of("saving")} == {"ok"}
+    api.compact_store(workspace_folder=lab.folder / ".mdnbench")
+    assert {row.status for row in lab.run("saving").of("saving")} == {"ok"}
