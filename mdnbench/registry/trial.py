@@ -37,8 +37,8 @@ LIMIT_VARIABLE = "MDNBENCH_TRIAL_SECONDS"  # sets another limit, for plugins tha
 INSIDE_VARIABLE = "MDNBENCH_TRIAL"  # set in a trial, in which plugins are loaded without a further trial
 POLL_S = 0.005
 PROGRAM = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from mdnbench.registry import trying; "
-    "trying.main(sys.argv[2])"
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from mdnbench.registry import trial_process; "
+    "trial_process.main(sys.argv[2])"
 )
 TYPES = {each.__name__: each for each in (bool, int, float, str)}
 
