@@ -10,6 +10,7 @@
     │   └── DataMissing           2   data is neither available nor can be downloaded
     ├── WeightsError              2   weights are damaged, unsafe, or made for another network
     ├── Unavailable               -   a method or metric cannot work here; its cells are skipped with this reason
+    ├── TookTooLong               3   a plugin's call did not return within its time limit
     ├── StoreError                3   the results store cannot be read or written
     ├── NothingToDo               5   nothing matched, or nothing was compared
     └── Interrupted             130   the user pressed Ctrl-C
@@ -88,6 +89,10 @@ class WeightsError(MdnbenchError):
 
 class Unavailable(MdnbenchError):
     """A method or metric that cannot work here; its cells are skipped with this reason."""
+
+
+class TookTooLong(MdnbenchError):
+    """A call of a plugin that did not return within its time limit."""
 
 
 class StoreError(MdnbenchError):

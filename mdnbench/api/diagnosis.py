@@ -20,7 +20,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from mdnbench import __version__, data, weights
-from mdnbench.errors import MdnbenchError
+from mdnbench.errors import MdnbenchError, TookTooLong
 from mdnbench.planning import environment
 from mdnbench.registry import Registry, torchvision_fix
 from mdnbench.spec import names
@@ -28,6 +28,7 @@ from mdnbench.spec.specs import DenoiserSpec
 from mdnbench.store import open_store, row_checks
 from mdnbench.training.deploy import building
 from mdnbench.util import devices, paths
+from mdnbench.util.time_limit import time_limit
 from mdnbench.wrappers.onnx_session import INSTALL
 
 DiagnosisState = Literal["well", "note", "problem"]
@@ -190,7 +191,11 @@ def _data(known: Registry) -> Iterator[Diagnosis]:
             yield Diagnosis("data", "note", f"{name}: not at hand; `mdnbench data fetch {name}` downloads it")
     for name, metric in known.metrics.items():
         try:
-            reason = metric.prepare(False) if metric.prepare and not metric.by_name else None
+            with time_limit(f"the metric {name!r} gets ready"):
+                reason = metric.prepare(False) if metric.prepare and not metric.by_name else None
+        except TookTooLong as error:
+            yield Diagnosis("data", "problem", f"metric {name}: {error}")
+            continue
         except MdnbenchError as error:
             reason = str(error)
         if reason:

@@ -14,7 +14,7 @@ from typing import NoReturn
 from mdnbench.cli import streams
 from mdnbench.errors import Interrupted, MdnbenchError
 from mdnbench.spec.names import printable
-from mdnbench.util import ending
+from mdnbench.util import ending, time_limit
 
 STOPPED = "stopped at once; what was finished is saved."
 _HIDDEN = (KeyboardInterrupt, EOFError, BrokenPipeError)  # what typer ends the program for, without a word or with one
@@ -23,6 +23,7 @@ _HIDDEN = (KeyboardInterrupt, EOFError, BrokenPipeError)  # what typer ends the 
 def main() -> NoReturn:
     """Run the command line and end this process; nothing that a plugin has left behind changes how it ends."""
     code = MdnbenchError.exit_code
+    time_limit.enable()
     try:
         command()
         code = 0

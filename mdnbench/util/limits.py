@@ -43,6 +43,13 @@ LONGEST_NAME = 4096  # characters of one name with its options; no file name is 
 LONGEST_NUMBER = 64  # bits of a whole number in a request
 LONGEST_VALUE = 200  # characters of a value that a message repeats
 
+# -- plugins: what a command waits for ---------------------------------------------------------------------------------
+
+PLUGIN_CALL_S = 600.0  # one call in the process of a command: load an image, prepare a metric, make a network
+PLUGIN_LONG_CALL_S = 7200.0  # one call that may have much to do: write a report of millions of cells
+PLUGIN_GRACE_S = 5.0  # after this time, in which an interrupted call may clean up, the command ends
+RENEW_EVERY_S = 1.0  # while a download receives bytes, the time of a call begins again this often
+
 # -- messages from other processes -------------------------------------------------------------------------------------
 
 LONGEST_TEXT = 64 * 1024  # characters of an error's message or traceback

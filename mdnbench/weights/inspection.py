@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from mdnbench.errors import MdnbenchError, WeightsError
+from mdnbench.errors import MdnbenchError, TookTooLong, WeightsError
 from mdnbench.spec.names import show
 from mdnbench.util import digests
 from mdnbench.weights import published, state_choice, states
@@ -190,6 +190,8 @@ def _shapes(spec: DenoiserSpec, blind: bool, options: dict[str, Value]) -> dict[
     try:
         with torch.device("meta"):
             state = make(blind=blind, **options).state_dict()
+    except TookTooLong:  # it would with other options too
+        raise
     except (MdnbenchError, TypeError, ValueError, RuntimeError, NotImplementedError, ImportError):
         return {}
     return {key: tuple(tensor.shape) for key, tensor in state.items()}
