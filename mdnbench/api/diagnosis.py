@@ -29,6 +29,7 @@ from mdnbench.store import open_store, row_checks
 from mdnbench.training.deploy import building
 from mdnbench.util import devices, paths
 from mdnbench.util.time_limit import time_limit
+from mdnbench.util.untrusted import cut
 from mdnbench.wrappers.onnx_session import INSTALL
 
 DiagnosisState = Literal["well", "note", "problem"]
@@ -199,7 +200,7 @@ def _data(known: Registry) -> Iterator[Diagnosis]:
         except MdnbenchError as error:
             reason = str(error)
         if reason:
-            yield Diagnosis("data", "note", f"metric {name}: {reason}")
+            yield Diagnosis("data", "note", f"metric {name}: {cut(reason)}")
 
 
 def _weights(known: Registry) -> Iterator[Diagnosis]:

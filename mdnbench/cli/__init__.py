@@ -15,6 +15,7 @@ from mdnbench.cli import streams
 from mdnbench.errors import Interrupted, MdnbenchError
 from mdnbench.spec.names import printable
 from mdnbench.util import ending, time_limit
+from mdnbench.util.untrusted import cut
 
 STOPPED = "stopped at once; what was finished is saved."
 _HIDDEN = (KeyboardInterrupt, EOFError, BrokenPipeError)  # what typer ends the program for, without a word or with one
@@ -83,7 +84,7 @@ def _report(error: Exception) -> None:
         advice = "`mdnbench store check` says more; restore the store from a copy, or move it away."
         _complain(f"{fault} {advice} It may be why this failed: {_in_a_line(error)}")
         return
-    traceback.print_exception(error)
+    _write(cut("".join(traceback.format_exception(error))))
     _complain("this is an error in mdnbench or in a plugin, not in what you asked; please report it.")
 
 
@@ -122,11 +123,11 @@ def _in_a_line(error: Exception) -> str:
 
 
 def _complain(text: str) -> None:
+    _write(f"mdnbench: {printable(cut(text))}\n")
+
+
+def _write(text: str) -> None:
     if sys.stderr is None:
         return
-    safe = (
-        printable(text)
-        .encode(sys.stderr.encoding or "utf-8", "backslashreplace")
-        .decode(sys.stderr.encoding or "utf-8")
-    )
-    sys.stderr.write(f"mdnbench: {safe}\n")
+    encoding = sys.stderr.encoding or "utf-8"
+    sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))

@@ -10,6 +10,7 @@ from pathlib import PurePath
 from mdnbench.errors import BadPlugin, MdnbenchError
 from mdnbench.util.limits import PLUGIN_CALL_S
 from mdnbench.util.time_limit import time_limit
+from mdnbench.util.untrusted import cut
 
 
 @contextlib.contextmanager
@@ -32,7 +33,7 @@ def named_errors(doing: str, seconds: float = PLUGIN_CALL_S) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
-        said = " ".join(str(error).split())
+        said = " ".join(cut(str(error)).split())
         raise BadPlugin(
             f"{doing}: {type(error).__name__}{f': {said}' if said else ''} ({PurePath(place.filename).name}, line "
             f"{place.lineno})."

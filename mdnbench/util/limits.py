@@ -52,7 +52,8 @@ RENEW_EVERY_S = 1.0  # while a download receives bytes, the time of a call begin
 
 # -- messages from other processes -------------------------------------------------------------------------------------
 
-LONGEST_TEXT = 64 * 1024  # characters of an error's message or traceback
+LONGEST_TEXT_BYTES = 64 * 1024  # bytes of UTF-8 of an error's message or traceback
+AROUND_BYTES = 1024  # bytes that may be added to a text that was cut, before it is cut again
 
 # -- published weights ------------------------------------------------------------------------------------------------
 
