@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mdnbench.data.pixels import RefusalError
-from mdnbench.util.limits import MAX_TIFF_PAGES_COUNTED
+from mdnbench.util.limits import MAX_TIFF_PAGES_COUNTED, MAX_TIFF_SHAPE_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,6 @@ _ALPHA = {1, 2}  # values of ExtraSamples that mean alpha; 0 means unspecified
 _OME_SIZES = re.compile(r"\bSize[ZTC]\s*=\s*[\"']([0-9]{1,9})[\"']")
 _IMAGEJ_SIZES = re.compile(r"^(images|channels|slices|frames)=([0-9]{1,9})\s*$", re.MULTILINE)
 _MOST_LISTED = 4  # pages that a message names
-_LONGEST_SHAPE = 1000  # characters of the description in which tifffile writes an array's shape
 
 
 def check(page: TiffPage, pages: Sequence[Page]) -> None:
@@ -111,7 +110,7 @@ def _noted_planes(page: TiffPage) -> list[int]:
             found += [int(size) for size in sizes.values()]
         elif "<OME" in text[:5000]:
             found.append(_ome_planes(text, page))
-        elif text.startswith("{") and len(text) <= _LONGEST_SHAPE:
+        elif text.startswith("{") and len(text) <= MAX_TIFF_SHAPE_CHARACTERS:
             found.append(_shaped_planes(text, page))
     return found
 

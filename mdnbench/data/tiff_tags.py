@@ -7,13 +7,18 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from mdnbench.data.pixels import RefusalError
-from mdnbench.util.limits import MAX_TIFF_PAGES_COUNTED, MAX_TIFF_SEGMENTS, MAX_TIFF_TAGS
+from mdnbench.util.limits import (
+    MAX_TIFF_DESCRIPTION_CHARACTERS,
+    MAX_TIFF_PAGES_COUNTED,
+    MAX_TIFF_SEGMENTS,
+    MAX_TIFF_TAGS,
+    MAX_TIFF_VALUES,
+)
 
 # The tags with the offsets and sizes of strips and tiles.
 _LISTS = {273: "strips", 279: "strips", 324: "tiles", 325: "tiles"}
 _LOADED = {258, 277, 282, 283, 330, 338, 339, 513, 514, 530, 33628, 50838}  # tifffile makes Python objects of these
-_MOST_LOADED = 1 << 16  # values of each of these tags; no file has more channels
-_DESCRIPTION, _LONGEST_DESCRIPTION = 270, 1 << 26  # characters; the XML of microscopes is long
+_DESCRIPTION = 270
 
 
 _SUBFILE, _WIDTH, _HEIGHT, _SUBIFDS = 254, 256, 257, 330
@@ -131,7 +136,8 @@ def _numbers(file: BinaryIO, form: _Form, kind: int, count: int, content: bytes)
 def _check_length(tag: int, values: int) -> None:
     if tag in _LISTS and values > MAX_TIFF_SEGMENTS:
         raise RefusalError(f"is a TIFF of {values:,} {_LISTS[tag]}; at most {MAX_TIFF_SEGMENTS:,} are read")
-    if (tag in _LOADED and values > _MOST_LOADED) or (tag == _DESCRIPTION and values > _LONGEST_DESCRIPTION):
+    most = MAX_TIFF_DESCRIPTION_CHARACTERS if tag == _DESCRIPTION else MAX_TIFF_VALUES
+    if tag in (*_LOADED, _DESCRIPTION) and values > most:
         raise RefusalError(f"is a TIFF whose tag {tag} has {values:,} values")
 
 

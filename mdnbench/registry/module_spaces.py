@@ -26,10 +26,8 @@ from mdnbench.registry import importer
 from mdnbench.registry.file_origin import kind_of
 from mdnbench.spec.specs import DatasetSpec, DenoiserSpec, MetricSetting, MetricSpec, NoiseSpec, ReporterSpec, Trainable
 from mdnbench.util import ending
-from mdnbench.util.limits import PLUGIN_CALL_S, PLUGIN_LONG_CALL_S
+from mdnbench.util.limits import PLUGIN_CALL_S, PLUGIN_LONG_CALL_S, SPACE_WAIT_S
 from mdnbench.util.time_limit import time_limit
-
-WAIT_S = 60.0
 
 _T = TypeVar("_T")
 _Function = Callable[..., Any]
@@ -163,10 +161,10 @@ class _Switch:
     def enter(self, space: Space) -> _Frame:
         me = threading.get_ident()
         with self._free:
-            if not self._free.wait_for(lambda: self._may_enter(space, me), WAIT_S):
+            if not self._free.wait_for(lambda: self._may_enter(space, me), SPACE_WAIT_S):
                 raise MdnbenchError(
-                    f"{space.name} waited {WAIT_S:g} s for {self._frames[-1].space.name} to return from a call in "
-                    "another thread; call functions of different plugins one after the other."
+                    f"{space.name} waited {SPACE_WAIT_S:g} s for {self._frames[-1].space.name} to return from a "
+                    "call in another thread; call functions of different plugins one after the other."
                 )
             if not self._frames or self._frames[-1].space is not space:
                 self._frames.append(_open(space, me if self._frames else 0))
@@ -178,7 +176,7 @@ class _Switch:
         me = threading.get_ident()
         with self._free:
             if frame.opener == me and frame.inside.count(me) == 1:  # this thread continues in the outer space
-                self._free.wait_for(lambda: set(frame.inside) == {me}, WAIT_S)
+                self._free.wait_for(lambda: set(frame.inside) == {me}, SPACE_WAIT_S)
             frame.inside.remove(me)
             if not frame.inside:
                 self._frames.remove(frame)

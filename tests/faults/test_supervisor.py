@@ -128,7 +128,7 @@ def test_fault_41_a_run_in_which_nothing_can_move_ends(odd: Callable[..., Path],
     """A hand-over that never comes, which no deadline of its own covers: the watchdog ends the run and says why."""
     taken: list[Any] = []
     monkeypatch.setattr(slots.LocalSlot, "_give", lambda self, *given: taken.append(given))
-    monkeypatch.setattr(slots, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(slots, "SILENT_BENCH_S", 0.5)
     with pytest.raises(MdnbenchError, match=r"nothing moves: noisy on 01 .* --timeout 1 allows.*the same command"):
         api.run(methods=["noisy"], sigma=25, dataset="sk12", images=["01"], metrics=["psnr"], timing=False, timeout=1)
     assert taken, "nothing was handed over"
