@@ -10,6 +10,7 @@
     │   └── DataMissing           2   data is neither available nor can be downloaded
     ├── WeightsError              2   weights are damaged, unsafe, or made for another network
     ├── Unavailable               -   a method or metric cannot work here; its cells are skipped with this reason
+    ├── TookTooLong               3   a plugin's call did not return within its time limit
     ├── StoreError                3   the results store cannot be read or written
     ├── NothingToDo               5   nothing matched, or nothing was compared
     └── Interrupted             130   the user pressed Ctrl-C
@@ -23,10 +24,7 @@ import difflib
 import itertools
 from collections.abc import Iterable
 
-from mdnbench.util.limits import LONGEST_VALUE
-
-MOST_LISTED = 500  # names that a message lists
-MOST_COMPARED = 2000  # names to compare with the given one: each takes up to a millisecond
+from mdnbench.util.limits import LONGEST_VALUE, MAX_NAMES_COMPARED, MAX_NAMES_LISTED
 
 
 class MdnbenchError(Exception):
@@ -43,7 +41,9 @@ class UsageError(MdnbenchError):
 
 def likeliest(given: str, known: Iterable[str]) -> str:
     """Return ` Did you mean 'lc'?` with the known text that is closest to the given one; '' if none is close."""
-    close = difflib.get_close_matches(given[:LONGEST_VALUE], [*itertools.islice(known, MOST_COMPARED)], n=1, cutoff=0.5)
+    close = difflib.get_close_matches(
+        given[:LONGEST_VALUE], [*itertools.islice(known, MAX_NAMES_COMPARED)], n=1, cutoff=0.5
+    )
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
@@ -53,8 +53,8 @@ class UnknownName(UsageError):
     def __init__(self, kind: str, given: str, known: Iterable[str], *, hint: str = "") -> None:
         known = sorted(known)
         meant = likeliest(given, known)
-        more = f" and {len(known) - MOST_LISTED:,} more" if len(known) > MOST_LISTED else ""
-        listed = f" Known: {', '.join(known[:MOST_LISTED])}{more}." if known else " There are none."
+        more = f" and {len(known) - MAX_NAMES_LISTED:,} more" if len(known) > MAX_NAMES_LISTED else ""
+        listed = f" Known: {', '.join(known[:MAX_NAMES_LISTED])}{more}." if known else " There are none."
         cut = f"… ({len(given):,} characters)" if len(given) > LONGEST_VALUE else ""
         shown = f"{given[:LONGEST_VALUE]!r}{cut}"
         super().__init__(f"no {kind} is named {shown}.{meant}{listed}{' ' + hint if hint else ''}")
@@ -88,6 +88,10 @@ class WeightsError(MdnbenchError):
 
 class Unavailable(MdnbenchError):
     """A method or metric that cannot work here; its cells are skipped with this reason."""
+
+
+class TookTooLong(MdnbenchError):
+    """A call of a plugin that did not return within its time limit."""
 
 
 class StoreError(MdnbenchError):

@@ -25,6 +25,7 @@ from mdnbench.spec.records import Cell, MetricScore, Outcome
 from mdnbench.store import stored_images
 from mdnbench.store.score_array import revision_of
 from mdnbench.util.digests import of_pixels
+from mdnbench.util.limits import RESCORED_IMAGE_S
 
 if TYPE_CHECKING:
     from mdnbench.evaluation.protocols import Protocol
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from mdnbench.util.listener import Listener
 
 ALL = "all"
-TIMEOUT_S = 600.0
 PHASE = "scores"
 CHUNK = 256  # outputs that are looked up in the store at once
 
@@ -205,7 +205,7 @@ class Rescoring:
             jobs=tuple(Job(noise, known.noises.entry(noise.name).source, Named("", (), "")) for noise in noises),
             metrics={name: self._identity.source(name) for name in batch.revisions},
             revisions=known.revisions,
-            timeout=TIMEOUT_S,
+            timeout=RESCORED_IMAGE_S,
             plugins=known.files,
         )
         engine = LocalEngine(setup, self.jobs or environment.cores())

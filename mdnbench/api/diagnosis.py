@@ -20,7 +20,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from mdnbench import __version__, data, weights
-from mdnbench.errors import MdnbenchError
+from mdnbench.errors import MdnbenchError, TookTooLong
 from mdnbench.planning import environment
 from mdnbench.registry import Registry, torchvision_fix
 from mdnbench.spec import names
@@ -28,14 +28,13 @@ from mdnbench.spec.specs import DenoiserSpec
 from mdnbench.store import open_store, row_checks
 from mdnbench.training.deploy import building
 from mdnbench.util import devices, paths
+from mdnbench.util.limits import IMPORT_TEST_S, LITTLE_DISK_BYTES, LITTLE_MEMORY_BYTES, NETWORK_TEST_S
+from mdnbench.util.time_limit import time_limit
+from mdnbench.util.untrusted import cut
 from mdnbench.wrappers.onnx_session import INSTALL
 
 DiagnosisState = Literal["well", "note", "problem"]
 
-NETWORK_S = 3.0
-IMPORT_S = 60.0
-LITTLE_DISK_BYTES = 200 * 2**20
-LITTLE_MEMORY_BYTES = 2**30
 GIB = 2**30
 DEPLOYING = ("onnx", "onnxruntime", "onnxscript", "torch-pruning")
 
@@ -116,10 +115,10 @@ def _torchvision(version: str, torch_version: str) -> Iterator[Diagnosis]:
     try:
         done = subprocess.run(
             [sys.executable, "-c", "import torchvision"], capture_output=True, encoding="utf-8", errors="replace",
-            timeout=IMPORT_S, check=False,
+            timeout=IMPORT_TEST_S, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
-        yield Diagnosis("torchvision", "note", f"it cannot be imported within {IMPORT_S:g} s.")
+        yield Diagnosis("torchvision", "note", f"it cannot be imported within {IMPORT_TEST_S:g} s.")
         return
     if done.returncode == 0:
         yield Diagnosis("torchvision", "well", f"{version} fits torch {torch_version}")
@@ -183,7 +182,7 @@ def network(urls: Iterable[str]) -> Diagnosis:
         return Diagnosis("network", "note", "not tried: no data set names an address")
     port = first.port or (80 if first.scheme == "http" else 443)
     try:
-        socket.create_connection((str(first.hostname), port), timeout=NETWORK_S).close()
+        socket.create_connection((str(first.hostname), port), timeout=NETWORK_TEST_S).close()
     except OSError as error:
         text = f"{first.hostname} does not answer ({error}); what is not at hand cannot be fetched."
         return Diagnosis("network", "note", text)
@@ -210,11 +209,15 @@ def _data(known: Registry) -> Iterator[Diagnosis]:
             yield Diagnosis("data", "note", f"{name}: not at hand; `mdnbench data fetch {name}` downloads it")
     for name, metric in known.metrics.items():
         try:
-            reason = metric.prepare(False) if metric.prepare and not metric.by_name else None
+            with time_limit(f"the metric {name!r} gets ready"):
+                reason = metric.prepare(False) if metric.prepare and not metric.by_name else None
+        except TookTooLong as error:
+            yield Diagnosis("data", "problem", f"metric {name}: {error}")
+            continue
         except MdnbenchError as error:
             reason = str(error)
         if reason:
-            yield Diagnosis("data", "note", f"metric {name}: {reason}")
+            yield Diagnosis("data", "note", f"metric {name}: {cut(reason)}")
 
 
 def _weights(known: Registry) -> Iterator[Diagnosis]:

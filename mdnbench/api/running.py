@@ -24,6 +24,7 @@ from mdnbench.util import atomic, jsonfile, paths
 from mdnbench.util.interrupts import on_interrupt
 from mdnbench.util.listener import Listener
 from mdnbench.util.slugs import slug
+from mdnbench.util.untrusted import cut
 
 if TYPE_CHECKING:
     from mdnbench.planning.estimate import Estimate
@@ -223,7 +224,7 @@ def _prepare_metrics(planned: Plan, *, download: bool) -> dict[str, str]:
         except Unavailable as error:
             reason = str(error)
         if reason:
-            unavailable[name] = reason
+            unavailable[name] = cut(reason)
     return unavailable
 
 

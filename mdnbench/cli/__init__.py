@@ -14,7 +14,8 @@ from typing import NoReturn
 from mdnbench.cli import streams
 from mdnbench.errors import Interrupted, MdnbenchError
 from mdnbench.spec.names import printable
-from mdnbench.util import ending
+from mdnbench.util import ending, time_limit
+from mdnbench.util.untrusted import cut
 
 STOPPED = "stopped at once; what was finished is saved."
 _HIDDEN = (KeyboardInterrupt, EOFError, BrokenPipeError)  # typer ends the program itself for them
@@ -23,6 +24,7 @@ _HIDDEN = (KeyboardInterrupt, EOFError, BrokenPipeError)  # typer ends the progr
 def main() -> NoReturn:
     """Run the command line and end this process. Nothing that a plugin left behind changes how the process ends."""
     code = MdnbenchError.exit_code
+    time_limit.enable()
     try:
         command()
         code = 0
@@ -85,7 +87,7 @@ def _report(error: Exception) -> None:
         advice = "`mdnbench store check` says more; restore the store from a copy, or move it away."
         _complain(f"{fault} {advice} It may be why this failed: {_in_a_line(error)}")
         return
-    traceback.print_exception(error)
+    _write(cut("".join(traceback.format_exception(error))))
     _complain("this is an error in mdnbench or in a plugin, not in what you asked; please report it.")
 
 
@@ -127,12 +129,13 @@ def _in_a_line(error: Exception) -> str:
 
 
 def _complain(text: str) -> None:
-    """Print a line on stderr, with characters that its encoding lacks as escapes."""
+    """Print a message on stderr in one line, shortened."""
+    _write(f"mdnbench: {printable(cut(text))}\n")
+
+
+def _write(text: str) -> None:
+    """Print a text on stderr, with characters that its encoding lacks as escapes."""
     if sys.stderr is None:
         return
-    safe = (
-        printable(text)
-        .encode(sys.stderr.encoding or "utf-8", "backslashreplace")
-        .decode(sys.stderr.encoding or "utf-8")
-    )
-    sys.stderr.write(f"mdnbench: {safe}\n")
+    encoding = sys.stderr.encoding or "utf-8"
+    sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from mdnbench.util import time_limit
 from mdnbench.util.limits import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, SLOWEST_BYTES_PER_S
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def _write(pieces: Iterable[bytes], path: Path, url: str, most: int) -> None:
     allowed = READ_TIMEOUT_S + most / SLOWEST_BYTES_PER_S
     with path.open("wb") as file:
         for piece in pieces:
+            time_limit.renew()  # a plugin's call waits for these bytes
             size += len(piece)
             if size > most:
                 raise DownloadError(_too_long(url, "more", most))

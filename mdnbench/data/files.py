@@ -20,10 +20,7 @@ from mdnbench.data import download, gray
 from mdnbench.errors import BadFile, DataMissing, MdnbenchError
 from mdnbench.spec.specs import DataFile, DatasetSpec
 from mdnbench.util import digests, paths, temporary
-from mdnbench.util.limits import MAX_DOWNLOAD_BYTES
-
-PARALLEL_DOWNLOADS = 4
-RETRY_HOST_AFTER_S = 60.0
+from mdnbench.util.limits import MAX_DOWNLOAD_BYTES, PARALLEL_DOWNLOADS, RETRY_HOST_AFTER_S
 
 _digests: dict[tuple[str, int, int], str] = {}  # (path, bytes, mtime_ns) -> SHA-256, for this process
 _noted: ContextVar[dict[str, Path] | None] = ContextVar("_noted", default=None)

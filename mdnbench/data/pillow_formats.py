@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from mdnbench.data.pixels import BYTE_TOP, WORD_TOP, RefusalError, check_size, whole_numbers
-from mdnbench.util.limits import MAX_JPEG_SCAN_PIXELS, MAX_JPEG_SCANS, MAX_JPEG_SEGMENTS, MAX_PIXELS_DECODED_SLOWLY
+from mdnbench.util.limits import (
+    MAX_JPEG_FILL_BYTES,
+    MAX_JPEG_SCAN_PIXELS,
+    MAX_JPEG_SCANS,
+    MAX_JPEG_SEGMENTS,
+    MAX_PIXELS_DECODED_SLOWLY,
+)
 
 if TYPE_CHECKING:
     from mdnbench.spec.specs import Image
@@ -178,7 +184,6 @@ _START, _END, _SCAN = 0xD8, 0xD9, 0xDA
 _ALONE = {0x01, _START, *range(0xD0, 0xD8)}  # markers that have no length and no body
 _FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 _HUFFMAN_DCT = {0xC0, 0xC1, 0xC2}
-_LONGEST_FILL = 1024  # fill bytes before a marker, which Pillow reads one by one; encoders write none
 _FILL = re.compile(rb"\xff+")
 _MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # not a stuffed byte, a restart or a fill byte
 
@@ -202,7 +207,7 @@ def check_jpeg(content: bytes) -> None:
         fill = _FILL.search(content, place)
         if fill is None:
             return
-        if fill.end() - fill.start() > _LONGEST_FILL:
+        if fill.end() - fill.start() > MAX_JPEG_FILL_BYTES:
             raise RefusalError(f"is damaged: it has {fill.end() - fill.start():,} bytes of padding in one place")
         if fill.end() + 3 > len(content) or content[fill.end()] == _END:
             return

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from mdnbench.data.pixels import BYTE_TOP, WORD_TOP, RefusalError, check_size, whole_numbers
-from mdnbench.util.limits import MAX_PIXELS_DECODED_SLOWLY
+from mdnbench.util.limits import MAX_PIXELS_DECODED_SLOWLY, MAX_PNM_HEADER_BYTES, MAX_PNM_SAMPLE_BYTES
 
 if TYPE_CHECKING:
     from mdnbench.spec.specs import Image
 
-HEADER_BYTES = 4096  # the longest header, comments included
-LONGEST_SAMPLE_BYTES = 16  # the longest number in a plain file, with the space around it
 _SPACE = rb"(?:[ \t\n\v\f\r]|#[^\n\r]*[\n\r])+"
 _HEADER = re.compile(rb"P([2356])" + 3 * (_SPACE + rb"([0-9]{1,10})") + rb"(?:#[^\n\r]*)?[ \t\n\v\f\r]")
 _OTHERS = {b"P1": "has 1 bit a pixel", b"P4": "has 1 bit a pixel", b"P7": "is a PAM file", b"Pf": "is a PFM file",
@@ -57,7 +55,7 @@ def read(file: BinaryIO) -> Image:
 
 def _header(file: BinaryIO) -> _Header:
     file.seek(0)
-    start = file.read(HEADER_BYTES)
+    start = file.read(MAX_PNM_HEADER_BYTES)
     if start[:2] in _OTHERS:
         raise RefusalError(_OTHERS[start[:2]])
     found = _HEADER.match(start)
@@ -87,10 +85,10 @@ def _binary(file: BinaryIO, header: _Header) -> np.ndarray[Any, Any]:
 
 
 def _plain(file: BinaryIO, header: _Header) -> np.ndarray[Any, Any]:
-    most = header.samples * LONGEST_SAMPLE_BYTES
+    most = header.samples * MAX_PNM_SAMPLE_BYTES
     content = file.read(most + 1)
     if len(content) > most:
-        raise RefusalError(f"is damaged: it has more than {LONGEST_SAMPLE_BYTES} characters a number")
+        raise RefusalError(f"is damaged: it has more than {MAX_PNM_SAMPLE_BYTES} characters a number")
     if re.search(rb"[^0-9 \t\n\v\f\r]", content):
         raise RefusalError("is damaged: something other than whole numbers stands among its pixels")
     values = np.fromstring(content.decode(), dtype=np.float64, sep=" ")

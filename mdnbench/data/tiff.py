@@ -81,13 +81,13 @@ def read(file: BinaryIO) -> Image:
 @contextlib.contextmanager
 def _page(file: BinaryIO) -> Iterator[TiffPage]:
     """Yield the only page of a file after all checks."""
-    pages, tags = tiff_tags.check(file)
+    pages = tiff_tags.check(file)
     file.seek(0)
     # Without these arguments, tifffile reads the files of some vendors by its own rules and not by their tags.
     with TiffFile(file, is_lsm=False, is_scanimage=False, is_ndpi=False) as opened:
         page = opened.pages.first
         codecs.check(int(page.compression))
-        tiff_kind.check(page, pages, tags)
+        tiff_kind.check(page, pages)
         check_size(page.imagewidth, page.imagelength)
         _check_layout(page, _layout(page), file)
         yield page

@@ -8,10 +8,14 @@ import re
 from typing import TYPE_CHECKING
 
 from mdnbench.data.pixels import RefusalError
-from mdnbench.util.limits import MAX_TIFF_PAGES_COUNTED
+from mdnbench.util.limits import MAX_TIFF_PAGES_COUNTED, MAX_TIFF_SHAPE_CHARACTERS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tifffile import TiffPage
+
+    from mdnbench.data.tiff_tags import Page
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
@@ -32,19 +36,20 @@ _COLOURS = {
 _ALPHA = {1, 2}  # values of ExtraSamples that mean alpha; 0 means unspecified
 _OME_SIZES = re.compile(r"\bSize[ZTC]\s*=\s*[\"']([0-9]{1,9})[\"']")
 _IMAGEJ_SIZES = re.compile(r"^(images|channels|slices|frames)=([0-9]{1,9})\s*$", re.MULTILINE)
-_LONGEST_SHAPE = 1000  # characters of the description in which tifffile writes an array's shape
+_MOST_LISTED = 4  # pages that a message names
 
 
-def check(page: TiffPage, pages: int, tags: set[int]) -> None:
+def check(page: TiffPage, pages: Sequence[Page]) -> None:
     """Raise RefusalError for a page that is not read in full.
 
     Args:
         page: The first page.
-        pages: The number of directories that `tifftags.check` returned.
-        tags: The tags of the first directory that `tifftags.check` returned.
+        pages: The pages that `tiff_tags.check` returned.
 
     """
-    _check_pages(page, pages, tags)
+    _check_pages(pages)
+    if missing := pages[0].tags - {tag.code for tag in page.tags}:
+        raise RefusalError(f"is damaged: its tag {min(missing)} cannot be read")
     _check_planes(page)
     for tag, name in ((_WIDTH, "ImageWidth"), (_HEIGHT, "ImageLength"), (_PHOTOMETRIC, "PhotometricInterpretation")):
         if tag not in page.tags:
@@ -59,17 +64,33 @@ def check(page: TiffPage, pages: int, tags: set[int]) -> None:
         raise RefusalError("has the bits of its bytes in reverse order (FillOrder 2)")
 
 
-def _check_pages(page: TiffPage, pages: int, tags: set[int]) -> None:
-    if pages > MAX_TIFF_PAGES_COUNTED:
+def _check_pages(pages: Sequence[Page]) -> None:
+    """Refuse a file of several pages: as a stack if several are pictures of their own, otherwise by what they are."""
+    if len(pages) > MAX_TIFF_PAGES_COUNTED:
         raise RefusalError(f"holds more than {MAX_TIFF_PAGES_COUNTED:,} pictures, or its directories form a loop")
-    if pages > 1:
-        raise RefusalError(f"holds {pages} pictures: it is a stack, which is not read yet; one picture is wanted")
-    if _CAMERA_RAW in tags:
+    if _CAMERA_RAW in pages[0].tags:
         raise RefusalError("is a camera's raw file (DNG)")
-    if _SUBIFDS in tags:
-        raise RefusalError("holds more pictures below the first one (SubIFDs); one is wanted")
-    if missing := tags - {tag.code for tag in page.tags}:
-        raise RefusalError(f"is damaged: its tag {min(missing)} cannot be read")
+    pictures = [number for number, page in enumerate(pages) if page.is_picture]
+    others = [*(page for page in pages if not page.is_picture), *pages[0].below]
+    if len(pictures) > 1:
+        more = f" (and {_listed(others)})" if others else ""
+        raise RefusalError(
+            f"holds {len(pictures)} pictures{more}: it is a stack, which is not read yet; one picture is wanted"
+        )
+    if len(pages) > 1 or pages[0].below:
+        whole = pictures[0] if pictures else 0
+        raise RefusalError(
+            f"holds, next to {pages[whole]}, also {_listed([page for page in others if page is not pages[whole]])}"
+            f"{' (in SubIFDs)' if pages[0].below else ''}; write the page that is meant into a file of its own: "
+            f"tifffile.imwrite(NEW, tifffile.imread(OLD, key={whole}))"
+        )
+    if _SUBIFDS in pages[0].tags:
+        raise RefusalError("is damaged: its tag SubIFDs names no page")
+
+
+def _listed(pages: Sequence[Page]) -> str:
+    more = f" and {len(pages) - _MOST_LISTED} more" if len(pages) > _MOST_LISTED else ""
+    return ", ".join(map(str, pages[:_MOST_LISTED])) + more
 
 
 def _check_planes(page: TiffPage) -> None:
@@ -89,7 +110,7 @@ def _noted_planes(page: TiffPage) -> list[int]:
             found += [int(size) for size in sizes.values()]
         elif "<OME" in text[:5000]:
             found.append(_ome_planes(text, page))
-        elif text.startswith("{") and len(text) <= _LONGEST_SHAPE:
+        elif text.startswith("{") and len(text) <= MAX_TIFF_SHAPE_CHARACTERS:
             found.append(_shaped_planes(text, page))
     return found
 

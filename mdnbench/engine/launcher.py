@@ -31,10 +31,7 @@ from mdnbench.engine.orders import WAIT_S, OrderClient, ProcessEnded, ProcessLat
 from mdnbench.errors import MdnbenchError
 from mdnbench.planning import environment
 from mdnbench.util import ending, temporary
-
-START_S = 120.0  # time to import torch on a busy machine, or from a slow network disk
-GRACE_S = 1.0  # time for a process to end by itself
-LONGEST_MESSAGE = 65536  # bytes, between the server and its clients
+from mdnbench.util.limits import MAX_SERVER_MESSAGE_BYTES, PROCESS_END_S, PROCESS_START_S
 
 ENTRY = "import sys; sys.path[:] = {path!r}; from mdnbench.engine import server; server.main({descriptor}, {scratch!r})"
 
@@ -118,7 +115,7 @@ class OrderProcess:
         Args:
             found: The reason to report if the process had to be killed.
         """
-        code = self.end(GRACE_S)
+        code = self.end(PROCESS_END_S)
         if code is None:
             return f"the worker was ended: {found}."
         if code < 0:
@@ -275,11 +272,12 @@ class ForkLauncher(Launcher):
     def _ask(self, request: dict[str, Any], descriptors: list[int] | None = None) -> dict[str, Any]:
         with self._asking:
             try:
-                self._line.settimeout(START_S)
+                self._line.settimeout(PROCESS_START_S)
                 socket.send_fds(self._line, [json.dumps(request).encode()], descriptors or [])
-                content = self._line.recv(LONGEST_MESSAGE)
+                content = self._line.recv(MAX_SERVER_MESSAGE_BYTES)
             except TimeoutError:
-                raise MdnbenchError(f"the server of worker processes gave no answer within {START_S:g} s.") from None
+                message = f"the server of worker processes gave no answer within {PROCESS_START_S:g} s."
+                raise MdnbenchError(message) from None
             except OSError as error:
                 raise MdnbenchError(f"the server of worker processes is gone ({error}).") from None
         if not content:

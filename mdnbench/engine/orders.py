@@ -25,12 +25,11 @@ import numpy as np
 
 from mdnbench.errors import Unavailable
 from mdnbench.util import ending
+from mdnbench.util.limits import ANSWER_REST_S, MAX_ANSWER_BYTES
 from mdnbench.util.untrusted import cut
 
 WAIT_S = 0.25  # between two checks of a process that is computing
-REST_S = 1.0  # time for the rest of an answer whose first part has arrived
 LENGTH = 8  # number of bytes that hold an answer's length
-LONGEST_ANSWER = 1 << 36  # bytes; a longer one is not a valid answer
 CHUNK = 1 << 20
 
 # The records that an answer may contain, with the modules that define them.
@@ -247,7 +246,7 @@ class OrderClient:
         """Return the answer to an order. Call it when a part of the answer has arrived.
 
         Args:
-            until: The time by `time.monotonic()` to wait for the rest; at least REST_S seconds are allowed.
+            until: The time by `time.monotonic()` to wait for the rest; at least ANSWER_REST_S seconds are allowed.
 
         Raises:
             OrderFailed: The order raised an exception.
@@ -255,7 +254,7 @@ class OrderClient:
             ProcessLate: The rest did not arrive in time.
         """
         try:
-            good, value = read_answer(self._read(max(until, time.monotonic() + REST_S)))
+            good, value = read_answer(self._read(max(until, time.monotonic() + ANSWER_REST_S)))
         except TimeoutError:
             raise ProcessLate from None
         except (EOFError, OSError) as error:
@@ -274,7 +273,7 @@ class OrderClient:
         if os.name == "nt":
             return self.connection.recv_bytes()
         length = int.from_bytes(self._read_exactly(LENGTH, until), "big")
-        if length > LONGEST_ANSWER:
+        if length > MAX_ANSWER_BYTES:
             raise ValueError(f"it would be {length:,} bytes long")
         return self._read_exactly(length, until)
 

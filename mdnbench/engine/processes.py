@@ -12,15 +12,12 @@ from mdnbench.engine.method import Denoised, Settings
 from mdnbench.engine.orders import OrderFailed, ProcessEnded, ProcessLate
 from mdnbench.engine.tasks import Setup
 from mdnbench.spec.records import NoiseInfo, Status, UsedFile
+from mdnbench.util.limits import MAX_CHILDREN, MAX_GROWN_BYTES, MAX_OPEN_FILES
 
 if TYPE_CHECKING:
     from mdnbench.registry.discovery import PluginSource
     from mdnbench.spec.specs import Image
 
-# A method process that has grown this much is replaced between two cells, before it runs out of a resource.
-GROWN_BYTES = 2**30
-MOST_FILES = 256
-MOST_CHILDREN = 32
 LOOK_EVERY = 4  # for cells that take less than LOOK_S, because a check of the process takes as long as a small cell
 LOOK_S = 0.01
 
@@ -116,11 +113,11 @@ class MethodProcess:
         held = process_tree.held_bytes(pid)
         self.peak_bytes = max(self.peak_bytes, held)
         self._first_bytes = self._first_bytes or held
-        grown = GROWN_BYTES if not most else min(GROWN_BYTES, (most - self._first_bytes) // 2)
+        grown = MAX_GROWN_BYTES if not most else min(MAX_GROWN_BYTES, (most - self._first_bytes) // 2)
         self.worn = (
             held - self._first_bytes > grown
-            or process_tree.open_files(pid) > MOST_FILES
-            or len(process_tree.children(pid)) > MOST_CHILDREN
+            or process_tree.open_files(pid) > MAX_OPEN_FILES
+            or len(process_tree.children(pid)) > MAX_CHILDREN
         )
 
     def end(self) -> None:

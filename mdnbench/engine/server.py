@@ -25,11 +25,10 @@ from pathlib import Path
 from typing import Any
 
 from mdnbench.engine import launcher, process_tree
+from mdnbench.util.limits import KILLED_S, MAX_SERVER_MESSAGE_BYTES, SERVER_IDLE_S
 
 SUBREAPER, DEATH_SIGNAL = 36, 1  # option numbers of prctl
 LOOK_S = 1.0
-KILLED_S = 5.0  # time for a killed process to disappear
-IDLE_S = 600.0  # a notebook that is idle this long does not wait for the server
 
 
 @dataclass
@@ -57,13 +56,13 @@ class Server:
         self._selector.register(client.line, selectors.EVENT_READ)
 
     def run(self, trouble: str) -> None:
-        """Answer requests until the coordinator is gone, or there is no child left and no request for IDLE_S seconds.
+        """Answer requests until the coordinator is gone, or no child is left and SERVER_IDLE_S are over.
 
         Args:
             trouble: If not empty, the error that answers each request.
         """
         busy = time.monotonic()
-        while self._alive or time.monotonic() - busy < IDLE_S:
+        while self._alive or time.monotonic() - busy < SERVER_IDLE_S:
             for key, _ in self._selector.select(LOOK_S):
                 busy = time.monotonic()
                 client = self._clients.get(key.fd)
@@ -82,7 +81,7 @@ class Server:
 
     def _receive(self, client: _Client) -> tuple[dict[str, Any] | None, list[int]]:
         try:
-            content, descriptors, _, _ = socket.recv_fds(client.line, launcher.LONGEST_MESSAGE, 1)
+            content, descriptors, _, _ = socket.recv_fds(client.line, MAX_SERVER_MESSAGE_BYTES, 1)
         except OSError:
             return None, []
         return (json.loads(content) if content else None), list(descriptors)

@@ -18,12 +18,11 @@ from mdnbench.engine.orders import OrderFailed, ProcessEnded, ProcessLate
 from mdnbench.engine.tasks import Result, Setup, Task
 from mdnbench.errors import MdnbenchError
 from mdnbench.spec.records import Outcome, Used
+from mdnbench.util.limits import HANGING_BENCH_S, PROCESS_START_S, SILENT_BENCH_S
 
 TRIES = 2
 BENCH = "mdnbench.engine.bench:serve"
 GIVEN = 2  # tasks that a bench holds: this process may be busy with the store when the first one is done
-PATIENCE_S = 3 * launcher.START_S  # time after --timeout in which everything that a cell needs must have started
-MARGIN_S = 10.0  # a bench ends what takes too long; a bench that hangs is ended this much later
 
 
 _Submitted: TypeAlias = "tuple[Task, Future[Outcome | None]]"
@@ -90,7 +89,7 @@ class LocalSlot:
             MdnbenchError: Nothing has happened for longer than anything may take.
         """
         silent = time.monotonic() - self._heard
-        if self.held and silent > self._setup.timeout + PATIENCE_S:
+        if self.held and silent > self._setup.timeout + SILENT_BENCH_S:
             cell = next(iter(self.held.values())).cell
             raise MdnbenchError(
                 f"nothing moves: {cell.method} on {cell.image} has been at work for {silent:.0f} s, longer than "
@@ -159,7 +158,7 @@ class LocalSlot:
             self.peak_bytes = max(self.peak_bytes, process_tree.held_bytes(bench.pid))
 
         try:
-            result: Result = bench.answer(self._setup.timeout + MARGIN_S, watch)
+            result: Result = bench.answer(self._setup.timeout + HANGING_BENCH_S, watch)
         except ProcessLate:
             self._end_bench()
             reason = f"no answer within {self._setup.timeout:g} s (--timeout), in scoring; its process was ended."
@@ -196,13 +195,13 @@ class LocalSlot:
                     raise
                 continue
             try:
-                bench.ask("ready", within_s=launcher.START_S)
+                bench.ask("ready", within_s=PROCESS_START_S)
                 return bench
             except OrderFailed as error:
                 bench.end()
                 raise MdnbenchError(f"no worker process can begin: {error.failure}.") from None
             except (ProcessEnded, ProcessLate) as error:
-                reason = bench.how_it_ended(str(error) or f"it was not ready within {launcher.START_S:g} s")
+                reason = bench.how_it_ended(str(error) or f"it was not ready within {PROCESS_START_S:g} s")
         raise MdnbenchError(f"no worker process can begin: {reason} What it said stands above.")
 
     def _end_bench(self) -> None:

@@ -22,6 +22,7 @@ from mdnbench.spec.names import counted
 from mdnbench.spec.records import Used, UsedFile
 from mdnbench.store import Store, manifests
 from mdnbench.store.rows import CodeManifest
+from mdnbench.util.limits import MAX_RECORDED_PROCESSES
 
 if TYPE_CHECKING:
     from mdnbench.planning.plan import Plan, PlannedMethod, PlannedNoise
@@ -33,7 +34,6 @@ METHOD, NOISE, METRIC, EVALUATION = "method", "noise", "metric", "evaluation"
 ROOMS = ("evaluation",)  # folders of mdnbench itself whose code makes, checks and scores cases
 SHOWN = 5
 CHUNK = 256
-MOST_SLOTS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +291,7 @@ class CodeIdentity:
         for role, name in ((METHOD, work.named.name), (NOISE, work.noise.named.name)):
             _require_planned(f"the {role} {name!r}", sources[role], files[role])
         manifest = self._manifests.use(scope, files, f"the method {work.named.name!r} of {sources[METHOD].address}")
-        self._recorded[work.index] = [*recorded[-MOST_SLOTS:], used]
+        self._recorded[work.index] = [*recorded[-MAX_RECORDED_PROCESSES:], used]
         return manifest
 
     def manifests_of(self, noise: PlannedNoise) -> list[int]:

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mdnbench.registry.file_origin import too_wide
+from mdnbench.util.limits import MAX_WATCHED_ENTRIES, MAX_WATCHED_FOLDERS
 
 try:
     import resource
@@ -40,8 +41,6 @@ _TOOLS = (".git", ".hg", ".svn", ".venv", "node_modules", ".tox", ".nox", ".eggs
 _CACHES = (".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".ipynb_checkpoints")
 SKIPPED = frozenset((".mdnbench", *_TOOLS, *_CACHES))
 BYTECODE = "__pycache__"  # an opened .pyc stands for its module
-MOST_FOLDERS = 4_000
-MOST_ENTRIES = 200_000  # in all folders together, so a folder of a million images is listed only in part
 BUFFER = 1 << 16
 
 # The numbers are the same for fanotify and inotify.
@@ -235,7 +234,7 @@ def _walk(folders: Sequence[Path], *, bytecode: bool) -> Iterator[str]:
     wide = {str(folder) for folder in folders if too_wide(folder)}
     seen: set[tuple[int, int]] = set()
     entries = 0
-    while waiting and len(seen) < MOST_FOLDERS and entries < MOST_ENTRIES:
+    while waiting and len(seen) < MAX_WATCHED_FOLDERS and entries < MAX_WATCHED_ENTRIES:
         folder = waiting.popleft()
         with contextlib.suppress(OSError):
             found = os.stat(folder)  # noqa: PTH116

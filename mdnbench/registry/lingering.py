@@ -25,8 +25,8 @@ from types import CodeType, FrameType
 from typing import Any
 
 from mdnbench.registry.file_origin import kind_of
+from mdnbench.util.limits import SETTLE_S
 
-SETTLE_S = 0.1  # for threads and children that are about to end
 PR_SET_CHILD_SUBREAPER = 36
 TOOLS = range(6)  # of sys.monitoring
 

@@ -26,11 +26,12 @@ from mdnbench.registry import importer
 from mdnbench.registry.file_origin import kind_of
 from mdnbench.spec.specs import DatasetSpec, DenoiserSpec, MetricSetting, MetricSpec, NoiseSpec, ReporterSpec, Trainable
 from mdnbench.util import ending
-
-WAIT_S = 60.0
+from mdnbench.util.limits import PLUGIN_CALL_S, PLUGIN_LONG_CALL_S, SPACE_WAIT_S
+from mdnbench.util.time_limit import time_limit
 
 _T = TypeVar("_T")
 _Function = Callable[..., Any]
+_Limit = Callable[[], contextlib.AbstractContextManager[None]]
 
 
 class Space:
@@ -78,43 +79,49 @@ class Space:
 
     def wrap(self, spec: _T) -> _T:
         """Return the spec with its functions, and the functions that these return, made to run in this space."""
+        return self._wrapped(spec, f"{getattr(spec, 'name', '')!r} in {self.name}")
+
+    def _wrapped(self, spec: _T, owner: str) -> _T:
         changes: dict[str, Any] = {}
         for record, calls, makers in _CALLS:
             if isinstance(spec, record):
-                changes |= {name: self._bound(getattr(spec, name)) for name in calls}
-                changes |= {name: self._bound(getattr(spec, name), makes=True) for name in makers}
+                for name in (*calls, *makers):
+                    doing = f"the function `{name}` of {owner}"
+                    seconds = PLUGIN_LONG_CALL_S if name in _LONG_CALLS else PLUGIN_CALL_S
+                    limit = functools.partial(time_limit, doing, seconds)
+                    changes[name] = self._bound(getattr(spec, name), limit, makes=name in makers)
         if isinstance(spec, DenoiserSpec) and spec.trainable is not None:
-            changes["trainable"] = self.wrap(spec.trainable)
+            changes["trainable"] = self._wrapped(spec.trainable, owner)
         if isinstance(spec, MetricSpec):
             changes["settings"] = tuple(map(self.wrap, spec.settings))
         return dataclasses.replace(spec, **changes)  # type: ignore[type-var]
 
-    def _bound(self, call: _Function | None, *, makes: bool = False) -> _Function | None:
+    def _bound(self, call: _Function | None, limit: _Limit, *, makes: bool = False) -> _Function | None:
         if call is None:
             return None
 
         @functools.wraps(call, updated=("__dict__",) if isinstance(call, FunctionType) else ())
         def inside(*arguments: Any, **options: Any) -> Any:
-            with self.inside():
+            with limit(), self.inside():
                 result = call(*arguments, **options)
             if isinstance(result, GeneratorType):
-                return self._stepped(result)
-            return self._bound(result) if makes and callable(result) else result
+                return self._stepped(result, limit)
+            return self._bound(result, limit) if makes and callable(result) else result
 
         return inside
 
-    def _stepped(self, steps: Generator[Any, Any, Any]) -> Iterator[Any]:
+    def _stepped(self, steps: Generator[Any, Any, Any], limit: _Limit) -> Iterator[Any]:
         """Yield the items of a generator and run each of its steps in this space."""
         try:
             while True:
-                with self.inside():
+                with limit(), self.inside():
                     try:
                         item = next(steps)
                     except StopIteration:
                         return
                 yield item
         finally:
-            with self.inside():
+            with limit(), self.inside():
                 steps.close()
 
 
@@ -128,6 +135,8 @@ _CALLS: tuple[tuple[type, tuple[str, ...], tuple[str, ...]], ...] = (
     (ReporterSpec, ("write",), ()),
     (Trainable, ("network", "loss", "export", "convert", "inference"), ()),
 )
+# A report may be large; in a training by several processes, `loss` may wait for the validation in another one.
+_LONG_CALLS = ("write", "loss")
 
 
 @dataclass
@@ -152,10 +161,10 @@ class _Switch:
     def enter(self, space: Space) -> _Frame:
         me = threading.get_ident()
         with self._free:
-            if not self._free.wait_for(lambda: self._may_enter(space, me), WAIT_S):
+            if not self._free.wait_for(lambda: self._may_enter(space, me), SPACE_WAIT_S):
                 raise MdnbenchError(
-                    f"{space.name} waited {WAIT_S:g} s for {self._frames[-1].space.name} to return from a call in "
-                    "another thread; call functions of different plugins one after the other."
+                    f"{space.name} waited {SPACE_WAIT_S:g} s for {self._frames[-1].space.name} to return from a "
+                    "call in another thread; call functions of different plugins one after the other."
                 )
             if not self._frames or self._frames[-1].space is not space:
                 self._frames.append(_open(space, me if self._frames else 0))
@@ -167,7 +176,7 @@ class _Switch:
         me = threading.get_ident()
         with self._free:
             if frame.opener == me and frame.inside.count(me) == 1:  # this thread continues in the outer space
-                self._free.wait_for(lambda: set(frame.inside) == {me}, WAIT_S)
+                self._free.wait_for(lambda: set(frame.inside) == {me}, SPACE_WAIT_S)
             frame.inside.remove(me)
             if not frame.inside:
                 self._frames.remove(frame)

@@ -8,26 +8,32 @@ from collections.abc import Iterator
 from pathlib import PurePath
 
 from mdnbench.errors import BadPlugin, MdnbenchError
+from mdnbench.util.limits import PLUGIN_CALL_S
+from mdnbench.util.time_limit import time_limit
+from mdnbench.util.untrusted import cut
 
 
 @contextlib.contextmanager
-def named_errors(doing: str) -> Iterator[None]:
-    """Run a plugin's code in the `with` block; errors of mdnbench itself are passed on unchanged.
+def named_errors(doing: str, seconds: float = PLUGIN_CALL_S) -> Iterator[None]:
+    """Run a plugin's code in the `with` block, with a time limit; errors of mdnbench itself are passed on unchanged.
 
     Args:
         doing: The plugin and its task for the message, for example `the data set photos loads image 'a'`.
+        seconds: The time limit.
 
     Raises:
         BadPlugin: The code raises any other error or tries to end the program.
+        TookTooLong: The code does not return in time.
 
     """
     try:
-        yield
+        with time_limit(doing, seconds):
+            yield
     except MdnbenchError:
         raise
     except (Exception, SystemExit) as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
-        said = " ".join(str(error).split())
+        said = " ".join(cut(str(error)).split())
         raise BadPlugin(
             f"{doing}: {type(error).__name__}{f': {said}' if said else ''} ({PurePath(place.filename).name}, line "
             f"{place.lineno})."

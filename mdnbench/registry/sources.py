@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mdnbench.registry import import_effects, importer
 from mdnbench.registry.code import Digests, changed
+from mdnbench.util.time_limit import time_limit
 
 if TYPE_CHECKING:
     from mdnbench.registry.discovery import PluginSource
@@ -39,7 +40,7 @@ def load(source: PluginSource, bring: Import) -> tuple[dict[str, list[Any]], tup
     digests = Digests()
     loaded = _current(source, digests)
     try:
-        with loaded.space.inside(), import_effects.restored():
+        with time_limit(f"the import of {source.address}"), loaded.space.inside(), import_effects.restored():
             brought = bring(source)
             if source not in loaded.used:
                 loaded.used[source] = _imported(source, digests)

@@ -27,12 +27,12 @@ from mdnbench.registry.trial_cache import TrialResult
 from mdnbench.spec.names import Option
 from mdnbench.spec.specs import DenoiserSpec
 from mdnbench.util import jsonfile
+from mdnbench.util.limits import TRIAL_S
 
 if TYPE_CHECKING:
     from mdnbench.registry.discovery import PluginSource
     from mdnbench.spec.specs import Denoise
 
-LIMIT_S = 60.0
 LIMIT_VARIABLE = "MDNBENCH_TRIAL_SECONDS"  # sets another limit, for plugins that take long to import
 INSIDE_VARIABLE = "MDNBENCH_TRIAL"  # set in a trial, in which plugins are loaded without a further trial
 POLL_S = 0.005
@@ -85,8 +85,8 @@ def _try_all(sources: list[PluginSource]) -> dict[PluginSource, TrialResult]:
 def limit_s() -> float:
     """Return the time limit of an import in seconds: 60, or the value of MDNBENCH_TRIAL_SECONDS."""
     with contextlib.suppress(ValueError):
-        return max(float(os.environ.get(LIMIT_VARIABLE, LIMIT_S)), 0.1)
-    return LIMIT_S
+        return max(float(os.environ.get(LIMIT_VARIABLE, TRIAL_S)), 0.1)
+    return TRIAL_S
 
 
 @dataclass

@@ -28,9 +28,9 @@ from mdnbench.registry.code import Digests
 from mdnbench.registry.discovery import PluginSource
 from mdnbench.spec.names import Option
 from mdnbench.spec.specs import DenoiserSpec
+from mdnbench.util.limits import TRIAL_END_S
 
 PR_SET_PDEATHSIG = 1
-LATER_S = 5
 DATA = (
     "name", "revision", "summary", "wants", "channels", "packages", "licence", "citation", "published_as",
 )  # fmt: skip
@@ -73,7 +73,7 @@ def _end_with_parent(limit: float) -> None:
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     elif hasattr(signal, "alarm"):
-        signal.alarm(int(limit) + LATER_S)
+        signal.alarm(int(limit) + TRIAL_END_S)
 
 
 def _trap() -> int:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mdnbench import data, registry
 from mdnbench.data import folders
-from mdnbench.errors import MdnbenchError
+from mdnbench.errors import MdnbenchError, TookTooLong
 from mdnbench.evaluation import cases
 from mdnbench.store import stored_images
 from mdnbench.util.digests import of_pixels
@@ -81,6 +81,8 @@ class ImageSource:
         """Return a clean image; None if it cannot be loaded or has another digest."""
         try:
             pixels = self._load(image) if self._load else None
+        except TookTooLong:  # it would for the next image too
+            raise
         except (MdnbenchError, KeyError):
             return None
         return pixels if pixels is not None and of_pixels(pixels) == digest else None

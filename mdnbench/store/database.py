@@ -21,6 +21,7 @@ from mdnbench.store import journal, schema, sqlite_files
 from mdnbench.store.facts import Provenance, RunFacts
 from mdnbench.store.rows import RunRow, StoredOutput, TimingRow
 from mdnbench.util import ending, jsonfile, limits
+from mdnbench.util.limits import STORE_BUSY_S
 
 # Scores belong to an output's pixels, so they are deleted when the pixels change.
 _STALE = """
@@ -89,7 +90,7 @@ def _connected(path: Path, prepare: Prepare) -> Store:
     # SQLite treats a file of one byte as empty, and would overwrite it.
     if path.is_file() and path.stat().st_size == 1:
         raise sqlite3.DatabaseError("file is not a database")
-    connection = sqlite3.connect(path, timeout=journal.BUSY_S, isolation_level=None, factory=_Connection)
+    connection = sqlite3.connect(path, timeout=STORE_BUSY_S, isolation_level=None, factory=_Connection)
     _connections[connection] = os.getpid()
     try:
         steps = sqlite_files.settle(connection)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from mdnbench.store import schema
 from mdnbench.util import temporary
+from mdnbench.util.limits import STORE_BUSY_S
 
-BUSY_S = 60.0  # seconds to wait for other processes
 NOTE = (
     "the file system of {} carries no write-ahead log; the store uses a rollback journal instead, which is safe but "
     "slower: put the workspace on a local disk if you can."
@@ -75,7 +75,7 @@ def _turned(connection: sqlite3.Connection) -> bool:
     When other processes have just opened the new file and do the same, SQLite reports at once that it is locked,
     whatever its timeout. So this waits until one of them has finished.
     """
-    end = time.monotonic() + BUSY_S
+    end = time.monotonic() + STORE_BUSY_S
     while True:
         try:
             return _mode(connection, "WAL") == "wal"

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, BinaryIO
 from mdnbench.errors import StoreError
 from mdnbench.util import atomic, limits, untrusted
 from mdnbench.util.digests import of_pixels
+from mdnbench.util.limits import MAX_STORED_IMAGE_BYTES
 
 if TYPE_CHECKING:
     from mdnbench.spec.specs import Image
 
 
-_MOST_BYTES = 3 * 8 * limits.MAX_PIXELS + 1024  # three channels in float64, and the header
 _DIGEST = re.compile("[0-9a-f]{64}")
 
 
@@ -90,7 +90,7 @@ def load(folder: Path, digest: str) -> Image | None:
     if not is_digest(digest):
         return None
     try:
-        with untrusted.opened(path_of(folder, digest), _MOST_BYTES) as file:
+        with untrusted.opened(path_of(folder, digest), MAX_STORED_IMAGE_BYTES) as file:
             _check_header(file)
             image: Image = np.lib.format.read_array(file, allow_pickle=False)
     except Exception:  # a damaged file raises EOFError, TokenError, SyntaxError and others

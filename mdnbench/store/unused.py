@@ -10,8 +10,7 @@ from pathlib import Path
 from mdnbench.errors import StoreError
 from mdnbench.store import stored_images
 from mdnbench.store.database import Store
-
-YOUNG_S = 3600.0
+from mdnbench.util.limits import UNUSED_AFTER_S
 
 _UNUSED = "SELECT id FROM outputs WHERE id NOT IN (SELECT output FROM run_cells)"
 # Metrics' manifests have no outputs: scores refer to them by their tokens.
@@ -85,4 +84,4 @@ def _is_file(path: Path) -> bool:
 
 
 def _is_old(path: Path) -> bool:
-    return time.time() - path.stat().st_mtime > YOUNG_S
+    return time.time() - path.stat().st_mtime > UNUSED_AFTER_S

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mdnbench.spec.hookspecs import GROUP
 from mdnbench.testing.rules import rule_table, runner, samples
 from mdnbench.testing.rules.rule import Finding, Subject
+from mdnbench.util.limits import RULE_S
 
 if TYPE_CHECKING:
     from mdnbench.spec.specs import Image
@@ -19,9 +20,7 @@ if TYPE_CHECKING:
 SIZE = (96, 112)
 
 
-def conformance(
-    plugin: ModuleType | str | Path, *, timeout: float = runner.TIMEOUT_S
-) -> Callable[[Subject, str], None]:
+def conformance(plugin: ModuleType | str | Path, *, timeout: float = RULE_S) -> Callable[[Subject, str], None]:
     """Return a pytest test with one case for each rule that applies to a plugin.
 
     One line in a test file is enough:

@@ -13,6 +13,7 @@ from mdnbench import __version__, registry
 from mdnbench.errors import BadOption, MdnbenchError, UnknownName, UsageError
 from mdnbench.spec import names
 from mdnbench.util import atomic
+from mdnbench.util.limits import MAX_MODULE_NAME_CHARACTERS
 
 TEMPLATES = Path(__file__).parent / "templates" / "plugin"
 
@@ -27,7 +28,6 @@ RUNS = {
     "reporter": f"mdnbench run --methods noisy,median --sigma 25 {COMMON} && mdnbench report ci --to $name",
 }
 KINDS = tuple(RUNS)
-LONGEST = 32  # longer names would make lines of the templates too long
 
 
 def write(name: str, kind: str, *, package: bool = False, folder: Path = Path()) -> tuple[Path, ...]:
@@ -66,9 +66,10 @@ def _check(name: str, kind: str) -> None:
     if kind not in KINDS:
         raise UnknownName("kind of plugin", kind, KINDS)
     names.check_declared(name)
-    if not re.match("[a-z]", name) or len(name) > LONGEST or keyword.iskeyword(_module(name)):
+    if not re.match("[a-z]", name) or len(name) > MAX_MODULE_NAME_CHARACTERS or keyword.iskeyword(_module(name)):
         raise BadOption(
-            f"{name!r} cannot name a module; begin with a letter, use at most {LONGEST}, and take no word of Python."
+            f"{name!r} cannot name a module; begin with a letter, use at most {MAX_MODULE_NAME_CHARACTERS}, and "
+            "take no word of Python."
         )
     if _module(name) in sys.stdlib_module_names or _module(name) in metadata.packages_distributions():
         raise BadOption(f"{name!r} names a module that is installed here, and would hide it; choose another name.")

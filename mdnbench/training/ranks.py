@@ -22,13 +22,12 @@ from torch.distributed.rendezvous import rendezvous
 from mdnbench.errors import UsageError
 from mdnbench.training.distributed_ops import RankMean, share_norms
 from mdnbench.training.rng import TorchRng
+from mdnbench.util.limits import RANK_WAIT_S
 
 if TYPE_CHECKING:
     Rows = TypeVar("Rows", bound=torch.Tensor | None)
 T = TypeVar("T")
 
-# For the first process's download and search for leaks; torchrun ends processes that wait in vain.
-PATIENCE = timedelta(hours=2)
 _joined = itertools.count()  # counts how often this process has joined
 
 
@@ -67,7 +66,9 @@ def joined(device: str) -> Iterator[None]:
     store, rank, size = next(rendezvous("env://"))
     # torchrun has one store for all groups: without its own name, a group would find the addresses of an earlier group.
     own = PrefixStore(f"mdnbench-{os.environ['TORCHELASTIC_RESTART_COUNT']}-{next(_joined)}", store)
-    distributed.init_process_group(backend, timeout=PATIENCE, store=own, rank=rank, world_size=size)
+    distributed.init_process_group(
+        backend, timeout=timedelta(seconds=RANK_WAIT_S), store=own, rank=rank, world_size=size
+    )
     yield  # after an error, do not destroy the group: others may be waiting, and torchrun ends them
     distributed.destroy_process_group()
 

@@ -6,8 +6,8 @@ import re
 
 from mdnbench.util import limits
 from mdnbench.util.digests import of_parts
+from mdnbench.util.limits import MAX_SLUG_CHARACTERS
 
-LONGEST = 80
 _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)
 
 
@@ -19,8 +19,8 @@ def slug(text: str) -> str:
     """
     plain = re.sub(r"[^a-zA-Z0-9.]+", "-", text.replace("sigma=", "")).strip("-.")
     lossy = plain and any(letter.isalnum() and not letter.isascii() for letter in text)
-    if lossy or len(plain) > LONGEST:
-        plain = f"{plain[: LONGEST - 9].rstrip('-.')}-{of_parts(text)[:8]}"
+    if lossy or len(plain) > MAX_SLUG_CHARACTERS:
+        plain = f"{plain[: MAX_SLUG_CHARACTERS - 9].rstrip('-.')}-{of_parts(text)[:8]}"
     if _DEVICE.fullmatch(plain.partition(".")[0]):
         plain = f"run-{plain}"
     return plain or f"run-{of_parts(text)[:8]}"

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from mdnbench.util.limits import LONGEST_TEXT, LONGEST_VALUE
+from mdnbench.util.limits import AROUND_BYTES, LONGEST_TEXT_BYTES, LONGEST_VALUE
 
-AROUND = 1024  # characters that may be added to a text that was shortened
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a pipe",
@@ -55,10 +54,17 @@ def read_bytes(path: Path | str, most: int) -> bytes:
 
 
 def cut(text: str) -> str:
-    """Return the text, shortened to 64 Ki characters with a note of its length; a shortened text stays as it is."""
-    if len(text) <= LONGEST_TEXT + AROUND:
+    """Return the text, shortened to 64 KiB of UTF-8 with a note of its length; a shortened text stays as it is."""
+    most = LONGEST_TEXT_BYTES + AROUND_BYTES
+    if len(text) <= most and len(_utf8(text)) <= most:
         return text
-    return f"{text[:LONGEST_TEXT]} … (cut: {len(text):,} characters in all)"
+    # No character is shorter than a byte. A character of which only the first bytes would be kept is left out.
+    kept = _utf8(text[:LONGEST_TEXT_BYTES])[:LONGEST_TEXT_BYTES].decode("utf-8", "ignore")
+    return f"{kept} … (cut: {len(text):,} characters in all)"
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")  # file names may have surrogates, which UTF-8 has no bytes for
 
 
 def shortened(value: object) -> str:

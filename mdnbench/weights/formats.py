@@ -11,8 +11,6 @@ from typing import NamedTuple
 from mdnbench.spec.names import printable
 from mdnbench.util import limits
 
-HEAD_BYTES = 4096  # how many bytes are examined
-
 
 class Format(Enum):
     """A format that tensors can be read from. The value is its name in messages."""

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from mdnbench.errors import MdnbenchError, WeightsError
+from mdnbench.errors import MdnbenchError, TookTooLong, WeightsError
 from mdnbench.spec.names import show
 from mdnbench.util import digests
+from mdnbench.util.limits import MAX_COMPARED_NETWORKS
 from mdnbench.weights import published, state_choice, states
 from mdnbench.weights.states import TensorState
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from mdnbench.spec.specs import DenoiserSpec
 
 _SOME_EPS = 1e-5  # tried only to find out whether nothing but an eps is missing
-_MOST_VARIANTS = 32  # how many networks of one method a state is compared with
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ def _variants(spec: DenoiserSpec) -> Iterator[dict[str, Value]]:
         few = tuple(option.choices) or ((False, True) if option.type is bool else ())
         default = option.fallback()
         values[option.name] = few or (() if default is None else (default,))
-    for chosen in itertools.islice(itertools.product(*values.values()), _MOST_VARIANTS):
+    for chosen in itertools.islice(itertools.product(*values.values()), MAX_COMPARED_NETWORKS):
         yield dict(zip(values, chosen, strict=True))
 
 
@@ -190,6 +190,8 @@ def _shapes(spec: DenoiserSpec, blind: bool, options: dict[str, Value]) -> dict[
     try:
         with torch.device("meta"):
             state = make(blind=blind, **options).state_dict()
+    except TookTooLong:  # it would with other options too
+        raise
     except (MdnbenchError, TypeError, ValueError, RuntimeError, NotImplementedError, ImportError):
         return {}
     return {key: tuple(tensor.shape) for key, tensor in state.items()}

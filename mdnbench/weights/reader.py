@@ -68,7 +68,7 @@ def read(path: Path) -> Content:
     """
     size = check_plain(path)
     with path.open("rb") as file:
-        head = file.read(formats.HEAD_BYTES)
+        head = file.read(limits.WEIGHTS_HEAD_BYTES)
     found = formats.of(head, size, path.suffix.lower())
     if found is Format.ARCHIVE:
         found = _check_archive(path, size)

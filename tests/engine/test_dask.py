@@ -270,7 +270,7 @@ def test_what_cannot_be_is_refused_before_anything_is_computed(
         ):
             Request(**keys)
     asked: dict[str, Any] = {"methods": "noisy", "sigma": 50, "dataset": "sk12", "images": "01", "metrics": "psnr"}
-    monkeypatch.setattr(connection, "CONNECT_S", 1.0)
+    monkeypatch.setattr(connection, "DASK_CONNECT_S", 1.0)
     with pytest.raises(UsageError, match=r"no Dask scheduler can be reached at 'tcp://127\.0\.0\.1:9'"):
         api.run(**asked, engine="dask", scheduler="tcp://127.0.0.1:9", timing=False)
     monkeypatch.setitem(sys.modules, "distributed", None)

@@ -128,7 +128,7 @@ def test_fault_41_a_run_in_which_nothing_can_move_ends(odd: Callable[..., Path],
     """A hand-over that never comes, which no deadline of its own covers: the watchdog ends the run and says why."""
     taken: list[Any] = []
     monkeypatch.setattr(slots.LocalSlot, "_give", lambda self, *given: taken.append(given))
-    monkeypatch.setattr(slots, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(slots, "SILENT_BENCH_S", 0.5)
     with pytest.raises(MdnbenchError, match=r"nothing moves: noisy on 01 .* --timeout 1 allows.*the same command"):
         api.run(methods=["noisy"], sigma=25, dataset="sk12", images=["01"], metrics=["psnr"], timing=False, timeout=1)
     assert taken, "nothing was handed over"
@@ -229,6 +229,7 @@ LONG = {
     "an exception": ("raise ValueError('\\x1b[31mA' * 20_000_000)", "failed"),
     "memory": ("raise MemoryError('A' * 120_000_000)", "oom"),
     "unavailable": ("raise mdnbench.Unavailable('A' * 120_000_000)", "skipped"),
+    "wide characters": ("raise ValueError('\\U0001f642' * 30_000_000)", "failed"),
     "an exception's name": ("raise type('A' * 120_000_000, (Exception,), {})('x')", "failed"),
 }
 
@@ -244,9 +245,9 @@ def test_fault_44_texts_from_outside_are_cut(odd: Callable[..., Path], name: str
     (row,) = found.rows()
     assert row.status == status
     for text in (row.reason, row.traceback):
-        assert len(text) <= 66 * 1024
+        assert len(text.encode()) <= 66 * 1024
     assert row.reason.count("(cut: ") == 1
-    assert re.search(r"cut: 1[02]\d,\d{3},\d{3} characters in all", row.reason)
+    assert re.search(r"cut: (1[02]\d|30),\d{3},\d{3} characters in all", row.reason)
 
 
 def test_fault_44_what_a_plugin_says_at_import_is_cut(workspace: Path, cli: Any) -> None:
@@ -257,3 +258,21 @@ def test_fault_44_what_a_plugin_says_at_import_is_cut(workspace: Path, cli: Any)
     assert done.returncode == 2
     assert len(done.stderr) <= 66 * 1024
     assert done.stderr.count("cut: 120,000,0") == 1
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("error", ["ValueError", "mdnbench.Unavailable"])
+def test_fault_44_what_a_plugin_says_in_the_command_is_cut(plugin: Callable[..., Path], cli: Any, error: str) -> None:
+    """An image that cannot be loaded, whatever error says so."""
+    path = plugin(f"""
+        def fail(*arguments):
+            raise {error}("A" * 120_000_000)
+
+        @mdnbench.hookimpl
+        def mdnbench_datasets():
+            return [mdnbench.DatasetSpec("long", "x", "test", 1, ("a",), fail)]
+    """)
+    done = cli("plan", "--methods", "median", "--sigma", 25, "--dataset", "long", "--plugin", path)
+    assert done.returncode in (2, 3)
+    assert len(done.stderr) <= 66 * 1024
+    assert done.stderr.count("cut: 120,000,000") == 1

@@ -177,7 +177,7 @@ def test_an_error_leaves_the_space(plugin: Callable[..., Path]) -> None:
 
 def test_one_space_at_a_time_for_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread waits until another one has left its space, and not for ever; in one space there may be several."""
-    monkeypatch.setattr(module_spaces, "WAIT_S", 0.3)
+    monkeypatch.setattr(module_spaces, "SPACE_WAIT_S", 0.3)
     first, second = Space("first"), Space("second")
     inside, leave, seen = threading.Event(), threading.Event(), list[Any]()
 

@@ -54,7 +54,7 @@ def test_a_file_is_linted_and_listed(kind: str, tmp_path: Path, cli: Callable[..
 def test_the_longest_name_makes_no_line_too_long(tmp_path: Path) -> None:
     """Packages and files of every kind stay formatted whatever the name."""
     for kind in scaffold.KINDS:
-        name = f"{kind}-{'x' * scaffold.LONGEST}"[: scaffold.LONGEST]
+        name = f"{kind}-{'x' * scaffold.MAX_MODULE_NAME_CHARACTERS}"[: scaffold.MAX_MODULE_NAME_CHARACTERS]
         api.new_plugin(name, kind, folder=tmp_path / "files")
         api.new_plugin(name, kind, package=True, folder=tmp_path / "packages")
     tool("ruff", "check", *LINT, ".", cwd=tmp_path / "files")

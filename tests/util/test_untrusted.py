@@ -46,3 +46,24 @@ def test_a_change_meanwhile_is_noticed_even_after_an_error(tmp_path: Path) -> No
     for error in (None, ValueError("damaged")):
         with pytest.raises(OSError, match="changed while it was read"):
             read(error)
+
+
+@pytest.mark.parametrize("character", ["a", "é", "€", "🙂", "\udc80"])
+def test_a_text_is_cut_at_64_kib(character: str) -> None:
+    """Of UTF-8, whatever its characters; none of them is cut in two, and a text that was cut stays as it is."""
+    for start in ("", "x", "xy", "xyz"):
+        text = start + character * 100_000
+        short = untrusted.cut(text)
+        kept, _, note = short.partition(" … ")
+        assert note == f"(cut: {len(text):,} characters in all)"
+        size = len(kept.encode())
+        assert 64 * 1024 - 4 < size <= 64 * 1024
+        if character != "\udc80":  # part of a file name that is not UTF-8, shown as its code
+            assert text.startswith(kept)
+        assert untrusted.cut(short) == short
+
+
+def test_a_short_text_is_not_cut() -> None:
+    """Up to the limit in bytes."""
+    for text in ("", "\udc80", "a" * 64 * 1024, "🙂" * 16 * 1024):
+        assert untrusted.cut(text) == text

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 from mdnbench.engine import spawn
 from mdnbench.errors import BadOption, UsageError
+from mdnbench.util.limits import DASK_CONNECT_S
 
 if TYPE_CHECKING:
     from distributed import Client
-
-CONNECT_S = 10.0
 
 
 def require() -> None:
@@ -59,7 +58,7 @@ def _client(address: str) -> Iterator[Client]:
             "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY."
         )
     try:
-        client = Client(address, timeout=CONNECT_S, set_as_default=False, name="mdnbench")
+        client = Client(address, timeout=DASK_CONNECT_S, set_as_default=False, name="mdnbench")
     except (OSError, ValueError) as error:
         raise UsageError(
             f"no Dask scheduler can be reached at {address!r} ({error}). Start one with `dask scheduler`, and give the "

@@ -21,15 +21,14 @@ from mdnbench.engine.loop import Engine, FinishedTasks
 from mdnbench.engine.schedule import Schedule
 from mdnbench.errors import MdnbenchError, UsageError
 from mdnbench.util.interrupts import Stop
+from mdnbench.util.limits import DASK_END_S, NO_WORKER_S
 
 if TYPE_CHECKING:
     from distributed import Client
 
     from mdnbench.spec.records import Environment
 
-END_S = 10.0
 MUSTER_S = 1.0
-PATIENCE_S = 5.0
 
 
 class DaskEngine(Engine):
@@ -108,8 +107,8 @@ class DaskEngine(Engine):
             line.cut()
 
     def _end_hosts(self) -> None:
-        """Close all hosts and wait at most END_S seconds for them; a slower host closes by itself."""
-        until = time.monotonic() + END_S
+        """Close all hosts and wait at most DASK_END_S seconds for them; a slower host closes by itself."""
+        until = time.monotonic() + DASK_END_S
         for call in filter(None, [line.end() for line in self._lines.values()]):
             with contextlib.suppress(Exception):  # gone, or too slow
                 call.result(timeout=max(0.0, until - time.monotonic()))
@@ -206,6 +205,6 @@ class DaskEngine(Engine):
                 f"no worker of the Dask cluster can be used; {address}: {why}. Results depend on it: give workers the "
                 "environment that runs here."
             )
-        elif time.monotonic() - self._alone_since > PATIENCE_S:
+        elif time.monotonic() - self._alone_since > NO_WORKER_S:
             self._alone_since = float("inf")
             self._note("the Dask cluster has no worker now; waiting for one.")

@@ -25,6 +25,7 @@ from mdnbench.engine.tasks import Setup, Task
 from mdnbench.spec.records import Outcome
 from mdnbench.util import digests, paths
 from mdnbench.util.interrupts import Stop
+from mdnbench.util.limits import PROCESS_START_S
 
 if TYPE_CHECKING:
     from distributed import Worker
@@ -72,7 +73,7 @@ class Host:
         """
         process = launcher.shared().launch("mdnbench.engine.dask.fingerprint:serve")
         try:
-            shown: Fingerprint = process.ask("inspect", self.setup, metrics, within_s=launcher.START_S)
+            shown: Fingerprint = process.ask("inspect", self.setup, metrics, within_s=PROCESS_START_S)
         finally:
             process.end()
         return shown

@@ -19,13 +19,13 @@ from mdnbench.engine.dask.host import HostSetup, Reply
 from mdnbench.engine.dask.transfer import Transfer, TransferFile
 from mdnbench.engine.tasks import Task
 from mdnbench.spec.records import Environment, Outcome
+from mdnbench.util.limits import PARALLEL_SENDS
 
 if TYPE_CHECKING:
     from distributed import Client
 
-SENDING_AT_ONCE = 4  # connections; the limit bounds the memory for files in transfer, here and in the scheduler
 
-_at_once = threading.Semaphore(SENDING_AT_ONCE)
+_at_once = threading.Semaphore(PARALLEL_SENDS)
 _numbers = count()
 
 

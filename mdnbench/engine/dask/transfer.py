@@ -17,6 +17,7 @@ from mdnbench.engine.tasks import Job, Setup, Task
 from mdnbench.registry import declared_files, variants
 from mdnbench.registry.file_origin import too_wide
 from mdnbench.store.stored_images import path_of
+from mdnbench.util.limits import MAX_FILES_BESIDE_PLUGIN
 
 if TYPE_CHECKING:
     from mdnbench.planning import Plan
@@ -29,7 +30,6 @@ IMAGES = Path("images")
 DATA = Path("data")
 HOME = Path("home")
 PLUGINS = Path("plugins")
-MOST_FILES = 200
 MARK = "pyproject.toml"  # an empty file of this name marks the root folder of a plugin that has no such file
 
 
@@ -94,7 +94,7 @@ class Transfer:
         near = [
             path for path in beside if not any(part.startswith(".") for part in path.relative_to(source.root).parts)
         ]
-        found = dict.fromkeys([source.path, *used, *self._declared(source), *near[:MOST_FILES]])
+        found = dict.fromkeys([source.path, *used, *self._declared(source), *near[:MAX_FILES_BESIDE_PLUGIN]])
         return [path for path in found if path.is_file()]
 
     def _declared(self, source: PluginSource) -> list[Path]:

@@ -18,6 +18,7 @@ from mdnbench.testing.rules import cheating, isolation, reporters, rule_table, s
 from mdnbench.testing.rules.process import FINGERPRINT, OutputDigest, RuleSetup
 from mdnbench.testing.rules.rule import Finding, Subject
 from mdnbench.util import temporary
+from mdnbench.util.limits import RULE_S
 from mdnbench.util.listener import Listener
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from mdnbench.registry.discovery import PluginSource
     from mdnbench.weights import Weights
 
-TIMEOUT_S = 120.0
 NOISE = "gaussian:25"
 PHASE = "rules"
 
@@ -85,7 +85,7 @@ def _everything(known: Registry) -> Iterator[tuple[Subject, PluginSource]]:
 
 
 def check(
-    subjects: Sequence[Subject], known: Registry, *, timeout: float = TIMEOUT_S, listener: Listener | None = None
+    subjects: Sequence[Subject], known: Registry, *, timeout: float = RULE_S, listener: Listener | None = None
 ) -> tuple[Finding, ...]:
     """Check every rule for every subject. Nothing that a plugin does can end the check.
 

@@ -14,6 +14,7 @@ from mdnbench.registry import variants
 from mdnbench.training.deploy import loaded_network, models
 from mdnbench.training.deploy.export import feeds
 from mdnbench.util import paths
+from mdnbench.util.limits import MAX_COMPILED_SIZES
 from mdnbench.wrappers import inference
 from mdnbench.wrappers.onnx_session import Session
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from mdnbench.wrappers.inference import NetworkFunction
 
 COMPILERS = ("g++", "clang++", "c++")
-MOST_SIZES = 4096  # each image size is compiled separately, because a result must not depend on earlier images
 
 
 def build(known: Registry, spec: DenoiserSpec, named: Named, device: str, weights: Weights | None) -> Denoise:
@@ -129,7 +129,7 @@ def compiled(module: torch.nn.Module, device: str) -> Any:
     from torch._inductor import config as kernels
 
     kernels.compile_threads = 1  # a cell has one process
-    graphs.recompile_limit = graphs.accumulated_recompile_limit = MOST_SIZES
+    graphs.recompile_limit = graphs.accumulated_recompile_limit = MAX_COMPILED_SIZES
     graphs.fail_on_recompile_limit_hit = True  # otherwise it would continue uncompiled without a warning
     module.compile(dynamic=False)
 

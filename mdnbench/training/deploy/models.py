@@ -14,6 +14,8 @@ from mdnbench.registry import variants
 from mdnbench.registry.code import Digests
 from mdnbench.training.deploy import export, quantise
 from mdnbench.util import atomic, digests, paths
+from mdnbench.util.limits import PLUGIN_LONG_CALL_S
+from mdnbench.util.time_limit import time_limit
 
 if TYPE_CHECKING:
     from mdnbench.registry import Registry
@@ -81,7 +83,8 @@ def obtain(known: Registry, spec: DenoiserSpec, weights: Weights, precision: str
 
 
 def _make(known: Registry, spec: DenoiserSpec, weights: Weights, whole: Path | None, path: Path) -> None:
-    with atomic.replacing(path) as part:
+    doing = f"the network of {spec.name!r} is written as an ONNX file"
+    with time_limit(doing, PLUGIN_LONG_CALL_S), atomic.replacing(path) as part:
         if whole is None:
             export.write(spec, weights, part)
         else:

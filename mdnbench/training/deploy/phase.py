@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mdnbench.errors import Interrupted
+from mdnbench.errors import Interrupted, TookTooLong
 from mdnbench.planning import Plan, PlannedMethod
 from mdnbench.registry import variants
 from mdnbench.util.listener import Listener
@@ -37,7 +37,7 @@ def _try(plan: Plan, work: PlannedMethod, weights: Weights, precision: str) -> N
 
     try:
         models.obtain(plan.registry, work.spec, weights, precision)
-    except Interrupted:
+    except (Interrupted, TookTooLong):
         raise
     except (Exception, SystemExit):  # its cells will report the same error
         return

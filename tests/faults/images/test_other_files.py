@@ -61,8 +61,8 @@ def test_fault_48_a_file_that_changes_while_it_is_read(photos: Path, monkeypatch
     path.write_bytes(saved(GRAY, "PNG"))
     read = pillow_formats.read
 
-    def slow(*arguments: Any) -> Any:
-        found = read(*arguments)
+    def slow(*arguments: Any, **options: Any) -> Any:
+        found = read(*arguments, **options)
         path.write_bytes(saved(RGB, "PNG"))
         return found
 

@@ -1,0 +1,192 @@
+"""Limit the time of a plugin's call in the process of a command.
+
+Workers have limits of their own; this one is for what a command calls itself: loading images, preparing metrics,
+writing reports, making networks. When the time is over, the call is interrupted with an exception. If it does not end
+within some seconds, the command ends with exit code 3 and the reason, even if the call is in C code that holds the
+interpreter's lock. On Windows, calls cannot be interrupted, and the command ends.
+
+Only the command line has this limit. In a notebook, whose process is not ours to end, the user interrupts a call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+from mdnbench.errors import TookTooLong
+from mdnbench.util import ending, watchdog
+from mdnbench.util.limits import PLUGIN_CALL_S, PLUGIN_GRACE_S, RENEW_EVERY_S
+
+LIMIT_VARIABLE = "MDNBENCH_PLUGIN_SECONDS"  # sets another limit, for plugins whose calls take long
+
+_numbers = itertools.count()
+_calls: dict[int, _Call] = {}
+_inside = threading.local()
+
+
+class _TimeIsUpError(BaseException):
+    """Raised in the plugin's call; `except Exception` in a plugin does not catch it."""
+
+
+class _Call:
+    """One call of a plugin and its time."""
+
+    def __init__(self, doing: str, limit: float) -> None:
+        self.number, self.limit = next(_numbers), limit
+        self.reason = (
+            f"{doing}: it did not return within {limit:g} s. If it needs more time, set {LIMIT_VARIABLE} to a higher "
+            "number of seconds."
+        )
+        self.may_raise = bool(watchdog.SIGNAL) and threading.current_thread() is threading.main_thread()
+        self.is_over = self.has_ended = False
+
+    def begin(self) -> None:
+        """Begin the time of this call, also when it has begun before."""
+        self._begun = time.monotonic()
+        _watchdog.send(self.number, self.limit, min(self.limit, PLUGIN_GRACE_S), self.reason, self.may_raise)
+
+    def renew(self) -> None:
+        """Begin the time again, but not each time that a few bytes have come."""
+        if time.monotonic() - self._begun > min(RENEW_EVERY_S, self.limit / 10):
+            self.begin()
+
+    def on_signal(self, signum: int, frame: FrameType | None) -> None:
+        """Raise in the call; the second time, end the command."""
+        if self.has_ended:
+            return
+        if not self.is_over:
+            self.is_over = True
+            raise _TimeIsUpError
+        with contextlib.suppress(OSError):
+            os.write(2, f"mdnbench: {self.reason}\n".encode("utf-8", "backslashreplace"))
+        ending.leave(TookTooLong.exit_code)
+
+
+class _Watchdog:
+    """The connection to the process that watches the calls of this one; it is started with the first call."""
+
+    def __init__(self) -> None:
+        self.owner = 0  # the process whose calls are limited; a copy of it that is forked has another number
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def send(self, *parts: Any) -> None:
+        """Send one line; without a watchdog there is no limit."""
+        with self._lock, contextlib.suppress(OSError):
+            if self._process is None:
+                self._process = _started()
+                ending.register(self._end)
+            assert self._process.stdin is not None
+            self._process.stdin.write(json.dumps(parts).encode("ascii") + b"\n")
+            self._process.stdin.flush()
+
+    def _end(self) -> None:
+        if self._process is not None and os.getpid() == self.owner:
+            self._process.kill()
+            self._process.wait()
+
+
+_watchdog = _Watchdog()
+
+
+def enable() -> None:
+    """Limit the calls of this process from now on; the command line does this, because it may end its process."""
+    _watchdog.owner = os.getpid()
+
+
+@contextlib.contextmanager
+def time_limit(doing: str, seconds: float = PLUGIN_CALL_S) -> Iterator[None]:
+    """Run a plugin's code in the `with` block; inside another such block, that one's time counts.
+
+    Args:
+        doing: The plugin and its task for the message, for example `the data set photos loads image 'a'`.
+        seconds: The limit, if MDNBENCH_PLUGIN_SECONDS does not set another one.
+
+    Raises:
+        TookTooLong: The time is over.
+
+    """
+    if _watchdog.owner != os.getpid() or getattr(_inside, "call", False):
+        yield
+        return
+    call = _Call(doing, _limit_s(seconds))
+    _calls[call.number], _inside.call = call, True
+    try:
+        with _handled(call):
+            yield
+    except BaseException:
+        if call.is_over:  # whatever the plugin made of the interruption
+            raise TookTooLong(call.reason) from None
+        raise
+    finally:
+        _inside.call = False
+        _calls.pop(call.number)
+    if call.is_over:
+        raise TookTooLong(call.reason)
+
+
+def renew() -> None:
+    """Begin the time of all running calls again, because a download has received bytes."""
+    for call in list(_calls.values()):
+        call.renew()
+
+
+@contextlib.contextmanager
+def _handled(call: _Call) -> Iterator[None]:
+    """Have the call watched in the `with` block."""
+    before: Any = None
+    if call.may_raise:
+        before = signal.signal(watchdog.SIGNAL, call.on_signal)
+    _let_signal_end()
+    call.begin()
+    try:
+        yield
+    finally:
+        call.has_ended = True
+        _watchdog.send(call.number)
+        if call.may_raise:
+            signal.signal(watchdog.SIGNAL, signal.SIG_DFL if before is None else before)
+
+
+def _limit_s(usual: float) -> float:
+    with contextlib.suppress(ValueError):
+        return max(float(os.environ.get(LIMIT_VARIABLE, usual)), 0.1)
+    return usual
+
+
+def _let_signal_end() -> None:
+    """Let the signal 3 end this process by C's `_exit(3)`.
+
+    A handler in Python would have to wait for the interpreter's lock. C passes the number of a signal to its handler,
+    and 3 happens to be the exit code. A plugin may have set another handler, so this is done before each call.
+    """
+    if os.name == "posix":
+        import ctypes
+
+        with contextlib.suppress(OSError, AttributeError):
+            library = ctypes.CDLL(None)
+            library.signal.argtypes, library.signal.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
+            library.signal(watchdog.END_SIGNAL, ctypes.cast(library._exit, ctypes.c_void_p))
+
+
+def _started() -> subprocess.Popen[bytes]:
+    """Start the watchdog, which ignores Ctrl-C: it is for the command, and the watchdog ends with that."""
+    masks = hasattr(signal, "pthread_sigmask")
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masks else set()
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", watchdog.__file__], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+        )
+    finally:
+        if masks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
