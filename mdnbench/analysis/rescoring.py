@@ -167,7 +167,7 @@ class Rescoring:
     def _check(self, rows: Sequence[CellRow], outputs: int, choices: Sequence[ScoringRequest]) -> None:
         if not rows:
             raise NothingToDo(
-                f"none of the {outputs} outputs of run {self.found.name!r} were kept, so that nothing can be scored "
+                f"none of the {outputs} outputs of run {self.found.name!r} were stored, so nothing can be scored "
                 "again; run it again with --fresh --keep-images all."
             )
         if not choices:
@@ -311,7 +311,7 @@ def _rule(
         if choice.protocol.scoring.digest == protocol.scoring.digest:
             return None, f"{protocol.name} scores as {choice.name} does{other}."
     scoring = dataclasses.replace(own, scoring=protocol.scoring)
-    note = f"{protocol.name} stands for its way of scoring alone{other}." if other else ""
+    note = f"{protocol.name} means only its scoring rule{other}." if other else ""
     return ScoringRequest(
         protocol.name, f"output {protocol.scoring.words}", scoring, {name: name for name in metrics}
     ), note

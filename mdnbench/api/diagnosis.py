@@ -184,7 +184,7 @@ def network(urls: Iterable[str]) -> Diagnosis:
     try:
         socket.create_connection((str(first.hostname), port), timeout=NETWORK_TEST_S).close()
     except OSError as error:
-        text = f"{first.hostname} does not answer ({error}); what is not at hand cannot be fetched."
+        text = f"{first.hostname} does not answer ({error}); missing files cannot be downloaded."
         return Diagnosis("network", "note", text)
     return Diagnosis("network", "well", f"{first.hostname} answers")
 
@@ -204,9 +204,9 @@ def _plugins(known: Registry) -> Iterator[Diagnosis]:
 def _data(known: Registry) -> Iterator[Diagnosis]:
     for name, spec in known.datasets.items():
         if data.at_hand(spec):
-            yield Diagnosis("data", "well", f"{name}: at hand, {names.counted(len(spec.images), 'image')}")
+            yield Diagnosis("data", "well", f"{name}: available, {names.counted(len(spec.images), 'image')}")
         else:
-            yield Diagnosis("data", "note", f"{name}: not at hand; `mdnbench data fetch {name}` downloads it")
+            yield Diagnosis("data", "note", f"{name}: not available; `mdnbench data fetch {name}` downloads it")
     for name, metric in known.metrics.items():
         try:
             with time_limit(f"the metric {name!r} gets ready"):
@@ -270,7 +270,7 @@ def _trainings() -> Iterator[Diagnosis]:
         try:
             with FileLock(path, timeout=0):
                 pass
-            yield Diagnosis("locks", "well", f"{path}: left behind by a training that has ended; it stops nobody")
+            yield Diagnosis("locks", "well", f"{path}: left by a training that has ended; it does no harm")
         except Timeout:
             yield Diagnosis("locks", "note", f"{path}: a training is going on here")
         except OSError as error:

@@ -168,7 +168,7 @@ def time(
         _prepare_models(planned, heard)
         found = session.times(planned, under, store, folder, heard, lambda: stop.requested)
     if stop.requested:
-        raise Interrupted("stopped; nothing was kept of this timing.")
+        raise Interrupted("stopped; nothing of this timing was stored.")
     found.write()
     return found
 

@@ -81,7 +81,7 @@ def estimate(found: Estimate) -> None:
     say(f"cells: {found.cells}")
     say(f"new cells: {found.new_cells}")
     say(f"trainings: {'; '.join(found.trainings)}")
-    say(f"kept images: up to {found.kept_bytes / 2**20:.0f} MiB in {found.kept_folder}")
+    say(f"stored images: up to {found.kept_bytes / 2**20:.0f} MiB in {found.kept_folder}")
     more = "" if found.seconds_known else ", and what has never been run here"
     say(f"estimated time: {found.seconds:.0f} s{more}")
     say(f"notes: {'; '.join(found.notes)}")
@@ -174,7 +174,7 @@ def _ending(results: Results) -> str:
 def _sources(tally: Tally | None) -> str:
     if tally is None:
         return ""
-    rescored = f", {tally.rescored} rescored from kept outputs" if tally.rescored else ""
+    rescored = f", {tally.rescored} rescored from stored outputs" if tally.rescored else ""
     failed = f", {tally.failed} failed" if tally.failed else ""
     return f"; {tally.cached} from the store{rescored}, {tally.computed} computed{failed}"
 

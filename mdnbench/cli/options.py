@@ -30,7 +30,7 @@ Sigma = Annotated[str | None, typer.Option(help="Short for Gaussian noises, 0 to
 DatasetOption = Annotated[
     str | None,
     typer.Option(
-        help="A data set or a folder of images. [default: set12, or sk12 where it cannot be had]",
+        help="A data set or a folder of images. [default: set12, or sk12 if set12 is not available]",
         autocompletion=tab.one("datasets"),
     ),
 ]
@@ -50,7 +50,7 @@ ProtocolOption = Annotated[
 NoiseInfoOption = Annotated[
     str | None,
     typer.Option(
-        help="What methods are told of the noise: known, estimated, withheld. [default: known]",
+        help="What methods know about the noise: known, estimated, withheld. [default: known]",
         autocompletion=tab.choice("known", "estimated", "withheld"),
     ),
 ]

@@ -144,8 +144,8 @@ def _draw(results: Results, found: Rescored) -> None:
         terminal.say(f"{choice.name}: {choice.summary}")
     for table in tables_of(results, found.shifts):
         terminal.render(table)
-    kept = f"{found.kept} of {found.outputs} outputs were kept"
-    lost = "" if found.kept == found.outputs else f"; {found.outputs - found.kept} were not and are left out"
+    kept = f"{found.kept} of {found.outputs} outputs are stored"
+    lost = "" if found.kept == found.outputs else f"; the other {found.outputs - found.kept} are left out"
     terminal.say(f"{kept}{lost} · {found.computed} scorings now, the others are from the store")
     for line in (*found.notes, *found.failed):
         terminal.say(line)

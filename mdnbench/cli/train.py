@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 StateOption = Annotated[
     str,
-    typer.Option(help="The state to take where the file holds several, as params_ema. [default: the one that fits]"),
+    typer.Option(help="The state to use if the file holds several, such as params_ema. [default: the one that fits]"),
 ]
 PrefixOption = Annotated[
     str | None, typer.Option(help="What to take off the keys, as module. [default: what the network asks for]")

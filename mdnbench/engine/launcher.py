@@ -281,7 +281,7 @@ class ForkLauncher(Launcher):
             except OSError as error:
                 raise MdnbenchError(f"the server of worker processes is gone ({error}).") from None
         if not content:
-            raise MdnbenchError("the server of worker processes ended; what it said stands above.")
+            raise MdnbenchError("the server of worker processes ended; its messages are above.")
         answer: dict[str, Any] = json.loads(content)
         if "error" in answer:
             raise MdnbenchError(f"no worker process can be started: {answer['error']}")

@@ -202,7 +202,7 @@ class LocalSlot:
                 raise MdnbenchError(f"no worker process can begin: {error.failure}.") from None
             except (ProcessEnded, ProcessLate) as error:
                 reason = bench.how_it_ended(str(error) or f"it was not ready within {PROCESS_START_S:g} s")
-        raise MdnbenchError(f"no worker process can begin: {reason} What it said stands above.")
+        raise MdnbenchError(f"no worker process can start: {reason} Its messages are above.")
 
     def _end_bench(self) -> None:
         with self._changing:

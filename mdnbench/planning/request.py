@@ -74,13 +74,13 @@ class Request:
         if self.scheduler and (self.engine != "dask" or "://" not in self.scheduler):
             raise BadOption(
                 f"scheduler = {self.scheduler!r} is not allowed; it takes the address of a Dask scheduler, as "
-                "tcp://HOST:8786, beside --engine dask."
+                "tcp://HOST:8786, together with --engine dask."
             )
         if self.sigma and self.noise:
             wrong = [each for each in self.noise if each.partition(":")[0] != "gaussian"]
             if wrong:
                 raise BadOption(
-                    f"sigma is short for Gaussian noise and cannot stand beside {wrong[0]!r}; "
+                    f"sigma is short for Gaussian noise and cannot be combined with {wrong[0]!r}; "
                     f"write every level as a noise of its own: --noise gaussian:25 --noise {wrong[0]}."
                 )
 

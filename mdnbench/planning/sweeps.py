@@ -34,7 +34,7 @@ def names_in(key: str, table: Mapping[str, Any], where: str) -> list[str]:
     size = sum(math.prod(map(len, values.values())) for values in grids.values())
     if size > MAX_NAMES:
         raise BadFile(
-            f"{where}: the tables of {key} stand for {with_commas(size)} combinations, and at most {MAX_NAMES:,} are "
+            f"{where}: the tables of {key} make {with_commas(size)} combinations, and at most {MAX_NAMES:,} are "
             "allowed. Give fewer values, or several plans."
         )
     names = []

@@ -83,7 +83,7 @@ def of(
     panels = list(_panels(found, rows))
     levels = {panel.title: panel.levels for panel in panels if panel.levels is not None}
     if not levels:
-        raise NothingToDo(f"there is no picture of image {image!r}: {panels[-1].why or 'nothing is at hand'}.")
+        raise NothingToDo(f"there is no picture of image {image!r}: {panels[-1].why or 'no image is available'}.")
     size = next(iter(levels.values())).shape[:2]
     box = _checked(crop, size) if crop else _detail(levels, size)
     return _drawn(f"{found.name} · {image} · {noise}" + (f" · seed {seed}" if seed else ""), panels, size, box)
@@ -112,13 +112,13 @@ def _panels(found: RunData, rows: Sequence[CellRow]) -> Iterator[Panel]:
     subject = next((ImageCase.of(row) for row in rows if row.noisy_digest), ImageCase.of(rows[0]))
     for name, pixels in ((CLEAN, darkroom.clean(subject)), (NOISY, darkroom.noisy(subject))):
         ready = None if pixels is None else darkroom.levels(pixels)
-        yield Panel(name, ready, "the data set is not at hand")
+        yield Panel(name, ready, "the data set is not available")
     for row in rows:
         pixels = darkroom.output(row.output_digest)
         if pixels is not None:
             yield Panel(_title(found, row), darkroom.levels(pixels))
         else:
-            yield Panel(_title(found, row), None, row.reason or "this output was not kept")
+            yield Panel(_title(found, row), None, row.reason or "this output was not stored")
 
 
 def _title(found: RunData, row: CellRow) -> str:

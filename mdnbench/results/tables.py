@@ -71,7 +71,7 @@ def _noise_info_note(facts: RunFacts) -> Iterator[str]:
         asking.setdefault(each.wants, []).append(method)
     if facts.noise_info == "known" and len(asking) > 1:
         parts = [f"{what} to {', '.join(asking[wants])}" for wants, what in TOLD.items() if wants in asking]
-        yield f"told of the noise: {'; '.join(parts)}."
+        yield f"noise information: {'; '.join(parts)}."
 
 
 def mean_of(row: MeanRow, metric: str) -> float | None:

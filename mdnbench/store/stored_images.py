@@ -79,7 +79,7 @@ def save(folder: Path, digest: str, image: Image) -> Path:
         with atomic.replacing(path) as part:
             part.write_bytes(content.getbuffer())
     except OSError as error:
-        raise StoreError(f"an image cannot be kept in {folder}: {error.strerror or error}.") from error
+        raise StoreError(f"an image cannot be stored in {folder}: {error.strerror or error}.") from error
     return path
 
 
@@ -108,7 +108,7 @@ def _check_header(file: BinaryIO) -> None:
 
     version = np.lib.format.read_magic(file)
     if version != (1, 0):
-        raise ValueError("another version than images are kept in")
+        raise ValueError("another version than images are stored in")
     shape, _, dtype = np.lib.format.read_array_header_1_0(file)
     size = os.fstat(file.fileno()).st_size - file.tell()
     if dtype.kind != "f" or math.prod(shape) > 3 * limits.MAX_PIXELS or size != math.prod(shape) * dtype.itemsize:
@@ -120,6 +120,6 @@ def _require_inside(folder: Path, path: Path) -> None:
     """Raise StoreError if a link would lead the image out of the workspace."""
     if leads_out(folder.parent, path.parent):
         raise StoreError(
-            f"an image cannot be kept in {folder}: {path.parent} is a link to another place. Remove the link; a link "
+            f"an image cannot be stored in {folder}: {path.parent} is a link to another place. Remove the link; a link "
             "to the whole workspace is allowed."
         )

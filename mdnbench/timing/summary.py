@@ -106,7 +106,7 @@ def _unfinished(record: TimingRecord, several: bool) -> list[str]:
             reasons.setdefault(why, []).append(_name(each, several))
     found = [f"not finished, {why}: {', '.join(names)}." for why, names in reasons.items()]
     if found or record.problems:
-        found.append("what is missing or not finished is measured by the next run; the other timings are kept.")
+        found.append("the next run measures what is missing or not finished; the other timings stay.")
     return found
 
 

@@ -289,7 +289,7 @@ def checked(recipe: Recipe, name: str) -> Recipe:
         "weight_decay, clip, warmup and jitter must be at least 0": (
             min(recipe.optimiser.weight_decay, recipe.optimiser.clip, recipe.optimiser.warmup, recipe.jitter) >= 0
         ),
-        "the schedule's final rate must be at least 0, and above 0 where it falls exponentially": (
+        "the schedule's final rate must be at least 0, and above 0 if it falls exponentially": (
             recipe.schedule.final > 0 or (recipe.schedule.final == 0 and recipe.schedule.kind != "exponential")
         ),
         "the schedule's cooldown must lie above 0 and at most 1": 0 < recipe.schedule.cooldown <= 1,

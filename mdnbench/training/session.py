@@ -88,7 +88,7 @@ def _refuse_named(order: TrainingRequest) -> None:
     name = order.method.values().get("weights", weights.AUTO)
     if name != weights.AUTO:
         raise UsageError(
-            f"the option weights={name} says what {order.method.name} denoises with; to begin a training with those "
+            f"the option weights={name} selects what {order.method.name} denoises with; to begin a training with those "
             f"weights, name them with --start {name}, and leave the option out."
         )
 

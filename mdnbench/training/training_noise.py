@@ -76,7 +76,7 @@ def _check(item: NoiseRange, noises: Mapping[str, NoiseSpec], blind: bool) -> No
         _check_range(option, item)
     if not blind and spec.std(**{name: high for name, (_, high) in item.ranges.items()}) is None:
         raise BadFile(
-            f"the noise {item.family!r} has no level that could be told to the network; set blind = true in the recipe."
+            f"the noise {item.family!r} has no level that the network could receive; set blind = true in the recipe."
         )
 
 

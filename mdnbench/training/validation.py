@@ -35,7 +35,7 @@ def check(settings: Validation, noises: Mapping[str, NoiseSpec], blind: bool) ->
         name, params = _parsed(text, noises)
         if not blind and noises[name].std(**params) is None:
             raise BadFile(
-                f"the recipe validates under {text}, which has no level that could be told to the network; set "
+                f"the recipe validates under {text}, which has no level that the network could receive; set "
                 "blind = true in the recipe, or validate under another noise, as validation.noise = ['gaussian:25']."
             )
 

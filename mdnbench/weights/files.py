@@ -47,7 +47,7 @@ def _advice(weights: Weights) -> str:
     command = f"mdnbench train {weights.card.method}"
     if weights.path.is_relative_to(paths.home()):
         return (
-            f"train it again, with the command that made it: `{command} … --name {weights.name}`; the card beside it "
+            f"train it again, with the command that made it: `{command} … --name {weights.name}`; the card next to it "
             "has the recipe, the options, and what it was begun or pruned from."
         )
     return f"install its plugin again, or train others: `{command} --name NAME`, to use as [weights=NAME]."

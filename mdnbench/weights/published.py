@@ -137,5 +137,5 @@ def _refuse_replacing(name: str, card: Card) -> None:
             origin = f"imported from {old.card.source}" if old.card.source else "trained here"
             raise BadOption(
                 f"{name!r} is the name of weights of {card.method} that were {origin}; choose another --name, or "
-                f"remove {old.path} and the card beside it."
+                f"remove {old.path} and the card next to it."
             )

@@ -39,7 +39,7 @@ class Tiling:
             )
         if self.tile and self.core < 1:
             raise BadOption(
-                f"tile={self.tile} is not allowed beside overlap={self.overlap} and multiple={self.multiple}; a tile "
+                f"tile={self.tile} is not allowed with overlap={self.overlap} and multiple={self.multiple}; a tile "
                 f"must be at least {2 * self.margin + self.multiple} pixels, of which the overlap is context."
             )
 

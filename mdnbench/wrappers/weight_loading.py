@@ -107,10 +107,10 @@ def misfit(expected: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Ten
     if unexpected:
         told.append(f"Unexpected keys: {few(unexpected)}.")
     if shapes:
-        both = (f"{key} {_shape(tensors[key])}, where the network has {_shape(expected[key])}" for key in shapes)
+        both = (f"{key} {_shape(tensors[key])}, but the network has {_shape(expected[key])}" for key in shapes)
         told.append(f"Other shapes: {few(both)}.")
     if kinds:
-        both = (f"{key} {tensors[key].dtype}, where the network has {expected[key].dtype}" for key in kinds)
+        both = (f"{key} {tensors[key].dtype}, but the network has {expected[key].dtype}" for key in kinds)
         told.append(f"Other kinds of number: {few(both)}.")
     return len(missing) + len(unexpected) + len(shapes) + len(kinds), " ".join(told)
 

@@ -20,7 +20,7 @@ OPTIONS = (
     Option(
         "transform", bool, True, "make photon noise Gaussian first (generalised Anscombe), and undo it without bias"
     ),
-    Option("impulses", bool, True, "fill impulses in by medians first, where the noise has any"),
+    Option("impulses", bool, True, "first fill in impulses by medians, if the noise has any"),
 )
 
 

@@ -108,7 +108,7 @@ class UNet(nn.Module):
         """Return the first features: the sum of those of pixels, noise level and mask. A mask of zeros adds nothing."""
         x: torch.Tensor = self.head(F.pixel_unshuffle(noisy, 2))
         if self.level is not None:
-            assert std is not None, "this network needs to be told the noise level"
+            assert std is not None, "this network needs the noise level"
             x = x + self.level(std.to(x.device))
         if mask is not None and self.hide is not None:
             x = x + self.hide(F.pixel_unshuffle(mask, 2))

@@ -24,7 +24,7 @@ def mdnbench_reporters() -> list[ReporterSpec]:
         ReporterSpec("latex", "The tables for a paper, with booktabs: tables.tex", _of("latex")),
         ReporterSpec("csv", "One line per cell: cells.csv", _of("csv_cells")),
         ReporterSpec("parquet", "One row per cell, needs pyarrow: cells.parquet", _of("parquet")),
-        ReporterSpec("json", "What the run was and where it ran: run.json", _of("json_facts")),
+        ReporterSpec("json", "The facts of the run and its machine: run.json", _of("json_facts")),
         ReporterSpec("figures", "Every chart as SVG, PDF and PNG: figures/", _of("figures")),
     ]
 

@@ -63,7 +63,7 @@ def _run(results: Results, known: Registry) -> Entries:
         ("", protocol.summary if protocol and protocol.hash == facts.protocol_hash else ""),
         ("Noise seeds", str(facts.seeds)),
         (
-            "Methods are told",
+            "Known to methods",
             {"known": "of the noise what they ask for"}.get(facts.noise_info, f"noise {facts.noise_info}"),
         ),
     ]

@@ -22,7 +22,7 @@ MOST_PROBLEMS = 200
 
 GROUPS = {
     "boxes": ("Distribution over images", "Box: quartiles and median; whiskers: 1.5 interquartile ranges; dots: single "
-              "images, or outliers where there are many. Methods by their mean, the best in colour."),
+              "images, or outliers if there are many. Methods by their mean, the best in colour."),
     "pareto": ("Quality against time", "No method is both better and faster than those on the dashed line. What only "
                "gives the noisy image back is left out. Lines across are what papers print for the same images, "
                "noise and protocol, where they do."),
@@ -109,14 +109,14 @@ def chart_groups(results: Results, found: Scores, budget: int) -> tuple[list[Cha
 def gallery_notes(pictures: Gallery) -> list[str]:
     """Return notes on the pictures: that there are none, or which were cropped or left out."""
     if not pictures.shown:
-        return ["No output of this run was kept, so there are no pictures; --keep-images all keeps them."]
+        return ["No output of this run was stored, so there are no pictures; --keep-images all stores them."]
     cuts = sum(shown.box is not None for shown in pictures.shown)
     notes = ["Pixels as they were scored, in 8 bits and without loss. Hardest images first."]
     if cuts:
         whole = len(pictures.shown) - cuts
         fit = f"{whole} of {len(pictures.shown)} are whole, the hardest that fit; the others" if whole else "all"
         cut = f"cut to {pictures.side}×{pictures.side} pixels where the methods err most"
-        notes.append(f"To keep this file small, {fit} are {cut}. Values beside a cut are of its whole image.")
+        notes.append(f"To keep this file small, {fit} are {cut}. Values next to a crop are of its whole image.")
     if pictures.left_out:
         notes.append(f"{pictures.left_out} more are left out.")
     return notes

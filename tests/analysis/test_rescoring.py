@@ -43,7 +43,7 @@ def test_all_rules_and_settings_are_measured(rescored: Any) -> None:
     ]  # fmt: skip
     assert "standard scores as this run did." in rescored.notes
     assert any(note.startswith("clipped scores as this run did; its noisy images") for note in rescored.notes)
-    assert any(note.startswith("masked-paper stands for its way of scoring alone") for note in rescored.notes)
+    assert any(note.startswith("masked-paper means only its scoring rule") for note in rescored.notes)
     assert rescored.failed == ()
 
 
@@ -249,7 +249,7 @@ def test_the_command_shows_the_shifts(run: Results, rescored: Any, cli: Any) -> 
     """`mdnbench rescore` prints one table for each of the run's metrics, each shift in its own place."""
     done = cli("rescore", run.folder, "--scoring", "float,ssim[uniform]")
     assert done.returncode == 0, done.stderr
-    assert "4 of 8 outputs were kept; 4 were not and are left out" in done.stdout
+    assert "4 of 8 outputs are stored; the other 4 are left out" in done.stdout
     shifts = {(s.way, s.beside): f"{s.shift:+.5f}" for s in rescored.shifts if s.method == "median"}
     _, *tables = re.split(r"\n.* · (\S+) ?.*↑\n", done.stdout)
     lines = dict(zip(tables[::2], tables[1::2], strict=True))

@@ -71,7 +71,7 @@ def test_data_that_is_missing_is_a_note(no_data: None) -> None:
     notes = [each.text for each in of("data", "note")]
     assert any("`mdnbench data fetch set12`" in text for text in notes)
     assert any("metric lpips" in text for text in notes)
-    assert any(each.text.startswith("sk12: at hand") for each in of("data", "well"))
+    assert any(each.text.startswith("sk12: available") for each in of("data", "well"))
 
 
 def test_what_deployment_has_to_work_with(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:

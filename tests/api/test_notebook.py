@@ -283,7 +283,7 @@ def test_outputs_that_were_not_kept_are_named(workspace: Path) -> None:
     )  # fmt: skip
     figure = found.show()
     assert list(drawn(figure)) == ["clean", "noisy"]
-    assert figure.chart.to_dict()["concat"][-1]["mark"]["text"] == ["this output was not kept"]
+    assert figure.chart.to_dict()["concat"][-1]["mark"]["text"] == ["this output was not stored"]
     (row,) = found.rows()
     noisy = ImageSource(found).noisy(ImageCase.of(row))
     assert noisy is not None

@@ -101,7 +101,7 @@ def test_a_tolerance_is_given_by_hand(here: Path, mdnbench: Mdnbench) -> None:
     ("change", "code", "says"),
     [
         (lambda here: (here / "base.toml").unlink(), 2, "there is no baseline file base.toml"),
-        (lambda here: (here / "base.csv").unlink(), 2, "base.csv is missing beside its .toml"),
+        (lambda here: (here / "base.csv").unlink(), 2, "base.csv is missing next to its .toml"),
         (lambda here: edit(here / "base.toml", "^schema = 1", "schema = 7"), 2, "has schema 7"),
         (lambda here: edit(here / "base.toml", '^protocol_hash = "[^"]*"', 'protocol_hash = "0"'), 2, "protocol: "),
         (lambda here: edit(here / "base.toml", '^dataset_digest = "[^"]*"', 'dataset_digest = "0"'), 2, "data set"),

@@ -155,7 +155,7 @@ def test_failed_scores_end_with_4_and_skipped_ones_with_0(cli: Cli, plugin: Plug
     assert "its licence is missing; buy one." in absent.stdout
     mended = cli(*common)
     assert mended.returncode == 0
-    assert "2 ok; 0 from the store, 2 rescored from kept outputs, 0 computed. Files" in mended.stdout
+    assert "2 ok; 0 from the store, 2 rescored from stored outputs, 0 computed. Files" in mended.stdout
 
 
 @pytest.mark.full

@@ -266,7 +266,7 @@ def test_what_cannot_be_is_refused_before_anything_is_computed(
     """An address that is none, one without its engine, one where nobody answers, and Dask that is not installed."""
     for keys in ({"scheduler": "tcp://here:8786"}, {"scheduler": "here", "engine": "dask"}):
         with pytest.raises(
-            BadOption, match="the address of a Dask scheduler, as tcp://HOST:8786, beside --engine dask"
+            BadOption, match="the address of a Dask scheduler, as tcp://HOST:8786, together with --engine dask"
         ):
             Request(**keys)
     asked: dict[str, Any] = {"methods": "noisy", "sigma": 50, "dataset": "sk12", "images": "01", "metrics": "psnr"}

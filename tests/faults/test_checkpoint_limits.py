@@ -116,7 +116,7 @@ def test_fault_54_nested_tensors(legacy: bool) -> None:
 def test_fault_54_numbers_of_another_kind() -> None:
     """Whole numbers where the network has others, and the other way round, are refused; halves are read in full."""
     torch.save(SOUND | {"weight": WEIGHT.to(torch.uint8)}, "w.pth")
-    assert "weight torch.uint8, where the network has torch.float32" in refusal(call=into_network)
+    assert "weight torch.uint8, but the network has torch.float32" in refusal(call=into_network)
     for dtype in (torch.float16, torch.bfloat16, torch.float64, torch.float8_e4m3fn):
         torch.save({key: tensor.to(dtype) for key, tensor in SOUND.items()}, "w.pth")
         assert torch.equal(into_network(Path("w.pth")).weight, WEIGHT)

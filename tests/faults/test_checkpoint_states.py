@@ -143,9 +143,9 @@ def test_fault_51_the_keys_that_tell() -> None:
     assert "The file holds the states net, aux" in message
     message = refused(below("module.", wrong | {"body.0.weight": torch.ones(4, 1, 5, 5)}))
     assert "Unexpected keys: stranger0, stranger1, stranger2, stranger3 and 5 more." in message
-    assert "Other shapes: body.0.weight (4, 1, 5, 5), where the network has (4, 1, 3, 3)." in message
+    assert "Other shapes: body.0.weight (4, 1, 5, 5), but the network has (4, 1, 3, 3)." in message
     message = refused(RIGHT | {"body.0.weight": torch.ones(4, 1, 3, 3, dtype=torch.int8)})
-    assert "Other kinds of number: body.0.weight torch.int8, where the network has torch.float32." in message
+    assert "Other kinds of number: body.0.weight torch.int8, but the network has torch.float32." in message
     assert "Unexpected keys: a\\nb." in refused(RIGHT | {"a\nb": torch.ones(1)})
     assert "holds no tables of tensors, but epoch (int)" in refused({"epoch": 3})
     assert "holds list, not a table" in refused([RIGHT])

@@ -90,13 +90,13 @@ def test_fault_50_a_grid_of_very_many_combinations(workspace: Path, options: int
     table = {f"option{number}": values for number in range(options)}
     said = refused(request.from_values, {"methods": {"bm3d": table}}, "the plan")
     number = f"{1000**options:,}" if 1000**options < 10**18 else f"about 10^{3 * options}"
-    assert f"stand for {number} combinations, and at most 10,000 are allowed" in said
+    assert f"make {number} combinations, and at most 10,000 are allowed" in said
 
 
 def test_fault_50_many_small_grids_are_added_up(workspace: Path) -> None:
     """Each of them is allowed, but not all together; so is one list of a million values refused."""
     tables = {f"method{number}": {"a": list(range(100)), "b": list(range(100))} for number in range(20)}
-    assert "stand for 200,000 combinations" in refused(request.from_values, {"methods": tables}, "the plan")
+    assert "make 200,000 combinations" in refused(request.from_values, {"methods": tables}, "the plan")
     said = refused(request.from_values, {"noise": {"gaussian": {"sigma": list(range(MILLION))}}}, "the plan")
     assert "noise.gaussian.sigma has 1,000,000 values" in said
 

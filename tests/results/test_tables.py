@@ -137,7 +137,7 @@ def test_who_is_told_what_of_the_noise_is_said() -> None:
         return [note for note in tables.footnotes(run(methods=methods)) if "told" in note]
 
     assert said(a="noise", b="std", c="nothing", d="std") == [
-        "told of the noise: everything to a; its standard deviation to b, d; nothing to c."
+        "noise information: everything to a; its standard deviation to b, d; nothing to c."
     ]
     assert said(a="std", b="std") == []
 

@@ -65,5 +65,5 @@ def test_an_altered_image_is_written_again(workspace: Path) -> None:
 def test_an_image_that_cannot_be_kept_is_a_store_error(workspace: Path) -> None:
     """A file where the folder should be is a message, not a crash."""
     (workspace / "images").write_text("in the way")
-    with pytest.raises(StoreError, match="cannot be kept"):
+    with pytest.raises(StoreError, match="cannot be stored"):
         stored_images.save(workspace / "images", "ab", np.zeros((2, 2), np.float32))

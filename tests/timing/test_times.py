@@ -325,7 +325,7 @@ def test_ctrl_c_keeps_nothing_that_is_half_done(folder: Path, tmp_path: Path) ->
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
-    assert "nothing was kept of this timing" in said
+    assert "nothing of this timing was stored" in said
     assert not list((tmp_path / ".mdnbench").rglob("timing.json"))
     with sqlite3.connect(tmp_path / ".mdnbench" / "results.sqlite") as store:
         assert store.execute("SELECT count(*) FROM timings").fetchone() == (0,)

@@ -88,7 +88,7 @@ def test_what_cannot_begin_there_is_refused(
     with pytest.raises(UsageError, match="add --set blind=true, or begin with other weights"):
         api.train("tiny", plugins=[plugin_file], start="first", steps=1, changes={"blind": False})
     for named in ("first", "nonexistent"):
-        with pytest.raises(UsageError, match=f"weights={named} says what tiny denoises with.* --start {named}"):
+        with pytest.raises(UsageError, match=f"weights={named} selects what tiny denoises with.* --start {named}"):
             api.train(f"tiny[weights={named}]", plugins=[plugin_file], steps=1)
     with pytest.raises(UsageError, match=r"name them as tiny\[keep=…,weights=first\]"):
         api.train("tiny[keep=0.5]", plugins=[plugin_file], start="first", steps=1)

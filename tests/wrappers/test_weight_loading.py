@@ -34,8 +34,8 @@ def test_what_differs() -> None:
     count, words = misfit(network, {"0.weight": torch.ones(2, 1, 5, 5), "0.bias": torch.ones(2).long(), "x": counted})
     assert count == 7
     assert words.startswith("Missing keys: 1.weight, 1.bias, 1.running_mean, 1.running_var. Unexpected keys: x.")
-    assert "Other shapes: 0.weight (2, 1, 5, 5), where the network has (2, 1, 3, 3)." in words
-    assert "Other kinds of number: 0.bias torch.int64, where the network has torch.float32." in words
+    assert "Other shapes: 0.weight (2, 1, 5, 5), but the network has (2, 1, 3, 3)." in words
+    assert "Other kinds of number: 0.bias torch.int64, but the network has torch.float32." in words
 
 
 def test_a_module_that_takes_other_keys_than_its_own() -> None:

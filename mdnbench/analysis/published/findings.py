@@ -134,7 +134,7 @@ def _summaries(found: Claims, noise: str) -> Iterator[str]:
         good = sum(claim.finding == "reproduced" for claim in group)
         far = numbers.fixed(furthest.difference, furthest.column.digits, signed=True)
         yield (
-            f"{method} ({metric}) beside {name}, image by image: {good} of {len(group)} reproduced; furthest {far} on "
+            f"{method} ({metric}) and {name}, image by image: {good} of {len(group)} reproduced; furthest {far} on "
             f"image {furthest.reference.image} (`mdnbench claims --images` shows all)"
         )
 

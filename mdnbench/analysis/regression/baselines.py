@@ -317,7 +317,7 @@ def _read_cells(path: Path, facts: Facts) -> dict[CellKey, StoredCell]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return _once(_cells(csv.reader(file), tuple(facts.metrics)))
     except FileNotFoundError:
-        raise BadFile(f"the baseline {path} is missing beside its .toml.") from None
+        raise BadFile(f"the baseline {path} is missing next to its .toml file.") from None
     except (OSError, UnicodeDecodeError, KeyError, IndexError, ValueError, csv.Error) as error:
         raise BadFile(f"the baseline {path} cannot be read: {type(error).__name__}: {error}.") from None
 

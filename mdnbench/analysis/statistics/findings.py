@@ -194,7 +194,7 @@ def sentences(family: Family) -> list[str]:
 
 def _on_trust(family: Family) -> list[str]:
     if family.images < 2:
-        return ["One image says nothing of others: there are no intervals and no tests."]
+        return ["One image is too few for intervals and tests."]
     seeds = counted(family.seeds, "seed")
     said = f"The intervals (95 %) are over {family.images} images, each with {seeds}."
     if family.images < FEW_IMAGES:

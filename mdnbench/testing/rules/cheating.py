@@ -71,7 +71,7 @@ def uses_what_it_declares(method: MethodSubject) -> None:
     furthest = max(distance(outputs[0], each) for each in outputs)
     if furthest > 0:
         raise RuleBroken(
-            f"one output whatever else it is told of the noise, for it declares wants={method.spec.wants!r}",
+            f"one output whatever else is known about the noise, because it declares wants={method.spec.wants!r}",
             f"outputs that differ by up to {furthest:.2g}",
             "declare what it uses: wants='std' for the standard deviation, wants='noise' for all.",
         )
@@ -84,7 +84,7 @@ def works_each_time(method: MethodSubject) -> None:
     for attempt in range(TRIES):  # other work on the machine can make a new image look slow, but not every time
         fresh_s, again_s = _fresh_and_again(method, denoise, size, attempt)
         if fresh_s < SHORT_S:
-            raise Unavailable(f"its calls of {1000 * fresh_s:.2g} ms are too short to be told apart.")
+            raise Unavailable(f"its calls of {1000 * fresh_s:.2g} ms are too short to compare.")
         if again_s >= fresh_s / 2:
             return
     raise RuleBroken(

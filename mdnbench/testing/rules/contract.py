@@ -59,7 +59,7 @@ def runs(method: MethodSubject) -> None:
         raise RuleBroken(
             f"an image back for a noisy one of {size} pixels and {method.channels} channels",
             f"{type(error).__name__}: {error}",
-            "call build and denoise by hand on such an image; the message above says where it went wrong.",
+            "call build and denoise by hand on such an image; the message above shows where it failed.",
         ) from error
     if not isinstance(output, torch.Tensor):
         raise RuleBroken(
@@ -141,7 +141,7 @@ def withheld(method: MethodSubject) -> None:
         return
     except Exception as error:
         raise RuleBroken(
-            "an image back where the noise is unknown: noise.std is None, noise.params empty",
+            "an image when the noise is unknown: noise.std is None, noise.params is empty",
             f"{type(error).__name__}: {error}",
             "estimate it: `estimate_std(noisy)` of mdnbench.evaluation.estimation, where noise.std is None.",
         ) from error

@@ -116,7 +116,7 @@ def knows_identity(metric: MetricSubject) -> None:
         raise RuleBroken(
             "one number for every image against itself, better than for any other pair",
             f"{', '.join(f'{value:.5g}' for value in perfect)} for three images, {noisy:.5g} for a noisy one",
-            "measure the difference from the clean image, with a constant where there is none.",
+            "measure the difference from the clean image, with a constant if there is none.",
         )
 
 

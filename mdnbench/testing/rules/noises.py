@@ -84,7 +84,7 @@ def leaves_clean(noise: NoiseSubject) -> None:
         raise RuleBroken(
             "a new image, and the clean one unchanged",
             "the clean image's own memory",
-            "write `clean + …`, not `clean += …`; return a copy where nothing is changed.",
+            "write `clean + …`, not `clean += …`; return a copy if nothing is changed.",
         )
 
 
@@ -113,7 +113,7 @@ def has_its_strength(noise: NoiseSubject) -> None:
             raise RuleBroken(
                 f"a standard deviation of {declared:.4f} with {parameters}, as declared",
                 f"{found:.4f} on gray of {level:g}",
-                "correct `std` (on the [0, 1] scale: sigma/255), or let it give None where it depends on the image; do "
+                "correct `std` (on the [0, 1] scale: sigma/255), or return None if it depends on the image; do "
                 "not clip.",
             )
 

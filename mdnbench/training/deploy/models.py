@@ -76,8 +76,8 @@ def obtain(known: Registry, spec: DenoiserSpec, weights: Weights, precision: str
                 _make(known, spec, weights, whole, path)
     except OSError as error:
         raise Unavailable(
-            f"the ONNX file of {spec.name} cannot be kept in {path.parent} ({error.strerror or error}): make room, or "
-            "point MDNBENCH_HOME at a folder that can be written."
+            f"the ONNX file of {spec.name} cannot be stored in {path.parent} ({error.strerror or error}): make room, "
+            "or point MDNBENCH_HOME at a folder that can be written."
         ) from error
     return path
 

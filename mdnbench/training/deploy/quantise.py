@@ -171,7 +171,7 @@ def batches(known: Registry, weights: Weights) -> Iterator[tuple[torch.Tensor, t
 def _recipe(weights: Weights) -> Recipe:
     if not weights.card.recipe:
         raise Unavailable(
-            f"nothing says what the weights {weights.name} were trained on, and int8 is calibrated on training images; "
+            f"the card of the weights {weights.name} does not name their training data, which int8 is calibrated on; "
             "use other weights, or another precision."
         )
     return tomlfile.build(Recipe, weights.card.recipe, f"the recipe of the weights {weights.name}")

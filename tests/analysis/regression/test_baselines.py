@@ -99,7 +99,7 @@ def test_fault_27_a_missing_file_is_named(stem: Path, ending: str) -> None:
     """Either file alone is no baseline."""
     missing = stem.with_suffix(ending)
     missing.unlink()
-    with pytest.raises(BadFile, match=r"there is no baseline file|is missing beside its \.toml") as error:
+    with pytest.raises(BadFile, match=r"there is no baseline file|is missing next to its \.toml") as error:
         baselines.read(stem)
     assert str(missing) in str(error.value)
 

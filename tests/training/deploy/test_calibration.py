@@ -57,5 +57,5 @@ def test_without_training_data_it_says_so(known: Registry, found: Weights, no_da
     with pytest.raises(Unavailable, match="elsewhere, which own was trained on, is no data set here"):
         quantise.images(known, strange)
     imported = dataclasses.replace(found, card=dataclasses.replace(found.card, recipe={}))
-    with pytest.raises(Unavailable, match="nothing says what the weights own were trained on"):
+    with pytest.raises(Unavailable, match="the card of the weights own does not name their training data"):
         quantise.images(known, imported)
