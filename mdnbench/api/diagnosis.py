@@ -193,8 +193,8 @@ def network(urls: Iterable[str]) -> Diagnosis:
 
 
 def _plugins(known: Registry) -> Iterator[Diagnosis]:
-    shelves = (known.denoisers, known.noises, known.datasets, known.metrics, known.reporters)
-    yield Diagnosis("plugins", "well", ", ".join(f"{len(shelf)} {shelf.kind}s" for shelf in shelves))
+    spec_tables = (known.denoisers, known.noises, known.datasets, known.metrics, known.reporters)
+    yield Diagnosis("plugins", "well", ", ".join(f"{len(shelf)} {shelf.kind}s" for shelf in spec_tables))
     for each in known.broken:
         yield Diagnosis("plugins", "problem", f"{each.source.address} is broken: {each.reason}")
     for each in known.patching:

@@ -16,7 +16,7 @@ from mdnbench.results.score_shifts import tables_of
 from mdnbench.spec.names import split_list
 
 if TYPE_CHECKING:
-    from mdnbench.analysis.rescoring import Rescored, ScoringRequest
+    from mdnbench.analysis.rescoring import Rescored
     from mdnbench.results import Results
     from mdnbench.results.score_shifts import Shift
 
@@ -99,10 +99,6 @@ def document_of(found: Rescored) -> RescoreDocument:
         found.run, found.protocol, choices, tuple(map(_shift_document, found.shifts)), found.kept, found.outputs,
         found.computed, found.failed, found.notes,
     )  # fmt: skip
-
-
-def _choice(each: ScoringRequest) -> ChoiceDocument:
-    return ChoiceDocument(each.name, each.summary, each.protocol.label, each.metrics)
 
 
 def _shift_document(each: Shift) -> ShiftDocument:

@@ -43,8 +43,8 @@ def _dask(plan: Plan, setup: Setup, metrics: tuple[str, ...], note: Callable[[st
     from mdnbench.engine.dask import CodeComparison, DaskEngine, HostSetup, Transfer, fingerprint
 
     request = plan.request
-    freight = Transfer(plan, setup, metrics)
-    order = HostSetup(freight.setup, metrics)
+    transfer = Transfer(plan, setup, metrics)
+    order = HostSetup(transfer.setup, metrics)
     jobs = request.jobs if request.scheduler else request.jobs or environment.cores()
     here = fingerprint.issue(plan.registry, setup, metrics)
-    return DaskEngine(order, freight, here, CodeComparison(setup), request.scheduler, jobs, note)
+    return DaskEngine(order, transfer, here, CodeComparison(setup), request.scheduler, jobs, note)

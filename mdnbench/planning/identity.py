@@ -356,8 +356,8 @@ def what_counts(known: Registry, kind: str, name: str, store: Store | None) -> d
         store: The store, or None.
 
     """
-    shelves: dict[str, SpecTable[Any]] = {METHOD: known.denoisers, NOISE: known.noises, METRIC: known.metrics}
-    entry = shelves[kind].entry(name)
+    spec_tables: dict[str, SpecTable[Any]] = {METHOD: known.denoisers, NOISE: known.noises, METRIC: known.metrics}
+    entry = spec_tables[kind].entry(name)
     source = entry.source
     files: tuple[UsedFile, ...] = ()
     if store and kind == METHOD:

@@ -212,8 +212,8 @@ class Registry:
     @property
     def revisions(self) -> dict[tuple[str, str], str]:
         """Return the revisions of methods, noises and metrics, by kind and name."""
-        shelves: tuple[SpecTable[Any], ...] = (self.denoisers, self.noises, self.metrics)
-        return {(shelf.kind, name): spec.revision for shelf in shelves for name, spec in shelf.items()}
+        spec_tables: tuple[SpecTable[Any], ...] = (self.denoisers, self.noises, self.metrics)
+        return {(shelf.kind, name): spec.revision for shelf in spec_tables for name, spec in shelf.items()}
 
     def method(self, text: str) -> Named:
         """Parse the name of a method with its options, for example `bm3d[profile=lc]`.
@@ -377,20 +377,21 @@ class _Loading:
     def registry(self) -> Registry:
         """Return the registry of all sources taken so far; raise BadPlugin if two of them provide the same name."""
         broken = tuple(self._broken)
-        shelves: dict[str, SpecTable[Any]] = {hook: SpecTable(kind, broken) for hook, (kind, _) in HOOKS.items()}
-        shelves["mdnbench_datasets"] = datasets = Datasets("data set", broken)
+        spec_tables: dict[str, SpecTable[Any]] = {hook: SpecTable(kind, broken) for hook, (kind, _) in HOOKS.items()}
+        spec_tables["mdnbench_datasets"] = datasets = Datasets("data set", broken)
         for source, brought in self._brought:
             for hook, specs in brought.items():
                 for spec in specs:
-                    shelves[hook].add(Entry(spec, source))
-        patching = tuple(_restrict(shelves, source, verdict) for source, verdict in self._data)
+                    spec_tables[hook].add(Entry(spec, source))
+        patching = tuple(_restrict(spec_tables, source, verdict) for source, verdict in self._data)
         return Registry(
-            shelves["mdnbench_denoisers"], shelves["mdnbench_noises"], datasets, shelves["mdnbench_metrics"],
-            shelves["mdnbench_reporters"], broken, self._given, patching, self._used,
+            spec_tables["mdnbench_denoisers"], spec_tables["mdnbench_noises"], datasets,
+            spec_tables["mdnbench_metrics"], spec_tables["mdnbench_reporters"], broken, self._given, patching,
+            self._used,
         )  # fmt: skip
 
 
-def _restrict(shelves: Mapping[str, SpecTable[Any]], source: PluginSource, verdict: TrialResult) -> Broken:
+def _restrict(spec_tables: Mapping[str, SpecTable[Any]], source: PluginSource, verdict: TrialResult) -> Broken:
     """Add the specs of a source whose import permanently changes the process.
 
     Methods are added as data, without their functions. All other names are refused.
@@ -401,7 +402,7 @@ def _restrict(shelves: Mapping[str, SpecTable[Any]], source: PluginSource, verdi
     why = f"the plugin changes {what} when it is imported, for everything in its process"
     refused = []
     for hook, fields in verdict.specs:
-        shelf, name = shelves[hook], fields["name"]
+        shelf, name = spec_tables[hook], fields["name"]
         if hook == "mdnbench_denoisers" and not fields["trainable"]:
             reason = f"the method {name!r} of {source.address} is built in method processes only: {why}."
             spec = trial.method(fields, reason)

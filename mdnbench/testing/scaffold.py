@@ -74,10 +74,10 @@ def _check(name: str, kind: str) -> None:
     if _module(name) in sys.stdlib_module_names or _module(name) in metadata.packages_distributions():
         raise BadOption(f"{name!r} names a module that is installed here, and would hide it; choose another name.")
     known = registry.load()
-    for shelf in (known.denoisers, known.noises, known.datasets, known.metrics, known.reporters):
-        if name in shelf:
-            address = shelf.entry(name).source.address
-            raise UsageError(f"the name {name!r} is taken by a {shelf.kind} of {address}; choose another one.")
+    for specs in (known.denoisers, known.noises, known.datasets, known.metrics, known.reporters):
+        if name in specs:
+            address = specs.entry(name).source.address
+            raise UsageError(f"the name {name!r} is taken by a {specs.kind} of {address}; choose another one.")
 
 
 def _file(name: str, kind: str) -> dict[str, str]:

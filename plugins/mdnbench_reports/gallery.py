@@ -75,17 +75,17 @@ class Gallery:
     spent: int = 0
     _numbers: dict[Key, int] = field(default_factory=dict)
 
-    def add(self, plate: EncodedScene, reserve: float) -> bool:
+    def add(self, encoded: EncodedScene, reserve: float) -> bool:
         """Add a scene if it fits and leaves `reserve` bytes for others; return whether it was added."""
-        new = {key: text for key, text in plate.texts.items() if key not in self._numbers}
-        cost = sum(len(text) + TAG_BYTES for text in new.values()) + SCENE_BYTES + NAME_BYTES * len(plate.keys)
+        new = {key: text for key, text in encoded.texts.items() if key not in self._numbers}
+        cost = sum(len(text) + TAG_BYTES for text in new.values()) + SCENE_BYTES + NAME_BYTES * len(encoded.keys)
         if self.spent + cost + reserve > self.budget:
             return False
         self.spent += cost
         for key, text in new.items():
             self._numbers[key] = len(self.pictures)
             self.pictures.append(text)
-        self.shown.append(plate.shown(self._numbers))
+        self.shown.append(encoded.shown(self._numbers))
         return True
 
 
@@ -183,9 +183,9 @@ class _Sample:
         """Return an estimate from a few of these scenes."""
         chosen = scenes[:: max(1, len(scenes) // SAMPLES)][:SAMPLES]
         plates = [_encoded(scene, darkroom, SIDE_OF_SAMPLE) for scene in chosen]
-        texts = [text for plate in plates for text in plate.texts.values()]
-        area = sum(_area(plate) * len(plate.texts) for plate in plates) or 1
-        whole = sum(plate.size[0] * plate.size[1] for plate in plates) / len(plates)
+        texts = [text for encoded in plates for text in encoded.texts.values()]
+        area = sum(_area(encoded) * len(encoded.texts) for encoded in plates) or 1
+        whole = sum(encoded.size[0] * encoded.size[1] for encoded in plates) / len(plates)
         return cls(sum(map(len, texts)) / area, len(texts) / len(plates), whole)
 
     def cost(self, side: int) -> float:
@@ -202,9 +202,9 @@ class _Sample:
         return self.pictures * self.rate * self.pixels < SMALLER * room
 
 
-def _area(plate: EncodedScene) -> int:
+def _area(encoded: EncodedScene) -> int:
     """Return the number of pixels of each picture of a scene."""
-    width, height = plate.box[2:] if plate.box else plate.size
+    width, height = encoded.box[2:] if encoded.box else encoded.size
     return width * height
 
 

@@ -157,11 +157,11 @@ def _images(results: Results) -> Table:
     return Table.of("Images", (words("Image"), words("SHA-256 of its pixels")), rows)
 
 
-def _spec(shelf: SpecTable[Any], text: str) -> Any:
+def _spec(specs: SpecTable[Any], text: str) -> Any:
     """Return the spec that a name with options or parameters refers to; None if its plugin is not installed here."""
     try:
-        name = names.split_noise(text)[0] if shelf.kind == "noise" else names.split_method(text)[0]
-        return shelf[name]
+        name = names.split_noise(text)[0] if specs.kind == "noise" else names.split_method(text)[0]
+        return specs[name]
     except MdnbenchError:
         return None
 

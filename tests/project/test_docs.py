@@ -260,8 +260,8 @@ def test_every_plugin_on_the_pages_loads(name: str, tmp_path: Path) -> None:
     """Each fenced plugin brings something through its file's source."""
     for path in written(tmp_path, page(name)):
         known = registry.load([path])
-        shelves = (known.denoisers, known.noises, known.datasets, known.metrics, known.reporters)
-        sources = [shelf.entry(each).source.path for shelf in shelves for each in shelf]
+        spec_tables = (known.denoisers, known.noises, known.datasets, known.metrics, known.reporters)
+        sources = [shelf.entry(each).source.path for shelf in spec_tables for each in shelf]
         assert path in sources, f"docs/{name}.md: a plugin brings nothing:\n{path.read_text(encoding='utf-8')}"
 
 

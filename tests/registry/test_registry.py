@@ -49,8 +49,8 @@ def test_built_in_plugins_come_through_entry_points() -> None:
     """What mdnbench ships is found like everyone else's, and nothing of it is broken."""
     known = registry.load()
     assert known.broken == ()
-    for shelf, names in BUILT_IN.items():
-        assert names <= set(getattr(known, shelf))
+    for specs, names in BUILT_IN.items():
+        assert names <= set(getattr(known, specs))
     assert "mdnbench_noises (mdnbench " in known.noises.entry("gaussian").source.address
 
 
@@ -295,10 +295,10 @@ def test_unknown_names_are_guessed() -> None:
 
 def test_a_name_that_is_not_there_gets_the_default() -> None:
     """`get` gives None or the default for an unknown name, and the spec for a known one."""
-    shelf = registry.load().datasets
-    assert shelf.get("sk12") is shelf["sk12"]
-    assert shelf.get("nowhere") is None
-    assert shelf.get("nowhere", 3) == 3
+    specs = registry.load().datasets
+    assert specs.get("sk12") is specs["sk12"]
+    assert specs.get("nowhere") is None
+    assert specs.get("nowhere", 3) == 3
 
 
 def test_a_single_path_is_one_plugin(plugin: Plugin) -> None:

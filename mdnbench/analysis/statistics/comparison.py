@@ -107,16 +107,17 @@ def _columns(found: Results, metrics: Collection[str]) -> dict[str, Column]:
 
 def _joined(parts: Sequence[tuple[Results, ScoreArray]]) -> ScoreArray:
     """Join the scores of several runs: all methods, the noises that all runs have, and the smallest number of seeds."""
-    cubes = [part for _, part in parts]
-    if len(cubes) == 1:
-        return cubes[0]
-    noises = tuple(noise for noise in cubes[0].noises if all(noise in each.noises for each in cubes))
-    seeds = min(each.seeds for each in cubes)
+    score_arrays = [part for _, part in parts]
+    if len(score_arrays) == 1:
+        return score_arrays[0]
+    noises = tuple(noise for noise in score_arrays[0].noises if all(noise in each.noises for each in score_arrays))
+    seeds = min(each.seeds for each in score_arrays)
     values = {
-        name: np.concatenate([_chosen(each, name, noises, seeds) for each in cubes], axis=1) for name in cubes[0].values
+        name: np.concatenate([_chosen(each, name, noises, seeds) for each in score_arrays], axis=1)
+        for name in score_arrays[0].values
     }
     methods = tuple(f"{method} @ {run.name}" for run, each in parts for method in each.methods)
-    return ScoreArray(noises, methods, cubes[0].images, seeds, values)
+    return ScoreArray(noises, methods, score_arrays[0].images, seeds, values)
 
 
 def _chosen(part: ScoreArray, metric: str, noises: Sequence[str], seeds: int) -> Array:

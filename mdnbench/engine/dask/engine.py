@@ -65,7 +65,7 @@ class DaskEngine(Engine):
         """
         super().__init__()
         self._order = order
-        self._freight = freight
+        self._transfer = freight
         self._here = here
         self._comparison = comparison
         self._scheduler = scheduler
@@ -178,7 +178,7 @@ class DaskEngine(Engine):
 
     def _let_in(self, line: WorkerConnection) -> None:
         try:
-            unlike = self._here.differences(line.begin(self._order, self._freight.first()))
+            unlike = self._here.differences(line.begin(self._order, self._transfer.first()))
         except Exception as error:  # the worker is gone, has no mdnbench, or has no disk space left
             unlike = (" ".join(str(error).split()),)
         with self._changing:
@@ -189,7 +189,7 @@ class DaskEngine(Engine):
             else:
                 self._accepted = True
                 for number in range(line.threads):
-                    slot = RemoteSlot(line, number, self._freight, self._machines, self._comparison)
+                    slot = RemoteSlot(line, number, self._transfer, self._machines, self._comparison)
                     self._ready.append(slot)
 
     def _report_progress(self) -> None:

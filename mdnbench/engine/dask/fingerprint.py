@@ -68,12 +68,12 @@ def inspect(setup: Setup, metrics: Sequence[str]) -> Fingerprint:
     os.environ.update(setup.variables)
     try:
         known = registry.load(setup.plugins)
-        passport = issue(known, setup, metrics)
+        fingerprint = issue(known, setup, metrics)
         devices.choose(setup.device)
     except MdnbenchError as error:
         return Fingerprint({}, None, (str(error),))
     reasons = [_unprepared(known, name) for name in metrics]
-    return Fingerprint(passport.versions, passport.environment, tuple(filter(None, reasons)))
+    return Fingerprint(fingerprint.versions, fingerprint.environment, tuple(filter(None, reasons)))
 
 
 def _unprepared(known: Registry, metric: str) -> str:
@@ -91,8 +91,8 @@ def _versions(known: Registry, setup: Setup, metrics: Sequence[str]) -> Iterator
     measures = {name: known.metric(name) for name in metrics}
     for package in dict.fromkeys([*packages, *(each for spec in measures.values() for each in spec.packages)]):
         yield package, environment.version_of(package)
-    for kind, shelf in (("method", methods), ("noise", noises), ("metric", measures)):
-        yield from ((f"the revision of {kind} {name}", spec.revision) for name, spec in shelf.items())
+    for kind, specs in (("method", methods), ("noise", noises), ("metric", measures)):
+        yield from ((f"the revision of {kind} {name}", spec.revision) for name, spec in specs.items())
     entries: list[Entry[Any]] = [known.denoisers.entry(name) for name in methods]
     entries += [known.noises.entry(name) for name in noises]
     entries += [known.metrics.entry(name.partition("[")[0]) for name in measures]

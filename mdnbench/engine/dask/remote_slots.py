@@ -188,7 +188,7 @@ class RemoteSlot:
         self.ahead = 2 if line.threads == 1 else 1
         self.line = line
         self._number = number
-        self._freight = freight
+        self._transfer = freight
         self._machines = machines
         self._comparison = comparison
         self._parcels: queue.SimpleQueue[list[tuple[Task, Future[Any]]] | None] = queue.SimpleQueue()
@@ -246,7 +246,7 @@ class RemoteSlot:
             outcomes: Sequence[Outcome | None] = [None] * len(parcel)
             try:
                 tasks = [task for task, _ in parcel]
-                self.line.send(self._freight.of(tasks))
+                self.line.send(self._transfer.of(tasks))
                 reply = self.line.work(self._number, tasks)
                 self._require_same_code(tasks, reply)
                 outcomes, self.peak_bytes = reply.outcomes, max(self.peak_bytes, reply.peak_bytes)

@@ -101,9 +101,9 @@ class Transfer:
         """Return the files below a plugin's root that its specs declare. Other files must be at the same path there."""
         found: list[Path] = []
         known = self._plan.registry
-        shelves: tuple[SpecTable[Any], ...] = (known.denoisers, known.noises, known.metrics)
-        for shelf in shelves:
-            for entry in map(shelf.entry, shelf):
+        spec_tables: tuple[SpecTable[Any], ...] = (known.denoisers, known.noises, known.metrics)
+        for specs in spec_tables:
+            for entry in map(specs.entry, specs):
                 if entry.source == source:
                     found += declared_files.paths(entry.spec, source)
         return [path for path in found if path.is_relative_to(source.root)]
@@ -136,8 +136,8 @@ class Transfer:
     def _sources(self) -> tuple[PluginSource, ...]:
         """Return the sources of the plugins that are loaded from files."""
         known = self._plan.registry
-        shelves = (known.denoisers, known.noises, known.datasets, known.metrics, known.reporters)
-        sources = {shelf.entry(name).source: None for shelf in shelves for name in shelf}
+        spec_tables = (known.denoisers, known.noises, known.datasets, known.metrics, known.reporters)
+        sources = {specs.entry(name).source: None for specs in spec_tables for name in specs}
         return tuple(source for source in sources if source.path)
 
     @cached_property

@@ -76,12 +76,12 @@ def _is(source: PluginSource, wanted: str) -> bool:
 
 
 def _everything(known: Registry) -> Iterator[tuple[Subject, PluginSource]]:
-    for shelf in (known.denoisers, known.noises, known.metrics, known.datasets, known.reporters):
-        for name in shelf:
-            entry = shelf.entry(name)
+    for specs in (known.denoisers, known.noises, known.metrics, known.datasets, known.reporters):
+        for name in specs:
+            entry = specs.entry(name)
             settings = (f"{name}[{each.name}]" for each in getattr(entry.spec, "settings", ()))
             for text in (name, *settings):
-                yield Subject(shelf.kind, text), entry.source  # type: ignore[arg-type]
+                yield Subject(specs.kind, text), entry.source  # type: ignore[arg-type]
 
 
 def check(
