@@ -52,8 +52,8 @@ class ScoringRequest:
         name: The name of the protocol or metric setting.
         summary: What it does, in words.
         protocol: The protocol with the scoring rule.
-        metrics: For each metric to compute, the metric of the run to compare it with. For a setting that is the metric
-            without the setting, otherwise the same metric.
+        metrics: The metrics to compute, each with the metric of the run that it is compared with: a metric setting with
+            the metric without the setting, any other metric with itself.
     """
 
     name: str

@@ -94,7 +94,10 @@ def _listed(pages: Sequence[Page]) -> str:
 
 
 def _check_planes(page: TiffPage) -> None:
-    """Refuse a stack in one directory; its description, or a tag of its own, gives the number of planes."""
+    """Refuse a stack whose planes are all under one TIFF directory.
+
+    The number of planes is the largest that the ImageDepth tag, MetaMorph's tag or the description states.
+    """
     planes = max(page.imagedepth, *_noted_planes(page))
     if planes > 1:
         raise RefusalError(f"is a stack of {planes} planes under one directory, which is not read yet")

@@ -36,9 +36,9 @@ def without_script() -> Iterator[None]:
 
 @contextmanager
 def _as_a_parent() -> Iterator[None]:
-    """Let a daemonic process, as Dask's workers are, have children.
+    """Let a daemonic process, such as a Dask worker, start child processes.
 
-    Ours end by themselves when their parent is gone.
+    This is safe because the children that mdnbench starts end by themselves when their parent has ended.
     """
     config: dict[str, Any] = process.current_process()._config  # type: ignore[attr-defined]
     before = config.get("daemon")

@@ -47,7 +47,7 @@ class _Cache:
         self._fresh[key] = value
 
     def save(self) -> None:
-        """Add the new texts to the present content of the file; if two processes save at once, one of them is lost."""
+        """Add the new texts to the file's present content. If two processes save at once, one loses its new texts."""
         if not self._fresh:
             return
         entries = self._read()

@@ -38,7 +38,11 @@ class TrialResult:
 
 @dataclass(frozen=True, slots=True)
 class _Circumstances:
-    """What a verdict holds under: the file's layout, Python, mdnbench, and the source's own text or version."""
+    """What must be unchanged, besides the loaded files, for a stored trial result to be valid.
+
+    It is the version of the layout, of Python and of mdnbench, and the code of the source: the digest of a plugin
+    file's syntax, or an entry point's value with the version of its distribution.
+    """
 
     layout: str
     python: str

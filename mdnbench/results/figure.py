@@ -130,7 +130,11 @@ def _title(found: RunData, row: CellRow) -> str:
 
 
 def _detail(levels: dict[str, Levels], size: tuple[int, ...]) -> CropBox:
-    """Return the square of the detail, whose side is a part of the image's shorter side."""
+    """Return the square region of the image that the figure shows as its detail.
+
+    Its side is the image's shorter side divided by `SHARE`, but at least `SMALLEST` pixels, and never more than the
+    image's height or width.
+    """
     side = max(SMALLEST, min(size) // SHARE)
     return crops.hardest(levels.get(CLEAN), levels, min(side, *size))
 

@@ -105,7 +105,8 @@ class Merged:
 def merge(store: Store, path: Path) -> Merged:
     """Add another store to this one.
 
-    The other store is only read, and is checked completely first. After an error, nothing but images was added.
+    The other store is only read, and is checked completely first. If an error occurs, only images may
+    have been added.
 
     Args:
         store: The store to add to.

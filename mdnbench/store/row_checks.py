@@ -43,9 +43,10 @@ _SCORES = "SELECT count(*) FROM run_cells c JOIN scores s ON s.output = c.output
 
 
 def faults(store: Store) -> Iterator[str]:
-    """Yield a line for each kind of value that mdnbench never writes.
+    """Yield a line for each kind of content that mdnbench never writes.
 
-    It checks types of values, statuses, facts, and cells that belong to no run.
+    It finds rows that refer to missing rows, values of a wrong type, unknown statuses, invalid run names, damaged
+    facts, provenances, timings and manifests, and cells that the facts of their run do not name.
     """
     yield from orphans(store)
     found = [*_kinds(store), *_statuses(store)] or [*_texts(store)]

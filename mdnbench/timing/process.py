@@ -201,7 +201,10 @@ class TimingProcess:
         timed.device_seconds += [each.device_seconds for each in calls if each.device_seconds is not None]
 
     def count(self, timed: MethodTiming, until: float) -> None:
-        """Count multiply-adds per pixel; if they cannot be counted, the method does not fail."""
+        """Count multiply-adds per pixel.
+
+        The method does not fail if they cannot be counted, but does if its process ends or exceeds the time limit.
+        """
         self.multiply_adds = self._told("multiply_adds", timed.side, until=until)
 
     def twice(self, timed: MethodTiming, count: int, between: int, until: float) -> list[tuple[float, float]]:

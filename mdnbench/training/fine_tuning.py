@@ -71,5 +71,8 @@ def task(spec: DenoiserSpec, method: Named, recipe: Recipe, start: str = "") -> 
         dataclasses.replace(spec, trainable=begun),
         Named(f"{spec.name}-from-{parent.sha256[:8]}", options, spec.name),
         recipe,
-        {"begun_from": parent.sha256, "notes": f"begun from the weights {start}, after {card.steps} steps"},
+        {
+            "begun_from": parent.sha256,
+            "notes": f"begun from the weights {start}, which were trained for {card.steps} steps",
+        },
     )

@@ -245,7 +245,7 @@ def _fault(tensor: torch.Tensor) -> str:
     if tensor.is_quantized:
         return "quantised; save its dequantize()"
     if tensor.is_complex():
-        return "complex numbers, of which a network of real ones would lose a half"
+        return "complex numbers; a network with real parameters would drop their imaginary parts"
     return _not_finite(tensor) if tensor.is_floating_point() else ""
 
 

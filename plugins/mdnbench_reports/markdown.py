@@ -29,7 +29,11 @@ def text_of(results: Results) -> str:
 
 
 def _parts(results: Results) -> Iterator[str]:
-    """Yield grids if there are many noises, then a table for each noise, timing and published numbers."""
+    """Yield the parts of the text, in this order.
+
+    Grids, if there are many noises; the comparison of noise information, if there is one; a table for each noise; the
+    tables of the timing; the comparison with published and claimed numbers.
+    """
     if len(results.tables) > grids.MANY:
         yield from map(markdown.render, grids.of_run(results.run, results.means))
     if told := grids.table_of(results):

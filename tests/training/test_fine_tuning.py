@@ -30,7 +30,7 @@ def test_a_training_begins_where_the_named_weights_ended(home: Path, first: Weig
     for key in ("layers.0.weight", "layers.0.bias", "layers.4.weight"):
         torch.testing.assert_close(after[key], before[key])
     assert made.card.begun_from == first.sha256
-    assert made.card.notes == "begun from the weights first, after 6 steps"
+    assert made.card.notes == "begun from the weights first, which were trained for 6 steps"
     assert (made.card.steps, made.card.options) == (2, first.card.options)
     assert weights.read(made.path.with_suffix(".toml")).card == made.card
 

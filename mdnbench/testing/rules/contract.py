@@ -99,7 +99,7 @@ def scale(method: MethodSubject) -> None:
         raise RuleBroken(
             "finite values on the [0, 1] scale, slightly beyond it at most",
             str(error),
-            "divide by 255 at the end where you multiplied by 255 at the start, and guard divisions by zero.",
+            "if you multiply by 255 at the start, divide by 255 at the end; avoid divisions by zero.",
         ) from error
 
 
