@@ -56,7 +56,7 @@ def finds_no_clean_image(method: MethodSubject) -> None:
         raise RuleBroken(
             "the same output with and without the clean image in the process",
             f"outputs that differ by up to {distance(alone, beside):.2g} once an object holds a {type(case).__name__}",
-            "compute from the noisy image alone; do not look for the clean image in objects, stack frames, files or memory.",
+            "compute from the noisy image alone; do not look for the clean one in objects, frames, files or memory.",
         )
 
 
