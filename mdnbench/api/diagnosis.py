@@ -29,7 +29,6 @@ from mdnbench.store import open_store, row_checks
 from mdnbench.training.deploy import building
 from mdnbench.util import devices, paths
 from mdnbench.util.limits import IMPORT_TEST_S, LITTLE_DISK_BYTES, LITTLE_MEMORY_BYTES, NETWORK_TEST_S
-from mdnbench.util.time_limit import time_limit
 from mdnbench.util.untrusted import cut
 from mdnbench.wrappers.onnx_session import INSTALL
 
@@ -209,8 +208,7 @@ def _data(known: Registry) -> Iterator[Diagnosis]:
             yield Diagnosis("data", "note", f"{name}: not available; `mdnbench data fetch {name}` downloads it")
     for name, metric in known.metrics.items():
         try:
-            with time_limit(f"the metric {name!r} gets ready"):
-                reason = metric.prepare(False) if metric.prepare and not metric.by_name else None
+            reason = metric.prepare(False) if metric.prepare and not metric.by_name else None
         except TookTooLong as error:
             yield Diagnosis("data", "problem", f"metric {name}: {error}")
             continue

@@ -120,7 +120,7 @@ class Coordinator:
 
     def _settle(self, work: PlannedMethod, status: Literal["skipped", "invalid"], reason: str) -> None:
         """Give all cells of a work the same status without computing anything."""
-        self.listener.note(f"{work.named} is {status}: {reason}")
+        self._note_once(f"{work.named} is {status}: {reason}")
         provenance = self._provenances[work.index]
         with self.store.transaction():
             for position, cell in self.plan.cells(work):

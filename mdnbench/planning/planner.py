@@ -171,7 +171,7 @@ def _tested(request: Request, registry: Registry, dataset: DatasetSpec, opened: 
     """Return the files that the images come from: those of the whole data set, and all files opened to load them."""
     known = not request.data or request.data in registry.datasets
     whole = data.files_of(dataset) if known else folders.files(request.data)
-    return tuple(dict.fromkeys([*whole, *opened]))
+    return tuple(dict.fromkeys([*whole, *filter(Path.is_file, opened)]))  # no devices
 
 
 def _pixels(identity: str, dataset: DatasetSpec) -> Image:

@@ -356,6 +356,7 @@ class _Loading:
             if verdict and verdict.error:
                 raise BadPlugin(verdict.error)
             if verdict and verdict.patches:
+                _check_declared(verdict, source)
                 self._data.append((source, verdict))
                 self._used[source] = tuple(file for file in verdict.files if file.root != "package")
                 return
@@ -391,6 +392,15 @@ class _Loading:
         )  # fmt: skip
 
 
+def _check_declared(verdict: TrialResult, source: PluginSource) -> None:
+    """Raise BadPlugin if a file that a method of the plugin declares cannot be compared."""
+    from mdnbench.registry import trial
+
+    for hook, fields in verdict.specs:
+        if hook == "mdnbench_denoisers" and not fields["trainable"]:
+            declared_files.check(trial.method(fields, ""), source)
+
+
 def _restrict(spec_tables: Mapping[str, SpecTable[Any]], source: PluginSource, verdict: TrialResult) -> Broken:
     """Add the specs of a source whose import permanently changes the process.
 
@@ -406,7 +416,6 @@ def _restrict(spec_tables: Mapping[str, SpecTable[Any]], source: PluginSource, v
         if hook == "mdnbench_denoisers" and not fields["trainable"]:
             reason = f"the method {name!r} of {source.address} is built in method processes only: {why}."
             spec = trial.method(fields, reason)
-            declared_files.check(spec, source)
             shelf.add(Entry(spec, source, f"it changes {what} when it is imported"))
             continue
         shelf.refuse(name, source, f"the {shelf.kind} {name!r} of {source.address} is refused: {why}; {ADVICE}")

@@ -49,6 +49,7 @@ class Lingering:
 
     def __init__(self, root: Path) -> None:
         self._root = os.path.realpath(root)
+        self._is_installed = kind_of(self._root if root.is_file() else root / "x") == "installed"
         self._registered: list[tuple[Callable[..., Any], bool]] = []  # and whether a library has registered it
         self._hooks_added = 0
         self._watchdog = False  # whether `faulthandler` has a thread that may end the process; it is no Python thread
@@ -148,11 +149,12 @@ class Lingering:
             return True
         if not os.path.isabs(file):  # noqa: PTH117 (of Cython, or of a text that was compiled)
             file = getattr(sys.modules.get(str(module)), "__file__", None) or file
-        if kind_of(file) == "own":
-            return True  # a plugin may be in the repository of mdnbench
+        origin = kind_of(file)
+        if not self._is_installed:  # mdnbench or an environment may be in the plugin's repository
+            return origin != "other"
         real = os.path.realpath(file)
         inside = real == self._root or real.startswith(os.path.join(self._root, ""))  # noqa: PTH118
-        return not inside and kind_of(file) != "other"
+        return not inside and origin != "other"
 
 
 def _behind(function: Any) -> Any:

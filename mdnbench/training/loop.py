@@ -23,7 +23,6 @@ from mdnbench.training.recipe import Moment, trainable_of
 from mdnbench.training.training_data import TrainingData, gather
 from mdnbench.training.training_state import CHECKPOINT, PLATEAU, TrainingState
 from mdnbench.util import atomic, digests, paths
-from mdnbench.util.limits import PLUGIN_LONG_CALL_S
 
 if TYPE_CHECKING:
     from mdnbench.spec.names import Named
@@ -165,7 +164,7 @@ def follow(
 
         with meter.outside():
             clean, noisy, std = map(ranks.share, material.draw(state.generator))
-        with named_errors("the loss of this method", PLUGIN_LONG_CALL_S), context:
+        with named_errors("the loss of this method"), context:
             loss = trainable.loss(network, clean, noisy, std, state.rng, moment, recipe)
             check_loss(loss)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -43,8 +43,9 @@ class _Call:
 
     def __init__(self, doing: str, limit: float) -> None:
         self.number, self.limit = next(_numbers), limit
+        shown = "".join(each if each.isprintable() else "?" for each in doing)
         self.reason = (
-            f"{doing}: it did not return within {limit:g} s. If it needs more time, set {LIMIT_VARIABLE} to a higher "
+            f"{shown}: it did not return within {limit:g} s. If it needs more time, set {LIMIT_VARIABLE} to a higher "
             "number of seconds."
         )
         self.may_raise = bool(watchdog.SIGNAL) and threading.current_thread() is threading.main_thread()
@@ -53,7 +54,12 @@ class _Call:
     def begin(self) -> None:
         """Begin the time of this call, also when it has begun before."""
         self._begun = time.monotonic()
-        _watchdog.send(self.number, self.limit, min(self.limit, PLUGIN_GRACE_S), self.reason, self.may_raise)
+        _watchdog.send(self, self.number, self.limit, min(self.limit, PLUGIN_GRACE_S), self.reason, self.may_raise)
+
+    def end(self) -> None:
+        """End the time of this call. After this it cannot be begun again."""
+        self.has_ended = True
+        _watchdog.send(None, self.number)
 
     def renew(self) -> None:
         """Begin the time again, but not each time that a few bytes have come."""
@@ -62,7 +68,7 @@ class _Call:
 
     def on_signal(self, signum: int, frame: FrameType | None) -> None:
         """Raise in the call; the second time, end the command."""
-        if self.has_ended:
+        if self.has_ended or time.monotonic() - self._begun < self.limit:  # or the signal is somebody else's
             return
         if not self.is_over:
             self.is_over = True
@@ -78,17 +84,29 @@ class _Watchdog:
     def __init__(self) -> None:
         self.owner = 0  # the process whose calls are limited; a copy of it that is forked has another number
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_lost = False
         self._lock = threading.Lock()
 
-    def send(self, *parts: Any) -> None:
-        """Send one line; without a watchdog there is no limit."""
-        with self._lock, contextlib.suppress(OSError):
-            if self._process is None:
-                self._process = _started()
-                ending.register(self._end)
-            assert self._process.stdin is not None
-            self._process.stdin.write(json.dumps(parts).encode("ascii") + b"\n")
-            self._process.stdin.flush()
+    def send(self, call: _Call | None, *parts: Any) -> None:
+        """Send one line. Without a watchdog there is no limit.
+
+        Args:
+            call: The call that the line begins. Nothing is sent if it has ended or its time is over.
+            parts: The line.
+
+        """
+        with self._lock:
+            if self._is_lost or (call and (call.has_ended or call.is_over)):
+                return
+            try:
+                if self._process is None:
+                    self._process = _started()
+                    ending.register(self._end)
+                assert self._process.stdin is not None
+                self._process.stdin.write(json.dumps(parts).encode("ascii") + b"\n")
+                self._process.stdin.flush()
+            except OSError:
+                self._is_lost = True  # the number of a closed descriptor may be another file's by now
 
     def _end(self) -> None:
         if self._process is not None and os.getpid() == self.owner:
@@ -137,8 +155,9 @@ def time_limit(doing: str, seconds: float = PLUGIN_CALL_S) -> Iterator[None]:
 
 def renew() -> None:
     """Begin the time of all running calls again, because a download has received bytes."""
-    for call in list(_calls.values()):
-        call.renew()
+    if _watchdog.owner == os.getpid():
+        for call in list(_calls.values()):
+            call.renew()
 
 
 @contextlib.contextmanager
@@ -152,15 +171,16 @@ def _handled(call: _Call) -> Iterator[None]:
     try:
         yield
     finally:
-        call.has_ended = True
-        _watchdog.send(call.number)
+        call.end()
         if call.may_raise:
             signal.signal(watchdog.SIGNAL, signal.SIG_DFL if before is None else before)
 
 
 def _limit_s(usual: float) -> float:
+    """Return the limit in seconds. One that is set higher than the usual 600 s does not lower a longer one."""
     with contextlib.suppress(ValueError):
-        return max(float(os.environ.get(LIMIT_VARIABLE, usual)), 0.1)
+        wanted = max(float(os.environ.get(LIMIT_VARIABLE, usual)), 0.1)
+        return wanted if wanted < PLUGIN_CALL_S else max(wanted, usual)
     return usual
 
 
@@ -185,7 +205,9 @@ def _started() -> subprocess.Popen[bytes]:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masks else set()
     try:
         return subprocess.Popen(
-            [sys.executable, "-I", "-S", watchdog.__file__], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+            [sys.executable, "-I", "-S", watchdog.__file__, str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
         )
     finally:
         if masks:

@@ -36,7 +36,8 @@ class _Call:
 
 def main() -> None:
     """Watch the calls of the parent process until it ends."""
-    parent = os.getppid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command
+    parent = int(sys.argv[1])
     lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(lines,), daemon=True).start()
     calls: dict[int, _Call] = {}
@@ -49,7 +50,7 @@ def main() -> None:
         passed = min(time.monotonic() - start, 2 * TICK_S)
         for call in calls.values():
             call.left -= passed
-            if call.left <= 0 and os.getppid() == parent:
+            if call.left <= 0 and (os.name != "posix" or os.getppid() == parent):
                 _act(call, parent)
         if line:
             _take(json.loads(line), calls)

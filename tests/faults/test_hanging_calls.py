@@ -96,7 +96,7 @@ def ended(done: subprocess.CompletedProcess[str], doing: str) -> None:
 def test_fault_43_an_image_that_is_never_loaded(slow: Callable[[str], Path], cli: Cli, way: str) -> None:
     """A plan that loads it ends with the reason, whatever the plugin does about being interrupted."""
     done = cli(*PLAN, "--dataset", "slow", "--plugin", slow(WAYS[way]), **LIMIT)
-    ended(done, "the data set 'slow' loads image 'a': it")
+    ended(done, "the function `load` of 'slow' in")
     assert done.stdout == ""
 
 
@@ -125,7 +125,7 @@ def test_fault_43_a_metric_that_is_never_prepared(plugin: Plugin, cli: Cli) -> N
     """The run ends before it computes anything."""
     path = plugin(HEAD + OTHERS, "others")
     run = ("run", "--methods", "median", "--sigma", 25, "--dataset", "sk12", "--images", "01", "--metrics", "late")
-    ended(cli(*run, "--plugin", path, **LIMIT), "the metric 'late' gets ready: it")
+    ended(cli(*run, "--plugin", path, **LIMIT), "the function `prepare` of 'late' in")
 
 
 @pytest.mark.full
@@ -134,7 +134,8 @@ def test_fault_43_the_doctor_names_a_metric_that_is_never_prepared(plugin: Plugi
     done = cli("doctor", "--plugin", plugin(HEAD + OTHERS, "others"), **LIMIT)
     assert done.returncode == 1
     text = " ".join(done.stdout.split())
-    assert "metric late: the metric 'late' gets ready: it did not return within 2 s." in text
+    assert "metric late: the function `prepare` of 'late' in" in text
+    assert "did not return within 2 s." in text
     assert "weights" in text
 
 

@@ -31,19 +31,23 @@ class CodeComparison:
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
         self._digests = Digests()
-        self._alike: dict[int, Used] = {}  # by job: the last files that were all the same; most cells use no new ones
+        self._last: dict[int, Used] = {}  # by job; most cells use no other files than the one before
+        self._alike: set[tuple[PluginSource, UsedFile]] = set()
         self._comparing = threading.Lock()
 
     def difference(self, task: Task, used: Used) -> str:
         """Return how a file that a worker has used for a task differs from the one here; '' if none does."""
         with self._comparing:
-            if used == self._alike.get(task.job):
+            if used == self._last.get(task.job):
                 return ""
             for role, source in self._sources(task):
                 for file in used.get(role, ()):
+                    if (source, file) in self._alike:
+                        continue
                     if self._differs(file, source):
                         return self._words(file, source)
-            self._alike[task.job] = used
+                    self._alike.add((source, file))
+            self._last[task.job] = used
             return ""
 
     def _sources(self, task: Task) -> Iterator[tuple[str, PluginSource]]:
@@ -73,7 +77,10 @@ class CodeComparison:
             there, here = _version(file), _version(entry) if entry else "missing"
         else:
             there, here = file.code[:12], code.present(file, source.root, self._digests)[:12] or "missing"
-        return f"{file.name}, which the plugin {source.name} uses, is {there} there and {here} here"
+        advice = ""
+        if file.root == "plugin" and not file.name.endswith(MODULES):
+            advice = "; name it in `files` of the spec, and it is sent"
+        return f"{file.name}, which the plugin {source.name} uses, is {there} there and {here} here{advice}"
 
 
 def _version(entry: UsedFile) -> str:

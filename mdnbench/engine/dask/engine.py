@@ -160,7 +160,8 @@ class DaskEngine(Engine):
         if line.refused:
             with self._changing:
                 self._refused[line.address] = line.refused
-            self._accepted = False  # if it was the only one, the run must not wait for it
+                # If it was the only one, the run must not wait for it.
+                self._accepted = any(not slot.gone for slot in (*self._ready, *self._slots))
             return
         if any(slot.line is line for slot in self._slots if isinstance(slot, RemoteSlot)):
             why = f" ({line.why})" if line.why else ""
