@@ -134,7 +134,7 @@ def test_who_is_told_what_of_the_noise_is_said() -> None:
 
     def said(**wants: str) -> list[str]:
         methods = {name: MethodFacts("1", {}, want) for name, want in wants.items()}
-        return [note for note in tables.footnotes(run(methods=methods)) if "told" in note]
+        return [note for note in tables.footnotes(run(methods=methods)) if "noise information" in note]
 
     assert said(a="noise", b="std", c="nothing", d="std") == [
         "noise information: everything to a; its standard deviation to b, d; nothing to c."
