@@ -23,6 +23,7 @@ from mdnbench.evaluation import adapters, outputs
 from mdnbench.registry import variants
 from mdnbench.registry.file_usage import Usage
 from mdnbench.spec.names import printable
+from mdnbench.util.limits import MAX_BUILD_NOTES
 from mdnbench.util.untrusted import cut
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from mdnbench.registry.variants import Variant
     from mdnbench.spec.records import NoiseInfo, UsedFile
     from mdnbench.spec.specs import Denoise, DenoiserSpec, Image
-
-MOST_NOTES = 5  # of one build
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +200,7 @@ def _logged() -> Iterator[list[str]]:
     finally:
         logger.setLevel(before)
         logger.removeHandler(handler)
-        del found[MOST_NOTES:]
+        del found[MAX_BUILD_NOTES:]
 
 
 def _begin_usage(job: Job, settings: Settings) -> Usage | None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-LONGEST_WARMUP_S = 2.0
-
 
 @dataclass(frozen=True, slots=True)
 class TimedCall:

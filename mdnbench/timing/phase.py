@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from mdnbench.spec.timings import NO_TIME, TOO_SHORT
-from mdnbench.timing import answers, missing, process, selftests
+from mdnbench.timing import missing, process, selftests
 from mdnbench.timing.conditions import Conditions
 from mdnbench.timing.cpu_wait import disturbed
 from mdnbench.timing.deadline import Deadline
 from mdnbench.timing.missing import Missing, MissingByMethod
 from mdnbench.timing.process import BUSY, ONE_ROUND_S, ONLY_FIRST, MethodTiming, TimingProcess, TimingSubject
+from mdnbench.util.limits import MAX_WARMUP_S
 from mdnbench.util.listener import Listener
 
 TURN_S = 0.25  # a turn of a method is as many calls as fit into this time, at least one
@@ -163,7 +164,7 @@ def _warm_up(each: TimingProcess, timed: MethodTiming, clock: Deadline) -> None:
     """
     if each.problem or timed.loaded is None:
         return
-    if timed.loaded.call_s > (ONE_ROUND_S if timed is each.timed[0] else answers.LONGEST_WARMUP_S):
+    if timed.loaded.call_s > (ONE_ROUND_S if timed is each.timed[0] else MAX_WARMUP_S):
         timed.seconds.append(timed.loaded.call_s)
         timed.waits.append(timed.loaded.waited_s)
     elif 2 * MARGIN * timed.expected_s < clock.left(clock.end):  # if only one more call fits, it is counted instead

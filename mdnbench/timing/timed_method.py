@@ -17,9 +17,10 @@ from mdnbench.engine.method import MethodOrders, Settings
 from mdnbench.engine.tasks import Job
 from mdnbench.evaluation.adapters import to_numpy, to_tensor
 from mdnbench.timing import memory
-from mdnbench.timing.answers import LONGEST_WARMUP_S, FirstCall, OutputComparison, TimedCall
+from mdnbench.timing.answers import FirstCall, OutputComparison, TimedCall
 from mdnbench.timing.cpu_wait import Waiting
 from mdnbench.util.digests import of_pixels
+from mdnbench.util.limits import MAX_WARMUP_S, MAX_WARMUPS
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from mdnbench.spec.specs import Image
 
 SAME = 0.05  # calls in a row that differ by at most this share show that the method is warm
-MOST_WARMUPS = 10
 COUNTED_SIDE = 64
 
 
@@ -123,12 +123,12 @@ class TimedMethod:
             The number of calls, and whether the last two took equally long.
 
         """
-        end = time.perf_counter() + min(within_s, LONGEST_WARMUP_S)
+        end = time.perf_counter() + min(within_s, MAX_WARMUP_S)
         for number in itertools.count(1):
             (call,) = self.call(side, 1)
             if abs(call.seconds - before_s) <= SAME * max(call.seconds, before_s):
                 return number, True
-            if number >= MOST_WARMUPS or time.perf_counter() > end:
+            if number >= MAX_WARMUPS or time.perf_counter() > end:
                 return number, False
             before_s = call.seconds
         raise AssertionError  # count() has no end

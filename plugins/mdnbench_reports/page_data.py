@@ -41,7 +41,7 @@ def of(scores: Scores, tables: Sequence[Table], gallery: Gallery, rows: int) -> 
         "noises": scores.noises,
         "methods": scores.methods,
         "seeds": 1 + max((case.seed for case in scores.cases), default=0),
-        "cases": [[scores.cases[case].image, scores.cases[case].seed] for case in cases],
+        "shots": [[scores.cases[case].image, scores.cases[case].seed] for case in cases],
         "places": [[at[case] for case in each] for each in places],
         "ranks": [_ranks(scores, tables, noise) for noise in scores.noises],
         "values": [
@@ -86,7 +86,7 @@ def _scene(shown: ShownScene, at: dict[int, int]) -> dict[str, Any]:
     """Return a scene as plain values."""
     return {
         "noise": shown.noise,
-        "case": at[shown.case],
+        "shot": at[shown.case],
         "size": shown.size,
         "box": shown.box,
         "pictures": dict(shown.pictures),

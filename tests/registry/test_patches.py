@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mdnbench import registry
-from mdnbench.api import catalogue, doctor
+from mdnbench.api import catalogue, diagnosis
 from mdnbench.errors import BadPlugin
 from mdnbench.registry import discovery, trial, trial_cache
 from mdnbench.registry.code import Digests
@@ -229,7 +229,7 @@ def test_list_describe_and_doctor_tell(tmp_path: Path, patching: Plugin) -> None
     assert "it changes numpy.mean" in (catalogue.describe("own", [path]).note or "")
     with pytest.raises(BadPlugin, match="the metric 'my-metric' of"):
         catalogue.describe("my-metric", [path])
-    texts = [each.text for each in doctor._plugins(registry.load([path])) if each.state == "note"]
+    texts = [each.text for each in diagnosis._plugins(registry.load([path])) if each.state == "note"]
     assert len(texts) == 1
     assert "numpy.mean" in texts[0]
 

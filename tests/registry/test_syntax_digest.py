@@ -186,7 +186,7 @@ print(json.dumps([syntax_digest(open(path, "rb").read()) for path in json.load(s
     for name in ("mdnbench/__init__.py", "mdnbench/registry/__init__.py"):
         (parts / name).parent.mkdir(parents=True, exist_ok=True)
         (parts / name).write_text("", encoding="utf-8")
-    (parts / "mdnbench/registry/module.py").write_bytes(Path(module.__file__).read_bytes())
+    (parts / "mdnbench/registry/syntax_digest.py").write_bytes(Path(module.__file__).read_bytes())
     done = subprocess.run(
         [found[-1], "-I", "-c", script, parts],
         input=json.dumps([str(path) for path in listed]),

@@ -67,8 +67,8 @@ PATCHES = """
         import mdnbench.evaluation.outputs as outputs
         import mdnbench.evaluation.protocols as protocols
         outputs.check_values = lambda image, noisy: noisy * 0
-        protocols.Rule.apply = lambda self, image: image * 0
-        return protocols.Rule.apply(None, 3) == 0
+        protocols.ImageRule.apply = lambda self, image: image * 0
+        return protocols.ImageRule.apply(None, 3) == 0
 
     def drawing():
         from mdnbench.evaluation.rng import NumpyRng
