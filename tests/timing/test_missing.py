@@ -106,7 +106,7 @@ def test_the_notes_name_what_is_not_finished_and_who_took_turns() -> None:
     notes = summary.notes(dataclasses.replace(first, benchmarks=both))
     assert notes == [
         f"not finished, {BUSY}: b.",
-        "what is missing or not finished is measured by the next run; the other timings are kept.",
+        "the next run measures what is missing or not finished; the other timings stay.",
         "timed at different times, so that they did not take turns: a (2026-01-01 10:00 UTC); "
         "b (2026-01-02 11:30 UTC).",
     ]
