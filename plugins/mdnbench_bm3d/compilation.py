@@ -1,0 +1,84 @@
+"""Where compiled code is kept, and how it is compiled: once on a machine, under a lock, before anything is timed.
+
+Numba compiles each function for this processor when its module is imported and keeps the result in a folder. The folder
+is NUMBA_CACHE_DIR if that is set, otherwise `numba` in mdnbench's home. If it cannot be written, each process compiles
+anew, and a warning says so.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numba
+
+from mdnbench.util.paths import home
+from mdnbench_bm3d.profiles import PROFILES
+
+MODULES = ("mdnbench_bm3d.blocks", "mdnbench_bm3d.groups", "mdnbench_bm3d.matching")
+# Sums may be taken in another order than written, so that they use the processor's vector units. Inputs are checked to
+# be finite before.
+FAST = {"contract", "reassoc", "nsz", "nnan", "ninf", "arcp"}
+LOG = logging.getLogger("mdnbench.wrappers.bm3d")
+
+
+def compiled(signature: str) -> Callable[[Callable[..., Any]], Any]:
+    """Return a decorator that compiles a function for one signature; the function runs without Python's lock."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        with _cache_folder() as kept:
+            options = {"fastmath": FAST, "nogil": True, "cache": kept, "error_model": "numpy"}
+            return numba.njit(signature, **options)(function)
+
+    return decorate
+
+
+@functools.cache
+def prepare(profile: str) -> None:
+    """Compile all code that a profile needs, or load what was compiled before.
+
+    Another process that does the same is waited for, so that nothing is compiled twice.
+    """
+    folder = cache_folder()
+    with filelock.FileLock(folder / "mdnbench_bm3d.lock") if folder else nullcontext():
+        missing = [name for name in MODULES if name not in sys.modules]
+        if folder is None:
+            LOG.warning("bm3d: no folder for compiled code can be written; each process compiles it, about 20 s")
+        elif missing and not any(folder.rglob("matching.*.nbi")):
+            LOG.warning("bm3d: compiling, once on this machine; it takes about 20 s")
+        for name in MODULES:
+            importlib.import_module(name)
+        chosen = PROFILES[profile]
+        for step in {chosen.first.step, chosen.second.step}:
+            sys.modules["mdnbench_bm3d.matching"].matcher(step)
+
+
+@functools.cache
+def cache_folder() -> Path | None:
+    """Return the folder for compiled code, which is created; None if it cannot be written."""
+    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or home() / "numba")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
+@contextmanager
+def _cache_folder() -> Iterator[bool]:
+    """Have numba keep compiled code in our folder; yield whether there is one."""
+    folder = cache_folder()
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(folder or "")
+    try:
+        yield folder is not None
+    finally:
+        numba.config.CACHE_DIR = before

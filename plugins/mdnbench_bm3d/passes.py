@@ -1,0 +1,175 @@
+"""One pass of BM3D over an image: tile by tile, so that memory stays bounded and threads share nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mdnbench_bm3d.blocks import backward, forward
+from mdnbench_bm3d.groups import filter_groups
+from mdnbench_bm3d.matching import SIDE, displacements, matcher, phase_planes
+from mdnbench_bm3d.profiles import Pass
+
+TILE_ROWS, TILE_COLUMNS = 32, 128  # references of a tile
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What all tiles of one pass share.
+
+    Attributes:
+        parameters: The pass's parameters.
+        second: Whether it is the second pass.
+        matrix: The transform along one axis, float32 (8, 8).
+        inverse: Its inverse.
+        window: The window, float32 (8, 8).
+        covariances: How close blocks share noise, float32, for one unit of `levels`.
+        limit: The sum of squared differences up to which blocks match.
+
+    """
+
+    parameters: Pass
+    second: bool
+    matrix: Any
+    inverse: Any
+    window: Any
+    covariances: Any
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A tile's references begin at (top, left) of the image, in steps."""
+
+    top: int
+    left: int
+    rows: int
+    columns: int
+
+
+def bands(shape: tuple[int, int], step: int) -> Iterator[list[Tile]]:
+    """Yield the tiles of an image, one row of tiles after the other."""
+    rows, columns = (-(-(side - SIDE) // step) + 1 for side in shape)
+    for top in range(0, rows, TILE_ROWS):
+        yield [
+            Tile(top * step, left * step, min(TILE_ROWS, rows - top), min(TILE_COLUMNS, columns - left))
+            for left in range(0, columns, TILE_COLUMNS)
+        ]
+
+
+def run(planes: Any, guide: Any, levels: Any, plan: Plan, workers: Executor | None) -> Any:
+    """Return the filtered image, float32 (C, H, W).
+
+    Args:
+        planes: The noisy image, float32 (C, H, W); blocks are matched on its first channel.
+        guide: The first pass's result, of the same shape; None in the first pass.
+        levels: The noise variance of each pixel relative to the plan's covariances, float32 (H, W); None means 1.
+        plan: What all tiles share.
+        workers: Threads for the tiles of a band; None means this thread.
+
+    """
+    channels, height, width = planes.shape
+    parameters = plan.parameters
+    reach = parameters.radius
+    result = np.empty_like(planes)
+    span = TILE_ROWS * parameters.step + SIDE + 2 * reach + parameters.step
+    sums = np.zeros((channels, span, width), np.float32)
+    divisors = np.zeros_like(sums)
+    begin = -reach  # the image's row at which `sums` begins
+    done = 0
+
+    def filtered(tile: Tile) -> tuple[Any, Any]:
+        return _tile(planes, guide, levels, tile, plan)
+
+    for tiles in bands((height, width), parameters.step):
+        top = tiles[0].top - reach
+        finished = min(max(top, done), height)
+        _divide(sums, divisors, begin, done, finished, result)
+        done = finished
+        moved = top - begin
+        if moved:
+            for kept in (sums, divisors):
+                kept[:, : span - moved] = kept[:, moved:].copy()
+                kept[:, span - moved :] = 0
+            begin = top
+        outputs = workers.map(filtered, tiles) if workers else map(filtered, tiles)
+        for tile, (ours, weights) in zip(tiles, outputs, strict=True):
+            _merge(sums, ours, tile.left - reach, width)
+            _merge(divisors, weights, tile.left - reach, width)
+    _divide(sums, divisors, begin, done, height, result)
+    return result
+
+
+def _divide(sums: Any, divisors: Any, begin: int, first: int, last: int, result: Any) -> None:
+    rows = slice(first - begin, last - begin)
+    np.divide(sums[:, rows], divisors[:, rows], out=result[:, first:last])
+
+
+def _merge(total: Any, part: Any, left: int, width: int) -> None:
+    """Add a tile's array (C, h, w), whose first column is the image's column `left`."""
+    first, last = max(left, 0), min(left + part.shape[2], width)
+    total[:, : part.shape[1], first:last] += part[:, :, first - left : last - left]
+
+
+def _tile(planes: Any, guide: Any, levels: Any, tile: Tile, plan: Plan) -> tuple[Any, Any]:
+    """Return sums of weighted pixels and of weights, (C, h, w), of the tile with the radius around it."""
+    step, reach = plan.parameters.step, plan.parameters.radius
+    margin = -(-reach // step) * step  # a multiple of the step, so that references begin a column of phase 0
+    high = (tile.rows - 1) * step + SIDE + 2 * margin
+    wide = (tile.columns - 1) * step + SIDE + 2 * margin
+    area = (tile.top - margin, tile.left - margin, high, wide)
+    noisy = cut(planes, area)
+    guided = noisy if guide is None else cut(guide, area)
+    shape = (tile.rows, tile.columns, plan.parameters.most)
+    distances, positions = np.empty(shape, np.float32), np.empty(shape, np.int32)
+    counts = np.empty(shape[:2], np.int32)
+    bottom = max(planes.shape[1], tile.top + (tile.rows - 1) * step + SIDE) - tile.top + margin - SIDE
+    right = max(planes.shape[2], tile.left + (tile.columns - 1) * step + SIDE) - tile.left + margin - SIDE
+    matcher(step)(
+        phase_planes(guided[0], step), margin, margin, displacements(reach),
+        max(margin - tile.top, 0), min(bottom, high - SIDE), max(margin - tile.left, 0), min(right, wide - SIDE),
+        plan.limit, distances, positions, counts, wide - SIDE + 1,
+    )  # fmt: skip
+    level = _block_means(None if levels is None else cut(levels[None], area)[0], (high - SIDE + 1, wide - SIDE + 1))
+    factor = plan.parameters.factor if plan.second else plan.parameters.factor**2
+    places = (high - SIDE + 1, wide - SIDE + 1)
+    blocks = np.empty((*places, SIDE * SIDE), np.float32)
+    guides = np.empty_like(blocks) if plan.second else blocks
+    added, weights = np.empty_like(blocks), np.empty(places, np.float32)
+    sums, divisors = np.zeros((2, len(planes), high, wide), np.float32)
+    for channel in range(len(planes)):
+        forward(noisy[channel], plan.matrix, blocks)
+        if plan.second:
+            forward(guided[channel], plan.matrix, guides)
+        added[:], weights[:] = 0, 0
+        filter_groups(
+            blocks, guides, plan.second, level, positions, counts, plan.covariances, factor, added, weights
+        )
+        backward(added, weights, plan.inverse, plan.window, sums[channel], divisors[channel])
+    spare = margin - reach
+    inner = (slice(None), slice(spare, high - spare), slice(spare, wide - spare))
+    return sums[inner], divisors[inner]
+
+
+def cut(planes: Any, area: tuple[int, int, int, int]) -> Any:
+    """Return an area (top, left, height, width) of planes (C, H, W), mirrored beyond the borders."""
+    top, left, high, wide = area
+    rows = _mirrored(np.arange(top, top + high), planes.shape[1])
+    columns = _mirrored(np.arange(left, left + wide), planes.shape[2])
+    return np.ascontiguousarray(planes[:, rows[:, None], columns])
+
+
+def _mirrored(index: Any, size: int) -> Any:
+    folded = index % (2 * size)
+    return np.minimum(folded, 2 * size - 1 - folded)
+
+
+def _block_means(levels: Any, places: tuple[int, int]) -> Any:
+    if levels is None:
+        return np.ones(places, np.float32)
+    windows = np.lib.stride_tricks.sliding_window_view(levels, (SIDE, SIDE))
+    return np.ascontiguousarray(windows.mean(axis=(2, 3)), np.float32)
