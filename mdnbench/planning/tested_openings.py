@@ -48,9 +48,9 @@ class TestedOpenings:
     def record(self, work: PlannedMethod, used: Used, opened: str) -> None:
         """Record that a method has opened a tested file. Call it inside a transaction."""
         files = tuple(file for file in used.get(METHOD, ()) if _is_code(file))
-        if self.of(work) or not files:
-            return
         self._found[work.named.name] = Path(opened).name
+        if not files:
+            return
         try:
             tested = UsedFile("file", opened, *self._digests.of(opened))
         except OSError:  # it is gone already
@@ -74,11 +74,11 @@ class TestedOpenings:
 
 
 def reason(name: str) -> str:
-    """Return the reason for the cells of a method that has opened a tested file of this name before."""
+    """Return the reason for the cells of a method that has opened a tested file of this name."""
     return (
-        f"the same code opened {name}, a file of the data set that it is tested on, before, and may have saved what it "
-        "read. Change the method so that it does not open the file. If it does not any more, delete what it has saved; "
-        "`mdnbench store compact --yes` then makes mdnbench forget the opening."
+        f"the method opened {name}, a file of the data set that it is tested on; it must see the noisy image alone. It "
+        "may have saved what it read, so all its cells are invalid while its code is the same. Change the code so that "
+        "it does not open the file, and delete what it has saved."
     )
 
 

@@ -205,7 +205,7 @@ def test_fault_37_what_an_earlier_run_has_saved(lab: Any, tools: str) -> None:
     assert (lab.folder / "saved.npy").exists()
     again = lab.run("saving other")
     assert {row.status for row in again.of("saving")} == {"invalid"}
-    assert all("the same code opened" in row.reason and ".png" in row.reason for row in again.of("saving"))
+    assert all("while its code is the same" in row.reason and ".png" in row.reason for row in again.of("saving"))
     assert again.tally.cached == 2
     assert statuses(noise="gaussian:50") == spoilt
     assert statuses("saving[by=2] other") == {"saving[by=2]": {"invalid"}, "other": {"ok"}}
@@ -230,3 +230,36 @@ def test_fault_37_other_data_and_a_store_that_was_cleaned(lab: Any, tools: str, 
     assert {row.status for row in other.of("saving")} == {"ok"}
     api.compact_store(workspace_folder=lab.folder / ".mdnbench")
     assert {row.status for row in lab.run("saving").of("saving")} == {"ok"}
+
+
+PEEKING = """
+    CALLS = HERE / "calls"
+
+    def peek():
+        CALLS.open("a").write("x")
+        if (HERE / "peek").exists():
+            (HERE / "pics" / "2.png").read_bytes()
+
+    @mdnbench.hookimpl
+    def mdnbench_denoisers():
+        return [spec("peeking", peek), spec("honest", lambda: None)]
+"""
+
+
+def test_fault_37_what_was_computed_or_stored_before_the_opening(lab: Any, tools: str) -> None:
+    """One opening makes the whole method invalid in its run: stored cells too, and no further cell is computed."""
+    lab.write("peeking.py", tools + PEEKING, plugin=True)
+    before = lab.run("peeking honest", images=["1"])
+    assert {row.status for row in before.rows.values()} == {"ok"}
+    calls = lab.write("calls", "")
+    lab.write("peek", "")
+    ran = lab.run("peeking honest", noise=[f"gaussian:{sigma}" for sigma in (25, 26, 27, 28, 29)])
+    rows = ran.of("peeking")
+    assert len(rows) == 10
+    assert {row.status for row in rows} == {"invalid"}
+    assert {row.reason for row in rows} == {rows[0].reason}
+    assert "2.png" in rows[0].reason
+    assert all(score.value is None for row in rows for score in row.scores.values())
+    assert {row.status for row in ran.of("honest")} == {"ok"}
+    assert len(calls.read_text()) < 4  # without the rule: 9
+    assert (ran.tally.failed, ran.tally.cached, ran.tally.computed) == (10, 1, 9)
