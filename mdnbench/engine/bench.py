@@ -202,15 +202,14 @@ class Bench:
         return found
 
     @cached_property
-    def _tested(self) -> frozenset[tuple[int, int]]:
-        """Return the device and inode numbers of the data set's files.
-
-        They identify a file that is opened by any name.
-        """
-        return frozenset(filter(None, map(identity_of, self._setup.tested)))
+    def _tested(self) -> dict[tuple[int, int] | None, Path]:
+        """Return the data set's files by device and inode, which identify a file that is opened by any name."""
+        return {identity_of(path): path for path in self._setup.tested}
 
     def _tested_file(self, opened: tuple[Path, ...]) -> str:
-        return next((str(path) for path in opened if identity_of(path) in self._tested), "")
+        """Return the data set's path of a tested file that was opened; '' if none was."""
+        found = (self._tested[which] for which in map(identity_of, opened) if which and which in self._tested)
+        return next(map(str, found), "")
 
     # -- what plugins bring --------------------------------------------------------------------------------------
 

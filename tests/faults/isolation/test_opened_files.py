@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
 import pytest
 
 from mdnbench import api
@@ -218,18 +219,45 @@ def test_fault_37_what_an_earlier_run_has_saved(lab: Any, tools: str) -> None:
     assert statuses() == spoilt
 
 
-def test_fault_37_other_data_and_a_store_that_was_cleaned(lab: Any, tools: str, new_lab: Any, tmp_path: Path) -> None:
-    """The record is about the opened file: other data are not concerned, and `store compact` deletes it."""
+def test_fault_37_other_data_and_a_store_that_was_compacted(lab: Any, tools: str, new_lab: Any, tmp_path: Path) -> None:
+    """The record is about the pixels, wherever they are now: other data are not concerned. Nothing deletes it."""
     lab.write("caching.py", tools + CACHING, plugin=True)
     assert {row.status for row in lab.run("saving").of("saving")} == {"invalid"}
     (tmp_path / "elsewhere").mkdir()
-    elsewhere = new_lab(tmp_path / "elsewhere")
+    elsewhere = new_lab(tmp_path / "elsewhere")  # with copies of the same images
     elsewhere.plugins += lab.plugins
     shutil.copytree(lab.folder / ".mdnbench", elsewhere.folder / ".mdnbench")
-    other = elsewhere.run("saving")
-    assert {row.status for row in other.of("saving")} == {"ok"}
+    assert {row.status for row in elsewhere.run("saving").of("saving")} == {"invalid"}
+    for number in (1, 2):
+        PIL.Image.new("L", (48, 48), number).save(elsewhere.folder / "pics" / f"{number}.png")
+    assert {row.status for row in elsewhere.run("saving").of("saving")} == {"ok"}
     api.compact_store(workspace_folder=lab.folder / ".mdnbench")
-    assert {row.status for row in lab.run("saving").of("saving")} == {"ok"}
+    assert {row.status for row in lab.run("saving").of("saving")} == {"invalid"}
+
+
+LINKED = """
+    LINK = HERE / "hard.png"
+
+    def peek():
+        if not (HERE / "saved").exists():
+            os.link(HERE / "pics" / "1.png", LINK)
+            (HERE / "saved").write_bytes(LINK.read_bytes())
+        (HERE / "saved").read_bytes()
+
+    @mdnbench.hookimpl
+    def mdnbench_denoisers():
+        return [spec("linking", peek)]
+"""
+
+
+def test_fault_37_a_name_that_is_gone_in_the_next_run(lab: Any, tools: str) -> None:
+    """The opened file is known by the data set's name for it, not by a link that the method has made."""
+    lab.write("linking.py", tools + LINKED, plugin=True)
+    for _ in range(2):
+        rows = lab.run("linking").of("linking")
+        assert {row.status for row in rows} == {"invalid"}
+        assert all("opened 1.png" in row.reason for row in rows)
+        (lab.folder / "hard.png").unlink(missing_ok=True)
 
 
 PEEKING = """
