@@ -15,9 +15,9 @@ from mdnbench.engine.loop import FinishedTasks
 from mdnbench.engine.schedule import JobQueue, Schedule
 from mdnbench.engine.tasks import Job, Setup, Task
 from mdnbench.errors import MdnbenchError, StoreError
-from mdnbench.planning import Plan, PlannedMethod, environment, tested_openings
+from mdnbench.planning import Plan, PlannedMethod, environment, openings
 from mdnbench.planning.identity import METRIC, CodeIdentity
-from mdnbench.planning.tested_openings import TestedOpenings
+from mdnbench.planning.openings import Openings
 from mdnbench.registry import variants
 from mdnbench.spec.records import Cell, Environment, MetricScore, Outcome, Tally
 from mdnbench.spec.specs import MetricSpec
@@ -65,7 +65,7 @@ class Coordinator:
         self._setup = setup_of(self.plan)
         self._engine = engines.make(self.plan, self._setup, self._metrics, self.listener.note)
         self._identity = CodeIdentity(self.plan, self.store)
-        self._openings = TestedOpenings(self.plan, self.store)
+        self._openings = Openings(self.plan, self.store)
         if not self.plan.request.fresh:
             for change in self._identity.changes():
                 self.listener.note(str(change))
@@ -91,7 +91,7 @@ class Coordinator:
             if work.skip:
                 self._settle(work, "skipped", work.skip)
             elif name := self._openings.of(work):
-                self._settle(work, "invalid", tested_openings.reason(name))
+                self._settle(work, "invalid", openings.reason(name))
             else:
                 works.append(work)
         self._schedule = Schedule(map(self._queue, works))
@@ -142,7 +142,7 @@ class Coordinator:
         for each in self.plan.works:
             if each.named.name == work.named.name and not each.skip:
                 self._schedule.queue(each.index).clear()
-                self._settle(each, "invalid", tested_openings.reason(self._openings.of(each)))
+                self._settle(each, "invalid", openings.reason(self._openings.of(each)))
 
     def _save(self, batch: FinishedTasks) -> None:
         works = self.plan.works

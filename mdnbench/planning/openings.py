@@ -23,7 +23,7 @@ from mdnbench.store.rows import CodeManifest
 TESTED = "tested"  # the role of the opened file in a manifest; the files of the role 'method' are the code
 
 
-class TestedOpenings:
+class Openings:
     """The openings of tested files that a store has recorded, as far as they concern a plan.
 
     They belong to a method with any options under any noise. Only its code decides whether they still count: what else

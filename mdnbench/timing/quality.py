@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mdnbench import registry
 from mdnbench.evaluation import protocols
 from mdnbench.planning.identity import CodeIdentity, MetricIdentity
-from mdnbench.planning.tested_openings import TestedOpenings
+from mdnbench.planning.openings import Openings
 from mdnbench.results import references, tables
 from mdnbench.results.references import MEAN
 from mdnbench.results.table import Column, Table, words
@@ -103,7 +103,7 @@ def _stored(plan: Plan, works: Sequence[PlannedMethod], store: Store) -> dict[st
     """
     if METRIC not in plan.registry.metrics:
         return {}
-    means, identity, openings = {}, CodeIdentity(plan, store), TestedOpenings(plan, store)
+    means, identity, openings = {}, CodeIdentity(plan, store), Openings(plan, store)
     asked = (plan.protocol.scoring.digest, METRIC, MetricIdentity(plan.registry, [METRIC], store).scored_as[METRIC])
     for work in works:
         if openings.of(work):
