@@ -27,6 +27,9 @@ from mdnbench.util.interrupts import Stop
 from mdnbench.util.listener import Listener
 
 LONG_S = 2.0  # progress shows the time of cells that take longer
+NOT_SEEN = (
+    "Dask workers see that a method opens a tested file only if they have that file at the same path as this machine."
+)
 DEFINING = {
     "dataset_digest": "images",
     "noises": "noises",
@@ -392,7 +395,7 @@ def facts(plan: Plan, unavailable: Mapping[str, str], scored_as: Mapping[str, st
         named=plan.named,
         plugins=plan.plugins,
         device=plan.device,
-        notes=(*plan.notes, *weights_notes(plan)),
+        notes=(*plan.notes, *weights_notes(plan), *([NOT_SEEN] if plan.request.scheduler else [])),
         environment=environment.here(plan.device),
     )
 

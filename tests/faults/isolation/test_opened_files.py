@@ -291,3 +291,15 @@ def test_fault_37_what_was_computed_or_stored_before_the_opening(lab: Any, tools
     assert {row.status for row in ran.of("honest")} == {"ok"}
     assert len(calls.read_text()) < 4  # without the rule: 9
     assert (ran.tally.failed, ran.tally.cached, ran.tally.computed) == (10, 1, 9)
+
+
+@pytest.mark.full
+def test_fault_37_an_opening_on_a_dask_worker(lab: Any, tools: str) -> None:
+    """It is seen where the worker has the file at the same path, as on this machine."""
+    pytest.importorskip("distributed", exc_type=ImportError)
+    lab.write("peek", "")
+    peeking = PEEKING.replace("HERE", f"Path({str(lab.folder)!r})")  # a worker has a copy of the plugin
+    lab.write("peeking.py", tools + peeking, plugin=True)
+    ran = lab.run("peeking honest", engine="dask")
+    assert {row.status for row in ran.of("peeking")} == {"invalid"}
+    assert {row.status for row in ran.of("honest")} == {"ok"}
