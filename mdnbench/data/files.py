@@ -1,7 +1,7 @@
 """Find the files of data sets and metrics, and download missing ones.
 
 A file is searched as FOLDER/datasets/NAME/FILE in each folder of MDNBENCH_DATA_PATH, then under MDNBENCH_HOME. If it is
-in neither place, it is downloaded to MDNBENCH_HOME. In every case it is used only if its SHA-256 is the pinned one. The
+in neither place, it is downloaded to MDNBENCH_HOME. It is used only if its SHA-256 is the pinned one. The
 folders of the data path are never written.
 """
 

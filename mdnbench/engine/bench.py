@@ -39,19 +39,8 @@ if TYPE_CHECKING:
 OOM = ("MemoryError", "OutOfMemoryError")  # Python's, and torch's for a GPU
 
 
-class TestedFileOpened(Exception):
-    """A method process has opened a file of the tested data.
-
-    Attributes:
-        path: The path of the file.
-    """
-
-    def __init__(self, path: str) -> None:
-        super().__init__(
-            f"the method opened {Path(path).name}, a file of the data set that it is tested on; it must see the noisy "
-            "image alone."
-        )
-        self.path = path
+class OpenedTestedFile(Exception):
+    """A method process has opened a tested file. The argument is its path."""
 
 
 class Bench:
@@ -98,8 +87,8 @@ class Bench:
         key = task.cell.output
         try:
             return self._compute(task)
-        except TestedFileOpened as error:
-            return Outcome(key, "invalid", str(error), tested_file=error.path)
+        except OpenedTestedFile as error:
+            return Outcome(key, "invalid", tested_file=str(error))
         except outputs.InvalidOutput as error:
             return Outcome(key, "invalid", str(error))
         except Unavailable as error:
@@ -159,7 +148,7 @@ class Bench:
             self._end_method()
         process.spoilt_by = process.spoilt_by or self._tested_file(denoised.opened)
         if process.spoilt_by:
-            raise TestedFileOpened(process.spoilt_by)
+            raise OpenedTestedFile(process.spoilt_by)
         if denoised.image is None:
             raise outputs.InvalidOutput(denoised.problem)
         return denoised
@@ -202,15 +191,14 @@ class Bench:
         return found
 
     @cached_property
-    def _tested(self) -> frozenset[tuple[int, int]]:
-        """Return the device and inode numbers of the data set's files.
-
-        They identify a file that is opened by any name.
-        """
-        return frozenset(filter(None, map(identity_of, self._setup.tested)))
+    def _tested(self) -> dict[tuple[int, int] | None, Path]:
+        """Return the data set's files by device and inode, which identify a file that is opened by any name."""
+        return {identity_of(path): path for path in self._setup.tested}
 
     def _tested_file(self, opened: tuple[Path, ...]) -> str:
-        return next((str(path) for path in opened if identity_of(path) in self._tested), "")
+        """Return the data set's path of a tested file that was opened; '' if none was."""
+        found = (self._tested[which] for which in map(identity_of, opened) if which and which in self._tested)
+        return next(map(str, found), "")
 
     # -- what plugins bring --------------------------------------------------------------------------------------
 

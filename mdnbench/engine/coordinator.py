@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -14,9 +15,9 @@ from mdnbench.engine.loop import FinishedTasks
 from mdnbench.engine.schedule import JobQueue, Schedule
 from mdnbench.engine.tasks import Job, Setup, Task
 from mdnbench.errors import MdnbenchError, StoreError
-from mdnbench.planning import Plan, PlannedMethod, environment, tested_openings
+from mdnbench.planning import Plan, PlannedMethod, environment, openings
 from mdnbench.planning.identity import METRIC, CodeIdentity
-from mdnbench.planning.tested_openings import TestedOpenings
+from mdnbench.planning.openings import Openings
 from mdnbench.registry import variants
 from mdnbench.spec.records import Cell, Environment, MetricScore, Outcome, Tally
 from mdnbench.spec.specs import MetricSpec
@@ -26,6 +27,9 @@ from mdnbench.util.interrupts import Stop
 from mdnbench.util.listener import Listener
 
 LONG_S = 2.0  # progress shows the time of cells that take longer
+NOT_SEEN = (
+    "Dask workers see that a method opens a tested file only if they have that file at the same path as this machine."
+)
 DEFINING = {
     "dataset_digest": "images",
     "noises": "noises",
@@ -55,6 +59,7 @@ class Coordinator:
 
     def __post_init__(self) -> None:
         self.tally = Tally()
+        self._counted: defaultdict[int, Counter[str]] = defaultdict(Counter)  # the tally of each work
         self._stopping = False
         self._noted: set[str] = set()
         self._rule = self.plan.protocol.scoring.digest
@@ -63,7 +68,7 @@ class Coordinator:
         self._setup = setup_of(self.plan)
         self._engine = engines.make(self.plan, self._setup, self._metrics, self.listener.note)
         self._identity = CodeIdentity(self.plan, self.store)
-        self._openings = TestedOpenings(self.plan, self.store)
+        self._openings = Openings(self.plan, self.store)
         if not self.plan.request.fresh:
             for change in self._identity.changes():
                 self.listener.note(str(change))
@@ -89,11 +94,11 @@ class Coordinator:
             if work.skip:
                 self._settle(work, "skipped", work.skip)
             elif name := self._openings.of(work):
-                self._settle(work, "invalid", tested_openings.reason(name))
+                self._settle(work, "invalid", openings.reason(name))
             else:
                 works.append(work)
-        schedule = Schedule(map(self._queue, works))
-        with closing(self._engine.run(schedule, stop)) as batches:
+        self._schedule = Schedule(map(self._queue, works))
+        with closing(self._engine.run(self._schedule, stop)) as batches:
             for batch in batches:
                 if batch:
                     self._save(batch)
@@ -115,20 +120,39 @@ class Coordinator:
     def _found(self, cells: list[tuple[int, int, Cell]]) -> None:
         with self.store.transaction():
             self.store.add_cells(self._run, cells)
-        self._count("cached", len(cells))
+        self._count(cells[0][0] // self.plan.cells_per_work, "cached", len(cells))
         self._report_progress()
 
     def _settle(self, work: PlannedMethod, status: Literal["skipped", "invalid"], reason: str) -> None:
-        """Give all cells of a work the same status without computing anything."""
+        """Give all cells of a work the same status without computing anything. What it had before does not count."""
         self._note_once(f"{work.named} is {status}: {reason}")
         provenance = self._provenances[work.index]
+        for kind, number in list(self._counted[work.index].items()):
+            self._count(work.index, kind, -number)
         with self.store.transaction():
             for position, cell in self.plan.cells(work):
                 outcome = Outcome(cell.output, status, reason)
                 self.store.add_cells(self._run, [(position, self._write(cell, work, outcome, provenance), cell)])
-            self._count("skipped" if status == "skipped" else "failed", self.plan.cells_per_work)
+        self._count(work.index, "skipped" if status == "skipped" else "failed", self.plan.cells_per_work)
+
+    def _invalidate(self, work: PlannedMethod, outcome: Outcome) -> None:
+        """Make all cells of a method invalid, because it has opened a tested file, and compute no more of them.
+
+        It may have remembered what it read, in whatever process, and the cells before may come from such a memory.
+        """
+        with self.store.transaction():
+            self._openings.record(work, outcome.used, outcome.tested_file)
+        for each in self.plan.works:
+            if each.named.name == work.named.name and not each.skip:
+                self._schedule.queue(each.index).clear()
+                self._settle(each, "invalid", openings.reason(self._openings.of(each)))
 
     def _save(self, batch: FinishedTasks) -> None:
+        works = self.plan.works
+        for task, outcome in batch:
+            if outcome.tested_file and not self._openings.of(works[task.job]):
+                self._invalidate(works[task.job], outcome)
+        batch = [(task, outcome) for task, outcome in batch if not self._openings.of(works[task.job])]
         for _, outcome in batch:
             if outcome.image is not None:
                 stored_images.save(self.store.images, outcome.output_digest, outcome.image)
@@ -140,7 +164,7 @@ class Coordinator:
         work = self.plan.works[task.job]
         outcome = self._checked(task, work, outcome)
         outcome = dataclasses.replace(outcome, image=None, scores=outcome.scores + self._unscored(outcome))
-        self._count(_kind(task, outcome))
+        self._count(work.index, _kind(task, outcome))
         if outcome.status == "ok" and not outcome.output_digest:  # the output was only scored again
             identity = self._stored(task.cell, work)
             assert identity is not None
@@ -155,12 +179,8 @@ class Coordinator:
         """Return the outcome, or a failed one if its code or noisy image is not that of the other cells of this run."""
         for note in outcome.notes:
             self._note_once(f"{work.named}: {note}")
-        if outcome.tested_file:
-            self._openings.record(work, outcome.used, outcome.tested_file)
         if outcome.status != "ok":
             return outcome
-        if outcome.output_digest and (name := self._openings.of(work)):  # by another process, a moment ago
-            return Outcome(outcome.output, "invalid", tested_openings.reason(name), machine=outcome.machine)
         try:
             if outcome.output_digest:
                 self._identity.record(work, outcome.used)
@@ -232,7 +252,8 @@ class Coordinator:
             return ()
         return tuple(MetricScore(name, "skipped", reason=reason) for name, reason in self.unavailable.items())
 
-    def _count(self, kind: str, number: int = 1) -> None:
+    def _count(self, work: int, kind: str, number: int = 1) -> None:
+        self._counted[work][kind] += number
         self.tally = dataclasses.replace(self.tally, **{kind: getattr(self.tally, kind) + number})
 
     def _report_progress(self, running: Sequence[tuple[Task, float]] = (), stop: Stop | None = None) -> None:
@@ -374,7 +395,7 @@ def facts(plan: Plan, unavailable: Mapping[str, str], scored_as: Mapping[str, st
         named=plan.named,
         plugins=plan.plugins,
         device=plan.device,
-        notes=(*plan.notes, *weights_notes(plan)),
+        notes=(*plan.notes, *weights_notes(plan), *([NOT_SEEN] if plan.request.scheduler else [])),
         environment=environment.here(plan.device),
     )
 

@@ -54,6 +54,11 @@ class JobQueue:
         self._returned.append(task)
         self.pixels += task.pixels
 
+    def clear(self) -> None:
+        """Remove all tasks, because their job is not to be computed any more."""
+        self._tasks, self._next, self.pixels = iter(()), None, 0
+        self._returned.clear()
+
     def measured(self, task: Task, seconds: float) -> None:
         """Note how long a finished task took, to estimate the time of the others."""
         self._seconds += seconds

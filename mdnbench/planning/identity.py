@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mdnbench.errors import BadPlugin
 from mdnbench.registry import code, declared_files
-from mdnbench.registry.code import Digests
+from mdnbench.registry.code import ABSENT, Digests
 from mdnbench.registry.distributions import package_entry
 from mdnbench.registry.file_origin import CORE
 from mdnbench.spec.names import counted
@@ -76,8 +76,17 @@ class Manifests:
         return [] if self.fitting(scope) else self._stored[scope]
 
     def changed_files(self, scope: str) -> dict[str, list[str]]:
-        """Return the files that have changed since the newest manifest of a scope, by role."""
-        return self._changed_files(self._stored[scope][0])
+        """Return the files that have changed since the newest manifest of a scope, by role, as a message names them."""
+        manifest = self._stored[scope][0]
+        found = {}
+        for role, names in self._changed_files(manifest).items():
+            changed = [file for file in manifest.files[role] if file.name in names]
+            found[role] = [self._shown(file, self._roots[scope].get(role)) for file in changed]
+        return found
+
+    def _shown(self, file: UsedFile, root: Path | None) -> str:
+        is_gone = file.content != ABSENT and not code.present(file, root, self.digests)
+        return f"{file.name} (gone)" if is_gone else file.name
 
     def _changed_files(self, manifest: CodeManifest) -> dict[str, list[str]]:
         if manifest.id not in self._differences:

@@ -119,7 +119,7 @@ def _dataset(request: Request, registry: Registry) -> tuple[DatasetSpec, tuple[s
     try:
         data.fetch(first)
     except DataMissing as error:
-        note = f"{FIRST_CHOICE} cannot be had, so this run uses {SECOND_CHOICE} instead: {error}"
+        note = f"{FIRST_CHOICE} is not available on this machine, so this run uses {SECOND_CHOICE} instead: {error}"
         return registry.datasets[SECOND_CHOICE], (note,)
     return first, ()
 

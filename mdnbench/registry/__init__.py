@@ -282,9 +282,9 @@ def load(files: Files = ()) -> Registry:
     given = tuple(Path(file).resolve() for file in listed(files))
     plugin_sources = discovery.all_of(given)
     loading = _Loading(given)
-    verdicts = _verdicts(plugin_sources)
+    results = _trial_results(plugin_sources)
     for source in plugin_sources:
-        loading.take(source, verdicts.get(source))
+        loading.take(source, results.get(source))
     return loading.registry()
 
 
@@ -330,14 +330,14 @@ def one_line(error: BaseException) -> str:
     return text if isinstance(error, BadPlugin) else f"{cut(type(error).__name__)}: {text}"
 
 
-def _verdicts(plugin_sources: Iterable[PluginSource]) -> Mapping[PluginSource, TrialResult]:
+def _trial_results(plugin_sources: Iterable[PluginSource]) -> Mapping[PluginSource, TrialResult]:
     """Return the results of the trials of the sources that are not part of mdnbench."""
     foreign = [source for source in plugin_sources if not source.ours and not source.fault]
     if not foreign:
         return {}
     from mdnbench.registry import trial
 
-    return {} if trial.is_inside() else trial.verdicts(foreign)
+    return {} if trial.is_inside() else trial.results(foreign)
 
 
 class _Loading:
@@ -350,15 +350,15 @@ class _Loading:
         self._broken: list[Broken] = []
         self._used: dict[PluginSource, tuple[UsedFile, ...]] = {}
 
-    def take(self, source: PluginSource, verdict: TrialResult | None) -> None:
+    def take(self, source: PluginSource, result: TrialResult | None) -> None:
         """Load a source if its trial succeeded; list a broken one, or raise BadPlugin if its file was given."""
         try:
-            if verdict and verdict.error:
-                raise BadPlugin(verdict.error)
-            if verdict and verdict.patches:
-                _check_declared(verdict, source)
-                self._data.append((source, verdict))
-                self._used[source] = tuple(file for file in verdict.files if file.root != "package")
+            if result and result.error:
+                raise BadPlugin(result.error)
+            if result and result.patches:
+                _check_declared(result, source)
+                self._data.append((source, result))
+                self._used[source] = tuple(file for file in result.files if file.root != "package")
                 return
             with contextlib.redirect_stdout(sys.stderr):  # stdout is for data: a plugin's prints go to stderr
                 brought, used = (import_source(source), ()) if source.ours else sources.load(source, import_source)
@@ -384,7 +384,7 @@ class _Loading:
             for hook, specs in brought.items():
                 for spec in specs:
                     spec_tables[hook].add(Entry(spec, source))
-        patching = tuple(_restrict(spec_tables, source, verdict) for source, verdict in self._data)
+        patching = tuple(_restrict(spec_tables, source, result) for source, result in self._data)
         return Registry(
             spec_tables["mdnbench_denoisers"], spec_tables["mdnbench_noises"], datasets,
             spec_tables["mdnbench_metrics"], spec_tables["mdnbench_reporters"], broken, self._given, patching,
@@ -392,26 +392,26 @@ class _Loading:
         )  # fmt: skip
 
 
-def _check_declared(verdict: TrialResult, source: PluginSource) -> None:
+def _check_declared(result: TrialResult, source: PluginSource) -> None:
     """Raise BadPlugin if a file that a method of the plugin declares cannot be compared."""
     from mdnbench.registry import trial
 
-    for hook, fields in verdict.specs:
+    for hook, fields in result.specs:
         if hook == "mdnbench_denoisers" and not fields["trainable"]:
             declared_files.check(trial.method(fields, ""), source)
 
 
-def _restrict(spec_tables: Mapping[str, SpecTable[Any]], source: PluginSource, verdict: TrialResult) -> Broken:
+def _restrict(spec_tables: Mapping[str, SpecTable[Any]], source: PluginSource, result: TrialResult) -> Broken:
     """Add the specs of a source whose import permanently changes the process.
 
     Methods are added as data, without their functions. All other names are refused.
     """
     from mdnbench.registry import patches, trial
 
-    what = patches.words(verdict.patches)
+    what = patches.words(result.patches)
     why = f"the plugin changes {what} when it is imported, for everything in its process"
     refused = []
-    for hook, fields in verdict.specs:
+    for hook, fields in result.specs:
         shelf, name = spec_tables[hook], fields["name"]
         if hook == "mdnbench_denoisers" and not fields["trainable"]:
             reason = f"the method {name!r} of {source.address} is built in method processes only: {why}."

@@ -82,11 +82,11 @@ class PatchWatch:
 
         """
         for name, module in list(sys.modules.items()):
-            new = name not in self._modules and self._is_guarded(name)
+            new = name not in self._modules and self._is_of_library(name)
             if new and (name == complete or not _is_unfinished(module)):
                 self._note_module(name, module)
 
-    def _is_guarded(self, name: object) -> bool:
+    def _is_of_library(self, name: object) -> bool:
         return isinstance(name, str) and name.partition(".")[0] in self._libraries
 
     def _note_module(self, name: str, module: Any) -> None:
@@ -106,7 +106,7 @@ class PatchWatch:
 
     def _note_callable(self, name: str, value: Any) -> None:
         if isinstance(value, type):
-            if value not in self._classes and self._is_guarded(getattr(value, "__module__", None)):
+            if value not in self._classes and self._is_of_library(getattr(value, "__module__", None)):
                 self._classes[value] = attributes = dict(vars(value))
                 self._known.update(map(id, attributes.values()))
                 for key, attribute in attributes.items():
@@ -145,9 +145,8 @@ class PatchWatch:
         if isinstance(old, CONSTANTS) and not callable(old):
             return type(old) is not type(new) or bool(old != new)
         if isinstance(new, ModuleType):
-            return (
-                id(new) in self._known or not self._is_guarded(new.__name__) or sys.modules.get(new.__name__) is not new
-            )
+            loaded = sys.modules.get(new.__name__)
+            return id(new) in self._known or not self._is_of_library(new.__name__) or loaded is not new
         return id(new) in self._known or not self._is_own_work(new, old)
 
     def _in_containers(self) -> Iterator[str]:
@@ -223,7 +222,7 @@ class PatchWatch:
         if not code.co_filename.startswith("<"):
             return code.co_filename.startswith(self._folders)
         module = function.__globals__.get("__name__")  # the code was generated from a text, as for a dataclass
-        return self._is_guarded(module) or module in sys.stdlib_module_names
+        return self._is_of_library(module) or module in sys.stdlib_module_names
 
 
 _BUILT_IN = frozenset(name for name in vars(builtins) if not name.startswith("_"))

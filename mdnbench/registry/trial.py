@@ -48,7 +48,7 @@ def is_inside() -> bool:
     return INSIDE_VARIABLE in os.environ
 
 
-def verdicts(sources: Iterable[PluginSource]) -> dict[PluginSource, TrialResult]:
+def results(sources: Iterable[PluginSource]) -> dict[PluginSource, TrialResult]:
     """Return the results for these sources: stored ones, and new trials for unknown or changed sources.
 
     Trials run in parallel, one per CPU core.
@@ -73,9 +73,9 @@ def _try_all(sources: list[PluginSource]) -> dict[PluginSource, TrialResult]:
             time.sleep(POLL_S)
             for trial in [trial for trial in running if trial.is_over()]:
                 running.remove(trial)
-                found[trial.source] = verdict = trial.verdict()
-                if not verdict.error:
-                    trial_cache.save(trial.source, verdict)
+                found[trial.source] = result = trial.result()
+                if not result.error:
+                    trial_cache.save(trial.source, result)
     finally:
         for trial in running:  # Ctrl-C
             trial.end()
@@ -107,7 +107,7 @@ class _TrialProcess:
             name: str(place) if place else None for name, place in places.items()
         }
         request = json.dumps({"source": given, "token": self._token, "limit": self.limit})
-        self._answer = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the verdict); it has no name to leave behind
+        self._answer = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the result); it has no name to leave behind
         self._start = time.monotonic()
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", PROGRAM, json.dumps(sys.path), request], stdin=subprocess.DEVNULL,
@@ -129,7 +129,7 @@ class _TrialProcess:
             self._process.kill()
         self._process.wait()
 
-    def verdict(self) -> TrialResult:
+    def result(self) -> TrialResult:
         """Return the result of the trial; call it when the trial is over."""
         _end_group(self._process.pid)
         with self._answer as file:

@@ -19,7 +19,7 @@ from mdnbench.util.digests import of_parts
 if TYPE_CHECKING:
     from mdnbench.registry.discovery import PluginSource
 
-LAYOUT = "5"  # version of this file format and of what a trial detects
+LAYOUT = "6"  # version of this file format and of what a trial detects
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +52,26 @@ class _Circumstances:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """The content of a verdict's file."""
+    """The content of a result's file."""
 
     under: _Circumstances
-    verdict: TrialResult
+    result: TrialResult
 
 
 def recall(source: PluginSource, digests: Digests) -> TrialResult | None:
     """Return the stored result for a source; None if there is none, or if a file of the source has changed."""
     try:
-        kept = jsonfile.read(_path(source), "verdict", _Kept)
+        kept = jsonfile.read(_path(source), "result", _Kept)
     except BadFile:
         return None
-    same = kept.under == _circumstances(source) and not changed(kept.verdict.files, source.root, digests)
-    return kept.verdict if same else None
+    same = kept.under == _circumstances(source) and not changed(kept.result.files, source.root, digests)
+    return kept.result if same else None
 
 
-def save(source: PluginSource, verdict: TrialResult) -> None:
+def save(source: PluginSource, result: TrialResult) -> None:
     """Store the result of a trial; do nothing if the home folder cannot be written."""
     with contextlib.suppress(OSError, ValueError, TypeError):
-        jsonfile.write(_path(source), _Kept(_circumstances(source), verdict))
+        jsonfile.write(_path(source), _Kept(_circumstances(source), result))
 
 
 def _circumstances(source: PluginSource) -> _Circumstances:

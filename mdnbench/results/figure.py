@@ -1,4 +1,4 @@
-"""A figure that compares methods on one noisy image, with a detail where they make the largest errors."""
+"""A figure that compares methods on one noisy image, with a crop where they make the largest errors."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 ACROSS = 4  # panels in a row
 SIDE = 220  # pixels: the width of an image
 LONGEST = 32  # letters per line of a reason
-SHARE = 4  # the image's shorter side divided by the side of the detail
-SMALLEST = 24  # pixels: the smallest side of a detail
+SHARE = 4  # the image's shorter side divided by the side of the crop
+SMALLEST = 24  # pixels: the smallest side of a crop
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class PictureFigure:
 def of(
     found: RunData, *, image: str, noise: str, methods: Sequence[str], seed: int, crop: CropBox | None
 ) -> PictureFigure:
-    """Return a figure of the clean image, the noisy image and the methods' outputs, each with a detail below it.
+    """Return a figure of the clean image, the noisy image and the methods' outputs, each with a crop below it.
 
     Args:
         found: The results of the run.
@@ -70,7 +70,7 @@ def of(
         noise: The noise, as its canonical text.
         methods: The methods to show, or all if empty. The best method comes first.
         seed: The number of the noise realisation.
-        crop: The detail as left, top, width and height in pixels. Without it, the detail is the square in which the
+        crop: The crop as left, top, width and height in pixels. Without it, the crop is the square in which the
             outputs differ most from the clean image.
 
     Raises:
@@ -85,7 +85,7 @@ def of(
     if not levels:
         raise NothingToDo(f"there is no picture of image {image!r}: {panels[-1].why or 'no image is available'}.")
     size = next(iter(levels.values())).shape[:2]
-    box = _checked(crop, size) if crop else _detail(levels, size)
+    box = _checked(crop, size) if crop else _hardest_crop(levels, size)
     return _drawn(f"{found.name} · {image} · {noise}" + (f" · seed {seed}" if seed else ""), panels, size, box)
 
 
@@ -129,8 +129,8 @@ def _title(found: RunData, row: CellRow) -> str:
     return f"{row.method}\n{row.status}"
 
 
-def _detail(levels: dict[str, Levels], size: tuple[int, ...]) -> CropBox:
-    """Return the square region of the image that the figure shows as its detail.
+def _hardest_crop(levels: dict[str, Levels], size: tuple[int, ...]) -> CropBox:
+    """Return the square region of the image that the figure shows as its crop.
 
     Its side is the image's shorter side divided by `SHARE`, but at least `SMALLEST` pixels, and never more than the
     image's height or width.
@@ -151,7 +151,7 @@ def _checked(crop: CropBox, size: tuple[int, ...]) -> CropBox:
 
 
 def _drawn(heading: str, panels: Sequence[Panel], size: tuple[int, ...], box: CropBox) -> PictureFigure:
-    """Return the panels in rows of up to four and of nearly equal length, each image above its detail."""
+    """Return the panels in rows of up to four and of nearly equal length, each image above its crop."""
     bands = -(-len(panels) // ACROSS)
     title = alt.Title(printable(heading), anchor="middle", fontSize=13)
     chart = alt.concat(*(_panel(panel, size, box) for panel in panels), columns=-(-len(panels) // bands), title=title)
@@ -159,7 +159,7 @@ def _drawn(heading: str, panels: Sequence[Panel], size: tuple[int, ...], box: Cr
 
 
 def _panel(panel: Panel, size: tuple[int, ...], box: CropBox) -> Any:
-    """Return an image above its detail, with a title, or the reason why there is no image."""
+    """Return an image above its crop, with a title, or the reason why there is no image."""
     title = alt.Title([printable(line) for line in panel.title.split("\n")], anchor="middle", fontSize=11)
     if panel.levels is None:
         lines = textwrap.wrap(printable(panel.why), LONGEST)

@@ -69,7 +69,7 @@ class Results(RunData):
         seed: int = 0,
         crop: CropBox | None = None,
     ) -> PictureFigure:
-        """Draw the clean image, the noisy image and the methods' outputs with their scores, each with a detail.
+        """Draw the clean image, the noisy image and the methods' outputs with their scores, each with a crop.
 
         Outputs are shown if the run kept them (`keep_images`; by default those of the first seed).
 
@@ -78,7 +78,7 @@ class Results(RunData):
             noise: The noise; without it, the run's first noise.
             methods: One method or several; without any, all.
             seed: The number of the noise realisation.
-            crop: The detail as left, top, width and height in pixels. Without it, the detail is the square in which the
+            crop: The crop as left, top, width and height in pixels. Without it, the crop is the square in which the
                 outputs differ most from the clean image.
 
         """

@@ -18,6 +18,7 @@ from mdnbench.util.untrusted import shortened
 
 Texts = dict[str, tuple[tuple[str, str, str, str], ...]]  # by role, the fields of each file
 TOKEN_LENGTH = 16  # characters
+OPENINGS = "openings by "  # what the scopes of some manifests begin with; all others are digests
 
 
 def token_of(scope: str, *code: object) -> str:
@@ -33,6 +34,11 @@ def output_key(base: str, token: str) -> str:
 def metric_scope(name: str, revision: str) -> str:
     """Return the scope of a metric's manifests; all settings of a metric share it."""
     return of_parts("metric", plain_metric(name), revision)
+
+
+def openings_scope(method: str) -> str:
+    """Return the scope of the manifests that record which tested files a method has opened."""
+    return OPENINGS + method
 
 
 def plain_metric(name: str) -> str:

@@ -10,13 +10,16 @@ from pathlib import Path
 from mdnbench.errors import StoreError
 from mdnbench.store import stored_images
 from mdnbench.store.database import Store
+from mdnbench.store.manifests import OPENINGS
 from mdnbench.util.limits import UNUSED_AFTER_S
 
 _UNUSED = "SELECT id FROM outputs WHERE id NOT IN (SELECT output FROM run_cells)"
-# Metrics' manifests have no outputs: scores refer to them by their tokens.
-_UNUSED_MANIFESTS = """
+# Metrics' manifests have no outputs: scores refer to them by their tokens. Nothing refers to a record of an opening: it
+# must outlive the results, because what the method has saved does.
+_UNUSED_MANIFESTS = f"""
     DELETE FROM manifests WHERE id NOT IN (SELECT manifest FROM outputs WHERE manifest IS NOT NULL)
     AND token NOT IN (SELECT DISTINCT substr(revision, instr(revision, '+') + 1) FROM scores)
+    AND scope NOT LIKE '{OPENINGS}%'
 """
 _USED_DIGESTS = "SELECT DISTINCT output_digest FROM outputs WHERE id IN (SELECT output FROM run_cells)"
 

@@ -21,7 +21,7 @@ SIZE = (96, 112)
 
 
 def conformance(plugin: ModuleType | str | Path, *, timeout: float = RULE_S) -> Callable[[Subject, str], None]:
-    """Return a pytest test with one case for each rule that applies to a plugin.
+    """Return a pytest test with one parameter set for each rule that applies to a plugin.
 
     One line in a test file is enough:
 
@@ -35,13 +35,13 @@ def conformance(plugin: ModuleType | str | Path, *, timeout: float = RULE_S) -> 
     import pytest
 
     known, subjects = runner.load(_address(plugin))
-    cases = [(subject, rule) for subject in subjects for rule in rule_table.names(subject.kind)]
+    pairs = [(subject, rule) for subject in subjects for rule in rule_table.names(subject.kind)]
 
     @cache
     def findings() -> Mapping[tuple[Subject, str], Finding]:
         return {(each.subject, each.rule): each for each in runner.check(subjects, known, timeout=timeout)}
 
-    @pytest.mark.parametrize(("subject", "rule"), cases, ids=[f"{subject.name}-{rule}" for subject, rule in cases])
+    @pytest.mark.parametrize(("subject", "rule"), pairs, ids=[f"{subject.name}-{rule}" for subject, rule in pairs])
     def test_conformance(subject: Subject, rule: str) -> None:
         """Check that a rule is kept. A failure shows what was expected, what was found and how to fix it."""
         finding = findings()[subject, rule]

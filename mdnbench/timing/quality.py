@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mdnbench import registry
 from mdnbench.evaluation import protocols
 from mdnbench.planning.identity import CodeIdentity, MetricIdentity
+from mdnbench.planning.openings import Openings
 from mdnbench.results import references, tables
 from mdnbench.results.references import MEAN
 from mdnbench.results.table import Column, Table, words
@@ -96,12 +97,17 @@ def of_record(record: TimingRecord) -> Pareto | None:
 
 
 def _stored(plan: Plan, works: Sequence[PlannedMethod], store: Store) -> dict[str, float]:
-    """Return the mean PSNR in dB of every planned method whose cells are all in the store, by method."""
+    """Return the mean PSNR in dB of every planned method whose cells are all in the store, by method.
+
+    A method that has opened tested data has none, although the store may have cells from before.
+    """
     if METRIC not in plan.registry.metrics:
         return {}
-    means, identity = {}, CodeIdentity(plan, store)
+    means, identity, openings = {}, CodeIdentity(plan, store), Openings(plan, store)
     asked = (plan.protocol.scoring.digest, METRIC, MetricIdentity(plan.registry, [METRIC], store).scored_as[METRIC])
     for work in works:
+        if openings.of(work):
+            continue
         keys = [identity.keys(work, cell.output) for _, cell in plan.cells(work)]
         rows = [next(store.select(_SCORES, (each[0], *asked)), None) if each else None for each in keys]
         values = [row[0] for row in rows if row is not None and math.isfinite(row[0])]

@@ -91,7 +91,7 @@ def _output(
     if process.problem or expected > clock.left(clock.end):
         return f"not compared: {process.problem or NO_TIME}", True
     exact = process.threads == 1 and subject.device == "cpu"
-    return verdict(process.compare(trial, clock.end), stored, exact)
+    return _agreement(process.compare(trial, clock.end), stored, exact)
 
 
 def _again(process: TimingProcess, timed: MethodTiming, clock: Deadline) -> tuple[float | None, bool]:
@@ -139,7 +139,7 @@ def repeated_speedup(pairs: list[tuple[float, float]]) -> tuple[float | None, bo
     return ratio, often and ratio < QUICKER and min(same) < QUICKER * min(fresh) and gain > LEAST_GAIN_S
 
 
-def verdict(found: OutputComparison | str, stored: str, exact: bool) -> tuple[str, bool]:
+def _agreement(found: OutputComparison | str, stored: str, exact: bool) -> tuple[str, bool]:
     """Return the result of a comparison of outputs.
 
     Args:

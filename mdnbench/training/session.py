@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mdnbench import data, weights
 from mdnbench.data import leaks
 from mdnbench.errors import DataMissing, UnknownName, UsageError
-from mdnbench.registry import Registry, variants
+from mdnbench.registry import Entry, Registry, variants
 from mdnbench.spec.names import Named
 from mdnbench.spec.specs import DatasetSpec
 from mdnbench.training import fine_tuning, loop, pruning, ranks
@@ -144,11 +144,11 @@ def run(
 
 def _code(order: TrainingRequest, recipe: Recipe, registry: Registry) -> TrainingSources:
     """Return the sources whose code matters for a training."""
-    sources = {"method": registry.denoisers.entry(order.method.name).source}
+    entries: dict[str, Entry[Any]] = {"method": registry.denoisers.entry(order.method.name)}
     for each in recipe.noise:
         if each.family in registry.noises:  # an unknown noise is reported when the training starts
-            sources[f"noise {each.family}"] = registry.noises.entry(each.family).source
-    return TrainingSources(sources)
+            entries[f"noise {each.family}"] = registry.noises.entry(each.family)
+    return TrainingSources(entries)
 
 
 def _ready_to_train(

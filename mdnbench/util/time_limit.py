@@ -20,13 +20,18 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import cache
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mdnbench.errors import TookTooLong
 from mdnbench.util import ending, watchdog
 from mdnbench.util.limits import PLUGIN_CALL_S, PLUGIN_GRACE_S, RENEW_EVERY_S
 
+if TYPE_CHECKING:
+    import ctypes
+
+ACTION_BYTES = 256  # room for C's `struct sigaction` of any system
 LIMIT_VARIABLE = "MDNBENCH_PLUGIN_SECONDS"  # sets another limit, for plugins whose calls take long
 
 _numbers = itertools.count()
@@ -163,17 +168,27 @@ def renew() -> None:
 @contextlib.contextmanager
 def _handled(call: _Call) -> Iterator[None]:
     """Have the call watched in the `with` block."""
-    before: Any = None
-    if call.may_raise:
-        before = signal.signal(watchdog.SIGNAL, call.on_signal)
-    _let_signal_end()
-    call.begin()
+    with _raising(call), _end_signal.in_force():
+        try:
+            call.begin()
+            yield
+        finally:
+            call.end()
+
+
+@contextlib.contextmanager
+def _raising(call: _Call) -> Iterator[None]:
+    """Let the watchdog's signal raise in the call, and let it do afterwards what it did before."""
+    if not call.may_raise:
+        yield
+        return
+    saved = _Action(watchdog.SIGNAL)
+    before: Any = signal.signal(watchdog.SIGNAL, call.on_signal)
     try:
         yield
     finally:
-        call.end()
-        if call.may_raise:
-            signal.signal(watchdog.SIGNAL, signal.SIG_DFL if before is None else before)
+        signal.signal(watchdog.SIGNAL, signal.SIG_DFL if before is None else before)
+        saved.restore()
 
 
 def _limit_s(usual: float) -> float:
@@ -184,19 +199,67 @@ def _limit_s(usual: float) -> float:
     return usual
 
 
-def _let_signal_end() -> None:
-    """Let the signal 3 end this process by C's `_exit(3)`.
+class _EndSignal:
+    """What the signal 3 does: during calls it ends this process by C's `_exit(3)`, then it does what it did before.
 
     A handler in Python would have to wait for the interpreter's lock. C passes the number of a signal to its handler,
     and 3 happens to be the exit code. A plugin may have set another handler, so this is done before each call.
     """
-    if os.name == "posix":
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls = 0  # of several threads
+        self._saved: _Action | None = None
+
+    @contextlib.contextmanager
+    def in_force(self) -> Iterator[None]:
+        """Let the signal end this process in the `with` block."""
+        with self._lock:
+            self._saved = self._saved or _Action(watchdog.END_SIGNAL)
+            self._calls += 1
+            if library := _library():
+                library.signal(watchdog.END_SIGNAL, library._exit)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._calls -= 1
+                if not self._calls:
+                    self._saved.restore()
+                    self._saved = None
+
+
+_end_signal = _EndSignal()
+
+
+class _Action:
+    """What a signal does in this process now, saved so that it can be restored; C code may have set it."""
+
+    def __init__(self, number: int) -> None:
         import ctypes
 
-        with contextlib.suppress(OSError, AttributeError):
-            library = ctypes.CDLL(None)
-            library.signal.argtypes, library.signal.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
-            library.signal(watchdog.END_SIGNAL, ctypes.cast(library._exit, ctypes.c_void_p))
+        self._number = number
+        self._saved = ctypes.create_string_buffer(ACTION_BYTES)
+        if library := _library():
+            library.sigaction(number, None, self._saved)
+
+    def restore(self) -> None:
+        """Let the signal do again what it did when this object was made."""
+        if library := _library():
+            library.sigaction(self._number, self._saved, None)
+
+
+@cache
+def _library() -> ctypes.CDLL | None:
+    """Return the C library of this process; None on Windows, where these functions do not exist."""
+    if os.name != "posix":
+        return None
+    import ctypes
+
+    library = ctypes.CDLL(None)
+    library.signal.argtypes = (ctypes.c_int, ctypes.c_void_p)
+    library.sigaction.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p)
+    return library
 
 
 def _started() -> subprocess.Popen[bytes]:

@@ -54,13 +54,18 @@ def read_bytes(path: Path | str, most: int) -> bytes:
 
 
 def cut(text: str) -> str:
-    """Return the text, shortened to 64 KiB of UTF-8 with a note of its length; a shortened text stays as it is."""
+    """Return the text, shortened to 64 KiB of UTF-8 with a note of its length; a shortened text stays as it is.
+
+    The middle is left out: a message begins with what is wrong, and a traceback ends with the exception.
+    """
     most = LONGEST_TEXT_BYTES + AROUND_BYTES
     if len(text) <= most and len(_utf8(text)) <= most:
         return text
-    # No character is shorter than a byte. A character of which only the first bytes would be kept is left out.
-    kept = _utf8(text[:LONGEST_TEXT_BYTES])[:LONGEST_TEXT_BYTES].decode("utf-8", "ignore")
-    return f"{kept} … (cut: {len(text):,} characters in all)"
+    half = LONGEST_TEXT_BYTES // 2
+    # No character is shorter than a byte. A character of which only some bytes would be kept is left out.
+    start = _utf8(text[:half])[:half].decode("utf-8", "ignore")
+    end = _utf8(text[-half:])[-half:].decode("utf-8", "ignore")
+    return f"{start} … (cut: {len(text):,} characters in all) … {end}"
 
 
 def _utf8(text: str) -> bytes:

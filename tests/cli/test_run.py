@@ -233,11 +233,12 @@ def test_a_plan_file_and_the_command_line_together(mdnbench: Mdnbench, workspace
 
 @pytest.mark.usefixtures("no_data")
 def test_without_any_data_the_main_job_says_which_images_it_uses(mdnbench: Mdnbench) -> None:
-    """Set12 that cannot be had is replaced in one clear line, and the plan names the replacement."""
+    """Set12 that is not available is replaced in one clear line, and the plan names the replacement."""
     done = mdnbench("plan", "--methods", "noisy", "--sigma", 50, "--metrics", "psnr")
     assert done.code == 0
     assert "data: sk12 (" in done.out
-    assert "set12 cannot be had, so this run uses sk12 instead: datasets/set12/01.png is missing" in done.out
+    assert "set12 is not available on this machine, so this run uses sk12 instead: " in done.out
+    assert "datasets/set12/01.png is missing" in done.out
 
 
 @pytest.mark.usefixtures("no_data")

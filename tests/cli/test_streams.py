@@ -59,7 +59,7 @@ def test_messages_that_nobody_can_have_change_no_exit_code(cli: Cli, workspace: 
     """A run whose notes are not read goes on to its end, and an error is still the error that it is."""
     if gone == "room" and not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full here")
-    noted = [each for each in RUN if each not in ("--dataset", "sk12")]  # Set12 cannot be had, which is noted
+    noted = [each for each in RUN if each not in ("--dataset", "sk12")]  # Set12 is not available, which is noted
     for arguments, code in ((noted, 0), (("check", "small", "--baseline", "nowhere"), 2), (("describe", "nothing"), 2)):
         assert unheard(*arguments, gone=gone) == code, arguments
     assert "uses sk12 instead" in cli(*noted).stderr

@@ -276,7 +276,7 @@ def test_fetch_at_hand_and_verify_tell_the_same_story(here: Path, server: Thread
 
 
 def test_fetch_stops_at_the_first_failure(here: Path, server: ThreadingHTTPServer) -> None:
-    """A file that cannot be had ends the fetch; what arrived before it stays."""
+    """A file that is not available ends the fetch; what arrived before it stays."""
     files = [file(server, "good", name="f0"), file(server, "gone", name="f1")]
     files += [file(server, "good", name=f"f{index}") for index in range(2, 40)]
     with pytest.raises(DataMissing, match="f1 is missing"):

@@ -6,6 +6,8 @@ import hashlib
 import os
 import signal
 import subprocess
+import sys
+import textwrap
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
@@ -231,6 +233,41 @@ def test_a_killed_command_leaves_no_watchdog(
     os.kill(command.pid, signal.SIGKILL)
     command.wait()
     wait(lambda: not watching[0].is_running(), 5)
+
+
+SIGNALS = """
+    import faulthandler, pathlib, signal, sys
+    from mdnbench.util import time_limit
+
+    def handlers():  # what the system calls: the masks of ignored and caught signals, and what Python knows
+        status = pathlib.Path("/proc/self/status").read_text().splitlines()
+        masks = [line for line in status if line.startswith(("SigIgn", "SigCgt"))]
+        return masks, signal.getsignal(signal.SIGQUIT), signal.getsignal(signal.SIGURG)
+
+    time_limit.enable()
+    before = handlers()
+    for _ in range(2):
+        with time_limit.time_limit("one"), time_limit.time_limit("another"):
+            assert handlers() != before
+        assert handlers() == before
+    faulthandler.register(signal.SIGQUIT, sys.stdout)
+    faulthandler.register(signal.SIGURG, sys.stdout)
+    with time_limit.time_limit("one"):
+        pass
+    signal.raise_signal(signal.SIGQUIT)
+    signal.raise_signal(signal.SIGURG)
+    assert time_limit._library.cache_info().misses == 1
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")
+def test_after_a_call_its_signals_do_what_they_did_before() -> None:
+    """The default, or what C code has set."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(SIGNALS)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("most recent call first") == 2
 
 
 def test_a_program_that_imports_mdnbench_has_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:

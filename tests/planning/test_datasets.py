@@ -12,7 +12,7 @@ from mdnbench.errors import BadImage, DataMissing, UnknownName, UsageError
 
 @pytest.mark.usefixtures("no_data")
 def test_sk12_stands_in_for_set12_and_says_so(plan: Any) -> None:
-    """With no data set named and Set12 not to be had, the run uses sk12 and notes it in one line."""
+    """With no data set named and Set12 not available, the run uses sk12 and notes it in one line."""
     planned = plan(dataset=None, images=None)
     assert planned.dataset.name == "sk12"
     (note,) = planned.notes

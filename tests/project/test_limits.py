@@ -26,7 +26,8 @@ OTHERS = {
     "results/tables.py": "LONGEST_REASON", "testing/rules/cheating.py": "SHORT_S",
     "timing/phase.py": "TURN_S COUNTING_S", "timing/process.py": "USED_S ONE_ROUND_S",
     "timing/selftests.py": "TURN_S LEAST_GAIN_S", "training/deploy/export.py": "LARGEST_DIFFERENCE",
-    "training/loop.py": "REPORT_EVERY_S SAVE_EVERY_S", "util/watchdog.py": "TICK_S",
+    "training/loop.py": "REPORT_EVERY_S SAVE_EVERY_S", "util/time_limit.py": "ACTION_BYTES",
+    "util/watchdog.py": "TICK_S",
 }  # fmt: skip
 
 

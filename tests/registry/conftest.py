@@ -90,11 +90,11 @@ def method() -> str:
 
 
 @pytest.fixture
-def verdict() -> Callable[[Path], trial_cache.TrialResult]:
-    """`verdict(path)` is what a trial finds of a plugin file."""
-    return _verdict
+def tried() -> Callable[[Path], trial_cache.TrialResult]:
+    """`tried(path)` is what a trial finds of a plugin file."""
+    return _tried
 
 
-def _verdict(path: Path) -> trial_cache.TrialResult:
+def _tried(path: Path) -> trial_cache.TrialResult:
     source = discovery.all_of([path])[-1]
-    return trial.verdicts([source])[source]
+    return trial.results([source])[source]

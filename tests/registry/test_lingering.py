@@ -15,7 +15,7 @@ import pytest
 from mdnbench.registry import lingering
 
 Plugin = Callable[..., Path]
-Verdict = Callable[[Path], Any]
+Tried = Callable[[Path], Any]
 
 # What a plugin does, with proof that it took effect; then what the trial says that it changes.
 LINGERS: dict[str, tuple[str, str]] = {
@@ -72,12 +72,10 @@ LINUX: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("what", LINGERS)
-def test_fault_45_what_goes_on_after_an_import_is_found(
-    plugin: Plugin, method: str, verdict: Verdict, what: str
-) -> None:
+def test_fault_45_what_goes_on_after_an_import_is_found(plugin: Plugin, method: str, tried: Tried, what: str) -> None:
     """Threads, handlers at exit, hooks: such a plugin is imported in processes of its own."""
     text, changes = LINGERS[what]
-    found = verdict(plugin(f"{text}\n{method}"))
+    found = tried(plugin(f"{text}\n{method}"))
     assert found.error == ""
     assert changes in found.patches
 
@@ -85,11 +83,11 @@ def test_fault_45_what_goes_on_after_an_import_is_found(
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at processes as Linux has them")
 @pytest.mark.parametrize("what", LINUX)
 def test_fault_45_processes_that_go_on_after_an_import_are_found(
-    plugin: Plugin, method: str, verdict: Verdict, what: str
+    plugin: Plugin, method: str, tried: Tried, what: str
 ) -> None:
     """Whoever started them, and though their parent has left them."""
     text, changes = LINUX[what]
-    found = verdict(plugin(f"{text}\n{method}"))
+    found = tried(plugin(f"{text}\n{method}"))
     assert found.error == ""
     assert changes in found.patches
 
@@ -107,9 +105,9 @@ HONEST = """
 """
 
 
-def test_what_libraries_register_is_their_own(plugin: Plugin, method: str, verdict: Verdict) -> None:
+def test_what_libraries_register_is_their_own(plugin: Plugin, method: str, tried: Tried) -> None:
     """Work that is over, locks, temporary folders and the handlers of the standard library change nothing."""
-    found = verdict(plugin(f"{textwrap.dedent(HONEST)}\n{method}"))
+    found = tried(plugin(f"{textwrap.dedent(HONEST)}\n{method}"))
     assert (found.error, found.patches) == ("", ())
 
 

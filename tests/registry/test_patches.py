@@ -17,7 +17,7 @@ from mdnbench.registry import discovery, trial, trial_cache
 from mdnbench.registry.code import Digests
 
 Plugin = Callable[..., Path]
-Verdict = Callable[[Path], Any]
+Tried = Callable[[Path], Any]
 
 OTHERS = """
 import pathlib
@@ -102,18 +102,18 @@ TORCH_PATCHES: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("name", [*PATCHES, *SWITCHES, *TORCH_PATCHES])
-def test_fault_36_what_a_plugin_replaces_is_found(plugin: Plugin, name: str, method: str, verdict: Verdict) -> None:
+def test_fault_36_what_a_plugin_replaces_is_found(plugin: Plugin, name: str, method: str, tried: Tried) -> None:
     """Each way to replace what scores depend on; first the replacement shows that it works."""
     text, effect = {**PATCHES, **SWITCHES, **TORCH_PATCHES}[name]
-    found = verdict(plugin(f"{text}\nassert {effect}\n{method}"))
+    found = tried(plugin(f"{text}\nassert {effect}\n{method}"))
     assert found.error == ""
     wanted = "numpy.random._generator.Generator" if name.startswith("numpy.random") else name
     assert found.patches == (wanted,)
 
 
-def test_a_replacement_that_has_no_effect_fails_the_test_above(plugin: Plugin, method: str, verdict: Verdict) -> None:
+def test_a_replacement_that_has_no_effect_fails_the_test_above(plugin: Plugin, method: str, tried: Tried) -> None:
     """Its condition is looked at."""
-    assert "AssertionError" in verdict(plugin(f"import numpy as np\nassert np.mean([2.0]) == 7\n{method}")).error
+    assert "AssertionError" in tried(plugin(f"import numpy as np\nassert np.mean([2.0]) == 7\n{method}")).error
 
 
 HONEST = {
@@ -141,11 +141,9 @@ HONEST = {
 
 
 @pytest.mark.parametrize("what", HONEST)
-def test_libraries_that_change_themselves_are_no_patches(
-    plugin: Plugin, what: str, method: str, verdict: Verdict
-) -> None:
+def test_libraries_that_change_themselves_are_no_patches(plugin: Plugin, what: str, method: str, tried: Tried) -> None:
     """Lazy imports, torch's own wrappers when something is compiled, settings and additions are nobody's patch."""
-    found = verdict(plugin(f"{HONEST[what]}\n{method}"))
+    found = tried(plugin(f"{HONEST[what]}\n{method}"))
     assert (found.error, found.patches) == ("", ())
 
 
@@ -235,7 +233,7 @@ def test_list_describe_and_doctor_tell(tmp_path: Path, patching: Plugin) -> None
 
 
 def test_what_is_known_is_found_without_a_trial(patching: Plugin) -> None:
-    """The verdict that is kept equals the one that was given."""
+    """The result that is kept equals the one that was given."""
     source = discovery.all_of([patching()])[-1]
-    first = trial.verdicts([source])[source]
+    first = trial.results([source])[source]
     assert trial_cache.recall(source, Digests()) == first

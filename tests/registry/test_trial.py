@@ -1,4 +1,4 @@
-"""Trials: what a plugin does to its process while it is imported, and how long its verdict counts."""
+"""Trials: what a plugin does to its process while it is imported, and how long its result counts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mdnbench.registry import importer
 
 Plugin = Callable[..., Path]
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
-Verdict = Callable[[Path], Any]
+Tried = Callable[[Path], Any]
 
 
 def gone(pid: int) -> bool:
@@ -85,13 +85,11 @@ def test_fault_45_what_a_plugin_does_at_import(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_what_a_plugin_starts_ends_with_its_trial(
-    plugin: Plugin, tmp_path: Path, method: str, verdict: Verdict
-) -> None:
+def test_what_a_plugin_starts_ends_with_its_trial(plugin: Plugin, tmp_path: Path, method: str, tried: Tried) -> None:
     """A child process that a plugin leaves behind at import is ended; the plugin itself is fine."""
     note = tmp_path / "pid"
     start = f"import subprocess; p = subprocess.Popen(['sleep', '1000']); open({str(note)!r}, 'w').write(str(p.pid))"
-    assert verdict(plugin(f"{start}\n{method}")).error == ""
+    assert tried(plugin(f"{start}\n{method}")).error == ""
     assert gone(int(note.read_text(encoding="utf-8")))
 
 
@@ -110,9 +108,9 @@ def test_a_trial_ends_with_its_parent(
     assert gone(int(note.read_text(encoding="utf-8")))
 
 
-def test_a_plugin_that_forks_at_import_is_answered_once(plugin: Plugin, method: str, verdict: Verdict) -> None:
+def test_a_plugin_that_forks_at_import_is_answered_once(plugin: Plugin, method: str, tried: Tried) -> None:
     """The copy of the process that goes on as if it were the plugin does not answer in its place."""
-    assert verdict(plugin(f"import os\nif os.fork() == 0:\n    X = 1 / 0\n{method}")).error == ""
+    assert tried(plugin(f"import os\nif os.fork() == 0:\n    X = 1 / 0\n{method}")).error == ""
 
 
 def test_fault_45_the_command_line(plugin: Plugin, cli: Cli, method: str) -> None:
@@ -192,8 +190,8 @@ def test_fault_45_code_is_trusted_until_it_changes(plugin: Plugin, tmp_path: Pat
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"layout": "1"}', "\0" * 100])
-def test_a_damaged_verdict_is_a_new_trial(plugin: Plugin, tmp_path: Path, damage: str, method: str) -> None:
-    """Whatever stands in the file, the source is tried again and the verdict is whole afterwards."""
+def test_a_damaged_result_is_a_new_trial(plugin: Plugin, tmp_path: Path, damage: str, method: str) -> None:
+    """Whatever stands in the file, the source is tried again and the result is whole afterwards."""
     path, trials = counting(plugin, tmp_path, method)
     registry.load([path])
     (kept,) = (tmp_path / "home" / "trials").glob("*.json")
@@ -205,7 +203,7 @@ def test_a_damaged_verdict_is_a_new_trial(plugin: Plugin, tmp_path: Path, damage
 
 @pytest.mark.parametrize("key", ["python", "mdnbench", "layout"])
 def test_another_version_is_a_new_trial(plugin: Plugin, tmp_path: Path, key: str, method: str) -> None:
-    """A verdict of another Python or another mdnbench does not count."""
+    """A result of another Python or another mdnbench does not count."""
     path, trials = counting(plugin, tmp_path, method)
     registry.load([path])
     (kept,) = (tmp_path / "home" / "trials").glob("*.json")

@@ -137,6 +137,18 @@ def test_a_module_that_the_loss_imports_counts_as_the_plugin_does(
         api.train("tiny", plugins=[plugin], **order)
 
 
+def test_a_file_that_the_method_declares_counts(home: Path, edited: Callable[[str, str], Path]) -> None:
+    """As in a run: nothing sees it opened, but the spec names it."""
+    order: dict[str, Any] = {"steps": 4, "threads": 1}
+    plugin = edited("trainable=trainable)", 'trainable=trainable, files=("table.bin",))')
+    plugin.with_name("table.bin").write_bytes(b"one")
+    first = api.train("tiny", plugins=[plugin], **order)
+    assert api.train("tiny", plugins=[plugin], **order).sha256 == first.sha256
+    plugin.with_name("table.bin").write_bytes(b"two")
+    with pytest.raises(UsageError, match=r"with other code: since then, table\.bin changed"):
+        api.train("tiny", plugins=[plugin], **order)
+
+
 @contextlib.contextmanager
 def full_disk() -> Iterator[None]:
     """No file may grow beyond 100 kB in here: the system refuses to write on, as on a full disk."""

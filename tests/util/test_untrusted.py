@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mdnbench.engine.orders import failure_of
 from mdnbench.util import untrusted
 
 
@@ -51,16 +53,30 @@ def test_a_change_meanwhile_is_noticed_even_after_an_error(tmp_path: Path) -> No
 @pytest.mark.parametrize("character", ["a", "é", "€", "🙂", "\udc80"])
 def test_a_text_is_cut_at_64_kib(character: str) -> None:
     """Of UTF-8, whatever its characters; none of them is cut in two, and a text that was cut stays as it is."""
-    for start in ("", "x", "xy", "xyz"):
-        text = start + character * 100_000
+    for more in ("", "x", "xy", "xyz"):
+        text = more + character * 100_000 + more
         short = untrusted.cut(text)
-        kept, _, note = short.partition(" … ")
+        start, note, end = short.split(" … ")
         assert note == f"(cut: {len(text):,} characters in all)"
-        size = len(kept.encode())
-        assert 64 * 1024 - 4 < size <= 64 * 1024
+        for kept in (start, end):
+            assert 32 * 1024 - 4 < len(kept.encode()) <= 32 * 1024
         if character != "\udc80":  # part of a file name that is not UTF-8, shown as its code
-            assert text.startswith(kept)
+            assert text.startswith(start)
+            assert text.endswith(end)
         assert untrusted.cut(short) == short
+
+
+def test_a_long_traceback_keeps_the_line_of_its_exception() -> None:
+    """It is the last one, after any number of calls."""
+    calls = [f"def f{number}(): f{number - 1}()" for number in range(1, 500)]
+    code = "\n".join(["def f0(): raise ValueError('no such layer')", *calls])
+    functions: dict[str, Any] = {}
+    exec(compile(code, "a_long_path/" * 20, "exec"), functions)
+    with pytest.raises(ValueError, match="no such layer") as raised:
+        functions["f499"]()
+    trace = failure_of(raised.value).traceback
+    assert "(cut: " in trace
+    assert trace.endswith("\nValueError: no such layer\n")
 
 
 def test_a_short_text_is_not_cut() -> None:

@@ -28,13 +28,13 @@ def text_of(verdict: Verdict) -> str:
     for gate in verdict.gates:
         _gate(suite, gate)
     for pace in verdict.speeds:
-        _speed_case(suite, pace)
+        _speed(suite, pace)
     for index, line in enumerate(verdict.missing, start=1):
-        case = _case(suite, "missing", f"missing {index}")
-        _failure(case, "missing", line)
+        entry = _test_case(suite, "missing", f"missing {index}")
+        _failure(entry, "missing", line)
     if verdict.untimed:
-        case = _case(suite, "timing", "timing")
-        ElementTree.SubElement(case, "error", type="nothing compared", message=_safe(verdict.untimed))
+        entry = _test_case(suite, "timing", "timing")
+        ElementTree.SubElement(entry, "error", type="nothing compared", message=_safe(verdict.untimed))
     _warnings(suite, verdict)
     _count(suite)
     ElementTree.indent(suite)
@@ -50,7 +50,7 @@ def _properties(suite: ElementTree.Element, verdict: Verdict) -> None:
 
 
 def _gate(suite: ElementTree.Element, gate: Gate) -> None:
-    case = _case(suite, f"{gate.noise} {gate.method}", gate.metric)
+    entry = _test_case(suite, f"{gate.noise} {gate.method}", gate.metric)
     before, after = (numbers.fixed(mean, gate.digits + 1) for mean in (gate.baseline, gate.measured))
     change = numbers.fixed(gate.change, gate.digits + 1, signed=True)
     text = (
@@ -59,18 +59,18 @@ def _gate(suite: ElementTree.Element, gate: Gate) -> None:
         f"{findings.changed(gate.causes)}"
     )
     if gate.state == "regression":
-        _failure(case, "regression", text)
+        _failure(entry, "regression", text)
     elif gate.state == "improvement":
-        ElementTree.SubElement(case, "system-out").text = _safe(f"better than the baseline, which is stale: {text}")
+        ElementTree.SubElement(entry, "system-out").text = _safe(f"better than the baseline, which is stale: {text}")
 
 
-def _speed_case(suite: ElementTree.Element, pace: SpeedChange) -> None:
-    case = _case(suite, f"timing {pace.method}", "seconds", pace.measured_s)
+def _speed(suite: ElementTree.Element, pace: SpeedChange) -> None:
+    entry = _test_case(suite, f"timing {pace.method}", "seconds", pace.measured_s)
     if pace.state == "slower":
         ratio, p = numbers.fixed(pace.ratio, 2), numbers.p_value(pace.p)
-        _failure(case, "slower", f"{pace.method} takes {ratio} times as long (p: {p}); {pace.what}")
+        _failure(entry, "slower", f"{pace.method} takes {ratio} times as long (p: {p}); {pace.what}")
     elif pace.state == "undecided":
-        ElementTree.SubElement(case, "skipped", message="too few calls to tell")
+        ElementTree.SubElement(entry, "skipped", message="too few calls to tell")
 
 
 def _warnings(suite: ElementTree.Element, verdict: Verdict) -> None:
@@ -79,19 +79,19 @@ def _warnings(suite: ElementTree.Element, verdict: Verdict) -> None:
         ElementTree.SubElement(suite, "system-out").text = _safe("\n".join(f"warning: {line}" for line in lines))
 
 
-def _case(suite: ElementTree.Element, group: str, name: str, seconds: float = 0.0) -> ElementTree.Element:
+def _test_case(suite: ElementTree.Element, group: str, name: str, seconds: float = 0.0) -> ElementTree.Element:
     time = f"{seconds:.3f}"
     return ElementTree.SubElement(suite, "testcase", classname=_safe(group), name=_safe(name), time=time)
 
 
-def _failure(case: ElementTree.Element, kind: str, text: str) -> None:
-    ElementTree.SubElement(case, "failure", type=kind, message=_safe(text)).text = _safe(text)
+def _failure(entry: ElementTree.Element, kind: str, text: str) -> None:
+    ElementTree.SubElement(entry, "failure", type=kind, message=_safe(text)).text = _safe(text)
 
 
 def _count(suite: ElementTree.Element) -> None:
     for attribute, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(attribute, str(sum(1 for _ in suite.iter(tag))))
-    suite.set("time", f"{sum(float(case.get('time', 0)) for case in suite.iter('testcase')):.3f}")
+    suite.set("time", f"{sum(float(entry.get('time', 0)) for entry in suite.iter('testcase')):.3f}")
 
 
 def _safe(text: str) -> str:

@@ -57,7 +57,10 @@ class Transfer:
 
     @cached_property
     def setup(self) -> Setup:
-        """Return the set-up with all paths relative to a worker's folder; `settled` completes them there."""
+        """Return the set-up with all paths relative to a worker's folder; `settled` completes them there.
+
+        The tested files keep their paths, because a worker that shares a folder with this machine has them there.
+        """
         here = self._here
         return dataclasses.replace(
             here,
@@ -66,7 +69,6 @@ class Transfer:
             jobs=tuple(map(_sent_job, here.jobs)),
             metrics={name: _sent_source(source) for name, source in here.metrics.items()},
             plugins=tuple(path for source in self._sources if (path := _sent_source(source).path)),
-            tested=(),
             images=IMAGES,
         )
 

@@ -277,3 +277,36 @@ def test_fault_31_the_root_is_the_same_in_every_process(
     lab.write("temporary/work/own.py", level_plugin("own", "from helper import LEVEL"), plugin=True)
     assert lab.run("own").tally.computed == 2
     assert lab.run("own").tally.cached == 2
+
+
+OPTIONAL = """
+    from pathlib import Path
+    import mdnbench
+
+    def denoise(noisy, noise):
+        try:
+            level = float((Path(__file__).parent / "level.txt").read_text())
+        except OSError:
+            level = 0.25
+        return noisy * 0 + level
+
+    @mdnbench.hookimpl
+    def mdnbench_denoisers():
+        return [mdnbench.DenoiserSpec("optional", "1", "x", lambda options, device, weights: denoise)]
+"""
+
+
+def test_fault_31_a_file_that_is_gone(lab: Any) -> None:
+    """The cells that it was used for are computed again, and it is named as gone; when it is back, so are they."""
+    lab.write("optional.py", OPTIONAL, plugin=True)
+    lab.write("level.txt", "0.5")
+    first = lab.run("optional")
+    (lab.folder / "level.txt").unlink()
+    gone = lab.run("optional")
+    assert "level.txt (gone) has changed; 2 stored cells" in gone.changes[0]
+    assert gone.tally.computed == 2
+    assert gone.values("optional") != first.values("optional")
+    lab.write("level.txt", "0.5")
+    back = lab.run("optional")
+    assert back.tally.cached == 2
+    assert back.values("optional") == first.values("optional")

@@ -65,3 +65,36 @@ def test_fault_32_stored_cells_of_a_noise_that_draws_by_itself(lab: Any) -> None
         StoreError, match=r"saw different noisy images of one case \(image '.' under dice:w=0.1, seed 0\)"
     ):
         lab.run("noisy median", noise="dice:0.1")
+
+
+DARKER = """
+    import mdnbench
+
+    def plus(clean, rng, by):
+        from . import {first}
+        return clean + {first}.SIGN * by
+
+    def minus(clean, rng, by):
+        from . import {second}
+        return clean + {second}.SIGN * by
+
+    @mdnbench.hookimpl
+    def mdnbench_noises():
+        by = mdnbench.Option("by", float, help="how much")
+        calls = {{"{first}": plus, "{second}": minus}}.items()
+        return [mdnbench.NoiseSpec(name, "1", "x", call, lambda by: None, (by,), "y = x + c") for name, call in calls]
+"""
+
+
+def test_fault_31_the_files_of_noises_count_for_their_plugin(lab: Any) -> None:
+    """The noises of a plugin share a process, which cannot tell who uses a loaded file; another plugin has its own."""
+    lab.write("one.py", DARKER.format(first="light", second="dark"), plugin=True)
+    lab.write("two.py", DARKER.format(first="bright", second="dim"), plugin=True)
+    for name in ("light", "dark", "bright", "dim"):
+        lab.write(f"{name}.py", "SIGN = 1")
+    noises = ["light:0.1", "dark:0.1", "bright:0.1", "dim:0.1"]
+    assert lab.run("noisy", noise=noises).tally.computed == 8
+    lab.write("light.py", "SIGN = -1")
+    edited = lab.run("noisy", noise=noises)
+    assert "light.py has changed" in edited.changes[0]
+    assert (edited.tally.cached, edited.tally.computed) == (4, 4)

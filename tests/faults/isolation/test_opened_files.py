@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
 import pytest
 
 from mdnbench import api
@@ -205,7 +206,7 @@ def test_fault_37_what_an_earlier_run_has_saved(lab: Any, tools: str) -> None:
     assert (lab.folder / "saved.npy").exists()
     again = lab.run("saving other")
     assert {row.status for row in again.of("saving")} == {"invalid"}
-    assert all("the same code opened" in row.reason and ".png" in row.reason for row in again.of("saving"))
+    assert all("while its code is the same" in row.reason and ".png" in row.reason for row in again.of("saving"))
     assert again.tally.cached == 2
     assert statuses(noise="gaussian:50") == spoilt
     assert statuses("saving[by=2] other") == {"saving[by=2]": {"invalid"}, "other": {"ok"}}
@@ -218,15 +219,87 @@ def test_fault_37_what_an_earlier_run_has_saved(lab: Any, tools: str) -> None:
     assert statuses() == spoilt
 
 
-def test_fault_37_other_data_and_a_store_that_was_cleaned(lab: Any, tools: str, new_lab: Any, tmp_path: Path) -> None:
-    """The record is about the opened file: other data are not concerned, and `store compact` deletes it."""
+def test_fault_37_other_data_and_a_store_that_was_compacted(lab: Any, tools: str, new_lab: Any, tmp_path: Path) -> None:
+    """The record is about the pixels, wherever they are now: other data are not concerned. Nothing deletes it."""
     lab.write("caching.py", tools + CACHING, plugin=True)
     assert {row.status for row in lab.run("saving").of("saving")} == {"invalid"}
     (tmp_path / "elsewhere").mkdir()
-    elsewhere = new_lab(tmp_path / "elsewhere")
+    elsewhere = new_lab(tmp_path / "elsewhere")  # with copies of the same images
     elsewhere.plugins += lab.plugins
     shutil.copytree(lab.folder / ".mdnbench", elsewhere.folder / ".mdnbench")
-    other = elsewhere.run("saving")
-    assert {row.status for row in other.of("saving")} == {"ok"}
+    assert {row.status for row in elsewhere.run("saving").of("saving")} == {"invalid"}
+    for number in (1, 2):
+        PIL.Image.new("L", (48, 48), number).save(elsewhere.folder / "pics" / f"{number}.png")
+    assert {row.status for row in elsewhere.run("saving").of("saving")} == {"ok"}
     api.compact_store(workspace_folder=lab.folder / ".mdnbench")
-    assert {row.status for row in lab.run("saving").of("saving")} == {"ok"}
+    assert {row.status for row in lab.run("saving").of("saving")} == {"invalid"}
+
+
+LINKED = """
+    LINK = HERE / "hard.png"
+
+    def peek():
+        if not (HERE / "saved").exists():
+            os.link(HERE / "pics" / "1.png", LINK)
+            (HERE / "saved").write_bytes(LINK.read_bytes())
+        (HERE / "saved").read_bytes()
+
+    @mdnbench.hookimpl
+    def mdnbench_denoisers():
+        return [spec("linking", peek)]
+"""
+
+
+def test_fault_37_a_name_that_is_gone_in_the_next_run(lab: Any, tools: str) -> None:
+    """The opened file is known by the data set's name for it, not by a link that the method has made."""
+    lab.write("linking.py", tools + LINKED, plugin=True)
+    for _ in range(2):
+        rows = lab.run("linking").of("linking")
+        assert {row.status for row in rows} == {"invalid"}
+        assert all("opened 1.png" in row.reason for row in rows)
+        (lab.folder / "hard.png").unlink(missing_ok=True)
+
+
+PEEKING = """
+    CALLS = HERE / "calls"
+
+    def peek():
+        CALLS.open("a").write("x")
+        if (HERE / "peek").exists():
+            (HERE / "pics" / "2.png").read_bytes()
+
+    @mdnbench.hookimpl
+    def mdnbench_denoisers():
+        return [spec("peeking", peek), spec("honest", lambda: None)]
+"""
+
+
+def test_fault_37_what_was_computed_or_stored_before_the_opening(lab: Any, tools: str) -> None:
+    """One opening makes the whole method invalid in its run: stored cells too, and no further cell is computed."""
+    lab.write("peeking.py", tools + PEEKING, plugin=True)
+    before = lab.run("peeking honest", images=["1"])
+    assert {row.status for row in before.rows.values()} == {"ok"}
+    calls = lab.write("calls", "")
+    lab.write("peek", "")
+    ran = lab.run("peeking honest", noise=[f"gaussian:{sigma}" for sigma in (25, 26, 27, 28, 29)])
+    rows = ran.of("peeking")
+    assert len(rows) == 10
+    assert {row.status for row in rows} == {"invalid"}
+    assert {row.reason for row in rows} == {rows[0].reason}
+    assert "2.png" in rows[0].reason
+    assert all(score.value is None for row in rows for score in row.scores.values())
+    assert {row.status for row in ran.of("honest")} == {"ok"}
+    assert len(calls.read_text()) < 4  # without the rule: 9
+    assert (ran.tally.failed, ran.tally.cached, ran.tally.computed) == (10, 1, 9)
+
+
+@pytest.mark.full
+def test_fault_37_an_opening_on_a_dask_worker(lab: Any, tools: str) -> None:
+    """It is seen where the worker has the file at the same path, as on this machine."""
+    pytest.importorskip("distributed", exc_type=ImportError)
+    lab.write("peek", "")
+    peeking = PEEKING.replace("HERE", f"Path({str(lab.folder)!r})")  # a worker has a copy of the plugin
+    lab.write("peeking.py", tools + peeking, plugin=True)
+    ran = lab.run("peeking honest", engine="dask")
+    assert {row.status for row in ran.of("peeking")} == {"invalid"}
+    assert {row.status for row in ran.of("honest")} == {"ok"}
