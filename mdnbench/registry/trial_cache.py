@@ -19,7 +19,7 @@ from mdnbench.util.digests import of_parts
 if TYPE_CHECKING:
     from mdnbench.registry.discovery import PluginSource
 
-LAYOUT = "5"  # version of this file format and of what a trial detects
+LAYOUT = "6"  # version of this file format and of what a trial detects
 
 
 @dataclass(frozen=True, slots=True)
