@@ -24,8 +24,8 @@ from mdnbench.engine.processes import MethodProcess, ProcessLost, SourceProcess
 from mdnbench.engine.tasks import Job, Result, Setup, Task
 from mdnbench.errors import DataMissing, Unavailable
 from mdnbench.evaluation import cases, outputs, scoring
-from mdnbench.spec.records import Case, NoiseInfo, Outcome, Used, UsedFile
-from mdnbench.spec.specs import MetricSpec, NoiseSpec, Wants
+from mdnbench.spec.records import Case, Outcome, Used, UsedFile
+from mdnbench.spec.specs import MetricSpec, NoiseSpec
 from mdnbench.store import stored_images
 from mdnbench.util.digests import of_pixels
 
@@ -134,7 +134,7 @@ class Bench:
         process = self._process_of(task.job)
         seed = int(task.cell.case[:8], 16)
         try:
-            denoised = process.denoise(case.noisy, reduced_noise_info(case.info, job.wants), seed, self._until)
+            denoised = process.denoise(case.noisy, cases.reduced_noise_info(case.info, job.wants), seed, self._until)
         except OrderFailed as error:
             if error.failure.kind in OOM:  # the next cell starts in a new process
                 self._end_method()
@@ -319,20 +319,6 @@ class Bench:
         if pixels is None:
             raise DataMissing(f"image {image!r} did not reach this worker as it was planned.")
         return pixels
-
-
-def reduced_noise_info(info: NoiseInfo, wants: Wants) -> NoiseInfo:
-    """Return as much of the known information about the noise as the method wants.
-
-    Args:
-        info: All that is known about the noise of a case.
-        wants: What the method declares to need: "noise" (all of `info`), "std" or "nothing".
-    """
-    if wants == "noise":
-        return info
-    if wants == "std":
-        return NoiseInfo(std=info.std, source=info.source)
-    return NoiseInfo()
 
 
 def _failed(key: str, failure: Failure) -> Outcome:

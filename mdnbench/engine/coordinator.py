@@ -337,7 +337,7 @@ def job_of(plan: Plan, work: PlannedMethod) -> Job:
         method=work.named,
         method_source=known.denoisers.entry(work.named.name).source,
         weights=work.weights,
-        wants=work.spec.wants,
+        wants=variants.wants(work.spec, work.named),
         packages=variants.packages(work.spec, work.named),
     )
 
@@ -395,7 +395,12 @@ def facts(plan: Plan, unavailable: Mapping[str, str], scored_as: Mapping[str, st
         named=plan.named,
         plugins=plan.plugins,
         device=plan.device,
-        notes=(*plan.notes, *weights_notes(plan), *([NOT_SEEN] if plan.request.scheduler else [])),
+        notes=(
+            *plan.notes,
+            *weights_notes(plan),
+            *stabilisation_notes(plan),
+            *([NOT_SEEN] if plan.request.scheduler else []),
+        ),
         environment=environment.here(plan.device),
     )
 
@@ -418,6 +423,16 @@ def _method_facts(work: PlannedMethod) -> MethodFacts:
 def _metric_facts(spec: MetricSpec) -> MetricFacts:
     packages = environment.versions(spec.packages)
     return MetricFacts(spec.direction, spec.unit, spec.digits, spec.tolerance, packages)
+
+
+def stabilisation_notes(plan: Plan) -> list[str]:
+    """Return a line with the methods and noises for which noise is converted to white Gaussian noise, if any."""
+    works = [work for work in plan.works if variants.converts(work.spec, work.named, work.noise.named)]
+    if not works or plan.request.noise_info != "known":
+        return []
+    methods = ", ".join(dict.fromkeys(work.named.text for work in works))
+    noises = ", ".join(dict.fromkeys(work.noise.named.text for work in works))
+    return [f"stabilised to white Gaussian noise for {methods}: {noises}."]
 
 
 def weights_notes(plan: Plan) -> list[str]:

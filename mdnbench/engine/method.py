@@ -127,6 +127,14 @@ class MethodOrders:
         process_state.clean(self._before, seed)
 
     def _build(self) -> Denoise:
+        if not variants.stabilises(self.spec, self.job.method):
+            return self._build_own()
+        from mdnbench.wrappers.stabilisation.layer import Stabilised
+
+        return Stabilised(self._build_own(), self.spec.wants)
+
+    def _build_own(self) -> Denoise:
+        """Return the method's function without stabilisation."""
         job, spec, device = self.job, self.spec, self.settings.device
         if self.variant.plain:
             return spec.build(variants.own(spec, job.method), device, job.weights)

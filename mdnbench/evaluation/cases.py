@@ -15,7 +15,7 @@ from mdnbench.util.digests import of_parts, of_pixels
 if TYPE_CHECKING:
     from mdnbench.evaluation.protocols import ImageRule
     from mdnbench.spec.names import Named
-    from mdnbench.spec.specs import Image, NoiseSpec
+    from mdnbench.spec.specs import Image, NoiseSpec, Wants
 
 
 def key(image_digest: str, noise: Named, revision: str, seed: int) -> str:
@@ -64,3 +64,17 @@ def _info(noisy: Image, noise: Named, spec: NoiseSpec, source: NoiseInfoSource) 
         return NoiseInfo(std=estimate_std(noisy), source="estimated")
     params = noise.numbers()
     return NoiseInfo(noise.name, params, spec.std(**params), "known")
+
+
+def reduced_noise_info(info: NoiseInfo, wants: Wants) -> NoiseInfo:
+    """Return as much of the known information about the noise as the method wants.
+
+    Args:
+        info: All that is known about the noise of a case.
+        wants: What the method declares to need: "noise" (all of `info`), "std" or "nothing".
+    """
+    if wants == "noise":
+        return info
+    if wants == "std":
+        return NoiseInfo(std=info.std, source=info.source)
+    return NoiseInfo()

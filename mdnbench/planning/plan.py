@@ -190,7 +190,7 @@ class Plan:
 
     def _identity(self, named: Named, spec: DenoiserSpec, found: Weights | None) -> str:
         """Return the digest of all that a method's output depends on besides the case; see the page docs/names.md."""
-        told = self.request.noise_info if spec.wants != "nothing" else "none"
+        told = self.request.noise_info if variants.wants(spec, named) != "nothing" else "none"
         options = [*variants.chosen(spec, named), *variants.identity(spec, named)]
         packages = [*map(list, environment.versions(variants.packages(spec, named)).items())]
         digest = found.sha256 if found else ""

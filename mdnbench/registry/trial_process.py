@@ -33,6 +33,7 @@ from mdnbench.util.limits import TRIAL_END_S
 PR_SET_PDEATHSIG = 1
 DATA = (
     "name", "revision", "summary", "wants", "channels", "packages", "licence", "citation", "published_as",
+    "stabilise",
 )  # fmt: skip
 WROTE = "it writes to file descriptor 1 while it is imported; that is for the output of mdnbench: print() is allowed."
 

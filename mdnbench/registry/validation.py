@@ -68,7 +68,7 @@ def check(record: type, spec: Any) -> None:
 
 
 def _options(spec: Any) -> tuple[Option, ...]:
-    """Return the options that a user can give for a spec, including the `weights` of a learned method."""
+    """Return the options that a user can give for a spec, including those that mdnbench adds to a method's own."""
     if isinstance(spec, DenoiserSpec):
         return variants.options_of(spec)
     return tuple(getattr(spec, "parameters", getattr(spec, "options", ())))
@@ -159,6 +159,7 @@ RULES: Mapping[type, Mapping[str, FieldRule]] = {
         "build": CALL,
         "trainable": FieldRule("a Trainable with its folders as Path, or None", _is_trainable),
         "files": FILES,
+        "stabilise": FieldRule("True, False or None", lambda value: value is None or isinstance(value, bool)),
     },
     NoiseSpec: {"revision": REVISION, "parameters": OPTIONS, "apply": CALL, "std": CALL, "files": FILES},
     DatasetSpec: {

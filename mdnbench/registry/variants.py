@@ -1,8 +1,13 @@
-"""Deployment variants: the options that every learned method has in addition to its own, and their valid combinations.
+"""The options that methods have in addition to their own.
+
+Deployment variants are the options of every learned method, with their valid combinations:
 
     unet[backend=onnxruntime]  unet[precision=int8]  unet[keep=0.7,precision=int8]  unet[precision=bf16,compile=true]
 
-If a method declares an option of the same name, that option replaces the variant's.
+If a method declares an option of the same name, that option replaces the variant's. The option `stabilise` belongs to
+methods that expect white Gaussian noise and declare it:
+
+    bm3d[stabilise=false]  dncnn[stabilise=true]
 """
 
 from __future__ import annotations
@@ -15,11 +20,13 @@ from mdnbench.errors import BadOption
 from mdnbench.spec.names import Named, Option, Value, resolve
 
 if TYPE_CHECKING:
-    from mdnbench.spec.specs import DenoiserSpec
+    from mdnbench.spec.specs import DenoiserSpec, Wants
 
 REVISION = "2"  # version of the export, calibration and quantisation of models
 SMALLEST_KEEP = 0.1
 
+STABILISE = "stabilise"
+CONVERTED = ("poisson", "salt-pepper", "mixed", "speckle")  # the noises that stabilisation converts
 WEIGHTS = Option("weights", str, default="auto", help="name of the weights to use; auto takes those that fit the noise")
 OPTIONS = (
     Option("keep", float, 1.0, "share of the channels that pruning keeps; the rest is fine-tuned", "",
@@ -60,10 +67,30 @@ class Variant:
 
 
 def options_of(spec: DenoiserSpec) -> tuple[Option, ...]:
-    """Return a method's options; for a learned method these include `weights` and the options of its variants."""
+    """Return a method's options, including those that mdnbench adds to its own."""
+    added = () if spec.stabilise is None else (_stabilise(spec.stabilise),)
     if spec.trainable is None:
-        return spec.options
-    return (*spec.options, WEIGHTS, *_offered(spec))
+        return (*spec.options, *added)
+    return (*spec.options, *added, WEIGHTS, *_offered(spec))
+
+
+def _stabilise(default: bool) -> Option:
+    return Option(STABILISE, bool, default, "convert other known noise to white Gaussian noise first, and back")
+
+
+def stabilises(spec: DenoiserSpec, named: Named) -> bool:
+    """Return whether noise is converted to white Gaussian noise for a method with these options."""
+    return spec.stabilise is not None and bool(named.values().get(STABILISE, spec.stabilise))
+
+
+def converts(spec: DenoiserSpec, named: Named, noise: Named) -> bool:
+    """Return whether this noise, if it is known, is converted for a method with these options."""
+    return noise.name in CONVERTED and stabilises(spec, named)
+
+
+def wants(spec: DenoiserSpec, named: Named) -> Wants:
+    """Return the information about the noise that a method needs, together with the conversion of its noise."""
+    return "noise" if stabilises(spec, named) else spec.wants
 
 
 def own(spec: DenoiserSpec, named: Named) -> dict[str, Value]:
@@ -88,15 +115,23 @@ def of(spec: DenoiserSpec, named: Named) -> Variant:
 
 
 def identity(spec: DenoiserSpec, named: Named) -> list[Any]:
-    """Return what a variant adds to a method's identity; nothing if the plugin's own `build` computes it."""
-    variant = of(spec, named)
-    return [] if variant.plain else [["variant", REVISION if variant.onnx else "", _chosen(spec, named)]]
+    """Return what the added options contribute to a method's identity; nothing if all are at their defaults."""
+    variant, found = of(spec, named), list[Any]()
+    if spec.stabilise is not None and stabilises(spec, named) != spec.stabilise:
+        found.append([STABILISE, not spec.stabilise])
+    if not variant.plain:
+        found.append(["variant", REVISION if variant.onnx else "", _chosen(spec, named)])
+    return found
 
 
 def packages(spec: DenoiserSpec, named: Named) -> tuple[str, ...]:
-    """Return the distributions whose versions change a method's output, including those of its variant."""
-    variant = of(spec, named)
-    return spec.packages if variant.plain else tuple(dict.fromkeys([*spec.packages, *variant.packages]))
+    """Return the distributions whose versions change a method's output, including those of its added options."""
+    variant, found = of(spec, named), [*spec.packages]
+    if stabilises(spec, named):
+        found.append("scipy")  # its special functions are in the tables of the transforms
+    if not variant.plain:
+        found += variant.packages
+    return tuple(dict.fromkeys(found))
 
 
 def whole(spec: DenoiserSpec, named: Named) -> Named:

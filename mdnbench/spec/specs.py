@@ -100,6 +100,9 @@ class DenoiserSpec:
         trainable: How the method is trained, if it is a learned one.
         files: Files that count as used although nothing sees them opened, for example by C code. Relative paths start
             at the folder of the plugin file, or of the package.
+        stabilise: For a method that expects white Gaussian noise: the default of its option `stabilise`. If that option
+            is True, known Poisson, impulse, mixed and speckle noise is converted to white Gaussian noise before the
+            method is called, and its output is converted back. None: the method has no such option.
 
     """
 
@@ -116,6 +119,7 @@ class DenoiserSpec:
     published_as: str = ""
     trainable: Trainable | None = None
     files: tuple[str | Path, ...] = ()
+    stabilise: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from mdnbench.engine import method, orders, threads
-from mdnbench.engine.bench import reduced_noise_info
 from mdnbench.engine.method import MethodOrders, Settings
 from mdnbench.engine.tasks import Job
 from mdnbench.evaluation.adapters import to_numpy, to_tensor
+from mdnbench.evaluation.cases import reduced_noise_info
 from mdnbench.timing import memory
 from mdnbench.timing.answers import FirstCall, OutputComparison, TimedCall
 from mdnbench.timing.cpu_wait import Waiting

@@ -94,6 +94,8 @@ def named(spec: DenoiserSpec, name: str, method: Named) -> Weights:
 def _whole(spec: DenoiserSpec, method: Named, noise: Named | None, fallback: bool) -> Resolved | None:
     """Return the weights of the whole network. Pruned weights are returned only if the method's option names them."""
     assert spec.trainable is not None
+    if noise and variants.converts(spec, method, noise):
+        noise = None  # what the network sees is Gaussian noise
     wanted = method.values().get("weights", AUTO)
     if wanted != AUTO:
         return Resolved(named(spec, str(wanted), method))

@@ -62,7 +62,7 @@ def wrap_deepinv(
         tile: As in `wrap_torch`.
         overlap: As in `wrap_torch`.
         **about: Optional fields of DenoiserSpec: revision, summary, options, packages, licence, citation, published_as,
-            files.
+            files, stabilise.
 
     """
     fitting, fixed = Tiling(multiple, tile, overlap, by_channel), dict(arguments or {})

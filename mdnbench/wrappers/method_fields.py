@@ -28,6 +28,7 @@ class MethodFields(TypedDict, total=False):
     citation: str
     published_as: str
     files: tuple[str | Path, ...]
+    stabilise: bool | None
 
 
 def spec(
@@ -59,4 +60,5 @@ def spec(
         citation=about.get("citation", ""),
         published_as=about.get("published_as", ""),
         files=about.get("files", ()),
+        stabilise=about.get("stabilise"),
     )

@@ -41,7 +41,7 @@ def wrap_numpy(
         channels: The numbers of channels that the function accepts.
         by_channel: Whether a function for gray images processes colour images channel by channel.
         **about: Optional fields of DenoiserSpec: revision, summary, options, packages, licence, citation, published_as,
-            files.
+            files, stabilise.
 
     """
     fitting = Tiling(by_channel=by_channel)

@@ -56,7 +56,7 @@ def wrap_onnx(
         tile: As in `wrap_torch`.
         overlap: As in `wrap_torch`.
         **about: Optional fields of DenoiserSpec: revision, summary, options, packages, licence, citation, published_as,
-            files.
+            files, stabilise.
 
     """
     path, fitting = Path(file), Tiling(multiple, tile, overlap, by_channel)

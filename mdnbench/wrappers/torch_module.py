@@ -64,7 +64,7 @@ def wrap_torch(
         tile: Images with a longer side are cut into tiles of this side in pixels; 0 means never.
         overlap: The number of pixels that adjacent tiles share.
         **about: Optional fields of DenoiserSpec: revision, summary, options, packages, licence, citation, published_as,
-            files.
+            files, stabilise.
 
     """
     fitting = Tiling(multiple, tile, overlap, by_channel)

@@ -1,4 +1,4 @@
-"""BM3D, computed by its authors' own package, for every noise of mdnbench."""
+"""BM3D, computed by its authors' own package."""
 
 from __future__ import annotations
 
@@ -8,19 +8,12 @@ LICENCE = (
     "Non-commercial use only: the bm3d package is (c) Tampere University and may be used for nonprofit, non-commercial "
     "purposes only; this plugin's own code is MIT"
 )
-CITATION = (
-    "Dabov, Foi, Katkovnik and Egiazarian, IEEE TIP 16(8), 2007; Mäkinen, Azzari and Foi, IEEE TIP 29, 2020; "
-    "Anscombe inverse: Mäkitalo and Foi, IEEE TIP 22(1), 2013"
-)
+CITATION = "Dabov, Foi, Katkovnik and Egiazarian, IEEE TIP 16(8), 2007; Mäkinen, Azzari and Foi, IEEE TIP 29, 2020"
 PROFILES = ("np", "lc", "high", "vn", "vn_old")
 OPTIONS = (
     Option(
         "profile", str, "np", "the package's parameter set; lc is fast", choices=("np", "lc", "high", "vn", "vn_old")
     ),
-    Option(
-        "transform", bool, True, "make photon noise Gaussian first (generalised Anscombe), and undo it without bias"
-    ),
-    Option("impulses", bool, True, "first fill in impulses by medians, if the noise has any"),
 )
 
 
@@ -40,5 +33,6 @@ def mdnbench_denoisers() -> list[DenoiserSpec]:
             licence=LICENCE,
             citation=CITATION,
             published_as="BM3D",
+            stabilise=True,
         )
     ]

@@ -51,6 +51,7 @@ def _wavelet() -> DenoiserSpec:
         packages=("scikit-image", "PyWavelets", "scipy"),
         licence=BSD,
         citation="Chang, Yu and Vetterli, IEEE TIP 9(9), 2000; translations: Coifman and Donoho, 1995",
+        stabilise=True,
     )
 
 
@@ -70,6 +71,7 @@ def _tv() -> DenoiserSpec:
         packages=("scikit-image", "PyWavelets", "scipy"),
         licence=BSD,
         citation="Rudin, Osher and Fatemi, Physica D 60, 1992; Chambolle, JMIV 20, 2004",
+        stabilise=True,
     )
 
 
@@ -89,4 +91,5 @@ def _nlm() -> DenoiserSpec:
         packages=("scikit-image", "PyWavelets", "scipy"),
         licence=BSD,
         citation="Buades, Coll and Morel, CVPR 2005; Darbon et al., ISBI 2008",
+        stabilise=True,
     )

@@ -58,6 +58,7 @@ def mdnbench_denoisers() -> list[DenoiserSpec]:
             "Beyond a Gaussian Denoiser: Residual Learning of Deep CNN for Image Denoising, IEEE TIP 26(7), 2017"
         ),
         published_as="DnCNN-B",
+        stabilise=False,
         trainable=Trainable(
             network=deferred("mdnbench_dncnn.network:with_norm"),
             loss=_loss,

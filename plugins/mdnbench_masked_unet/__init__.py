@@ -42,6 +42,7 @@ def _spec(name: str, masked: bool, summary: str, citation: str) -> DenoiserSpec:
         licence="MIT",
         citation=citation,
         trainable=trainable,
+        stabilise=False,
     )
 
 

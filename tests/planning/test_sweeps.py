@@ -27,7 +27,7 @@ h = [0.5, 0.6]
 
 [methods.bm3d]
 profile = ["np", "lc"]
-impulses = false
+stabilise = false
 """
 
 
@@ -44,8 +44,8 @@ def test_every_combination_is_a_method_of_its_own(tmp_path: Path) -> None:
         "nlm[patch=5]",
         "nlm[h=0.5]",
         "nlm",
-        "bm3d[impulses=false]",
-        "bm3d[profile=lc,impulses=false]",
+        "bm3d[stabilise=false]",
+        "bm3d[profile=lc,stabilise=false]",
     ]
 
 

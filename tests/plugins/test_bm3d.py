@@ -1,4 +1,4 @@
-"""BM3D: what it does follows from the noise, whatever the size; the transforms around it are without bias."""
+"""BM3D: what it does follows from the noise, whatever the size, by itself and with stabilised noise."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ import mdnbench_bm3d
 import mdnbench_noises
 from mdnbench.errors import UsageError
 from mdnbench.evaluation.rng import NumpyRng
+from mdnbench.registry import variants
 from mdnbench.spec.names import resolve
 from mdnbench.spec.records import NoiseInfo
+from mdnbench.wrappers.stabilisation.layer import Stabilised
 from mdnbench_bm3d.algorithm import PROFILES, box_spectrum, load
-from mdnbench_bm3d.anscombe import TABLE_TOP, Anscombe
-from mdnbench_bm3d.impulses import detect, repair
-from mdnbench_bm3d.noise_parts import known
 
 (SPEC,) = mdnbench_bm3d.mdnbench_denoisers()
 NOISES = {spec.name: spec for spec in mdnbench_noises.mdnbench_noises()}
@@ -34,7 +33,9 @@ KEY = b"mdnbench bm3d tests"
 def build(**given: Any) -> Any:
     """The denoiser as the harness builds it, of the fast profile unless another is given."""
     text = {"profile": "lc"} | {key: str(value) for key, value in given.items()}
-    return SPEC.build(resolve("method", "bm3d", text, SPEC.options).values(), "cpu", None)
+    named = resolve("method", "bm3d", text, variants.options_of(SPEC))
+    denoise = SPEC.build(variants.own(SPEC, named), "cpu", None)
+    return Stabilised(denoise, SPEC.wants) if variants.stabilises(SPEC, named) else denoise
 
 
 def noisy(clean: Any, noise: str, **params: float) -> tuple[torch.Tensor, NoiseInfo]:
@@ -99,10 +100,10 @@ def test_a_whole_image_of_odd_width() -> None:
 def test_any_noise_at_any_size(
     height: int, width: int, source: Any, case: tuple[str, dict[str, float]], told: bool, on: bool
 ) -> None:
-    """Every noise at its extremes, told or withheld, with the steps before BM3D on or off, neither fails nor warns."""
+    """Every noise at its extremes, told or withheld, stabilised or not, neither fails nor warns."""
     clean = np.ascontiguousarray(source[:, :height, :width])
     image, info = noisy(clean, case[0], **case[1])
-    output = build(transform=on, impulses=on)(image, info if told else NoiseInfo())
+    output = build(stabilise=on)(image, info if told else NoiseInfo())
     assert output.shape == image.shape
     assert torch.isfinite(output).all()
 
@@ -134,22 +135,21 @@ def test_withheld_and_estimated_levels() -> None:
     assert torch.equal(build()(image, estimated), build()(image, info))
 
 
-def test_the_transform_helps_against_photon_noise() -> None:
-    """With the Anscombe transform, photon noise is reduced by half a dB more than without."""
-    image, info = noisy(GRAY, "poisson", peak=15.0)
-    with_it, without = (psnr(build(transform=on)(image, info), GRAY) for on in (True, False))
-    assert with_it > without + 0.5
-
-
-def test_filling_in_helps_against_impulses() -> None:
-    """Impulses that are filled in first cost less than impulses that BM3D takes for structure."""
-    for noise, params in (
-        ("salt-pepper", {"density": 0.1}),
-        ("mixed", {"sigma": 25.0, "peak": 60.0, "density": 0.05}),
-    ):
-        image, info = noisy(GRAY, noise, **params)
-        with_it, without = (psnr(build(impulses=on)(image, info), GRAY) for on in (True, False))
-        assert with_it > without + 1
+@pytest.mark.parametrize(
+    ("noise", "params", "gain"),
+    [
+        ("poisson", {"peak": 15.0}, 0.5),
+        ("speckle", {"sigma": 25.0}, 0.8),
+        ("speckle", {"sigma": 50.0}, 0.8),
+        ("salt-pepper", {"density": 0.1}, 1.0),
+        ("mixed", {"sigma": 25.0, "peak": 60.0, "density": 0.05}, 1.0),
+    ],
+)
+def test_stabilisation_helps(noise: str, params: dict[str, float], gain: float) -> None:
+    """With stabilisation, noise that depends on the image, or replaces it, is reduced by much more than without."""
+    image, info = noisy(GRAY, noise, **params)
+    with_it, without = (psnr(build(stabilise=on)(image, info), GRAY) for on in (True, False))
+    assert with_it > without + gain
 
 
 def test_samples_that_no_impulse_hit_stay() -> None:
@@ -197,7 +197,7 @@ def test_equal_inputs_give_equal_bits_quietly(capfd: pytest.CaptureFixture[str])
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("given", [{"profile": "refilter"}, {"transform": "maybe"}, {"peak": 3}])
+@pytest.mark.parametrize("given", [{"profile": "refilter"}, {"stabilise": "maybe"}, {"peak": 3}])
 def test_impossible_options_are_refused(given: dict[str, Any]) -> None:
     """A profile that does not work, or an option that there is not, is refused."""
     with pytest.raises(UsageError, match=next(iter(given))):
@@ -212,7 +212,7 @@ def test_without_the_package() -> None:
         "import mdnbench_bm3d\n"
         "spec, = mdnbench_bm3d.mdnbench_denoisers()\n"
         "try:\n"
-        "    spec.build({'profile': 'np', 'transform': True, 'impulses': True}, 'cpu', None)\n"
+        "    spec.build({'profile': 'np'}, 'cpu', None)\n"
         "except Unavailable as error:\n"
         "    print(error)\n"
     )
@@ -242,135 +242,8 @@ def test_one_thread(profile: str) -> None:
     assert load(profile)._profile(correlated=False).num_threads == 1
 
 
-# --- the Anscombe transform
-
-
-def transformed_means(peak: float, sigma: float, intensities: Any, draws: int) -> Any:
-    """What a perfect denoiser sees: the mean of the transformed observations of each intensity."""
-    rng = NumpyRng(KEY)
-    flat = np.repeat(intensities.astype(np.float32)[:, None], draws, axis=1)
-    shot = NOISES["poisson"].apply(flat, rng, peak=peak)
-    observed = NOISES["gaussian"].apply(shot, rng, sigma=sigma)
-    return Anscombe(peak, sigma / 255).forward(observed).mean(axis=1, dtype=float)
-
-
-@pytest.mark.parametrize("peak", [1.0, 4.0, 15.0, 60.0])
-@pytest.mark.parametrize("sigma", [0.0, 5.0, 25.0])
-def test_the_inverse_is_unbiased(peak: float, sigma: float) -> None:
-    """By Monte Carlo, the inverse of the mean is the intensity, within 0.01 photons and five standard errors."""
-    draws, intensities = 300_000, np.array([0.02, 0.1, 0.3, 0.6, 1.0])
-    found = Anscombe(peak, sigma / 255).inverse(transformed_means(peak, sigma, intensities, draws))
-    deviation = np.sqrt(intensities * peak + (sigma / 255 * peak) ** 2 + 3 / 8)  # photons, of one observation
-    assert np.all(np.abs(found - intensities) * peak <= 0.01 + 5 * deviation / np.sqrt(draws))
-
-
-def test_the_algebraic_inverse_would_be_biased() -> None:
-    """At few photons undoing the formula alone is wrong by more than ten times that tolerance."""
-    (mean,) = transformed_means(4.0, 0.0, np.array([0.5]), 300_000)
-    assert 2.0 - (mean**2 / 4 - 3 / 8) > 0.1
-
-
-@pytest.mark.parametrize("sigma", [0.0, 25.0])
-def test_the_noise_becomes_of_unit_strength(sigma: float) -> None:
-    """From four photons on, the transformed noise has standard deviation one, within 5 %."""
-    peak, rng = 60.0, NumpyRng(KEY)
-    flat = np.repeat(np.array([[0.07], [0.3], [1.0]], np.float32), 100_000, axis=1)
-    image = NOISES["gaussian"].apply(NOISES["poisson"].apply(flat, rng, peak=peak), rng, sigma=sigma)
-    deviations = Anscombe(peak, sigma / 255).forward(image).std(axis=1)
-    assert deviations == pytest.approx([1, 1, 1], abs=0.05)
-
-
-@settings(derandomize=True, max_examples=10, deadline=None)
-@given(peak=st.floats(0.01, 1e6), sigma=st.floats(0, 255))
-def test_the_inverse_rises_and_is_never_negative(peak: float, sigma: float) -> None:
-    """More in, more out, over all that a denoiser may give, finite and at least 0."""
-    transform = Anscombe(peak, sigma / 255)
-    top = float(transform.forward(np.float64(1.5)))
-    intensities = transform.inverse(np.linspace(-1, top, 2000))
-    assert np.isfinite(intensities).all()
-    assert intensities.min() == 0
-    assert np.diff(intensities).min() >= -0.01 / peak  # where the table meets the closed form
-
-
-@pytest.mark.parametrize("sigma", [0.0, 10.0])
-def test_table_and_closed_form_meet(sigma: float) -> None:
-    """Where the table ends, the closed form goes on within 0.01 photons."""
-    transform = Anscombe(1.0, sigma / 255)
-    ends = transform.forward(np.array([TABLE_TOP - 1, TABLE_TOP, TABLE_TOP + 1, TABLE_TOP + 2]))
-    assert np.diff(transform.inverse(ends)) == pytest.approx([1, 1, 1], abs=0.01)
-
-
-# --- impulses
-
-
-@pytest.mark.parametrize("density", [0.05, 0.3, 0.6])
-def test_impulses_are_found(density: float) -> None:
-    """On a photograph without pure black or white, exactly the impulses are found, but for one in ten thousand."""
-    clean = GRAY[0] * 0.8 + 0.1
-    image = NOISES["salt-pepper"].apply(clean[None], NumpyRng(KEY), density=density)[0]
-    wrong = detect(image, density) != (image != clean)
-    assert wrong.mean() <= 1e-4
-
-
-def test_black_and_white_places_are_left_alone() -> None:
-    """Where the photograph itself is black or white, its samples are not taken for impulses."""
-    clean = GRAY[0].copy() * 0.8 + 0.1
-    clean[20:50, 20:50], clean[60:90, 40:80] = 0, 1
-    image = NOISES["salt-pepper"].apply(clean[None], NumpyRng(KEY), density=0.2)[0]
-    hit = detect(image, 0.2)
-    assert not hit[23:47, 23:47][image[23:47, 23:47] == 0].any()
-    assert hit[23:47, 23:47][image[23:47, 23:47] == 1].all()
-    repaired = repair(image, hit, 0.2)
-    assert np.mean(repaired[23:47, 23:47] != 0) < 0.01
-    assert np.mean(repaired[63:87, 43:77] != 1) < 0.01
-
-
-def test_repair_takes_the_median_of_good_neighbours() -> None:
-    """A hole is filled with the median of its 3x3 neighbourhood's good samples; all else is untouched."""
-    image = np.arange(49, dtype=np.float32).reshape(7, 7) / 49
-    hit = np.zeros((7, 7), bool)
-    hit[3, 3] = hit[3, 4] = True
-    repaired = repair(image, hit, 0.05)
-    around = [image[r, c] for r in (2, 3, 4) for c in (2, 3, 4) if not hit[r, c]]
-    assert repaired[3, 3] == pytest.approx(np.median(around))
-    assert np.array_equal(repaired[~hit], image[~hit])
-
-
-def test_repair_looks_farther_where_it_must() -> None:
-    """At 90 % impulses, where most 3x3 windows hold no good sample, the picture still comes back."""
-    clean = GRAY[0] * 0.8 + 0.1
-    image = NOISES["salt-pepper"].apply(clean[None], NumpyRng(KEY), density=0.9)[0]
-    error = np.abs(repair(image, detect(image, 0.9), 0.9) - clean)
-    assert np.median(error) < 0.05
-
-
-# --- what is known of a noise
-
-
-@pytest.mark.parametrize(
-    ("noise", "params"),
-    [
-        ("gaussian", {"sigma": 50.0}),
-        ("poisson", {"peak": 20.0}),
-        ("salt-pepper", {"density": 0.1}),
-        ("mixed", {"sigma": 25.0, "peak": 60.0, "density": 0.05}),
-        ("speckle", {"sigma": 60.0}),
-        ("correlated", {"sigma": 25.0, "width": 3.0}),
-    ],
-)
-def test_the_average_level_is_that_of_the_error(noise: str, params: dict[str, float]) -> None:
-    """The level computed from parameters and noisy image is the root mean square of the noise, within 6 %."""
-    clean = skimage.data.camera().astype(np.float32)[None] / 255
-    image, info = noisy(clean, noise, **params)
-    model = known(info)
-    assert model is not None
-    truth = float(np.sqrt(np.mean((image[0].numpy() - clean) ** 2)))
-    assert model.average_std(image.numpy()) == pytest.approx(truth, rel=0.06)
-
-
 def test_an_unknown_family_with_a_level_is_taken_as_white() -> None:
     """A stranger's noise that tells its standard deviation is treated as white noise of that strength."""
     image, info = noisy(GRAY, "gaussian", sigma=25.0)
     stranger = NoiseInfo("fog", {"thickness": 3.0}, 25 / 255, "known")
-    assert known(stranger) is None
     assert torch.equal(build()(image, stranger), build()(image, info))

@@ -21,7 +21,8 @@ def mdnbench_denoisers():
     build = lambda options, device, weights: lambda noisy, noise: noisy.clone()
     by = mdnbench.Option("by", float, 0.5, "how much", minimum=0, maximum=1)
     kind = mdnbench.Option("kind", str, "a", choices=("a", "b"))
-    return [mdnbench.DenoiserSpec("own", "7", "x", build, (by, kind), "std", (1, 3), ("numpy",), "MIT", "me", "Own")]
+    about = {"licence": "MIT", "citation": "me", "published_as": "Own", "stabilise": False}
+    return [mdnbench.DenoiserSpec("own", "7", "x", build, (by, kind), "std", (1, 3), ("numpy",), **about)]
 """
 FRAME = """
 import importlib, importlib.util, json, os, sys, subprocess, time

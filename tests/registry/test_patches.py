@@ -172,7 +172,7 @@ def test_fault_36_a_plugin_that_patches_is_not_imported_here(patching: Plugin) -
         spec = entry.spec
         assert (spec.revision, spec.wants, spec.channels, spec.packages) == ("7", "std", (1, 3), ("numpy",))
         assert (spec.licence, spec.citation, spec.published_as) == ("MIT", "me", "Own")
-        assert known.method("own[by=0.25,kind=b]").values() == {"by": 0.25, "kind": "b"}
+        assert known.method("own[by=0.25,kind=b]").values() == {"by": 0.25, "kind": "b", "stabilise": False}
         with pytest.raises(BadPlugin, match=r"'own' .*built in method processes only: the plugin changes numpy\.mean"):
             spec.build({}, "cpu", None)
     for name, ask in (("my-noise", known.noise), ("my-metric", known.metric), ("my-report", known.reporter)):

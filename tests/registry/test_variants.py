@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from mdnbench import api, registry
+from mdnbench import api, registry, weights
 from mdnbench.api import catalogue
-from mdnbench.errors import BadOption
+from mdnbench.errors import BadOption, UnknownName
 from mdnbench.planning import environment
 from mdnbench.registry import Registry, variants
 from mdnbench.spec.names import Option
@@ -124,3 +124,55 @@ def test_a_missing_package_is_a_reason_to_skip(workspace: Path, cli: Callable[..
     assert done.returncode == 4, done.stderr  # it was asked for by name
     assert "onnx cannot be imported (no onnx here); install it with: pip install 'mdnbench[deploy]'" in done.stdout
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical", "on"),
+    [
+        ("bm3d[stabilise=yes]", "bm3d", True),
+        ("bm3d[stabilise=off,profile=lc]", "bm3d[profile=lc,stabilise=false]", False),
+        ("dncnn[stabilise=false]", "dncnn", False),
+        ("dncnn[precision=int8,stabilise=true]", "dncnn[stabilise=true,precision=int8]", True),
+    ],
+)
+def test_stabilise_is_an_option_with_the_methods_default(
+    known: Registry, written: str, canonical: str, on: bool
+) -> None:
+    """The default is left out of names, and the option stands after the method's own."""
+    named = known.method(written)
+    assert named.text == canonical
+    assert variants.stabilises(known.denoisers[named.name], named) == on
+
+
+def test_stabilise_is_declared_by_methods_for_gaussian_noise(known: Registry) -> None:
+    """On for the classical ones, off for networks, and not offered to those that assume no Gaussian noise."""
+    declared = {name: spec.stabilise for name, spec in known.denoisers.items()}
+    assert {name for name, default in declared.items() if default} == {"bm3d", "nlm", "tv", "wavelet"}
+    assert {name for name, default in declared.items() if default is False} == {*LEARNED}
+    with pytest.raises(UnknownName, match="stabilise"):
+        known.method("median[stabilise=true]")
+
+
+def test_stabilise_changes_an_identity_where_it_is_not_the_default(known: Registry) -> None:
+    """Its default adds nothing to a method's identity, the other value does; it makes a method want all it can know."""
+    for default, other in (("bm3d", "bm3d[stabilise=false]"), ("dncnn", "dncnn[stabilise=true]")):
+        spec = known.denoisers[default]
+        assert variants.identity(spec, known.method(default)) == []
+        assert variants.identity(spec, known.method(other)) == [["stabilise", not spec.stabilise]]
+    dncnn = known.denoisers["dncnn"]
+    assert variants.wants(dncnn, known.method("dncnn")) == "nothing"
+    assert variants.wants(dncnn, known.method("dncnn[stabilise=true]")) == "noise"
+    assert variants.packages(dncnn, known.method("dncnn")) == ("torch",)
+    assert variants.packages(dncnn, known.method("dncnn[stabilise=true]")) == ("torch", "scipy")
+
+
+def test_a_stabilised_network_uses_weights_for_gaussian_noise(known: Registry) -> None:
+    """What it sees is Gaussian noise: nothing is said about weights for another noise."""
+    dncnn, noise = known.denoisers["dncnn"], known.noise("poisson:30")
+    plain = weights.resolve(dncnn, known.method("dncnn"), noise)
+    stabilised = weights.resolve(dncnn, known.method("dncnn[stabilise=true]"), noise)
+    assert plain is not None
+    assert stabilised is not None
+    assert "not for poisson" in plain.note
+    assert stabilised.note == ""
+    assert {cover.family for cover in stabilised.weights.card.noise} == {"gaussian"}

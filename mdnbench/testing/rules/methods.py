@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from mdnbench.engine.bench import reduced_noise_info
 from mdnbench.engine.process_state import ProcessState, restore
 from mdnbench.evaluation.adapters import to_numpy, to_tensor
+from mdnbench.evaluation.cases import reduced_noise_info
 from mdnbench.spec.names import Value
 from mdnbench.spec.records import NoiseInfo
 from mdnbench.testing.rules import samples

@@ -13,6 +13,22 @@ BARREN = 1e-3  # if a window without good samples was less probable than this, t
 FARTHEST = 15  # the radius of the largest window that is searched for good samples
 
 
+def fill_in(noisy: Any, density: float) -> tuple[Any, Any]:
+    """Return the positions of impulses, and the image without them, computed channel by channel.
+
+    Args:
+        noisy: The samples, (H, W) or (H, W, 3) in [0, 1].
+        density: The fraction of samples that are impulses.
+
+    """
+    planes = [noisy] if noisy.ndim == 2 else list(np.moveaxis(noisy, -1, 0))
+    hits = [detect(plane, density) for plane in planes]
+    filled = [repair(plane, hit, density) for plane, hit in zip(planes, hits, strict=True)]
+    if noisy.ndim == 2:
+        return hits[0], filled[0]
+    return np.stack(hits, axis=-1), np.stack(filled, axis=-1)
+
+
 def detect(plane: Any, density: float) -> Any:
     """Return the positions of impulses, as bool (H, W); an impulse is a sample that is exactly 0 or 1.
 
@@ -31,7 +47,13 @@ def _replaced(plane: Any, value: float, density: float) -> Any:
     found = plane == value
     size = 2 * RADIUS + 1
     counts = np.rint(scipy.ndimage.uniform_filter(found.astype(np.float64), size, mode="reflect") * size**2)
-    return found & (counts <= scipy.stats.binom.isf(CHANCE, size**2, density / 2))
+    return found & (counts <= _most(size**2, density / 2))
+
+
+def _most(samples: int, chance: float) -> int:
+    """Return how many of the samples can be impulses of one colour, except with the probability CHANCE."""
+    exceeding = scipy.special.bdtrc(np.arange(samples + 1), samples, chance)
+    return int(np.argmax(exceeding <= CHANCE))
 
 
 def repair(plane: Any, hit: Any, density: float) -> Any:
