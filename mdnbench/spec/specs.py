@@ -1,6 +1,6 @@
 """Specs that plugins provide: frozen descriptions of denoisers, noises, data sets, metrics and reporters.
 
-Creating a spec is fast. The functions of a spec import heavy packages (torch, bm3d, lpips, …) when they are called, so
+Creating a spec is fast. The functions of a spec import heavy packages (torch, bm3d, scipy, …) when they are called, so
 listing plugins needs none of them.
 """
 

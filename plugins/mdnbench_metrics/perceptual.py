@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,10 @@ import torch
 from mdnbench import Unavailable
 from mdnbench.errors import DataMissing
 from mdnbench.evaluation.adapters import to_tensor
-from mdnbench.registry.torchvision_fix import import_torchvision
 from mdnbench.spec.specs import Image, Score
 from mdnbench.util.digests import of_pixels
-from mdnbench.util.silenced import without_warnings
-from mdnbench_metrics import backbone
+from mdnbench_metrics import backbone, lpips_network
+from mdnbench_metrics.lpips_network import LpipsNetwork
 
 REMEMBERED_BYTES = 128 * 2**20
 # On a GPU, do not choose algorithms by their speed, and use no 10-bit mantissas. This has no effect on a CPU.
@@ -33,10 +33,10 @@ def lpips_score(net: str, device: str = "cpu", *, stretched: bool = True) -> Sco
         device: The device.
         stretched: If False, images stay in [0, 1]. This is a common mistake, and worth measuring.
     """
-    model = _model(net).to(device)
+    network = lpips_network.make(net, layers(net), heads(net)).to(device)
 
     def features(image: Image) -> list[torch.Tensor]:
-        return _features(model, image, device, stretched)
+        return _features(network, image, device, stretched)
 
     remembered = _FeatureCache(features)
 
@@ -44,8 +44,7 @@ def lpips_score(net: str, device: str = "cpu", *, stretched: bool = True) -> Sco
         if np.array_equal(denoised, clean):
             return 0.0  # the features of one image, computed twice, can differ in their last bits
         with torch.no_grad(), torch.backends.cudnn.flags(**EXACT):
-            pairs = zip(model.lins, features(denoised), remembered(clean), strict=True)
-            return sum(float(linear((ours - theirs) ** 2).mean()) for linear, ours, theirs in pairs)
+            return network.distance(features(denoised), remembered(clean))
 
     return score
 
@@ -70,34 +69,25 @@ class _FeatureCache:
         return sum(layer.nbytes for layers in self._kept.values() for layer in layers)
 
 
-def _features(model: Any, image: Image, device: str, stretched: bool) -> list[torch.Tensor]:
-    """Return each layer's activations (1, C, H, W), normalised to unit length along the channels as LPIPS does."""
-    from lpips import normalize_tensor
-
+def _features(network: LpipsNetwork, image: Image, device: str, stretched: bool) -> list[torch.Tensor]:
+    """Return the activations that LPIPS compares, each (1, C, H, W)."""
     pixels = to_tensor(image).to(device).expand(1, 3, -1, -1)  # (1, 3, H, W)
-    pixels = pixels * 2 - 1 if stretched else pixels
-    return [normalize_tensor(layer) for layer in model.net(model.scaling_layer(pixels))]
-
-
-def _model(net: str) -> Any:
-    """Return the LPIPS network with its backbone's layers, in evaluation mode."""
-    tensors = layers(net)
-    with without_warnings(), torch.random.fork_rng(devices=[]):  # warnings about deprecated names in torchvision
-        import_torchvision()
-        import lpips  # it imports torchvision
-
-        # pnet_rand skips the package's own download; the random layers are replaced in the next lines.
-        model = lpips.LPIPS(net=net, version="0.1", pnet_rand=True, verbose=False)
-    names = {name: "features." + name.partition(".")[2] for name in model.net.state_dict()}
-    model.net.load_state_dict({name: tensors[source] for name, source in names.items()})
-    return model.eval().requires_grad_(False)
+    found: list[torch.Tensor] = network(pixels * 2 - 1 if stretched else pixels)
+    return found
 
 
 def layers(net: str) -> dict[str, torch.Tensor]:
     """Return the network's tensors from a verified file, by torchvision's names, such as `features.0.weight`."""
-    tensors: dict[str, torch.Tensor] = torch.load(
-        backbone.find(net, download=False), map_location="cpu", weights_only=True
-    )
+    return _tensors(backbone.find(net, download=False))
+
+
+def heads(net: str) -> dict[str, torch.Tensor]:
+    """Return the weights of each layer's channels from a verified file of the lpips package."""
+    return _tensors(backbone.find_heads(net))
+
+
+def _tensors(path: Path) -> dict[str, torch.Tensor]:
+    tensors: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     return tensors
 
 
@@ -105,7 +95,7 @@ def build(device: str) -> Score:
     """Return LPIPS over AlexNet as a function of the denoised and the clean image.
 
     Raises:
-        Unavailable: The network's file is missing.
+        Unavailable: The network's file or that of the heads is missing.
     """
     return _build("alex", device)
 

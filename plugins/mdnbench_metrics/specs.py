@@ -16,6 +16,7 @@ def _deferred(function: str) -> Any:
 def _prepare(download: bool, net: str = "alex") -> str | None:
     try:
         backbone.find(net, download)
+        backbone.find_heads(net)
     except MdnbenchError as error:
         return str(error)
     return None

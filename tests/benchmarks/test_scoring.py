@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +22,18 @@ from mdnbench.spec.specs import Image
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SIDE = 512
+READY = """
+import time
+
+import torch
+
+from mdnbench import registry
+
+build = registry.load().metrics["lpips"].build
+start = time.perf_counter()
+build("cpu")
+print(time.perf_counter() - start)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +97,22 @@ def test_lpips_of_many_methods(
     if benchmark.enabled:
         figure("LPIPS at 512×512, the first output", first * 1e3, "ms")
         figure("LPIPS at 512×512, each further output", benchmark.stats.stats.median * 1e3, "ms")
+
+
+@pytest.mark.full
+def test_lpips_is_ready_within_a_second(benchmark: Any, figure: Any) -> None:
+    """A process that has imported torch imports nothing else that takes long before it can score."""
+    if reason := registry.load().metrics["lpips"].prepare(False):
+        pytest.skip(reason)
+    seconds: list[float] = []
+
+    def run() -> None:
+        done = subprocess.run([sys.executable, "-c", READY], capture_output=True, text=True, check=True)
+        seconds.append(float(done.stdout))
+
+    benchmark.pedantic(run, rounds=5)
+    if benchmark.enabled:
+        figure("LPIPS ready in a process with torch, median of five", statistics.median(seconds), "s", below=1)
 
 
 @pytest.mark.parametrize("image", ["01", "08"], ids=["256", "512"])

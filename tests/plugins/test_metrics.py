@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.machinery
+import importlib.util
 import math
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy.signal import convolve2d
 
 from mdnbench import data
 from mdnbench.data import images
 from mdnbench.errors import DataMissing, Unavailable
+from mdnbench.evaluation.adapters import to_tensor
+from mdnbench.registry.torchvision_fix import import_torchvision
 from mdnbench.spec.specs import Image, MetricSpec
 from mdnbench.util import paths
+from mdnbench.util.silenced import without_warnings
 from mdnbench_datasets import mdnbench_datasets
 from mdnbench_metrics import backbone, mdnbench_metrics, perceptual
 
 SPECS = {spec.name: spec for spec in mdnbench_metrics()}
 EVERY_RUN = {name: spec for name, spec in SPECS.items() if not spec.by_name}
-SK12 = next(spec for spec in mdnbench_datasets() if spec.name == "sk12")
+SK12, SET12 = (next(spec for spec in mdnbench_datasets() if spec.name == name) for name in ("sk12", "set12"))
 RNG = np.random.default_rng(3)
 
 
@@ -63,7 +71,7 @@ def example(name: str) -> Image:
     pytest.skip("the example images of LPIPS are not at hand; MDNBENCH_DATA_PATH names folders that hold them")
 
 
-built = functools.cache(lambda name: SPECS[name].build("cpu"))  # LPIPS takes about half a second to build
+built = functools.cache(lambda name: SPECS[name].build("cpu"))
 
 
 def score(name: str, denoised: Image, clean: Image) -> float:
@@ -204,28 +212,68 @@ def test_lpips_gives_its_published_distances(net: str, first: float, second: flo
     assert distance(example("ex_p1.png"), reference) == pytest.approx(second, abs=0.001)
 
 
-def test_lpips_is_the_packages_own_distance() -> None:
-    """Remembering the clean image's features changes nothing against calling the network on both images."""
-    require("alex")
-    import torch
+@functools.cache
+def package_network(net: str) -> Any:
+    """The network of the lpips package itself, with the layers that this machine has."""
+    with without_warnings(), torch.random.fork_rng(devices=[]):  # deprecated names in torchvision
+        import_torchvision()
+        import lpips
 
-    from mdnbench.evaluation.adapters import to_tensor
+        network = lpips.LPIPS(net=net, version="0.1", pnet_rand=True, verbose=False)
+    tensors = perceptual.layers(net)
+    names = {name: "features." + name.partition(".")[2] for name in network.net.state_dict()}
+    network.net.load_state_dict({name: tensors[source] for name, source in names.items()})
+    return network
 
-    model, distance = perceptual._model("alex"), perceptual.lpips_score("alex")
-    for image in (colour(), gray()):
+
+def lpips_images() -> Iterator[Image]:
+    """Photographs and random pixels, gray and in colour, whole and with odd sides, down to the smallest."""
+    yield from (gray(), colour()[:120, :97], SK12.load("05")[:97, :131], gray()[:31, :31])
+    yield from (RNG.random(shape, dtype=np.float32) for shape in ((45, 33), (64, 47, 3)))
+    if data.at_hand(SET12):
+        yield SET12.load("01")
+
+
+@pytest.mark.parametrize("stretched", [True, False], ids=["stretched", "unstretched"])
+@pytest.mark.parametrize("net", ["alex", "squeeze"])
+def test_lpips_is_the_packages_own_distance(net: str, stretched: bool) -> None:
+    """Our network has the package's numbers."""
+    require(net)
+    network, distance = package_network(net), perceptual.lpips_score(net, stretched=stretched)
+    for image in lpips_images():
         other = noisy(image)
-        pair = [to_tensor(each).expand(1, 3, -1, -1) * 2 - 1 for each in (other, image)]
+        pair = [to_tensor(each).expand(1, 3, -1, -1) for each in (other, image)]
         with torch.no_grad():
-            expected = float(model(*pair))
-        assert distance(other, image) == pytest.approx(expected, abs=1e-6)
-        assert distance(other, image) == distance(other, image)
+            expected = float(network(*pair, normalize=stretched))
+        assert expected > 1e-3
+        for _ in range(2):  # the second time with the remembered features
+            assert distance(other, image) == pytest.approx(expected, abs=1e-6)
+
+
+def test_lpips_imports_neither_its_package_nor_torchvision() -> None:
+    """A process that scores with every metric and setting has imported neither of them."""
+    require("alex")
+    names = ["psnr", "ssim", "lpips", "lpips[unstretched]", *(["lpips[squeeze]"] if has_backbone("squeeze") else [])]
+    code = f"""
+import sys
+import numpy as np
+from mdnbench import registry
+from mdnbench.evaluation import scoring
+from mdnbench.evaluation.protocols import load
+known = registry.load()
+specs = {{name: known.metric(name) for name in {names!r}}}
+clean = known.datasets["sk12"].load("01")
+scorers = {{name: spec.build("cpu") for name, spec in specs.items()}}
+scores = scoring.score(0.9 * clean, clean, load("standard").scoring, specs, scorers)
+print([each.status for each in scores], sorted({{"torchvision", "lpips"}} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"{['ok'] * len(names)} []"
 
 
 def test_lpips_repeats_to_the_last_digit_on_one_thread() -> None:
     """A freshly built metric gives the same number, and building it leaves torch's random numbers alone."""
     require("alex")
-    import torch
-
     threads, state = torch.get_num_threads(), torch.random.get_rng_state()
     torch.set_num_threads(1)
     try:
@@ -240,8 +288,6 @@ def test_lpips_repeats_to_the_last_digit_on_one_thread() -> None:
 def test_lpips_forgets_what_was_seen_longest_ago(monkeypatch: pytest.MonkeyPatch) -> None:
     """The features that are kept stay within their budget, and the last image is always among them."""
     require("alex")
-    import torch
-
     monkeypatch.setattr(perceptual, "REMEMBERED_BYTES", 5_000)
     calls = []
 
@@ -318,6 +364,35 @@ def test_fault_21_a_backbone_that_runs_code_is_never_opened(nowhere: Path) -> No
     with pytest.raises(DataMissing, match=hashlib.sha256(place.read_bytes()).hexdigest()):
         perceptual.layers("alex")
     assert not mark.exists()
+
+
+def test_lpips_without_its_package_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The heads are part of the package: without it the reason has the command, and building raises Unavailable."""
+    require("alex")
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "lpips" else find(name, *rest))
+    assert "install the package with: pip install" in str(lpips_spec().prepare(False))  # type: ignore[misc]
+    with pytest.raises(Unavailable, match="the lpips package is missing"):
+        lpips_spec().build("cpu")
+
+
+def test_heads_that_are_missing_or_altered_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A file of the package that is not the published one is named, and no distance is made of it."""
+    require("alex")
+    path = tmp_path / "lpips" / "weights" / "v0.1" / "alex.pth"
+    path.parent.mkdir(parents=True)
+    content = backbone.find_heads("alex").read_bytes()
+    package = importlib.machinery.ModuleSpec("lpips", None, is_package=True)
+    package.submodule_search_locations = [str(tmp_path / "lpips")]
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: package)
+    for change, problem in ((None, "cannot be read"), (b"x", "is not the expected file")):
+        if change is not None:
+            path.write_bytes(content + change)
+        assert problem in str(lpips_spec().prepare(False))  # type: ignore[misc]
+        with pytest.raises(Unavailable, match=rf"alex\.pth {problem}"):
+            lpips_spec().build("cpu")
+    path.write_bytes(content)
+    assert lpips_spec().prepare(False) is None  # type: ignore[misc]
 
 
 def test_torchvisions_own_names_are_its_digests() -> None:
