@@ -1,4 +1,4 @@
-"""Call the `bm3d` package with images of any size, on one thread."""
+"""Call the PyPI package `bm3d` with images of any size, on one thread."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from mdnbench import Unavailable
+from mdnbench_bm3d.spectrum import box_spectrum
 
 PROFILES = {
     "np": "BM3DProfile",
     "lc": "BM3DProfileLC",
     "high": "BM3DProfileHigh",
     "vn": "BM3DProfileVN",
-    "vn_old": "BM3DProfileVNOld",
 }
 SMALLEST = 16  # pixels; the package crashes on images no larger than its blocks, which are up to 12 pixels wide
 # Thresholds for correlated noise. The package's own estimate of them calls numpy.trapz, which newer NumPy lacks. On
@@ -24,7 +24,7 @@ CORRELATED_THRESHOLD, CORRELATED_MU2 = 3.0, 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Bm3d:
+class Package:
     """BM3D with one profile, as a function of an image (H, W) or (H, W, 3) and a noise level; the result is float64."""
 
     package: Any
@@ -64,7 +64,7 @@ class Bm3d:
         return profile
 
 
-def load(profile: str) -> Bm3d:
+def load(profile: str) -> Package:
     """Return BM3D with the named profile.
 
     Raises:
@@ -76,29 +76,9 @@ def load(profile: str) -> Bm3d:
     except (ImportError, OSError) as error:
         raise Unavailable(
             f"the bm3d package cannot be imported ({error}); "
-            "install it with: pip install bm3d (for non-commercial use only)."
+            "install it with: pip install 'mdnbench[bm3d]' (for non-commercial use only)."
         ) from error
-    return Bm3d(bm3d, profile)
-
-
-def box_spectrum(shape: tuple[int, int], std: float, width: int) -> Any:
-    """Return the power spectrum (H, W) of noise that was filtered by a box.
-
-    It has the scale that the package requires: the mean over frequencies is std^2 times the number of pixels.
-
-    Args:
-        shape: The shape of the image.
-        std: The noise's standard deviation after filtering.
-        width: The width of the box in pixels.
-
-    """
-
-    def along(length: int) -> Any:
-        waves = np.exp(-2j * np.pi * np.outer(np.arange(length), np.arange(width)) / length)
-        return np.abs(waves.sum(axis=1)) ** 2
-
-    spectrum = np.outer(along(shape[0]), along(shape[1]))
-    return spectrum / spectrum.mean() * std**2 * shape[0] * shape[1]
+    return Package(bm3d, profile)
 
 
 def _has_flat_channel(image: Any, std: float) -> bool:
