@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mdnbench import registry
+from mdnbench import registry, store
 from mdnbench import weights as stored
 from mdnbench.errors import UnknownName
 from mdnbench.evaluation import protocols
 from mdnbench.registry import Registry, SpecTable, variants
 from mdnbench.spec.names import Option, Value, counted
-from mdnbench.store import open_store, workspace
+from mdnbench.store import workspace
 
 KINDS = ("methods", "noises", "datasets", "metrics", "protocols", "reporters", "runs")
 
@@ -276,8 +276,8 @@ def _runs() -> list[Named]:
     path = workspace.locate() / "results.sqlite"
     if not path.is_file():
         return []
-    with open_store(path) as store:
-        runs = [run for run in map(store.run, store.run_names()) if run]
+    with store.open_store(path) as opened:
+        runs = [run for run in map(opened.run, opened.run_names()) if run]
     return [Named(run.name, f"{counted(run.planned, 'cell')}, {run.created[:16].replace('T', ' ')}") for run in runs]
 
 
@@ -307,8 +307,8 @@ def _code(known: Registry, kind: str, name: str) -> Mapping[str, Sequence[str]] 
     from mdnbench.planning.identity import what_counts  # plans import NumPy, which takes as long as all other imports
 
     path = workspace.locate() / "results.sqlite"
-    with open_store(path) if path.is_file() else nullcontext() as store:
-        return what_counts(known, kind.removesuffix("s"), name, store)
+    with store.open_store(path) if path.is_file() else nullcontext() as opened:
+        return what_counts(known, kind.removesuffix("s"), name, opened)
 
 
 def _option(option: Option) -> OptionFacts:

@@ -9,7 +9,7 @@ import typer
 
 from mdnbench import api
 from mdnbench.cli import completion as tab
-from mdnbench.cli import draw, progress, run_document
+from mdnbench.cli import draw, progress, run_tables
 from mdnbench.cli import options as o
 from mdnbench.planning import request
 from mdnbench.spec import names
@@ -36,9 +36,11 @@ def run(
         for method, reason in results.unmet.items():
             listener.note(f"{method} was asked for by name and has no cell that is ok; {reason}")
     if json:
+        from mdnbench.cli import run_document  # records that nothing else needs
+
         draw.data("run", run_document.of(results))
     else:
-        draw.run(results)
+        run_tables.draw(results)
     raise typer.Exit(results.exit_code)
 
 

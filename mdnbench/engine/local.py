@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from mdnbench.engine import launcher
+from typing import TYPE_CHECKING
+
 from mdnbench.engine.loop import Engine
-from mdnbench.engine.slots import LocalSlot
 from mdnbench.engine.tasks import Setup
+
+if TYPE_CHECKING:
+    from mdnbench.engine.slots import LocalSlot
 
 
 class LocalEngine(Engine):
@@ -21,5 +24,9 @@ class LocalEngine(Engine):
         return len(self._slots) < self._jobs
 
     def _new_slot(self) -> LocalSlot:
+        # With multiprocessing and psutil, which a run whose cells are all stored does not need.
+        from mdnbench.engine import launcher
+        from mdnbench.engine.slots import LocalSlot
+
         launcher.shared()  # starts the import of torch early
         return LocalSlot(self._setup)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -65,8 +66,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@cache
 def memory_bytes() -> int:
     """Return the size of the machine's memory in bytes."""
+    if sys.platform == "linux":  # where psutil, whose import takes 20 ms, would give the same number
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     import psutil
 
     return int(psutil.virtual_memory().total)

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from mdnbench.errors import BadPlugin
-from mdnbench.registry.code import Digests
 from mdnbench.spec.records import UsedFile
 from mdnbench.spec.specs import DenoiserSpec, MetricSpec, NoiseSpec
 from mdnbench.util import limits
 
 if TYPE_CHECKING:
+    from mdnbench.registry.code import Digests
     from mdnbench.registry.discovery import PluginSource
 
 Declaring: TypeAlias = "DenoiserSpec | NoiseSpec | MetricSpec"

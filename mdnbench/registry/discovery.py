@@ -1,6 +1,7 @@
 """Find plugin sources: entry points of packages, files given with `--plugin`, the folder MDNBENCH_PLUGINS.
 
-A `Door` describes one source with everything that another process needs to import it. This module imports no plugin.
+A `PluginSource` describes one source with everything that another process needs to import it. This module imports no
+plugin.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import metadata
 from pathlib import Path
 
+from mdnbench.registry import installed_packages
 from mdnbench.registry.file_origin import kind_of, root_of
 from mdnbench.registry.syntax_digest import syntax_digest
 from mdnbench.spec import hookspecs
@@ -93,16 +94,17 @@ def _entry_points(places: tuple[tuple[str, int], ...]) -> tuple[PluginSource, ..
 
 def _walked() -> Iterator[PluginSource]:
     """Yield the source of each entry point; pluggy's own loader would skip a second one of the same name."""
-    seen = set()
-    for point in sorted(metadata.entry_points(group=hookspecs.GROUP), key=lambda point: (point.name, point.value)):
-        package = point.dist.name if point.dist else "?"
-        if (point.name, point.value, package) not in seen:
-            seen.add((point.name, point.value, package))
-            version = point.dist.version if point.dist else "?"
-            yield PluginSource(
-                point.name, f"{point.value} ({package} {version})", value=point.value, distribution=package,
-                version=version, ours=package == OURS,
-            )  # fmt: skip
+    points = {
+        (name, value, distribution)
+        for distribution in installed_packages.importable()
+        for name, value in distribution.entry_points(hookspecs.GROUP)
+    }
+    for name, value, distribution in sorted(points, key=lambda point: (point[0], point[1], point[2].name)):
+        package, version = distribution.written()
+        yield PluginSource(
+            name, f"{value} ({package} {version})", value=value, distribution=package, version=version,
+            ours=package == OURS,
+        )  # fmt: skip
 
 
 def _folder() -> Path | None:

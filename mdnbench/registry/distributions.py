@@ -7,7 +7,6 @@ import hashlib
 import importlib.util
 import os
 import sys
-from importlib import metadata
 from pathlib import Path
 
 from mdnbench.registry.file_origin import kind_of, site_folders
@@ -65,16 +64,21 @@ def package_entry(distribution: str) -> UsedFile | None:
     """
     if found := _installed(distribution):
         return _entry(found)
-    with contextlib.suppress(metadata.PackageNotFoundError):  # a distribution that only an import hook can find
-        version = metadata.version(distribution)
-        return UsedFile("package", normalised(distribution), version, version)
-    return None
+    version = _version_elsewhere(distribution)
+    return UsedFile("package", normalised(distribution), version, version) if version else None
 
 
 def version_of(distribution: str) -> str | None:
     """Return the version of an installed distribution; None if it is not installed."""
     if (found := _installed(distribution)) and found.version:
         return found.version
+    return _version_elsewhere(distribution)
+
+
+def _version_elsewhere(distribution: str) -> str | None:
+    """Return the version of a distribution that only an import hook can find; None if there is none."""
+    from importlib import metadata  # takes as long as a tenth of `mdnbench list`, and is rarely needed
+
     with contextlib.suppress(metadata.PackageNotFoundError):
         return metadata.version(distribution)
     return None
@@ -91,7 +95,7 @@ def _installed(distribution: str) -> Distribution | None:
 def _entry(found: Distribution) -> UsedFile:
     version = found.version
     if not version:  # an .egg-info folder of a checkout has no version in its name
-        version = str(metadata.Distribution.at(found.path).version)
+        version = found.written()[1]
     record = b"" if found.editable() else found.read("RECORD")  # an editable one's RECORD does not list its files
     content = f"{version}+{hashlib.sha256(record).hexdigest()[:16]}" if record else version
     return UsedFile("package", found.name, content, content)

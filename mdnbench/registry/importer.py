@@ -10,13 +10,13 @@ import hashlib
 import importlib
 import importlib.util
 import os
+import pkgutil
 import shutil
 import sys
 import time
 from collections.abc import Sequence
 from functools import cache
 from importlib.machinery import ModuleSpec, SourceFileLoader
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,6 @@ from mdnbench.registry import torchvision_fix
 from mdnbench.registry.file_origin import kind_of
 from mdnbench.registry.finders import found_behind
 from mdnbench.registry.syntax_digest import syntax_digest
-from mdnbench.spec import hookspecs
 from mdnbench.util import atomic, ending, paths, temporary
 from mdnbench.util.digests import of_parts
 
@@ -55,8 +54,7 @@ def module_of(source: PluginSource) -> ModuleType:
     if not source.ours:
         prepare()
     if source.path is None:
-        found: ModuleType = EntryPoint(source.name, source.value, hookspecs.GROUP).load()
-        return found
+        return _behind_entry_point(source.value)
     content = require_unchanged(source)
     name = name_of(source.path, source.digest)
     if name in sys.modules:
@@ -65,6 +63,13 @@ def module_of(source: PluginSource) -> ModuleType:
         if folder not in sys.path:
             sys.path.append(folder)  # at the end, so that a file next to the plugin hides no installed package
     return _run(name, source.path, content)
+
+
+def _behind_entry_point(value: str) -> ModuleType:
+    """Import what an entry point names: `module` or `module:attribute`; extras in brackets after it mean nothing."""
+    module, _, attribute = value.partition("[")[0].partition(":")
+    found: ModuleType = pkgutil.resolve_name(f"{module.strip()}:{attribute.strip()}")
+    return found
 
 
 def name_of(path: Path, digest: str) -> str:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mdnbench.errors import BadOption
-from mdnbench.spec.names import Named, Option, Value, resolve
+from mdnbench.spec.names import Named, Option, Value, resolve, split_method
 
 if TYPE_CHECKING:
     from mdnbench.spec.specs import DenoiserSpec, Wants
@@ -139,6 +139,16 @@ def whole(spec: DenoiserSpec, named: Named) -> Named:
     offered = {option.name for option in _offered(spec)}
     given = {name: value for name, value in named.options if name not in offered}
     return resolve("method", spec.name, given, options_of(spec))
+
+
+def without_weights(method: str) -> str:
+    """Return a method's text without its choice of weights.
+
+    Without weights, `unet[size=small,weights=mine]` becomes `unet[size=small]`.
+    """
+    name, given = split_method(method)
+    body = ",".join(f"{key}={value}" for key, value in given.items() if key != WEIGHTS.name)
+    return f"{name}[{body}]" if body else name
 
 
 def settle(spec: DenoiserSpec, given: Mapping[str, str]) -> dict[str, str]:

@@ -5,6 +5,14 @@
 
 from __future__ import annotations
 
-from mdnbench.results.run import Results, find
+from typing import TYPE_CHECKING
+
+import lazy_loader as lazy
+
+if TYPE_CHECKING:
+    from mdnbench.results.run import Results, find
 
 __all__ = ["Results", "find"]
+
+# The table model, which every command uses to print, needs neither a store nor a run.
+__getattr__, _, _ = lazy.attach(__name__, submod_attrs={"run": ["Results", "find"]})

@@ -157,6 +157,8 @@ def _whole(text: str) -> int | None:
 
 def printable(text: str) -> str:
     """Return a text in one line that is safe to print; control characters are written as Python escapes."""
+    if text.isprintable():  # nearly every text, and it is called for each word of a table
+        return text
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 

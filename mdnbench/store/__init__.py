@@ -5,7 +5,21 @@
 
 from __future__ import annotations
 
-from mdnbench.store.database import Store, open_store
-from mdnbench.store.rows import CellRow, CheckRow, MeanRow, RunRow, TimingRow
+from typing import TYPE_CHECKING
+
+import lazy_loader as lazy
+
+if TYPE_CHECKING:
+    from mdnbench.store.database import Store, open_store
+    from mdnbench.store.rows import CellRow, CheckRow, MeanRow, RunRow, TimingRow
 
 __all__ = ["CellRow", "CheckRow", "MeanRow", "RunRow", "Store", "TimingRow", "open_store"]
+
+# `mdnbench list` opens a store only for the list of runs.
+__getattr__, _, _ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "database": ["Store", "open_store"],
+        "rows": ["CellRow", "CheckRow", "MeanRow", "RunRow", "TimingRow"],
+    },
+)

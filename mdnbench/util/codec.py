@@ -81,8 +81,16 @@ def _unknown(plain: Any, found: Any, place: str) -> Iterator[UnknownKey]:
     if hasattr(found, "fields") and isinstance(plain, dict):
         known = tuple(field.encode_name for field in found.fields)
         yield from (UnknownKey(place, key, known) for key in plain if key not in known)
+    if _has_plain_values(found):  # any key is allowed, and nothing is below it: the card of weights has hundreds
+        return
     for step, value, inner in _parts(plain, found):
         yield from _unknown(value, inner, _joined(place, step))
+
+
+def _has_plain_values(found: Any) -> bool:
+    """Return whether this is the type of a dictionary whose values are texts, numbers, true or false."""
+    value = getattr(found, "value_type", None)
+    return isinstance(value, inspect.StrType | inspect.FloatType | inspect.IntType | inspect.BoolType)
 
 
 def _parts(plain: Any, found: Any) -> Iterator[tuple[str | int, Any, Any]]:

@@ -10,19 +10,17 @@ from typing import TYPE_CHECKING
 
 import lazy_loader as lazy
 
-from mdnbench.spec.weights import Card, NoiseCoverage, Weights
-from mdnbench.weights.available import AUTO, check_name, find, shipped, trained
-from mdnbench.weights.card import read, seen
-from mdnbench.weights.selection import Resolved, named, parent, resolve
-
 if TYPE_CHECKING:
+    from mdnbench.spec.weights import Card, Weights
+    from mdnbench.weights.available import AUTO, check_name, find, shipped, trained
+    from mdnbench.weights.card import read, seen
     from mdnbench.weights.files import export, is_half, load_state, save
     from mdnbench.weights.published import import_weights, tensors_in
+    from mdnbench.weights.selection import Resolved, named, parent, resolve
 
 __all__ = [
     "AUTO",
     "Card",
-    "NoiseCoverage",
     "Resolved",
     "Weights",
     "check_name",
@@ -42,11 +40,14 @@ __all__ = [
     "trained",
 ]
 
-# What reads or writes tensors needs torch. Choosing weights does not.
+# What reads or writes tensors needs torch. Choosing weights does not, and `mdnbench list` does not even choose.
 __getattr__, _, _ = lazy.attach(
     __name__,
     submod_attrs={
+        "available": ["AUTO", "check_name", "find", "shipped", "trained"],
+        "card": ["Card", "Weights", "read", "seen"],
         "files": ["export", "is_half", "load_state", "save"],
         "published": ["import_weights", "tensors_in"],
+        "selection": ["Resolved", "named", "parent", "resolve"],
     },
 )

@@ -101,7 +101,7 @@ def test_fault_12_a_perfect_output_is_shown_as_infinite(
     results: Results, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """∞ where every cell is perfect, null with a flag in JSON, left out of a mean, and the table says so."""
-    from mdnbench.cli import draw, run_document
+    from mdnbench.cli import draw, run_document, run_tables
 
     perfect = cells(results, "perfect")["01"]
     assert (perfect["status"], perfect["psnr"]) == ("ok", float("inf"))
@@ -118,6 +118,6 @@ def test_fault_12_a_perfect_output_is_shown_as_infinite(
         methods=["perfect"], sigma=50, dataset="sk12", images=["01"], metrics=["psnr"], timing=False, jobs=1,
         plugins=["wrong.py"],
     )  # fmt: skip
-    draw.run(alone)
+    run_tables.draw(alone)
     assert re.search(r"perfect +∞ ", capsys.readouterr().out)
     assert "∞" in (alone.folder / "table.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mdnbench.registry.distributions import distribution_of, distribution_of_file, package_entry
-from mdnbench.registry.installed_packages import normalised
+from mdnbench.registry.installed_packages import Distribution, importable, normalised
 from mdnbench.spec.records import UsedFile
 
 
@@ -26,6 +26,30 @@ def install(folder: Path, name: str, files: Iterable[str], **extra: str) -> None
     (info / "RECORD").write_text("".join(f"{file},,\n" for file in files), encoding="utf-8")
     for file, text in extra.items():
         (info / file.replace("__", ".")).write_text(text, encoding="utf-8")
+
+
+def test_distributions_and_entry_points_agree_with_importlib_metadata() -> None:
+    """Every distribution that is installed here with its name and version, and all its entry points."""
+    known = {each.name: each for each in importable()}
+    for expected in metadata.distributions():
+        found = known.pop(normalised(expected.name), None)
+        if found is None:  # a second distribution with the same name, which is not imported
+            continue
+        assert found.written() == (expected.name, expected.version)
+        points = [(point.group, point.name, point.value) for point in expected.entry_points]
+        groups = sorted({group for group, _, _ in points})
+        assert sorted((group, *point) for group in groups for point in found.entry_points(group)) == sorted(points)
+    assert known == {}
+
+
+def test_the_file_of_entry_points_may_have_other_sections_and_comments(tmp_path: Path) -> None:
+    """Only the entry points of the group, with spaces around names and values left out."""
+    text = "# ours\n[other]\na = b\n\n[mdnbench]\n# one = two\n lab=lab.plugin : hooks [extra]\n[last]\nc = d\n"
+    (tmp_path / "entry_points.txt").write_text(text, encoding="utf-8")
+    found = Distribution("lab", "1.0", str(tmp_path))
+    assert list(found.entry_points("mdnbench")) == [("lab", "lab.plugin : hooks [extra]")]
+    assert list(found.entry_points("none")) == []
+    assert found.written() == ("lab", "1.0")
 
 
 def test_distributions_of_modules_agree_with_importlib_metadata() -> None:

@@ -15,13 +15,14 @@ from mdnbench import api, weights
 from mdnbench.errors import BadFile, BadOption, BadPlugin, Interrupted, UnknownName, UsageError, WeightsError
 from mdnbench.registry import Registry
 from mdnbench.spec import tomlfile
+from mdnbench.spec.weights import NoiseCoverage
 from mdnbench.training import checkpoint, log, loop, optimisers, progress_meter
 from mdnbench.training.recipe import Optimiser, RateSchedule, Recipe
 from mdnbench.training.training_data import gather
 from mdnbench.training.training_state import Average
 from mdnbench.util import digests
 from mdnbench.util.listener import Listener
-from mdnbench.weights import NoiseCoverage, Weights
+from mdnbench.weights import Weights
 
 Fit = Callable[..., Weights]
 

@@ -17,9 +17,9 @@ from mdnbench import api, registry, weights
 from mdnbench.data import images
 from mdnbench.errors import Interrupted
 from mdnbench.registry import Registry
+from mdnbench.spec.weights import Card, NoiseCoverage
 from mdnbench.training import phase
 from mdnbench.util.listener import Listener
-from mdnbench.weights import Card, NoiseCoverage
 
 RUN: dict[str, Any] = {
     "methods": ["tiny", "noisy"], "dataset": "sk12", "images": ["01"], "metrics": ["psnr"], "timing": False, "jobs": 1,

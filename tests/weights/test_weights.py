@@ -23,8 +23,8 @@ from mdnbench.errors import BadOption, StoreError, UnknownName, WeightsError
 from mdnbench.registry import Registry
 from mdnbench.spec.records import NoiseInfo
 from mdnbench.spec.specs import DataFile, DatasetSpec, DenoiserSpec
+from mdnbench.spec.weights import Card, NoiseCoverage, Weights
 from mdnbench.util import digests
-from mdnbench.weights import Card, NoiseCoverage, Weights
 
 SMALL = {"layer.weight": torch.arange(6, dtype=torch.float32).reshape(2, 3), "count": torch.tensor(70_000)}
 

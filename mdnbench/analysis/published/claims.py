@@ -14,9 +14,9 @@ import numpy as np
 
 from mdnbench import registry
 from mdnbench.analysis.published.findings import ALLOWED, Claim, Claims
-from mdnbench.analysis.regression.baselines import without_weights
 from mdnbench.errors import DataMissing, NothingToDo
 from mdnbench.evaluation import protocols
+from mdnbench.registry.variants import without_weights
 from mdnbench.results import references, tables
 from mdnbench.results.references import MEAN, Reference
 from mdnbench.store import score_array

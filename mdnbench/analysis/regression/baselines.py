@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from mdnbench import registry
 from mdnbench.analysis.regression import code_record
 from mdnbench.errors import BadFile, MdnbenchError, NothingToDo, UnknownName
-from mdnbench.spec import names, tomlfile
+from mdnbench.registry.variants import without_weights
+from mdnbench.spec import tomlfile
 from mdnbench.spec.timings import TimingRecord
 from mdnbench.store import queries
 from mdnbench.store.rows import CellKey
@@ -271,16 +272,6 @@ def _spread(results: Results) -> dict[str, dict[str, float]]:
         for text in texts[plain] if several else ():
             found.setdefault(text, {})[metric] = max(several)
     return found
-
-
-def without_weights(method: str) -> str:
-    """Return a method's text without its choice of weights.
-
-    Without weights, `unet[size=small,weights=mine]` becomes `unet[size=small]`.
-    """
-    name, given = names.split_method(method)
-    body = ",".join(f"{key}={value}" for key, value in given.items() if key != "weights")
-    return f"{name}[{body}]" if body else name
 
 
 def _edited(facts: Facts, earlier: Path) -> Facts:

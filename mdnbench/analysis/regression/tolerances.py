@@ -19,7 +19,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from mdnbench.analysis.regression.baselines import Facts, without_weights
+from mdnbench.analysis.regression.baselines import Facts
+from mdnbench.registry.variants import without_weights
 
 SAME, ACROSS = 1 / 50, 1 / 5
 SPREADS = 3

@@ -19,6 +19,7 @@ from mdnbench import NoiseInfo, registry, weights
 from mdnbench.evaluation.adapters import to_tensor
 from mdnbench.registry import Registry, variants
 from mdnbench.spec.specs import Denoise
+from mdnbench.spec.weights import NoiseCoverage
 from mdnbench.training.deploy import building, models
 from mdnbench.util import paths
 from mdnbench.weights import Weights
@@ -147,9 +148,7 @@ def convolution(workspace: Path) -> Callable[[str], tuple[Path, Weights]]:
         path = workspace / "convolution.py"
         path.write_text(textwrap.dedent(NETWORK).replace("FORWARD", forward), encoding="utf-8")
         state = {"layer.weight": torch.full((1, 1, 3, 3), 0.1), "layer.bias": torch.zeros(1)}
-        card = weights.Card(
-            "convolution", blind=True, noise=(weights.NoiseCoverage("gaussian", {"sigma": (0.0, 75.0)}),)
-        )
+        card = weights.Card("convolution", blind=True, noise=(NoiseCoverage("gaussian", {"sigma": (0.0, 75.0)}),))
         return path, weights.save(paths.home() / "weights" / "convolution", "one", state, card)
 
     return make
