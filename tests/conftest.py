@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import getpass
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 # Whatever the person who runs the tests has set must not reach them.
 FOREIGN = ("MDNBENCH_PLUGINS", "GITHUB_STEP_SUMMARY", "FORCE_COLOR", "PYTHONWARNINGS", "PYTHONDONTWRITEBYTECODE")
+# All tests share what numba has compiled, although each has a home of its own.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"mdnbench-numba-{getpass.getuser()}"))
 CHROMIUM = Path("/usr/bin/chromium")
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200", "PYTHONIOENCODING": "utf-8"}

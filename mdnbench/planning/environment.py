@@ -15,7 +15,18 @@ from mdnbench.registry import distributions
 from mdnbench.spec.records import Environment
 from mdnbench.util.digests import of_parts
 
-PACKAGES = ("numpy", "torch", "numba", "scikit-image", "lpips", "pandas", "pluggy", "scipy", "PyWavelets", "torchvision")
+PACKAGES = (
+    "numpy",
+    "torch",
+    "numba",
+    "scikit-image",
+    "lpips",
+    "pandas",
+    "pluggy",
+    "scipy",
+    "PyWavelets",
+    "torchvision",
+)
 
 
 def here(device: str = "cpu") -> Environment:

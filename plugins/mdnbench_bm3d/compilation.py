@@ -19,6 +19,7 @@ from typing import Any
 
 import filelock
 import numba
+from numba.core import config
 
 from mdnbench.util.paths import home
 from mdnbench_bm3d.profiles import PROFILES
@@ -35,8 +36,7 @@ def compiled(signature: str) -> Callable[[Callable[..., Any]], Any]:
 
     def decorate(function: Callable[..., Any]) -> Any:
         with _cache_folder() as kept:
-            options = {"fastmath": FAST, "nogil": True, "cache": kept, "error_model": "numpy"}
-            return numba.njit(signature, **options)(function)
+            return numba.njit(signature, fastmath=FAST, nogil=True, cache=kept, error_model="numpy")(function)
 
     return decorate
 
@@ -76,9 +76,9 @@ def cache_folder() -> Path | None:
 def _cache_folder() -> Iterator[bool]:
     """Have numba keep compiled code in our folder; yield whether there is one."""
     folder = cache_folder()
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(folder or "")
+    before = config.CACHE_DIR  # type: ignore[attr-defined]  # numba adds it when it is imported
+    config.CACHE_DIR = str(folder or "")  # type: ignore[attr-defined]
     try:
         yield folder is not None
     finally:
-        numba.config.CACHE_DIR = before
+        config.CACHE_DIR = before  # type: ignore[attr-defined]

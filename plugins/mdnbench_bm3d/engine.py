@@ -30,6 +30,7 @@ def bm3d(image: Any, sigma: Any, *, profile: str = "np", spectrum: Any = None, t
 
     Args:
         image: The noisy image, (H, W) or (H, W, 3), at least 8x8. Intensities are usually in [0, 1] but may exceed it.
+            The noise of the channels is independent. Three equal channels are treated as one.
         sigma: The noise's standard deviation on the scale of the image: a number, or a map (H, W).
         profile: `np` (normal), `lc` (less computation) or `fast`.
         spectrum: The noise's power spectrum (H, W) if neighbouring pixels' noise is correlated: the expected squared
@@ -44,6 +45,11 @@ def bm3d(image: Any, sigma: Any, *, profile: str = "np", spectrum: Any = None, t
 
     """
     chosen = _profile(profile)
+    if threads < 1:
+        raise ValueError(f"threads is {threads}; threads must be at least 1")
+    if _is_gray(image):  # the noise is equal in all channels, which is not what the colour transform expects
+        gray = bm3d(image[..., 0], sigma, profile=profile, spectrum=spectrum, threads=threads)
+        return np.repeat(gray[..., None], 3, axis=2)
     planes = _planes(image)
     levels, variance = _levels(sigma, planes.shape[1:])
     if variance == 0:
@@ -64,6 +70,10 @@ def bm3d(image: Any, sigma: Any, *, profile: str = "np", spectrum: Any = None, t
         basic = passes.run(planes, None, levels, first, workers)
         result = passes.run(planes, basic, levels, second, workers)
     return result[0] if len(result) == 1 else np.moveaxis(np.tensordot(OPPONENT.T, result, 1), 0, -1).astype(np.float32)
+
+
+def _is_gray(image: Any) -> bool:
+    return np.ndim(image) == 3 and np.shape(image)[2] == 3 and bool((image == image[..., :1]).all())
 
 
 def _profile(name: str) -> Profile:

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+
 from mdnbench_bm3d.compilation import compiled
 
 SIZE = 64  # coefficients of a block
@@ -47,6 +48,28 @@ def _haar_back(group: Any, count: int) -> None:
         half //= 2
 
 
+@compiled("void(f4[:, ::1], i8[::1], i8[::1], i8, f4[:, :, ::1])")
+def _add_shared(nodes: Any, ys: Any, xs: Any, count: int, covariances: Any) -> None:
+    """Add each pair's covariance at the node of the Haar tree where the two are on opposite sides."""
+    reach = covariances.shape[0] - 1
+    for i in range(1, count):
+        for j in range(i):
+            dy = ys[i] - ys[j]
+            dx = xs[i] - xs[j]
+            if dy < 0:
+                dy = -dy
+                dx = -dx
+            if dy > reach or dx > reach or dx < -reach:
+                continue
+            size = 1
+            while i // (2 * size) != j // (2 * size):
+                size *= 2
+            node = nodes[i // size * size]
+            shared = covariances[dy, dx + reach]
+            for k in range(SIZE):
+                node[k] += shared[k]
+
+
 @compiled("void(f4[:, ::1], f4[:, ::1], i8[::1], i8[::1], i8, f4[:, :, ::1])")
 def _variances(variances: Any, sums: Any, ys: Any, xs: Any, count: int, covariances: Any) -> None:
     """Compute the noise variance of each coefficient of a group that went through `_haar`.
@@ -70,22 +93,7 @@ def _variances(variances: Any, sums: Any, ys: Any, xs: Any, count: int, covarian
         for k in range(SIZE):
             variances[i, k] = 0
             sums[i, k] = own[k]
-    for i in range(1, count):
-        for j in range(i):
-            dy = ys[i] - ys[j]
-            dx = xs[i] - xs[j]
-            if dy < 0:
-                dy = -dy
-                dx = -dx
-            if dy > reach or dx > reach or dx < -reach:
-                continue
-            size = 1
-            while i // (2 * size) != j // (2 * size):
-                size *= 2
-            node = variances[i // size * size]
-            shared = covariances[dy, dx + reach]
-            for k in range(SIZE):
-                node[k] += shared[k]
+    _add_shared(variances, ys, xs, count, covariances)
     half = 1
     while half < count:
         share = np.float32(1.0 / (2 * half))
@@ -104,7 +112,7 @@ def _variances(variances: Any, sums: Any, ys: Any, xs: Any, count: int, covarian
 
 
 @compiled("f4(f4[:, ::1], f4[:, ::1], i8, f4)")
-def _threshold(group: Any, variances: Any, count: int, factor: float) -> float:
+def _threshold(group: Any, variances: Any, count: int, factor: float) -> Any:
     """Set coefficients below the threshold to zero; return the variance of those that are left."""
     left = np.float32(0)
     for i in range(count):
@@ -118,7 +126,7 @@ def _threshold(group: Any, variances: Any, count: int, factor: float) -> float:
 
 
 @compiled("f4(f4[:, ::1], f4[:, ::1], f4[:, ::1], i8, f4)")
-def _wiener(group: Any, guide: Any, variances: Any, count: int, factor: float) -> float:
+def _wiener(group: Any, guide: Any, variances: Any, count: int, factor: float) -> Any:
     """Multiply by Wiener factors from the guide's coefficients; return the variance of what is left."""
     left = np.float32(0)
     for i in range(count):
@@ -131,6 +139,26 @@ def _wiener(group: Any, guide: Any, variances: Any, count: int, factor: float) -
             values[k] *= kept
             left += kept * kept * variance[k]
     return left
+
+
+@compiled("void(f4[:, :, ::1], i8[::1], i8[::1], i8, f4[:, ::1])")
+def _gather(blocks: Any, ys: Any, xs: Any, count: int, group: Any) -> None:
+    """Copy the blocks at some positions."""
+    for i in range(count):
+        values = blocks[ys[i], xs[i]]
+        for k in range(SIZE):
+            group[i, k] = values[k]
+
+
+@compiled("void(f4[:, ::1], f4, i8[::1], i8[::1], i8, f4[:, :, ::1], f4[:, ::1])")
+def _scatter(group: Any, weight: float, ys: Any, xs: Any, count: int, blocks: Any, weights: Any) -> None:
+    """Add blocks at their positions, with a weight."""
+    for i in range(count):
+        values = group[i]
+        target = blocks[ys[i], xs[i]]
+        for k in range(SIZE):
+            target[k] += weight * values[k]
+        weights[ys[i], xs[i]] += weight
 
 
 @compiled(
@@ -183,18 +211,13 @@ def filter_groups(
                 ys[i] = positions[row, column, i] // width
                 xs[i] = positions[row, column, i] - ys[i] * width
                 level += levels[ys[i], xs[i]]
-                values = noisy[ys[i], xs[i]]
-                for k in range(SIZE):
-                    group[i, k] = values[k]
             level /= np.float32(count)
+            _gather(noisy, ys, xs, count, group)
             _haar(group, count)
             _variances(variances, spare, ys, xs, count, covariances)
             mean = group[0, 0]  # it is kept: a mean near 0, as in colour differences, is no sign of noise
             if second:
-                for i in range(count):
-                    values = guide[ys[i], xs[i]]
-                    for k in range(SIZE):
-                        signal[i, k] = values[k]
+                _gather(guide, ys, xs, count, signal)
                 _haar(signal, count)
                 signal[0, 0] = CERTAIN
                 left = _wiener(group, signal, variances, count, factor * level)
@@ -204,9 +227,4 @@ def filter_groups(
             group[0, 0] = mean
             _haar_back(group, count)
             weight = np.float32(1) / (max(left, least) * level)
-            for i in range(count):
-                values = group[i]
-                target = blocks[ys[i], xs[i]]
-                for k in range(SIZE):
-                    target[k] += weight * values[k]
-                weights[ys[i], xs[i]] += weight
+            _scatter(group, weight, ys, xs, count, blocks, weights)

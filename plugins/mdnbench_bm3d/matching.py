@@ -11,6 +11,7 @@ import functools
 from typing import Any
 
 import numpy as np
+
 from mdnbench_bm3d.compilation import compiled
 
 SIDE = 8  # of a block, in pixels
@@ -26,7 +27,7 @@ def displacements(radius: int) -> Any:
 
 
 def phase_planes(image: Any, step: int) -> Any:
-    """Return planes (step, H + step + 1, columns) of an image (H, W): plane p has the columns p, p + step, p + 2 step, …
+    """Return planes (step, H + step + 1, columns) of an image (H, W): plane p has the columns p + n step.
 
     The rows and columns that are added are 0; they are read, but belong to no block that counts.
     """
@@ -68,27 +69,140 @@ def _sort(distances: Any, positions: Any, count: int) -> None:
         positions[j + 1] = position
 
 
+@compiled("void(f4[:, :, ::1], i4[:, :, ::1], i4[:, ::1])")
+def _finish(distances: Any, positions: Any, counts: Any) -> None:
+    """Sort all matches, and cut each group to a power of two."""
+    for row in range(counts.shape[0]):
+        for column in range(counts.shape[1]):
+            _sort(distances[row, column], positions[row, column], counts[row, column])
+            power = 1
+            while 2 * power <= counts[row, column]:
+                power *= 2
+            counts[row, column] = power
+
+
+@compiled("void(f4[::1], f4[::1], i8, i8, f4[:, ::1], i4[:, ::1], i4[::1], i8[::1], i8, i8)")
+def _keep_better(
+    found: Any, worst: Any, first: int, last: int, distances: Any, positions: Any, counts: Any, places: Any,
+    position: int, step: int,
+) -> None:  # fmt: skip
+    """Insert a row's matches where they are better than the worst so far; `position` is that of the first column."""
+    most = distances.shape[1]
+    for start in range(0, found.size, LANES):
+        better = False
+        for i in range(LANES):
+            better |= found[start + i] < worst[start + i]
+        if not better:
+            continue
+        for column in range(max(start, first), min(start + LANES, last)):
+            if found[column] >= worst[column]:
+                continue
+            place = places[column]
+            if counts[column] < most:
+                place = counts[column]
+                counts[column] += 1
+            place = _keep(distances[column], positions[column], place, found[column], position + column * step)
+            if counts[column] == most:
+                places[column] = place
+                worst[column] = distances[column, place]
+
+
 @functools.cache
 def matcher(step: int) -> Any:
-    """Return `match` compiled for references that are `step` pixels apart, 3 to 8.
+    """Return a compiled function that finds matches of references that are `step` pixels apart, 3 to 8.
 
     The step is a constant in it, so that the compiler unrolls all short loops.
+
+    Args:
+        step: The distance of references.
+
+    Returns:
+        A function of these arguments:
+
+        - planes: The image's planes, from `phase_planes`.
+        - top: The row of the first reference.
+        - left: Its column, a multiple of the step.
+        - moves: The displacements to try, from `displacements`.
+        - low: The first row and column at which a match may begin.
+        - high: The last row and column.
+        - limit: The sum of squared differences that a match must stay below.
+        - distances: The result: sums of squared differences, (rows, columns, most matches), the best first.
+        - positions: The result: the matches' positions as `row * width + column`, of the same shape.
+        - counts: The result: the number of matches, (rows, columns), a power of two.
+        - width: The width by which positions are numbered.
+
     """
     full = SIDE // step  # whole segments of `step` rows or columns in a block: 1 or 2
     rest = SIDE % step
 
-    @compiled("void(f4[:, :, ::1], i8, i8, i8[:, ::1], i8, i8, i8, i8, f4, f4[:, :, ::1], i4[:, :, ::1], i4[:, ::1], i8)")
-    def match(planes, top, left, moves, low_y, high_y, low_x, high_x, limit, distances, positions, counts, width):
+    @compiled("void(f4[:, ::1], f4[:, ::1], f4[::1], f4[::1])")
+    def add_rows(ours: Any, theirs: Any, part: Any, whole: Any) -> None:
+        """Sum squared differences over the rows of a segment, and over its first `rest` rows."""
+        for j in range(whole.size):
+            total = np.float32(0)
+            for i in range(rest):
+                difference = ours[i, j] - theirs[i, j]
+                total += difference * difference
+            part[j] = total
+            for i in range(rest, step):
+                difference = ours[i, j] - theirs[i, j]
+                total += difference * difference
+            whole[j] = total
+
+    @compiled("void(f4[:, ::1], f4[:, ::1], f4[:, ::1], f4[::1], f4[::1])")
+    def add_columns(upper: Any, lower: Any, below: Any, part: Any, whole: Any) -> None:
+        """Sum the rows of a block, and over `step` columns and over `rest` columns."""
+        for j in range(whole.size):
+            total = np.float32(0)
+            for phase in range(rest):
+                total += upper[phase, j] + below[phase, j]
+                if full == 2:
+                    total += lower[phase, j]
+            part[j] = total
+            for phase in range(rest, step):
+                total += upper[phase, j] + below[phase, j]
+                if full == 2:
+                    total += lower[phase, j]
+            whole[j] = total
+
+    @compiled("void(f4[::1], f4[::1], f4[::1])")
+    def add_segments(part: Any, whole: Any, found: Any) -> None:
+        """Sum the columns of a block."""
+        for j in range(found.size):
+            total = whole[j] + part[j + full]
+            if full == 2:
+                total += whole[j + 1]
+            found[j] = total
+
+    @compiled("void(f4[:, :, ::1], i8, i8, i8, i8, f4[:, ::1], f4[:, ::1])")
+    def add_segment(planes: Any, y: int, left: int, dy: int, dx: int, parts: Any, wholes: Any) -> None:
+        """Apply `add_rows` to the columns of each phase."""
         _, height, stride = planes.shape
-        rows, columns, most = distances.shape
-        groups = (columns + LANES - 1) // LANES
-        count = groups * LANES
-        wide = count + LANES
         pixels = planes.reshape(planes.size)
-        segments = np.zeros((3, step, wide), np.float32)  # sums of squared differences over `step` rows
-        parts = np.zeros((step, wide), np.float32)  # and over the first `rest` rows of a segment
-        whole = np.zeros(wide, np.float32)  # sums over the rows of a block and `step` columns
-        part = np.zeros(wide, np.float32)  # and over `rest` columns
+        for phase in range(step):
+            shift = (dx + phase) // step
+            other = dx + phase - shift * step
+            place = (phase * height + y) * stride + left // step
+            ours = pixels[place : place + step * stride].reshape(step, stride)
+            place = (other * height + y + dy) * stride + left // step + shift
+            theirs = pixels[place : place + step * stride].reshape(step, stride)
+            add_rows(ours, theirs, parts[phase], wholes[phase])
+
+    @compiled(
+        "void(f4[:, :, ::1], i8, i8, i8[:, ::1], UniTuple(i8, 2), UniTuple(i8, 2), f4,"
+        " f4[:, :, ::1], i4[:, :, ::1], i4[:, ::1], i8)"
+    )
+    def match(
+        planes: Any, top: int, left: int, moves: Any, low: Any, high: Any, limit: float,
+        distances: Any, positions: Any, counts: Any, width: int,
+    ) -> None:  # fmt: skip
+        rows, columns, _ = distances.shape
+        count = (columns + LANES - 1) // LANES * LANES
+        wide = count + LANES
+        wholes = np.zeros((3, step, wide), np.float32)  # the last three segments, by phase
+        parts = np.zeros((step, wide), np.float32)
+        whole = np.zeros(wide, np.float32)
+        part = np.zeros(wide, np.float32)
         found = np.zeros(count, np.float32)
         worst = np.full((rows, count), np.float32(-1))
         worst[:, :columns] = limit
@@ -97,81 +211,24 @@ def matcher(step: int) -> Any:
         for move in range(moves.shape[0]):
             dy = moves[move, 0]
             dx = moves[move, 1]
-            first_row = max(0, -((top + dy - low_y) // step))
-            last_row = min(rows, (high_y - top - dy) // step + 1)
-            first_column = max(0, -((left + dx - low_x) // step))
-            last_column = min(columns, (high_x - left - dx) // step + 1)
-            if first_row >= last_row or first_column >= last_column:
+            first_row = max(0, -((top + dy - low[0]) // step))
+            last_row = min(rows, (high[0] - top - dy) // step + 1)
+            first = max(0, -((left + dx - low[1]) // step))
+            last = min(columns, (high[1] - left - dx) // step + 1)
+            if first_row >= last_row or first >= last:
                 continue
             for segment in range(first_row, last_row + full):
-                y = top + step * segment
-                for phase in range(step):
-                    shift = (dx + phase) // step
-                    other = dx + phase - shift * step
-                    place = (phase * height + y) * stride + left // step
-                    ours = pixels[place : place + step * stride].reshape(step, stride)
-                    place = (other * height + y + dy) * stride + left // step + shift
-                    theirs = pixels[place : place + step * stride].reshape(step, stride)
-                    sums = segments[segment % 3, phase]
-                    begun = parts[phase]
-                    for j in range(wide):
-                        total = np.float32(0)
-                        for i in range(rest):
-                            difference = ours[i, j] - theirs[i, j]
-                            total += difference * difference
-                        begun[j] = total
-                        for i in range(rest, step):
-                            difference = ours[i, j] - theirs[i, j]
-                            total += difference * difference
-                        sums[j] = total
+                add_segment(planes, top + step * segment, left, dy, dx, parts, wholes[segment % 3])
                 row = segment - full
                 if row < first_row:
                     continue
-                upper = segments[row % 3]
-                lower = segments[(row + 1) % 3]
-                for j in range(wide):
-                    total = np.float32(0)
-                    for phase in range(rest):
-                        total += upper[phase, j] + parts[phase, j]
-                        if full == 2:
-                            total += lower[phase, j]
-                    part[j] = total
-                    for phase in range(rest, step):
-                        total += upper[phase, j] + parts[phase, j]
-                        if full == 2:
-                            total += lower[phase, j]
-                    whole[j] = total
-                for j in range(count):
-                    total = whole[j] + part[j + full]
-                    if full == 2:
-                        total += whole[j + 1]
-                    found[j] = total
-                beaten = worst[row]
-                for group in range(groups):
-                    start = group * LANES
-                    better = False
-                    for i in range(LANES):
-                        better |= found[start + i] < beaten[start + i]
-                    if not better:
-                        continue
-                    for column in range(max(start, first_column), min(start + LANES, last_column)):
-                        if found[column] >= beaten[column]:
-                            continue
-                        position = (top + step * row + dy) * width + left + step * column + dx
-                        place = places[row, column]
-                        if counts[row, column] < most:
-                            place = counts[row, column]
-                            counts[row, column] += 1
-                        place = _keep(distances[row, column], positions[row, column], place, found[column], position)
-                        if counts[row, column] == most:
-                            places[row, column] = place
-                            beaten[column] = distances[row, column, place]
-        for row in range(rows):
-            for column in range(columns):
-                _sort(distances[row, column], positions[row, column], counts[row, column])
-                power = 1
-                while 2 * power <= counts[row, column]:
-                    power *= 2
-                counts[row, column] = power
+                add_columns(wholes[row % 3], wholes[(row + 1) % 3], parts, part, whole)
+                add_segments(part, whole, found)
+                position = (top + step * row + dy) * width + left + dx
+                _keep_better(
+                    found, worst[row], first, last, distances[row], positions[row], counts[row], places[row],
+                    position, step,
+                )  # fmt: skip
+        _finish(distances, positions, counts)
 
     return match

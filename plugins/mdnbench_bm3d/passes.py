@@ -131,7 +131,7 @@ def _tile(planes: Any, guide: Any, levels: Any, tile: Tile, plan: Plan) -> tuple
     right = max(planes.shape[2], tile.left + (tile.columns - 1) * step + SIDE) - tile.left + margin - SIDE
     matcher(step)(
         phase_planes(guided[0], step), margin, margin, displacements(reach),
-        max(margin - tile.top, 0), min(bottom, high - SIDE), max(margin - tile.left, 0), min(right, wide - SIDE),
+        (max(margin - tile.top, 0), max(margin - tile.left, 0)), (min(bottom, high - SIDE), min(right, wide - SIDE)),
         plan.limit, distances, positions, counts, wide - SIDE + 1,
     )  # fmt: skip
     level = _block_means(None if levels is None else cut(levels[None], area)[0], (high - SIDE + 1, wide - SIDE + 1))
@@ -146,9 +146,7 @@ def _tile(planes: Any, guide: Any, levels: Any, tile: Tile, plan: Plan) -> tuple
         if plan.second:
             forward(guided[channel], plan.matrix, guides)
         added[:], weights[:] = 0, 0
-        filter_groups(
-            blocks, guides, plan.second, level, positions, counts, plan.covariances, factor, added, weights
-        )
+        filter_groups(blocks, guides, plan.second, level, positions, counts, plan.covariances, factor, added, weights)
         backward(added, weights, plan.inverse, plan.window, sums[channel], divisors[channel])
     spare = margin - reach
     inner = (slice(None), slice(spare, high - spare), slice(spare, wide - spare))

@@ -15,13 +15,15 @@ from hypothesis import strategies as st
 
 import mdnbench_bm3d
 import mdnbench_noises
+from mdnbench import Unavailable
 from mdnbench.errors import UsageError
 from mdnbench.evaluation.rng import NumpyRng
 from mdnbench.registry import variants
 from mdnbench.spec.names import resolve
 from mdnbench.spec.records import NoiseInfo
 from mdnbench.wrappers.stabilisation.layer import Stabilised
-from mdnbench_bm3d.algorithm import PROFILES, box_spectrum, load
+from mdnbench_bm3d import package
+from mdnbench_bm3d.spectrum import box_spectrum
 
 (SPEC,) = mdnbench_bm3d.mdnbench_denoisers()
 NOISES = {spec.name: spec for spec in mdnbench_noises.mdnbench_noises()}
@@ -51,17 +53,23 @@ def psnr(image: torch.Tensor, clean: Any) -> float:
 
 
 SIZES = [(1, 17, 33), (3, 17, 33), (1, 8, 8), (3, 8, 8), (1, 5, 40), (3, 1, 1), (1, 12, 12)]
-FEW = [("np", (3, 8, 8)), ("high", (1, 8, 8)), ("vn", (1, 11, 11)), ("vn_old", (1, 12, 12))]
+FEW = [
+    ("own", "np", (3, 8, 8)), ("own", "fast", (1, 7, 9)), ("package", "np", (3, 8, 8)), ("package", "high", (1, 8, 8)),
+    ("package", "vn", (1, 11, 11)),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("profile", "shape"), [*(("lc", shape) for shape in SIZES), *FEW])
-def test_shape_dtype_and_input(profile: str, shape: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize(
+    ("engine", "profile", "shape"),
+    [*(("own", "lc", shape) for shape in SIZES), *(("package", "lc", shape) for shape in SIZES), *FEW],
+)
+def test_shape_dtype_and_input(engine: str, profile: str, shape: tuple[int, int, int]) -> None:
     """Any size, smaller than BM3D's blocks too, comes back as float32 of its shape; the input is not written to."""
     channels, height, width = shape
     source = GRAY if channels == 1 else COLOUR
     image, info = noisy(np.ascontiguousarray(source[:, :height, :width]), "gaussian", sigma=25.0)
     before = image.clone()
-    output = build(profile=profile)(image, info)
+    output = build(engine=engine, profile=profile)(image, info)
     assert (output.shape, output.dtype) == (image.shape, torch.float32)
     assert torch.isfinite(output).all()
     assert torch.equal(image, before)
@@ -96,14 +104,15 @@ def test_a_whole_image_of_odd_width() -> None:
     ),
     told=st.booleans(),
     on=st.booleans(),
+    engine=st.sampled_from(["own", "package"]),
 )
 def test_any_noise_at_any_size(
-    height: int, width: int, source: Any, case: tuple[str, dict[str, float]], told: bool, on: bool
+    height: int, width: int, source: Any, case: tuple[str, dict[str, float]], told: bool, on: bool, engine: str
 ) -> None:
     """Every noise at its extremes, told or withheld, stabilised or not, neither fails nor warns."""
     clean = np.ascontiguousarray(source[:, :height, :width])
     image, info = noisy(clean, case[0], **case[1])
-    output = build(stabilise=on)(image, info if told else NoiseInfo())
+    output = build(stabilise=on, engine=engine)(image, info if told else NoiseInfo())
     assert output.shape == image.shape
     assert torch.isfinite(output).all()
 
@@ -181,19 +190,22 @@ def test_the_spectrum_is_that_of_the_noise(width: int) -> None:
     assert np.corrcoef(windowed.mean(axis=0).ravel(), spectrum.ravel())[0, 1] > 0.95
 
 
-def test_gray_stored_as_colour() -> None:
-    """Three equal channels, over whose differences bm3d would divide by zero, come back equal and denoised."""
+@pytest.mark.parametrize("engine", ["own", "package"])
+def test_gray_stored_as_colour(engine: str) -> None:
+    """Three equal channels, over whose differences the package would divide by zero, come back equal and denoised."""
     gray, info = noisy(np.ascontiguousarray(GRAY[:, :48, :48]), "gaussian", sigma=25.0)
-    output = build()(gray.expand(1, 3, 48, 48), info)
+    output = build(engine=engine)(gray.expand(1, 3, 48, 48), info)
     assert torch.equal(output[:, 0], output[:, 2])
-    torch.testing.assert_close(output[:, :1], build()(gray, info))
+    torch.testing.assert_close(output[:, :1], build(engine=engine)(gray, info))
 
 
-def test_equal_inputs_give_equal_bits_quietly(capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("engine", ["own", "package"])
+def test_equal_inputs_give_equal_bits_quietly(engine: str, capfd: pytest.CaptureFixture[str]) -> None:
     """Repeating changes no bit, and nothing is printed, by the compiled library neither."""
     for clean in (GRAY[:, :48, :48], COLOUR[:, :32, :32]):
         image, info = noisy(np.ascontiguousarray(clean), "mixed", sigma=25.0, peak=60.0, density=0.05)
-        assert torch.equal(build(profile="np")(image, info), build(profile="np")(image, info))
+        first, second = (build(engine=engine, profile="np")(image, info) for _ in range(2))
+        assert torch.equal(first, second)
     assert capfd.readouterr() == ("", "")
 
 
@@ -205,41 +217,51 @@ def test_impossible_options_are_refused(given: dict[str, Any]) -> None:
 
 
 def test_without_the_package() -> None:
-    """Where bm3d is not installed the plugin still lists its method, and building it says what to do."""
+    """Where bm3d is not installed, our engine works, and asking for the package says what to do."""
     script = (
         "import sys; sys.modules['bm3d'] = None\n"
         "from mdnbench import Unavailable\n"
         "import mdnbench_bm3d\n"
         "spec, = mdnbench_bm3d.mdnbench_denoisers()\n"
+        "spec.build({'engine': 'own', 'profile': 'lc'}, 'cpu', None)\n"
         "try:\n"
-        "    spec.build({'profile': 'np'}, 'cpu', None)\n"
+        "    spec.build({'engine': 'package', 'profile': 'np'}, 'cpu', None)\n"
         "except Unavailable as error:\n"
         "    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert "pip install bm3d" in done.stdout
+    assert "pip install 'mdnbench[bm3d]'" in done.stdout
     assert "non-commercial" in done.stdout
     assert len(done.stdout.splitlines()) == 1
 
 
 def test_importing_the_plugin_is_cheap() -> None:
-    """Listing the method loads neither NumPy nor bm3d."""
-    script = "import sys, mdnbench_bm3d as m; m.mdnbench_denoisers(); print({'numpy', 'bm3d'} & {*sys.modules})"
+    """Listing the method loads neither NumPy, nor numba, nor bm3d."""
+    script = (
+        "import sys, mdnbench_bm3d as m; m.mdnbench_denoisers(); print({'numpy', 'numba', 'bm3d'} & {*sys.modules})"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
 
 def test_the_licence_is_said() -> None:
-    """Whoever lists the method reads that it is for non-commercial use only."""
-    assert "Non-commercial use only" in SPEC.licence
+    """Whoever lists the method reads that the engine is free, and the package for non-commercial use only."""
+    assert SPEC.licence.startswith("MIT")
     assert "Tampere University" in SPEC.licence
-    assert "non-commercial" in SPEC.summary
+    assert "non-commercial" in SPEC.licence
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize(("engine", "profile"), [("own", "high"), ("package", "fast")])
+def test_a_profile_of_the_other_engine(engine: str, profile: str) -> None:
+    """A profile that the engine does not have is refused, with those that it has."""
+    with pytest.raises(Unavailable, match=f"engine={engine} has no profile {profile}; it has np, lc"):
+        build(engine=engine, profile=profile)
+
+
+@pytest.mark.parametrize("profile", package.PROFILES)
 def test_one_thread(profile: str) -> None:
-    """Every profile runs on one thread."""
-    assert load(profile)._profile(correlated=False).num_threads == 1
+    """Every profile of the package runs on one thread."""
+    assert package.load(profile)._profile(correlated=False).num_threads == 1
 
 
 def test_an_unknown_family_with_a_level_is_taken_as_white() -> None:
