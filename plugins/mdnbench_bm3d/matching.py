@@ -111,7 +111,8 @@ def _keep_better(
 def matcher(step: int) -> Any:
     """Return a compiled function that finds matches of references that are `step` pixels apart, 3 to 8.
 
-    The step is a constant in it, so that the compiler unrolls all short loops.
+    The step is a constant in it, so that the compiler unrolls all short loops. It is one long function because compiled
+    code is not found again by a later process if it refers to other functions that were made here.
 
     Args:
         step: The distance of references.
@@ -135,59 +136,6 @@ def matcher(step: int) -> Any:
     full = SIDE // step  # whole segments of `step` rows or columns in a block: 1 or 2
     rest = SIDE % step
 
-    @compiled("void(f4[:, ::1], f4[:, ::1], f4[::1], f4[::1])")
-    def add_rows(ours: Any, theirs: Any, part: Any, whole: Any) -> None:
-        """Sum squared differences over the rows of a segment, and over its first `rest` rows."""
-        for j in range(whole.size):
-            total = np.float32(0)
-            for i in range(rest):
-                difference = ours[i, j] - theirs[i, j]
-                total += difference * difference
-            part[j] = total
-            for i in range(rest, step):
-                difference = ours[i, j] - theirs[i, j]
-                total += difference * difference
-            whole[j] = total
-
-    @compiled("void(f4[:, ::1], f4[:, ::1], f4[:, ::1], f4[::1], f4[::1])")
-    def add_columns(upper: Any, lower: Any, below: Any, part: Any, whole: Any) -> None:
-        """Sum the rows of a block, and over `step` columns and over `rest` columns."""
-        for j in range(whole.size):
-            total = np.float32(0)
-            for phase in range(rest):
-                total += upper[phase, j] + below[phase, j]
-                if full == 2:
-                    total += lower[phase, j]
-            part[j] = total
-            for phase in range(rest, step):
-                total += upper[phase, j] + below[phase, j]
-                if full == 2:
-                    total += lower[phase, j]
-            whole[j] = total
-
-    @compiled("void(f4[::1], f4[::1], f4[::1])")
-    def add_segments(part: Any, whole: Any, found: Any) -> None:
-        """Sum the columns of a block."""
-        for j in range(found.size):
-            total = whole[j] + part[j + full]
-            if full == 2:
-                total += whole[j + 1]
-            found[j] = total
-
-    @compiled("void(f4[:, :, ::1], i8, i8, i8, i8, f4[:, ::1], f4[:, ::1])")
-    def add_segment(planes: Any, y: int, left: int, dy: int, dx: int, parts: Any, wholes: Any) -> None:
-        """Apply `add_rows` to the columns of each phase."""
-        _, height, stride = planes.shape
-        pixels = planes.reshape(planes.size)
-        for phase in range(step):
-            shift = (dx + phase) // step
-            other = dx + phase - shift * step
-            place = (phase * height + y) * stride + left // step
-            ours = pixels[place : place + step * stride].reshape(step, stride)
-            place = (other * height + y + dy) * stride + left // step + shift
-            theirs = pixels[place : place + step * stride].reshape(step, stride)
-            add_rows(ours, theirs, parts[phase], wholes[phase])
-
     @compiled(
         "void(f4[:, :, ::1], i8, i8, i8[:, ::1], UniTuple(i8, 2), UniTuple(i8, 2), f4,"
         " f4[:, :, ::1], i4[:, :, ::1], i4[:, ::1], i8)"
@@ -196,13 +144,15 @@ def matcher(step: int) -> Any:
         planes: Any, top: int, left: int, moves: Any, low: Any, high: Any, limit: float,
         distances: Any, positions: Any, counts: Any, width: int,
     ) -> None:  # fmt: skip
+        _, height, stride = planes.shape
         rows, columns, _ = distances.shape
+        pixels = planes.reshape(planes.size)
         count = (columns + LANES - 1) // LANES * LANES
         wide = count + LANES
-        wholes = np.zeros((3, step, wide), np.float32)  # the last three segments, by phase
-        parts = np.zeros((step, wide), np.float32)
-        whole = np.zeros(wide, np.float32)
-        part = np.zeros(wide, np.float32)
+        wholes = np.zeros((3, step, wide), np.float32)  # sums over a segment's rows: the last three segments, by phase
+        parts = np.zeros((step, wide), np.float32)  # sums over its first `rest` rows
+        whole = np.zeros(wide, np.float32)  # sums over a block's rows and `step` columns
+        part = np.zeros(wide, np.float32)  # sums over its rows and `rest` columns
         found = np.zeros(count, np.float32)
         worst = np.full((rows, count), np.float32(-1))
         worst[:, :columns] = limit
@@ -218,12 +168,48 @@ def matcher(step: int) -> Any:
             if first_row >= last_row or first >= last:
                 continue
             for segment in range(first_row, last_row + full):
-                add_segment(planes, top + step * segment, left, dy, dx, parts, wholes[segment % 3])
+                y = top + step * segment
+                for phase in range(step):
+                    shift = (dx + phase) // step
+                    other = dx + phase - shift * step
+                    place = (phase * height + y) * stride + left // step
+                    ours = pixels[place : place + step * stride].reshape(step, stride)
+                    place = (other * height + y + dy) * stride + left // step + shift
+                    theirs = pixels[place : place + step * stride].reshape(step, stride)
+                    sums = wholes[segment % 3, phase]
+                    begun = parts[phase]
+                    for j in range(wide):
+                        total = np.float32(0)
+                        for i in range(rest):
+                            difference = ours[i, j] - theirs[i, j]
+                            total += difference * difference
+                        begun[j] = total
+                        for i in range(rest, step):
+                            difference = ours[i, j] - theirs[i, j]
+                            total += difference * difference
+                        sums[j] = total
                 row = segment - full
                 if row < first_row:
                     continue
-                add_columns(wholes[row % 3], wholes[(row + 1) % 3], parts, part, whole)
-                add_segments(part, whole, found)
+                upper = wholes[row % 3]
+                lower = wholes[(row + 1) % 3]
+                for j in range(wide):
+                    total = np.float32(0)
+                    for phase in range(rest):
+                        total += upper[phase, j] + parts[phase, j]
+                        if full == 2:
+                            total += lower[phase, j]
+                    part[j] = total
+                    for phase in range(rest, step):
+                        total += upper[phase, j] + parts[phase, j]
+                        if full == 2:
+                            total += lower[phase, j]
+                    whole[j] = total
+                for j in range(count):
+                    total = whole[j] + part[j + full]
+                    if full == 2:
+                        total += whole[j + 1]
+                    found[j] = total
                 position = (top + step * row + dy) * width + left + dx
                 _keep_better(
                     found, worst[row], first, last, distances[row], positions[row], counts[row], places[row],

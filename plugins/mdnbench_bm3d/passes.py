@@ -119,28 +119,19 @@ def _tile(planes: Any, guide: Any, levels: Any, tile: Tile, plan: Plan) -> tuple
     """Return sums of weighted pixels and of weights, (C, h, w), of the tile with the radius around it."""
     step, reach = plan.parameters.step, plan.parameters.radius
     margin = -(-reach // step) * step  # a multiple of the step, so that references begin a column of phase 0
-    high = (tile.rows - 1) * step + SIDE + 2 * margin
+    tall = (tile.rows - 1) * step + SIDE + 2 * margin
     wide = (tile.columns - 1) * step + SIDE + 2 * margin
-    area = (tile.top - margin, tile.left - margin, high, wide)
+    area = (tile.top - margin, tile.left - margin, tall, wide)
     noisy = cut(planes, area)
     guided = noisy if guide is None else cut(guide, area)
-    shape = (tile.rows, tile.columns, plan.parameters.most)
-    distances, positions = np.empty(shape, np.float32), np.empty(shape, np.int32)
-    counts = np.empty(shape[:2], np.int32)
-    bottom = max(planes.shape[1], tile.top + (tile.rows - 1) * step + SIDE) - tile.top + margin - SIDE
-    right = max(planes.shape[2], tile.left + (tile.columns - 1) * step + SIDE) - tile.left + margin - SIDE
-    matcher(step)(
-        phase_planes(guided[0], step), margin, margin, displacements(reach),
-        (max(margin - tile.top, 0), max(margin - tile.left, 0)), (min(bottom, high - SIDE), min(right, wide - SIDE)),
-        plan.limit, distances, positions, counts, wide - SIDE + 1,
-    )  # fmt: skip
-    level = _block_means(None if levels is None else cut(levels[None], area)[0], (high - SIDE + 1, wide - SIDE + 1))
+    positions, counts = _matches(guided[0], planes.shape[1:], tile, margin, plan)
+    places = (tall - SIDE + 1, wide - SIDE + 1)
+    level = np.ones(places, np.float32) if levels is None else _block_means(cut(levels[None], area)[0])
     factor = plan.parameters.factor if plan.second else plan.parameters.factor**2
-    places = (high - SIDE + 1, wide - SIDE + 1)
     blocks = np.empty((*places, SIDE * SIDE), np.float32)
     guides = np.empty_like(blocks) if plan.second else blocks
     added, weights = np.empty_like(blocks), np.empty(places, np.float32)
-    sums, divisors = np.zeros((2, len(planes), high, wide), np.float32)
+    sums, divisors = np.zeros((2, len(planes), tall, wide), np.float32)
     for channel in range(len(planes)):
         forward(noisy[channel], plan.matrix, blocks)
         if plan.second:
@@ -149,8 +140,30 @@ def _tile(planes: Any, guide: Any, levels: Any, tile: Tile, plan: Plan) -> tuple
         filter_groups(blocks, guides, plan.second, level, positions, counts, plan.covariances, factor, added, weights)
         backward(added, weights, plan.inverse, plan.window, sums[channel], divisors[channel])
     spare = margin - reach
-    inner = (slice(None), slice(spare, high - spare), slice(spare, wide - spare))
+    inner = (slice(None), slice(spare, tall - spare), slice(spare, wide - spare))
     return sums[inner], divisors[inner]
+
+
+def _matches(image: Any, whole: tuple[int, int], tile: Tile, margin: int, plan: Plan) -> tuple[Any, Any]:
+    """Return the positions of each reference's matches in a tile's image (h, w), and their number.
+
+    A match may begin wherever its block lies in the whole image, or in the few rows and columns that complete the grid
+    of references.
+    """
+    step = plan.parameters.step
+    shape = (tile.rows, tile.columns, plan.parameters.most)
+    distances, positions = np.empty(shape, np.float32), np.empty(shape, np.int32)
+    counts = np.empty(shape[:2], np.int32)
+    low, high = [], []
+    for begin, side, size in zip((tile.top, tile.left), whole, image.shape, strict=True):
+        end = -(-(side - SIDE) // step) * step  # where the last reference of the whole image begins
+        low.append(max(margin - begin, 0))
+        high.append(min(end - begin + margin, size - SIDE))
+    matcher(step)(
+        phase_planes(image, step), margin, margin, displacements(plan.parameters.radius), tuple(low), tuple(high),
+        plan.limit, distances, positions, counts, image.shape[1] - SIDE + 1,
+    )  # fmt: skip
+    return positions, counts
 
 
 def cut(planes: Any, area: tuple[int, int, int, int]) -> Any:
@@ -166,8 +179,7 @@ def _mirrored(index: Any, size: int) -> Any:
     return np.minimum(folded, 2 * size - 1 - folded)
 
 
-def _block_means(levels: Any, places: tuple[int, int]) -> Any:
-    if levels is None:
-        return np.ones(places, np.float32)
+def _block_means(levels: Any) -> Any:
+    """Return the mean of the block at every position of a map."""
     windows = np.lib.stride_tricks.sliding_window_view(levels, (SIDE, SIDE))
     return np.ascontiguousarray(windows.mean(axis=(2, 3)), np.float32)
