@@ -87,11 +87,12 @@ def leaks(
 
 def _table(found: Iterable[Leak]) -> Table:
     """Return a table of the pairs of images that overlap."""
-    columns = (words("Training image"), words("Test image"), *map(Column, ("Overlap", "Scale", "Turned")),
+    columns = (words("Training image"), words("Test image"), *map(Column, ("Overlap", "Scale", "Stretch", "Turned")),
                words("Flipped"), Column("Correlation", digits=2))  # fmt: skip
     rows = [
-        [leak.train_id, leak.test_id, f"{leak.overlap:.0%}", f"{leak.scale:.2f}", f"{leak.rotation_degrees}°",
-         "yes" if leak.flipped else "no", leak.correlation]
+        [leak.train_id, leak.test_id, f"{leak.overlap:.0%}", f"{leak.scale:.2f}", f"{leak.stretch:.2f}",
+         f"{round(leak.rotation_degrees + leak.tilt_degrees) % 360}°", "yes" if leak.flipped else "no",
+         leak.correlation]
         for leak in found
     ]  # fmt: skip
     return Table.of("", columns, rows)

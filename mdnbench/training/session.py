@@ -186,9 +186,10 @@ def leaking(
     """
     found: set[str] = set()
     known = list(registry.datasets.values())
+    digests = leaks.pixel_digests(material)  # once for all test sets: the training images must be decoded for it
     for test in [*known, *(test for test in tests if test not in known)]:
         if test.split == "test" and _ready(test):
-            overlaps = _overlaps(material, test, listener)
+            overlaps = _overlaps(material, digests, test, listener)
             if overlaps:
                 names = ", ".join(sorted({leak.train_id for leak in overlaps}))
                 listener.note(f"left out of {material.name}, because they overlap {test.name}: {names}")
@@ -196,10 +197,14 @@ def leaking(
     return frozenset(found)
 
 
-def _overlaps(material: DatasetSpec, test: DatasetSpec, listener: Listener) -> tuple[Leak, ...]:
+def _overlaps(
+    material: DatasetSpec, digests: list[list[str]], test: DatasetSpec, listener: Listener
+) -> tuple[Leak, ...]:
     phase = f"leaks between {material.name} and {test.name}"
     listener.begin(phase, len(material.images))
-    found = leaks.cached_leaks(material, test, progress=lambda done, total: listener.progress(phase, done))
+    found = leaks.cached_leaks(
+        material, test, train_digests=digests, progress=lambda done, total: listener.progress(phase, done)
+    )
     listener.end(phase)
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,8 @@ _ORANGE = np.array([1.0, 0.5, 0.0], dtype=np.float32)
 def picture_of(leak: Leak, train: DatasetSpec, test: DatasetSpec, path: Path) -> Path:
     """Write a PNG with the training image on the left, the test image on the right, and the overlap outlined in both.
 
-    The test image is mirrored, turned and scaled as in the leak, so that the outlined parts can be compared.
+    The test image is mirrored, turned and scaled as in the leak, so that the outlined parts can be compared. What
+    a tilt leaves empty is black.
 
     Args:
         leak: The leak.
@@ -35,8 +37,7 @@ def picture_of(leak: Leak, train: DatasetSpec, test: DatasetSpec, path: Path) ->
 
     """
     there = _colour(train.load(leak.train_id))
-    here = geometry.oriented(_colour(test.load(leak.test_id)), leak.rotation_degrees // 90, leak.flipped)
-    here = np.stack([geometry.resampled(here[..., channel], leak.scale) for channel in range(3)], axis=-1)
+    here = _turned(geometry.oriented(_colour(test.load(leak.test_id)), leak.rotation_degrees // 90, leak.flipped), leak)
     placed = geometry.frame(here).moved(leak.top, leak.left)
     shared = placed.within(geometry.frame(there))
     _outline(there, shared)
@@ -49,6 +50,17 @@ def picture_of(leak: Leak, train: DatasetSpec, test: DatasetSpec, path: Path) ->
 def _colour(image: Image) -> Image:
     """Return a copy of the image in colour, (H, W, 3)."""
     return np.repeat(image[..., None], 3, axis=-1) if image.ndim == 2 else image.copy()
+
+
+def _turned(image: Image, leak: Leak) -> Image:
+    """Return the image tilted, scaled and stretched as in the leak, in the box around it."""
+    angle, spread = math.radians(-leak.tilt_degrees), math.sqrt(leak.stretch)
+    tilt = np.array([(math.cos(angle), -math.sin(angle)), (math.sin(angle), math.cos(angle))])
+    matrix = leak.scale * np.diag([spread, 1 / spread]) @ tilt
+    box = geometry.Placement(matrix, np.zeros(2)).box(image.shape)
+    placement = geometry.Placement(matrix, np.array([-box.left, -box.top]))
+    shape = max(1, round(box.height)), max(1, round(box.width))
+    return np.stack([geometry.warped(image[..., channel], placement, shape) for channel in range(3)], axis=-1)
 
 
 def _outline(image: Image, box: geometry.Rectangle) -> None:
