@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Pages by section, in the order of the sidebar. They live here and not in index.md, which is read on its own too.
 CONTENTS: dict[str, tuple[str, ...]] = {
-    "Use it": ("main-job", "names", "notebooks/first-steps", "comparing", "claims", "report", "data", "scale"),
+    "Use it": ("main-job", "names", "notebooks/first-steps", "comparing", "claims", "report", "data", "bm3d", "scale"),
     "Definitions": ("protocols", "noises", "metrics", "timing"),
     "Extend it": ("plugins", "wrappers", "learned", "training", "deployment", "leaks"),
     "Trust it": ("checks", "reliability", "performance", "security", "experiments", "experiments/*"),

@@ -1,7 +1,7 @@
 """Measure how much each choice behind a table changes its numbers, and write the result into docs/protocols.md.
 
 Usage: protocol_shifts.py [--dataset set12] [--images 01,02] [--methods noisy,bm3d,unet,dncnn] [--sigmas 15,50]
-                          [--seeds 5] [--profiles lc,vn,high] [--page docs/protocols.md] [--jobs 1]
+                          [--seeds 5] [--profiles lc,fast] [--page docs/protocols.md] [--jobs 1]
 
 The script runs the methods under the protocols `standard` and `clipped`, rescores the kept outputs, runs BM3D's
 profiles and more noise seeds, and writes the tables between the two markers of the page. Results that the store of the
@@ -221,7 +221,7 @@ def _asked() -> tuple[Asked, Path]:
     parser.add_argument("--methods", default="noisy,bm3d,unet,dncnn")
     parser.add_argument("--sigmas", default="15,50")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--profiles", default="lc,vn,high", help="BM3D's; empty for none")
+    parser.add_argument("--profiles", default="lc,fast", help="BM3D's; empty for none")
     parser.add_argument("--page", type=Path, default=PAGE)
     parser.add_argument("--jobs", type=int, default=1)
     said = parser.parse_args()

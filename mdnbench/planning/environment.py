@@ -19,6 +19,7 @@ PACKAGES = (
     "numpy",
     "torch",
     "numba",
+    "bm3d",
     "scikit-image",
     "lpips",
     "pandas",
