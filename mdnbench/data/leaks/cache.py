@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -107,8 +108,10 @@ def cached_description(image: Image) -> Description:
             return Description(**{name: file[name] for name in _FIELDS})
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # there is none, or it is damaged
         description = describe(image)
-    with _writing(path.parent), atomic.replacing(path) as part, part.open("wb") as file:
-        np.savez(file, **{name: getattr(description, name) for name in _FIELDS})
+    buffer = io.BytesIO()
+    np.savez(buffer, **{name: getattr(description, name) for name in _FIELDS})
+    with _writing(path.parent):
+        atomic.write_bytes(path, buffer.getvalue())
     return description
 
 
