@@ -18,7 +18,8 @@ BOUND = re.compile(
 # format, and what a table or a picture shows.
 OTHERS = {
     "api/notebook.py": "PAUSE_S", "cli/progress.py": "QUIET_S PATIENCE_S", "data/download.py": "CHUNK_BYTES",
-    "data/leaks/keypoints.py": "_MOST_PIXELS _MOST_ELONGATED _LARGEST_ENTRY", "data/pillow_formats.py": "HEADER_BYTES", "data/tiff.py": "_BATCH_BYTES", "data/tiff_kind.py": "_MOST_LISTED",
+    "data/leaks/keypoints.py": "_MOST_PIXELS _MOST_ELONGATED _LARGEST_ENTRY",
+    "data/pillow_formats.py": "HEADER_BYTES", "data/tiff.py": "_BATCH_BYTES", "data/tiff_kind.py": "_MOST_LISTED",
     "engine/coordinator.py": "LONG_S", "engine/dask/engine.py": "MUSTER_S", "engine/dask/host.py": "ANCHOR_S",
     "engine/dask/transfer.py": "CHUNK_BYTES", "engine/loop.py": "WATCH_S", "engine/orders.py": "WAIT_S",
     "engine/processes.py": "LOOK_S", "engine/server.py": "LOOK_S", "registry/importer.py": "OLD_S",
