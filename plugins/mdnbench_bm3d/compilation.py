@@ -28,7 +28,7 @@ MODULES = ("mdnbench_bm3d.blocks", "mdnbench_bm3d.groups", "mdnbench_bm3d.matchi
 # Sums may be taken in another order than written, so that they use the processor's vector units. Inputs are checked to
 # be finite before.
 FAST = {"contract", "reassoc", "nsz", "nnan", "ninf", "arcp"}
-LOG = logging.getLogger("mdnbench.wrappers.bm3d")
+LOG = logging.getLogger("mdnbench.wrappers.bm3d")  # what is logged here is shown by a run
 
 
 def compiled(signature: str) -> Callable[[Callable[..., Any]], Any]:
@@ -51,9 +51,9 @@ def prepare(profile: str) -> None:
     with filelock.FileLock(folder / "mdnbench_bm3d.lock") if folder else nullcontext():
         missing = [name for name in MODULES if name not in sys.modules]
         if folder is None:
-            LOG.warning("bm3d: no folder for compiled code can be written; each process compiles it, about 20 s")
+            LOG.warning("no folder for compiled code can be written, so each process compiles BM3D anew, for 20 s")
         elif missing and not any(folder.rglob("matching.*.nbi")):
-            LOG.warning("bm3d: compiling, once on this machine; it takes about 20 s")
+            LOG.warning("BM3D is compiled, once on this machine; this takes about 20 s")
         for name in MODULES:
             importlib.import_module(name)
         chosen = PROFILES[profile]
