@@ -23,7 +23,7 @@ OPTIONS = (
         "profile",
         str,
         "np",
-        "the parameters: np is normal, lc and fast compute less; high and vn only with engine=package",
+        "np is normal, lc and fast compute less; fast only with engine=own, high and vn only with package",
         choices=("np", "lc", "fast", "high", "vn"),
     ),
 )
@@ -43,7 +43,7 @@ def mdnbench_denoisers() -> list[DenoiserSpec]:
             options=OPTIONS,
             wants="noise",
             channels=(1, 3),
-            packages=("numba", "llvmlite"),
+            packages=("numba", "llvmlite", "PyWavelets"),
             licence=LICENCE,
             citation=CITATION,
             published_as="BM3D",

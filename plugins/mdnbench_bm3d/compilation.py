@@ -24,9 +24,10 @@ from numba.core import config
 from mdnbench.util.paths import home
 from mdnbench_bm3d.profiles import PROFILES
 
+LOCK = "mdnbench_bm3d.lock"
 MODULES = ("mdnbench_bm3d.blocks", "mdnbench_bm3d.groups", "mdnbench_bm3d.matching")
-# Sums may be taken in another order than written, so that they use the processor's vector units. Inputs are checked to
-# be finite before.
+# Sums may be taken in another order than written, so that they use the processor's vector units. `bm3d` checks that no
+# value is so large that it would become infinite. An edit here does not make numba compile again what it has kept.
 FAST = {"contract", "reassoc", "nsz", "nnan", "ninf", "arcp"}
 LOG = logging.getLogger("mdnbench.wrappers.bm3d")  # what is logged here is shown by a run
 
@@ -45,10 +46,10 @@ def compiled(signature: str) -> Callable[[Callable[..., Any]], Any]:
 def prepare(profile: str) -> None:
     """Compile all code that a profile needs, or load what was compiled before.
 
-    Another process that does the same is waited for, so that nothing is compiled twice.
+    It waits for another process that does the same, so that nothing is compiled twice.
     """
     folder = cache_folder()
-    with filelock.FileLock(folder / "mdnbench_bm3d.lock") if folder else nullcontext():
+    with filelock.FileLock(folder / LOCK) if folder else nullcontext():
         missing = [name for name in MODULES if name not in sys.modules]
         if folder is None:
             LOG.warning("no folder for compiled code can be written, so each process compiles BM3D anew, for 20 s")
@@ -67,9 +68,10 @@ def cache_folder() -> Path | None:
     folder = Path(os.environ.get("NUMBA_CACHE_DIR") or home() / "numba")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / LOCK).open("a").close()  # in a shared folder it may be somebody else's
     except OSError:
         return None
-    return folder if os.access(folder, os.W_OK) else None
+    return folder
 
 
 @contextmanager

@@ -66,5 +66,10 @@ def _engine(engine: str, profile: str) -> Any:
         from mdnbench_bm3d.compilation import prepare
     except ImportError as error:
         raise Unavailable(f"numba cannot be imported ({error}); install it with: pip install numba") from error
-    prepare(profile)
+    try:
+        prepare(profile)
+    except OSError as error:
+        raise Unavailable(
+            f"compiled code cannot be kept ({error}); point NUMBA_CACHE_DIR at a folder with room that can be written"
+        ) from error
     return Own(profile)

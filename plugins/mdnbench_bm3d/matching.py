@@ -42,7 +42,7 @@ def phase_planes(image: Any, step: int) -> Any:
 
 @compiled("i8(f4[::1], i4[::1], i8, f4, i4)")
 def _keep(distances: Any, positions: Any, place: int, distance: float, position: int) -> int:
-    """Write a match to its place and return where the worst of all matches stands now."""
+    """Write a match to its place and return that of the worst match, which has a meaning once the group is full."""
     distances[place] = distance
     positions[place] = position
     worst = distances[0]
@@ -112,7 +112,7 @@ def matcher(step: int) -> Any:
     """Return a compiled function that finds matches of references that are `step` pixels apart, 3 to 8.
 
     The step is a constant in it, so that the compiler unrolls all short loops. It is one long function because compiled
-    code is not found again by a later process if it refers to other functions that were made here.
+    code is not found again by a later process if it refers to other functions of this factory.
 
     Args:
         step: The distance of references.

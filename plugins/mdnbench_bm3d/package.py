@@ -47,7 +47,6 @@ class Package:
         return self._denoise(padded, std, width)[:height, :breadth]
 
     def _denoise(self, image: Any, std: float, width: int) -> Any:
-
         level = std if width == 1 else box_spectrum(image.shape[:2], std, width)
         profile = self._profile(correlated=width > 1)
         if image.ndim == 2:

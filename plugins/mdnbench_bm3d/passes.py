@@ -1,4 +1,4 @@
-"""One pass of BM3D over an image: tile by tile, so that memory stays bounded and threads share nothing."""
+"""One pass of BM3D over an image, tile by tile: memory stays bounded, and threads write to nothing that they share."""
 
 from __future__ import annotations
 
@@ -43,7 +43,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A tile's references begin at (top, left) of the image, in steps."""
+    """A part of the grid of references.
+
+    Attributes:
+        top: The row of the first reference in the image, in pixels.
+        left: Its column, in pixels.
+        rows: How many rows of references there are.
+        columns: How many columns.
+
+    """
 
     top: int
     left: int
@@ -152,7 +160,7 @@ def _matches(image: Any, whole: tuple[int, int], tile: Tile, margin: int, plan: 
     """
     step = plan.parameters.step
     shape = (tile.rows, tile.columns, plan.parameters.most)
-    distances, positions = np.empty(shape, np.float32), np.empty(shape, np.int32)
+    distances, positions = np.zeros(shape, np.float32), np.zeros(shape, np.int32)
     counts = np.empty(shape[:2], np.int32)
     low, high = [], []
     for begin, side, size in zip((tile.top, tile.left), whole, image.shape, strict=True):

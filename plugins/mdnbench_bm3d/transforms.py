@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 SIDE = 8
+LEAST_VARIANCE = 1e-4  # of a coefficient, as a fraction of the largest; noise of few frequencies leaves some at 0
 
 
 def dct() -> Any:
@@ -69,4 +70,7 @@ def covariances(matrix: Any, noise: Any, farthest: int) -> Any:
     ]
     patches = np.lib.stride_tricks.sliding_window_view(padded, (2 * SIDE - 1, 2 * SIDE - 1))
     table = np.einsum("yxuv,ku,lv->yxkl", patches[reach:], own, own, optimize=True)
-    return table.reshape(reach + 1, 2 * reach + 1, SIDE * SIDE)
+    table = table.reshape(reach + 1, 2 * reach + 1, SIDE * SIDE)
+    variances = table[0, reach]
+    table[0, reach] = np.maximum(variances, LEAST_VARIANCE * variances.max())  # rounding can make 0 negative
+    return table

@@ -111,8 +111,8 @@ def test_tiles_are_invisible(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (differences > 1e-3).mean() < 0.01
 
 
-def test_the_image_is_equivariant() -> None:
-    """Adding a constant, or scaling image and level, does the same to the result."""
+def test_a_constant_is_only_added() -> None:
+    """Adding a constant to the image adds it to the result."""
     image = noisy(CAMERA, 25.0)
     denoised = bm3d(image, 25 / 255)
     assert np.abs(bm3d(image + 0.25, 25 / 255) - denoised - 0.25).max() < 1e-3
@@ -122,6 +122,35 @@ def test_no_noise() -> None:
     """With a level of 0 the image is given back as it is."""
     assert np.array_equal(bm3d(CAMERA, 0.0), CAMERA.astype(np.float32))
     assert np.array_equal(bm3d(CAMERA, np.zeros(CAMERA.shape)), CAMERA.astype(np.float32))
+
+
+@pytest.mark.parametrize("sigma", [1e-30, 1e-18, 1e-11, 1e-6, 1e6])
+def test_extreme_levels(sigma: float) -> None:
+    """Levels far from those of images give finite results; a tiny one leaves the image nearly as it is."""
+    denoised = bm3d(CAMERA, sigma)
+    assert np.isfinite(denoised).all()
+    if sigma < 1e-5:
+        assert np.abs(denoised - CAMERA).max() < 1e-4
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 200), (12, 40), (64, 64)])
+@pytest.mark.parametrize("kind", ["wide box", "constant", "stripes"])
+def test_noise_of_few_frequencies(shape: tuple[int, int], kind: str) -> None:
+    """Spectra that leave coefficients without noise, on images as small as a block, give finite and better images."""
+    spectrum = np.zeros(shape)
+    if kind == "wide box":
+        spectrum = box_spectrum(shape, 0.1, 7)
+    elif kind == "constant":
+        spectrum[0, 0] = 1
+    else:
+        spectrum[0, 2] = spectrum[0, -2] = 1
+    clean = np.zeros(shape)
+    clean[:, shape[1] // 2 :] = 0.5
+    white = np.fft.fft2(np.random.default_rng(7).normal(size=shape))
+    noise = np.fft.ifft2(white * np.sqrt(spectrum / spectrum.mean())).real * 0.1
+    denoised = bm3d(clean + noise, 0.1, spectrum=spectrum)
+    assert np.isfinite(denoised).all()
+    assert np.abs(denoised).max() < 1.5
 
 
 def test_the_input_is_not_written_to() -> None:
@@ -141,7 +170,10 @@ def test_the_input_is_not_written_to() -> None:
         (np.zeros(20), 0.1, {}, r"\(H, W\)"),
         (np.full((20, 20), np.nan), 0.1, {}, "not finite"),
         (np.full((20, 20), np.inf), 0.1, {}, "not finite"),
+        (np.full((20, 20), 1e39), 0.1, {}, "beyond 1e\\+12"),
+        (np.full((20, 20), "a"), 0.1, {}, "numbers are needed"),
         (np.zeros((20, 20)), -0.1, {}, "at least 0"),
+        (np.zeros((20, 20)), 1e20, {}, "below 1e\\+12"),
         (np.zeros((20, 20)), np.nan, {}, "finite"),
         (np.zeros((20, 20)), np.zeros((20, 21)), {}, "sigma has the shape"),
         (np.zeros((20, 20)), 0.1, {"profile": "vn"}, "choose from np, lc, fast"),
