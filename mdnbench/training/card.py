@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mdnbench import weights
 from mdnbench.registry import variants
+from mdnbench.spec.weights import NoiseCoverage
 from mdnbench.training import ranks
 from mdnbench.training.recipe import plain
 
@@ -26,7 +27,7 @@ def of(
         method=spec.name,
         options=variants.own(spec, method),
         blind=recipe.blind,
-        noise=tuple(weights.NoiseCoverage(item.family, dict(item.ranges)) for item in recipe.noise),
+        noise=tuple(NoiseCoverage(item.family, dict(item.ranges)) for item in recipe.noise),
         mask=_mask_text(state),
         revision=spec.revision,
         recipe=plain(recipe),

@@ -104,7 +104,7 @@ def cached_description(image: Image) -> Description:
     """
     path = paths.home() / "keypoints" / f"{digests.of_parts(REVISION, digests.of_pixels(image))}.npz"
     try:
-        with np.load(path) as file:
+        with np.load(path, allow_pickle=False) as file:
             return Description(**{name: file[name] for name in _FIELDS})
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # there is none, or it is damaged
         description = describe(image)

@@ -9,6 +9,7 @@ import torch
 
 from mdnbench import weights
 from mdnbench.errors import MdnbenchError
+from mdnbench.spec.weights import NoiseCoverage
 from mdnbench.testing.rules import samples
 from mdnbench.testing.rules.methods import MethodSubject
 from mdnbench.testing.rules.rule import Rule, RuleBroken
@@ -36,7 +37,7 @@ def untrained(spec: DenoiserSpec, folder: Path) -> Weights:
     options = samples.values(spec.options)
     network = spec.trainable.network(blind=False, **options)
     state = spec.trainable.export(network) if spec.trainable.export else network.state_dict()
-    card = weights.Card(spec.name, dict(options), noise=(weights.NoiseCoverage("gaussian", {"sigma": (0.0, 75.0)}),))
+    card = weights.Card(spec.name, dict(options), noise=(NoiseCoverage("gaussian", {"sigma": (0.0, 75.0)}),))
     return weights.save(folder / spec.name, "untrained", state, card)
 
 
