@@ -204,7 +204,8 @@ def test_its_method_works_in_a_process_of_its_own(patching: Plugin) -> None:
 def test_a_learned_method_needs_its_code_here(method: str, patching: Plugin) -> None:
     """A trainable method of a plugin that patches is refused by name."""
     here = "__import__('pathlib').Path()"
-    text = method.replace('"Own")', f'"Own", mdnbench.Trainable(print, print, {here}, {here}))')
+    trained = f"trainable=mdnbench.Trainable(print, print, {here}, {here}), **about"
+    text = method.replace("**about", trained)
     known = registry.load([patching(text)])
     with pytest.raises(BadPlugin, match=r"the method 'own' of .* is refused"):
         known.method("own")
