@@ -10,9 +10,18 @@ import numpy as np
 from mdnbench_bm3d.compilation import compiled
 
 SIZE = 64  # coefficients of a block
-HALF = np.float32(math.sqrt(0.5))
+ROOT_OF_HALF = np.float32(math.sqrt(0.5))
 CERTAIN = np.float32(1e9)  # a coefficient that no rule changes
 LEAST_VARIANCE = np.float32(0.01)  # of a coefficient, as a fraction of a lone block's
+
+
+@compiled("void(f4[::1], f4[::1])")
+def _sum_and_difference(upper: Any, lower: Any) -> None:
+    """Replace two rows by their sum and difference, both divided by the root of 2; done twice, this gives them back."""
+    for k in range(SIZE):
+        total = (upper[k] + lower[k]) * ROOT_OF_HALF
+        lower[k] = (upper[k] - lower[k]) * ROOT_OF_HALF
+        upper[k] = total
 
 
 @compiled("void(f4[:, ::1], i8)")
@@ -24,12 +33,7 @@ def _haar(group: Any, count: int) -> None:
     half = 1
     while half < count:
         for start in range(0, count, 2 * half):
-            upper = group[start]
-            lower = group[start + half]
-            for k in range(SIZE):
-                total = (upper[k] + lower[k]) * HALF
-                lower[k] = (upper[k] - lower[k]) * HALF
-                upper[k] = total
+            _sum_and_difference(group[start], group[start + half])
         half *= 2
 
 
@@ -39,12 +43,7 @@ def _haar_back(group: Any, count: int) -> None:
     half = count // 2
     while half >= 1:
         for start in range(0, count, 2 * half):
-            upper = group[start]
-            lower = group[start + half]
-            for k in range(SIZE):
-                total = (upper[k] + lower[k]) * HALF
-                lower[k] = (upper[k] - lower[k]) * HALF
-                upper[k] = total
+            _sum_and_difference(group[start], group[start + half])
         half //= 2
 
 
