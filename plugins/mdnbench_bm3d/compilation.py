@@ -68,7 +68,7 @@ def cache_folder() -> Path | None:
     folder = Path(os.environ.get("NUMBA_CACHE_DIR") or home() / "numba")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / LOCK).open("a").close()  # in a shared folder it may be somebody else's
+        (folder / LOCK).touch()  # in a shared folder it may be somebody else's
     except OSError:
         return None
     return folder
