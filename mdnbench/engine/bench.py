@@ -56,6 +56,7 @@ class Bench:
         self._sources: dict[str, SourceProcess] = {}
         self._peak_bytes = 0
         self._until = 0.0
+        self._unprepared: dict[int, OrderFailed | ProcessLost] = {}  # by model
         self._last: dict[int, Used] = {}  # what the last result reported, by job
         self._used_by: dict[int, tuple[UsedFile, ...]] = {}  # by model; its process may have ended since
 
@@ -167,7 +168,21 @@ class Bench:
             self._end_method()
         if self._method is None:
             self._method = MethodProcess(self._launcher, self._setup, model)
+            if self._setup.jobs[model].prepares:
+                self._prepare(self._method)
         return self._method
+
+    def _prepare(self, process: MethodProcess) -> None:
+        """Prepare a method. The time of the cell begins afterwards. What failed once is not tried for each cell."""
+        try:
+            if process.model in self._unprepared:
+                raise self._unprepared[process.model]
+            process.prepare()
+        except (OrderFailed, ProcessLost) as error:
+            self._unprepared[process.model] = error
+            self._end_method()
+            raise
+        self._until = time.monotonic() + self._setup.timeout
 
     def _end_method(self) -> None:
         if self._method:

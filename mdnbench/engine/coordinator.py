@@ -24,6 +24,7 @@ from mdnbench.spec.specs import MetricSpec
 from mdnbench.store import RunRow, Store, manifests, stored_images
 from mdnbench.store.facts import MethodFacts, MetricFacts, Provenance, Rules, RunFacts
 from mdnbench.util.interrupts import Stop
+from mdnbench.util.limits import PREPARE_S
 from mdnbench.util.listener import Listener
 
 LONG_S = 2.0  # progress shows the time of cells that take longer
@@ -322,6 +323,7 @@ def setup_of(plan: Plan) -> Setup:
         metrics={name: known.metrics.entry(name.partition("[")[0]).source for name in plan.metrics},
         revisions=known.revisions,
         timeout=plan.request.timeout,
+        prepare_s=PREPARE_S,
         memory_bytes=int(plan.request.memory * 2**30),
         plugins=known.files,
         tested=plan.tested,
@@ -339,6 +341,7 @@ def job_of(plan: Plan, work: PlannedMethod) -> Job:
         weights=work.weights,
         wants=variants.wants(work.spec, work.named),
         packages=variants.packages(work.spec, work.named),
+        prepares=work.spec.prepare is not None,
     )
 
 

@@ -126,6 +126,11 @@ class MethodOrders:
         """
         process_state.clean(self._before, seed)
 
+    def prepare(self) -> None:
+        """Do what the method needs once on a machine before it is built."""
+        if self.spec.prepare:
+            self.spec.prepare(variants.own(self.spec, self.job.method), True)
+
     def _build(self) -> Denoise:
         if not variants.stabilises(self.spec, self.job.method):
             return self._build_own()

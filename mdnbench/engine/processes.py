@@ -41,15 +41,15 @@ class ProcessLost(Exception):
 
 
 def _ask(
-    process: OrderProcess, setup: Setup, watch: Callable[[], None], until: float, order: str, *arguments: Any
-) -> Any:
-    """Return the answer to an order. Raise Lost if the process ends, takes too long or holds too much memory."""
+    process: OrderProcess, setup: Setup, watch: Callable[[], None], until: float, order: str, *arguments: Any,
+    late: str = "",
+) -> Any:  # fmt: skip
+    """Return the answer to an order. Raise ProcessLost if the process ends, takes too long or holds too much memory."""
     try:
         return process.ask(order, *arguments, within_s=until - time.monotonic(), watch=watch)
     except ProcessLate:
-        raise ProcessLost(
-            "timeout", f"no answer within {setup.timeout:g} s (--timeout); its process was ended."
-        ) from None
+        late = late or f"no answer within {setup.timeout:g} s (--timeout); its process was ended."
+        raise ProcessLost("timeout", late) from None
     except ProcessEnded as error:
         raise ProcessLost("crashed", process.how_it_ended(error)) from None
     except HeldTooMuch as error:
@@ -80,6 +80,16 @@ class MethodProcess:
         settings = Settings(setup.device, folders, setup.variables, setup.revisions)
         self._process = launcher.launch("mdnbench.engine.method:serve", setup.jobs[model], settings)
 
+    def prepare(self) -> None:
+        """Prepare the method on this machine, which has a time limit of its own.
+
+        Raises:
+            OrderFailed: The method raised an exception.
+            ProcessLost: The process ended, took too long or held too much memory.
+        """
+        late = f"it was not prepared within {self._setup.prepare_s:g} s; its process was ended."
+        _ask(self._process, self._setup, self._watch, time.monotonic() + self._setup.prepare_s, "prepare", late=late)
+
     def denoise(self, noisy: Image, info: NoiseInfo, seed: int, until: float) -> Denoised:
         """Return the result of denoising an image.
 
@@ -91,7 +101,7 @@ class MethodProcess:
 
         Raises:
             OrderFailed: The method raised an exception.
-            Lost: The process ended, took too long or held too much memory.
+            ProcessLost: The process ended, took too long or held too much memory.
         """
         denoised: Denoised = _ask(self._process, self._setup, self._watch, until, "denoise", noisy, info, seed)
         if denoised.used is not None:
@@ -139,7 +149,7 @@ class SourceProcess:
 
         Raises:
             OrderFailed: The plugin raised an exception.
-            Lost: The process ended, took too long or held too much memory.
+            ProcessLost: The process ended, took too long or held too much memory.
         """
         return _ask(self._process, self._setup, self._watch, until, order, *arguments)
 

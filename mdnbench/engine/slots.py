@@ -89,7 +89,7 @@ class LocalSlot:
             MdnbenchError: Nothing has happened for longer than anything may take.
         """
         silent = time.monotonic() - self._heard
-        if self.held and silent > self._setup.timeout + SILENT_BENCH_S:
+        if self.held and silent > self._setup.longest_s(self.job) + SILENT_BENCH_S:
             cell = next(iter(self.held.values())).cell
             raise MdnbenchError(
                 f"nothing moves: {cell.method} on {cell.image} has been at work for {silent:.0f} s, longer than "
@@ -158,7 +158,7 @@ class LocalSlot:
             self.peak_bytes = max(self.peak_bytes, process_tree.held_bytes(bench.pid))
 
         try:
-            result: Result = bench.answer(self._setup.timeout + HANGING_BENCH_S, watch)
+            result: Result = bench.answer(self._setup.longest_s(task.job) + HANGING_BENCH_S, watch)
         except ProcessLate:
             self._end_bench()
             reason = f"no answer within {self._setup.timeout:g} s (--timeout), in scoring; its process was ended."

@@ -11,6 +11,7 @@ from mdnbench.evaluation.protocols import Protocol
 from mdnbench.spec.names import Named
 from mdnbench.spec.records import Cell, Outcome, Used
 from mdnbench.spec.specs import Wants
+from mdnbench.util.limits import PREPARE_S
 from mdnbench.weights import Weights
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Job:
         weights: The weights of a learned method.
         wants: Which information about the noise the method wants.
         packages: The distributions that the method declares.
+        prepares: Whether the method has to be prepared on each machine before it is built.
     """
 
     noise: Named
@@ -38,6 +40,7 @@ class Job:
     weights: Weights | None = None
     wants: Wants = "nothing"
     packages: tuple[str, ...] = ()
+    prepares: bool = False
 
     @property
     def model(self) -> tuple[str, str]:
@@ -59,6 +62,7 @@ class Setup:
         revisions: The revisions of methods, noises and metrics when the run was planned, by kind and name. A spec with
             another revision is not used.
         timeout: The time limit for a cell, in seconds.
+        prepare_s: The time limit for preparing a method, in seconds, which comes before its first cell.
         memory_bytes: The memory limit for the process of a method with its children; 0 means no limit.
         plugins: All plugin files of the run.
         tested: The files of the data set, which no method may open.
@@ -74,11 +78,16 @@ class Setup:
     metrics: Mapping[str, PluginSource]
     revisions: Mapping[tuple[str, str], str]
     timeout: float
+    prepare_s: float = PREPARE_S
     memory_bytes: int = 0
     plugins: tuple[Path, ...] = ()
     tested: tuple[Path, ...] = ()
     images: Path | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+
+    def longest_s(self, job: int) -> float:
+        """Return how long a cell of a job may take: the time limit, and that of preparing the method if it needs it."""
+        return self.timeout + (self.prepare_s if self.jobs[job].prepares else 0)
 
     def model(self, job: int) -> int:
         """Return the index of the first job with the same model as this one. One loaded model then serves both."""

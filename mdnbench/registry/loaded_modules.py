@@ -65,7 +65,8 @@ def would_hide(name: str, file: str) -> Iterator[str]:
     """Yield the files that Python would load in place of a module's file if they existed.
 
     For `x.py` that is the package `x` in the same folder. For a top-level module it is also the module or the package
-    `x` in each earlier folder of `sys.path`.
+    `x` in each earlier folder of `sys.path`. There are none for a module whose name is not that of its file, such as a
+    plugin file, because Python did not find it by its name.
 
     Args:
         name: The module's full name.
@@ -75,8 +76,11 @@ def would_hide(name: str, file: str) -> Iterator[str]:
     here = Path(file).parent
     if not here.is_dir():  # inside an archive, which counts as a whole
         return
-    if Path(file).name == "__init__.py":
-        here = here.parent
+    stem = Path(file).name.partition(".")[0]
+    if stem == "__init__":
+        stem, here = here.name, here.parent
+    if stem != leaf:
+        return
     if "." not in name:
         for entry in sys.path:
             folder = Path(entry or ".").absolute()

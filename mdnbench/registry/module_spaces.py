@@ -127,7 +127,7 @@ class Space:
 
 # For each record: the fields that are called, and the fields that return something to call.
 _CALLS: tuple[tuple[type, tuple[str, ...], tuple[str, ...]], ...] = (
-    (DenoiserSpec, (), ("build",)),
+    (DenoiserSpec, ("prepare",), ("build",)),
     (NoiseSpec, ("apply", "std"), ()),
     (DatasetSpec, ("load",), ()),
     (MetricSpec, ("prepare",), ("build",)),

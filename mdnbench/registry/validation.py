@@ -160,6 +160,7 @@ RULES: Mapping[type, Mapping[str, FieldRule]] = {
         "trainable": FieldRule("a Trainable with its folders as Path, or None", _is_trainable),
         "files": FILES,
         "stabilise": FieldRule("True, False or None", lambda value: value is None or isinstance(value, bool)),
+        "prepare": FieldRule("a function, or None", lambda value: value is None or callable(value)),
     },
     NoiseSpec: {"revision": REVISION, "parameters": OPTIONS, "apply": CALL, "std": CALL, "files": FILES},
     DatasetSpec: {

@@ -103,6 +103,9 @@ class DenoiserSpec:
         stabilise: For a method that expects white Gaussian noise: the default of its option `stabilise`. If that option
             is True, known Poisson, impulse, mixed and speckle noise is converted to white Gaussian noise before the
             method is called, and its output is converted back. None: the method has no such option.
+        prepare: What has to be done once on a machine before the method can be built, such as compiling it.
+            `prepare(options, now)` returns what is still to be done, as a phrase for the progress bar, or None. With
+            `now`, it does it. It counts in no time limit of a cell and in no timing.
 
     """
 
@@ -120,6 +123,7 @@ class DenoiserSpec:
     trainable: Trainable | None = None
     files: tuple[str | Path, ...] = ()
     stabilise: bool | None = None
+    prepare: Callable[[Mapping[str, Value], bool], str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,7 @@ MAX_FILES_BESIDE_PLUGIN = 200  # Python files next to a plugin that are sent to 
 # -- processes of a run -----------------------------------------------------------------------------------------------
 
 PROCESS_START_S = 120.0  # to import torch on a busy machine, or from a slow network disk
+PREPARE_S = 600.0  # for a method that is prepared on a Dask worker
 PROCESS_END_S = 1.0  # for a process to end by itself
 KILLED_S = 5.0  # for a killed process to disappear
 SILENT_BENCH_S = 3 * PROCESS_START_S  # after --timeout: everything that a cell needs must have started

@@ -48,5 +48,6 @@ def mdnbench_denoisers() -> list[DenoiserSpec]:
             citation=CITATION,
             published_as="BM3D",
             stabilise=True,
+            prepare=deferred("mdnbench_bm3d.preparation:prepare"),
         )
     ]

@@ -1,4 +1,4 @@
-"""Where compiled code is kept, and how it is compiled: once on a machine, under a lock, before anything is timed.
+"""How code is compiled: once on a machine, under a lock, before anything is timed.
 
 Numba compiles each function for this processor when its module is imported and keeps the result in a folder. The folder
 is NUMBA_CACHE_DIR if that is set, otherwise `numba` in mdnbench's home. If it cannot be written, each process compiles
@@ -10,21 +10,18 @@ from __future__ import annotations
 import functools
 import importlib
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 from typing import Any
 
 import filelock
 import numba
 from numba.core import config
 
-from mdnbench.util.paths import home
+from mdnbench_bm3d.preparation import LOCK, cache_folder, mark
 from mdnbench_bm3d.profiles import PROFILES
 
-LOCK = "mdnbench_bm3d.lock"
 MODULES = ("mdnbench_bm3d.blocks", "mdnbench_bm3d.groups", "mdnbench_bm3d.matching")
 # Sums may be taken in another order than written, so that they use the processor's vector units. `bm3d` checks that no
 # value is so large that it would become infinite. An edit here does not make numba compile again what it has kept.
@@ -60,18 +57,8 @@ def prepare(profile: str) -> None:
         chosen = PROFILES[profile]
         for step in {chosen.first.step, chosen.second.step}:
             sys.modules["mdnbench_bm3d.matching"].matcher(step)
-
-
-@functools.cache
-def cache_folder() -> Path | None:
-    """Return the folder for compiled code, which is created; None if it cannot be written."""
-    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or home() / "numba")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / LOCK).touch()  # in a shared folder it may be somebody else's
-    except OSError:
-        return None
-    return folder
+        if folder:
+            mark(folder, profile).touch()
 
 
 @contextmanager

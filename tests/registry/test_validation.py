@@ -47,6 +47,7 @@ def bringing(kind: str, name: str = "own", **fields: str) -> str:
         ("Denoiser", "packages", "(1,)", "packages=(1,) is not allowed"),
         ("Denoiser", "revision", "''", "revision takes a text that is not empty"),
         ("Denoiser", "stabilise", "'yes'", "stabilise takes True, False or None."),
+        ("Denoiser", "prepare", "True", "prepare takes a function, or None."),
         ("Noise", "revision", "2", "revision=2 is not allowed"),
         ("Dataset", "split", "'training'", "split takes one of 'train', 'test'."),
         ("Dataset", "channels", "(1,)", "channels takes 1 or 3, or 0 where images differ."),
