@@ -54,9 +54,6 @@ def prepare(profile: str) -> None:
             LOG.warning("BM3D is compiled, once on this machine; this takes about 20 s")
         for name in MODULES:
             importlib.import_module(name)
-        chosen = PROFILES[profile]
-        for step in {chosen.first.step, chosen.second.step}:
-            sys.modules["mdnbench_bm3d.matching"].matcher(step)
         if folder:
             mark(folder, profile).touch()
 

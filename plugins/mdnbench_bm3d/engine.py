@@ -70,9 +70,10 @@ def bm3d(image: Any, sigma: Any, *, profile: str = "np", spectrum: Any = None, t
         parameters[1] = replace(parameters[1], most=2 * parameters[1].most)
     first = _plan(parameters[0], False, transforms.biorthogonal(), noise, scale, chosen.beta)
     second = _plan(parameters[1], True, transforms.dct(), noise, scale, chosen.beta)
+    buffers = passes.Buffers()
     with ThreadPoolExecutor(threads) if threads > 1 else nullcontext() as workers:
-        basic = passes.run(planes, None, levels, first, workers)
-        result = passes.run(planes, basic, levels, second, workers)
+        basic = passes.run(planes, None, levels, first, buffers, workers)
+        result = passes.run(planes, basic, levels, second, buffers, workers)
     return result[0] if len(result) == 1 else np.moveaxis(np.tensordot(OPPONENT.T, result, 1), 0, -1).astype(np.float32)
 
 
@@ -136,13 +137,14 @@ def _plan(parameters: Pass, second: bool, matrix: Any, noise: Any, scale: float,
     from mdnbench_bm3d.passes import Plan  # compiled code
 
     variance = float(noise[len(noise) // 2, len(noise) // 2])
+    window = np.kaiser(SIDE, beta)
     distance = parameters.distance / 255**2 * scale + parameters.distance_noise * variance
     return Plan(
         parameters=parameters,
         second=second,
         matrix=matrix.astype(np.float32),
-        inverse=np.linalg.inv(matrix).astype(np.float32),
-        window=transforms.window(beta).astype(np.float32),
+        inverse=(window[:, None] * np.linalg.inv(matrix)).astype(np.float32),
+        window=window.astype(np.float32),
         covariances=transforms.covariances(matrix, noise, 2 * parameters.radius).astype(np.float32),
         limit=distance * SIDE**2,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ import numpy as np
 
 from mdnbench_bm3d.blocks import backward, forward
 from mdnbench_bm3d.groups import filter_groups
-from mdnbench_bm3d.matching import SIDE, displacements, matcher, phase_planes
+from mdnbench_bm3d.matching import SIDE, displacements, match, phase_planes
 from mdnbench_bm3d.profiles import Pass
 
 TILE_ROWS, TILE_COLUMNS = 32, 128  # references of a tile
@@ -25,8 +27,8 @@ class Plan:
         parameters: The pass's parameters.
         second: Whether it is the second pass.
         matrix: The transform along one axis, float32 (8, 8).
-        inverse: Its inverse.
-        window: The window, float32 (8, 8).
+        inverse: Its inverse, times the window.
+        window: The window along one axis, float32 (8,).
         covariances: How close blocks share noise, float32, for one unit of `levels`.
         limit: The sum of squared differences up to which blocks match.
 
@@ -59,6 +61,20 @@ class Tile:
     columns: int
 
 
+class Buffers(threading.local):
+    """Large arrays that a thread uses for one tile after the other, because new memory costs time."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Any] = {}
+
+    def array(self, name: str, shape: tuple[int, ...]) -> Any:
+        """Return the float32 array of that name, in this shape, with any content."""
+        size = math.prod(shape)
+        if name not in self._kept or self._kept[name].size < size:
+            self._kept[name] = np.empty(size, np.float32)
+        return self._kept[name][:size].reshape(shape)
+
+
 def bands(shape: tuple[int, int], step: int) -> Iterator[list[Tile]]:
     """Yield the tiles of an image, one row of tiles after the other."""
     rows, columns = (-(-(side - SIDE) // step) + 1 for side in shape)
@@ -69,7 +85,7 @@ def bands(shape: tuple[int, int], step: int) -> Iterator[list[Tile]]:
         ]
 
 
-def run(planes: Any, guide: Any, levels: Any, plan: Plan, workers: Executor | None) -> Any:
+def run(planes: Any, guide: Any, levels: Any, plan: Plan, buffers: Buffers, workers: Executor | None) -> Any:
     """Return the filtered image, float32 (C, H, W).
 
     Args:
@@ -77,6 +93,7 @@ def run(planes: Any, guide: Any, levels: Any, plan: Plan, workers: Executor | No
         guide: The first pass's result, of the same shape; None in the first pass.
         levels: The noise variance of each pixel relative to the plan's covariances, float32 (H, W); None means 1.
         plan: What all tiles share.
+        buffers: The threads' arrays.
         workers: Threads for the tiles of a band; None means this thread.
 
     """
@@ -91,7 +108,7 @@ def run(planes: Any, guide: Any, levels: Any, plan: Plan, workers: Executor | No
     done = 0
 
     def filtered(tile: Tile) -> tuple[Any, Any]:
-        return _tile(planes, guide, levels, tile, plan)
+        return _tile(planes, guide, levels, tile, plan, buffers)
 
     for tiles in bands((height, width), parameters.step):
         top = tiles[0].top - reach
@@ -123,7 +140,7 @@ def _merge(total: Any, part: Any, left: int, width: int) -> None:
     total[:, : part.shape[1], first:last] += part[:, :, first - left : last - left]
 
 
-def _tile(planes: Any, guide: Any, levels: Any, tile: Tile, plan: Plan) -> tuple[Any, Any]:
+def _tile(planes: Any, guide: Any, levels: Any, tile: Tile, plan: Plan, buffers: Buffers) -> tuple[Any, Any]:
     """Return sums of weighted pixels and of weights, (C, h, w), of the tile with the radius around it."""
     step, reach = plan.parameters.step, plan.parameters.radius
     margin = -(-reach // step) * step  # a multiple of the step, so that references begin a column of phase 0
@@ -136,9 +153,9 @@ def _tile(planes: Any, guide: Any, levels: Any, tile: Tile, plan: Plan) -> tuple
     places = (tall - SIDE + 1, wide - SIDE + 1)
     level = np.ones(places, np.float32) if levels is None else _block_means(cut(levels[None], area)[0])
     factor = plan.parameters.factor if plan.second else plan.parameters.factor**2
-    blocks = np.empty((*places, SIDE * SIDE), np.float32)
-    guides = np.empty_like(blocks) if plan.second else blocks
-    added, weights = np.empty_like(blocks), np.empty(places, np.float32)
+    blocks = buffers.array("blocks", (*places, SIDE * SIDE))
+    guides = buffers.array("guides", blocks.shape) if plan.second else blocks
+    added, weights = buffers.array("added", blocks.shape), buffers.array("weights", places)
     sums, divisors = np.zeros((2, len(planes), tall, wide), np.float32)
     for channel in range(len(planes)):
         forward(noisy[channel], plan.matrix, blocks)
@@ -167,7 +184,7 @@ def _matches(image: Any, whole: tuple[int, int], tile: Tile, margin: int, plan: 
         end = -(-(side - SIDE) // step) * step  # where the last reference of the whole image begins
         low.append(max(margin - begin, 0))
         high.append(min(end - begin + margin, size - SIDE))
-    matcher(step)(
+    match(
         phase_planes(image, step), margin, margin, displacements(plan.parameters.radius), tuple(low), tuple(high),
         plan.limit, distances, positions, counts, image.shape[1] - SIDE + 1,
     )  # fmt: skip

@@ -41,11 +41,6 @@ def biorthogonal() -> Any:
     return matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
 
 
-def window(beta: float) -> Any:
-    """Return the Kaiser window (8, 8) by which filtered blocks are weighted."""
-    return np.outer(np.kaiser(SIDE, beta), np.kaiser(SIDE, beta))
-
-
 def covariances(matrix: Any, noise: Any, farthest: int) -> Any:
     """Return how noise is shared by blocks that are close to each other.
 
