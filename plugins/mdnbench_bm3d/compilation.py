@@ -20,7 +20,6 @@ import numba
 from numba.core import config
 
 from mdnbench_bm3d.preparation import LOCK, cache_folder, mark
-from mdnbench_bm3d.profiles import PROFILES
 
 MODULES = ("mdnbench_bm3d.blocks", "mdnbench_bm3d.groups", "mdnbench_bm3d.matching")
 # Sums may be taken in another order than written, so that they use the processor's vector units. `bm3d` checks that no

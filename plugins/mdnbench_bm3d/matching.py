@@ -135,7 +135,7 @@ def _insert(distances: Any, positions: Any, count: int, distance: float, positio
 
 
 @compiled("f4(f4[::1], f4[::1])")
-def _most_gained(found: Any, worst: Any) -> float:
+def _most_gained(found: Any, worst: Any) -> Any:
     """Return by how much some neighbouring references' matches are better than their worst so far."""
     gained = np.float32(-1)
     for i in range(LANES):
