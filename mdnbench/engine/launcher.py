@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import itertools
 import json
 import multiprocessing
 import os
@@ -302,15 +303,24 @@ class ForkLauncher(Launcher):
 
 
 class SpawnLauncher(Launcher):
-    """A launcher that starts a new interpreter for each process. It takes seconds, and works on every system."""
+    """A launcher that starts a new interpreter for each process. It takes seconds, and works on every system.
 
-    def __init__(self) -> None:
+    Args:
+        within: The folder for temporary files of this process, if it was launched itself.
+    """
+
+    def __init__(self, within: str = "") -> None:
+        self._within = within
+        self._numbers = itertools.count()
         self._alive: set[OrderProcess] = set()
 
     def _start(self, launches: bool) -> OrderProcess:
         context = spawn.Context()
         here, there = context.Pipe()
-        scratch = str(temporary.make_folder("mdnbench-process"))
+        if self._within:  # short, because a socket's path may have 100 characters, and Python's own name takes 33
+            scratch = str(Path(self._within) / str(next(self._numbers)))
+        else:
+            scratch = str(temporary.make_folder("mdnbench-run"))
         process = context.Process(target=_spawned, args=(there, launches, scratch))
         process.start()
         there.close()
@@ -346,7 +356,7 @@ def _spawned(connection: Connection, launches: bool, scratch: str) -> None:
         guard.end_with(parent.sentinel)
     else:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    enter(connection, SpawnLauncher() if launches else None, scratch)
+    enter(connection, SpawnLauncher(scratch) if launches else None, scratch)
 
 
 def _end_with(parent: Any) -> None:

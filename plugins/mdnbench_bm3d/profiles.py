@@ -1,8 +1,7 @@
 """The parameters of BM3D, and the three profiles.
 
 Block size, transforms and the threshold are those of Dabov, Foi, Katkovnik and Egiazarian (2007) and Lebrun (IPOL,
-2012). Distances, radii, group sizes and Wiener's factor were chosen on six crops of BSD400 at sigma 15, 25 and 50; no
-test image was used.
+2012). Distances, radii, group sizes and Wiener's factor were chosen on crops of BSD400 at sigma 15, 25 and 50.
 """
 
 from __future__ import annotations
