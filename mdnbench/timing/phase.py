@@ -6,6 +6,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from mdnbench.spec.timings import NO_TIME, TOO_SHORT
@@ -21,7 +22,6 @@ from mdnbench.util.listener import Listener
 TURN_S = 0.25  # a turn of a method is as many calls as fit into this time, at least one
 AT_ONCE = 12  # so many methods take turns with each other at most
 MARGIN = 1.2  # a call may take this many times its expected time
-COUNTING_S = 2.0  # for counting a method's multiply-adds, because torch's counter must be imported
 TESTS = 0.25  # share of the time for the self-tests of all methods
 FIRST = 0.8  # share of the remaining time for a first call, unless it is expected to take longer
 
@@ -104,14 +104,10 @@ def _measure_part(
             _begin(order.sample(here, len(here)), subject, side, clock)
         counted = [job for job, found in tests.items() if found.multiply_adds]
         uncounted = [each for job, each in zip(jobs, processes, strict=True) if job not in counted]
-        in_time = clock.left(clock.end) > COUNTING_S * len(uncounted)  # or it would take the time of the rounds
-        if in_time:
-            _count(uncounted, clock)
+        _count(uncounted, clock)
         rounds(processes, order, conditions.rounds, clock)
         for each in processes:
             each.note_used()
-        if not in_time:
-            _count(uncounted, clock)
     finally:
         for each in processes:
             each.end()
@@ -173,14 +169,18 @@ def _warm_up(each: TimingProcess, timed: MethodTiming, clock: Deadline) -> None:
 
 
 def _count(processes: Sequence[TimingProcess], clock: Deadline) -> None:
-    """Count multiply-adds on a corner of the smallest image.
+    """Count multiply-adds on a corner of the smallest image, in all processes at once, because nothing is timed.
 
     This comes after the first calls, because the counter must not be part of their memory.
     """
-    for each in processes:
+
+    def count(each: TimingProcess) -> None:
         timed = each.timed[0]
         if not each.problem and timed.loaded and MARGIN * timed.expected_s < clock.left(clock.end):
             each.count(timed, clock.end)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(count, processes))
 
 
 def rounds(processes: Sequence[TimingProcess], order: random.Random, most: int, clock: Deadline) -> None:

@@ -98,7 +98,7 @@ PARALLEL_SENDS = 4  # connections to Dask workers; bounds the memory for files i
 # In a training by several processes: for the first one's download and search for leaks. torchrun ends processes that
 # wait in vain.
 RANK_WAIT_S = 7200.0
-MAX_WARMUP_S = 2.0  # seconds of the calls before a timed method counts as warm, and their number
+MAX_WARMUP_S = 1.0  # seconds of the calls before a timed method counts as warm, and their number
 MAX_WARMUPS = 10
 MAX_BUILD_NOTES = 5  # notes of one method that is built
 MAX_COMPILED_SIZES = 4096  # sizes of images that a network is compiled for, each separately

@@ -25,7 +25,7 @@ OTHERS = {
     "engine/processes.py": "LOOK_S", "engine/server.py": "LOOK_S", "registry/importer.py": "OLD_S",
     "registry/trial.py": "POLL_S", "results/figure.py": "LONGEST", "results/numbers.py": "SHORTEST_S",
     "results/tables.py": "LONGEST_REASON", "testing/rules/cheating.py": "SHORT_S",
-    "timing/phase.py": "TURN_S COUNTING_S", "timing/process.py": "USED_S ONE_ROUND_S",
+    "timing/phase.py": "TURN_S", "timing/process.py": "USED_S ONE_ROUND_S",
     "timing/selftests.py": "TURN_S LEAST_GAIN_S", "training/deploy/export.py": "LARGEST_DIFFERENCE",
     "training/loop.py": "REPORT_EVERY_S SAVE_EVERY_S", "util/time_limit.py": "ACTION_BYTES",
     "util/watchdog.py": "TICK_S",
