@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,15 +11,14 @@ from mdnbench import planning, registry
 from mdnbench.api import notebook
 from mdnbench.engine import engines
 from mdnbench.engine.coordinator import Coordinator
-from mdnbench.errors import BadPlugin, Interrupted, MdnbenchError, Unavailable, UsageError
+from mdnbench.errors import Interrupted, MdnbenchError, Unavailable, UsageError
 from mdnbench.planning import Plan, request
 from mdnbench.planning.estimate import of_plan
 from mdnbench.planning.request import Keys, Request, RunKeys
-from mdnbench.registry import Files, Registry, variants
+from mdnbench.registry import Files, Registry
 from mdnbench.registry.plugin_errors import named_errors
 from mdnbench.results import Results, run_location
 from mdnbench.store import Store, open_store, workspace
-from mdnbench.training.deploy import phase
 from mdnbench.util import atomic, jsonfile, paths
 from mdnbench.util.interrupts import on_interrupt
 from mdnbench.util.listener import Listener
@@ -108,7 +106,6 @@ def run(
     with on_interrupt(lambda: listener.note(stopping)) as stop:
         if any(work.training for work in planned.works):
             planned = _train_missing(planned, listener, lambda: stop.requested)
-        _prepare_methods(planned, listener)
         coordinator = Coordinator(planned, store, unavailable, listener)
         tally = coordinator.compute(stop)
         found = Results(store, planned.name, folder)
@@ -166,7 +163,6 @@ def time(
     atomic.ready(folder)  # fail now rather than after all measurements
     told = on_interrupt(lambda: heard.note("Stopping: after this call. Ctrl-C again stops at once."))
     with open_store(base / "results.sqlite") as store, told as stop:
-        _prepare_methods(planned, heard)
         found = session.times(planned, under, store, folder, heard, lambda: stop.requested)
     if stop.requested:
         raise Interrupted("stopped; nothing of this timing was stored.")
@@ -178,24 +174,6 @@ def _train_missing(planned: Plan, listener: Listener, stop: Callable[[], bool]) 
     from mdnbench.training import phase
 
     return phase.train_missing(planned, listener, stop)
-
-
-def _prepare_methods(planned: Plan, listener: Listener) -> None:
-    """Do what methods need once on a machine, because no cell's time limit and no timing should include it.
-
-    Failures are ignored here: the cells of the method report them, unless they are stored already.
-    """
-    for work in planned.works:
-        if work.spec.prepare is None or work.skip:
-            continue
-        options = variants.own(work.spec, work.named)
-        with contextlib.suppress(Unavailable, BadPlugin), named_errors(f"the method {work.named} is prepared"):
-            doing = work.spec.prepare(options, False)
-            if doing:
-                listener.begin(doing, 1)
-                work.spec.prepare(options, True)
-                listener.end(doing)
-    phase.prepare(planned, listener)
 
 
 def _with_folder(planned: Plan, base: Path, kind: str = "runs") -> tuple[Plan, Path]:

@@ -166,6 +166,8 @@ class Bench:
         model = self._setup.model(job)
         if self._method and self._method.model != model:
             self._end_method()
+        if model in self._unprepared:
+            raise self._unprepared[model]
         if self._method is None:
             self._method = MethodProcess(self._launcher, self._setup, model)
             if self._setup.jobs[model].prepares:
@@ -175,8 +177,6 @@ class Bench:
     def _prepare(self, process: MethodProcess) -> None:
         """Prepare a method. The time of the cell begins afterwards. What failed once is not tried for each cell."""
         try:
-            if process.model in self._unprepared:
-                raise self._unprepared[process.model]
             process.prepare()
         except (OrderFailed, ProcessLost) as error:
             self._unprepared[process.model] = error

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mdnbench.data import folders
-from mdnbench.engine import engines, pending
+from mdnbench.engine import engines, pending, preparation
 from mdnbench.engine.loop import FinishedTasks
 from mdnbench.engine.schedule import JobQueue, Schedule
 from mdnbench.engine.tasks import Job, Setup, Task
@@ -99,6 +99,8 @@ class Coordinator:
             else:
                 works.append(work)
         self._schedule = Schedule(map(self._queue, works))
+        unfinished = [work for work in works if self._schedule.queue(work.index).peek()]
+        preparation.prepare(self.plan, unfinished, self.listener)
         with closing(self._engine.run(self._schedule, stop)) as batches:
             for batch in batches:
                 if batch:

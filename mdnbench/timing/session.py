@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mdnbench.engine import preparation
 from mdnbench.engine.coordinator import job_of
 from mdnbench.engine.tasks import Task
 from mdnbench.errors import NothingToDo
@@ -120,9 +121,10 @@ def record(
     lacks = missing.of_record(former, methods, conditions)
     if former and not lacks:
         return former
+    lacking = dict.fromkeys(method for method, _ in lacks)
     if former:
-        lacking = dict.fromkeys(method for method, _ in lacks)
         listener.note(f"timing only what the stored record lacks: {', '.join(lacking)}.")
+    preparation.prepare(plan, [work for work in works if work.named.text in lacking], listener)
     timed = _measure(plan, works, conditions, store, listener, stop, lacks)
     fresh = records.make(timed, works[0].noise.named.text, plan.device, conditions.budget_s)
     found = missing.joined(former, fresh, timed, methods, conditions)

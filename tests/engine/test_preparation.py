@@ -74,13 +74,24 @@ def test_it_is_done_once_and_shown(plugin: Callable[..., Path], workspace: Path)
     assert "getting slow ready" not in second.begun
 
 
+def test_a_run_that_finds_all_cells_in_the_store_prepares_nothing(plugin: Callable[..., Path], workspace: Path) -> None:
+    """What the method needs may be gone from the machine: nothing computes, so nothing is prepared."""
+    path = plugin(SLOW.replace("PLACE", repr(str(workspace / "mark"))).replace("DOING", "pass").replace("2.5", "0"))
+    assert api.run(**asked(path, workspace / "images")).counts == {"ok": 2}
+    (workspace / "mark").unlink()
+    again = Phases()
+    assert api.run(**asked(path, workspace / "images"), listener=again).tally.cached == 2
+    assert "getting slow ready" not in again.begun
+    assert not (workspace / "mark").exists()
+
+
 def test_a_worker_on_another_machine_does_it_too(
     plugin: Callable[..., Path], workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the command could not do it, the method's own process does, before the time of its first cell begins."""
     mark = workspace / "mark"
     path = plugin(SLOW.replace("PLACE", repr(str(mark))).replace("DOING", "pass"))
-    monkeypatch.setattr("mdnbench.api.running._prepare_methods", lambda planned, listener: None)
+    monkeypatch.setattr("mdnbench.engine.preparation.prepare", lambda plan, works, listener: None)
     assert not mark.exists()
     found = api.run(**asked(path, workspace / "images"))
     assert mark.exists()
@@ -102,7 +113,7 @@ def test_what_hangs_costs_its_limit_once(
     tries = workspace / "tries"
     doing = f"open({str(tries)!r}, 'a').write('x'); time.sleep(1000)"
     path = plugin(SLOW.replace("PLACE", repr(str(workspace / "mark"))).replace("DOING", doing).replace("2.5", "0"))
-    monkeypatch.setattr("mdnbench.api.running._prepare_methods", lambda planned, listener: None)
+    monkeypatch.setattr("mdnbench.engine.preparation.prepare", lambda plan, works, listener: None)
     monkeypatch.setattr("mdnbench.engine.coordinator.PREPARE_S", 3.0)
     found = api.run(**asked(path, workspace / "images", seeds=5))
     assert {row.status for row in found.rows()} == {"timeout"}
