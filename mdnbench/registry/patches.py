@@ -33,7 +33,7 @@ STANDARD = frozenset({
     "weakref", "xml", "zipfile", "zlib",
 })  # fmt: skip
 INSTALLED = frozenset({
-    "altair", "bm3d", "cv2", "distributed", "filelock", "imagecodecs", "imageio", "jinja2", "lpips", "markupsafe",
+    "bm3d", "cv2", "distributed", "filelock", "imagecodecs", "imageio", "jinja2", "lpips", "markupsafe",
     "matplotlib", "mdnbench", "numpy", "pandas", "PIL", "piq", "platformdirs", "pluggy", "psutil", "pyarrow", "pywt",
     "requests", "rich", "safetensors", "scipy", "skimage", "threadpoolctl", "tifffile", "tomli_w", "torch",
     "torchvision", "typer", "urllib3", "vl_convert",

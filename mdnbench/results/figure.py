@@ -7,21 +7,23 @@ import io
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import altair as alt
 import PIL.Image
 
 from mdnbench.errors import BadOption, NothingToDo, UnknownName
 from mdnbench.results import crops, tables
 from mdnbench.results.image_source import CLEAN, NOISY, ImageCase, ImageSource
 from mdnbench.spec.names import printable
+from mdnbench.util import atomic, drawing
 
 if TYPE_CHECKING:
     from mdnbench.results.crops import CropBox
     from mdnbench.results.image_source import Levels
     from mdnbench.results.run_data import RunData
     from mdnbench.store import CellRow
+    from mdnbench.util.drawing import VegaLite
 
 ACROSS = 4  # panels in a row
 SIDE = 220  # pixels: the width of an image
@@ -48,15 +50,30 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class PictureFigure:
-    """A figure as an Altair chart, which a notebook displays; `chart.save(…)` writes it as PNG, SVG or PDF."""
+    """A figure, which a notebook displays.
 
-    chart: Any
+    Attributes:
+        chart: The figure as a Vega-Lite specification.
+    """
+
+    chart: VegaLite
+
+    def save(self, path: str | Path) -> None:
+        """Write the figure as PNG, SVG or PDF, by the file's ending.
+
+        Raises:
+            BadOption: The file has another ending.
+            StoreError: The file cannot be written.
+        """
+        target = Path(path)
+        kind = target.suffix.lower().removeprefix(".")
+        if kind not in drawing.KINDS:
+            raise BadOption(f"a figure is written as {', '.join(drawing.KINDS)}, not as {target.name!r}.")
+        atomic.write_bytes(target, drawing.draw(self.chart, kind))
 
     def _repr_png_(self) -> bytes:
         """Return the figure as PNG, for a notebook."""
-        buffer = io.BytesIO()
-        self.chart.save(buffer, format="png")
-        return buffer.getvalue()
+        return drawing.draw(self.chart, "png")
 
 
 def of(
@@ -153,34 +170,41 @@ def _checked(crop: CropBox, size: tuple[int, ...]) -> CropBox:
 def _drawn(heading: str, panels: Sequence[Panel], size: tuple[int, ...], box: CropBox) -> PictureFigure:
     """Return the panels in rows of up to four and of nearly equal length, each image above its crop."""
     bands = -(-len(panels) // ACROSS)
-    title = alt.Title(printable(heading), anchor="middle", fontSize=13)
-    chart = alt.concat(*(_panel(panel, size, box) for panel in panels), columns=-(-len(panels) // bands), title=title)
-    return PictureFigure(chart.configure(padding=10, background="white").configure_view(stroke=None))
+    return PictureFigure(
+        {
+            "title": {"text": printable(heading), "anchor": "middle", "fontSize": 13},
+            "concat": [_panel(panel, size, box) for panel in panels],
+            "columns": -(-len(panels) // bands),
+            "config": {"padding": 10, "background": "white", "view": {"stroke": None}},
+        }
+    )
 
 
-def _panel(panel: Panel, size: tuple[int, ...], box: CropBox) -> Any:
+def _panel(panel: Panel, size: tuple[int, ...], box: CropBox) -> VegaLite:
     """Return an image above its crop, with a title, or the reason why there is no image."""
-    title = alt.Title([printable(line) for line in panel.title.split("\n")], anchor="middle", fontSize=11)
+    title = {"text": [printable(line) for line in panel.title.split("\n")], "anchor": "middle", "fontSize": 11}
     if panel.levels is None:
         lines = textwrap.wrap(printable(panel.why), LONGEST)
-        return _mark(alt.value(SIDE / 2), alt.value(SIDE / 2), SIDE).mark_text(text=lines).properties(title=title)
+        return {"title": title, **_mark({"type": "text", "text": lines}, SIDE / 2, SIDE / 2, SIDE)}
     left, top, width, height = (each * SIDE / size[1] for each in box)
-    frame = _mark(alt.value(left), alt.value(top), SIDE * size[0] / size[1])
-    frame = frame.encode(x2=alt.value(left + width), y2=alt.value(top + height))
-    whole = _picture(panel.levels) + frame.mark_rect(filled=False, stroke="#ffb000", strokeWidth=1.5)
-    return alt.vconcat(whole.properties(title=title), _picture(crops.crop(panel.levels, box)), spacing=6)
+    line = {"type": "rect", "filled": False, "stroke": "#ffb000", "strokeWidth": 1.5}
+    frame = _mark(line, left, top, SIDE * size[0] / size[1])
+    frame["encoding"] |= {"x2": {"value": left + width}, "y2": {"value": top + height}}
+    whole = {"title": title, "layer": [_picture(panel.levels), frame]}
+    return {"vconcat": [whole, _picture(crops.crop(panel.levels, box))], "spacing": 6}
 
 
-def _picture(levels: Levels) -> Any:
+def _picture(levels: Levels) -> VegaLite:
     """Return an image scaled to the width of a panel, with sharp pixels."""
     height = SIDE * levels.shape[0] / levels.shape[1]
     content = io.BytesIO()
     PIL.Image.fromarray(levels).save(content, "png")
     url = f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
-    chart = _mark(alt.value(SIDE / 2), alt.value(height / 2), height)
-    return chart.mark_image(url=url, width=SIDE, height=height, smooth=False)
+    image = {"type": "image", "url": url, "width": SIDE, "height": height, "smooth": False}
+    return _mark(image, SIDE / 2, height / 2, height)
 
 
-def _mark(x: Any, y: Any, height: float) -> Any:
+def _mark(mark: VegaLite, x: float, y: float, height: float) -> VegaLite:
     """Return a chart with a single mark at a position in pixels."""
-    return alt.Chart(alt.InlineData([{}]), width=SIDE, height=height).encode(x=x, y=y)
+    place = {"x": {"value": x}, "y": {"value": y}}
+    return {"data": drawing.values([{}]), "width": SIDE, "height": height, "mark": mark, "encoding": place}

@@ -9,11 +9,9 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import altair as alt
-
-from mdnbench.util import atomic
+from mdnbench.util import atomic, drawing
+from mdnbench.util.drawing import VegaLite, number, values
 
 BLUE = "#2563a8"
 BESIDE = 4  # how many lines on each side smooth the loss
@@ -95,28 +93,41 @@ def draw(path: Path, picture: Path) -> None:
         for line, loss, smooth in zip(lines, losses, _smoothed(losses), strict=True)
         if loss > 0 and smooth > 0  # the axis is logarithmic
     ]
-    content = io.BytesIO()
-    _chart(curve, _validations(lines)).save(content, format="png")
+    content = drawing.draw(_chart(curve, _validations(lines)), "png")
     with atomic.below(picture.parent), atomic.replacing(picture) as part:
-        part.write_bytes(content.getvalue())
+        part.write_bytes(content)
 
 
-def _chart(curve: list[dict[str, float]], scored: list[dict[str, float]]) -> Any:
+def _chart(curve: list[dict[str, float]], scored: list[dict[str, float]]) -> VegaLite:
     """Return the chart of a training.
 
     Above is the loss, with a smoothed curve; below are the validations, the last one with its value.
     """
-    minutes = alt.X("minutes:Q", title="minutes")
-    loss = alt.Chart(alt.InlineData(curve)).mark_line(color=BLUE).encode(x=minutes)
-    noisy = loss.mark_line(color=BLUE, opacity=0.3, strokeWidth=1)
-    log = alt.Scale(type="log")
-    above = noisy.encode(y=alt.Y("loss:Q", scale=log)) + loss.encode(y=alt.Y("smooth:Q", scale=log, title="loss"))
-    level = alt.Y("psnr:Q", title="validation PSNR, dB", scale=alt.Scale(zero=False))
-    below = alt.Chart(alt.InlineData(scored)).mark_line(color=BLUE, point={"color": BLUE}).encode(x=minutes, y=level)
-    last = alt.Chart(alt.InlineData(scored[-1:])).mark_text(dy=14).encode(x=minutes, y=level)
-    below = below + last.encode(text=alt.Text("psnr:Q", format=".2f"))
+    minutes = number("minutes", title="minutes")
+    faint = {"type": "line", "color": BLUE, "opacity": 0.3, "strokeWidth": 1}
+    line = {"type": "line", "color": BLUE}
+    log = {"type": "log"}
+    psnr = number("psnr", title="validation PSNR, dB", scale={"zero": False})
+    last = {"x": minutes, "y": psnr, "text": number("psnr", format=".2f")}
     size = {"width": 560, "height": 220}
-    return alt.vconcat(above.properties(**size), below.properties(**size)).resolve_scale(x="shared")
+    losses = {
+        "data": values(curve),
+        "layer": [
+            {"mark": faint, "encoding": {"x": minutes, "y": number("loss", scale=log)}},
+            {"mark": line, "encoding": {"x": minutes, "y": number("smooth", scale=log, title="loss")}},
+        ],
+    }
+    validations = {
+        "layer": [
+            {
+                "data": values(scored),
+                "mark": {**line, "point": {"color": BLUE}},
+                "encoding": {"x": minutes, "y": psnr},
+            },
+            {"data": values(scored[-1:]), "mark": {"type": "text", "dy": 14}, "encoding": last},
+        ],
+    }
+    return {"vconcat": [{**losses, **size}, {**validations, **size}], "resolve": {"scale": {"x": "shared"}}}
 
 
 def _smoothed(values: Sequence[float]) -> list[float]:

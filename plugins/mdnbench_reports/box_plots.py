@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import altair as alt
 import numpy as np
 
+from mdnbench.util.drawing import VegaLite, name, number, values
 from mdnbench_reports import style
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FEW = 30  # up to this number of cases every image is drawn, otherwise only outliers
 
 
-def drawing(scores: Scores, noise: int, column: Column, table: Table) -> Any:
+def drawing(scores: Scores, noise: int, column: Column, table: Table) -> VegaLite:
     """Return the chart of a metric's values under one noise, with a row per method, best mean first.
 
     Each row shows the quartiles as a box, the median, whiskers of 1.5 interquartile ranges, and single images.
@@ -31,25 +31,34 @@ def drawing(scores: Scores, noise: int, column: Column, table: Table) -> Any:
 
     """
     boxes, points = _rows(scores, noise, column, table)
-    y = style.names("y", "method", table.names)
-    scale = alt.Scale(zero=False, nice=False, padding=8)
-    colour = alt.condition("datum.best", alt.value(style.ACCENT), alt.value(style.SOFT))
-    base = alt.Chart(alt.InlineData(values=boxes)).encode(y=y)
+    y = style.names("method", table.names)
+    colour = {"condition": {"test": "datum.best", "value": style.ACCENT}, "value": style.SOFT}
 
-    def x(field: str) -> Any:
-        return alt.X(f"{field}:Q", scale=scale, title=column.title, axis=alt.Axis(tickCount=6, domain=False))
+    def x(field: str) -> VegaLite:
+        scale = {"zero": False, "nice": False, "padding": 8}
+        return number(field, scale=scale, title=column.title, axis={"tickCount": 6, "domain": False})
 
-    parts = [
-        base.mark_rule(color=style.MUTED, aria=False).encode(x=x("low"), x2="high:Q"),
-        base.mark_bar(size=13, cornerRadius=1, opacity=0.7).encode(
-            x=x("first"), x2="third:Q", color=colour, description="label:N"
-        ),
-        base.mark_tick(color=style.INK, size=13, thickness=2, aria=False).encode(x=x("median")),
-        alt.Chart(alt.InlineData(values=points))
-        .mark_circle(size=18, color=style.INK, opacity=0.45)
-        .encode(y=y, x=x("value"), description="label:N"),
-    ]
-    return alt.layer(*parts).properties(width=style.WIDTH, height=alt.Step(style.STEP))
+    whiskers = {
+        "mark": {"type": "rule", "color": style.MUTED, "aria": False},
+        "encoding": {"y": y, "x": x("low"), "x2": {"field": "high"}},
+    }
+    quartiles = {
+        "mark": {"type": "bar", "size": 13, "cornerRadius": 1, "opacity": 0.7},
+        "encoding": {
+            "y": y, "x": x("first"), "x2": {"field": "third"}, "color": colour, "description": name("label"),
+        },
+    }  # fmt: skip
+    medians = {
+        "mark": {"type": "tick", "color": style.INK, "size": 13, "thickness": 2, "aria": False},
+        "encoding": {"y": y, "x": x("median")},
+    }
+    images = {
+        "data": values(points),
+        "mark": {"type": "circle", "size": 18, "color": style.INK, "opacity": 0.45},
+        "encoding": {"y": y, "x": x("value"), "description": name("label")},
+    }
+    layers = [{"data": values(boxes), **each} for each in (whiskers, quartiles, medians)]
+    return {"layer": [*layers, images], "width": style.WIDTH, "height": {"step": style.STEP}}
 
 
 def _rows(scores: Scores, noise: int, column: Column, table: Table) -> tuple[list[Any], list[Any]]:

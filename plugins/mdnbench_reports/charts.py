@@ -1,4 +1,4 @@
-"""The charts of a run, as Vega-Altair specifications: distributions, quality against time, methods against noises.
+"""The charts of a run, as Vega-Lite specifications: distributions, quality against time, methods against noises.
 
 Names of methods, images and noises are only data in these charts. They are never field names or expressions, because a
 name could then be executed as code.
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mdnbench.timing import quality
+from mdnbench.util.drawing import VegaLite
 from mdnbench.util.slugs import slug
 from mdnbench_reports import box_plots, heat_map, pareto, style
 
@@ -32,7 +33,7 @@ class Chart:
         metric: The metric's name.
         noise: The noise, as its canonical text; '' if it shows several.
         title: The title.
-        drawing: The Altair chart, without its title.
+        drawing: The Vega-Lite specification, without its title.
 
     """
 
@@ -41,12 +42,12 @@ class Chart:
     metric: str
     noise: str
     title: str
-    drawing: Any
+    drawing: VegaLite
 
     @property
-    def titled(self) -> Any:
-        """The Altair chart with its title."""
-        return self.drawing.properties(title=self.title)
+    def titled(self) -> VegaLite:
+        """The specification with its title."""
+        return {**self.drawing, "title": self.title}
 
 
 def of_run(results: Results, scores: Scores) -> Iterator[Chart]:
@@ -69,10 +70,10 @@ def of_run(results: Results, scores: Scores) -> Iterator[Chart]:
             yield _named("pareto", column.name, table.caption, title, drawing)
 
 
-def _named(kind: str, metric: str, noise: str, title: str, drawing: Any) -> Chart:
+def _named(kind: str, metric: str, noise: str, title: str, drawing: VegaLite) -> Chart:
     """Return a chart with its file name and the common style."""
     name = slug("-".join(filter(None, (kind, metric, noise))))
-    return Chart(name, kind, metric, noise, title, drawing.configure(**style.config()))
+    return Chart(name, kind, metric, noise, title, {**drawing, "config": style.config()})
 
 
 def _has_values(scores: Scores, column: Column) -> bool:

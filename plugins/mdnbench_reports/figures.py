@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdnbench.util import atomic
+from mdnbench.util import atomic, drawing
 from mdnbench.util.digests import of_parts
-from mdnbench_reports import charts, drawing, scores
+from mdnbench_reports import charts, scores
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
 
-KINDS = ("svg", "pdf", "png")
+PIXELS_PER_INCH = 220  # of PNG files
 
 
 def write(results: Results, folder: Path) -> Path:
@@ -22,6 +22,6 @@ def write(results: Results, folder: Path) -> Path:
     for chart in charts.of_run(results, scores.of(results)):
         name = chart.name if chart.name not in written else f"{chart.name}-{of_parts(chart.title)[:8]}"
         written.add(name)
-        for kind in KINDS:
-            atomic.write_bytes(target / f"{name}.{kind}", drawing.draw(chart.titled, kind))
+        for kind in drawing.KINDS:
+            atomic.write_bytes(target / f"{name}.{kind}", drawing.draw(chart.titled, kind, PIXELS_PER_INCH))
     return target

@@ -6,9 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import altair as alt
-
 from mdnbench.results import grids
+from mdnbench.util.drawing import VegaLite, name, number, values
 from mdnbench_reports import style
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 SQUARE = 76  # pixels: the width that a number needs
 
 
-def drawing(tables: Sequence[Table], column: Column) -> Any:
+def drawing(tables: Sequence[Table], column: Column) -> VegaLite:
     """Return a heat map of means by method and noise.
 
     The fainter a square is, the further its mean is from that of the best method under that noise.
@@ -29,16 +28,21 @@ def drawing(tables: Sequence[Table], column: Column) -> Any:
     """
     labels = grids.short([table.caption for table in tables])
     rows = [row | {"noise": labels[table.caption]} for table in tables for row in _squares(table, column)]
-    x = style.names("x", "noise", list(labels.values()), orient="top", labelAngle=0 if len(tables) <= 4 else -30)
+    x = style.names("noise", list(labels.values()), orient="top", labelAngle=0 if len(tables) <= 4 else -30)
     methods = dict.fromkeys(name for table in tables for name in table.names)  # a table may lack some methods
-    y = style.names("y", "method", list(methods))
-    base = alt.Chart(alt.InlineData(values=rows)).encode(x=x, y=y)
-    opacity = alt.Opacity("near:Q", scale=alt.Scale(domain=[0, 1], range=[0.04, 0.6]), legend=None)
-    squares = base.mark_rect(color=style.ACCENT, cornerRadius=2, stroke=style.PAPER, strokeWidth=2)
-    numbers = base.mark_text(aria=False).encode(text="shown:N")
-    width = max(style.WIDTH, SQUARE * len(tables))
-    layered = alt.layer(squares.encode(opacity=opacity, description="label:N"), numbers)
-    return layered.properties(width=width, height=alt.Step(style.STEP))
+    opacity = number("near", scale={"domain": [0, 1], "range": [0.04, 0.6]}, legend=None)
+    squares = {
+        "mark": {"type": "rect", "color": style.ACCENT, "cornerRadius": 2, "stroke": style.PAPER, "strokeWidth": 2},
+        "encoding": {"opacity": opacity, "description": name("label")},
+    }
+    means = {"mark": {"type": "text", "aria": False}, "encoding": {"text": name("shown")}}
+    return {
+        "data": values(rows),
+        "encoding": {"x": x, "y": style.names("method", list(methods))},
+        "layer": [squares, means],
+        "width": max(style.WIDTH, SQUARE * len(tables)),
+        "height": {"step": style.STEP},
+    }
 
 
 def _squares(table: Table, column: Column) -> Iterator[dict[str, Any]]:

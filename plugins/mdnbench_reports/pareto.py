@@ -10,10 +10,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import altair as alt
-
 from mdnbench.results import tables
 from mdnbench.timing import quality, summary
+from mdnbench.util.drawing import VegaLite, name, number, values
 from mdnbench_reports import label_placement, published_levels, style
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def drawing(
     clock: SecondsByMethod | None,
     idle: Collection[str] = (),
     published: Sequence[PublishedLevel] = (),
-) -> Any:
+) -> VegaLite:
     """Return the chart of quality against time, in which a line joins the methods that no other beats in both.
 
     Args:
@@ -63,39 +62,41 @@ def drawing(
     """
     rows = _timed(column, table, clock, idle)
     title = clock.title if clock else "seconds per image while running (indicative), log scale"
-    across = alt.Scale(type="log", nice=False, padding=label_placement.ACROSS)
-    x = alt.X("seconds:Q", title=title, scale=across, axis=_log_axis(rows))
+    across = {"type": "log", "nice": False, "padding": label_placement.ACROSS}
+    x = number("seconds", title=title, scale=across, axis=_log_axis(rows))
     width = published_levels.WIDTH if published else style.WIDTH
     heights = [line.psnr for line in published]
     ends = _ends([*(row["value"] for row in rows), *heights])
     shown = {"domain": ends, "nice": False} if published else {"zero": False}
-    up = alt.Scale(padding=label_placement.UP, **shown)
+    up = {"padding": label_placement.UP, **shown}
 
-    def y(field: str) -> Any:
-        return alt.Y(f"{field}:Q", title=column.title, scale=up, axis=alt.Axis(tickCount=5))
+    def y(field: str) -> VegaLite:
+        return number(field, title=column.title, scale=up, axis={"tickCount": 5})
 
     parts = published_levels.layers(published, column, ends, y) if published else []
     parts += _points(rows, x, y("value"))
     for place, group in label_placement.placed(rows, width, heights).items():
-        text = alt.Chart(alt.InlineData(values=group)).mark_text(
-            **label_placement.MARKS[place], limit=style.LABEL_WIDTH
-        )
-        parts.append(text.encode(x=x, y=y("value"), text="method:N"))
-    return alt.layer(*parts).properties(width=width, height=label_placement.HEIGHT)
+        text = {"type": "text", **label_placement.MARKS[place], "limit": style.LABEL_WIDTH}
+        encoding = {"x": x, "y": y("value"), "text": name("method")}
+        parts.append({"data": values(group), "mark": text, "encoding": encoding})
+    return {"layer": parts, "width": width, "height": label_placement.HEIGHT}
 
 
-def _points(rows: Sequence[Mapping[str, Any]], x: Any, y: Any) -> list[Any]:
+def _points(rows: Sequence[Mapping[str, Any]], x: VegaLite, y: VegaLite) -> list[VegaLite]:
     """Return the layers with a point for every method and the line through the front."""
-    colour = alt.condition("datum.front", alt.value(style.ACCENT), alt.value(style.MUTED))
-    front = [row for row in rows if row["front"]]
-    return [
-        alt.Chart(alt.InlineData(values=front))
-        .mark_line(color=style.ACCENT, interpolate="step-after", strokeWidth=1, strokeDash=[3, 3], aria=False)
-        .encode(x=x, y=y),
-        alt.Chart(alt.InlineData(values=rows))
-        .mark_circle(size=60, opacity=1)
-        .encode(x=x, y=y, color=colour, description="label:N"),
-    ]
+    colour = {"condition": {"test": "datum.front", "value": style.ACCENT}, "value": style.MUTED}
+    steps = {"interpolate": "step-after", "strokeWidth": 1, "strokeDash": [3, 3]}
+    front = {
+        "data": values([row for row in rows if row["front"]]),
+        "mark": {"type": "line", "color": style.ACCENT, "aria": False, **steps},
+        "encoding": {"x": x, "y": y},
+    }
+    points = {
+        "data": values(rows),
+        "mark": {"type": "circle", "size": 60, "opacity": 1},
+        "encoding": {"x": x, "y": y, "color": colour, "description": name("label")},
+    }
+    return [front, points]
 
 
 def _ends(values: Sequence[float]) -> tuple[float, float]:
@@ -124,9 +125,9 @@ def _timed(
     return sorted(rows, key=lambda row: float(row["seconds"]))
 
 
-def _log_axis(rows: Sequence[Mapping[str, Any]]) -> Any:
+def _log_axis(rows: Sequence[Mapping[str, Any]]) -> VegaLite:
     """Return an axis with ticks at powers of ten if these are enough, otherwise at 1, 2 and 5 as well."""
     seconds = [row["seconds"] for row in rows] or [1.0]
     low, high = math.floor(math.log10(min(seconds))), math.ceil(math.log10(max(seconds)))
     steps = (1,) if high - low > 2 else (1, 2, 5)
-    return alt.Axis(values=[step * 10.0**power for power in range(low, high + 1) for step in steps], format="~g")
+    return {"values": [step * 10.0**power for power in range(low, high + 1) for step in steps], "format": "~g"}

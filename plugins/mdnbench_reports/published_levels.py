@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import altair as alt
-
+from mdnbench.util.drawing import VegaLite, name, values
 from mdnbench_reports import label_placement, style
 
 if TYPE_CHECKING:
@@ -20,8 +19,8 @@ LEADER = 14.0  # pixels between plot and names, for lines to names that are not 
 
 
 def layers(
-    lines: Sequence[PublishedLevel], column: Column, ends: tuple[float, float], y: Callable[[str], Any]
-) -> list[Any]:
+    lines: Sequence[PublishedLevel], column: Column, ends: tuple[float, float], y: Callable[[str], VegaLite]
+) -> list[VegaLite]:
     """Return the layers that draw published levels.
 
     A name's height is given as a value of the metric, which may be beyond the ends of the plot's scale.
@@ -34,18 +33,18 @@ def layers(
 
     """
     rows = _rows(lines, column, *ends)
-    plain: dict[str, Any] = {"align": "left", "baseline": "middle", "color": style.MUTED, "fontSize": 10}
-    right, names = alt.value(WIDTH), alt.value(WIDTH + LEADER + 3)
-    drawn = alt.Chart(alt.InlineData(values=rows[1:]))
-    line = drawn.mark_rule(color=style.SOFT, strokeWidth=1)
-    leader = drawn.mark_rule(color=style.SOFT, strokeWidth=1, aria=False)
+    text = {"type": "text", "align": "left", "baseline": "middle", "color": style.MUTED, "fontSize": 10}
+    rule = {"type": "rule", "color": style.SOFT, "strokeWidth": 1}
+    left, right, end = {"value": 0}, {"value": WIDTH}, {"value": WIDTH + LEADER}
+    label = {"x": {"value": WIDTH + LEADER + 3}, "y": y("beside"), "text": name("name")}
+    heading, levels = values(rows[:1]), values(rows[1:])
+    across = {"x": left, "x2": right, "y": y("value"), "description": name("label")}
+    leader = {"x": right, "x2": end, "y": y("value"), "y2": {"field": "beside"}}
     return [
-        line.encode(x=alt.value(0), x2=right, y=y("value"), description="label:N"),
-        leader.encode(x=right, x2=alt.value(WIDTH + LEADER), y=y("value"), y2="beside:Q"),
-        drawn.mark_text(**plain).encode(x=names, y=y("beside"), text="name:N", description="label:N"),
-        alt.Chart(alt.InlineData(values=rows[:1]))
-        .mark_text(**plain, fontStyle="italic")
-        .encode(x=names, y=y("beside"), text="name:N"),
+        {"data": levels, "mark": rule, "encoding": across},
+        {"data": levels, "mark": {**rule, "aria": False}, "encoding": leader},
+        {"data": levels, "mark": text, "encoding": {**label, "description": name("label")}},
+        {"data": heading, "mark": {**text, "fontStyle": "italic"}, "encoding": label},
     ]
 
 

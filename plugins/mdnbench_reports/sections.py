@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from mdnbench.results.table import Table, words
-from mdnbench_reports import charts, drawing, page_data
+from mdnbench.util import drawing
+from mdnbench_reports import charts, inline_svg, page_data
 
 if TYPE_CHECKING:
     from mdnbench.results import Results
@@ -95,13 +96,13 @@ def chart_groups(results: Results, found: Scores, budget: int) -> tuple[list[Cha
     by_kind: dict[str, list[Figure]] = {}
     left_out = 0
     for chart in charts.of_run(results, found):
-        svg = drawing.for_page(drawing.draw(chart.drawing, "svg"), chart.title) if budget > 0 else ""
+        svg = inline_svg.of(drawing.draw(chart.drawing, "svg"), chart.title) if budget > 0 else ""
         budget -= len(svg)
         if budget <= 0:
             left_out += 1
             continue
         caption = chart.noise or chart.title
-        # Marking it as safe is correct: for_page keeps only known elements and attributes.
+        # Marking it as safe is correct: inline_svg keeps only known elements and attributes.
         by_kind.setdefault(chart.kind, []).append(Figure(chart.kind, chart.metric, caption, Markup(svg)))
     return [ChartGroup(*GROUPS[kind], by_kind[kind]) for kind in GROUPS if kind in by_kind], left_out
 

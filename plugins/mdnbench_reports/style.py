@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import altair as alt
+from mdnbench.util import drawing
 
 INK = "#1c1d1f"
 MUTED = "#66696e"
@@ -42,19 +42,17 @@ def config() -> dict[str, Any]:
     }
 
 
-def names(channel: str, field: str, order: Sequence[str], **axis: Any) -> Any:
+def names(field: str, order: Sequence[str], **axis: Any) -> drawing.VegaLite:
     """Return an axis of names in this order.
 
     The order is the scale's domain and not a `sort`. Vega-Lite would write a `sort` into an expression, in which a name
     could be executed as code.
 
     Args:
-        channel: `x` or `y`.
         field: The field with the names.
         order: The names in their order.
         axis: Further options of the axis.
 
     """
-    kind = {"x": alt.X, "y": alt.Y}[channel]
-    look = alt.Axis(ticks=False, domain=False, labelPadding=8, **axis)
-    return kind(f"{field}:N", scale=alt.Scale(domain=list(order)), sort=None, title=None, axis=look)
+    look = {"ticks": False, "domain": False, "labelPadding": 8, **axis}
+    return drawing.name(field, scale={"domain": list(order)}, sort=None, title=None, axis=look)

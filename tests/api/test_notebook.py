@@ -189,7 +189,7 @@ def test_a_long_call_draws_a_bar_in_a_notebook_alone(monkeypatch: pytest.MonkeyP
 def drawn(figure: Any) -> dict[str, list[Any]]:
     """The pixels of a figure by the title that they stand under: whole, then detail."""
     found = {}
-    for panel in figure.chart.to_dict()["concat"]:
+    for panel in figure.chart["concat"]:
         if "vconcat" in panel:
             whole, detail = panel["vconcat"]
             pixels = [pixels_of(each["mark"]["url"]) for each in (whole["layer"][0], detail)]
@@ -260,6 +260,17 @@ def test_a_figure_is_a_picture_in_any_notebook(finished: mdnbench.Results) -> No
     assert finished.show()._repr_png_().startswith(b"\x89PNG")
 
 
+def test_a_figure_is_saved_by_its_ending(finished: mdnbench.Results, tmp_path: Path) -> None:
+    """SVG, PDF and PNG are written; another ending is refused before anything is drawn."""
+    figure = finished.show()
+    for ending, start in ((".svg", b"<svg"), (".pdf", b"%PDF"), (".PNG", b"\x89PNG")):
+        figure.save(tmp_path / f"figure{ending}")
+        assert (tmp_path / f"figure{ending}").read_bytes().startswith(start)
+    with pytest.raises(errors.BadOption, match=r"svg, pdf, png, not as 'figure\.jpg'"):
+        figure.save(tmp_path / "figure.jpg")
+    assert not (tmp_path / "figure.jpg").exists()
+
+
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
@@ -283,7 +294,7 @@ def test_outputs_that_were_not_kept_are_named(workspace: Path) -> None:
     )  # fmt: skip
     figure = found.show()
     assert list(drawn(figure)) == ["clean", "noisy"]
-    assert figure.chart.to_dict()["concat"][-1]["mark"]["text"] == ["this output was not stored"]
+    assert figure.chart["concat"][-1]["mark"]["text"] == ["this output was not stored"]
     (row,) = found.rows()
     noisy = ImageSource(found).noisy(ImageCase.of(row))
     assert noisy is not None

@@ -19,7 +19,7 @@ from rich.cells import cell_len
 from mdnbench.api import catalogue
 from mdnbench.cli import progress
 
-HEAVY = ("torch", "numpy", "pandas", "scipy", "skimage", "altair", "PIL.Image")
+HEAVY = ("torch", "numpy", "pandas", "scipy", "skimage", "vl_convert", "PIL.Image")
 
 
 def complete(line: str, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:

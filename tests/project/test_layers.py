@@ -60,7 +60,6 @@ HEAVY = (
     "lpips",
     "skimage",
     "scipy",
-    "altair",
     "PIL.Image",
     "distributed",
 )

@@ -9,16 +9,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import t, wilcoxon
+from scipy.special import stdtrit
 
-from mdnbench.analysis.statistics import bootstrap
+from mdnbench.analysis.statistics import bootstrap, signed_rank
 
 if TYPE_CHECKING:
     from mdnbench.analysis.statistics.bootstrap import Array
 
 ALPHA = 0.05
 POWER = 0.8  # a detectable difference is found in four of five data sets like this one
-EQUAL = 9  # decimals; smaller differences come from floating-point arithmetic
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ def compare(names: Sequence[tuple[str, str]], differences: Iterable[Array], sign
     if not pairs:
         return []
     lows, highs = bootstrap.intervals(np.array(sums), np.array(counts))
-    values = signed_rank_ps(by_image)
+    values = [signed_rank.p_value(each) for each in by_image]
     return [
         replace(pair, low=_number(low), high=_number(high), p=p, p_holm=corrected)
         for pair, low, high, p, corrected in zip(pairs, lows, highs, values, holm(values), strict=True)
@@ -108,41 +107,6 @@ def _pair(first: str, second: str, difference: Array, by_image: Array, sign: int
         first, second, mean, None, None, None, None, wins, len(known) - wins - losses, losses,
         len(by_image), int(finite.sum()), detectable(by_image, family),
     )  # fmt: skip
-
-
-def signed_rank_ps(differences: Sequence[Array]) -> list[float | None]:
-    """Return the two-sided p-values of Wilcoxon's signed-rank test.
-
-    Differences of zero are dropped, as Wilcoxon did. If all are zero, p is 1. Arrays of the same length are tested in
-    one call, which is far faster. An array with ties is tested alone, because it would decide for all others how p is
-    computed.
-
-    Args:
-        differences: An array of differences for each pair, (images,).
-
-    Returns:
-        A p-value for each pair, or None if there are fewer than two differences.
-    """
-    # Zeros are dropped here, because SciPy would use the normal approximation if a zero is among more than 13 values.
-    # For a few remaining values that gives a smaller p than is possible.
-    found: list[float | None] = [None] * len(differences)
-    together: dict[int, list[int]] = {}
-    rounded = [np.round(each, EQUAL) for each in differences]
-    others = [each[each != 0] for each in rounded]
-    for index, each in enumerate(others):
-        if len(rounded[index]) < 2:
-            continue
-        if not len(each):
-            found[index] = 1.0
-        elif len(np.unique(np.abs(each))) == len(each):
-            together.setdefault(len(each), []).append(index)
-        else:
-            found[index] = float(wilcoxon(each).pvalue)
-    for indices in together.values():
-        values = wilcoxon(np.array([others[index] for index in indices]), axis=1).pvalue
-        for index, value in zip(indices, values, strict=True):
-            found[index] = float(value)
-    return found
 
 
 def holm(values: Sequence[float | None]) -> list[float | None]:
@@ -182,7 +146,7 @@ def detectable(differences: Array, family: int) -> float | None:
 @lru_cache
 def _detectable_errors(many: int, family: int) -> float:
     """Return how many standard errors from zero a mean of so many differences must be."""
-    return float(t.ppf(1 - ALPHA / (2 * family), many - 1) + t.ppf(POWER, many - 1))
+    return float(stdtrit(many - 1, 1 - ALPHA / (2 * family)) + stdtrit(many - 1, POWER))
 
 
 def smallest_p(images: int, family: int) -> float:

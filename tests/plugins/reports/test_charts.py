@@ -25,9 +25,9 @@ def line(method: str, mean: float, mark: CellMark = "") -> tuple[str, Cell, floa
 
 def squares(*found: Table) -> tuple[list[str], dict[tuple[str, str], Mapping[str, Any]]]:
     """The methods down the side of a heat map, and its squares by method and noise."""
-    drawn = heat_map.drawing(found, PSNR).to_dict()
-    domain = drawn["layer"][0]["encoding"]["y"]["scale"]["domain"]
-    return domain, {(each["method"], each["noise"]): each for each in drawn["datasets"][drawn["data"]["name"]]}
+    drawn = heat_map.drawing(found, PSNR)
+    domain = drawn["encoding"]["y"]["scale"]["domain"]
+    return domain, {(each["method"], each["noise"]): each for each in drawn["data"]["values"]}
 
 
 def test_a_heat_map_has_a_row_for_every_method_of_any_noise() -> None:

@@ -13,7 +13,8 @@ from mdnbench import api, data, registry
 from mdnbench.evaluation import protocols
 from mdnbench.results import Results
 from mdnbench.timing import quality
-from mdnbench_reports import charts, drawing, label_placement, latex, markdown, page, published_levels, scores
+from mdnbench.util import drawing
+from mdnbench_reports import charts, inline_svg, label_placement, latex, markdown, page, published_levels, scores
 
 ROOT = Path(__file__).parents[3]
 NOISE = "gaussian:sigma=50"
@@ -36,7 +37,7 @@ def on_set12(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 def texts_of(chart: charts.Chart) -> dict[str, tuple[float, float]]:
     """The texts of a chart as it is drawn for a page, and where they stand in their layer, in pixels."""
-    root = ElementTree.fromstring(drawing.for_page(drawing.draw(chart.drawing, "svg"), chart.title))
+    root = ElementTree.fromstring(inline_svg.of(drawing.draw(chart.drawing, "svg"), chart.title))
     found = {}
     for element in root.iter():
         place = re.match(r"translate\(([-\d.]+),([-\d.]+)\)", element.get("transform", ""))

@@ -1,15 +1,12 @@
-"""Draw charts without a browser: SVG, PDF and PNG by vl-convert, and SVG that is safe inside a page."""
+"""Turn the SVG of a chart into one that is safe inside a page and follows its colours."""
 
 from __future__ import annotations
 
-import io
 import re
-from typing import Any
 from xml.etree import ElementTree
 
 from mdnbench_reports import style
 
-PIXELS_PER_INCH = 220
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # characters that XML 1.0 does not allow
 _SVG = "{http://www.w3.org/2000/svg}"
 _ELEMENTS = {"svg", "g", "path", "rect", "line", "circle", "text", "tspan", "defs", "clipPath"}
@@ -20,24 +17,7 @@ _ATTRIBUTES = {
 }  # fmt: skip
 
 
-def draw(drawing: Any, kind: str) -> bytes:
-    """Return an Altair chart as a file.
-
-    Args:
-        drawing: The chart.
-        kind: `svg`, `pdf` or `png`.
-
-    """
-    if kind == "svg":
-        text = io.StringIO()
-        drawing.save(text, format="svg")
-        return text.getvalue().encode()
-    buffer = io.BytesIO()
-    drawing.save(buffer, format=kind, **({"ppi": PIXELS_PER_INCH} if kind == "png" else {}))
-    return buffer.getvalue()
-
-
-def for_page(svg: bytes, title: str) -> str:
+def of(svg: bytes, title: str) -> str:
     """Return an SVG that can be part of an HTML page.
 
     It has only known elements and attributes, so nothing in it can be executed. Its colours are those of the page.
