@@ -30,6 +30,7 @@ from mdnbench.training.deploy import building
 from mdnbench.util import devices, paths
 from mdnbench.util.limits import IMPORT_TEST_S, LITTLE_DISK_BYTES, LITTLE_MEMORY_BYTES, NETWORK_TEST_S
 from mdnbench.util.untrusted import cut
+from mdnbench.wrappers import openvino_session
 from mdnbench.wrappers.onnx_session import INSTALL
 
 DiagnosisState = Literal["well", "note", "problem"]
@@ -251,6 +252,11 @@ def _deployment() -> Iterator[Diagnosis]:
 
         providers = ", ".join(onnxruntime.get_available_providers())
         yield Diagnosis("deployment", "well", f"{versions}; ONNX Runtime's providers: {providers}")
+    (version,) = environment.versions(("openvino",)).values()
+    if version == "missing":
+        yield Diagnosis("deployment", "note", f"openvino not installed: {openvino_session.INSTALL}")
+    else:
+        yield Diagnosis("deployment", "well", f"openvino {version}")
     found = building.compiler()
     text = f"torch.compile uses {found}" if found else "no C++ compiler: methods with compile=true are skipped"
     yield Diagnosis("deployment", "well" if found else "note", text)

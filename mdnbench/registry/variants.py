@@ -2,7 +2,8 @@
 
 Deployment variants are the options of every learned method, with their valid combinations:
 
-    unet[backend=onnxruntime]  unet[precision=int8]  unet[keep=0.7,precision=int8]  unet[precision=bf16,compile=true]
+    unet[backend=onnxruntime]  unet[backend=openvino]  unet[precision=int8]  unet[keep=0.7,precision=int8]
+    unet[precision=bf16,compile=true]
 
 If a method declares an option of the same name, that option replaces the variant's. The option `stabilise` belongs to
 methods that expect white Gaussian noise and declare it:
@@ -33,7 +34,7 @@ OPTIONS = (
            minimum=SMALLEST_KEEP, maximum=1),
     Option("precision", str, "fp32", "int8 is calibrated on training images and computed by ONNX Runtime", "",
            ("fp32", "bf16", "int8")),
-    Option("backend", str, "torch", "what computes the network", "", ("torch", "onnxruntime")),
+    Option("backend", str, "torch", "what computes the network", "", ("torch", "onnxruntime", "openvino")),
     Option("provider", str, "auto", "ONNX Runtime's; auto is its CPU's, or its CUDA provider with --device cuda", "",
            ("auto", "cuda", "tensorrt")),
     Option("compile", bool, False, "torch.compile; it needs a C++ compiler, and takes a while for each size of image"),
@@ -57,13 +58,15 @@ class Variant:
 
     @property
     def onnx(self) -> bool:
-        """Return whether ONNX Runtime computes the method."""
-        return self.backend == "onnxruntime" or self.precision == "int8"
+        """Return whether the method is computed from an ONNX file."""
+        return self.backend != "torch" or self.precision == "int8"
 
     @property
     def packages(self) -> tuple[str, ...]:
         """Return the distributions, in addition to the method's own, whose versions change its output."""
-        return ("torch", "onnx", "onnxscript", "onnxruntime") if self.onnx else ("torch",)
+        if not self.onnx:
+            return ("torch",)
+        return ("torch", "onnx", "onnxscript", "openvino" if self.backend == "openvino" else "onnxruntime")
 
 
 def options_of(spec: DenoiserSpec) -> tuple[Option, ...]:
@@ -157,14 +160,15 @@ def settle(spec: DenoiserSpec, given: Mapping[str, str]) -> dict[str, str]:
     Only ONNX Runtime computes int8, so `backend=onnxruntime` is left out with `precision=int8`.
 
     Raises:
-        BadOption: `precision=int8` is combined with `backend=torch`.
+        BadOption: `precision=int8` is combined with another backend than ONNX Runtime.
 
     """
     offered = {option.name: option for option in _offered(spec)}
     if not {"precision", "backend"} <= offered.keys() or given.get("precision", "").strip() != "int8":
         return dict(given)
-    if given.get("backend", "").strip() == "torch":
-        raise BadOption(f"{spec.name}: int8 is computed by ONNX Runtime alone; leave backend=torch out.")
+    backend = given.get("backend", "").strip()
+    if backend in ("torch", "openvino"):
+        raise BadOption(f"{spec.name}: int8 is computed by ONNX Runtime alone; leave backend={backend} out.")
     return {k: value for k, value in given.items() if k != "backend" or value.strip() != "onnxruntime"}
 
 
@@ -177,13 +181,13 @@ def check(named: Named, spec: DenoiserSpec) -> Named:
     """
     variant = of(spec, named)
     problems = {
-        "compile=true is torch's, and ONNX Runtime compiles by itself; leave it out, or take precision fp32 or bf16 "
-        "with backend=torch": variant.compile and variant.onnx,
-        "ONNX Runtime computes in fp32 or int8; leave backend=onnxruntime out for bf16": (
+        "compile=true is torch's, and ONNX Runtime and OpenVINO compile by themselves; leave it out, or take "
+        "precision fp32 or bf16 with backend=torch": variant.compile and variant.onnx,
+        f"bfloat16 is torch's here; leave backend={variant.backend} out for bf16": (
             variant.onnx and variant.precision == "bf16"
         ),
         "a provider is ONNX Runtime's; add backend=onnxruntime or precision=int8, or leave the provider out": (
-            variant.provider != "auto" and not variant.onnx
+            variant.provider != "auto" and (not variant.onnx or variant.backend == "openvino")
         ),
     }
     for problem, wrong in problems.items():

@@ -46,10 +46,14 @@ def test_equal_meanings_are_equal_texts(known: Registry, written: str, canonical
 @pytest.mark.parametrize(
     ("text", "advice"),
     [
-        ("unet[backend=onnxruntime,compile=true]", "ONNX Runtime compiles by itself; leave it out"),
+        ("unet[backend=onnxruntime,compile=true]", "ONNX Runtime and OpenVINO compile by themselves; leave it out"),
+        ("unet[backend=openvino,compile=true]", "leave it out, or take precision fp32 or bf16"),
         ("dncnn[precision=int8,compile=true]", "take precision fp32 or bf16 with backend=torch"),
         ("unet[backend=onnxruntime,precision=bf16]", "leave backend=onnxruntime out for bf16"),
+        ("unet[backend=openvino,precision=bf16]", "leave backend=openvino out for bf16"),
         ("unet[backend=torch,precision=int8]", "leave backend=torch out"),
+        ("unet[backend=openvino,precision=int8]", "leave backend=openvino out"),
+        ("unet[backend=openvino,provider=cuda]", "add backend=onnxruntime or precision=int8"),
         ("masked-unet[provider=cuda]", "add backend=onnxruntime or precision=int8"),
         ("unet[keep=0.05]", "keep takes a number from 0.1 to 1"),
         ("unet[precision=int4]", "precision takes one of fp32, bf16, int8"),
@@ -88,6 +92,7 @@ def test_identities_differ_and_the_methods_own_stays(known: Registry) -> None:
     texts = [
         "unet", "unet[backend=onnxruntime]", "unet[precision=int8]", "unet[precision=bf16]", "unet[compile=true]",
         "unet[precision=bf16,compile=true]", "unet[keep=0.5]", "unet[backend=onnxruntime,provider=cuda]",
+        "unet[backend=openvino]",
     ]  # fmt: skip
     plan = api.plan(methods=texts, sigma=50, dataset="sk12", images=["01"])
     assert len({work.identity for work in plan.works}) == len(texts)
@@ -96,6 +101,7 @@ def test_identities_differ_and_the_methods_own_stays(known: Registry) -> None:
     assert list(whole.packages) == list(whole.spec.packages)
     assert set(plan.works[1].packages) == {"torch", "onnx", "onnxscript", "onnxruntime"}
     assert "onnxruntime" not in plan.works[3].packages
+    assert set(plan.works[-1].packages) == {"torch", "onnx", "onnxscript", "openvino"}
     assert whole.weights is not None
     assert whole.identity == of_parts(
         "unet", [], whole.spec.revision,

@@ -17,6 +17,7 @@ from mdnbench.util import paths
 from mdnbench.util.limits import MAX_COMPILED_SIZES
 from mdnbench.wrappers import inference
 from mdnbench.wrappers.onnx_session import Session
+from mdnbench.wrappers.openvino_session import OpenvinoSession
 
 if TYPE_CHECKING:
     from mdnbench.registry import Registry
@@ -46,7 +47,9 @@ def build(known: Registry, spec: DenoiserSpec, named: Named, device: str, weight
     variant = variants.of(spec, named)
     if variant.onnx:
         path = models.obtain(known, spec, weights, variant.precision)
-        return inference.denoiser(in_onnx(path, device, variant.provider), weights)
+        if variant.backend == "openvino":
+            return inference.denoiser(in_onnx(OpenvinoSession(path, device)), weights)
+        return inference.denoiser(in_onnx(Session(path, device, variant.provider)), weights)
     module = loaded_network.filled(spec, weights)
     if variant.precision == "bf16":
         module = in_bfloat16(module, device)
@@ -62,9 +65,8 @@ def file_of(spec: DenoiserSpec, named: Named, weights: Weights) -> Path:
     return models.path_of(spec, weights, variant.precision) if variant.onnx else weights.path
 
 
-def in_onnx(path: Path, device: str, provider: str) -> NetworkFunction:
-    """Return an ONNX file as a network. Images pass through the CPU's memory to ONNX Runtime and back."""
-    session = Session(path, device, provider)
+def in_onnx(session: Session | OpenvinoSession) -> NetworkFunction:
+    """Return an open ONNX file as a network. Images pass through the CPU's memory to the session and back."""
 
     def network(planes: torch.Tensor, level: torch.Tensor | None) -> torch.Tensor:
         return torch.from_numpy(session.run(feeds(session, planes, level))).to(planes.device)

@@ -16,6 +16,7 @@ from mdnbench.errors import MdnbenchError
 from mdnbench.training.deploy import loaded_network
 from mdnbench.util.silenced import without_warnings
 from mdnbench.wrappers.onnx_session import Session, package
+from mdnbench.wrappers.openvino_session import OpenvinoSession
 
 if TYPE_CHECKING:
     from mdnbench.spec.specs import DenoiserSpec
@@ -84,7 +85,7 @@ def reason(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
-def feeds(session: Session, noisy: torch.Tensor, std: torch.Tensor | None) -> dict[str, Any]:
+def feeds(session: Session | OpenvinoSession, noisy: torch.Tensor, std: torch.Tensor | None) -> dict[str, Any]:
     """Return the inputs for a session of an exported file. The file of a blind network has only one."""
     given = (noisy,) if std is None else (noisy, std)
     return {each.name: tensor.cpu().numpy() for each, tensor in zip(session.inputs, given, strict=True)}

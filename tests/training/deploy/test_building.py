@@ -20,12 +20,12 @@ from mdnbench.wrappers.onnx_session import Session
 Built = Callable[..., Any]
 
 
-@pytest.mark.full
-def test_onnx_runtime_takes_colour_and_estimates_the_level(
-    home: Path, noisy: torch.Tensor, told: NoiseInfo, built: Built
+@pytest.mark.parametrize("backend", [pytest.param("onnxruntime", marks=pytest.mark.full), "openvino"])
+def test_another_backend_takes_colour_and_estimates_the_level(
+    home: Path, noisy: torch.Tensor, told: NoiseInfo, built: Built, backend: str
 ) -> None:
     """Channel by channel, as the method itself does it, and with the same estimate where no level is told."""
-    whole, onnx = built("unet[weights=own]"), built("unet[weights=own,backend=onnxruntime]")
+    whole, onnx = built("unet[weights=own]"), built(f"unet[weights=own,backend={backend}]")
     colour = torch.cat([noisy, noisy.flip(-1), noisy.flip(-2)], dim=1)
     for given, info in ((noisy, told), (colour, told), (noisy, NoiseInfo())):
         before = given.clone()
