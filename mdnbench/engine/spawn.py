@@ -82,4 +82,4 @@ class SpawnedProcess(SpawnProcess):
 class Context(SpawnContext):
     """The start method `spawn`, with processes that do not import the script."""
 
-    SpawnedProcess = SpawnedProcess
+    Process = SpawnedProcess

@@ -77,7 +77,7 @@ def test_data_that_is_missing_is_a_note(no_data: None) -> None:
 def test_what_deployment_has_to_work_with(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The providers of ONNX Runtime that there are, whether torch can compile, and bfloat16."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is in the extra 'deploy'")
-    (tools, _, bfloat16) = [each.text for each in of("deployment")]
+    (tools, _, _, bfloat16) = [each.text for each in of("deployment")]
     assert "CPUExecutionProvider" in tools
     assert "bfloat16" in bfloat16
     monkeypatch.setenv("CXX", "no-such-compiler")

@@ -25,11 +25,16 @@ print(found.counts["ok"])
 """
 
 
-@pytest.mark.parametrize("engine", ["local", pytest.param("dask", marks=pytest.mark.full)])
-def test_a_script_without_a_guard_runs_once(workspace: Path, engine: str) -> None:
+@pytest.mark.parametrize(
+    ("engine", "start"), [("local", ""), ("local", "spawn"), pytest.param("dask", "", marks=pytest.mark.full)]
+)
+def test_a_script_without_a_guard_runs_once(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, engine: str, start: str
+) -> None:
     """A plain script, with no `if __name__ == "__main__"`, runs its matrix; no worker runs the script again."""
     if engine == "dask":
         pytest.importorskip("distributed", reason="Dask is not installed")
+    monkeypatch.setenv("MDNBENCH_START", start)
     path = workspace / "plain.py"
     path.write_text(SCRIPT.replace("local", engine), encoding="utf-8")
     done = subprocess.run(

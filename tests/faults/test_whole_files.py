@@ -46,11 +46,15 @@ ADVICE = ("Make room", "make room")
 def full_disk(most: int = 40) -> Iterator[None]:
     """No file may grow beyond so many bytes in here: the system refuses to write on, as on a full disk."""
     old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    no_bytecode = pytest.MonkeyPatch()  # Python would leave .pyc files that are cut short, here and in child processes
+    no_bytecode.setattr(sys, "dont_write_bytecode", True)
+    no_bytecode.setenv("PYTHONDONTWRITEBYTECODE", "1")
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, old[1]))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, old)
+        no_bytecode.undo()
 
 
 def files(folder: Path) -> dict[str, str]:

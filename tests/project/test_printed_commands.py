@@ -198,6 +198,7 @@ def lighter(line: Line) -> list[str] | None:
         words = ["--steps" if word == "--minutes" else "2" if words[at - 1] == "--minutes" else word
                  for at, word in enumerate(words)]  # fmt: skip
         words += [] if "--steps" in words else ["--steps", "2"]
+        words = ["batch=4" if word.startswith("batch=") else word for word in words]  # those of a GPU take minutes here
         words = [devices.choose("auto") if words[at - 1] == "--device" else word for at, word in enumerate(words)]
     return words
 

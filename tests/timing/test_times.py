@@ -242,7 +242,7 @@ def test_a_method_that_breaks_after_its_first_call_says_so(folder: Path, monkeyp
     monkeypatch.chdir(folder)
     found = api.time(**KEYS, methods=["breaks"], sizes=[64, 96], threads=[1], budget_s=60.0)
     (timed,) = rows(found, "breaks")
-    assert timed.stats.data == [timed.extra_info.first_call_s]
+    assert timed.stats.data == (timed.extra_info.first_call_s,)
     assert found.record.problems == {f"breaks ({side}×{side}, 1 thread)": "RuntimeError: worn out" for side in (64, 96)}
     assert found.notes[:2] == [
         "breaks (64×64, 1 thread) failed after 1 round, and its figures are of no more: RuntimeError: worn out",

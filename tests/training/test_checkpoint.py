@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -154,11 +155,15 @@ def full_disk() -> Iterator[None]:
     """No file may grow beyond 100 kB in here: the system refuses to write on, as on a full disk."""
     resource = pytest.importorskip("resource", reason="this system has no such limits")
     old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    no_bytecode = pytest.MonkeyPatch()  # Python would leave .pyc files that are cut short, here and in child processes
+    no_bytecode.setattr(sys, "dont_write_bytecode", True)
+    no_bytecode.setenv("PYTHONDONTWRITEBYTECODE", "1")
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, old[1]))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, old)
+        no_bytecode.undo()
 
 
 @pytest.mark.parametrize("size", [30_000, 1_000_000])

@@ -33,8 +33,7 @@ CHILD = """
     import os, signal, sys
     import torch
     from mdnbench import errors, registry
-    from mdnbench.evaluation import rng
-    from mdnbench.training import loop, ranks, recipe
+    from mdnbench.training import loop, ranks, recipe, rng
 
     loop.REPORT_EVERY_S = 1e9  # at validations alone
     known, curves = registry.load([sys.argv[1]]), eval(sys.argv[2])
@@ -69,7 +68,7 @@ CHILD = """
             fit("odd", "tiny", {"batch": 3}, 1)
         except errors.UsageError as error:
             say(error)
-        rate = 9 * ranks.told(torch.rand(3, 4, 2)).movedim(2, 0)  # (2, 3, 4), and not contiguous
+        rate = 9 * ranks.broadcast(torch.rand(3, 4, 2)).movedim(2, 0)  # (2, 3, 4), and not contiguous
         here, alone = (kind(torch.Generator().manual_seed(3)) for kind in (ranks.SharedRng, rng.TorchRng))
         draws = [torch.equal(here.normal((1, 5)), ranks.share(alone.normal((2, 5)))),
                  torch.equal(here.uniform((1,)), ranks.share(alone.uniform((2,)))),
