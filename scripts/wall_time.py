@@ -18,15 +18,15 @@ import sys
 from mdnbench import api, registry
 from mdnbench.evaluation import cases, scoring
 from mdnbench.evaluation.adapters import to_numpy, to_tensor
-from mdnbench.engine.bench import reduced_noise_info
+from mdnbench.evaluation.cases import reduced_noise_info
+from mdnbench.registry import variants
 import torch
 torch.set_num_threads(1)
 plan = api.plan(methods=sys.argv[1].split(","), sigma=50, dataset=sys.argv[2], timing=False)
 scorers = {name: spec.build("cpu") for name, spec in plan.metrics.items()}
 means = {}
 for work in plan.works:
-    options = {name: value for name, value in work.named.options if name != "weights"}
-    denoise = work.spec.build(options, "cpu", work.weights)
+    denoise = work.spec.build(variants.own(work.spec, work.named), "cpu", work.weights)
     for image in plan.images:
         clean = plan.dataset.load(image.id)
         key = plan.cell(work, image, 0).case

@@ -99,8 +99,9 @@ class Coordinator:
             else:
                 works.append(work)
         self._schedule = Schedule(map(self._queue, works))
-        unfinished = [work for work in works if self._schedule.queue(work.index).peek()]
-        preparation.prepare(self.plan, unfinished, self.listener)
+        computing = [work for work in works if self._computes(work)]
+        compute_here = not self.plan.request.scheduler
+        preparation.prepare(self.plan, computing, self.listener, lambda: stop.requested, compute_here=compute_here)
         with closing(self._engine.run(self._schedule, stop)) as batches:
             for batch in batches:
                 if batch:
@@ -119,6 +120,11 @@ class Coordinator:
         needed = {name: self._revisions[name] for name in self._metrics}
         tasks = pending.tasks(self.plan, work, self.store, self._identity, needed, self._found)
         return JobQueue(work.index, tasks, pixels, self._setup.model(work.index))
+
+    def _computes(self, work: PlannedMethod) -> bool:
+        """Return whether the next cell of a work is to be denoised, and not only scored from a stored output."""
+        task = self._schedule.queue(work.index).peek()
+        return task is not None and task.kept is None
 
     def _found(self, cells: list[tuple[int, int, Cell]]) -> None:
         with self.store.transaction():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 
 from mdnbench.errors import Interrupted, MdnbenchError, TookTooLong
 from mdnbench.planning import Plan, PlannedMethod
@@ -11,27 +12,48 @@ from mdnbench.registry.plugin_errors import named_errors
 from mdnbench.util.listener import Listener
 
 
-def prepare(plan: Plan, works: Iterable[PlannedMethod], listener: Listener) -> None:
+def prepare(
+    plan: Plan,
+    works: Iterable[PlannedMethod],
+    listener: Listener,
+    stop: Callable[[], bool],
+    *,
+    compute_here: bool = True,
+) -> None:
     """Prepare methods that are about to compute or to be timed, each as a phase that the listener sees.
 
-    Failures are ignored here: the cells of the method report them. Code is not compiled here if another machine
-    computes; its workers do that. ONNX files are made here nevertheless, because they are sent to the workers.
+    Failures are ignored here: the cells of the method report them.
 
     Args:
         plan: The plan.
         works: The methods of the plan that have something to do.
         listener: The object that receives the progress.
+        stop: Called before every method; True ends the preparation.
+        compute_here: Whether this machine computes. If not, its code is not compiled here, because each worker does
+            that; ONNX files are made nevertheless, because they are sent to the workers.
+
+    Raises:
+        TookTooLong: A plugin's function did not return within its time limit.
     """
     for work in works:
-        try:
-            with named_errors(f"the method {work.named} is prepared"):
-                if not plan.request.scheduler:
-                    _prepare(work, listener)
-                _make_onnx(plan, work, listener)
-        except (Interrupted, TookTooLong):
-            raise
-        except MdnbenchError:
-            continue
+        if stop():
+            return
+        if compute_here:
+            with _ignored_errors(work):
+                _prepare(work, listener)
+        with _ignored_errors(work):
+            _make_onnx(plan, work, listener)
+
+
+@contextlib.contextmanager
+def _ignored_errors(work: PlannedMethod) -> Iterator[None]:
+    try:
+        with named_errors(f"the method {work.named} is prepared"):
+            yield
+    except (Interrupted, TookTooLong):
+        raise
+    except MdnbenchError:
+        return
 
 
 def _prepare(work: PlannedMethod, listener: Listener) -> None:

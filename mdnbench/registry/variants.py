@@ -66,7 +66,8 @@ class Variant:
         """Return the distributions, in addition to the method's own, whose versions change its output."""
         if not self.onnx:
             return ("torch",)
-        return ("torch", "onnx", "onnxscript", "openvino" if self.backend == "openvino" else "onnxruntime")
+        made_with = ("torch", "onnx", "onnxscript", "onnxruntime")
+        return (*made_with, "openvino") if self.backend == "openvino" else made_with
 
 
 def options_of(spec: DenoiserSpec) -> tuple[Option, ...]:

@@ -63,7 +63,7 @@ class PictureFigure:
 
         Raises:
             BadOption: The file has another ending.
-            StoreError: The file cannot be written.
+            OSError: The file cannot be written.
         """
         target = Path(path)
         kind = target.suffix.lower().removeprefix(".")

@@ -124,7 +124,7 @@ def record(
     lacking = dict.fromkeys(method for method, _ in lacks)
     if former:
         listener.note(f"timing only what the stored record lacks: {', '.join(lacking)}.")
-    preparation.prepare(plan, [work for work in works if work.named.text in lacking], listener)
+    preparation.prepare(plan, [work for work in works if work.named.text in lacking], listener, stop)
     timed = _measure(plan, works, conditions, store, listener, stop, lacks)
     fresh = records.make(timed, works[0].noise.named.text, plan.device, conditions.budget_s)
     found = missing.joined(former, fresh, timed, methods, conditions)

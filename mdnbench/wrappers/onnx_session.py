@@ -55,8 +55,9 @@ class Session:
 
     def _ready(self) -> Any:
         if self._threads != torch.get_num_threads():
-            self._threads = torch.get_num_threads()
-            self._session = _opened(self._path, self._provider, self._threads)
+            threads = torch.get_num_threads()
+            self._session = _opened(self._path, self._provider, threads)
+            self._threads = threads
         return self._session
 
 

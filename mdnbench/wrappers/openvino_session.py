@@ -57,8 +57,9 @@ class OpenvinoSession:
 
     def _ready(self) -> Any:
         if self._threads != torch.get_num_threads():
-            self._threads = torch.get_num_threads()
-            self._model = _compiled(self._path, self._threads)
+            threads = torch.get_num_threads()
+            self._model = _compiled(self._path, threads)
+            self._threads = threads
         return self._model
 
 
@@ -69,6 +70,8 @@ def _compiled(path: Path, threads: int) -> Any:
         raise Unavailable(f"openvino cannot be imported ({error}); install it with: {INSTALL}.") from error
     wanted = {
         "INFERENCE_NUM_THREADS": threads,
+        "ENABLE_CPU_PINNING": False,  # it would pin the threads of every process to the same cores
+        "ENABLE_HYPER_THREADING": True,  # torch counts such threads too
         "INFERENCE_PRECISION_HINT": "f32",  # it would take bfloat16 where the processor has it
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,

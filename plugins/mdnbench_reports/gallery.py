@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -145,22 +147,24 @@ def _with_whole(
     A large image may not fit although a smaller one after it does. So some misses are allowed before the search ends.
     """
     others: list[Scene] = []
-    for place, scene in enumerate(listed):
-        if len(others) >= MOST_MISSES or not sample.could_fit(gallery.budget - gallery.spent):
-            return [*others, *listed[place:]]
-        waiting = len(others) + len(listed) - place - 1
-        if not gallery.add(_encoded(scene, darkroom, None), waiting * reserved):
-            others.append(scene)
+    with contextlib.closing(_encoded(listed, darkroom, None)) as scenes:
+        for place, scene in enumerate(listed):
+            if len(others) >= MOST_MISSES or not sample.could_fit(gallery.budget - gallery.spent):
+                return [*others, *listed[place:]]
+            waiting = len(others) + len(listed) - place - 1
+            if not gallery.add(next(scenes), waiting * reserved):
+                others.append(scene)
     return others
 
 
 def _with_crops(gallery: Gallery, others: Sequence[Scene], darkroom: SceneImages, sample: _Sample) -> None:
     """Add crops of the other scenes, as large as the remaining bytes allow, until nothing fits."""
     gallery.side = sample.side(len(others), NEARLY_ALL * (gallery.budget - gallery.spent))
-    for place, scene in enumerate(others):
-        if not gallery.add(_encoded(scene, darkroom, gallery.side), 0):
-            gallery.left_out = len(others) - place
-            break
+    with contextlib.closing(_encoded(others, darkroom, gallery.side)) as scenes:
+        for place, scene in enumerate(scenes):
+            if not gallery.add(scene, 0):
+                gallery.left_out = len(others) - place
+                break
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +186,7 @@ class _Sample:
     def of(cls, scenes: Sequence[Scene], darkroom: SceneImages) -> _Sample:
         """Return an estimate from a few of these scenes."""
         chosen = scenes[:: max(1, len(scenes) // SAMPLES)][:SAMPLES]
-        plates = [_encoded(scene, darkroom, SIDE_OF_SAMPLE) for scene in chosen]
+        plates = list(_encoded(chosen, darkroom, SIDE_OF_SAMPLE))
         texts = [text for encoded in plates for text in encoded.texts.values()]
         area = sum(_area(encoded) * len(encoded.texts) for encoded in plates) or 1
         whole = sum(encoded.size[0] * encoded.size[1] for encoded in plates) / len(plates)
@@ -208,17 +212,36 @@ def _area(encoded: EncodedScene) -> int:
     return width * height
 
 
-def _encoded(scene: Scene, darkroom: SceneImages, side: int | None) -> EncodedScene:
-    """Return a scene with encoded pictures, cropped to a square of this side if there is one."""
+def _encoded(scenes: Iterable[Scene], darkroom: SceneImages, side: int | None) -> Generator[EncodedScene, None, None]:
+    """Yield scenes with encoded pictures, cropped to a square of this side if there is one.
+
+    The images of a scene are read while the pictures of the scene before it are encoded.
+    """
+    threads = ThreadPoolExecutor()
+    begun: deque[Callable[[], EncodedScene]] = deque()
+    try:
+        for scene in scenes:
+            begun.append(_begin(scene, darkroom, side, threads))
+            if len(begun) > 1:
+                yield begun.popleft()()
+        if begun:
+            yield begun.popleft()()
+    finally:
+        threads.shutdown(cancel_futures=True)
+
+
+def _begin(
+    scene: Scene, darkroom: SceneImages, side: int | None, threads: ThreadPoolExecutor
+) -> Callable[[], EncodedScene]:
+    """Begin to encode the pictures of a scene, and return a function that waits for them."""
     developed = darkroom.develop(scene)
     images = {source: levels for source, (_, levels) in developed.items()}
     height, width = next(iter(images.values())).shape[:2]
     box = crops.hardest(images.get(CLEAN), images, side) if side and side < max(width, height) else None
     keys = {source: (digest, box) for source, (digest, _) in developed.items()}
     by_key = {key: crops.crop(images[source], box) for source, key in keys.items()}
-    with ThreadPoolExecutor() as threads:
-        texts = dict(zip(by_key, threads.map(_text, by_key.values()), strict=True))
-    return EncodedScene(scene, (width, height), box, keys, texts)
+    texts = threads.map(_text, by_key.values())
+    return lambda: EncodedScene(scene, (width, height), box, keys, dict(zip(by_key, texts, strict=True)))
 
 
 def _text(levels: Levels) -> str:

@@ -91,7 +91,7 @@ def test_a_worker_on_another_machine_does_it_too(
     """Where the command could not do it, the method's own process does, before the time of its first cell begins."""
     mark = workspace / "mark"
     path = plugin(SLOW.replace("PLACE", repr(str(mark))).replace("DOING", "pass"))
-    monkeypatch.setattr("mdnbench.engine.preparation.prepare", lambda plan, works, listener: None)
+    monkeypatch.setattr("mdnbench.engine.preparation.prepare", lambda *given, **named: None)
     assert not mark.exists()
     found = api.run(**asked(path, workspace / "images"))
     assert mark.exists()
@@ -113,7 +113,7 @@ def test_what_hangs_costs_its_limit_once(
     tries = workspace / "tries"
     doing = f"open({str(tries)!r}, 'a').write('x'); time.sleep(1000)"
     path = plugin(SLOW.replace("PLACE", repr(str(workspace / "mark"))).replace("DOING", doing).replace("2.5", "0"))
-    monkeypatch.setattr("mdnbench.engine.preparation.prepare", lambda plan, works, listener: None)
+    monkeypatch.setattr("mdnbench.engine.preparation.prepare", lambda *given, **named: None)
     monkeypatch.setattr("mdnbench.engine.coordinator.PREPARE_S", 3.0)
     found = api.run(**asked(path, workspace / "images", seeds=5))
     assert {row.status for row in found.rows()} == {"timeout"}

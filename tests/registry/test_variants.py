@@ -101,7 +101,7 @@ def test_identities_differ_and_the_methods_own_stays(known: Registry) -> None:
     assert list(whole.packages) == list(whole.spec.packages)
     assert set(plan.works[1].packages) == {"torch", "onnx", "onnxscript", "onnxruntime"}
     assert "onnxruntime" not in plan.works[3].packages
-    assert set(plan.works[-1].packages) == {"torch", "onnx", "onnxscript", "openvino"}
+    assert set(plan.works[-1].packages) == {"torch", "onnx", "onnxscript", "onnxruntime", "openvino"}
     assert whole.weights is not None
     assert whole.identity == of_parts(
         "unet", [], whole.spec.revision,
