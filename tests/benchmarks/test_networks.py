@@ -45,7 +45,7 @@ def test_a_network_beside_its_bare_convolutions(
     benchmark.pedantic(call)
     if benchmark.enabled:
         macs = sum(each.macs for each in bare)
-        least = 60 if "unet" in method and side > 64 else None
+        least = 80 if side > 64 else None
         figure(f"{method} at {side}×{side}", macs / whole / 1e9, "G multiply-adds/s")
         figure(f"its bare convolutions at {side}×{side}", macs / alone / 1e9, "G multiply-adds/s")
         figure(f"{method} at {side}×{side} over its bare convolutions", 100 * alone / whole, "%", least=least)

@@ -15,7 +15,7 @@ from scipy.special import ndtr
 if TYPE_CHECKING:
     from mdnbench.analysis.statistics.bootstrap import Array
 
-MOST_EXACT = 50  # differences; the normal approximation is close for more
+EXACT_UP_TO = 50  # differences; the normal approximation is close for more
 EQUAL = 9  # decimals; smaller differences come from floating-point arithmetic
 
 
@@ -40,7 +40,7 @@ def p_value(differences: Array) -> float | None:
     _, place, equal = np.unique(np.abs(kept), return_inverse=True, return_counts=True)
     doubled = (2 * np.cumsum(equal) - equal + 1)[place]  # twice the ranks, so that means of ranks are whole numbers
     positive = int(doubled[kept > 0].sum())
-    if len(kept) <= MOST_EXACT:
+    if len(kept) <= EXACT_UP_TO:
         return _exact(positive, tuple(sorted(map(int, doubled))))
     return _approximate(positive / 2, len(kept), equal)
 
