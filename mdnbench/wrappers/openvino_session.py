@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,11 +64,17 @@ class OpenvinoSession:
         return self._model
 
 
-def _compiled(path: Path, threads: int) -> Any:
+def _package() -> Any:
+    """Return OpenVINO without its telemetry: its import would send a message to an analytics service."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # OpenVINO then does without it
     try:
-        openvino: Any = importlib.import_module("openvino")
+        return importlib.import_module("openvino")
     except ImportError as error:
         raise Unavailable(f"openvino cannot be imported ({error}); install it with: {INSTALL}.") from error
+
+
+def _compiled(path: Path, threads: int) -> Any:
+    openvino = _package()
     wanted = {
         "INFERENCE_NUM_THREADS": threads,
         "ENABLE_CPU_PINNING": False,  # it would pin the threads of every process to the same cores

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +57,27 @@ def test_it_has_as_many_threads_as_torch_and_no_core_of_its_own(doubling: Path, 
         session.run({"x": np.zeros((1, 1, 4, 4), np.float32)})
         assert session._model.get_property("INFERENCE_NUM_THREADS") == number
         assert session._model.get_property("ENABLE_CPU_PINNING") is False
+
+
+def test_it_sends_no_telemetry(doubling: Path, tmp_path: Path) -> None:
+    """OpenVINO's import looks a host up and writes an identifier below the home folder, unless its telemetry is off."""
+    home = tmp_path / "home"
+    home.mkdir()
+    code = f"""
+import socket, sys
+def refuse(*given): print("looked up", given[0], flush=True); raise OSError("no network here")
+socket.getaddrinfo = socket.gethostbyname = refuse
+from pathlib import Path
+from mdnbench.wrappers.openvino_session import OpenvinoSession
+OpenvinoSession(Path({str(doubling)!r}), "cpu")
+import time; time.sleep(1)  # it would be sent by a thread
+"""
+    environment = os.environ | {"HOME": str(home)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120, env=environment
+    )
+    assert done.stdout == ""
+    assert not list(home.rglob("*"))
 
 
 def test_what_it_cannot_do_has_a_reason(doubling: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
