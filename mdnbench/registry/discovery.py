@@ -132,6 +132,8 @@ def _no_folder() -> Iterator[PluginSource]:
 
 def _file(path: Path) -> PluginSource:
     """Return the source of a plugin file, with the digests of its text."""
+    if path.exists() and not path.is_file() and not path.is_dir():  # reading a pipe or a device would never end
+        return PluginSource(path.stem, str(path), path, fault="it is a pipe or a device; a plugin is a regular file.")
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -238,6 +238,23 @@ def test_a_file_that_cannot_be_read_is_broken_like_others(plugin: Plugin, monkey
         registry.load([path])
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_or_a_device_is_broken_and_not_read(plugin: Plugin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading it would never end. In the folder it is listed, and the others load; given by hand it is an error."""
+    path = plugin(COPY.format(name="copy"), "good").with_name("pipe.py")
+    os.mkfifo(path)
+    path.with_name("device.py").symlink_to("/dev/zero")
+    monkeypatch.setenv("MDNBENCH_PLUGINS", str(path.parent))
+    known = registry.load()
+    assert "copy" in known.denoisers
+    assert {(each.source.name, each.reason) for each in known.broken} == {
+        (name, "it is a pipe or a device; a plugin is a regular file.") for name in ("pipe", "device")
+    }
+    monkeypatch.delenv("MDNBENCH_PLUGINS")
+    with pytest.raises(BadPlugin, match="is broken: it is a pipe or a device"):
+        registry.load([path])
+
+
 def test_a_folder_that_is_none_is_listed(workspace: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
     """MDNBENCH_PLUGINS that names no folder stands among the broken plugins; what is installed goes on working."""
     listed = cli("list", "--json", MDNBENCH_PLUGINS=str(workspace / "gone"))
