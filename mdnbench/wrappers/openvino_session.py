@@ -65,7 +65,7 @@ class OpenvinoSession:
 
 
 def _package() -> Any:
-    """Return OpenVINO without its telemetry: its import would send a message to an analytics service."""
+    """Import OpenVINO without its telemetry, which would contact an analytics service."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # OpenVINO then does without it
     try:
         return importlib.import_module("openvino")
